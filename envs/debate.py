@@ -1,0 +1,86 @@
+"""One debate as a game: who speaks next, what they have been told, what they said.
+
+It knows nothing of models. Whoever plays it asks `speakers`, reads `told(seat)` to each of them, and gives the round's
+utterances to `hear`, until `finished`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envs.prompts import Prompts
+from envs.quotes import count_words, verify
+from envs.types import Protocol, Question, Seat, Speech, Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A speech as it comes from whoever made it, before the environment has looked at it."""
+
+    raw: str
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    finish_reason: str = "stop"
+    policy: str = ""
+    policy_version: int = 0
+
+
+class Debate:
+    """A debate in progress. Cheap to `fork`, so that siblings can be branched from a common beginning."""
+
+    def __init__(self, question: Question, protocol: Protocol, swapped_seats: bool, prompts: Prompts) -> None:
+        self.question, self.protocol, self.swapped_seats, self.prompts = question, protocol, swapped_seats, prompts
+        first, second = question.answers
+        self.answers = (second, first) if swapped_seats else (first, second)
+        self.speeches: tuple[Speech, ...] = ()
+        self.ply = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.ply == len(self.protocol.plies())
+
+    @property
+    def speakers(self) -> tuple[Seat, ...]:
+        """Who speaks at this ply; nobody when the debate is over."""
+        return () if self.finished else self.protocol.plies()[self.ply]
+
+    def told(self, seat: Seat) -> str:
+        """What the seat reads now: everything it has not read before, so that its context only ever grows.
+
+        Speeches of the present ply are not in it: simultaneous speakers do not see each other.
+        """
+        own = [speech.ply for speech in self.speeches if speech.seat is seat]
+        heard = [s for s in self.speeches if s.seat is not seat and (not own or own[-1] <= s.ply) and s.ply < self.ply]
+        turn = self.prompts.turn(seat, heard, self.protocol.max_words)
+        if own:
+            return turn
+        passage = self.question.passage if self.protocol.debaters_see_passage else ""
+        return self.prompts.opening(self.question, self.answers, seat, passage) + turn
+
+    def hear(self, utterances: Mapping[Seat, Utterance]) -> None:
+        """Takes the speeches of this ply, verifies their quotes and moves on.
+
+        Raises:
+            ValueError: the speakers are not those whose turn it is.
+        """
+        if set(utterances) != set(self.speakers):
+            raise ValueError(f"At ply {self.ply} the speakers are {self.speakers}, not {tuple(utterances)}.")
+        self.speeches += tuple(self._speech(seat, utterances[seat]) for seat in self.speakers)
+        self.ply += 1
+
+    def fork(self) -> "Debate":
+        """An independent continuation of the debate so far."""
+        branch = Debate(self.question, self.protocol, self.swapped_seats, self.prompts)
+        branch.speeches, branch.ply = self.speeches, self.ply
+        return branch
+
+    def transcript(self, provenance: Mapping[str, str | int | float] | None = None) -> Transcript:
+        """The record of what was said so far."""
+        noted = {"prompts": self.prompts.hash, **(provenance or {})}
+        return Transcript(self.question, self.protocol, self.answers, self.swapped_seats, self.speeches, noted)
+
+    def _speech(self, seat: Seat, said: Utterance) -> Speech:
+        text, quotes = verify(said.raw, self.question.passage)
+        return Speech(
+            seat, self.ply, text, said.raw, count_words(said.raw), quotes, said.token_ids, said.logprobs,
+            said.finish_reason, said.policy, said.policy_version,
+        )  # fmt: skip

@@ -1,0 +1,169 @@
+"""The nouns of the game, in the order in which they flow.
+
+A question is argued under a protocol by debaters in seats; their speeches make a transcript. Nothing here knows
+which answer is right: the `AnswerKey` is a separate object, and only evaluation is given one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol as Interface
+
+SCHEMA_VERSION = 1
+"""Of stored transcripts. Raise it when a field changes meaning; `envs.transcripts` refuses other versions."""
+
+
+class Seat(StrEnum):
+    """A place at the table. Seat A speaks first in a sequential debate and alone in a consultancy."""
+
+    A = "A"
+    B = "B"
+
+    @property
+    def other(self) -> "Seat":
+        return Seat.B if self is Seat.A else Seat.A
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with two answers and the passage that decides between them. It does not say which is right."""
+
+    id: str
+    story_id: str
+    text: str
+    answers: tuple[str, str]
+    passage: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """Which answer is right (0 or 1), by question id. Given to evaluation only."""
+
+    correct: Mapping[str, int]
+
+    def __getitem__(self, question_id: str) -> int:
+        return self.correct[question_id]
+
+
+class QuestionSet(Interface):
+    """Where questions come from. Splits ("train", "heldout") share no story."""
+
+    def questions(self, split: str) -> Sequence[Question]:
+        """The questions of a split, in a fixed order."""
+
+    def answer_key(self, split: str) -> AnswerKey:
+        """The gold answers of a split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Who speaks when and who sees what, as data (configs/protocol/)."""
+
+    name: str
+    seats: tuple[Seat, ...] = (Seat.A, Seat.B)
+    """Occupied seats in speaking order; none at all for a judge who decides alone."""
+    rounds: int = 2
+    """Speeches per seat."""
+    simultaneous: bool = False
+    """True: the speeches of one round are written without sight of each other."""
+    max_words: int = 12
+    """Words allowed in a speech, tags not counted. Longer ones are kept whole and can cost reward."""
+    debaters_see_passage: bool = True
+    judge_sees_passage: bool = False
+
+    def plies(self) -> tuple[tuple[Seat, ...], ...]:
+        """The seats that speak at each ply; seats of one ply do not see each other's speech of that ply."""
+        if self.simultaneous:
+            return (self.seats,) * self.rounds
+        return tuple((seat,) for _ in range(self.rounds) for seat in self.seats)
+
+
+class QuoteStatus(StrEnum):
+    """What the environment found when it looked a quote up in the passage."""
+
+    EXACT = "exact"
+    """Every character stands in the passage (white space aside)."""
+    NORMALISED = "normalised"
+    """The words stand in the passage; case, punctuation, quotation marks or dashes differ."""
+    UNVERIFIED = "unverified"
+    """Not found, too short, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One quotation inside a speech.
+
+    `start`/`end` are character offsets of the quoted words in `Speech.text` (tags not included); `source` holds the
+    (start, end) offsets of each matched part in the passage, one per part of an elision, none if unverified.
+    """
+
+    text: str
+    start: int
+    end: int
+    status: QuoteStatus
+    source: tuple[tuple[int, int], ...] = ()
+    after_negation: bool = False
+    """The passage has a negation just before the quoted words, so the quote may turn its meaning round."""
+
+    @property
+    def verified(self) -> bool:
+        return self.status is not QuoteStatus.UNVERIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What a debater said, as judged, and the tokens it was sampled as (never re-tokenised)."""
+
+    seat: Seat
+    ply: int
+    text: str
+    """As judge and opponent read it: forged tags neutralised, quotes tagged by the environment."""
+    raw: str
+    """As sampled, decoded."""
+    words: int
+    quotes: tuple[Quote, ...] = ()
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    """Log-probability of each token under the policy that sampled it, at the sampling temperature."""
+    finish_reason: str = "stop"
+    """"stop" (the policy ended its speech) or "length" (the engine cut it)."""
+    policy: str = ""
+    """Name of the policy that spoke, e.g. "current" or "base"."""
+    policy_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A finished debate. `answers` holds what seat A and seat B defend, in this order."""
+
+    question: Question
+    protocol: Protocol
+    answers: tuple[str, str]
+    swapped_seats: bool
+    """False: seat A defends `question.answers[0]`; True: seat A defends `question.answers[1]`."""
+    speeches: tuple[Speech, ...] = ()
+    provenance: Mapping[str, str | int | float] = field(default_factory=dict)
+    """Prompt hash, seed, debate id, …: whatever is needed to play it again."""
+
+    def answer_index(self, seat: Seat) -> int:
+        """Which of `question.answers` the seat defends."""
+        return int((seat is Seat.B) != self.swapped_seats)
+
+    def swapped(self) -> "Transcript":
+        """The same debate with the seats relabelled: A's answer and speeches become B's and the reverse."""
+        return replace(
+            self,
+            answers=(self.answers[1], self.answers[0]),
+            swapped_seats=not self.swapped_seats,
+            speeches=tuple(replace(speech, seat=speech.seat.other) for speech in self.speeches),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A debate that could not be finished: a record to be counted, never an exception that ends the run."""
+
+    question_id: str
+    swapped_seats: bool
+    reason: str
+    provenance: Mapping[str, str | int | float] = field(default_factory=dict)

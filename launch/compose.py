@@ -1,0 +1,84 @@
+"""Hydra composes the configuration, pydantic validates it once, and whatever is wrong is said in one sentence."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from trainer.config import Config
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message says what to change."""
+
+
+def load(overrides: Sequence[str]) -> Config:
+    """The configuration that these Hydra overrides ask for.
+
+    Raises:
+        ConfigError: an unknown key or choice, a wrong type, a value out of range.
+    """
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            composed = compose("config", [_forced(override) for override in overrides])
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_sentence(error)) from None
+    return validate(values)
+
+
+def _forced(override: str) -> str:
+    """Lets a value be set whether or not the YAML names its key; keys that nobody knows are pydantic's to refuse."""
+    key = override.partition("=")[0]
+    is_group = (CONFIGS / key.partition("@")[0]).is_dir()
+    return override if is_group or key[:1] in "+~" else f"++{override}"
+
+
+def validate(values: Any) -> Config:
+    """The validated configuration.
+
+    Raises:
+        ConfigError: the first thing that is wrong with the values.
+    """
+    if isinstance(values, dict):
+        values.pop("experiment", None)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_first(error)) from None
+
+
+def read(path: Path) -> Config:
+    """The configuration that was saved with a run."""
+    try:
+        return validate(yaml.safe_load(path.read_text("utf-8")))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read ({type(error).__name__}): give the folder of a run.") from None
+
+
+def save(config: Config, path: Path) -> None:
+    """Writes the configuration so that `read` gives it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"] if part not in ("ppo", "dpo"))
+    if problem["type"] == "extra_forbidden":
+        return f"There is no configuration key {where!r}: remove it, or see configs/ for the names."
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"The configuration's {where or 'values'} cannot be {problem['input']!r}: {message[0].lower()}{message[1:]}."
+
+
+def _sentence(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"The overrides do not fit the configuration: {' '.join(lines[:2])} (see configs/ for the groups and keys)."

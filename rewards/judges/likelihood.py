@@ -1,0 +1,61 @@
+"""A frozen language model as judge: which of the two answers does it find likelier after reading the debate?
+
+The verdict is read from log-probabilities, so there is no text to parse and none that a debater could forge.
+"""
+
+import math
+from collections.abc import Sequence
+
+from envs.prompts import Prompts
+from envs.types import Transcript
+from rewards.types import Scorer, Verdict
+
+
+class LikelihoodJudge:
+    """P(answer) from the log-probabilities of the two answers as continuations of the judge's prompt.
+
+    `order` is "both" (read twice, answers and seats relabelled the second time), "given" or "swapped". `choice` is
+    "answer" (the answers' own words) or "letter" (A and B). A verdict is INVALID when the model gives the two choices
+    together less than `min_mass` of probability, or no number at all.
+    """
+
+    def __init__(
+        self, name: str, scorer: Scorer, prompts: Prompts, order: str = "both", choice: str = "answer",
+        min_mass: float = 0.01,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self._scorer, self._prompts = scorer, prompts
+        self._order, self._choice, self._min_mass = order, choice, min_mass
+
+    def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        """One verdict per transcript; both orders of all transcripts are scored as one batch."""
+        given = list(transcripts) if self._order != "swapped" else []
+        swapped = [transcript.swapped() for transcript in transcripts] if self._order != "given" else []
+        logprobs = iter(self._score([*given, *swapped]))
+        first = [next(logprobs) for _ in given] or [None] * len(transcripts)
+        second = [next(logprobs) for _ in swapped] or [None] * len(transcripts)
+        return [self._verdict(a, b) for a, b in zip(first, second, strict=True)]
+
+    def _score(self, transcripts: list[Transcript]) -> list[tuple[float, ...]]:
+        prompts = [self._prompts.judge(transcript) for transcript in transcripts]
+        letters = self._choice == "letter"
+        choices = [(" A", " B") if letters else (f" {t.answers[0]}", f" {t.answers[1]}") for t in transcripts]
+        return self._scorer.choice_logprobs(prompts, choices)
+
+    def _verdict(self, given: tuple[float, ...] | None, swapped: tuple[float, ...] | None) -> Verdict:
+        for logprobs in (given, swapped):
+            if logprobs is not None and (problem := self._problem(logprobs)):
+                return Verdict(self.name, None, None, valid=False, reason=problem)
+        of_a = _sigmoid(given[0] - given[1]) if given else None
+        of_a_swapped = _sigmoid(swapped[1] - swapped[0]) if swapped else None
+        return Verdict(self.name, of_a, of_a_swapped, readings=(given is not None) + (swapped is not None))
+
+    def _problem(self, logprobs: tuple[float, ...]) -> str:
+        if not all(math.isfinite(value) for value in logprobs):
+            return "the judge gave a log-probability that is not a number"
+        mass = sum(math.exp(value) for value in logprobs)
+        return f"the two answers hold only {mass:.2g} of the judge's probability" if mass < self._min_mass else ""
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else 1 - 1 / (1 + math.exp(x))

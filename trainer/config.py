@@ -1,0 +1,196 @@
+"""The configuration of a run: composed by Hydra from configs/, validated here once, saved with the run."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from envs.types import Protocol
+from rewards.reward import RewardRule
+
+
+def _known_keys(kind: type) -> BeforeValidator:
+    """pydantic passes over keys that a plain dataclass does not have; a typing error must not."""
+
+    def check(value: Any) -> Any:
+        unknown = sorted(set(value) - {field.name for field in fields(kind)}) if isinstance(value, dict) else []
+        if unknown:
+            raise ValueError(f"there is no key {unknown[0]!r} here")
+        return value
+
+    return BeforeValidator(check)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Questions(_Section):
+    """Where questions come from (configs/questions/)."""
+
+    kind: Literal["testimony", "jsonl"]
+    path: str | None = None
+    """A JSON Lines file, for kind jsonl."""
+    train: int = Field(4000, ge=1)
+    """Training questions that the testimony world makes."""
+    heldout: int = Field(400, ge=2)
+    """Held-out questions to evaluate on."""
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _file_is_there(self) -> "Questions":
+        if self.kind == "jsonl" and self.path is None:
+            raise ValueError("questions=jsonl needs questions.path=FILE")
+        return self
+
+
+class Lora(_Section):
+    """Low-rank adapters instead of full weights."""
+
+    rank: int = Field(16, ge=1)
+    alpha: float = Field(32, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    target_modules: str | list[str] = "all-linear"
+
+
+class Debater(_Section):
+    """The policy that is trained (configs/debater/)."""
+
+    model: str
+    """Folder, hub id, or embedded/NAME."""
+    prompts: str
+    """Prompt set: a name under envs/templates/ or a folder."""
+    max_tokens: int = Field(ge=1)
+    """Tokens a speech may have before the engine cuts it."""
+    temperature: float = Field(1.0, gt=0)
+    lora: Lora | None = None
+    engine: Literal["transformers"] = "transformers"
+    batch_size: int = Field(256, ge=1)
+    """Speeches generated at a time."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class Judge(_Section):
+    """A frozen language model that reads debates (configs/judge/)."""
+
+    name: str
+    model: str
+    prompts: str
+    order: Literal["both", "given", "swapped"] = "both"
+    """Presentation orders asked for each verdict."""
+    choice: Literal["answer", "letter"] = "answer"
+    """What is scored after the prompt: the answers' own words, or the letters A and B."""
+    min_mass: float = Field(0.01, ge=0, le=1)
+    """Probability that the two choices must hold together, or the verdict is INVALID."""
+    batch_size: int = Field(256, ge=1)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class Ppo(_Section):
+    """TRL's clipped surrogate and KL term with our advantages (configs/algorithm/ppo.yaml)."""
+
+    name: Literal["ppo"]
+    credit: Literal["gae", "group", "role_ema"] = "group"
+    learning_rate: float = Field(gt=0)
+    questions_per_iteration: int = Field(ge=1)
+    """Each is played in both seatings."""
+    debates_per_seating: int = Field(ge=1)
+    epochs: int = Field(2, ge=1)
+    """Passes over each iteration's rows."""
+    minibatches: int = Field(4, ge=1)
+    """Optimizer steps per pass."""
+    micro_batch_rows: int | None = Field(None, ge=1)
+    """Rows in memory at once; smaller than a minibatch means gradient accumulation."""
+    clip: float = Field(0.2, gt=0)
+    kl: float = Field(ge=0)
+    """Weight of the KL penalty to the reference (the base debater)."""
+    gamma: float = Field(1.0, gt=0, le=1)
+    lam: float = Field(1.0, ge=0, le=1)
+    value_coefficient: float = Field(0.1, ge=0)
+    """Weight of the value loss, for credit=gae."""
+    ema_decay: float = Field(0.9, ge=0, lt=1)
+    """How slowly role baselines move, for credit=role_ema."""
+    normalise_advantages: bool = True
+    """Divide the advantages of an iteration by their standard deviation."""
+    max_grad_norm: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _groups_have_siblings(self) -> "Ppo":
+        if self.credit == "group" and self.debates_per_seating < 2:
+            raise ValueError("credit=group compares debates of one question: set debates_per_seating to at least 2")
+        return self
+
+
+class Dpo(_Section):
+    """trl.DPOTrainer on sibling speeches, one round per iteration (configs/algorithm/dpo.yaml)."""
+
+    name: Literal["dpo"]
+    learning_rate: float = Field(gt=0)
+    questions_per_iteration: int = Field(ge=1)
+    branches: int = Field(4, ge=2)
+    """Siblings sampled at the branching ply; the best and the worst for the speaker make a pair."""
+    min_gap: float = Field(0.5, ge=0)
+    """Smallest difference in reward between the two of a pair."""
+    beta: float = Field(0.1, gt=0)
+    reference: Literal["previous", "base"] = "base"
+    epochs: int = Field(1, ge=1)
+    batch_rows: int = Field(64, ge=1)
+    """Pairs per optimizer step."""
+    max_length: int = Field(ge=8)
+    """Longest prompt and speech together, in tokens; longer pairs are an error, never cut."""
+    max_grad_norm: float = Field(1.0, gt=0)
+
+
+class Cluster(_Section):
+    """Who plays and who learns (configs/cluster/)."""
+
+    rollout_workers: int = Field(0, ge=0)
+    """Ray actors that play debates; 0 plays in this process."""
+    shard_size: int = Field(64, ge=1)
+    """Debates that one worker plays together. Part of the seed scheme: changing it changes the sampled debates."""
+    address: str | None = None
+    """Ray cluster to join, e.g. "auto"; none starts one here."""
+    gpus_per_worker: float = Field(0, ge=0)
+    deepspeed: Literal["zero2", "zero3"] | None = None
+
+
+class Evaluation(_Section):
+    """What is measured after training (configs/evaluation/)."""
+
+    checkpoints: list[int] | Literal["all", "final"] = "final"
+    """Iterations to evaluate besides the base; the final one always is."""
+    browser_debates: int = Field(24, ge=0)
+    """Debates per arm and checkpoint that the report shows in full."""
+
+
+class Wandb(_Section):
+    """Weights & Biases; metrics.jsonl is written in any case."""
+
+    mode: Literal["disabled", "offline", "online"] = "disabled"
+    project: str = "rostrum"
+
+
+class Config(_Section):
+    """A whole run."""
+
+    output: Path
+    """Run folder."""
+    seed: int = Field(0, ge=0)
+    iterations: int = Field(ge=1)
+    save_every: int = Field(1, ge=1)
+    """Iterations between checkpoints; the last one is always saved."""
+    parity_tolerance: float = Field(1e-3, gt=0)
+    """Largest difference allowed between the engine's and the learner's log-probabilities after a publish, in nats."""
+    questions: Questions
+    protocol: Annotated[Protocol, _known_keys(Protocol)]
+    debater: Debater
+    judge: Judge
+    heldout_judges: list[Judge] = []
+    reward: Annotated[RewardRule, _known_keys(RewardRule)] = RewardRule()
+    algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
+    cluster: Cluster = Cluster()
+    evaluation: Evaluation = Evaluation()
+    wandb: Wandb = Wandb()
+    arms: dict[str, list[str]] = {}
+    """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""

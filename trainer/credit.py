@@ -1,0 +1,116 @@
+"""Credit assignment: from what was paid to an advantage for every sampled token. Pure functions on numpy arrays.
+
+None of them sees a gold label, and none centres the two seats of one debate against each other: in a zero-sum game that
+would make the advantage of each seat a function of the other's luck.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.types import Row, Trajectory
+
+Floats = NDArray[np.float64]
+Role = tuple[str, int, int]
+"""Seat, answer defended (index in the question, not whether it is right), ply."""
+
+
+def token_rewards(row: Row, per_speech: Sequence[float]) -> Floats:
+    """(T,) zeros with each speech's reward at its last token."""
+    rewards = np.zeros(len(row.completion))
+    rewards[list(row.ends)] = per_speech
+    return rewards
+
+
+def spread(row: Row, per_speech: Sequence[float]) -> Floats:
+    """(T,) the value of each speech on every token sampled for it, 0 on what the seat was told."""
+    values, start = np.zeros(len(row.completion)), 0
+    for end, value in zip(row.ends, per_speech, strict=True):
+        values[start : end + 1] = value
+        start = end + 1
+    return values * np.asarray(row.mask)
+
+
+def gae(rewards: Floats, values: Floats, mask: NDArray[np.int_], gamma: float, lam: float) -> tuple[Floats, Floats]:
+    """Generalised advantage estimation (Schulman et al. 2016, eq. 16) over the sampled tokens alone.
+
+    All arrays are (B, T). Tokens with mask 0 (the opponent's, padding) are skipped: value and advantage are carried
+    across them. Letting the recursion decay over them instead turns the advantage of a winning opening negative.
+
+    Returns:
+        advantages and returns (advantage + value), both (B, T), 0 where the mask is 0.
+    """
+    advantages = np.zeros_like(values)
+    next_value, next_advantage = np.zeros(len(values)), np.zeros(len(values))
+    for t in reversed(range(values.shape[1])):
+        sampled = mask[:, t].astype(bool)
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        advantage = delta + gamma * lam * next_advantage
+        advantages[sampled, t] = advantage[sampled]
+        next_value = np.where(sampled, values[:, t], next_value)
+        next_advantage = np.where(sampled, advantage, next_advantage)
+    return advantages, (advantages + values) * mask
+
+
+def group(trajectories: Sequence[Trajectory]) -> list[tuple[float, ...]]:
+    """Per speech: its return minus the mean return of its siblings, leave-one-out (RLOO, Ahmadian et al. 2024).
+
+    Siblings are the speeches made at the same ply by the same seat, defending the same answer to the same question, in
+    other debates. A speech without siblings gets 0: there is nothing to compare it with.
+    """
+    totals: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    for trajectory, ply, value in _speeches(trajectories):
+        totals[_siblings(trajectory, ply)].append(value)
+
+    def advantage(trajectory: Trajectory, ply: int, value: float) -> float:
+        values = totals[_siblings(trajectory, ply)]
+        return value - (sum(values) - value) / (len(values) - 1) if len(values) > 1 else 0.0
+
+    return [
+        tuple(advantage(t, ply, value) for ply, value in zip(t.plies, t.returns, strict=True)) for t in trajectories
+    ]
+
+
+def role_ema(
+    trajectories: Sequence[Trajectory], baselines: Mapping[Role, float], decay: float
+) -> tuple[list[tuple[float, ...]], dict[Role, float]]:
+    """Per speech: its return minus a running mean of the returns in its role (as SPIRAL, Liu et al. 2025).
+
+    A speech is compared with the baseline as it was before this batch; a role seen for the first time starts at the
+    batch's mean.
+
+    Returns:
+        the advantages, and the baselines to use next.
+    """
+    returns: dict[Role, list[float]] = defaultdict(list)
+    for trajectory, ply, value in _speeches(trajectories):
+        returns[_role(trajectory, ply)].append(value)
+    means = {role: sum(values) / len(values) for role, values in returns.items()}
+    before = {role: baselines.get(role, mean) for role, mean in means.items()}
+    after = {**baselines, **{role: decay * before[role] + (1 - decay) * mean for role, mean in means.items()}}
+    advantages = [
+        tuple(value - before[_role(t, ply)] for ply, value in zip(t.plies, t.returns, strict=True)) for t in trajectories
+    ]
+    return advantages, after
+
+
+def normalise(advantages: Sequence[Floats], masks: Sequence[Sequence[int]]) -> list[Floats]:
+    """Divides by the standard deviation over all sampled tokens; signs stay, and so does the mean's."""
+    sampled = np.concatenate([a[np.asarray(m, bool)] for a, m in zip(advantages, masks, strict=True)])
+    scale = float(sampled.std()) if sampled.size else 0.0
+    return [a / scale if scale > 1e-8 else a for a in advantages]
+
+
+def _speeches(trajectories: Sequence[Trajectory]) -> list[tuple[Trajectory, int, float]]:
+    return [(t, ply, value) for t in trajectories for ply, value in zip(t.plies, t.returns, strict=True)]
+
+
+def _siblings(trajectory: Trajectory, ply: int) -> tuple[object, ...]:
+    return trajectory.question_id, trajectory.seat, trajectory.swapped_seats, ply
+
+
+def _role(trajectory: Trajectory, ply: int) -> Role:
+    defended = int((trajectory.seat == "B") != trajectory.swapped_seats)
+    return trajectory.seat.value, defended, ply

@@ -1,0 +1,170 @@
+"""The default engine: a Hugging Face model in this process, batched, on a GPU if there is one and else on the CPU."""
+
+from collections.abc import Sequence
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from trainer import models
+from trainer.engines.base import Completion, EngineError, Sampling
+from trainer.types import Policy
+
+
+class TransformersEngine:
+    """Generates and scores with one model. `batch_size` rows are processed at a time; rows are padded on the left."""
+
+    def __init__(self, model: str, batch_size: int = 256, dtype: str = "float32", device: str | None = None) -> None:
+        self._batch_size, self._dtype = batch_size, getattr(torch, dtype)
+        self._device = device or models.default_device()
+        self.tokenizer = models.load_tokenizer(model)
+        self._ends = models.end_tokens(model, self.tokenizer)
+        self._serve(model)
+
+    def load(self, policy: Policy) -> None:
+        """Serves the weights of a published policy from now on."""
+        self._serve(policy.path)
+
+    def _serve(self, model: str) -> None:
+        self._model = models.load_model(model, self._dtype, self._device).eval()
+        self._model.generation_config = GenerationConfig()  # sampling is ours: no top-k or penalty from the model folder
+
+    @property
+    def max_context(self) -> int:
+        """The longest row, in tokens, that the model can read."""
+        return models.context_length(self._model)
+
+    def encode(self, text: str, opening: bool = False) -> list[int]:
+        """Token ids; with `opening`, as the beginning of a text (after the model's begin token, if it has one)."""
+        return self.tokenizer.encode(text, add_special_tokens=opening)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text without special tokens and without white space at the ends."""
+        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True).strip()
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+        """One completion per prompt (lists of token ids).
+
+        Raises:
+            EngineError: a prompt with `max_tokens` after it would not fit the model's context.
+        """
+        longest = max((len(prompt) for prompt in prompts), default=0)
+        if longest + sampling.max_tokens > self.max_context:
+            raise EngineError(
+                f"A prompt of {longest} tokens and {sampling.max_tokens} new ones exceed the context of "
+                f"{self.max_context}: shorten the passage or the speeches, or take a model with a longer context."
+            )
+        generator = torch.Generator(self._device).manual_seed(sampling.seed)
+        chunks = [prompts[i : i + self._batch_size] for i in range(0, len(prompts), self._batch_size)]
+        return [completion for chunk in chunks for completion in self._generate(chunk, sampling, generator)]
+
+    @torch.inference_mode()
+    def _generate(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator
+    ) -> list[Completion]:
+        ids, attention = self._pad(prompts)
+        sampler = _Sampler(sampling.temperature, generator)
+        output = self._model.generate(
+            inputs=ids, attention_mask=attention, logits_processor=LogitsProcessorList([sampler]),
+            generation_config=GenerationConfig(
+                max_new_tokens=sampling.max_tokens, do_sample=False, eos_token_id=sorted(self._ends),
+                pad_token_id=self.tokenizer.pad_token_id,
+            ),
+        )  # fmt: skip
+        sampled = output[:, ids.shape[1] :].tolist()
+        logprobs = torch.stack(sampler.logprobs, dim=1).tolist()
+        return [self._completion(tokens, values) for tokens, values in zip(sampled, logprobs, strict=True)]
+
+    def _completion(self, tokens: list[int], logprobs: list[float]) -> Completion:
+        end = next((i for i, token in enumerate(tokens) if token in self._ends), None)
+        length = len(tokens) if end is None else end + 1
+        return Completion(tuple(tokens[:length]), tuple(logprobs[:length]), "length" if end is None else "stop")
+
+    @torch.inference_mode()
+    def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """Log-probability of every token but the first of each row, by a plain forward pass."""
+        scored: list[tuple[float, ...]] = []
+        for start in range(0, len(rows), self._batch_size):
+            batch = rows[start : start + self._batch_size]
+            ids, attention = self._pad(batch)
+            values = _token_logprobs(self._forward(ids, attention).logits[:, :-1], ids[:, 1:])
+            scored += [tuple(values[i, len(values[i]) - len(row) + 1 :].tolist()) for i, row in enumerate(batch)]
+        return scored
+
+    def choice_logprobs(
+        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
+    ) -> list[tuple[float, ...]]:
+        """Log-probability (nats, summed over tokens) of each choice after its prompt.
+
+        Choices are tokenised by themselves. Rows that are needed for several choices are read once: for choices of one
+        token, that is the prompt alone.
+        """
+        wanted = [
+            (tuple(self.encode(prompt, opening=True)), tuple(self.encode(choice)))
+            for prompt, alternatives in zip(prompts, choices, strict=True)
+            for choice in alternatives
+        ]
+        scores = iter(self._score(wanted))
+        return [tuple(next(scores) for _ in alternatives) for alternatives in choices]
+
+    @torch.inference_mode()
+    def _score(self, wanted: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
+        rows = {prompt + choice[:-1]: None for prompt, choice in wanted}
+        self._check_lengths(rows)
+        keep = max((len(choice) for _, choice in wanted), default=1)
+        last: dict[tuple[int, ...], torch.Tensor] = {}
+        ordered = sorted(rows, key=len)
+        for start in range(0, len(ordered), self._batch_size):
+            batch = ordered[start : start + self._batch_size]
+            logits = self._forward(*self._pad(batch), logits_to_keep=keep).logits
+            last.update(zip(batch, logits.float().log_softmax(-1), strict=True))
+        return [
+            float(sum(last[prompt + choice[:-1]][i - len(choice), token] for i, token in enumerate(choice)))
+            for prompt, choice in wanted
+        ]
+
+    def _check_lengths(self, rows: dict[tuple[int, ...], None]) -> None:
+        longest = max(map(len, rows), default=0)
+        if longest > self.max_context:
+            raise EngineError(
+                f"A prompt of {longest} tokens exceeds the context of {self.max_context}: shorten the debates or take a "
+                "model with a longer context."
+            )
+
+    def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0):  # noqa: ANN202
+        positions = (attention.cumsum(-1) - 1).clamp(min=0)
+        return self._model(
+            input_ids=ids, attention_mask=attention, position_ids=positions, use_cache=False,
+            logits_to_keep=logits_to_keep,
+        )  # fmt: skip
+
+    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        width, pad = max(map(len, rows)), self.tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=self._device)
+        attention = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self._device)
+        return ids, attention
+
+
+class _Sampler(LogitsProcessor):
+    """Draws the next token itself and leaves only that one possible.
+
+    So each call has a random generator of its own, and log-probabilities are kept for the drawn tokens alone, not for
+    the whole vocabulary at every step as `output_logits` would.
+    """
+
+    def __init__(self, temperature: float, generator: torch.Generator) -> None:
+        self._temperature, self._generator = temperature, generator
+        self.logprobs: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        logprobs = (scores.float() / max(self._temperature, 1e-6)).log_softmax(-1)
+        if self._temperature > 0:
+            drawn = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
+        else:
+            drawn = logprobs.argmax(-1, keepdim=True)
+        self.logprobs.append(logprobs.gather(1, drawn).squeeze(1))
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+
+
+def _token_logprobs(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Log-probability of `tokens` (B, T) under `logits` (B, T, V)."""
+    return logits.float().log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)

@@ -1,0 +1,46 @@
+"""What is logged about an iteration's debates. No gold label is needed, or allowed, for any of it."""
+
+from collections.abc import Sequence
+
+from envs.types import Seat, Speech
+from trainer.loop import mean_approval
+from trainer.types import Experience
+
+
+def measure(experience: Experience) -> dict[str, float | int]:
+    """Counts and means over one iteration; means over nothing are left out."""
+    trajectories = experience.trajectories()
+    speeches = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
+    rewards = [t.reward.total for t in trajectories]
+    sampled = [x for t in trajectories for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
+    debates = len(experience.judged) + len(experience.failures)
+    measured = {
+        "iteration": experience.iteration,
+        "policy_version": experience.policy.version,
+        "debates": debates,
+        "failed": len(experience.failures),
+        "invalid": sum(not judged.verdict.valid for judged in experience.judged),
+        "reward": _mean(rewards),
+        "penalty": _mean([sum(t.reward.shaping) for t in trajectories]),
+        "approval_seat_a": mean_approval(experience.judged),
+        "reward_seat_a": _mean([t.reward.total for t in trajectories if t.seat is Seat.A]),
+        "entropy": -_mean(sampled),
+        **speech_statistics(speeches),
+        "debates_per_second": debates / max(experience.seconds, 1e-9),
+    }
+    return {key: value for key, value in measured.items() if value == value}
+
+
+def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
+    """Verified share of quotes, quotes and words per speech, share of speeches that the engine had to cut."""
+    quotes = [quote for speech in speeches for quote in speech.quotes]
+    return {
+        "verified_quotes": _mean([quote.verified for quote in quotes]),
+        "quotes_per_speech": _mean([len(speech.quotes) for speech in speeches]),
+        "words_per_speech": _mean([speech.words for speech in speeches]),
+        "cut_speeches": _mean([speech.finish_reason == "length" for speech in speeches]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,96 @@
+"""Where models come from: folders, hub ids and the embedded ones, loaded safely or not at all.
+
+Only safetensors are read and no code that comes with a model is run.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = Path(__file__).parents[1] / "envs" / "testimony" / "models"
+_PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+class ModelError(ValueError):
+    """A model that cannot or must not be loaded; the message says what to do."""
+
+
+def resolve(model: str) -> str:
+    """The folder or hub id behind a `model` entry of the configuration; "embedded/NAME" is one that ships with us.
+
+    Raises:
+        ModelError: a folder without a model, or with weights in a format that can run code when it is read.
+    """
+    path = EMBEDDED / model.removeprefix("embedded/") if model.startswith("embedded/") else Path(model).expanduser()
+    if path.is_dir():
+        _check_folder(path)
+        return str(path)
+    if model.startswith(("embedded/", "/", ".", "~")) or model.count("/") > 1:
+        raise ModelError(f"There is no model folder {path}: give a folder with config.json and *.safetensors, or a hub id.")
+    return model
+
+
+def _check_folder(path: Path) -> None:
+    names = {file.name for file in path.iterdir()}
+    if not names & {"config.json", "adapter_config.json"}:
+        raise ModelError(f"The folder {path} holds no model: it needs a config.json and *.safetensors.")
+    if not any(name.endswith(".safetensors") for name in names):
+        pickled = sorted(name for name in names if name.endswith(_PICKLED))
+        found = f"has its weights pickled ({pickled[0]}), which can run code when read" if pickled else "has no weights"
+        raise ModelError(f"The model folder {path} {found}: convert it with save_pretrained, which writes *.safetensors.")
+
+
+def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with a padding token (the end token where the model has none)."""
+    folder = resolve(model)
+    adapter = Path(folder) / "adapter_config.json"
+    if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
+        folder = resolve(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"])
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if tokenizer.eos_token_id is None:
+        raise ModelError(f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json.")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(model: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> PreTrainedModel:
+    """The causal language model; a LoRA adapter folder is loaded together with the base model that it names."""
+    folder = Path(resolve(model))
+    adapter = folder / "adapter_config.json"
+    if adapter.exists():
+        from peft import PeftModel
+
+        base = load_model(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"], dtype, device)
+        return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=False)
+    return AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
+    ).to(device)
+
+
+def context_length(model: PreTrainedModel) -> int:
+    """The most tokens that the model can read in one row."""
+    config = model.config.get_text_config()
+    return int(getattr(config, "max_position_embeddings", 2**31 - 1))
+
+
+def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Tokens that end a speech: the tokenizer's, and those that the model's configuration names."""
+    config = AutoConfig.from_pretrained(resolve_base(model), trust_remote_code=False)
+    named = config.get_text_config().eos_token_id
+    ids: Iterable[int] = [] if named is None else [named] if isinstance(named, int) else named
+    return frozenset([int(tokenizer.eos_token_id), *ids])
+
+
+def resolve_base(model: str) -> str:
+    """Like `resolve`, but for an adapter the folder or hub id of its base model."""
+    folder = resolve(model)
+    adapter = Path(folder) / "adapter_config.json"
+    return resolve(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"]) if adapter.exists() else folder
+
+
+def default_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

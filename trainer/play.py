@@ -1,0 +1,142 @@
+"""Playing a batch of debates with engines, ply by ply, tokens in and tokens out."""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from envs.debate import Debate, Utterance
+from envs.prompts import Prompts
+from envs.types import Failure, Protocol, Seat
+from trainer.engines.base import Engine, Sampling
+from trainer.types import Episode, Match, Policy, Row
+
+
+class Table:
+    """A debate in progress together with the tokens that each of its seats has seen and sampled."""
+
+    def __init__(self, match: Match, debate: Debate, branch: int = 0) -> None:
+        self.match, self.debate, self.branch = match, debate, branch
+        self.failure: Failure | None = None
+        self._contexts: dict[Seat, list[int]] = {}
+        self._prompts: dict[Seat, int] = {}
+        self._mask: dict[Seat, list[int]] = {}
+        self._logprobs: dict[Seat, list[float]] = {}
+        self._ends: dict[Seat, list[int]] = {}
+
+    def tell(self, seat: Seat, engine: Engine) -> list[int]:
+        """Adds what the seat is told now to its context, and returns the whole of it."""
+        told = engine.encode(self.debate.told(seat), opening=seat not in self._contexts)
+        if seat not in self._contexts:
+            self._contexts[seat], self._prompts[seat] = [], len(told)
+            self._mask[seat], self._logprobs[seat], self._ends[seat] = [], [], []
+        else:
+            self._mask[seat] += [0] * len(told)
+            self._logprobs[seat] += [0.0] * len(told)
+        self._contexts[seat] += told
+        return self._contexts[seat]
+
+    def spoke(self, seat: Seat, utterance: Utterance) -> None:
+        """Adds the sampled tokens to the seat's context."""
+        self._contexts[seat] += utterance.token_ids
+        self._mask[seat] += [1] * len(utterance.token_ids)
+        self._logprobs[seat] += utterance.logprobs
+        self._ends[seat].append(len(self._mask[seat]) - 1)
+
+    def fail(self, reason: str) -> None:
+        """Takes the debate out of play and records why."""
+        note = {"match": self.match.id, "branch": self.branch}
+        self.failure = Failure(self.match.question.id, self.match.swapped_seats, reason, note)
+
+    def fork(self, branch: int) -> "Table":
+        """A sibling that shares everything so far."""
+        sibling = Table(self.match, self.debate.fork(), branch)
+        sibling.failure, sibling._prompts = self.failure, dict(self._prompts)
+        for name in ("_contexts", "_mask", "_logprobs", "_ends"):
+            setattr(sibling, name, {seat: list(values) for seat, values in getattr(self, name).items()})
+        return sibling
+
+    def episode(self, provenance: Mapping[str, str | int | float]) -> Episode:
+        """The finished debate."""
+        note = {**provenance, "match": self.match.id, "branch": self.branch}
+        return Episode(self.match.id, self.branch, self.debate.transcript(note), {s: self._row(s) for s in self._contexts})
+
+    def _row(self, seat: Seat) -> Row:
+        context, start = self._contexts[seat], self._prompts[seat]
+        return Row(
+            tuple(context[:start]), tuple(context[start:]), tuple(self._mask[seat]), tuple(self._logprobs[seat]),
+            tuple(self._ends[seat]),
+        )  # fmt: skip
+
+
+def play(
+    matches: Sequence[Match], protocol: Protocol, prompts: Prompts, engines: Mapping[str, Engine], sampling: Sampling,
+    versions: Mapping[str, Policy],
+) -> list[Episode | Failure]:  # fmt: skip
+    """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
+
+    `engines` are by policy name. Sampling seeds derive from `sampling.seed`, the ply and the policy, so the same shard
+    played again gives the same debates.
+    """
+    tables = [Table(match, Debate(match.question, protocol, match.swapped_seats, prompts)) for match in matches]
+    for ply in range(len(protocol.plies())):
+        tables = [t.fork(b) for t in tables for b in range(_branches(t, ply))]
+        _play_ply([table for table in tables if table.failure is None], engines, sampling, versions)
+    return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
+
+
+def _branches(table: Table, ply: int) -> int:
+    return table.match.branches if table.match.branch_ply == ply else 1
+
+
+def _play_ply(
+    tables: list[Table], engines: Mapping[str, Engine], sampling: Sampling, versions: Mapping[str, Policy]
+) -> None:
+    turns: dict[str, list[tuple[Table, Seat]]] = defaultdict(list)
+    for table in tables:
+        for seat in table.debate.speakers:
+            turns[table.match.policies[seat]].append((table, seat))
+    said: dict[int, dict[Seat, Utterance]] = defaultdict(dict)
+    for name, speakers in turns.items():
+        for table, seat, utterance in _speak(speakers, engines[name], sampling, versions[name]):
+            said[id(table)][seat] = utterance
+    for table in tables:
+        if table.failure is None:
+            _hear(table, said[id(table)])
+
+
+def _speak(
+    speakers: list[tuple[Table, Seat]], engine: Engine, sampling: Sampling, policy: Policy
+) -> list[tuple[Table, Seat, Utterance]]:
+    ready = [(table, seat, context) for table, seat in speakers if (context := _tell(table, seat, engine, sampling))]
+    if not ready:
+        return []
+    ply = ready[0][0].debate.ply
+    seed = zlib.crc32(f"{sampling.seed}:{ply}:{policy.name}".encode())
+    completions = engine.generate(
+        [context for _, _, context in ready], Sampling(sampling.max_tokens, sampling.temperature, seed)
+    )
+    return [
+        (table, seat, Utterance(engine.decode(c.token_ids), c.token_ids, c.logprobs, c.finish_reason, policy.name, policy.version))
+        for (table, seat, _), c in zip(ready, completions, strict=True)
+    ]  # fmt: skip
+
+
+def _tell(table: Table, seat: Seat, engine: Engine, sampling: Sampling) -> list[int] | None:
+    context = table.tell(seat, engine)
+    if len(context) + sampling.max_tokens <= engine.max_context:
+        return context
+    table.fail(
+        f"the context of seat {seat} has {len(context)} tokens and a speech may add {sampling.max_tokens}, "
+        f"more than the model's {engine.max_context}"
+    )
+    return None
+
+
+def _hear(table: Table, utterances: Mapping[Seat, Utterance]) -> None:
+    try:
+        table.debate.hear(utterances)
+    except Exception as error:  # a debate ends here: whatever it tripped over is recorded and the others go on
+        table.fail(f"{type(error).__name__}: {error}")
+        return
+    for seat, utterance in utterances.items():
+        table.spoke(seat, utterance)

@@ -1,0 +1,195 @@
+"""PPO on debates. TRL has had no PPOTrainer since 1.13: what runs here is TRL's own clipped surrogate, KL term, optimizer,
+DeepSpeed and checkpoints (`GRPOTrainer`), fed with our rollouts and our per-token advantages, plus a value head and loss.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from trl import GRPOConfig, GRPOTrainer
+
+from trainer import credit
+from trainer.config import Ppo
+from trainer.publish import VALUE_HEAD
+from trainer.types import Row, Trajectory
+
+GROUP = 2
+"""TRL's group size. Groups mean nothing here, as advantages are ours, but TRL insists on at least two."""
+
+Collect = Callable[[int], list[Trajectory | None]]
+"""Given the iteration, all rows of its batch on every rank; None stands for a seat that has nothing to learn from."""
+
+
+class DebatePpo(GRPOTrainer):
+    """TRL's trainer with debates for rollouts and (B, T) advantages.
+
+    One batch of generation is one iteration. `collect` is called once per iteration on every rank and returns the whole
+    batch; each rank learns from its slice. `baselines` are the running means of credit=role_ema.
+    """
+
+    def __init__(self, settings: Ppo, collect: Collect, **kwargs: Any) -> None:
+        self.settings, self._collect_batch = settings, collect
+        self.baselines: dict[credit.Role, float] = {}
+        self._trajectories: list[Trajectory | None] = []
+        self._advantages: list[np.ndarray] = []
+        self._values: torch.Tensor | None = None
+        if settings.credit == "gae":
+            _attach_value_head(kwargs["model"])
+        super().__init__(reward_funcs=[_total], rollout_func=lambda prompts, _: self._rows(len(prompts)), **kwargs)
+        if settings.credit == "gae":
+            backbone = self.accelerator.unwrap_model(self.model).get_decoder()
+            backbone.register_forward_hook(self._keep_values)
+
+    @property
+    def iteration(self) -> int:
+        """The iteration that is being played or learned from, counted from 1."""
+        return self.state.global_step // (self.settings.epochs * self.settings.minibatches) + 1
+
+    def _rows(self, count: int) -> dict[str, list[Any]]:
+        """What TRL asks of a rollout function: this rank's rows."""
+        batch = self._collect_batch(self.iteration)
+        mine = slice(self.accelerator.process_index * count, (self.accelerator.process_index + 1) * count)
+        self._trajectories = batch[mine]
+        self._advantages = self._credit(batch)[mine]
+        rows = [_NOTHING if t is None else t.row for t in self._trajectories]
+        return {
+            "prompt_ids": [list(row.prompt) for row in rows],
+            "completion_ids": [list(row.completion) for row in rows],
+            "logprobs": [list(row.logprobs) for row in rows],
+            "env_mask": [list(row.mask) for row in rows],
+            "total": [None if t is None else t.reward.total for t in self._trajectories],
+        }
+
+    def _credit(self, batch: Sequence[Trajectory | None]) -> list[np.ndarray]:
+        """Advantages (T,) for every row of the whole batch; empty for credit=gae, which needs the critic first."""
+        there = [t for t in batch if t is not None]
+        if self.settings.credit == "gae":
+            return [np.zeros(0)] * len(batch)
+        if self.settings.credit == "group":
+            per_speech = credit.group(there)
+        else:
+            per_speech, self.baselines = credit.role_ema(there, self.baselines, self.settings.ema_decay)
+        advantages = [credit.spread(t.row, values) for t, values in zip(there, per_speech, strict=True)]
+        if self.settings.normalise_advantages:
+            advantages = credit.normalise(advantages, [t.row.mask for t in there])
+        found = iter(advantages)
+        return [np.zeros(1) if t is None else next(found) for t in batch]
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """TRL's batch, with advantages of shape (B, T) in place of (B,)."""
+        batch = super()._generate_and_score_completions(inputs)
+        if self.settings.credit == "gae":
+            self._add_gae(batch)
+        else:
+            batch["advantages"] = _stack(self._advantages, batch["completion_ids"])
+        return batch
+
+    def _add_gae(self, batch: dict[str, Any]) -> None:
+        values = self._old_values(batch)
+        mask = (batch["tool_mask"] * batch["completion_mask"]).cpu().numpy()
+        paid = [
+            np.zeros(1) if t is None else credit.token_rewards(t.row, t.reward.per_speech) for t in self._trajectories
+        ]
+        rewards = _stack(paid, batch["completion_ids"]).double().cpu().numpy()
+        advantages, returns = credit.gae(
+            rewards, values.double().cpu().numpy(), mask, self.settings.gamma, self.settings.lam
+        )
+        device = batch["completion_ids"].device
+        batch["advantages"] = self._normalise(torch.tensor(advantages, dtype=torch.float32, device=device), mask)
+        batch["returns"] = torch.tensor(returns, dtype=torch.float32, device=device)
+
+    def _old_values(self, batch: dict[str, Any]) -> torch.Tensor:
+        """(B, T) the critic's value before each completion token, without gradient."""
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        size, length, values = self.args.per_device_train_batch_size, batch["completion_ids"].size(1), []
+        with torch.no_grad():
+            for start in range(0, len(ids), size):
+                rows = slice(start, start + size)
+                self._get_per_token_logps_and_entropies(self.model, ids[rows], attention[rows], length)
+                values.append(self._take_values(length))
+        return torch.cat(values)
+
+    def _normalise(self, advantages: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
+        """Zero mean and unit deviation over the sampled tokens of all ranks."""
+        if not self.settings.normalise_advantages:
+            return advantages
+        sampled = torch.as_tensor(mask, device=advantages.device, dtype=advantages.dtype)
+        sums = torch.stack([(advantages * sampled).sum(), (advantages**2 * sampled).sum(), sampled.sum()])
+        total, squares, count = self.accelerator.reduce(sums, reduction="sum")
+        mean = total / count.clamp(min=1)
+        deviation = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
+        return (advantages - mean) / (deviation + 1e-8) * sampled
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        """TRL's loss; with a critic, plus the squared error of its values against the returns."""
+        loss = super()._compute_loss(model, inputs)
+        if self.settings.credit != "gae":
+            return loss
+        mask = inputs["completion_mask"] * inputs["tool_mask"]
+        values = self._take_values(inputs["completion_ids"].size(1))
+        minibatch = inputs["num_items_in_batch"].clamp(min=1) / self.settings.minibatches  # mean tokens of one, as TRL's
+        squares = ((values - inputs["returns"]) ** 2 * mask).sum() * self.accelerator.num_processes
+        self._metrics["train"]["value_loss"].append((squares / mask.sum().clamp(min=1)).item())
+        return loss + self.settings.value_coefficient * squares / minibatch
+
+    def _keep_values(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        """Forward hook on the backbone: runs inside DeepSpeed's forward, so sharded parameters are gathered."""
+        head = getattr(self.accelerator.unwrap_model(self.model), VALUE_HEAD)
+        self._values = head(output.last_hidden_state.to(head.weight.dtype)).squeeze(-1)
+
+    def _take_values(self, length: int) -> torch.Tensor:
+        """(B, length) the values at the positions that predict the last `length` tokens."""
+        assert self._values is not None
+        values, self._values = self._values[:, -length - 1 : -1].float(), None
+        return values
+
+
+_NOTHING = Row(prompt=(0,), completion=(0,), mask=(0,), logprobs=(0.0,), ends=(0,))
+"""Fills the place of a seat without a verdict: TRL needs as many rows as it asked for, and this one trains nothing."""
+
+
+def _total(total: list[float | None], **_: Any) -> list[float | None]:
+    """The reward function as TRL sees it: what the seat earned, for its logs."""
+    return total
+
+
+def _attach_value_head(model: torch.nn.Module) -> None:
+    head = torch.nn.Linear(model.config.get_text_config().hidden_size, 1)  # type: ignore[union-attr]
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    setattr(model, VALUE_HEAD, head)
+
+
+def _stack(rows: Sequence[np.ndarray], like: torch.Tensor) -> torch.Tensor:
+    """(B, T) float tensor of the rows, padded on the right with zeros to the shape of `like`."""
+    stacked = torch.zeros(like.shape, dtype=torch.float32)
+    for i, row in enumerate(rows):
+        stacked[i, : len(row)] = torch.from_numpy(row).float()
+    return stacked.to(like.device)
+
+
+def trl_config(settings: Ppo, rows: int, iterations: int, temperature: float, world_size: int, **kwargs: Any) -> GRPOConfig:
+    """TRL's configuration for batches of `rows` rows: one generation per iteration, `epochs` passes of `minibatches`.
+
+    Raises:
+        ValueError: the rows do not divide into the minibatches and ranks.
+    """
+    step, leftover = divmod(rows, settings.minibatches * world_size)
+    micro = min(settings.micro_batch_rows or step, step)
+    if leftover or step % micro:
+        raise ValueError(
+            f"{rows} rows per iteration do not divide into {settings.minibatches} minibatches on {world_size} ranks in "
+            f"micro-batches of {micro}: change algorithm.minibatches or algorithm.micro_batch_rows."
+        )
+    accumulation = step // micro
+    steps = settings.epochs * settings.minibatches
+    return GRPOConfig(
+        per_device_train_batch_size=micro, gradient_accumulation_steps=accumulation,
+        steps_per_generation=settings.minibatches * accumulation, num_iterations=settings.epochs,
+        num_generations=GROUP, max_steps=iterations * steps,
+        learning_rate=settings.learning_rate, lr_scheduler_type="constant", max_grad_norm=settings.max_grad_norm,
+        epsilon=settings.clip, beta=settings.kl, loss_type="dapo", scale_rewards="none", temperature=temperature,
+        shuffle_dataset=False, use_vllm=False, logging_steps=steps, remove_unused_columns=False, **kwargs,
+    )  # fmt: skip

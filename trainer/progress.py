@@ -1,0 +1,40 @@
+"""What the terminal shows while something takes longer than a few seconds."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+console = Console(stderr=True)
+
+
+@contextmanager
+def debates_bar(title: str, total: int) -> Iterator["DebatesBar"]:
+    """A bar that counts debates and shows debates/s and what the judge last thought."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} {task.fields[note]}"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield DebatesBar(progress, title, total)
+
+
+class DebatesBar:
+    """Handed to whoever plays; call `advance` with the debates just finished."""
+
+    def __init__(self, progress: Progress, title: str, total: int) -> None:
+        self._progress, self._start, self._done = progress, time.monotonic(), 0
+        self._task = progress.add_task(title, total=total, rate="", note="")
+
+    def advance(self, debates: int, note: str = "") -> None:
+        """Counts finished debates; `note` stands beside the rate, e.g. the current reward."""
+        self._done += debates
+        rate = self._done / max(time.monotonic() - self._start, 1e-9)
+        self._progress.update(self._task, advance=debates, rate=f"{rate:,.0f} debates/s", note=note)
+
+
+def say(text: str) -> None:
+    """One line, on standard error; the text is not interpreted as markup."""
+    console.print(text, markup=False, highlight=False)

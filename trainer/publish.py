@@ -1,0 +1,87 @@
+"""Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve the same policy."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from trainer.rollouts import Rollouts
+from trainer.types import Policy
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+VALUE_HEAD = "value_head"
+"""Name under which a critic is attached to the policy; it is no part of what engines serve."""
+
+
+class ParityError(RuntimeError):
+    """The engine and the learner disagree about the policy; training on its speeches would be off-policy unawares."""
+
+
+def publish(
+    model: "PreTrainedModel", accelerator: "Accelerator", tokenizer: "PreTrainedTokenizerBase", folder: Path, version: int
+) -> Policy:
+    """Writes the policy's weights as safetensors to `folder`, all at once (every rank must call this).
+
+    A LoRA adapter is written as an adapter folder, without its base model.
+    """
+    state = accelerator.get_state_dict(model)
+    if accelerator.is_main_process:
+        weights = {name: tensor for name, tensor in state.items() if VALUE_HEAD not in name}
+        temporary = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        unwrapped = accelerator.unwrap_model(model)
+        adapter = {"selected_adapters": ["default"]} if hasattr(unwrapped, "peft_config") else {}
+        unwrapped.save_pretrained(temporary, state_dict=weights, **adapter)
+        tokenizer.save_pretrained(temporary)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.replace(folder)
+    accelerator.wait_for_everyone()
+    return Policy("current", version, str(folder))
+
+
+def probe_rows(tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int = 48) -> list[list[int]]:
+    """Fixed rows of tokens, of unequal lengths, that both sides are asked about."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, len(tokenizer), (rows, length), generator=generator)
+    return [row[: length - 5 * i].tolist() for i, row in enumerate(ids)]
+
+
+@torch.no_grad()
+def learner_logprobs(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+    """Log-probability of every token but the first of each row under the learner's weights (every rank must call this)."""
+    training, device = model.training, next(model.parameters()).device
+    model.eval()
+    scored = []
+    for row in rows:
+        ids = torch.tensor([list(row)], device=device)
+        logits = model(input_ids=ids).logits[0, :-1].float()
+        scored.append(tuple(logits.log_softmax(-1).gather(1, ids[0, 1:, None]).squeeze(1).tolist()))
+    model.train(training)
+    return scored
+
+
+def check_parity(
+    learner: list[tuple[float, ...]], rows: Sequence[Sequence[int]], rollouts: Rollouts, policy: Policy, tolerance: float
+) -> float:
+    """The largest difference (nats) between the learner's and any engine's log-probabilities on the probe.
+
+    Raises:
+        ParityError: it is above the tolerance.
+    """
+    engines = rollouts.logprobs(rows, policy)
+    worst = max(
+        abs(a - b) for engine in engines for mine, theirs in zip(learner, engine, strict=True)
+        for a, b in zip(mine, theirs, strict=True)
+    )  # fmt: skip
+    if not worst <= tolerance:
+        raise ParityError(
+            f"After publishing version {policy.version} the engine's log-probabilities differ from the learner's by "
+            f"{worst:.2g} nats (allowed: parity_tolerance={tolerance:g}): check that both use the same dtype and that the "
+            "engine loaded the new weights."
+        )
+    return worst

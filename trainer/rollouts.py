@@ -1,0 +1,103 @@
+"""Where debates are played: in this process, or by Ray actors that each play whole debates on a shard.
+
+Work is cut into shards of a fixed size whose seeds depend on the iteration and the shard alone. So the number of workers
+changes who plays a shard, not what is played; and a shard that was lost with its worker is simply played again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol as Interface
+
+from envs.prompts import load_prompts
+from envs.types import Failure, Protocol
+from trainer.engines import make_engine
+from trainer.engines.base import Engine, Sampling
+from trainer.play import play
+from trainer.types import Episode, Match, Policy
+
+Outcome = Episode | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySetup:
+    """Everything about playing that does not change during a run."""
+
+    protocol: Protocol
+    prompts: str
+    max_tokens: int
+    temperature: float
+    engine: str
+    batch_size: int
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Matches that one worker plays together."""
+
+    index: int
+    seed: int
+    matches: tuple[Match, ...]
+
+
+class Worker:
+    """Plays shards with one engine per policy name. Carries no state that a restart could lose: every call names the
+    policies that it is to be played with, and an engine that holds other weights loads them first."""
+
+    def __init__(self, setup: PlaySetup) -> None:
+        self._setup = setup
+        self._prompts = load_prompts(setup.prompts)
+        self._engines: dict[str, Engine] = {}
+        self._serving: dict[str, Policy] = {}
+
+    def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
+        """The shard's debates, each as an episode or a failure."""
+        engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
+        sampling = Sampling(self._setup.max_tokens, self._setup.temperature, shard.seed)
+        return play(shard.matches, self._setup.protocol, self._prompts, engines, sampling, policies)
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
+        """What the engine makes of these rows under these weights (the parity probe)."""
+        return self._engine(policy).logprobs(rows)
+
+    def _engine(self, policy: Policy) -> Engine:
+        if policy.name not in self._engines:
+            self._engines[policy.name] = make_engine(
+                self._setup.engine, policy.path, self._setup.batch_size, self._setup.dtype
+            )
+        elif self._serving[policy.name] != policy:
+            self._engines[policy.name].load(policy)
+        self._serving[policy.name] = policy
+        return self._engines[policy.name]
+
+
+def _names(matches: Sequence[Match]) -> set[str]:
+    return {name for match in matches for name in match.policies.values()}
+
+
+class Rollouts(Interface):
+    """Plays shards, in any order, and hands each result over as it comes."""
+
+    def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]: ...
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
+        """The probe's log-probabilities from every worker."""
+
+    def close(self) -> None: ...
+
+
+class LocalRollouts:
+    """One worker, in this process."""
+
+    def __init__(self, setup: PlaySetup) -> None:
+        self._worker = Worker(setup)
+
+    def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
+        for shard in shards:
+            yield shard, self._worker.play(shard, policies)
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
+        return [self._worker.logprobs(rows, policy)]
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,100 @@
+"""A run's files: what is where, what may be trusted after a crash, and how a resumed run cuts back what it plays again.
+
+    config.yaml  manifest.json  metrics.jsonl  transcripts.jsonl
+    policies/iteration-0003/      published weights, a Hugging Face folder
+    trainer/checkpoint-24/        trainer state; rostrum.json in it is written last and makes it count
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+STATE = "rostrum.json"
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used; the message says what to do."""
+
+
+class RunFolder:
+    """Paths and files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config, self.manifest = path / "config.yaml", path / "manifest.json"
+        self.metrics, self.transcripts = path / "metrics.jsonl", path / "transcripts.jsonl"
+        self.policies, self.trainer = path / "policies", path / "trainer"
+
+    def policy(self, iteration: int) -> Path:
+        """Where the weights after that many updates are published."""
+        return self.policies / f"iteration-{iteration:04d}"
+
+    def published(self) -> list[int]:
+        """Iterations whose weights are there, in order."""
+        return sorted(int(path.name.removeprefix("iteration-")) for path in self.policies.glob("iteration-????"))
+
+    def checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that was completely written, with our state of it."""
+        whole = [path for path in self.trainer.glob("checkpoint-*") if (path / STATE).exists()]
+        if not whole:
+            return None
+        newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]))
+        return newest, json.loads((newest / STATE).read_text("utf-8"))
+
+    def cut_back(self, iteration: int) -> None:
+        """Forgets everything after that iteration: it is about to be played again."""
+        for path in (self.metrics, self.transcripts):
+            if path.exists():
+                kept = [line for line in _whole_lines(path) if _iteration(line) <= iteration]
+                write_atomically(path, "".join(kept))
+        for later in self.published():
+            if later > iteration:
+                shutil.rmtree(self.policy(later))
+        for path in self.trainer.glob("checkpoint-*"):
+            if not (path / STATE).exists():
+                shutil.rmtree(path)
+
+
+def append_line(path: Path, record: Mapping[str, Any]) -> None:
+    """Adds one JSON line and makes sure that it is on the disk."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records of a JSON Lines file; none if it is not there."""
+    return [json.loads(line) for line in _whole_lines(path)] if path.exists() else []
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file that is there either whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def prune(folder: RunFolder, keep: Sequence[int]) -> None:
+    """Removes published weights that are neither kept nor the newest."""
+    for iteration in folder.published()[:-1]:
+        if iteration not in keep:
+            shutil.rmtree(folder.policy(iteration))
+
+
+def _whole_lines(path: Path) -> Iterator[str]:
+    """The lines of a file but for a last one that a crash has torn."""
+    with path.open(encoding="utf-8") as file:
+        yield from (line for line in file if line.endswith("\n"))
+
+
+def _iteration(line: str) -> int:
+    record = json.loads(line)
+    return int(record["iteration"] if "iteration" in record else record["extra"]["iteration"])

@@ -1,0 +1,52 @@
+"""Which questions an iteration argues, and how its debates are cut into shards: pure functions of the seed."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from envs.types import Question, Seat
+from trainer.rollouts import Shard
+from trainer.types import Match
+
+
+def questions_of(questions: Sequence[Question], iteration: int, count: int, seed: int) -> list[Question]:
+    """The `count` questions of an iteration (from 1): a walk through the set, reshuffled each time it comes round."""
+    start = (iteration - 1) * count
+    return [_at(questions, start + i, seed) for i in range(count)]
+
+
+def _at(questions: Sequence[Question], position: int, seed: int) -> Question:
+    lap, place = divmod(position, len(questions))
+    return questions[int(np.random.default_rng([seed, lap]).permutation(len(questions))[place])]
+
+
+def matches_of(
+    questions: Sequence[Question], seats: Sequence[Seat], repeats: int, branches: int = 1, plies: int = 1, seed: int = 0
+) -> list[Match]:
+    """Each question in both seatings, `repeats` times, the current policy in every seat.
+
+    With `branches` > 1 the siblings part at a ply drawn per match.
+    """
+    return [
+        Match(
+            f"{i:05d}-{'ba' if swapped else 'ab'}-{repeat}", question, swapped, dict.fromkeys(seats, "current"), branches,
+            derive(seed, i, int(swapped), repeat) % plies,
+        )  # fmt: skip
+        for i, question in enumerate(questions)
+        for swapped in (False, True)
+        for repeat in range(repeats)
+    ]
+
+
+def shards_of(matches: Sequence[Match], size: int, seed: int) -> list[Shard]:
+    """Consecutive matches, `size` at a time."""
+    return [
+        Shard(index, derive(seed, index), tuple(matches[start : start + size]))
+        for index, start in enumerate(range(0, len(matches), size))
+    ]
+
+
+def derive(*parts: int | str) -> int:
+    """A seed named by its parts, the same on every machine."""
+    return zlib.crc32(":".join(map(str, parts)).encode())

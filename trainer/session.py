@@ -1,0 +1,86 @@
+"""What PPO and DPO runs share: folder, rollouts, judge, records, and the collection of one iteration."""
+
+from typing import Any
+
+from envs import transcripts
+from trainer import setup
+from trainer.config import Config
+from trainer.loop import collect
+from trainer.measure import measure
+from trainer.models import load_tokenizer
+from trainer.progress import debates_bar, say
+from trainer.publish import check_parity, probe_rows
+from trainer.run_folder import RunFolder, append_line
+from trainer.schedule import derive
+from trainer.tracking import Tracker
+from trainer.types import Experience, Match, Policy
+
+
+class Session:
+    """The part of a run that lives in its main process: everything but the learner."""
+
+    def __init__(self, settings: Config) -> None:
+        self.settings, self.folder = settings, RunFolder(settings.output)
+        self.tokenizer = load_tokenizer(settings.debater.model)
+        self.questions = setup.question_set(settings.questions).questions("train")
+        self.judge = setup.judge(settings.judge)
+        self.rollouts = setup.rollouts(settings)
+        self.probe = probe_rows(self.tokenizer)
+        self._tracker = Tracker(settings)
+        self._measured: dict[str, Any] = {}
+
+    def collect(
+        self, iteration: int, matches: list[Match], policy: Policy, learner: list[tuple[float, ...]]
+    ) -> Experience:
+        """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts."""
+        parity = check_parity(learner, self.probe, self.rollouts, policy, self.settings.parity_tolerance)
+        title = f"iteration {iteration}/{self.settings.iterations} playing"
+        with debates_bar(title, sum(match.branches for match in matches)) as bar:
+            experience = collect(
+                iteration, matches, policy, self.rollouts, self.judge, self.settings.reward,
+                self.settings.cluster.shard_size, derive(self.settings.seed, "play", iteration),
+                lambda done, approval: bar.advance(done, f"approval of seat A {approval:.2f}"),
+            )  # fmt: skip
+        self._store(experience)
+        self._measured = {**measure(experience), "parity": parity}
+        return experience
+
+    def record(self, learned: dict[str, Any]) -> None:
+        """Closes the iteration: one line of metrics, from the debates and from the learner."""
+        row = {**self._measured, **learned}
+        append_line(self.folder.metrics, row)
+        self._tracker.log(row)
+        say(_line(row, self.settings.iterations))
+
+    def close(self) -> None:
+        """Lets go of the workers and the tracker."""
+        self.rollouts.close()
+        self._tracker.close()
+
+    def _store(self, experience: Experience) -> None:
+        records = [judged.episode.transcript for judged in experience.judged]
+        extra: list[dict[str, Any]] = [
+            {
+                "iteration": experience.iteration,
+                "verdict": {"judge": j.verdict.judge, "given": j.verdict.given, "swapped": j.verdict.swapped,
+                            "valid": j.verdict.valid, "reason": j.verdict.reason},
+                "rewards": {seat.value: reward.total for seat, reward in (j.rewards or {}).items()},
+            }
+            for j in experience.judged
+        ]  # fmt: skip
+        failed = [{"iteration": experience.iteration}] * len(experience.failures)
+        transcripts.write(
+            self.folder.transcripts, [*records, *experience.failures], append=True, extra=[*extra, *failed]
+        )
+
+
+def _line(row: dict[str, Any], iterations: int) -> str:
+    parts = [f"iteration {row['iteration']}/{iterations}"]
+    for key, label, form in (
+        ("reward", "reward", "+.2f"), ("kl", "KL", ".3f"), ("entropy", "entropy", ".2f"),
+        ("verified_quotes", "verified", ".0%"), ("debates_per_second", "debates/s", ".0f"),
+    ):  # fmt: skip
+        if key in row:
+            parts.append(f"{label} {row[key]:{form}}")
+    troubles = [f"{row[key]} {key}" for key in ("failed", "invalid") if row.get(key)]
+    return "  ".join(parts + troubles)

@@ -1,0 +1,78 @@
+"""From the configuration to the objects of a run: question set, judges, rollouts."""
+
+from pathlib import Path
+
+import torch
+
+from envs.prompts import load_prompts
+from envs.questions import JsonLinesQuestions
+from envs.testimony.world import TestimonyWorld
+from envs.types import QuestionSet
+from rewards.judges.likelihood import LikelihoodJudge
+from trainer import config, models
+from trainer.engines import make_engine
+from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
+
+
+def question_set(settings: config.Questions) -> QuestionSet:
+    """The question set that the configuration names."""
+    if settings.kind == "jsonl":
+        return JsonLinesQuestions(Path(settings.path or ""), seed=settings.seed)
+    return TestimonyWorld(settings.train, settings.heldout, settings.seed)
+
+
+def judge(settings: config.Judge, engine: str = "transformers") -> LikelihoodJudge:
+    """A frozen judge on an engine of its own."""
+    scorer = make_engine(engine, settings.model, settings.batch_size, settings.dtype)
+    return LikelihoodJudge(
+        settings.name, scorer, load_prompts(settings.prompts), settings.order, settings.choice, settings.min_mass
+    )
+
+
+def rollouts(settings: config.Config) -> Rollouts:
+    """Where debates are played: here, or on Ray."""
+    debater, cluster = settings.debater, settings.cluster
+    setup = PlaySetup(
+        settings.protocol, debater.prompts, debater.max_tokens, debater.temperature, debater.engine, debater.batch_size,
+        debater.dtype,
+    )  # fmt: skip
+    if cluster.rollout_workers == 0:
+        return LocalRollouts(setup)
+    from trainer.ray_rollouts import RayRollouts
+
+    return RayRollouts(setup, cluster.rollout_workers, cluster.address, cluster.gpus_per_worker)
+
+
+def policy_model(settings: config.Debater) -> torch.nn.Module:
+    """The debater to be trained, with a fresh adapter if the configuration asks for one."""
+    model = models.load_model(settings.model, getattr(torch, settings.dtype))
+    if settings.lora is None:
+        return model
+    from peft import get_peft_model
+
+    return get_peft_model(model, lora_config(settings.lora), autocast_adapter_dtype=False)
+
+
+def lora_config(settings: config.Lora):  # noqa: ANN201
+    """peft's configuration of the adapter."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM",
+        target_modules=settings.target_modules,
+    )  # fmt: skip
+
+
+def deepspeed_config(stage: str | None) -> dict[str, object] | None:
+    """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments."""
+    if stage is None:
+        return None
+    return {
+        "zero_optimization": {"stage": {"zero2": 2, "zero3": 3}[stage], "overlap_comm": torch.cuda.is_available()},
+        "bf16": {"enabled": "auto"},
+        "gradient_accumulation_steps": "auto",
+        "gradient_clipping": "auto",
+        "train_batch_size": "auto",
+        "train_micro_batch_size_per_gpu": "auto",
+        "zero_allow_untested_optimizer": True,
+    }

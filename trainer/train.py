@@ -1,0 +1,266 @@
+"""Training, from a validated configuration to published policies: PPO pulled by TRL's trainer, DPO pushed from here.
+
+Rank 0 plays, judges and keeps the records; all ranks learn. Both algorithms go through `Session.collect`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, set_seed
+from datasets import Dataset
+from safetensors.torch import load_file, save_file
+from transformers import PrinterCallback, TrainerCallback
+
+from trainer import dpo, models, setup
+from trainer.config import Config, Dpo, Ppo
+from trainer.ppo import GROUP, DebatePpo, trl_config
+from trainer.progress import say
+from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
+from trainer.run_folder import STATE, RunFolder, prune, write_atomically
+from trainer.schedule import derive, matches_of, questions_of
+from trainer.session import Session
+from trainer.types import Experience, Match, Policy, Trajectory
+
+LEARNED = {
+    "loss": "loss", "kl": "kl", "clip_ratio/region_mean": "clip_fraction", "grad_norm": "grad_norm",
+    "value_loss": "value_loss", "rewards/margins": "margin", "rewards/accuracies": "pair_accuracy",
+}  # fmt: skip
+"""What is kept of TRL's logs, and under which name."""
+
+
+def train(settings: Config) -> Path:
+    """Trains, or goes on where a run in the same folder was cut off; returns the final policy's folder."""
+    run = _PpoRun(settings) if isinstance(settings.algorithm, Ppo) else _DpoRun(settings)
+    try:
+        return run.train()
+    finally:
+        run.close()
+
+
+class _Run:
+    """What both algorithms need on every rank."""
+
+    def __init__(self, settings: Config) -> None:
+        self.settings, self.folder = settings, RunFolder(settings.output)
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        set_seed(settings.seed)
+        self.session = Session(settings) if self.rank == 0 else None
+        self.tokenizer = models.load_tokenizer(settings.debater.model)
+        self.probe = probe_rows(self.tokenizer)
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+
+    def arguments(self) -> dict[str, Any]:
+        """What every TRL configuration of this run is given."""
+        half = self.settings.debater.dtype == "bfloat16"
+        return {
+            "output_dir": str(self.folder.trainer), "seed": self.settings.seed, "bf16": half, "report_to": "none",
+            "disable_tqdm": True, "use_cpu": models.default_device() == "cpu", "gradient_checkpointing": False,
+            "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed),
+        }  # fmt: skip
+
+    def publish(self, model: Any, accelerator: Accelerator, version: int) -> tuple[Policy, list[tuple[float, ...]]]:
+        """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
+        policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version)
+        return policy, learner_logprobs(model, self.probe)
+
+    def kept(self) -> list[int]:
+        """Iterations whose published weights stay."""
+        chosen = self.settings.evaluation.checkpoints
+        extra = chosen if isinstance(chosen, list) else []
+        return [0, *range(0, self.settings.iterations + 1, self.settings.save_every), *extra, self.settings.iterations]
+
+    def matches(self, iteration: int, repeats: int = 1, branches: int = 1) -> list[Match]:
+        """The debates of an iteration."""
+        assert self.session is not None
+        settings, seed = self.settings, self.settings.seed
+        questions = questions_of(
+            self.session.questions, iteration, settings.algorithm.questions_per_iteration, derive(seed, "questions")
+        )
+        plies = len(settings.protocol.plies())
+        return matches_of(
+            questions, settings.protocol.seats, repeats, branches, plies, derive(seed, "branch", iteration)
+        )
+
+
+class _PpoRun(_Run):
+    """TRL's trainer runs the whole training and asks for rows once per iteration."""
+
+    algorithm: Ppo
+
+    def __init__(self, settings: Config) -> None:
+        super().__init__(settings)
+        assert isinstance(settings.algorithm, Ppo)
+        self.algorithm = settings.algorithm
+        rows = self.rows_per_iteration
+        arguments = trl_config(
+            self.algorithm, rows, settings.iterations, settings.debater.temperature, self.world, save_strategy="steps",
+            save_steps=settings.save_every * self.algorithm.epochs * self.algorithm.minibatches, save_total_limit=2,
+            **self.arguments(),
+        )  # fmt: skip
+        model = models.load_model(settings.debater.model, getattr(torch, settings.debater.dtype))
+        lora = settings.debater.lora
+        self.trainer = DebatePpo(
+            self.algorithm, self.collect, model=model, args=arguments, processing_class=self.tokenizer,
+            train_dataset=Dataset.from_dict({"prompt": [""] * (rows // GROUP * settings.iterations)}),
+            peft_config=setup.lora_config(lora) if lora else None, callbacks=[_Records(self)],
+        )  # fmt: skip
+        self.trainer.remove_callback(PrinterCallback)
+
+    @property
+    def rows_per_iteration(self) -> int:
+        seats = len(self.settings.protocol.seats)
+        return self.algorithm.questions_per_iteration * 2 * self.algorithm.debates_per_seating * seats
+
+    def train(self) -> Path:
+        found = self.folder.checkpoint()
+        if found is None:
+            self.trainer.train()
+        else:
+            path, state = found
+            self.folder.cut_back(state["iteration"])
+            self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in state["baselines"]}
+            self._load_value_head(path)
+            self.trainer.train(resume_from_checkpoint=str(path))
+        policy, _ = self.publish(self.trainer.model, self.trainer.accelerator, self.settings.iterations)
+        return Path(policy.path)
+
+    def collect(self, iteration: int) -> list[Trajectory | None]:
+        """Publishes, plays and judges; the same list on every rank."""
+        policy, learner = self.publish(self.trainer.model, self.trainer.accelerator, iteration - 1)
+        batch: list[Any] = [None]
+        if self.session is not None:
+            matches = self.matches(iteration, self.algorithm.debates_per_seating)
+            batch = [_rows(self.session.collect(iteration, matches, policy, learner), matches)]
+            prune(self.folder, self.kept())
+        if self.world > 1:
+            broadcast_object_list(batch)
+        return batch[0]
+
+    def save_state(self, checkpoint: Path, iteration: int) -> None:
+        """Our own part of a checkpoint; written last, so that its presence says that the checkpoint is whole."""
+        head = getattr(self.trainer.accelerator.unwrap_model(self.trainer.model), VALUE_HEAD, None)
+        if head is not None and self.settings.cluster.deepspeed != "zero3":
+            save_file(head.state_dict(), checkpoint / f"{VALUE_HEAD}.safetensors")
+        baselines = [[*role, value] for role, value in self.trainer.baselines.items()]
+        cursor = iteration * self.algorithm.questions_per_iteration
+        state = {"iteration": iteration, "policy_version": iteration, "question_cursor": cursor, "baselines": baselines}
+        write_atomically(checkpoint / STATE, json.dumps(state))
+
+    def _load_value_head(self, checkpoint: Path) -> None:
+        weights = checkpoint / f"{VALUE_HEAD}.safetensors"
+        if weights.exists():  # an adapter checkpoint of TRL's has no place for it
+            getattr(self.trainer.model, VALUE_HEAD).load_state_dict(load_file(weights))
+
+
+class _Records(TrainerCallback):
+    """Turns TRL's logs and checkpoints into ours."""
+
+    def __init__(self, run: _PpoRun) -> None:
+        self._run = run
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        if logs and "loss" in logs and self._run.session is not None:
+            self._run.session.record(_learned(logs))
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            steps = self._run.algorithm.epochs * self._run.algorithm.minibatches
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            self._run.save_state(checkpoint, state.global_step // steps)
+
+
+class _DpoRun(_Run):
+    """One fresh `DPOTrainer` per iteration; everything that outlives an iteration is in the published weights."""
+
+    def __init__(self, settings: Config) -> None:
+        super().__init__(settings)
+        assert isinstance(settings.algorithm, Dpo)
+        self.algorithm: Dpo = settings.algorithm
+
+    def train(self) -> Path:
+        found = self.folder.checkpoint()
+        done = found[1]["iteration"] if found else 0
+        self.folder.cut_back(done)
+        if not done:
+            self.publish(setup.policy_model(self.settings.debater), Accelerator(cpu=True), 0)
+        for iteration in range(done + 1, self.settings.iterations + 1):
+            self._iterate(iteration)
+        return self.folder.policy(self.settings.iterations)
+
+    def _iterate(self, iteration: int) -> None:
+        model = models.load_model(str(self.folder.policy(iteration - 1)), getattr(torch, self.settings.debater.dtype))
+        pairs, learned = self._pairs(iteration, learner_logprobs(model, self.probe))
+        if len(pairs):
+            trainer = dpo.train_on(
+                pairs, _trainable(model), self._reference(iteration), self.tokenizer, self.algorithm, self.world,
+                save_strategy="no", **self.arguments(),
+            )  # fmt: skip
+            learned |= _mean_logs(trainer.state.log_history)
+            self.publish(trainer.model, trainer.accelerator, iteration)
+        else:
+            self.publish(model, Accelerator(cpu=True), iteration)
+        if self.session is not None:
+            self.session.record(learned)
+            self._mark(iteration)
+            prune(self.folder, [*self.kept(), iteration - 1])
+
+    def _pairs(self, iteration: int, learner: list[tuple[float, ...]]) -> tuple[Dataset, dict[str, Any]]:
+        found: list[Any] = [None, None]
+        if self.session is not None:
+            policy = Policy("current", iteration - 1, str(self.folder.policy(iteration - 1)))
+            matches = self.matches(iteration, branches=self.algorithm.branches)
+            experience = self.session.collect(iteration, matches, policy, learner)
+            pairs = dpo.pairs_of(experience, {m.id: m.branch_ply for m in matches}, self.algorithm.min_gap)
+            dataset, retokenised = dpo.dataset_of(pairs, self.tokenizer)
+            found = [dataset.to_dict(), {"pairs": len(dataset), "pairs_retokenised": retokenised}]
+            if not len(dataset):
+                say(f"iteration {iteration}: no pair differed by {self.algorithm.min_gap}; the policy stays as it was")
+        if self.world > 1:
+            broadcast_object_list(found)
+        return Dataset.from_dict(found[0]), found[1]
+
+    def _reference(self, iteration: int) -> Any:
+        """The frozen policy that DPO is measured from; None lets TRL copy the adapter that training starts from."""
+        if self.algorithm.reference == "base":
+            return models.load_model(self.settings.debater.model, getattr(torch, self.settings.debater.dtype))
+        if self.settings.debater.lora is not None:
+            return None
+        return models.load_model(str(self.folder.policy(iteration - 1)), getattr(torch, self.settings.debater.dtype))
+
+    def _mark(self, iteration: int) -> None:
+        cursor = iteration * self.algorithm.questions_per_iteration
+        state = {"iteration": iteration, "policy_version": iteration, "question_cursor": cursor}
+        write_atomically(self.folder.trainer / f"checkpoint-{iteration}" / STATE, json.dumps(state))
+
+
+def _rows(experience: Experience, matches: list[Match]) -> list[Trajectory | None]:
+    """A row for every seat of every match, in the order of the matches; None where there is nothing to learn from."""
+    found = iter(experience.trajectories())
+    rows = {
+        (judged.episode.match, seat): next(found) for judged in experience.judged for seat in judged.rewards or {}
+    }
+    return [rows.get((match.id, seat)) for match in matches for seat in match.policies]
+
+
+def _learned(logs: dict[str, Any]) -> dict[str, float]:
+    return {name: float(logs[key]) for key, name in LEARNED.items() if key in logs}
+
+
+def _mean_logs(history: list[dict[str, Any]]) -> dict[str, float]:
+    steps = [_learned(logs) for logs in history if "loss" in logs]
+    return {name: sum(step[name] for step in steps) / len(steps) for name in (steps[0] if steps else {})}
+
+
+def _trainable(model: Any) -> Any:
+    """Adapters are loaded frozen; their weights (and no others) are what is trained."""
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.requires_grad_(True)
+    return model

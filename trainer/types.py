@@ -1,0 +1,126 @@
+"""What passes between rollouts, credit and learner."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envs.types import Failure, Question, Seat, Transcript
+from rewards.types import Reward, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Published debater weights: a folder on disk and the version that is stamped on every speech."""
+
+    name: str
+    version: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One debate to be played: a question, who sits where, and which policy speaks from each seat.
+
+    With `branches` > 1 the debate is played once up to `branch_ply` and then continued that many times, so that the
+    siblings share everything said before and differ from that ply on.
+    """
+
+    id: str
+    question: Question
+    swapped_seats: bool
+    policies: Mapping[Seat, str]
+    branches: int = 1
+    branch_ply: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A seat's tokens in one debate, exactly as its policy saw and sampled them.
+
+    `prompt` is the seat's first context; `completion` everything after it. `mask` (as long as `completion`) is 1 where
+    the seat's policy sampled the token, 0 where it was told something; `logprobs` are the sampling log-probabilities (0
+    where masked). `ends` are the positions in `completion` of the last token of each of the seat's speeches.
+    """
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+    mask: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    ends: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A debate as played: the transcript and each seat's tokens. `match` is the id of its `Match`."""
+
+    match: str
+    branch: int
+    transcript: Transcript
+    rows: Mapping[Seat, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectory:
+    """One seat of one judged debate, ready to learn from. `row` and `reward` belong to that seat."""
+
+    question_id: str
+    swapped_seats: bool
+    seat: Seat
+    plies: tuple[int, ...]
+    """The ply of each of the seat's speeches."""
+    row: Row
+    reward: Reward
+    policy_version: int
+
+    @property
+    def returns(self) -> tuple[float, ...]:
+        """Undiscounted return from each of the seat's speeches on, that speech's own reward included."""
+        total, returns = 0.0, []
+        for reward in reversed(self.reward.per_speech):
+            total += reward
+            returns.append(total)
+        return tuple(reversed(returns))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An episode with the verdict on it and what each seat earned (None: the verdict is INVALID)."""
+
+    episode: Episode
+    verdict: Verdict
+    rewards: Mapping[Seat, Reward] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What one iteration collected. Every match is in it: judged, or as a failure with its reason."""
+
+    iteration: int
+    policy: Policy
+    judged: tuple[Judged, ...]
+    failures: tuple[Failure, ...]
+    seconds: float
+    """Playing and judging, not learning."""
+
+    def trajectories(self, policy: str = "current") -> list[Trajectory]:
+        """The rows of the seats that `policy` played in debates with a valid verdict."""
+        return [
+            _trajectory(judged, seat)
+            for judged in self.judged
+            if judged.rewards is not None
+            for seat in judged.rewards
+            if judged.episode.transcript.speeches and _speaker(judged.episode.transcript, seat) == policy
+        ]
+
+
+def _speaker(transcript: Transcript, seat: Seat) -> str:
+    return next(speech.policy for speech in transcript.speeches if speech.seat is seat)
+
+
+def _trajectory(judged: Judged, seat: Seat) -> Trajectory:
+    assert judged.rewards is not None
+    transcript = judged.episode.transcript
+    own = [speech for speech in transcript.speeches if speech.seat is seat]
+    return Trajectory(
+        transcript.question.id, transcript.swapped_seats, seat, tuple(speech.ply for speech in own),
+        judged.episode.rows[seat], judged.rewards[seat], own[0].policy_version,
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""The table of verdicts: one row per (transcript, judge), stored as verdicts.parquet."""
+
+import pandas as pd
+
+BASE = "base"
+"""The name of the checkpoint before training, and of the matchup against it."""
+SELF = "self"
+"""The matchup of a checkpoint against itself, or of a lone consultant."""
+NONE = "none"
+"""The matchup of a judge who decides without debaters (naive, expert)."""
+REWARD = "reward"
+HELD_OUT = "held-out"
+
+COLUMNS: dict[str, str] = {
+    "arm": "name of the training arm; empty for references",
+    "protocol": "debate-sequential, consultancy, naive, expert, ...",
+    "checkpoint": "base, iteration-0006, ...",
+    "iteration": "0 for the base checkpoint",
+    "matchup": "self, base or none",
+    "checkpoint_seats": "seats held by the checkpoint: AB, A, B or empty",
+    "question_id": "the question",
+    "story_id": "the story it is about: the cluster of every statistic",
+    "swapped_seats": "whether seat A defends the question's second answer",
+    "judge": "name of the judge",
+    "judge_role": "reward or held-out",
+    "p_given": "P(answer of seat A), transcript as it is; NaN if not asked",
+    "p_swapped": "the same, read with the seats relabelled and turned back; NaN if not asked",
+    "p_mean": "mean over the orders asked; NaN if the verdict is INVALID",
+    "valid": "False: the verdict is INVALID and counts for nothing",
+    "reason": "why it is INVALID",
+    "correct_seat": "the seat that defends the right answer: A or B",
+    "speeches": "the checkpoint's own speeches",
+    "words": "words in them",
+    "quotes": "quotes in them",
+    "verified_quotes": "quotes in them found in the passage",
+}
+"""Column names and what they hold."""
+
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "matchup": (SELF, BASE, NONE),
+    "checkpoint_seats": ("AB", "A", "B", ""),
+    "judge_role": (REWARD, HELD_OUT),
+    "correct_seat": ("A", "B"),
+}
+
+
+class VerdictTableError(ValueError):
+    """The table cannot be summarised as it is; the message says what is amiss and what to do."""
+
+
+def check_verdicts(verdicts: pd.DataFrame) -> None:
+    """Check that the table can be summarised.
+
+    Raises:
+        VerdictTableError: a column is missing or holds what it may not, or a valid verdict has no probability.
+    """
+    missing = [name for name in COLUMNS if name not in verdicts.columns]
+    if missing:
+        raise VerdictTableError(f"The verdict table lacks {', '.join(missing)}: evaluate the run again.")
+    for name, allowed in ALLOWED.items():
+        strange = sorted({str(value) for value in verdicts.loc[~verdicts[name].isin(allowed), name]})
+        if strange:
+            names = ", ".join(repr(value) for value in allowed)
+            raise VerdictTableError(f"Column {name} of the verdict table must hold {names}, not {', '.join(strange)}.")
+    without = verdicts["valid"].astype(bool) & ~verdicts["p_mean"].between(0, 1)
+    if without.any():
+        raise VerdictTableError(f"{without.sum()} verdicts are valid but have no probability: mark them INVALID.")
