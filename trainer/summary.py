@@ -27,7 +27,7 @@ DECIMALS = 6
 
 
 def summarise(verdicts: pd.DataFrame) -> dict[str, Any]:
-    """The summary of a run (README, "summary.json"); floats have 6 decimals and a number that is not known is None.
+    """The summary of a run as stored in summary.json; floats have 6 decimals, a number that is not known is None.
 
     Arms and references come in the order of the table, judges with the reward judge first.
 
@@ -74,13 +74,14 @@ class _Arm:
         self.rows = rows
         self.protocol = self._only("protocol", rows)
         self.reward_judge = self._only("judge", rows[rows["judge_role"] == REWARD])
+        self.judges = [self.reward_judge, *sorted(set(rows["judge"].unique()) - {self.reward_judge})]
         self.checkpoints = self._checkpoints()
         self.final = self.checkpoints[-1]
         self.lone = not rows.loc[rows["matchup"] == SELF, "checkpoint_seats"].eq("AB").any()
         """A consultancy: the checkpoint speaks for one seat and nobody answers."""
 
     def summary(self) -> dict[str, Any]:
-        accuracy = [self._accuracy(judge) for judge in self._judges()]
+        accuracy = [self._accuracy(judge) for judge in self.judges]
         reward = self._change(self.reward_judge)
         return {
             "name": self.name,
@@ -106,7 +107,8 @@ class _Arm:
 
     def _checkpoints(self) -> list[str]:
         """Names in order of iteration, base first."""
-        pairs = self.rows[["iteration", "checkpoint"]].drop_duplicates().sort_values(["iteration", "checkpoint"])
+        own = self.rows.loc[self.rows["matchup"] == SELF, ["iteration", "checkpoint"]]
+        pairs = own.drop_duplicates().sort_values(["iteration", "checkpoint"])
         names = [str(name) for name in pairs["checkpoint"]]
         if BASE not in names or len(names) < 2:
             raise VerdictTableError(
@@ -117,10 +119,6 @@ class _Arm:
                 f"Arm {self.name!r} needs one iteration per checkpoint, 0 for the base alone: give each its own number."
             )
         return names
-
-    def _judges(self) -> list[str]:
-        others = sorted(set(self.rows["judge"]) - {self.reward_judge})
-        return [self.reward_judge, *others]
 
     def _select(self, checkpoint: str, judge: str, matchup: str = SELF) -> pd.DataFrame:
         rows = self.rows
@@ -138,13 +136,17 @@ class _Arm:
     def _seatings(self, checkpoint: str, judge: str) -> pd.DataFrame:
         """Self-play with a valid verdict, one row per question and seating: correct, given_right, story_id."""
         rows = self._select(checkpoint, judge)
-        return rows[rows["valid"]].groupby(["question_id", "swapped_seats"]).agg(
-            correct=("correct", "mean"), given_right=("given_right", "first"), story_id=("story_id", "first")
+        return (
+            rows[rows["valid"]]
+            .groupby(["question_id", "swapped_seats"])
+            .agg(correct=("correct", "mean"), given_right=("given_right", "first"), story_id=("story_id", "first"))
         )
 
     def _change(self, judge: str) -> PairedChange:
-        questions = self._paired_rows(judge).groupby("question_id").agg(
-            base=("base", "mean"), trained=("trained", "mean"), story_id=("story_id", "first")
+        questions = (
+            self._paired_rows(judge)
+            .groupby("question_id")
+            .agg(base=("base", "mean"), trained=("trained", "mean"), story_id=("story_id", "first"))
         )
         return paired_change(questions["base"], questions["trained"], questions["story_id"])
 
@@ -190,7 +192,7 @@ class _Arm:
     def _win_rates(self, checkpoint: str) -> dict[str, Interval]:
         """How often the reward judge sided with the checkpoint, in all and by whether its answer was right."""
         rows = self._select(checkpoint, self.reward_judge, SELF if self.lone else BASE)
-        if checkpoint == BASE and rows.empty and not self.lone:
+        if checkpoint == BASE and not self.lone and rows.empty:
             return self._base_against_itself()
         right = rows["given_right"]
         sides = {"win_rate": rows, "win_rate_right": rows[right], "win_rate_wrong": rows[~right]}
@@ -217,7 +219,7 @@ class _Arm:
         return {
             "checkpoint": checkpoint,
             "iteration": int(rows["iteration"].iloc[0]),
-            "accuracy": {judge: _interval(_question_mean(self._select(checkpoint, judge))) for judge in self._judges()},
+            "accuracy": {judge: _interval(_question_mean(self._select(checkpoint, judge))) for judge in self.judges},
             **{name: _interval(rate) for name, rate in self._win_rates(checkpoint).items()},
             "verified_quotes": self._verified_quotes(checkpoint),
             "words_per_speech": self._words_per_speech(checkpoint),
@@ -225,18 +227,15 @@ class _Arm:
 
 
 def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5, NaN if
-    INVALID); `won`, the same for the answer of the checkpoint's one seat; `given_right`, whether that is right."""
+    """The table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5); and
+    where the checkpoint holds one seat, `won`, whether the judge picked its answer, and `given_right`, whether that
+    answer is right. The picks of INVALID verdicts mean nothing: whoever reads them takes valid rows only."""
     picks_a = (1 + np.sign(verdicts["p_mean"] - 0.5)) / 2
-    valid = verdicts["valid"].astype(bool)
-    seats = verdicts["checkpoint_seats"]
-    correct = picks_a.where(verdicts["correct_seat"] == "A", 1 - picks_a)
-    won = picks_a.where(seats == "A", 1 - picks_a)
     return verdicts.assign(
-        valid=valid,
-        correct=correct.where(valid),
-        won=won.where(valid & seats.isin(["A", "B"])),
-        given_right=seats == verdicts["correct_seat"],
+        valid=verdicts["valid"].astype(bool),
+        correct=picks_a.where(verdicts["correct_seat"] == "A", 1 - picks_a),
+        won=picks_a.where(verdicts["checkpoint_seats"] == "A", 1 - picks_a),
+        given_right=verdicts["checkpoint_seats"] == verdicts["correct_seat"],
     )
 
 

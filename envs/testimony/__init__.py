@@ -1,0 +1,5 @@
+"""The testimony world: stories by witnesses of unequal reliability, and the small models that live in it."""
+
+from envs.testimony.world import TestimonyWorld
+
+__all__ = ["TestimonyWorld"]

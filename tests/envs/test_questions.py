@@ -1,0 +1,157 @@
+import json
+from dataclasses import asdict
+
+import pytest
+
+from envs.questions import JsonLinesQuestions, QuestionError
+from envs.types import QuestionSet
+
+
+def record(number, **fields):
+    base = {
+        "id": f"q{number}",
+        "story_id": f"s{number // 3}",
+        "question": "Where?",
+        "answers": ["kitchen", "office"],
+        "passage": f"Story {number // 3}.",
+        "correct": number % 2,
+    }
+    return {key: value for key, value in {**base, **fields}.items() if value is not None}
+
+
+RECORDS = [record(number) for number in range(300)]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    def store(records, **options):
+        path = tmp_path / "questions.jsonl"
+        path.write_text("".join(json.dumps(item) + "\n" for item in records))
+        return JsonLinesQuestions(path, **options)
+
+    return store
+
+
+def stories(questions: QuestionSet, split):
+    return {question.story_id for question in questions.questions(split)}
+
+
+def ids(questions, split):
+    return [question.id for question in questions.questions(split)]
+
+
+def test_questions_and_key_come_from_the_file(stored):
+    questions = stored([record(0), record(1, passage=None, story_id="x")], heldout_fraction=1)
+    first, second = questions.questions("heldout")
+    assert (first.id, first.story_id, first.text, first.passage) == ("q0", "s0", "Where?", "Story 0.")
+    assert (first.answers, second.passage) == (("kitchen", "office"), "")
+    assert questions.answer_key("heldout").correct == {"q0": 0, "q1": 1}
+    assert questions.questions("train") == ()
+
+
+def test_a_question_does_not_carry_its_label(stored):
+    flipped = [{**item, "correct": 1 - item["correct"]} for item in RECORDS]
+    one, other = stored(RECORDS).questions("train"), stored(flipped).questions("train")
+    assert one == other
+    assert "correct" not in asdict(one[0])
+
+
+def test_the_splits_share_no_story_and_lose_no_question(stored):
+    questions = stored(RECORDS)
+    assert not stories(questions, "train") & stories(questions, "heldout")
+    assert sorted(ids(questions, "train") + ids(questions, "heldout")) == sorted(item["id"] for item in RECORDS)
+    assert 35 <= len(stories(questions, "heldout")) <= 65
+    assert ids(questions, "train") == [item["id"] for item in RECORDS if item["id"] in ids(questions, "train")]
+
+
+def test_the_split_is_the_same_on_every_machine(stored):
+    """sha256("0:s0") begins 2ead…, which is .182 of the way; sha256("0:s1") begins ba57…: .728."""
+    two = [record(0), record(3)]
+    assert [stories(stored(two, heldout_fraction=f), "heldout") for f in (0.18, 0.19, 0.73)] == [
+        set(),
+        {"s0"},
+        {"s0", "s1"},
+    ]
+
+
+def test_a_story_keeps_its_split_when_others_come_or_go_or_are_permuted(stored):
+    some, every = stored(RECORDS[30:90]), stored(RECORDS[::-1])
+    assert stories(some, "heldout") == stories(every, "heldout") & {f"s{n}" for n in range(10, 30)}
+
+
+def test_more_held_out_keeps_what_was_held_out_and_seeds_differ(stored):
+    assert stories(stored(RECORDS, heldout_fraction=0.2), "heldout") < stories(stored(RECORDS), "heldout")
+    assert stories(stored(RECORDS, seed=1), "heldout") != stories(stored(RECORDS), "heldout")
+    assert stored(RECORDS, heldout_fraction=0).questions("heldout") == ()
+
+
+def test_a_story_without_an_id_is_its_passage_or_its_question(stored):
+    texts = [("A  story.", "Who?"), ("A story.\n", "Why?"), ("Another.", "Who?"), ("", "Who?"), ("", "How?")]
+    items = [record(n, story_id=None, passage=p, question=q) for n, (p, q) in enumerate(texts)]
+    questions = stored(items, heldout_fraction=0).questions("train")
+    one, same, another, bare, other = (question.story_id for question in questions)
+    assert one == same
+    assert len({one, another, bare, other}) == 4
+
+
+def test_training_needs_no_key_but_evaluation_does(stored):
+    questions = stored([record(0), record(1, correct=None)], heldout_fraction=0)
+    assert ids(questions, "train") == ["q0", "q1"]
+    assert questions.answer_key("heldout").correct == {}
+    with pytest.raises(QuestionError, match=r"questions.jsonl, line 2: question 'q1' has no \"correct\"; add 0 or 1"):
+        questions.answer_key("train")
+
+
+def test_other_fields_and_blank_lines_are_ignored(tmp_path):
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\ufeff" + json.dumps(record(0, title="Odd\u2028title"), ensure_ascii=False) + "\r\n\n \n")
+    assert ids(JsonLinesQuestions(path, 0), "train") == ["q0"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (record(1, id="q0"), "id 'q0' is that of line 1"),
+        (record(1, id=7), '"id" is missing, empty or not a string'),
+        (record(1, id=" "), '"id" is missing'),
+        (record(1, question=None), '"question" is missing'),
+        (record(1, story_id=3), '"story_id" is missing, empty or not a string'),
+        (record(1, passage=["a"]), '"passage" is not a string'),
+        (record(1, story_id="t"), "the passage is that of line 1 but its story_id differs"),
+        (record(1, answers=["a"]), "not a list of two"),
+        (record(1, answers="ab"), "not a list of two"),
+        (record(1, answers=["a", 2]), "empty or not a string"),
+        (record(1, answers=["a", ""]), "empty or not a string"),
+        (record(1, answers=["The  Office", "the office "]), "the two answers are equal"),
+        (record(1, correct=2), '"correct" is 2; give 0 or 1'),
+        (record(1, correct=True), '"correct" is True; give 0 or 1'),
+        (record(1, correct="0"), "\"correct\" is '0'; give 0 or 1"),
+        ([1], "not a JSON object"),
+    ],
+)
+def test_a_bad_line_is_named_in_one_sentence(stored, bad, message):
+    with pytest.raises(QuestionError) as error:
+        stored([record(0), bad])
+    text = str(error.value)
+    assert "questions.jsonl, line 2: " in text
+    assert message in text
+    assert text.endswith(".") and "\n" not in text
+
+
+@pytest.mark.parametrize("content", [b'{"id": ', b"\xff\xfe", b"id,question", b"[" * 100_000])
+def test_a_line_that_is_not_json_is_named(tmp_path, content):
+    path = tmp_path / "questions.jsonl"
+    path.write_bytes(json.dumps(record(0)).encode() + b"\n" + content)
+    with pytest.raises(QuestionError, match=r"line 2: the line is not JSON"):
+        JsonLinesQuestions(path)
+
+
+def test_wrong_arguments_say_what_to_do(stored, tmp_path):
+    with pytest.raises(QuestionError, match="no split 'test'; ask for \"train\""):
+        stored(RECORDS).questions("test")
+    with pytest.raises(QuestionError, match=r"heldout_fraction is 50; give a number from 0 to 1"):
+        stored(RECORDS, heldout_fraction=50)
+    with pytest.raises(QuestionError, match="holds no questions"):
+        stored([])
+    with pytest.raises(QuestionError, match="is not a file; give the path"):
+        JsonLinesQuestions(tmp_path / "missing.jsonl")

@@ -1,0 +1,245 @@
+"""Evaluation: every chosen checkpoint argues the same held-out questions, and every judge reads every debate.
+
+The only place, with the reports made from it, that is given an `AnswerKey`.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from envs import transcripts
+from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from rewards.types import Judge, Verdict
+from trainer import setup, verdicts
+from trainer.config import Config
+from trainer.progress import debates_bar
+from trainer.rollouts import Rollouts
+from trainer.run_folder import RunError, RunFolder, append_line, write_atomically
+from trainer.schedule import derive, shards_of
+from trainer.types import Match, Policy
+
+CHECKPOINT = "checkpoint"
+
+
+def evaluate(settings: Config) -> Path:
+    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl and training_accuracy.jsonl into its folder.
+
+    What was finished before an interruption is not done again.
+    """
+    evaluation = _Evaluation(settings)
+    try:
+        parts = [evaluation.references(), *(evaluation.checkpoint(iteration) for iteration in evaluation.iterations)]
+    finally:
+        evaluation.rollouts.close()
+    table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    verdicts.check_verdicts(table)
+    _write_parquet(table, settings.output / "verdicts.parquet")
+    debates = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(".jsonl")).exists()]
+    write_atomically(settings.output / "debates.jsonl", "".join(debates))
+    _training_accuracy(settings)
+    return settings.output / "verdicts.parquet"
+
+
+class _Evaluation:
+    """One run's questions, judges and policies."""
+
+    def __init__(self, settings: Config) -> None:
+        self.settings, self.folder = settings, RunFolder(settings.output)
+        self.iterations = _chosen(settings, self.folder)
+        questions = setup.question_set(settings.questions)
+        self.questions: Sequence[Question] = questions.questions("heldout")
+        self.key = questions.answer_key("heldout")
+        self.judges: list[tuple[str, Judge]] = [
+            (verdicts.REWARD, setup.judge(settings.judge)),
+            *((verdicts.HELD_OUT, setup.judge(other)) for other in settings.heldout_judges),
+        ]
+        self.rollouts: Rollouts = setup.rollouts(settings)
+
+    def references(self) -> Path:
+        """The judges without debaters: naive (the question alone) and expert (question and passage)."""
+        part = self._part("references")
+        if not part.exists():
+            rows: list[dict[str, Any]] = []
+            for name in ("naive", "expert"):
+                protocol = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
+                silent = [Transcript(q, protocol, q.answers, swapped_seats=False) for q in self.questions]
+                rows += self._judged({"arm": "", "checkpoint": verdicts.BASE, "matchup": verdicts.NONE}, silent)
+            _write_parquet(pd.DataFrame(rows), part)
+        return part
+
+    def checkpoint(self, iteration: int) -> Path:
+        """A checkpoint against itself and, in a debate, against the base debater."""
+        part = self._part(_name(iteration))
+        if not part.exists():
+            rows, debates = [], []
+            for matchup in self._matchups(iteration):
+                played, failures = self._play(iteration, matchup)
+                about = {
+                    "arm": self.settings.output.name, "checkpoint": _name(iteration), "iteration": iteration,
+                    "matchup": matchup,
+                }  # fmt: skip
+                rows += self._judged(about, played) + self._failed(about, failures)
+                debates += list(self._browsed(about, played))
+            write_atomically(part.with_suffix(".jsonl"), "".join(json.dumps(debate) + "\n" for debate in debates))
+            _write_parquet(pd.DataFrame(rows), part)
+        return part
+
+    def _matchups(self, iteration: int) -> list[str]:
+        against_base = iteration > 0 and len(self.settings.protocol.seats) > 1
+        return [verdicts.SELF, verdicts.BASE] if against_base else [verdicts.SELF]
+
+    def _play(self, iteration: int, matchup: str) -> tuple[list[Transcript], list[Failure]]:
+        """All debates of a matchup, and those that could not be finished."""
+        policies = {
+            CHECKPOINT: Policy(CHECKPOINT, iteration, str(self.folder.policy(iteration))),
+            verdicts.BASE: Policy(verdicts.BASE, 0, str(self.folder.policy(0))),
+        }
+        matches = _matches(self.questions, self.settings.protocol.seats, matchup)
+        seed = derive(self.settings.seed, "evaluate", matchup)
+        outcomes: dict[int, list[Any]] = {}
+        title = f"{self.settings.output.name}: evaluating {_name(iteration)} against {matchup}"
+        with debates_bar(title, len(matches)) as bar:
+            shards = shards_of(matches, self.settings.cluster.shard_size, seed)
+            for shard, played in self.rollouts.play(shards, policies):
+                outcomes[shard.index] = played
+                bar.advance(len(played))
+        ordered = [outcome for index in sorted(outcomes) for outcome in outcomes[index]]
+        finished = [outcome.transcript for outcome in ordered if not isinstance(outcome, Failure)]
+        return finished, [outcome for outcome in ordered if isinstance(outcome, Failure)]
+
+    def _judged(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
+        rows = []
+        for role, judge in self.judges:
+            for transcript, verdict in zip(played, judge.judge(played), strict=True):
+                rows.append({**_row(transcript, verdict, self.key), **about, "judge_role": role})
+        return rows
+
+    def _failed(self, about: Mapping[str, Any], failures: Sequence[Failure]) -> list[dict[str, Any]]:
+        """A debate that could not be played counts as an INVALID verdict of every judge: left out, and counted."""
+        questions = {question.id: question for question in self.questions}
+        rows = []
+        for failure in failures:
+            question = questions[failure.question_id]
+            answers = question.answers[::-1] if failure.swapped_seats else question.answers
+            empty = Transcript(question, self.settings.protocol, answers, failure.swapped_seats)
+            for role, judge in self.judges:
+                verdict = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {failure.reason}")
+                rows.append({**_row(empty, verdict, self.key), **about, "judge_role": role})
+        return rows
+
+    def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
+        """The debates that the report shows in full, with the reward judge's probability after every speech."""
+        _, judge = self.judges[0]
+        for transcript in played[: self.settings.evaluation.browser_debates]:
+            verdicts_after = judge.judge(list(_prefixes(transcript)))
+            yield {
+                **about, "judge": judge.name, "correct_seat": _correct_seat(transcript, self.key).value,
+                "p_after": [verdict.mean if verdict.valid else None for verdict in verdicts_after],
+                "transcript": transcripts.to_json(transcript),
+            }  # fmt: skip
+
+    def _part(self, name: str) -> Path:
+        folder = self.settings.output / "evaluation"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.parquet"
+
+
+def _chosen(settings: Config, folder: RunFolder) -> list[int]:
+    """The base, the checkpoints that the configuration names, and the final one.
+
+    Raises:
+        RunError: one of them is not there.
+    """
+    published, wanted = folder.published(), settings.evaluation.checkpoints
+    if settings.iterations not in published:
+        raise RunError(f"The run {folder.path} is not finished: continue it with `rostrum train resume={folder.path}`.")
+    middle = published if wanted == "all" else [] if wanted == "final" else list(wanted)
+    missing = [iteration for iteration in middle if iteration not in published]
+    if missing:
+        raise RunError(f"The run {folder.path} kept no checkpoint of iteration {missing[0]}: choose among {published}.")
+    return sorted({0, *middle, settings.iterations})
+
+
+def _matches(questions: Sequence[Question], seats: Sequence[Seat], matchup: str) -> list[Match]:
+    """Each question in both seatings. Against the base the checkpoint has seat A in every other question, so that over
+    the set it argues either answer from either seat equally often."""
+
+    def policies(index: int) -> dict[Seat, str]:
+        if matchup == verdicts.SELF:
+            return dict.fromkeys(seats, CHECKPOINT)
+        own = seats[index % 2]
+        return {seat: CHECKPOINT if seat is own else verdicts.BASE for seat in seats}
+
+    return [
+        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, policies(i))
+        for i, question in enumerate(questions)
+        for swapped in (False, True)
+    ]
+
+
+def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
+    own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
+    quotes = [quote for speech in own for quote in speech.quotes]
+    given, swapped = verdict.given, verdict.swapped
+    return {
+        "iteration": 0,
+        "protocol": transcript.protocol.name,
+        "checkpoint_seats": "".join(sorted({speech.seat.value for speech in own})),
+        "question_id": transcript.question.id,
+        "story_id": transcript.question.story_id,
+        "swapped_seats": transcript.swapped_seats,
+        "judge": verdict.judge,
+        "p_given": math.nan if given is None else given,
+        "p_swapped": math.nan if swapped is None else swapped,
+        "p_mean": verdict.mean if verdict.valid else math.nan,
+        "valid": verdict.valid,
+        "reason": verdict.reason,
+        "correct_seat": _correct_seat(transcript, key).value,
+        "speeches": len(own),
+        "words": sum(speech.words for speech in own),
+        "quotes": len(quotes),
+        "verified_quotes": sum(quote.verified for quote in quotes),
+    }
+
+
+def _correct_seat(transcript: Transcript, key: AnswerKey) -> Seat:
+    return Seat.A if transcript.answer_index(Seat.A) == key[transcript.question.id] else Seat.B
+
+
+def _prefixes(transcript: Transcript) -> Iterator[Transcript]:
+    """The transcript before any speech, after the first, …"""
+    for count in range(len(transcript.speeches) + 1):
+        yield replace(transcript, speeches=transcript.speeches[:count])
+
+
+def _training_accuracy(settings: Config) -> None:
+    """Joins the training verdicts with the answer key, now that training is over: judge accuracy by iteration."""
+    key = setup.question_set(settings.questions).answer_key("train")
+    right: dict[int, list[float]] = {}
+    for record, extra in transcripts.read_with_extra(settings.output / "transcripts.jsonl"):
+        verdict = (extra or {}).get("verdict", {})
+        if isinstance(record, Failure) or not verdict.get("valid"):
+            continue
+        of_a = [p for p in (verdict["given"], verdict["swapped"]) if p is not None]
+        p = sum(of_a) / len(of_a)
+        correct = p if _correct_seat(record, key) is Seat.A else 1 - p
+        right.setdefault(extra["iteration"], []).append(0.5 if correct == 0.5 else float(correct > 0.5))
+    path = settings.output / "training_accuracy.jsonl"
+    path.unlink(missing_ok=True)
+    for iteration, values in sorted(right.items()):
+        append_line(path, {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)})
+
+
+def _name(iteration: int) -> str:
+    return verdicts.BASE if iteration == 0 else f"iteration-{iteration:04d}"
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    table.to_parquet(temporary, index=False)
+    temporary.replace(path)

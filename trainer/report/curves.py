@@ -1,0 +1,142 @@
+"""The training curves: small multiples per arm."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from trainer.report.charts import Point, Series, chart, legend
+from trainer.report.inputs import Arm, Checkpoint, Interval, Run
+from trainer.report.svg import Axis, Unit, axis
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One chart under its heading; `drawing` is None where the arm has nothing to show."""
+
+    heading: str
+    note: str
+    drawing: Markup | None
+    key: Markup | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCurves:
+    """The small multiples of one arm."""
+
+    arm: Arm
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    heading: str
+    note: str
+    unit: Unit
+    series: Callable[[Run, Arm], list[Series]]
+
+
+def training_curves(run: Run) -> list[ArmCurves]:
+    """Small multiples per arm. A measure has the same axes in every arm; one that no arm recorded is left out."""
+    lines = [[measure.series(run, arm) for arm in run.summary.arms] for measure in MEASURES]
+    drawn = [(measure, rows) for measure, rows in zip(MEASURES, lines, strict=True) if any(rows)]
+    iterations = axis("iteration", _all(lambda p: p.x, (s for rows in lines for row in rows for s in row)), "integer")
+    scales = [_scale(measure, [line for row in rows for line in row]) for measure, rows in drawn]
+    if not drawn:
+        return []
+    return [
+        ArmCurves(
+            arm,
+            tuple(
+                _panel(measure, arm, iterations, scale, rows[index])
+                for (measure, rows), scale in zip(drawn, scales, strict=True)
+            ),
+        )
+        for index, arm in enumerate(run.summary.arms)
+    ]
+
+
+def _panel(measure: _Measure, arm: Arm, x: Axis, y: Axis, series: list[Series]) -> Panel:
+    if not series:
+        return Panel(measure.heading, measure.note, None, None)
+    ends = "; ".join(
+        f"{line.name}: {y.text(line.points[0].y)} at iteration {line.points[0].x:g}, "
+        f"{y.text(line.points[-1].y)} at iteration {line.points[-1].x:g}"
+        for line in series
+    )
+    drawing = chart(f"{measure.heading}, arm {arm.name}. {ends}.", x, y, series)
+    return Panel(measure.heading, measure.note, drawing, legend(series) if len(series) > 1 or series[0].marks else None)
+
+
+def _all(read: Callable[[Point], float], series: Iterable[Series]) -> list[float]:
+    return [read(point) for line in series for point in line.points]
+
+
+def _scale(measure: _Measure, series: list[Series]) -> Axis:
+    intervals = [end for line in series for point in line.points for end in point.y_interval or ()]
+    return axis(measure.heading, _all(lambda p: p.y, series) + intervals, measure.unit, wanted=4)
+
+
+def _logged(name: str) -> Callable[[Run, Arm], list[Series]]:
+    def series(run: Run, arm: Arm) -> list[Series]:
+        rows = [(row.iteration, row.number(name)) for row in run.metrics.get(arm.name, [])]
+        return _series(name.replace("_", " "), 0, rows, marks=False)
+
+    return series
+
+
+def _series(
+    name: str, slot: int, rows: Iterable[tuple[int, float | None]], marks: bool = True, dashed: bool = False
+) -> list[Series]:
+    """A series of the known values by iteration, or none if nothing is known."""
+    points = tuple(Point(iteration, value) for iteration, value in sorted(rows, key=_first) if value is not None)
+    return [Series(name, slot, points, marks, dashed)] if points else []
+
+
+def _first(row: tuple[int, float | None]) -> int:
+    return row[0]
+
+
+def _accuracy(run: Run, arm: Arm) -> list[Series]:
+    training = [(row.iteration, row.judge_accuracy) for row in run.training_accuracy.get(arm.name, [])]
+    series: list[Series] = []
+    for slot, (judge, role) in enumerate(judges_of(arm)):
+        rows = [(point.iteration, point.accuracy.get(judge, Interval()).estimate) for point in arm.checkpoints]
+        series += _series(f"test questions, {judge} ({role})" if role else f"test questions, {judge}", slot, rows)
+    return series + _series("training debates", 5, training, marks=False, dashed=True)
+
+
+def judges_of(arm: Arm) -> list[tuple[str, str]]:
+    """The judges that evaluated an arm, each with its role in words ("" if not known)."""
+    roles = {row.judge: f"{row.role} judge" if row.role else "" for row in arm.accuracy}
+    for point in arm.checkpoints:
+        for judge in point.accuracy:
+            roles.setdefault(judge, "")
+    return list(roles.items())
+
+
+def _win_rate(run: Run, arm: Arm) -> list[Series]:
+    sides: list[tuple[str, int, bool, Callable[[Checkpoint], Interval]]] = [
+        ("arguing the right answer", 2, False, lambda point: point.win_rate_right),
+        ("arguing the wrong answer", 1, True, lambda point: point.win_rate_wrong),
+    ]
+    return [
+        line
+        for name, slot, dashed, read in sides
+        for line in _series(name, slot, [(p.iteration, read(p).estimate) for p in arm.checkpoints], dashed=dashed)
+    ]
+
+
+MEASURES = (
+    _Measure("Judge accuracy", "share of verdicts for the right answer", "percent", _accuracy),
+    _Measure("Win rate by side", "how often the debater convinces the reward judge", "percent", _win_rate),
+    _Measure("Reward", "mean per debater; in self-play the two approvals cancel", "number", _logged("reward")),
+    _Measure(
+        "Verified quotes",
+        "share of quotes in training that stand in the passage",
+        "percent",
+        _logged("verified_quotes"),
+    ),
+    _Measure("KL", "distance from the reference policy, nats per token", "number", _logged("kl")),
+    _Measure("Entropy", "spread of the policy's choices, nats per token", "number", _logged("entropy")),
+)

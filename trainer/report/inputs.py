@@ -1,0 +1,285 @@
+"""What the report reads from a run folder, validated once.
+
+Any number may be null and any optional file may be missing; the page then says "not measured" or leaves the part out.
+A file that is there and cannot be understood is an error.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+SUMMARY_SCHEMA_VERSION = 1
+
+
+class ReportError(ValueError):
+    """The run folder cannot be reported on; the message says what to do."""
+
+
+class Record(BaseModel):
+    """A JSON object in which a null means the same as a missing key."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nulls_are_missing(cls, data: Any) -> Any:
+        if data is None:
+            return {}
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class Interval(Record):
+    """An estimate with its 95 % interval, as shares of one."""
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class BySide(Record):
+    """A share when arguing the right and when arguing the wrong answer."""
+
+    right: Interval = Interval()
+    wrong: Interval = Interval()
+
+
+class WinRate(Interval):
+    """How often the final checkpoint convinced the reward judge."""
+
+    by_side: BySide = BySide()
+    against: str = ""
+
+
+class BeforeAfter(Record):
+    """A number for the base debaters and for the trained ones."""
+
+    base: float | None = None
+    trained: float | None = None
+
+
+Headline = Literal["raised", "lowered", "no change shown"]
+
+
+class Accuracy(BeforeAfter):
+    """One judge's accuracy before and after training, paired by question."""
+
+    judge: str
+    role: str = ""
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    headline: Headline | None = None
+    n_questions: int | None = None
+    n_stories: int | None = None
+    n_invalid: int | None = None
+    base_interval: tuple[float | None, float | None] = (None, None)
+    trained_interval: tuple[float | None, float | None] = (None, None)
+    given_right: BeforeAfter | None = None
+    given_wrong: BeforeAfter | None = None
+
+
+class Checkpoint(Record):
+    """What evaluation measured of one checkpoint of an arm."""
+
+    checkpoint: str
+    iteration: int
+    accuracy: dict[str, Interval] = {}
+    win_rate: Interval = Interval()
+    win_rate_right: Interval = Interval()
+    win_rate_wrong: Interval = Interval()
+    verified_quotes: float | None = None
+    words_per_speech: float | None = None
+
+
+class Arm(Record):
+    """One way of training: a protocol, a reward, a run of iterations."""
+
+    name: str
+    protocol: str = ""
+    headline: Headline | None = None
+    sentence: str = ""
+    minimum_detectable_change: float | None = None
+    win_rate: WinRate = WinRate()
+    verified_quotes: BeforeAfter = BeforeAfter()
+    words_per_speech: BeforeAfter = BeforeAfter()
+    accuracy: list[Accuracy] = []
+    checkpoints: list[Checkpoint] = []
+
+
+class Reference(Record):
+    """A judge without debaters: "naive" reads the question alone, "expert" the passage as well."""
+
+    protocol: str
+    judge: str
+    role: str = ""
+    accuracy: Interval = Interval()
+    n_questions: int | None = None
+    n_invalid: int | None = None
+
+
+class Summary(Record):
+    """The figures of a run."""
+
+    schema_version: int
+    arms: list[Arm] = []
+    references: list[Reference] = []
+
+    @model_validator(mode="after")
+    def _known_version(self) -> Self:
+        if self.schema_version != SUMMARY_SCHEMA_VERSION:
+            raise ValueError(f"schema version {self.schema_version} is not {SUMMARY_SCHEMA_VERSION}")
+        return self
+
+
+class Metrics(BaseModel):
+    """One training iteration; beside the iteration, whatever numbers the trainer logged."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    iteration: int
+
+    def number(self, name: str) -> float | None:
+        """The logged number of this name, None where it is missing or no number."""
+        value = (self.model_extra or {}).get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        return float(value)
+
+
+class TrainingAccuracy(Record):
+    """The reward judge's accuracy on one iteration's training debates."""
+
+    iteration: int
+    judge_accuracy: float | None = None
+
+
+class QuoteRecord(Record):
+    """A stored `envs.types.Quote`; offsets count code points."""
+
+    start: int
+    end: int
+    status: Literal["exact", "normalised", "unverified"]
+    source: list[tuple[int, int]] = []
+    after_negation: bool = False
+
+
+class SpeechRecord(Record):
+    """A stored `envs.types.Speech`, as judged."""
+
+    seat: Literal["A", "B"]
+    text: str
+    quotes: list[QuoteRecord] = []
+    words: int | None = None
+    policy: str = ""
+    policy_version: int | None = None
+
+
+class QuestionRecord(Record):
+    """A stored `envs.types.Question`."""
+
+    id: str = ""
+    story_id: str = ""
+    text: str
+    passage: str = ""
+
+
+class ProtocolRecord(Record):
+    """The name of a stored `envs.types.Protocol`."""
+
+    name: str = ""
+
+
+class TranscriptRecord(Record):
+    """A stored `envs.types.Transcript`, bare or as `envs.transcripts` wraps it under "record"."""
+
+    question: QuestionRecord
+    answers: tuple[str, str]
+    protocol: ProtocolRecord = ProtocolRecord()
+    speeches: list[SpeechRecord] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrapped(cls, data: Any) -> Any:
+        return data["record"] if isinstance(data, dict) and "record" in data else data
+
+
+class Debate(Record):
+    """A debate to browse. `p_after[i]` is P(answer of seat A) after i speeches."""
+
+    transcript: TranscriptRecord
+    arm: str = ""
+    checkpoint: str = ""
+    matchup: str = ""
+    judge: str = ""
+    correct_seat: Literal["A", "B"] | None = None
+    p_after: list[float | None] = []
+
+
+class Manifest(Record):
+    """Where the run came from."""
+
+    title: str = ""
+    created: str = ""
+    config: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
+
+
+class Run(Record):
+    """Everything the report shows; the curves are keyed by arm name."""
+
+    summary: Summary
+    manifest: Manifest = Manifest()
+    metrics: dict[str, list[Metrics]] = Field(default_factory=dict)
+    training_accuracy: dict[str, list[TrainingAccuracy]] = Field(default_factory=dict)
+    debates: list[Debate] = []
+
+
+def read_run(run: Path) -> Run:
+    """Read a run folder. Raises ReportError if summary.json is missing or any file cannot be understood."""
+    summary_path = run / "summary.json"
+    if not summary_path.is_file():
+        raise ReportError(f"{run} has no summary.json to report on; run `rostrum evaluate` first.")
+    summary = _validate(Summary, summary_path.read_text("utf-8"), str(summary_path))
+    manifest_path = run / "manifest.json"
+    manifest = manifest_path.read_text("utf-8") if manifest_path.is_file() else "{}"
+    several = (run / "arms").is_dir()  # else the folder is itself the one arm
+    folders = {a.name: run / "arms" / a.name if several else run for a in summary.arms if Path(a.name).name == a.name}
+    return Run(
+        summary=summary,
+        manifest=_validate(Manifest, manifest, str(manifest_path)),
+        metrics={name: list(_lines(Metrics, folder / "metrics.jsonl")) for name, folder in folders.items()},
+        training_accuracy={
+            name: list(_lines(TrainingAccuracy, folder / "training_accuracy.jsonl")) for name, folder in folders.items()
+        },
+        debates=list(_lines(Debate, run / "debates.jsonl")),
+    )
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _lines(model: type[M], path: Path) -> Iterator[M]:
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(("\n", "}")):
+                return  # a crash tore the last line while it was written
+            if line.strip():
+                yield _validate(model, line, f"{path}, line {number},")
+
+
+def _validate(model: type[M], text: str, where: str) -> M:
+    try:
+        # NaN and infinities are no JSON, but Python writes them; here they mean "not measured".
+        return model.model_validate(json.loads(text, parse_constant=lambda _: None))
+    except json.JSONDecodeError as error:
+        raise ReportError(f"{where} is not valid JSON ({error.msg}); run `rostrum evaluate` again.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the record"
+        raise ReportError(f"{where} does not fit at {field} ({first['msg']}); run `rostrum evaluate` again.") from error

@@ -1,0 +1,92 @@
+"""Puts the report together: `write_report` is all that the rest of the project needs."""
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from trainer.report import wording
+from trainer.report.curves import training_curves
+from trainer.report.debates import browser_data, script_json
+from trainer.report.inputs import Run, read_run
+from trainer.report.scatter import accuracy_against_win_rate
+
+
+def write_report(run: Path) -> Path:
+    """Read a run folder and write `run/report.html`, one file that loads nothing from anywhere.
+
+    Raises ReportError if the run has not been evaluated or one of its files cannot be understood.
+    """
+    page = render(read_run(run))
+    report = run / "report.html"
+    report.write_text(page, encoding="utf-8", newline="\n")
+    return report
+
+
+def render(run: Run) -> str:
+    """The page as HTML text."""
+    style, script = Markup(_resource("report.css")), Markup(_resource("report.js"))
+    panels, key = accuracy_against_win_rate(run)
+    return (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            run=run,
+            summary=run.summary,
+            manifest=run.manifest,
+            config=_pretty(run.manifest.config),
+            versions=_pretty(run.manifest.versions),
+            curves=training_curves(run),
+            scatters=panels,
+            scatter_key=key,
+            data=script_json(browser_data(run.debates)),
+            style=style,
+            script=script,
+            policy=_content_policy(style, script),
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters = (wording.percent, wording.points, wording.decimal, wording.p_value, wording.outcome)
+    environment.filters.update({function.__name__: function for function in filters})
+    words = (
+        wording.percent_range,
+        wording.points_range,
+        wording.overall,
+        wording.smallest_change,
+        wording.other_judges,
+    )
+    environment.globals.update({function.__name__: function for function in words})
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (files("trainer.report") / name).read_text("utf-8")
+
+
+def _pretty(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) if values else ""
+
+
+def _content_policy(style: str, script: str) -> str:
+    """A content security policy under which this style sheet and this script run, and nothing else loads or runs."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,237 @@
+"use strict";
+(() => {
+  const source = document.getElementById("debate-data");
+  if (!source) return;
+  const { passages, debates } = JSON.parse(source.textContent);
+  const byId = (id) => document.getElementById(id);
+  const place = byId("debate");
+  const filters = { arm: byId("filter-arm"), checkpoint: byId("filter-checkpoint"), outcome: byId("filter-outcome") };
+  const outcomes = { right: "right", wrong: "wrong", undecided: "undecided (even)", invalid: "INVALID" };
+  let found = [];
+  let current = 0;
+
+  // Debater text is untrusted: text reaches the page through text nodes only.
+  function make(name, options = {}, ...children) {
+    const node = document.createElement(name);
+    if (options.class) node.className = options.class;
+    for (const [key, value] of Object.entries(options.attributes || {})) node.setAttribute(key, value);
+    if (options.click) node.addEventListener("click", options.click);
+    node.append(...children.filter((child) => child !== null));
+    return node;
+  }
+
+  function draw(name, attributes, text) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+
+  const percent = (share) => `${(100 * share).toFixed(0)}\u00a0%`;
+  const known = (share) => typeof share === "number";
+
+  function fill(select, everything, values, words = {}) {
+    select.append(make("option", { attributes: { value: "" } }, everything));
+    for (const value of values) select.append(make("option", { attributes: { value } }, words[value] || value));
+  }
+
+  function searchable(debate) {
+    debate.words ??= [debate.question, debate.id, ...debate.answers]
+      .concat(debate.speeches.map((speech) => speech.pieces.map((piece) => piece.text).join("")))
+      .join("\n")
+      .toLowerCase();
+    return debate.words;
+  }
+
+  function search() {
+    const wanted = byId("filter-text").value.trim().toLowerCase();
+    found = debates.filter(
+      (debate) =>
+        Object.entries(filters).every(([key, select]) => !select.value || debate[key] === select.value) &&
+        (!wanted || searchable(debate).includes(wanted)),
+    );
+    show(0);
+  }
+
+  function show(index) {
+    current = index;
+    byId("previous").disabled = byId("next").disabled = found.length < 2;
+    byId("position").textContent = found.length ? `${current + 1} of ${found.length}` : "none";
+    if (found.length) place.replaceChildren(...debateNodes(found[current]));
+    else place.replaceChildren(make("p", { class: "absent" }, "No debate fits these filters."));
+  }
+
+  function debateNodes(debate) {
+    const against = { self: "against itself", base: "against the base debater" }[debate.matchup] || debate.matchup;
+    const verdict = {
+      right: "✓ The judge was right.",
+      wrong: "✗ The judge was wrong.",
+      undecided: "The judge was undecided: exactly even.",
+      invalid: "INVALID: no verdict could be read.",
+    }[debate.outcome];
+    const about = [debate.arm, debate.checkpoint, against, debate.protocol, debate.judge && `judge ${debate.judge}`, debate.id];
+    return [
+      make("h3", {}, debate.question),
+      make("p", { class: "about" }, about.filter(Boolean).join(" · ")),
+      make("p", {}, make("strong", {}, verdict), finalWords(debate)),
+      make("ul", { class: "sides" }, side(debate, "A"), side(debate, "B")),
+      make("div", { class: "columns" }, speechesNode(debate), passageNode(debate)),
+    ];
+  }
+
+  function finalWords(debate) {
+    const last = debate.p[debate.p.length - 1];
+    if (!known(last)) return null;
+    const seat = last >= 0.5 ? "A" : "B";
+    return ` After the last speech it gave seat ${seat}, “${answerOf(debate, seat)}”, ${percent(Math.max(last, 1 - last))}.`;
+  }
+
+  const short = (text) => (text.length > 60 ? `${text.slice(0, 58)}…` : text);
+  const answerOf = (debate, seat) => debate.answers[seat === "A" ? 0 : 1];
+
+  function side(debate, seat) {
+    const right = debate.correct === seat;
+    const silent = !debate.speeches.some((speech) => speech.seat === seat);
+    const standing = right ? "✓ the right answer" : debate.correct ? "✗ the wrong answer" : "not known whether right";
+    return make(
+      "li",
+      { class: right ? "correct" : "" },
+      make("small", {}, silent ? `Seat ${seat} (nobody speaks for it)` : `Seat ${seat} argues for`),
+      make("b", {}, answerOf(debate, seat)),
+      make("small", {}, standing),
+    );
+  }
+
+  function speechesNode(debate) {
+    const node = make("div", {}, make("h4", {}, "Speeches"));
+    if (known(debate.p[0])) {
+      node.append(make("p", { class: "about" }, `Before any speech the judge gives A ${percent(debate.p[0])}.`));
+    }
+    debate.speeches.forEach((speech, index) => node.append(speechNode(debate, speech, index)));
+    if (debate.p.some(known)) node.append(probabilityNode(debate));
+    return node;
+  }
+
+  function speechNode(debate, speech, index) {
+    const who = [speech.policy && `debater “${speech.policy}”`, known(speech.version) && `version ${speech.version}`];
+    who.push(known(speech.words) && `${speech.words} words`);
+    const words = make("p", { class: "words" });
+    for (const piece of speech.pieces) words.append(...(piece.quote ? quoteNodes(debate, piece) : [piece.text]));
+    return make(
+      "article",
+      { class: `speech seat-${speech.seat.toLowerCase()}` },
+      make(
+        "p",
+        { class: "who" },
+        make("b", {}, `${index + 1}. Seat ${speech.seat}`),
+        [` for “${short(answerOf(debate, speech.seat))}”`, ...who.filter(Boolean)].join(" · "),
+      ),
+      words,
+      judgeNow(debate, index),
+    );
+  }
+
+  function judgeNow(debate, index) {
+    const [before, after] = [debate.p[index], debate.p[index + 1]];
+    if (!known(after)) return null;
+    const moved = known(before) ? Math.round(100 * after) - Math.round(100 * before) : 0;
+    const change = moved ? `, ${Math.abs(moved)} ${Math.abs(moved) === 1 ? "point" : "points"} towards ${moved > 0 ? "A" : "B"}` : "";
+    return make("p", { class: "judge" }, `Judge now: A ${percent(after)}, B ${percent(1 - after)}${change}`);
+  }
+
+  function quoteNodes(debate, piece) {
+    const { number, status, negated } = piece.quote;
+    const good = status !== "unverified";
+    const note = `${good ? "✓" : "✗"} ${number} ${good ? status : "not in the passage"}${negated ? ", after a negation" : ""}`;
+    const words = make("span", { class: good ? "quoted" : "quoted bad" }, piece.text);
+    const marked = debate.marks.some((mark) => mark.quotes.includes(number));
+    if (!marked) return [words, make("span", { class: "note" }, note)];
+    const attributes = { type: "button", id: `quote-${number}`, title: "Show it in the passage" };
+    return [words, make("button", { class: "note", attributes, click: () => jump(number) }, note)];
+  }
+
+  function jump(number) {
+    const box = byId("passage");
+    for (const mark of box.querySelectorAll("mark")) {
+      mark.classList.toggle("current", mark.dataset.quotes.split(" ").includes(String(number)));
+    }
+    const target = box.querySelector("mark.current");
+    box.scrollTop = target.offsetTop - box.clientHeight / 3;
+    box.scrollIntoView({ block: "nearest" });
+    byId("passage-note").textContent = `Quote ${number} is framed below.`;
+  }
+
+  function passageNode(debate) {
+    const text = passages[debate.passage];
+    if (!text) return make("div", { class: "passage-side" }, make("p", { class: "absent" }, "No passage is stored."));
+    const attributes = { id: "passage", tabindex: "0", role: "region", "aria-label": "Passage" };
+    const box = make("div", { class: "passage", attributes });
+    let position = 0;
+    for (const mark of debate.marks) {
+      box.append(text.slice(position, mark.start));
+      const numbers = mark.quotes.join(" ");
+      box.append(
+        make(
+          "mark",
+          { attributes: { "data-quotes": numbers, title: `Quote ${mark.quotes.join(", ")}` } },
+          text.slice(mark.start, mark.end),
+          make("sup", {}, mark.quotes.join(",")),
+        ),
+      );
+      position = mark.end;
+    }
+    box.append(text.slice(position));
+    return make("div", { class: "passage-side" }, make("h4", {}, "Passage"), jumpBar(debate), box);
+  }
+
+  function jumpBar(debate) {
+    const numbers = [...new Set(debate.marks.flatMap((mark) => mark.quotes))].sort((a, b) => a - b);
+    if (!numbers.length) return make("p", { class: "jump" }, "Nothing in it was quoted.");
+    const buttons = numbers.map((number) =>
+      make("button", { class: "note", attributes: { type: "button" }, click: () => jump(number) }, String(number)),
+    );
+    const note = make("span", { attributes: { id: "passage-note", role: "status" } });
+    return make("div", { class: "jump" }, "Show quote", ...buttons, note);
+  }
+
+  // The judge's probability as steps: it holds from one speech to the next.
+  function probabilityNode(debate) {
+    const [width, height, left, right, top, bottom] = [520, 190, 54, 14, 26, 40];
+    const across = (index) => left + ((index + 0.5) * (width - left - right)) / debate.p.length;
+    const down = (share) => top + (1 - share) * (height - top - bottom);
+    const half = (width - left - right) / debate.p.length / 2;
+    const words = debate.p.map((share, i) => `${i ? `after speech ${i}` : "before"} ${known(share) ? percent(share) : "INVALID"}`);
+    const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": `Judge's probability for A: ${words.join(", ")}` });
+    for (const share of [0, 0.5, 1]) {
+      svg.append(draw("path", { d: `M${left},${down(share)}H${width - right}`, class: share === 0.5 ? "guide" : "grid" }));
+      svg.append(draw("text", { x: left - 7, y: down(share) + 4, "text-anchor": "end" }, percent(share)));
+    }
+    let path = "";
+    let previous = false;
+    debate.p.forEach((share, index) => {
+      const speech = debate.speeches[index - 1];
+      svg.append(draw("text", { x: across(index), y: height - bottom + 17, "text-anchor": "middle" }, speech ? `${index}. ${speech.seat}` : index ? `${index}.` : "before"));
+      if (known(share)) {
+        path += `${previous ? "V" : `M${across(index) - half},`}${down(share)}H${across(index) + half}`;
+        svg.append(draw("text", { x: across(index), y: down(share) - 6, "text-anchor": "middle", class: "number" }, percent(share)));
+      }
+      previous = known(share);
+    });
+    svg.append(draw("path", { d: path, class: "line c0" }));
+    svg.append(draw("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, "after speech"));
+    const caption = make("figcaption", {}, make("strong", {}, "The judge's probability for A"));
+    caption.append(make("small", {}, `up: “${short(debate.answers[0])}” (A); down: “${short(debate.answers[1])}” (B)`));
+    return make("figure", { class: "probability" }, caption, svg);
+  }
+
+  const distinct = (key) => [...new Set(debates.map((debate) => debate[key]))].filter(Boolean);
+  fill(filters.arm, "all", distinct("arm"));
+  fill(filters.checkpoint, "all", distinct("checkpoint"));
+  fill(filters.outcome, "any verdict", distinct("outcome"), outcomes);
+  byId("filters").hidden = false;
+  byId("filters").addEventListener("input", search);
+  byId("filters").addEventListener("submit", (event) => event.preventDefault());
+  byId("previous").addEventListener("click", () => show((current + found.length - 1) % found.length));
+  byId("next").addEventListener("click", () => show((current + 1) % found.length));
+  search();
+})();

@@ -1,0 +1,121 @@
+"""How numbers and results are put into words, the same in every part of the page."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainer.report.inputs import Accuracy, Arm, Headline
+
+MISSING = "–"
+_SPACE = "\N{NO-BREAK SPACE}"
+_MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A result in words, with an icon of the same meaning so that nothing hangs on colour."""
+
+    word: str
+    icon: str
+    """Name of an icon in the template: "up", "down", "level" or "unknown"."""
+
+
+_OUTCOMES: dict[Headline, Outcome] = {
+    "raised": Outcome("Raised", "up"),
+    "lowered": Outcome("Lowered", "down"),
+    "no change shown": Outcome("No change shown", "level"),
+}
+
+
+def outcome(headline: Headline | None) -> Outcome:
+    """The words and icon of a headline."""
+    return Outcome("Not measured", "unknown") if headline is None else _OUTCOMES[headline]
+
+
+def percent(share: float | None) -> str:
+    """A share of one as a percentage with one decimal: .7215 gives "72.2 %" (with a no-break space)."""
+    return MISSING if share is None else f"{100 * share:.1f}{_SPACE}%"
+
+
+def points(change: float | None) -> str:
+    """A change of a share in signed percentage points, without the unit: -.199 gives "−19.9"."""
+    if change is None:
+        return MISSING
+    text = f"{100 * change:+.1f}"
+    return "0.0" if float(text) == 0 else text.replace("-", _MINUS)
+
+
+def decimal(value: float | None) -> str:
+    """A plain number with one decimal."""
+    return MISSING if value is None else f"{value:.1f}".replace("-", _MINUS)
+
+
+def percent_range(low: float | None, high: float | None) -> str:
+    """An interval of shares: "69.1 to 75.0 %", or nothing where it is not known."""
+    return "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}{_SPACE}%"
+
+
+def points_range(low: float | None, high: float | None) -> str:
+    """An interval of changes in points: "−3.0 to +5.2", or nothing where it is not known."""
+    return "" if low is None or high is None else f"{points(low)} to {points(high)}"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with two significant decimals, never 0."""
+    if p is None:
+        return MISSING
+    return "<" + _SPACE + "0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def smallest_change(arm: Arm) -> str:
+    """What this many questions could have shown: the arm's minimum detectable change in a sentence."""
+    if arm.minimum_detectable_change is None:
+        return "The smallest change these questions could have shown was not computed."
+    questions = next((row.n_questions for row in arm.accuracy if row.n_questions is not None), None)
+    who = "these questions" if questions is None else f"{questions:,} questions"
+    size = f"{100 * arm.minimum_detectable_change:.1f} points"
+    return f"Smallest change that {who} could have shown: {size}, up or down (80{_SPACE}% power)."
+
+
+def other_judges(arm: Arm) -> list[str]:
+    """What the judges that gave no reward saw, one sentence each."""
+    return [_one_judge(row) for row in arm.accuracy if row.role == "held-out"]
+
+
+def _one_judge(row: Accuracy) -> str:
+    if row.change is None:
+        return f"Held-out judge {row.judge}: not measured."
+    interval = points_range(row.low, row.high)
+    figures = f"{points(row.change)} points" + (f", interval {interval}" if interval else "")
+    return f"Held-out judge {row.judge}: {outcome(row.headline).word.lower()} ({figures})."
+
+
+_ANSWERS: dict[Headline | None, str] = {
+    "raised": "Yes, it raised accuracy",
+    "lowered": "No, it lowered accuracy",
+    "no change shown": "No change shown",
+    None: "Not measured",
+}
+
+
+def overall(arms: Sequence[Arm]) -> str:
+    """The answer of the whole run: the reward judge's result, then whether held-out judges found the same."""
+    headlines = [arm.headline for arm in arms]
+    if not headlines:
+        return "This run holds no trained arm, so there is no answer yet."
+    if len(headlines) == 1:
+        return f"{_ANSWERS[headlines[0]]}, for the judge that gave the reward. {_agreement(arms)}".strip()
+    counts = Counter(outcome(headline).word.lower() for headline in headlines)
+    parts = [f"{word} in {count}" for word, count in counts.items()]
+    listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+    return f"Of {len(headlines)} arms: {listed}, for the judge that gave the reward. {_agreement(arms)}".strip()
+
+
+def _agreement(arms: Sequence[Arm]) -> str:
+    held_out = [[row.headline for row in arm.accuracy if row.role == "held-out" and row.headline] for arm in arms]
+    same = [set(found) == {arm.headline} for arm, found in zip(arms, held_out, strict=True) if found]
+    if not same:
+        return ""
+    if len(arms) == 1:
+        return "The held-out judge found the same." if same[0] else "The held-out judge did not find the same."
+    return f"Held-out judges found the same in {sum(same)} of the {len(same)} arms they judged."
