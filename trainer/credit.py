@@ -98,7 +98,7 @@ def role_ema(
 
 def normalise(advantages: Sequence[Floats], masks: Sequence[Sequence[int]]) -> list[Floats]:
     """Divides by the standard deviation over all sampled tokens; signs stay, and so does the mean's."""
-    sampled = np.concatenate([a[np.asarray(m, bool)] for a, m in zip(advantages, masks, strict=True)])
+    sampled = np.concatenate([np.zeros(0), *(a[np.asarray(m, bool)] for a, m in zip(advantages, masks, strict=True))])
     scale = float(sampled.std()) if sampled.size else 0.0
     return [a / scale if scale > 1e-8 else a for a in advantages]
 

@@ -4,11 +4,13 @@ Only safetensors are read and no code that comes with a model is run.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.integrations import deepspeed
 
 EMBEDDED = Path(__file__).parents[1] / "envs" / "testimony" / "models"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -66,9 +68,23 @@ def load_model(model: str, dtype: torch.dtype = torch.float32, device: str = "cp
 
         base = load_model(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"], dtype, device)
         return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=False)
-    return AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
-    ).to(device)
+    with _unsharded():
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
+        ).to(device)
+
+
+@contextmanager
+def _unsharded() -> Iterator[None]:
+    """Loads whole weights on this rank even in a ZeRO-3 run: an engine's model lives on one rank, so a sharded load
+    would wait for the others for ever; the learner's is sharded later, when its trainer prepares it."""
+    config = deepspeed._hf_deepspeed_config_weak_ref and deepspeed._hf_deepspeed_config_weak_ref()
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if config is not None:
+            deepspeed.set_hf_deepspeed_config(config)
 
 
 def context_length(model: PreTrainedModel) -> int:

@@ -79,13 +79,15 @@ def play(
     """
     tables = [Table(match, Debate(match.question, protocol, match.swapped_seats, prompts)) for match in matches]
     for ply in range(len(protocol.plies())):
-        tables = [t.fork(b) for t in tables for b in range(_branches(t, ply))]
+        tables = [sibling for table in tables for sibling in _siblings(table, ply)]
         _play_ply([table for table in tables if table.failure is None], engines, sampling, versions)
     return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
 
 
-def _branches(table: Table, ply: int) -> int:
-    return table.match.branches if table.match.branch_ply == ply else 1
+def _siblings(table: Table, ply: int) -> list[Table]:
+    if table.match.branch_ply != ply or table.match.branches == 1:
+        return [table]
+    return [table.fork(branch) for branch in range(table.match.branches)]
 
 
 def _play_ply(

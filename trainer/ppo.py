@@ -34,10 +34,9 @@ class DebatePpo(GRPOTrainer):
         self._trajectories: list[Trajectory | None] = []
         self._advantages: list[np.ndarray] = []
         self._values: torch.Tensor | None = None
-        if settings.credit == "gae":
-            _attach_value_head(kwargs["model"])
         super().__init__(reward_funcs=[_total], rollout_func=lambda prompts, _: self._rows(len(prompts)), **kwargs)
         if settings.credit == "gae":
+            _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
             backbone = self.accelerator.unwrap_model(self.model).get_decoder()
             backbone.register_forward_hook(self._keep_values)
 
@@ -156,7 +155,8 @@ def _total(total: list[float | None], **_: Any) -> list[float | None]:
 
 
 def _attach_value_head(model: torch.nn.Module) -> None:
-    head = torch.nn.Linear(model.config.get_text_config().hidden_size, 1)  # type: ignore[union-attr]
+    parameter = next(model.parameters())
+    head = torch.nn.Linear(model.config.get_text_config().hidden_size, 1, device=parameter.device)  # type: ignore[union-attr]
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)
     setattr(model, VALUE_HEAD, head)

@@ -74,10 +74,11 @@ def check_parity(
         ParityError: it is above the tolerance.
     """
     engines = rollouts.logprobs(rows, policy)
-    worst = max(
+    differences = [
         abs(a - b) for engine in engines for mine, theirs in zip(learner, engine, strict=True)
         for a, b in zip(mine, theirs, strict=True)
-    )  # fmt: skip
+    ]  # fmt: skip
+    worst = float(torch.tensor(differences).max())  # unlike max(), this is NaN if any of them is
     if not worst <= tolerance:
         raise ParityError(
             f"After publishing version {policy.version} the engine's log-probabilities differ from the learner's by "

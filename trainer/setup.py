@@ -63,12 +63,23 @@ def lora_config(settings: config.Lora):  # noqa: ANN201
     )  # fmt: skip
 
 
+def start_deepspeed(stage: str | None) -> None:
+    """Joins the ranks in DeepSpeed's process group; accelerate does so on GPUs and forgets it on CPUs."""
+    if stage is not None and models.default_device() == "cpu":
+        import deepspeed
+
+        deepspeed.init_distributed("gloo", auto_mpi_discovery=False)
+
+
 def deepspeed_config(stage: str | None) -> dict[str, object] | None:
     """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments."""
     if stage is None:
         return None
     return {
-        "zero_optimization": {"stage": {"zero2": 2, "zero3": 3}[stage], "overlap_comm": torch.cuda.is_available()},
+        "zero_optimization": {
+            "stage": {"zero2": 2, "zero3": 3}[stage], "overlap_comm": torch.cuda.is_available(),
+            "stage3_gather_16bit_weights_on_model_save": True,
+        },
         "bf16": {"enabled": "auto"},
         "gradient_accumulation_steps": "auto",
         "gradient_clipping": "auto",

@@ -48,6 +48,7 @@ class _Run:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         set_seed(settings.seed)
+        setup.start_deepspeed(settings.cluster.deepspeed)
         self.session = Session(settings) if self.rank == 0 else None
         self.tokenizer = models.load_tokenizer(settings.debater.model)
         self.probe = probe_rows(self.tokenizer)
@@ -69,6 +70,11 @@ class _Run:
         """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
         policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version)
         return policy, learner_logprobs(model, self.probe)
+
+    def cut_back(self, iteration: int) -> None:
+        """Forgets what a run that was cut off did after its last whole checkpoint."""
+        if self.session is not None:
+            self.folder.cut_back(iteration)
 
     def kept(self) -> list[int]:
         """Iterations whose published weights stay."""
@@ -120,20 +126,20 @@ class _PpoRun(_Run):
 
     def train(self) -> Path:
         found = self.folder.checkpoint()
+        self.cut_back(found[1]["iteration"] if found else 0)
         if found is None:
             self.trainer.train()
         else:
             path, state = found
-            self.folder.cut_back(state["iteration"])
             self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in state["baselines"]}
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
-        policy, _ = self.publish(self.trainer.model, self.trainer.accelerator, self.settings.iterations)
+        policy, _ = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, self.settings.iterations)
         return Path(policy.path)
 
     def collect(self, iteration: int) -> list[Trajectory | None]:
         """Publishes, plays and judges; the same list on every rank."""
-        policy, learner = self.publish(self.trainer.model, self.trainer.accelerator, iteration - 1)
+        policy, learner = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, iteration - 1)
         batch: list[Any] = [None]
         if self.session is not None:
             matches = self.matches(iteration, self.algorithm.debates_per_seating)
@@ -187,7 +193,7 @@ class _DpoRun(_Run):
     def train(self) -> Path:
         found = self.folder.checkpoint()
         done = found[1]["iteration"] if found else 0
-        self.folder.cut_back(done)
+        self.cut_back(done)
         if not done:
             self.publish(setup.policy_model(self.settings.debater), Accelerator(cpu=True), 0)
         for iteration in range(done + 1, self.settings.iterations + 1):
@@ -203,7 +209,7 @@ class _DpoRun(_Run):
                 save_strategy="no", **self.arguments(),
             )  # fmt: skip
             learned |= _mean_logs(trainer.state.log_history)
-            self.publish(trainer.model, trainer.accelerator, iteration)
+            self.publish(trainer.model_wrapped, trainer.accelerator, iteration)
         else:
             self.publish(model, Accelerator(cpu=True), iteration)
         if self.session is not None:

@@ -63,7 +63,7 @@ def statements_of(passage: str) -> tuple[Statement, ...]:
     for sentence in passage.removesuffix(" .").split(" . "):
         words = sentence.split()
         if len(words) != 6 or sentence != str(Statement(words[2], words[3])):
-            raise ValueError(f"Not a statement of the testimony world: {sentence!r}; write 'in the PLACE WITNESS saw it'.")
+            raise ValueError(f"Write a statement as 'in the PLACE WITNESS saw it', not {sentence!r}.")
         statements.append(Statement(words[2], words[3]))
     return tuple(statements)
 
@@ -74,7 +74,7 @@ def split_of(passage: str) -> str:
     return tuple(SPLIT_START)[digest[0] % len(SPLIT_START)]
 
 
-def testify(rng: random.Random, true_place: str, false_place: str) -> tuple[Statement, ...]:
+def draw_story(rng: random.Random, true_place: str, false_place: str) -> tuple[Statement, ...]:
     """Eight different witnesses in random order; each errs independently, as often as its reliability says."""
     unrelated = [place for place in PLACES if place not in (true_place, false_place)]
     statements = []
@@ -96,7 +96,7 @@ def question_at(split: str, index: int, seed: int = 0) -> tuple[Question, int]:
     rng = random.Random(f"testimony {seed} {SPLIT_START[split] + index}")
     while True:
         true_place, false_place = rng.sample(PLACES, 2)
-        statements = testify(rng, true_place, false_place)
+        statements = draw_story(rng, true_place, false_place)
         passage = passage_of(statements)
         places = [statement.place for statement in statements]
         balanced = min(places.count(true_place), places.count(false_place)) >= MIN_PER_ANSWER
@@ -117,7 +117,7 @@ class TestimonyWorld:
     def __init__(self, train: int = 4000, heldout: int = 400, seed: int = 0) -> None:
         for name, size in (("train", train), ("heldout", heldout)):
             if not 0 <= size <= SPLIT_SIZE:
-                raise ValueError(f"Set the {name} size of the testimony world between 0 and {SPLIT_SIZE:,}, not {size:,}.")
+                raise ValueError(f"Set {name} of the testimony world to between 0 and {SPLIT_SIZE:,}, not {size:,}.")
         self.sizes = {"train": train, "heldout": heldout}
         self.seed = seed
 

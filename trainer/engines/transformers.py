@@ -64,7 +64,7 @@ class TransformersEngine:
         ids, attention = self._pad(prompts)
         sampler = _Sampler(sampling.temperature, generator)
         output = self._model.generate(
-            inputs=ids, attention_mask=attention, logits_processor=LogitsProcessorList([sampler]),
+            inputs=ids, attention_mask=attention, logits_processor=LogitsProcessorList([sampler]), synced_gpus=False,
             generation_config=GenerationConfig(
                 max_new_tokens=sampling.max_tokens, do_sample=False, eos_token_id=sorted(self._ends),
                 pad_token_id=self.tokenizer.pad_token_id,

@@ -2,16 +2,42 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from envs.testimony.world import OBJECTS, PLACES, STATEMENTS, WITNESSES, Statement, passage_of, question_at, statements_of
-from envs.types import Question, Seat
-from trainer.testimony.prompts import as_judged, as_sampled, debater_opening, heard, task, turn, verdict_prompt
+from envs.debate import Debate, Utterance
+from envs.prompts import Prompts, load_prompts
+from envs.testimony.world import (
+    OBJECTS,
+    PLACES,
+    SPLIT_SIZE,
+    STATEMENTS,
+    WITNESSES,
+    Statement,
+    passage_of,
+    question_at,
+    statements_of,
+)
+from envs.types import Protocol, Question, Seat, Transcript
 from trainer.testimony.teach import Row, Segment
 from trainer.testimony.vocabulary import END
 
-FULL_STORY_AFTER = 6000
-"""Drill rows until stories have grown to their full length: a look-up is learned on short stories first."""
+DEBATE = Protocol("debate")
+SIMULTANEOUS = Protocol("debate-simultaneous", simultaneous=True)
+CONSULTANCY = Protocol("consultancy", seats=(Seat.A,))
+PROTOCOLS = (DEBATE, SIMULTANEOUS, CONSULTANCY)
+"""What the debater learns to take part in and the judges learn to judge."""
+Case = tuple[Transcript, int]
+"""A debate and which of its question's answers (0 or 1) is right."""
+
+
+def prompts() -> Prompts:
+    """The prompts that the models of this world read."""
+    return load_prompts("testimony")
+
+
+def as_sampled(statement: Statement) -> str:
+    """A speech as a debater writes it."""
+    return f"<quote> {statement} </quote>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,94 +59,86 @@ class Advocate:
         return Statement(own if rng.random() < 0.5 else rng.choice(PLACES), rng.choice(WITNESSES))
 
 
-def drills(seed: int, verdict_share: float) -> Iterator[Row]:
-    """Endless look-up drills, and verdicts with the whole story in sight in `verdict_share` of the rows."""
-    rng = random.Random(f"drills {seed}")
-    for index in range(10**9):
-        if rng.random() < verdict_share:
-            yield verdict_drill(index, seed)
-        else:
-            yield look_up_drill(rng, min(STATEMENTS, 2 + index * (STATEMENTS - 2) // FULL_STORY_AFTER))
+def primers(seed: int) -> Iterator[Row]:
+    """Endless lists of place and witness pairs, then some of the places again, to be followed by their witness."""
+    rng = random.Random(f"primers {seed}")
+    while True:
+        length = rng.randint(2, len(PLACES))
+        pairs = list(zip(rng.sample(PLACES, length), rng.sample(WITNESSES, length), strict=True))
+        row: list[Segment] = [(" ".join(f"{place} {witness}" for place, witness in pairs), False)]
+        for place, witness in rng.sample(pairs, (length + 1) // 2):
+            row += [(place, False), (witness, True)]
+        yield row
 
 
-def look_up_drill(rng: random.Random, statements: int) -> Row:
-    """Quote a statement for each of several places; in half of the rows every place has one statement only."""
-    places = rng.sample(PLACES, statements) if rng.random() < 0.5 else rng.choices(PLACES, k=statements)
-    story = [Statement(place, witness) for place, witness in zip(places, rng.sample(WITNESSES, statements), strict=True)]
-    answers = (rng.choice(PLACES), rng.choice(PLACES))
-    question = Question("drill", "drill", f"where is the {rng.choice(OBJECTS)} ?", answers, "")
-    row: list[Segment] = [(f"story : {passage_of(story)} {task(question, answers)}", False)]
-    asked = sorted(set(places), key=lambda _: rng.random())
-    for place in asked[:5]:
-        seat = rng.choice(list(Seat))
-        found = rng.choice([statement for statement in story if statement.place == place])
-        row += [(f"argue {seat} : {place} {turn(seat)}", False), (f"{as_sampled(found)} {END}", True)]
-    return row
+def look_ups(seed: int) -> Iterator[Row]:
+    """Endless stories with questions about several places: quote a statement for each of them.
 
-
-def verdict_drill(index: int, seed: int) -> Row:
-    """Name the right answer with the whole story in sight."""
-    question, correct = question_at("teaching", index % 1_000_000, seed)
-    return [(verdict_prompt(question, question.answers, sees_passage=True), False), (question.answers[correct], True)]
+    In half of the rows every place has one statement only.
+    """
+    rng, texts = random.Random(f"look-ups {seed}"), prompts()
+    while True:
+        size = rng.randint(2, STATEMENTS)
+        places = rng.sample(PLACES, size) if rng.random() < 0.5 else rng.choices(PLACES, k=size)
+        witnesses = rng.sample(WITNESSES, size)
+        story = [Statement(place, witness) for place, witness in zip(places, witnesses, strict=True)]
+        question = Question("", "", f"where is the {rng.choice(OBJECTS)} ?", ("", ""), passage_of(story))
+        row: list[Segment] = []
+        for place in rng.sample(PLACES, len(PLACES)):
+            found = [statement for statement in story if statement.place == place]
+            if found and len(row) < 8:
+                seat, answers = rng.choice(list(Seat)), (place, rng.choice(PLACES))
+                answers = answers if seat is Seat.A else answers[::-1]
+                opening = texts.opening(question, answers, seat, "" if row else question.passage)
+                row += [(opening + texts.turn(seat, [], 0), False), (f"{as_sampled(rng.choice(found))} {END}", True)]
+        yield row
 
 
 def advocate_rows(seed: int, advocate: Advocate) -> Iterator[Row]:
-    """Endless debates of two clumsy advocates from one seat's side, in the row format of the real game.
+    """Endless debates of two clumsy advocates, a row for each seat, word for word as the game tells them.
 
     A third each: sequential debate, simultaneous debate, consultancy; one to three speeches per seat.
     """
-    rng = random.Random(f"advocates {seed}")
-    for index in range(10**9):
-        question, _ = question_at("teaching", index % 1_000_000, seed)
-        yield advocate_row(rng, question, advocate)
+    rng, texts = random.Random(f"advocates {seed}"), prompts()
+    for index in range(SPLIT_SIZE):
+        question, _ = question_at("teaching", index, seed)
+        protocol = replace(rng.choice(PROTOCOLS), rounds=rng.randint(1, 3))
+        debate = Debate(question, protocol, rng.random() < 0.5, texts)
+        yield from advocate_debate(rng, debate, advocate).values()
 
 
-def advocate_row(rng: random.Random, question: Question, advocate: Advocate) -> Row:
-    """One seat's view of a debate (the seat's own speeches are taught, the opponent's are read)."""
-    form = rng.choice(("sequential", "simultaneous", "consultancy"))
-    seat = Seat.A if form == "consultancy" else rng.choice(list(Seat))
-    answers = question.answers if rng.random() < 0.5 else question.answers[::-1]
-    own, others = answers if seat is Seat.A else answers[::-1]
-    story = statements_of(question.passage)
-    row: list[Segment] = [(debater_opening(question, answers, seat), False)]
-    for round_index in range(rng.randint(1, 3)):
-        hears_first = form == "sequential" and seat is Seat.B
-        if form != "consultancy" and (round_index or hears_first):
-            reply = as_judged(advocate.speak(rng, story, others), question.passage)
-            row.append((heard(seat.other, reply), False))
-        row += [(turn(seat), False), (f"{as_sampled(advocate.speak(rng, story, own))} {END}", True)]
-    return row
+def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> dict[Seat, list[Segment]]:
+    """Plays the debate to its end; each seat's own speeches are taught, the rest is read."""
+    story = statements_of(debate.question.passage)
+    rows: dict[Seat, list[Segment]] = {seat: [] for seat in debate.protocol.seats}
+    while not debate.finished:
+        said = {}
+        for seat in debate.speakers:
+            speech = as_sampled(advocate.speak(rng, story, debate.answers[seat is Seat.B]))
+            rows[seat] += [(debate.told(seat), False), (f"{speech} {END}", True)]
+            said[seat] = Utterance(speech)
+        debate.hear(said)
+    return rows
 
 
-@dataclass(frozen=True, slots=True)
-class Debate:
-    """A finished base debate as its judge may read it."""
-
-    question: Question
-    correct: int
-    """Index of the right one of `question.answers`."""
-    answers: tuple[str, str]
-    """What seat A and seat B defend."""
-    speeches: tuple[tuple[Seat, str], ...]
-    """In order of time, as judged."""
-
-    def prompt(self, swapped: bool, speeches: int | None = None) -> str:
-        """What a judge reads of the first `speeches` speeches, with the seats relabelled if `swapped`."""
-        answers = self.answers[::-1] if swapped else self.answers
-        said = [(seat.other if swapped else seat, text) for seat, text in self.speeches[:speeches]]
-        return verdict_prompt(self.question, answers, said)
+def without_debate(transcript: Transcript, sees_passage: bool) -> Transcript:
+    """The same question before a judge who decides alone, without or with the passage (the reference arms)."""
+    protocol = Protocol("expert" if sees_passage else "naive", (), 0, judge_sees_passage=sees_passage)
+    return replace(transcript, protocol=protocol, speeches=())
 
 
-def verdict_rows(seed: int, debates: Sequence[Debate], naive: float = 0.05, expert: float = 0.25) -> Iterator[Row]:
-    """Endless verdicts on base debates and their beginnings, in both orders; some without speeches, some with the story."""
-    rng = random.Random(f"verdicts {seed}")
+def verdict_rows(seed: int, cases: Sequence[Case], naive: float = 0.05, expert: float = 0.25) -> Iterator[Row]:
+    """Endless verdicts on debates in both orders of presentation: which answer is right, by its text.
+
+    Shares `naive` and `expert` of the rows have no debate; four in ten of the others break off after a random speech.
+    """
+    rng, texts = random.Random(f"verdicts {seed}"), prompts()
     while True:
-        debate = rng.choice(debates)
-        swapped, kind = rng.random() < 0.5, rng.random()
-        answers = debate.answers[::-1] if swapped else debate.answers
+        transcript, correct = rng.choice(cases)
+        kind, length = rng.random(), len(transcript.speeches)
         if kind < naive + expert:
-            prompt = verdict_prompt(debate.question, answers, sees_passage=kind < expert)
-        else:
-            length = len(debate.speeches)
-            prompt = debate.prompt(swapped, length if rng.random() < 0.6 else rng.randint(1, length))
-        yield [(prompt, False), (debate.question.answers[debate.correct], True)]
+            transcript = without_debate(transcript, sees_passage=kind < expert)
+        elif rng.random() < 0.4:
+            transcript = replace(transcript, speeches=transcript.speeches[: rng.randint(1, length)])
+        read = transcript.swapped() if rng.random() < 0.5 else transcript
+        yield [(texts.judge(read), False), (transcript.question.answers[correct], True)]

@@ -1,6 +1,5 @@
 """Next-word teaching: rows of text of which only some words are taught, and the loop that teaches them."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,8 @@ class Course:
     batch: int = 64
     rate: float = 1e-3
     """Peak learning rate. At 2e-3 and above the look-up skill stays on its plateau for a thousand steps."""
+    enough: float = 0.0
+    """Stop early once the mean loss of the last 25 steps is below this (nats per taught word)."""
 
 
 def encode(rows: Sequence[Row], tokenizer: PreTrainedTokenizerFast) -> tuple[torch.Tensor, torch.Tensor]:
@@ -48,9 +49,9 @@ def row_loss(model: PreTrainedModel, inputs: torch.Tensor, labels: torch.Tensor)
 
 
 def rate_at(step: int, course: Course) -> float:
-    """Linear warm-up over 20 steps, then a cosine down to a tenth of the peak."""
-    progress = step / max(1, course.steps)
-    return course.rate * min(1.0, (step + 1) / 20) * (0.55 + 0.45 * math.cos(math.pi * progress))
+    """Linear warm-up over 20 steps, the peak, and over the last third a straight line down to a tenth of it."""
+    remaining = 1 - step / course.steps
+    return course.rate * min(1.0, (step + 1) / 20, 0.1 + 2.7 * remaining)
 
 
 def teach(
@@ -60,8 +61,8 @@ def teach(
     course: Course,
     name: str,
     progress: Progress,
-) -> float:
-    """Teaches the model in place, row by fresh row; returns the mean loss of the last fifty steps."""
+) -> int:
+    """Teaches the model in place, row by fresh row; returns the steps taken."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=course.rate, betas=(0.9, 0.98), weight_decay=0.01)
     model.train()
     recent: list[float] = []
@@ -74,8 +75,11 @@ def teach(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        recent = [*recent, loss.item()][-50:]
-        if (step + 1) % 50 == 0 or step + 1 == course.steps:
+        recent = [*recent, loss.item()][-25:]
+        done = step + 1 == course.steps or (len(recent) == 25 and sum(recent) / 25 < course.enough)
+        if (step + 1) % 50 == 0 or done:
             progress(f"{name}: step {step + 1} of {course.steps}, loss {sum(recent) / len(recent):.3f}")
+        if done:
+            break
     model.eval()
-    return sum(recent) / max(1, len(recent))
+    return step + 1

@@ -9,7 +9,10 @@ from envs.testimony.world import OBJECTS, PLACES, WITNESSES
 
 PAD, UNKNOWN, END = "<pad>", "<unk>", "<eos>"
 TAGS = ("<quote>", "</quote>", "<v_quote>", "</v_quote>", "<u_quote>", "</u_quote>")
-FRAME = tuple("story : . question where is the ? A B argue says said verdict in saw it".split())
+FRAME = (
+    *("story", ":", ".", "question", "where", "is", "the", "?", "A", "B"),
+    *("argue", "says", "said", "verdict", "in", "saw", "it"),
+)
 WORDS = (PAD, UNKNOWN, END, *TAGS, *FRAME, *WITNESSES, *PLACES, *OBJECTS)
 CONTEXT = 512
 """Positions a model is built for: a story with sixteen speeches."""

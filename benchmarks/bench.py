@@ -1,0 +1,112 @@
+"""`make bench`: how far the rollout path and the learner are from what the hardware gives, in one run.
+
+    python -m benchmarks.bench [--threads N] [--repeats N] [--json FILE] [OVERRIDE ...]
+
+Overrides are those of `rostrum train`, so any model, protocol or batch can be measured:
+`python -m benchmarks.bench debater.model=/models/mine judge.model=/models/judge algorithm.questions_per_iteration=64`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Measurement
+
+
+def main() -> int:
+    """Measures and prints; 2 if the configuration cannot be used."""
+    arguments = _parse()
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # before torch is loaded, and for the rollout workers too
+    from launch.compose import ConfigError
+    from trainer.models import ModelError
+
+    try:
+        measurements, machine = _measure(arguments.overrides, arguments.repeats, arguments.threads)
+    except (ConfigError, ModelError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    _print(measurements, machine)
+    if arguments.json:
+        _write(arguments.json, measurements, {**machine, "overrides": arguments.overrides})
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measures rollouts and learner against the bare model.")
+    parser.add_argument("overrides", nargs="*", help="configuration overrides, as for `rostrum train`")
+    parser.add_argument("--threads", type=_positive, default=1, help="threads of this process and of each worker")
+    parser.add_argument("--repeats", type=_positive, default=5, help="how often each side of a ratio is measured")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number here")
+    return parser.parse_args()
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return int(text)
+
+
+def _measure(overrides: list[str], repeats: int, threads: int) -> tuple[list["Measurement"], dict[str, Any]]:
+    import torch
+    import transformers
+    from rich.console import Console
+
+    from benchmarks import learner, measure, rollouts
+    from launch.compose import ConfigError, load
+
+    settings = load(overrides)
+    if settings.algorithm.name != "ppo":
+        raise ConfigError("The learner's benchmark is one of PPO: leave algorithm=dpo away.")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(threads)
+    with Console(stderr=True).status("rollout path against the raw engines") as status:
+        bench = rollouts.Bench(settings)
+        found, experience = rollouts.against_raw_engine(bench, repeats)
+        status.update("learner against bare steps")
+        found += learner.against_bare_steps(settings, settings.algorithm, experience.trajectories(), repeats)
+        status.update("one and two rollout workers")
+        of_workers, pids = rollouts.workers(bench, repeats)
+        found += of_workers + measure.memory(pids)
+    cpu = f"{platform.machine()}, {os.cpu_count()} cores"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
+    return found, {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
+
+
+def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=" · ".join(f"{key} {value}" for key, value in machine.items()))
+    for heading in ("", "median", "min to max", "unit", "target"):
+        table.add_column(heading, justify="left" if heading in ("", "unit") else "right")
+    section = None
+    for m in measurements:
+        if m.section != section:
+            section = m.section
+            table.add_section()
+            table.add_row(f"[bold]{section}[/bold]")
+        target = "" if m.target is None else f"{m.target:g} {'reached' if m.median >= m.target else 'MISSED'}"
+        spread = f"{_number(min(m.values))} to {_number(max(m.values))}" if len(m.values) > 1 else ""
+        table.add_row(m.name, _number(m.median), spread, m.unit, target)
+    Console(width=max(Console().width, 110)).print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def _write(path: Path, measurements: list["Measurement"], machine: dict[str, Any]) -> None:
+    rows = [{**asdict(m), "median": m.median} for m in measurements]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine, "measurements": rows}, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

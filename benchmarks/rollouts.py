@@ -1,0 +1,145 @@
+"""How much the rollout path loses against the engines alone, and what a second worker brings."""
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import ray
+from accelerate import Accelerator
+
+from benchmarks.measure import Measurement, clock, rates, ratios, seconds
+from rewards.types import Judge
+from trainer import models, setup
+from trainer.config import Config
+from trainer.engines.transformers import TransformersEngine
+from trainer.loop import collect
+from trainer.publish import check_parity, learner_logprobs, probe_rows, publish
+from trainer.rollouts import Rollouts
+from trainer.schedule import matches_of, questions_of, shards_of
+from trainer.types import Experience, Match, Policy
+
+TARGET = 0.8
+"""Least share of the raw engines' speed that the rollout path should reach."""
+_SEED = 0
+
+
+class Bench:
+    """One iteration's matches under the configuration, played again and again by the base policy."""
+
+    def __init__(self, settings: Config) -> None:
+        self.settings = settings
+        self.judge: Judge = setup.judge(settings.judge)
+        self.policy = Policy("current", 0, models.resolve(settings.debater.model))
+        questions = setup.question_set(settings.questions).questions("train")
+        algorithm = settings.algorithm
+        repeats = getattr(algorithm, "debates_per_seating", 1)
+        chosen = questions_of(questions, 1, algorithm.questions_per_iteration, settings.seed)
+        self.matches: list[Match] = matches_of(chosen, settings.protocol.seats, repeats)
+
+    def rollouts(self, workers: int) -> Rollouts:
+        """Rollouts on that many Ray workers, 0 for this process."""
+        cluster = self.settings.cluster.model_copy(update={"rollout_workers": workers})
+        return setup.rollouts(self.settings.model_copy(update={"cluster": cluster}))
+
+    def collect(self, rollouts: Rollouts) -> Experience:
+        """What a training run does once per iteration."""
+        return collect(
+            1, self.matches, self.policy, rollouts, self.judge, self.settings.reward, self.settings.cluster.shard_size,
+            _SEED,
+        )  # fmt: skip
+
+    def play(self, rollouts: Rollouts) -> None:
+        """The same debates without judge and rewards."""
+        shards = shards_of(self.matches, self.settings.cluster.shard_size, _SEED)
+        for _ in rollouts.play(shards, {self.policy.name: self.policy}):
+            pass
+
+
+Call = Callable[[], Any]
+
+
+@contextmanager
+def recorded() -> Iterator[list[Call]]:
+    """Every generation and every scoring that engines are asked for in the meantime, as calls to be made again."""
+    calls: list[Call] = []
+
+    def recording(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(engine: TransformersEngine, *args: Any) -> Any:
+            calls.append(partial(method, engine, *copy.deepcopy(args)))  # contexts grow after the call
+            return method(engine, *args)
+
+        return call
+
+    with (
+        patch.object(TransformersEngine, "generate", recording(TransformersEngine.generate)),
+        patch.object(TransformersEngine, "choice_logprobs", recording(TransformersEngine.choice_logprobs)),
+    ):
+        yield calls
+
+
+def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], Experience]:
+    """The rollout path and the engine calls inside it, in turns; with the experience that was collected."""
+    rollouts, section = bench.rollouts(0), "rollout path"
+    bench.collect(rollouts)
+    with recorded() as calls:
+        experience = bench.collect(rollouts)
+    tokens = sum(_tokens(call, call()) for call in calls)
+    ours, raw = [], []
+    for _ in range(repeats):
+        ours.append(seconds(lambda: bench.collect(rollouts)))
+        raw.append(seconds(lambda: [call() for call in calls]))
+    return [
+        rates(section, "debates", "1/s", len(bench.matches), ours),
+        rates(section, "tokens read and sampled", "1/s", tokens, ours),
+        rates(section, "the same engine calls alone", "tokens/s", tokens, raw),
+        ratios(section, "ratio to the raw engines", raw, ours, TARGET),
+        Measurement(section, "publish, load and probe new weights", "s", tuple(_publish(bench, rollouts, repeats))),
+    ], experience
+
+
+def _tokens(call: Call, result: Any) -> int:
+    """Tokens that a recorded call makes an engine read and sample."""
+    engine, first = call.args[0], call.args[1]  # type: ignore[attr-defined]
+    if call.func.__name__ == "generate":  # type: ignore[attr-defined]
+        return sum(map(len, first)) + sum(len(completion.token_ids) for completion in result)
+    return sum(len(engine.encode(prompt, opening=True)) for prompt in first)
+
+
+def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:
+    settings, accelerator = bench.settings, Accelerator(cpu=models.default_device() == "cpu")
+    model = setup.policy_model(settings.debater).to(models.default_device())
+    tokenizer = models.load_tokenizer(settings.debater.model)
+    probe = probe_rows(tokenizer)
+    with tempfile.TemporaryDirectory() as folder:
+        for version in range(1, repeats + 1):
+            start = clock()
+            policy = publish(model, accelerator, tokenizer, Path(folder) / f"policy-{version}", version)
+            check_parity(learner_logprobs(model, probe), probe, rollouts, policy, settings.parity_tolerance)
+            yield clock() - start
+
+
+def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
+    """One Ray worker against two, in turns; with the process ids of the workers, which are left running."""
+    address = bench.settings.cluster.address
+    ray.init(address=address, num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
+    one, two = bench.rollouts(1), bench.rollouts(2)
+    for rollouts in (one, two):
+        rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
+        bench.collect(rollouts)
+    found, count = [], len(bench.matches)
+    for what, work in (("played and judged", bench.collect), ("played", bench.play)):
+        alone, together = [], []
+        for _ in range(repeats):
+            alone.append(seconds(lambda work=work: work(one)))  # type: ignore[misc]
+            together.append(seconds(lambda work=work: work(two)))  # type: ignore[misc]
+        found += [
+            rates("rollout workers", f"debates {what}, 1 worker", "1/s", count, alone),
+            rates("rollout workers", f"debates {what}, 2 workers", "1/s", count, together),
+            ratios("rollout workers", f"2 workers over 1, {what}", alone, together),
+        ]
+    return found, [ray.get(actor.pid.remote()) for actor in (*one.actors, *two.actors)]  # type: ignore[attr-defined]

@@ -1,0 +1,132 @@
+"""An arm of an experiment: a run in a process of its own, trained and then evaluated, and what is known of it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from launch import compose, manifest, saved
+from launch.errors import LaunchError
+from trainer.config import Config
+from trainer.run_folder import RunFolder, read_lines
+
+LOG = "log.txt"
+PATIENCE = 20.0
+"""Seconds that a stopped child gets to end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far an arm is. `metrics` is the last line of its metrics.jsonl, empty before the first iteration."""
+
+    stage: str
+    metrics: Mapping[str, Any]
+
+
+class Arm:
+    """One arm in its folder. `step` starts whatever is to be done next, until nothing is."""
+
+    def __init__(self, name: str, overrides: Sequence[str], folder: Path) -> None:
+        self.name, self.folder = name, folder
+        self._overrides = [*overrides, f"output={folder}"]
+        self._config = compose.load(self._overrides)
+        self._run = RunFolder(folder)
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Config:
+        """What the arm is trained with."""
+        return self._config
+
+    def check(self) -> None:
+        """What is already there must have been made with the same configuration.
+
+        Raises:
+            LaunchError: it was not.
+        """
+        if self._run.config.exists() and (key := saved.difference(saved.run_config(self.folder), self._config)):
+            raise LaunchError(
+                f"{self.folder} holds a run with another {key}: choose another output=FOLDER, or remove that folder."
+            )
+
+    @property
+    def trained(self) -> bool:
+        return "finished" in manifest.read(self._run.manifest)
+
+    @property
+    def evaluated(self) -> bool:
+        return self.trained and (self.folder / "verdicts.parquet").exists()
+
+    def step(self, environment: Mapping[str, str]) -> bool:
+        """Starts the next process if none is running; False once the arm is finished.
+
+        Raises:
+            subprocess.CalledProcessError: the last one failed; its output is the end of its log.
+        """
+        if self._child is not None:
+            code = self._child.poll()
+            if code is None:
+                return True
+            self._child = None
+            if code:
+                raise subprocess.CalledProcessError(code, self.name, self._end_of_log())
+        words = self._next()
+        if words:
+            self._start(words, environment)
+        return bool(words)
+
+    def _next(self) -> list[str]:
+        if self.evaluated:
+            return []
+        if self.trained:
+            return ["evaluate", f"run={self.folder}"]
+        return ["train", f"resume={self.folder}"] if self._run.config.exists() else ["train", *self._overrides]
+
+    def _start(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / LOG).open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "launch", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **environment}, start_new_session=True,
+            )  # fmt: skip
+
+    def stop(self) -> None:
+        """Asks the child to end."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+
+    def ended(self) -> None:
+        """Waits for a stopped child, and ends it and its own children if it takes too long."""
+        if self._child is None:
+            return
+        try:
+            self._child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+
+    def status(self) -> Status:
+        """Read from the files that the child writes."""
+        lines = read_lines(self._run.metrics)
+        return Status(" ".join(self._stage(len(lines))), lines[-1] if lines else {})
+
+    def _stage(self, iterations: int) -> Iterator[str]:
+        if self.evaluated:
+            yield "finished"
+        elif self.trained:
+            yield f"evaluating, {len(list((self.folder / 'evaluation').glob('*.parquet')))} of {self._parts()} parts"
+        else:
+            yield f"training, iteration {iterations}/{self._config.iterations}" if iterations else "starting"
+
+    def _parts(self) -> int:
+        """The references and every chosen checkpoint."""
+        chosen, last = self._config.evaluation.checkpoints, self._config.iterations
+        middle = self._run.published() if chosen == "all" else [] if chosen == "final" else chosen
+        return 1 + len({0, *middle, last})
+
+    def _end_of_log(self, lines: int = 12) -> str:
+        return "\n".join((self.folder / LOG).read_text("utf-8", errors="replace").splitlines()[-lines:])

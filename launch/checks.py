@@ -1,0 +1,173 @@
+"""Everything that can be found wrong with a run before anything is started."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from transformers import AutoConfig
+
+from envs.prompts import load_prompts
+from launch.errors import LaunchError
+from trainer import models, setup
+from trainer.config import Config, Dpo, Ppo
+from trainer.models import ModelError
+from trainer.ppo import trl_config
+from trainer.run_folder import RunFolder
+
+MIB = 2**20
+
+
+def check(config: Config) -> None:
+    """Raises what is wrong with a training run that is about to start: one of our errors, one sentence, what to do."""
+    check_machine(config)
+    check_algorithm(config)
+    check_questions(config)
+    for name in {config.debater.prompts, config.judge.prompts, *(judge.prompts for judge in config.heldout_judges)}:
+        load_prompts(name)
+    for model in {config.debater.model, config.judge.model, *(judge.model for judge in config.heldout_judges)}:
+        check_model(model)
+    check_space(config)
+
+
+def check_output(folder: Path) -> None:
+    """A new run needs a folder without one.
+
+    Raises:
+        LaunchError: it holds a run or an experiment.
+    """
+    if RunFolder(folder).config.exists():
+        raise LaunchError(
+            f"{folder} already holds a run: continue it with `rostrum train resume={folder}` or choose another "
+            "output=FOLDER."
+        )
+
+
+def check_machine(config: Config) -> None:
+    """A GPU, DeepSpeed and several processes, where the configuration asks for them.
+
+    Raises:
+        LaunchError: one of them is not there.
+    """
+    cluster = config.cluster
+    if cluster.gpus_per_worker > 0 and cluster.address is None and not torch.cuda.is_available():
+        raise LaunchError(
+            "cluster.gpus_per_worker asks for a GPU and this machine has none: set it to 0, or join a cluster that has "
+            "some with cluster.address."
+        )
+    if cluster.deepspeed is None:
+        return
+    if importlib.util.find_spec("deepspeed") is None:
+        raise LaunchError("cluster.deepspeed needs DeepSpeed, which runs on Linux only: choose cluster=local.")
+    if "RANK" not in os.environ:
+        raise LaunchError(
+            f"cluster.deepspeed={cluster.deepspeed} needs one process per device: start it with "
+            "`torchrun --nproc-per-node=N -m launch train ...`."
+        )
+
+
+def check_algorithm(config: Config) -> None:
+    """Somebody to train, rows that divide, and checkpoints that training will reach.
+
+    Raises:
+        LaunchError: one of these is amiss.
+    """
+    seats, algorithm = len(config.protocol.seats), config.algorithm
+    if not seats:
+        raise LaunchError(
+            f"protocol={config.protocol.name} has no debaters to train: choose debate, simultaneous or consultancy "
+            "(every evaluation has naive and expert judges in it)."
+        )
+    chosen = config.evaluation.checkpoints
+    beyond = [iteration for iteration in chosen if iteration > config.iterations] if isinstance(chosen, list) else []
+    if beyond:
+        raise LaunchError(
+            f"evaluation.checkpoints names iteration {beyond[0]} and the run has {config.iterations}: raise iterations "
+            "or leave it out."
+        )
+    if isinstance(algorithm, Ppo):
+        rows = algorithm.questions_per_iteration * 2 * algorithm.debates_per_seating * seats
+        try:
+            trl_config(
+                algorithm, rows, config.iterations, config.debater.temperature, int(os.environ.get("WORLD_SIZE", 1)),
+                output_dir=str(config.output), bf16=False, use_cpu=True, report_to="none",
+            )  # fmt: skip
+        except ValueError as error:
+            raise LaunchError(str(error)) from None
+
+
+def check_questions(config: Config) -> None:
+    """Questions to train on and, for the evaluation, held-out ones with their answers.
+
+    Raises:
+        QuestionError: the file cannot be used.
+        LaunchError: a split is empty.
+    """
+    questions = setup.question_set(config.questions)
+    for split in ("train", "heldout"):
+        if not questions.questions(split):
+            raise LaunchError(f"{config.questions.path} has no {split} questions: add questions about more stories.")
+    questions.answer_key("heldout")
+
+
+def check_model(model: str) -> None:
+    """Config, tokenizer and the headers of the weights, without reading the weights.
+
+    Raises:
+        ModelError: there is no such model, it cannot be fetched, or it is not safe to load.
+        SafetensorError: damaged weights.
+    """
+    folder = Path(models.resolve_base(model))
+    try:
+        AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+        models.load_tokenizer(model)
+    except ModelError:
+        raise
+    except OSError:
+        raise ModelError(
+            f"The model {model} could not be fetched: check its name and the connection, or give a folder with "
+            "config.json, a tokenizer and *.safetensors."
+        ) from None
+    except ValueError as error:
+        raise ModelError(f"The model {model} cannot be used ({error}): choose one that transformers knows.") from None
+    for place in {folder, Path(models.resolve(model))}:
+        for weights in place.glob("*.safetensors"):
+            with safe_open(str(weights), framework="pt") as tensors:
+                tensors.keys()
+
+
+def check_space(config: Config) -> None:
+    """Room for the checkpoints.
+
+    Raises:
+        LaunchError: they will not fit.
+    """
+    needed = checkpoint_bytes(config)
+    place = next(folder for folder in _upwards(config.output) if folder.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise LaunchError(
+            f"The checkpoints need about {needed // MIB:,} MiB and {place} has {free // MIB:,} MiB free: free some "
+            "space, raise save_every, or choose another output=FOLDER."
+        )
+
+
+def checkpoint_bytes(config: Config) -> int:
+    """About what the run will write: published policies, and for PPO two trainer states of weights and Adam's moments.
+
+    0 for a model on a hub, whose size is not known before it is fetched.
+    """
+    weights = sum(path.stat().st_size for path in Path(models.resolve(config.debater.model)).glob("*.safetensors"))
+    if config.debater.lora is not None:
+        weights //= 20  # rank 16 on every linear layer of a small model; larger ones have relatively less
+    published = 2 + config.iterations // config.save_every
+    trainer_states = 0 if isinstance(config.algorithm, Dpo) else 2 * 3
+    return weights * (published + trainer_states)
+
+
+def _upwards(path: Path) -> Iterator[Path]:
+    yield path.absolute()
+    yield from path.absolute().parents

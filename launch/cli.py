@@ -1,0 +1,137 @@
+"""The command `rostrum`: reads the command line, hands it to the subcommand, and tells errors in one sentence.
+
+Nothing heavy is imported here, so that help is there at once.
+"""
+
+import argparse
+import signal
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from launch import environment
+from launch.errors import STOPPED, USER_ERROR, Stopped, sentence, tell
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+class Command(NamedTuple):
+    """A subcommand: what it is called, where it is implemented as "module:function", and its help."""
+
+    name: str
+    target: str
+    summary: str
+    details: str
+    example: str
+
+
+COMMANDS = (
+    Command(
+        "train", "launch.commands:train", "train debaters to win a judge's approval",
+        "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
+        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration.",
+        "rostrum train protocol=consultancy algorithm=dpo judge.order=both output=runs/first\n"
+        "  rostrum train resume=runs/first\n"
+        "  torchrun --nproc-per-node=2 -m launch train cluster=zero2",
+    ),
+    Command(
+        "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",
+        "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
+        "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges and "
+        "cluster and the key questions.heldout may differ from training.",
+        "rostrum evaluate run=runs/first evaluation=all questions.heldout=200",
+    ),
+    Command(
+        "report", "launch.commands:report", "write the report again from stored verdicts",
+        "Reads the verdicts of an evaluated run or experiment, and writes summary.json and report.html.",
+        "rostrum report run=runs/first",
+    ),
+    Command(
+        "debate", "launch.watch:debate", "watch one debate between two checkpoints in the terminal",
+        "Plays one held-out question: seat A is argued by a=, seat B by b=. Each is a run folder (its last policy), a "
+        "policy folder of a run, a model folder or embedded/NAME; the base debater if left out. Shows every speech "
+        "with its quotes checked, and the judge's probability after it. question=N takes the N-th held-out question.",
+        "rostrum debate a=runs/first b=embedded/debater question=3\n"
+        "  rostrum debate a=runs/first/policies/iteration-0004 b=runs/first seed=7",
+    ),
+    Command(
+        "demo", "launch.demo:demo", "run the whole experiment: train and evaluate several arms, one report",
+        "Trains and evaluates every arm of configs/experiment/demo.yaml on the same held-out questions, all at once, "
+        "and writes one report. What is finished is not done again: start it once more after an interruption.",
+        "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
+    ),
+    Command(
+        "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
+        "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
+        "their cards to output= (the place they are shipped in, if left out). Takes about half an hour on two cores.",
+        "rostrum build-models output=runs/models seed=0",
+    ),
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a subcommand. Returns 0; 2 for an error of the user's; 130 if interrupted; a child's code if one failed."""
+    given = parser().parse_args(arguments)
+    environment.prepare()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping end in the same sentence
+    try:
+        return _implementation(given.target)(given.overrides)
+    except Stopped as stopped:
+        tell(str(stopped))
+        return STOPPED
+    except KeyboardInterrupt:
+        tell("stopped")
+        return STOPPED
+    except Exception as error:
+        message = sentence(error)
+        if message is None:
+            raise
+        tell(message)
+        return USER_ERROR
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line with the help of every subcommand."""
+    top = argparse.ArgumentParser(
+        "rostrum", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Trains language-model debaters to win a judge's approval, and measures whether that made the "
+        "judge right more often.",
+        epilog="example:\n  rostrum demo\n\nrostrum COMMAND --help tells what a command does, with an example.",
+    )  # fmt: skip
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        epilog = f"example:\n  {command.example}"
+        if command.name in ("train", "demo"):
+            epilog += f"\n\n{_groups()}"
+        sub = commands.add_parser(
+            command.name, help=command.summary, description=command.details, epilog=epilog,
+            formatter_class=_Help,
+        )  # fmt: skip
+        sub.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration (Hydra)")
+        sub.set_defaults(target=command.target)
+    return top
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Wraps the description and leaves the lines of the epilog as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        wrap = argparse.HelpFormatter._fill_text
+        return super()._fill_text(text, width, indent) if "\n" in text else wrap(self, text, width, indent)
+
+
+def _groups() -> str:
+    """The groups of configs/ and what each offers."""
+    folders = sorted(folder for folder in CONFIGS.iterdir() if folder.is_dir() and any(folder.glob("*.yaml")))
+    width = max((len(folder.name) for folder in folders), default=0)
+    lines = [f"  {f.name:{width}}  {' '.join(sorted(file.stem for file in f.glob('*.yaml')))}" for f in folders]
+    return "\n".join(["groups and their choices (GROUP=CHOICE, single keys as GROUP.KEY=VALUE, see configs/):", *lines])
+
+
+def _implementation(target: str) -> Callable[[Sequence[str]], int]:
+    module, _, function = target.partition(":")
+    implementation: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
+    return implementation
+
+

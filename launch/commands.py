@@ -1,0 +1,149 @@
+"""What the subcommands do once the command line has been read. Heavy imports come only after the configuration is known
+to be good, so that a typing error is answered at once."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from launch import compose, environment, saved
+from launch.errors import LaunchError, continued_with
+from launch.results import show_summary
+from trainer.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from trainer.config import Config
+
+RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster")
+"""What may be changed when a trained run is evaluated."""
+
+
+def train(overrides: Sequence[str]) -> int:
+    """A new run, or with resume=RUN one that was cut off."""
+    rest, resume = take(overrides, "resume")
+    if resume is not None and rest:
+        raise LaunchError(f"A resumed run keeps its configuration: leave out {rest[0]!r}, or start a new run.")
+    config = compose.load(rest) if resume is None else saved.run_config(Path(resume))
+    if int(os.environ.get("RANK", 0)):
+        _check(config)
+        return _learn(config)
+    with saved.reserved(config.output):
+        _check(config, new=resume is None)
+        with continued_with(f"rostrum train resume={config.output}"):
+            _learn(config)
+    _finish(config)
+    return 0
+
+
+def _check(config: "Config", new: bool = False) -> None:
+    """Checks everything; a new run's configuration and where it comes from are then written down."""
+    environment.silence()
+    from launch import checks, manifest
+
+    folder = RunFolder(config.output)
+    if new:
+        checks.check_output(config.output)
+    checks.check(config)
+    if new:
+        manifest.write(folder.manifest, config, f"{config.output.name}: {config.protocol.name}")
+        compose.save(config, folder.config)
+
+
+def _learn(config: "Config") -> int:
+    from trainer.train import train as run
+
+    run(config)
+    return 0
+
+
+def _finish(config: "Config") -> None:
+    from launch import manifest
+
+    folder = RunFolder(config.output)
+    manifest.finish(folder.manifest)
+    _print(f"The trained policy is in {folder.policy(config.iterations)}.")
+    _print(f"Next: rostrum evaluate run={config.output}")
+
+
+def evaluate(overrides: Sequence[str]) -> int:
+    """All judges on the held-out debates of a run's checkpoints, and the report on them."""
+    rest, run = take(overrides, "run")
+    if run is None:
+        raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
+    config = saved.changed(saved.run_config(Path(run)), rest, RECONSIDERED).model_copy(update={"output": Path(run)})
+    with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
+        from launch import checks
+        from trainer.evaluate import evaluate as measure
+
+        environment.silence()
+        for model in {config.judge.model, *(judge.model for judge in config.heldout_judges)}:
+            checks.check_model(model)
+        _forget_other_settings(config)
+        measure(config)
+        return _report(config.output)
+
+
+def _forget_other_settings(config: "Config") -> None:
+    """Parts of an earlier evaluation count only if they were made with the same questions, judges and shards."""
+    folder = config.output / "evaluation"
+    made_with = folder / "config.yaml"
+    if made_with.exists():
+        same_checkpoints = {"checkpoints": config.evaluation.checkpoints}
+        earlier = compose.read(made_with)
+        evaluation = earlier.evaluation.model_copy(update=same_checkpoints)
+        if saved.difference(earlier.model_copy(update={"evaluation": evaluation}), config):
+            shutil.rmtree(folder)
+    compose.save(config, made_with)
+
+
+def report(overrides: Sequence[str]) -> int:
+    """The report on stored verdicts, written again."""
+    rest, run = take(overrides, "run")
+    if run is None or rest:
+        raise LaunchError("Name the run or experiment to report on, and nothing else: rostrum report run=RUN.")
+    if not RunFolder(Path(run)).config.exists():
+        saved.run_config(Path(run))
+    return _report(Path(run))
+
+
+def _report(folder: Path) -> int:
+    from trainer.experiment import report as write
+
+    arms = list(saved.run_config(folder).arms) if (folder / "arms").is_dir() else None
+    show_summary(write(folder, arms), folder)
+    return 0
+
+
+def build_models(overrides: Sequence[str]) -> int:
+    """The embedded models, built again from a seed."""
+    rest, output = take(overrides, "output")
+    rest, seed = take(rest, "seed")
+    if rest:
+        raise LaunchError(f"build-models takes output=DIR and seed=NUMBER only: leave out {rest[0]!r}.")
+    if seed is not None and not seed.isdecimal():
+        raise LaunchError(f"The seed cannot be {seed!r}: give a whole number, e.g. seed=0.")
+    from trainer.models import EMBEDDED
+    from trainer.progress import say
+    from trainer.testimony.build import build_models as build
+
+    environment.silence()
+    folder = Path(output) if output else EMBEDDED
+    build(folder, int(seed or 0), say)
+    _print(f"The models and their cards are in {folder}.")
+    return 0
+
+
+def take(overrides: Sequence[str], key: str) -> tuple[list[str], str | None]:
+    """The overrides without `key=VALUE`, and the value, None if it is not there."""
+    values = [override.partition("=")[2] for override in overrides if override.partition("=")[0] == key]
+    if len(values) > 1 or "" in values:
+        raise LaunchError(f"Give {key}=... once, with a value.")
+    return [override for override in overrides if override.partition("=")[0] != key], next(iter(values), None)
+
+
+def _print(*lines: str) -> None:
+    for line in lines:
+        Console(soft_wrap=True).print(line, markup=False, highlight=False)

@@ -1,0 +1,34 @@
+"""How other people's libraries are told to be quiet; called before any of them is imported."""
+
+import logging
+import os
+
+SETTINGS = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "WANDB_SILENT": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""What the user has set already stays."""
+
+
+def prepare() -> None:
+    """Sets the variables that libraries read when they are imported."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("httpx").setLevel(logging.ERROR)
+
+
+def silence() -> None:
+    """Turns off the progress bars of transformers and datasets, which would tear ours, and DeepSpeed's word on GPUs."""
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    datasets.disable_progress_bars()

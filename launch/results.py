@@ -1,0 +1,49 @@
+"""A summary in the terminal: what the report begins with."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 140
+"""Of the table where there is no terminal to ask."""
+
+
+def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
+    """A table of the arms, a sentence on each, and where the report is; on standard output."""
+    table = Table("arm", "headline", "judge", "accuracy", "points", "win rate", "verified quotes")
+    for arm in summary["arms"]:
+        for number, accuracy in enumerate(arm["accuracy"]):
+            table.add_row(*map(Text, _row(arm, accuracy, first=number == 0)))
+    if len(summary["arms"]) > 1:
+        Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for arm in summary["arms"]:
+        console.print(f"{arm['name']}: {arm['sentence']}")
+    console.print(f"Report: {folder / 'report.html'}")
+
+
+def _row(arm: Mapping[str, Any], accuracy: Mapping[str, Any], first: bool) -> list[str]:
+    """The arm's own figures stand in the row of its first judge."""
+    win, quotes = arm["win_rate"], arm["verified_quotes"]
+    judged = [
+        f"{accuracy['judge']} ({accuracy['role']})",
+        f"{_percent(accuracy['base'])} → {_percent(accuracy['trained'])}",
+        f"{_points(accuracy['change'])} [{_points(accuracy['low'])}, {_points(accuracy['high'])}]",
+    ]
+    if not first:
+        return ["", "", *judged, "", ""]
+    won = f"{_percent(win['estimate'])} [{_percent(win['low'])}, {_percent(win['high'])}]"
+    return [arm["name"], arm["headline"], *judged, won, f"{_percent(quotes['base'])} → {_percent(quotes['trained'])}"]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def _points(change: float | None) -> str:
+    return "–" if change is None else f"{100 * change:+.1f}"

@@ -1,0 +1,92 @@
+"""Configurations that were saved with runs: reading them, changing what may still be changed, comparing them."""
+
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from launch import compose
+from launch.errors import LaunchError
+from trainer.config import Config
+from trainer.run_folder import RunFolder
+
+
+def run_config(run: Path) -> Config:
+    """The configuration of a run. Its output is where the run lies now, which may not be where it was trained.
+
+    Raises:
+        ConfigError: the folder is no run.
+    """
+    return compose.read(RunFolder(run).config).model_copy(update={"output": run})
+
+
+def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | None = None) -> Config:
+    """A saved configuration with overrides on top: a group's choice (evaluation=all) or a key (questions.heldout=100).
+
+    `allowed` are the groups and keys that may be changed; None allows all.
+
+    Raises:
+        LaunchError: the override may not be changed, or is no KEY=VALUE.
+        ConfigError: its value does not fit.
+    """
+    values = OmegaConf.create(config.model_dump(mode="json"))
+    for override in overrides:
+        key, equals, value = override.lstrip("+").partition("=")
+        if not equals:
+            raise LaunchError(f"{override!r} is no override: write KEY=VALUE.")
+        if allowed is not None and not any(key == name or key.startswith(f"{name}.") for name in allowed):
+            raise LaunchError(f"{key} cannot be changed after training: only {', '.join(allowed)} can.")
+        try:
+            values = _set(values, key, value)
+        except OmegaConfBaseException as error:
+            raise LaunchError(f"{override!r} does not fit the run's configuration: {error}.".splitlines()[0]) from None
+    return compose.validate(OmegaConf.to_container(values, resolve=True))
+
+
+def _set(values: Any, key: str, value: str) -> Any:
+    group = compose.CONFIGS / key
+    if not group.is_dir():
+        return OmegaConf.merge(values, OmegaConf.from_dotlist([f"{key}={value}"]))
+    chosen = group / f"{value}.yaml"
+    if not chosen.is_file():
+        known = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
+        raise LaunchError(f"There is no {key}={value}: choose among {known}.")
+    values[key] = OmegaConf.load(chosen)
+    return values
+
+
+def difference(one: Config, other: Config) -> str | None:
+    """The first key, dotted, in which two configurations differ apart from the output folder; None if they agree."""
+    a, b = (config.model_copy(update={"output": Path()}).model_dump(mode="json") for config in (one, other))
+    return _difference(a, b)
+
+
+def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+    for key in [*a, *(key for key in b if key not in a)]:
+        mine, theirs = a.get(key), b.get(key)
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            if (inner := _difference(mine, theirs)) is not None:
+                return f"{key}.{inner}"
+        elif mine != theirs:
+            return key
+    return None
+
+
+@contextmanager
+def reserved(run: Path) -> Iterator[None]:
+    """Keeps a second process from working on the same run; the reservation ends with the process, however it ends.
+
+    Raises:
+        LaunchError: somebody else is at work there.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LaunchError(f"Another process is working on {run}: wait for it, or stop it first.") from None
+        yield

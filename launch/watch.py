@@ -1,0 +1,197 @@
+"""`rostrum debate`: one held-out debate in the terminal, speech by speech, with the judge's probability after each."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from envs.debate import Debate, Utterance
+from envs.prompts import load_prompts
+from envs.quotes import escape_markup
+from envs.types import AnswerKey, Question, Seat, Speech, Transcript
+from launch import compose, environment, saved
+from launch.commands import take
+from launch.errors import LaunchError
+from rewards.types import Judge, Verdict
+from trainer.config import Config
+from trainer.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from trainer.engines import Engine
+    from trainer.play import Table
+
+COLOURS = {Seat.A: "cyan", Seat.B: "magenta"}
+BAR = 24
+"""Cells of the bar between the two answers."""
+_QUOTE = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
+
+
+def debate(overrides: Sequence[str]) -> int:
+    """Plays and shows one debate. The configuration is that of the first run named, else the composed default."""
+    rest, a = take(overrides, "a")
+    rest, b = take(rest, "b")
+    rest, number = take(rest, "question")
+    config = _config([name for name in (a, b) if name], rest)
+    if not config.protocol.seats:
+        raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
+    models = {Seat.A: _policy(a or config.debater.model), Seat.B: _policy(b or config.debater.model)}
+    from launch import checks
+    from trainer import setup
+
+    environment.silence()
+    for model in {*models.values(), config.judge.model}:
+        checks.check_model(model)
+    questions = setup.question_set(config.questions)
+    question = _question(questions.questions("heldout"), number or "1")
+    engines = _engines(models, config)
+    screen = _Screen(Console(highlight=False))
+    screen.opening(question, config, models)
+    judge = setup.judge(config.judge)
+    finished = _play(question, config, engines, judge, screen)
+    screen.verdict(finished, judge.judge([finished])[0], questions.answer_key("heldout"))
+    return 0
+
+
+def _config(named: Sequence[str], overrides: Sequence[str]) -> Config:
+    runs = [run for name in named if (run := _run_of(Path(name))) is not None]
+    return saved.changed(saved.run_config(runs[0]), overrides) if runs else compose.load(overrides)
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run folder that a path names or, as one of its policies, lies in."""
+    candidates = (path, path.absolute().parents[1]) if path.is_dir() and len(path.absolute().parents) > 1 else ()
+    return next((folder for folder in candidates if RunFolder(folder).config.is_file()), None)
+
+
+def _policy(name: str) -> str:
+    """The model folder behind a run (its last published policy), or the name itself."""
+    folder = RunFolder(Path(name))
+    if not folder.config.is_file():
+        return name
+    published = folder.published()
+    if not published:
+        raise LaunchError(f"The run {name} has published no policy yet: train it first, or name another.")
+    return str(folder.policy(published[-1]))
+
+
+def _question(questions: Sequence[Question], number: str) -> Question:
+    if not number.isdecimal() or not 1 <= int(number) <= len(questions):
+        raise LaunchError(f"There is no held-out question {number!r}: choose question=1 to question={len(questions)}.")
+    return questions[int(number) - 1]
+
+
+def _engines(models: Mapping[Seat, str], config: Config) -> dict[Seat, "Engine"]:
+    from trainer.engines import make_engine
+
+    settings = config.debater
+    loaded = {
+        model: make_engine(settings.engine, model, settings.batch_size, settings.dtype)
+        for model in {models[seat] for seat in config.protocol.seats}
+    }
+    return {seat: loaded[models[seat]] for seat in config.protocol.seats}
+
+
+def _play(
+    question: Question, config: Config, engines: Mapping[Seat, "Engine"], judge: Judge, screen: "_Screen"
+) -> Transcript:
+    """The debate, shown as it is made."""
+    from trainer.play import Table
+    from trainer.types import Match
+
+    match = Match("watched", question, False, {seat: seat.value for seat in config.protocol.seats})
+    game = Debate(question, config.protocol, swapped_seats=False, prompts=load_prompts(config.debater.prompts))
+    table = Table(match, game)
+    screen.probability(judge.judge([game.transcript()])[0])
+    while not game.finished:
+        before = len(game.speeches)
+        said = {seat: _speak(table, seat, engines[seat], config) for seat in game.speakers}
+        game.hear(said)
+        for seat, utterance in said.items():
+            table.spoke(seat, utterance)
+        for count in range(before, len(game.speeches)):
+            screen.speech(game.speeches[count])
+            so_far = replace(game.transcript(), speeches=game.speeches[: count + 1])
+            screen.probability(judge.judge([so_far])[0])
+    return game.transcript()
+
+
+def _speak(table: "Table", seat: Seat, engine: "Engine", config: Config) -> Utterance:
+    from trainer.engines import Sampling
+    from trainer.schedule import derive
+
+    seed = derive(config.seed, "watch", table.debate.ply, seat.value)
+    sampling = Sampling(config.debater.max_tokens, config.debater.temperature, seed)
+    completion = engine.generate([table.tell(seat, engine)], sampling)[0]
+    return Utterance(
+        engine.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason
+    )
+
+
+class _Screen:
+    """Writes to a terminal. Whatever a model, a question file or a folder's name holds is shown as plain text."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def opening(self, question: Question, config: Config, models: Mapping[Seat, str]) -> None:
+        """The passage, the question, and who defends what."""
+        self._console.rule(_plain(f"{config.protocol.name}, judged by {config.judge.name}"))
+        self._console.print(Padding(_plain(question.passage, "dim"), (0, 2)))
+        self._console.print(_plain(question.text, "bold"))
+        for seat, answer in zip(Seat, question.answers, strict=True):
+            who = f"argued by {models[seat]}" if seat in config.protocol.seats else "nobody argues it"
+            self._console.print(_seat(seat), _plain(answer, "bold"), _plain(f"({who})", "dim"))
+
+    def speech(self, speech: Speech) -> None:
+        """One speech with its quotes marked."""
+        self._console.print()
+        self._console.print(_seat(speech.seat), Text("").join(_marked(speech.text)))
+
+    def probability(self, verdict: Verdict) -> None:
+        """The judge's probability of seat A's answer, as a number and a bar."""
+        if not verdict.valid:
+            self._console.print(_plain(f"    judge: INVALID, {verdict.reason}", "yellow"))
+            return
+        cells = round(verdict.mean * BAR)
+        bar = Text.assemble(("█" * cells, COLOURS[Seat.A]), ("░" * (BAR - cells), COLOURS[Seat.B]))
+        self._console.print(Text.assemble("    judge: P(A) = ", (f"{verdict.mean:.2f}", "bold"), "  A ", bar, " B"))
+
+    def verdict(self, transcript: Transcript, verdict: Verdict, key: AnswerKey) -> None:
+        """Which answer the judge picks, and which is right."""
+        right = next(seat for seat in Seat if transcript.answer_index(seat) == key[transcript.question.id])
+        self._console.rule()
+        if not verdict.valid:
+            picked, comment = "nothing (its verdict is INVALID)", ""
+        elif verdict.mean == 0.5:
+            picked, comment = "neither answer", ""
+        else:
+            choice = Seat.A if verdict.mean > 0.5 else Seat.B
+            picked = f"{choice.value}, {transcript.answers[choice is Seat.B]}"
+            comment = ": the judge is right" if choice is right else ": the judge is wrong"
+        self._console.print(_plain(f"The judge picks {picked}."))
+        answer = transcript.answers[right is Seat.B]
+        self._console.print(_plain(f"The right answer is {right.value}, {answer}{comment}."))
+
+
+def _marked(text: str) -> Iterator[Text]:
+    """The judged text, its tags replaced by marks: only the environment can have set the tags."""
+    position = 0
+    for quote in _QUOTE.finditer(text):
+        mark, colour = ("✓", "green") if quote[1] == "v" else ("✗", "red")
+        yield _plain(text[position : quote.start()])
+        yield _plain(f"{mark}“{quote[2].strip()}”", colour)
+        position = quote.end()
+    yield _plain(text[position:])
+
+
+def _seat(seat: Seat) -> Text:
+    return Text(f" {seat.value} ", f"bold reverse {COLOURS[seat]}")
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(escape_markup(text), style)

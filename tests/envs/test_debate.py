@@ -1,0 +1,128 @@
+"""One debate as a game: turns, what each seat is told, forks."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from envs.debate import Debate, Utterance
+from envs.prompts import load_prompts
+from envs.types import Protocol, Question, Seat
+
+SEQUENTIAL = Protocol("debate", rounds=3)
+SIMULTANEOUS = Protocol("simultaneous", rounds=3, simultaneous=True)
+CONSULTANCY = Protocol("consultancy", seats=(Seat.A,), rounds=3)
+
+
+def word(seat: Seat, ply: int) -> str:
+    return f"word{seat.value}{ply}"
+
+
+def play(debate: Debate) -> dict[Seat, list[str]]:
+    """Each seat says one telling word per ply; returns what each seat was told before each of its speeches."""
+    told: dict[Seat, list[str]] = {}
+    while not debate.finished:
+        for seat in debate.speakers:
+            told.setdefault(seat, []).append(debate.told(seat))
+        debate.hear({seat: Utterance(word(seat, debate.ply)) for seat in debate.speakers})
+    return told
+
+
+def start(question: Question, protocol: Protocol, swapped: bool = False, prompts: str = "testimony") -> Debate:
+    return Debate(question, protocol, swapped, load_prompts(prompts))
+
+
+def test_sequential_seats_alternate_and_hear_each_speech_once(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], SEQUENTIAL)
+    told = play(debate)
+    assert [(s.seat, s.ply) for s in debate.speeches] == [(Seat("AB"[ply % 2]), ply) for ply in range(6)]
+    heard = {seat: [[ply for ply in range(6) if word(seat.other, ply) in text] for text in told[seat]] for seat in Seat}
+    assert heard == {Seat.A: [[], [1], [3]], Seat.B: [[0], [2], [4]]}
+
+
+def test_simultaneous_speakers_never_see_the_present_round(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], SIMULTANEOUS)
+    told = play(debate)
+    for seat in Seat:
+        heard = [[ply for ply in range(3) if word(seat.other, ply) in text] for text in told[seat]]
+        assert heard == [[], [0], [1]]
+    assert [speech.ply for speech in debate.speeches] == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_consultant_is_told_nothing_but_its_turn(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], CONSULTANCY)
+    told = play(debate)
+    assert list(told) == [Seat.A]
+    assert told[Seat.A][1] == told[Seat.A][2] == " A says :"
+
+
+@pytest.mark.parametrize("protocol", [SEQUENTIAL, SIMULTANEOUS])
+@pytest.mark.parametrize("prompts", ["testimony", "prose"])
+def test_no_seat_is_told_its_own_words_or_the_question_twice(
+    questions: Sequence[Question], protocol: Protocol, prompts: str
+) -> None:
+    """A context only grows, so what is told is only what is new."""
+    told = play(start(questions[0], protocol, prompts=prompts))
+    for seat, texts in told.items():
+        assert questions[0].passage in texts[0]
+        assert not any(questions[0].text in text or word(seat, ply) in text for text in texts[1:] for ply in range(6))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_seating_decides_who_defends_what(questions: Sequence[Question], swapped: bool) -> None:
+    debate = start(questions[0], SEQUENTIAL, swapped)
+    first, second = questions[0].answers
+    assert debate.answers == ((second, first) if swapped else (first, second))
+    assert debate.told(Seat.A).endswith(f"argue A : {debate.answers[0]} A says :")
+    transcript = debate.transcript()
+    assert [transcript.question.answers[transcript.answer_index(seat)] for seat in Seat] == list(debate.answers)
+
+
+def test_speaking_out_of_turn_is_refused(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], SEQUENTIAL)
+    with pytest.raises(ValueError, match="At ply 0"):
+        debate.hear({Seat.B: Utterance("me first")})
+    with pytest.raises(ValueError, match="At ply 0"):
+        debate.hear({seat: Utterance("both") for seat in Seat})
+    assert debate.speeches == () and debate.ply == 0
+
+
+def test_forks_share_the_past_and_not_the_future(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], SEQUENTIAL)
+    debate.hear({Seat.A: Utterance("shared")})
+    branch = debate.fork()
+    branch.hear({Seat.B: Utterance("only here")})
+    assert branch.speeches[0] == debate.speeches[0]
+    assert (len(debate.speeches), debate.ply, debate.speakers) == (1, 1, (Seat.B,))
+    assert "only here" in branch.told(Seat.A)
+
+
+def test_the_environment_checks_quotes_and_counts_words(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], SEQUENTIAL)
+    line = questions[0].passage.split(" . ")[0]
+    debate.hear({Seat.A: Utterance(f"<quote> {line} </quote> <v_quote> in the nowhere nobody saw it </v_quote>")})
+    speech = debate.speeches[0]
+    assert [quote.verified for quote in speech.quotes] == [True, False]
+    assert "<v_quote> in the nowhere" not in speech.text
+    assert speech.words == 12 and speech.raw.startswith("<quote>")
+
+
+def test_a_passage_that_debaters_may_not_see_is_not_told(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], Protocol("blind", debaters_see_passage=False))
+    assert questions[0].passage not in debate.told(Seat.A) and "story" not in debate.told(Seat.A)
+
+
+def test_the_transcript_swapped_twice_is_the_transcript(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], SEQUENTIAL, swapped=True)
+    play(debate)
+    transcript = debate.transcript({"seed": 3})
+    once = transcript.swapped()
+    assert once.swapped() == transcript
+    assert once.answers == transcript.answers[::-1] and [s.seat for s in once.speeches] == [Seat("BA"[p % 2]) for p in range(6)]
+    for speech, relabelled in zip(transcript.speeches, once.speeches, strict=True):
+        assert once.answers[relabelled.seat is Seat.B] == transcript.answers[speech.seat is Seat.B]
+        assert once.answer_index(relabelled.seat) == transcript.answer_index(speech.seat)
+
+
+def test_a_protocol_without_seats_is_over_before_it_begins(questions: Sequence[Question]) -> None:
+    debate = start(questions[0], Protocol("naive", seats=(), rounds=0))
+    assert debate.finished and debate.speakers == () and debate.transcript().speeches == ()

@@ -1,0 +1,119 @@
+"""The whole experiment from the command line, on random models: interrupted, finished, and run again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from launch.cli import main
+
+START = (
+    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from launch.cli import main\nsys.exit(main(sys.argv[1:]))"
+)
+"""A background process may have been started with interruptions ignored."""
+
+
+@pytest.fixture(scope="module")
+def arguments(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    return ["demo", *small, f"output={folder}", "~arms.debate-unconstrained"]
+
+
+@pytest.fixture(scope="module")
+def interrupted(arguments: list[str]) -> tuple[int, str]:
+    """Exit code and standard error of a demo that was interrupted after the first iteration of its first arm."""
+    folder = _folder(arguments)
+    command = [sys.executable, "-c", START, *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        while not list(folder.glob("arms/*/metrics.jsonl")) and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate()
+    return process.returncode, error
+
+
+@pytest.fixture(scope="module")
+def finished(arguments: list[str], interrupted: tuple[int, str]) -> Path:
+    assert main(arguments) == 0
+    return _folder(arguments)
+
+
+def _folder(arguments: list[str]) -> Path:
+    return Path(next(word for word in arguments if word.startswith("output=")).partition("=")[2])
+
+
+def test_an_interruption_leaves_no_process_and_says_how_to_go_on(
+    arguments: list[str], interrupted: tuple[int, str]
+) -> None:
+    code, error = interrupted
+    assert code == 130, error
+    assert f"stopped; continue with `rostrum {' '.join(arguments)}`" in error
+    assert not _working_on(_folder(arguments))
+
+
+def _working_on(folder: Path) -> list[str]:
+    """Command lines of processes that name the folder."""
+    if not Path("/proc").is_dir():
+        pytest.skip("needs /proc")
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if str(folder) in words and process.name != str(os.getpid()):
+            found.append(words)
+    return found
+
+
+def test_the_second_start_finishes_what_the_first_began(finished: Path) -> None:
+    assert (finished / "report.html").stat().st_size > 10_000
+    for arm in ("debate", "consultancy"):
+        lines = (finished / "arms" / arm / "metrics.jsonl").read_text("utf-8").splitlines()
+        assert [json.loads(line)["iteration"] for line in lines] == [1, 2]
+
+
+def test_the_summary_has_what_scripts_look_for(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text("utf-8"))
+    assert [arm["name"] for arm in summary["arms"]] == ["debate", "consultancy"]
+    for arm in summary["arms"]:
+        assert arm["headline"] in ("raised", "lowered", "no change shown")
+        assert {"protocol", "minimum_detectable_change"} <= set(arm)
+        assert {"estimate", "low", "high", "by_side"} <= set(arm["win_rate"])
+        assert set(arm["win_rate"]["by_side"]) == {"right", "wrong"}
+        assert set(arm["verified_quotes"]) == {"base", "trained"}
+        wanted = "judge role base trained change low high p n_questions n_stories n_invalid"
+        assert set(wanted.split()) <= set(arm["accuracy"][0])
+        assert arm["accuracy"][0]["role"] == "reward" and arm["accuracy"][0]["n_questions"] == 12
+
+
+def test_a_third_start_runs_nothing_again(
+    finished: Path, arguments: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))
+    assert main(arguments) == 0
+    shown = capfd.readouterr().out
+    assert "headline" in shown and str(finished / "report.html") in shown
+
+
+def test_another_configuration_does_not_go_on_with_it(
+    finished: Path, arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "algorithm.kl=0.5"]) == 2
+    assert "another algorithm.kl" in capfd.readouterr().err
+
+
+def test_a_failing_arm_ends_the_demo_with_its_words_and_its_code(
+    small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["demo", *small, f"output={tmp_path}/demo", "~arms.debate-unconstrained", "~arms.consultancy"]
+    assert main([*arguments, "algorithm.minibatches=3"]) == 2
+    error = capfd.readouterr().err
+    assert "do not divide" in error and "arm debate failed" in error and "log.txt" in error
+    assert not _working_on(tmp_path)

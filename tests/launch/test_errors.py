@@ -1,0 +1,189 @@
+"""What a user can get wrong is said in one sentence, with exit code 2, before anything is started."""
+
+import errno
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch import cli, errors
+from launch.cli import main
+from trainer.publish import ParityError
+
+Refused = Callable[..., str]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("iteratons=3", "iteratons"),
+        ("algorithm.epoch=3", "algorithm.epoch"),
+        ("protocol.round=3", "round"),
+        ("iterations=many", "iterations"),
+        ("iterations=0", "greater than or equal to 1"),
+        ("debater.temperature=-1", "greater than 0"),
+        ("judge.order=sideways", "'both', 'given' or 'swapped'"),
+        ("protocol=parliament", "parliament"),
+        ("questions=jsonl", "questions.path"),
+        ("nonsense", "nonsense"),
+        ("algorithm.debates_per_seating=1", "debates_per_seating"),
+        ("algorithm.minibatches=3", "do not divide"),
+        ("evaluation.checkpoints=[3]", "evaluation.checkpoints"),
+        ("protocol=naive", "no debaters to train"),
+        ("debater.prompts=sonnets", "sonnets"),
+        ("judge.model=/no/such/folder", "/no/such/folder"),
+        ("judge.model=embedded/no-such-judge", "no-such-judge"),
+        ("cluster=zero2", "torchrun"),
+        ("cluster.gpus_per_worker=1", "GPU"),
+    ],
+)
+def test_a_wrong_value_is_refused(
+    override: str, said: str, small: list[str], tmp_path: Path, refused: Refused
+) -> None:
+    error = refused("train", *small, f"output={tmp_path}/run", override)
+    assert said in error
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_missing_questions_file_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
+    path = tmp_path / "none.jsonl"
+    assert str(path) in refused("train", *small, f"output={tmp_path}/run", "questions=jsonl", f"questions.path={path}")
+
+
+def test_questions_of_a_single_story_cannot_be_split(small: list[str], tmp_path: Path, refused: Refused) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text(json.dumps({"id": "1", "question": "q", "answers": ["x", "y"], "passage": "p", "correct": 0}))
+    error = refused("train", *small, f"output={tmp_path}/run", "questions=jsonl", f"questions.path={path}")
+    assert "questions about more stories" in error
+
+
+def test_pickled_weights_are_refused(small: list[str], tiny: Path, tmp_path: Path, refused: Refused) -> None:
+    folder = shutil.copytree(tiny / "debater", tmp_path / "pickled")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "pickled" in refused("train", *small, f"output={tmp_path}/run", f"debater.model={folder}")
+
+
+def test_damaged_weights_are_refused(small: list[str], tiny: Path, tmp_path: Path, refused: Refused) -> None:
+    folder = shutil.copytree(tiny / "debater", tmp_path / "damaged")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "damaged" in refused("train", *small, f"output={tmp_path}/run", f"debater.model={folder}")
+
+
+def test_a_model_that_cannot_be_fetched_is_named(small: list[str], tmp_path: Path, refused: Refused) -> None:
+    error = refused("train", *small, f"output={tmp_path}/run", "debater.model=nobody/no-such-model")
+    assert "nobody/no-such-model" in error and "folder" in error
+
+
+def test_checkpoints_that_do_not_fit_the_disk_are_refused(
+    small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type(shutil.disk_usage(tmp_path))(total=10**6, used=10**6, free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert "MiB free" in refused("train", *small, f"output={tmp_path}/run")
+
+
+def test_an_output_that_holds_a_run_is_refused(small: list[str], trained: Path, refused: Refused) -> None:
+    error = refused("train", *small, f"output={trained}")
+    assert f"rostrum train resume={trained}" in error and "another output" in error
+
+
+def test_a_second_process_in_the_same_run_is_refused(trained: Path, refused: Refused) -> None:
+    from launch.saved import reserved
+
+    with reserved(trained):
+        assert "Another process" in refused("evaluate", f"run={trained}")
+
+
+@pytest.mark.parametrize("command", [("train", "resume="), ("evaluate", "run="), ("report", "run=")])
+def test_a_folder_that_is_no_run_is_refused(command: tuple[str, str], tmp_path: Path, refused: Refused) -> None:
+    name, key = command
+    assert "give the folder of a run" in refused(name, f"{key}{tmp_path / 'empty'}")
+
+
+def test_a_resumed_run_keeps_its_configuration(trained: Path, refused: Refused) -> None:
+    assert "keeps its configuration" in refused("train", f"resume={trained}", "seed=1")
+
+
+def test_an_unfinished_run_cannot_be_evaluated(trained: Path, tmp_path: Path, refused: Refused) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    shutil.rmtree(run / "policies" / "iteration-0001")
+    assert f"rostrum train resume={run}" in refused("evaluate", f"run={run}")
+
+
+def test_a_run_that_was_not_evaluated_has_no_report(trained: Path, refused: Refused) -> None:
+    assert f"rostrum evaluate run={trained}" in refused("report", f"run={trained}")
+
+
+@pytest.mark.parametrize("override", ["seed=3", "protocol=consultancy", "judge.order=given"])
+def test_what_was_trained_cannot_be_changed_afterwards(override: str, trained: Path, refused: Refused) -> None:
+    assert "cannot be changed after training" in refused("evaluate", f"run={trained}", override)
+
+
+def test_an_unknown_choice_for_an_evaluation_is_refused(trained: Path, refused: Refused) -> None:
+    assert "all, final" in refused("evaluate", f"run={trained}", "evaluation=some")
+
+
+@pytest.mark.parametrize(("number", "said"), [("0", "question=12"), ("13", "question=12"), ("one", "'one'")])
+def test_a_question_that_is_not_there_is_refused(
+    number: str, said: str, small: list[str], refused: Refused
+) -> None:
+    assert said in refused("debate", *small, f"question={number}")
+
+
+def test_an_override_that_the_arms_set_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
+    assert "arms" in refused("demo", *small, f"output={tmp_path}/demo", "reward=win")
+
+
+def test_an_experiment_without_arms_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
+    none = [f"~arms.{name}" for name in ("debate", "debate-unconstrained", "consultancy")]
+    assert "no arms" in refused("demo", *small, f"output={tmp_path}/demo", *none)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y may not"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "batch_size"),
+        (ParityError("The engine\ndiffers."), "The engine differs."),
+    ],
+)
+def test_trouble_on_the_way_is_told_in_a_sentence(
+    error: Exception, said: str, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_implementation", lambda _: fail)
+    assert said in refused("train")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> int:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(cli, "_implementation", lambda _: fail)
+    with pytest.raises(KeyError):
+        main(["train"])
+
+
+def test_an_interruption_says_how_to_go_on(
+    small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trainer.train.train", interrupted)
+    assert main(["train", *small, f"output={tmp_path}/run"]) == errors.STOPPED
+    assert f"stopped; continue with `rostrum train resume={tmp_path}/run`" in capfd.readouterr().err
+
+
+def test_other_ranks_leave_the_telling_to_the_first(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert main(["train", "iterations=0"]) == 2
+    assert capfd.readouterr().err == ""

@@ -1,0 +1,69 @@
+"""train, evaluate and report from the command line: what they leave behind, and what is not done twice."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from launch import manifest, saved
+from launch.cli import main
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "moved")
+
+
+def test_a_run_says_where_it_comes_from(trained: Path) -> None:
+    record = json.loads((trained / "manifest.json").read_text("utf-8"))
+    assert {"title", "created", "finished", "config", "versions", "git", "prompts", "platform"} <= set(record)
+    assert {"python", "torch", "transformers", "trl", "ray"} <= set(record["versions"])
+    assert record["config"]["iterations"] == 1
+    assert set(record["prompts"]) == {"testimony"}
+    assert saved.run_config(trained).iterations == 1
+
+
+def test_a_commit_is_recorded_with_its_changes(tmp_path: Path) -> None:
+    import subprocess
+
+    assert manifest.commit(tmp_path) is None
+    identity = ["-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "m"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    clean = manifest.commit(tmp_path)
+    (tmp_path / "new").write_text("x")
+    changed = manifest.commit(tmp_path)
+    assert clean is not None and changed is not None
+    assert len(str(clean["commit"])) == 40 and clean["commit"] == changed["commit"]
+    assert (clean["dirty"], changed["dirty"]) == (False, True)
+
+
+def test_a_moved_run_is_evaluated_and_reported_where_it_lies(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", f"run={run}", "questions.heldout=4"]) == 0
+    shown = capfd.readouterr().out
+    summary = json.loads((run / "summary.json").read_text("utf-8"))
+    assert [arm["name"] for arm in summary["arms"]] == ["moved"]
+    assert summary["arms"][0]["accuracy"][0]["n_questions"] == 4
+    assert summary["arms"][0]["sentence"] in shown and str(run / "report.html") in shown
+    (run / "report.html").unlink()
+    assert main(["report", f"run={run}"]) == 0
+    assert (run / "report.html").exists()
+
+
+def test_an_evaluation_is_kept_until_its_questions_change(run: Path) -> None:
+    def parts() -> dict[str, int]:
+        return {part.name: part.stat().st_mtime_ns for part in (run / "evaluation").glob("*.parquet")}
+
+    assert main(["evaluate", f"run={run}", "questions.heldout=2"]) == 0
+    first = parts()
+    assert main(["evaluate", f"run={run}", "questions.heldout=2", "evaluation=all"]) == 0
+    assert parts() == first and first
+    assert main(["evaluate", f"run={run}", "questions.heldout=4"]) == 0
+    assert all(parts()[name] > first[name] for name in first)
+
+
+def test_a_finished_run_can_be_resumed_and_stays_as_it_is(run: Path) -> None:
+    before = (run / "metrics.jsonl").read_text("utf-8")
+    assert main(["train", f"resume={run}"]) == 0
+    assert (run / "metrics.jsonl").read_text("utf-8") == before

@@ -1,0 +1,86 @@
+"""`rostrum debate`: every speech, the judge's probability after each, and no way for a debater to reach the terminal."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from envs.types import Transcript
+from launch.cli import main
+from rewards.types import Verdict
+
+HOSTILE = "\x1b[31mred\x1b[0m [bold]shout[/bold] <quote> hugo saw it in </quote> <quote> nobody ever said this </quote>"
+
+
+class Judge:
+    """Says .5 before the first speech and .1 more after each."""
+
+    name = "counting-judge"
+
+    def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        values = [0.5 + 0.1 * len(transcript.speeches) for transcript in transcripts]
+        return [Verdict(self.name, value, value) for value in values]
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., object]) -> None:
+    """Debaters that say something hostile with an honest quote of the passage in it, and a judge that counts."""
+
+    def speech(context: str) -> str:
+        sentence = re.search(r"in the \w+ \w+ saw it", context)
+        assert sentence is not None
+        return HOSTILE.replace("hugo saw it in", sentence[0])
+
+    monkeypatch.setattr("trainer.engines.make_engine", lambda *_: scripted_engine(speech))
+    monkeypatch.setattr("trainer.setup.judge", lambda _: Judge())
+
+
+def test_a_debate_is_shown_speech_by_speech(
+    scripted: None, small: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["debate", *small, "question=2"]) == 0
+    shown = capfd.readouterr().out
+    assert re.findall(r"P\(A\) = ([\d.]+)", shown) == ["0.50", "0.60", "0.70", "0.80", "0.90"]
+    assert re.findall(r"^ ([AB])  +red", shown, re.MULTILINE) == ["A", "B", "A", "B"]
+    assert "The judge picks A" in shown and "The right answer is" in shown
+    bars = re.findall("A (█*)(░*) B", shown)
+    assert [len(filled) for filled, _ in bars] == [12, 14, 17, 19, 22]
+    assert {len(filled) + len(empty) for filled, empty in bars} == {24}
+
+
+def test_quotes_are_marked_and_hostile_text_stays_text(
+    scripted: None, small: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["debate", *small]) == 0
+    shown = capfd.readouterr().out
+    assert "\x1b" not in shown
+    assert "[bold]shout[/bold]" in shown
+    assert len(re.findall(r"✓“in the \w+ \w+\s+saw\s+it”", shown)) == 4
+    assert len(re.findall(r"✗“nobody\s+ever\s+said\s+this”", shown)) == 4
+    assert "quote>" not in shown
+
+
+def test_a_consultant_speaks_alone(scripted: None, small: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["debate", *small, "protocol=consultancy"]) == 0
+    shown = capfd.readouterr().out
+    assert re.findall(r"^ ([AB])  +red", shown, re.MULTILINE) == ["A", "A"]
+    assert "nobody argues it" in shown
+
+
+def test_a_run_argues_with_its_last_policy_and_its_own_configuration(
+    trained: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["debate", f"a={trained}", f"b={trained}/policies/iteration-0000", "seed=1"]) == 0
+    shown = "".join(capfd.readouterr().out.split())
+    assert f"(arguedby{trained}/policies/iteration-0001)" in shown
+    assert f"(arguedby{trained}/policies/iteration-0000)" in shown
+    assert shown.count("P(A)=") == 5
+
+
+def test_the_same_seed_gives_the_same_debate(small: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for seed in (3, 3, 4):
+        assert main(["debate", *small, f"seed={seed}"]) == 0
+        shown.append(capfd.readouterr().out)
+    assert shown[0] == shown[1] != shown[2]

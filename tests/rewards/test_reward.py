@@ -1,0 +1,135 @@
+"""What each seat earns: worked numbers, zero sums, penalties."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envs.types import Protocol, Question, Quote, QuoteStatus, Seat, Speech, Transcript
+from rewards.reward import APPROVALS, RewardRule, rewards
+from rewards.types import Reward, Verdict
+
+QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
+FOUND, LIED = (Quote("x", 0, 1, status) for status in (QuoteStatus.NORMALISED, QuoteStatus.UNVERIFIED))
+DEBATE = Transcript(
+    QUESTION, Protocol("debate", max_words=12), QUESTION.answers, False,
+    (
+        Speech(Seat.A, 0, "", "", words=15, quotes=(FOUND, LIED)),
+        Speech(Seat.B, 1, "", "", words=12, quotes=(FOUND,)),
+        Speech(Seat.A, 2, "", "", words=2),
+        Speech(Seat.B, 3, "", "", words=13, quotes=(LIED, LIED)),
+    ),
+)  # fmt: skip
+PROBABILITIES = st.floats(1e-6, 1 - 1e-6)
+
+
+def verdict(given: float | None, swapped: float | None) -> Verdict:
+    return Verdict("j", given, swapped)
+
+
+def approvals(rule: RewardRule, given: float | None, swapped: float | None) -> tuple[float, float]:
+    paid = rewards(DEBATE, verdict(given, swapped), rule)
+    assert paid is not None
+    return paid[Seat.A].approval, paid[Seat.B].approval
+
+
+@pytest.mark.parametrize(
+    ("approval", "of_a", "of_b"),
+    [
+        # P(A) = 0.8 as given and 0.5 swapped: log-odds ln 4 and 0, mean P 0.65
+        ("log_odds", math.log(4) / 2, -math.log(4) / 2),
+        ("probability", 0.65, 0.35),
+        ("log_probability", (math.log(0.8) + math.log(0.5)) / 2, (math.log(0.2) + math.log(0.5)) / 2),
+        ("win", 1.0, -1.0),
+    ],
+)
+def test_worked_numbers(approval: str, of_a: float, of_b: float) -> None:
+    assert approvals(RewardRule(approval), 0.8, 0.5) == pytest.approx((of_a, of_b))
+
+
+def test_every_approval_has_a_worked_number() -> None:
+    assert set(APPROVALS) == {"log_odds", "probability", "log_probability", "win"}
+
+
+@pytest.mark.parametrize(("given", "swapped", "of_a"), [(0.8, None, math.log(4)), (None, 0.2, -math.log(4))])
+def test_one_order_alone_is_its_own_mean(given: float | None, swapped: float | None, of_a: float) -> None:
+    assert approvals(RewardRule(), given, swapped) == pytest.approx((of_a, -of_a))
+
+
+def test_the_mean_is_of_log_odds_and_not_of_probabilities() -> None:
+    """Otherwise a position bias would not cancel: logits 3 and -1 average to 1, probabilities to 0.61."""
+    p = [1 / (1 + math.exp(-x)) for x in (3.0, -1.0)]
+    assert approvals(RewardRule(), *p)[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 1e-9, 1 - 1e-9])
+def test_certainty_is_clipped(p: float) -> None:
+    sign = 1 if p > 0.5 else -1
+    assert approvals(RewardRule(), p, p) == (4 * sign, -4 * sign)
+    assert approvals(RewardRule(clip=2.5), p, p) == (2.5 * sign, -2.5 * sign)
+    assert min(approvals(RewardRule("log_probability", clip=3), p, p)) == -3
+
+
+def test_the_clip_is_on_the_mean_and_not_on_each_order() -> None:
+    p = [1 / (1 + math.exp(-x)) for x in (10.0, -4.0)]
+    assert approvals(RewardRule(), *p)[0] == pytest.approx(3.0)
+
+
+def test_a_draw_is_nobodys_win() -> None:
+    assert approvals(RewardRule("win"), 0.75, 0.25) == (0.0, 0.0)
+    assert approvals(RewardRule("win"), 0.4, 0.5) == (-1.0, 1.0)
+
+
+@given(PROBABILITIES, PROBABILITIES)
+def test_log_odds_and_win_are_zero_sum(given: float, swapped: float) -> None:
+    for approval in ("log_odds", "win"):
+        of_a, of_b = approvals(RewardRule(approval), given, swapped)
+        assert of_a + of_b == pytest.approx(0, abs=1e-9)
+    assert sum(approvals(RewardRule("probability"), given, swapped)) == pytest.approx(1)
+
+
+@given(PROBABILITIES, PROBABILITIES, st.sampled_from(sorted(APPROVALS)))
+def test_exchanging_the_seats_exchanges_the_rewards(given: float, swapped: float, approval: str) -> None:
+    turned = approvals(RewardRule(approval), 1 - given, 1 - swapped)
+    assert turned == pytest.approx(approvals(RewardRule(approval), given, swapped)[::-1], abs=1e-9)
+
+
+def test_penalties_are_paid_speech_by_speech() -> None:
+    rule = RewardRule(unverified_quote_penalty=0.5, over_limit_penalty=0.1)
+    paid = rewards(DEBATE, verdict(0.8, 0.5), rule)
+    assert paid is not None
+    assert paid[Seat.A].shaping == pytest.approx((-0.5 - 3 * 0.1, 0.0))
+    assert paid[Seat.B].shaping == pytest.approx((0.0, -2 * 0.5 - 0.1))
+    assert paid[Seat.B].per_speech == pytest.approx((0.0, -1.1 - math.log(4) / 2))
+    assert paid[Seat.A].per_speech == pytest.approx((-0.8, math.log(4) / 2))
+    assert paid[Seat.A].total == pytest.approx(math.log(4) / 2 - 0.8)
+
+
+def test_shaping_is_off_unless_asked_for() -> None:
+    paid = rewards(DEBATE, verdict(0.8, 0.5), RewardRule())
+    assert paid is not None and all(reward.shaping == (0, 0) for reward in paid.values())
+
+
+def test_an_invalid_verdict_earns_nothing_at_all() -> None:
+    invalid = Verdict("j", None, None, valid=False, reason="planted")
+    assert rewards(DEBATE, invalid, RewardRule(unverified_quote_penalty=1.0)) is None
+
+
+def test_a_lone_consultant_is_the_only_one_paid() -> None:
+    alone = replace(DEBATE, protocol=Protocol("consultancy", seats=(Seat.A,)), speeches=DEBATE.speeches[::2])
+    paid = rewards(alone, verdict(0.8, 0.5), RewardRule())
+    assert paid is not None and list(paid) == [Seat.A]
+    assert paid[Seat.A].approval == pytest.approx(math.log(4) / 2)
+
+
+def test_the_answer_defended_makes_no_difference_to_what_a_probability_is_worth() -> None:
+    """Verdicts are about seats; the seating changes nothing in the arithmetic."""
+    moved = replace(DEBATE, swapped_seats=True, answers=DEBATE.answers[::-1])
+    assert rewards(moved, verdict(0.8, 0.5), RewardRule()) == rewards(DEBATE, verdict(0.8, 0.5), RewardRule())
+
+
+def test_the_judges_pay_comes_last() -> None:
+    assert Reward(2.0, (-0.5, -0.25, 0.0)).per_speech == (-0.5, -0.25, 2.0)
+    assert Reward(2.0, (-0.5, -0.25, 0.0)).total == 1.25

@@ -1,0 +1,102 @@
+"""One iteration without a model: what is collected, in which order, and what becomes of debates gone wrong."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from envs.prompts import load_prompts
+from envs.types import AnswerKey, Failure, Protocol, Question, Seat
+from rewards.judges.scripted import ScriptedJudge
+from rewards.reward import RewardRule
+from trainer.engines.base import Sampling
+from trainer.loop import collect, mean_approval
+from trainer.measure import measure
+from trainer.play import play
+from trainer.rollouts import Outcome, Shard
+from trainer.schedule import matches_of
+from trainer.types import Experience, Policy
+
+POLICY = Policy("current", 3, "x")
+PROTOCOL = Protocol("debate")
+
+
+class Backwards:
+    """Rollouts that hand their shards over in the wrong order, with the first debate of each lost."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+
+    def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
+        for shard in reversed(shards):
+            sampling = Sampling(9, seed=shard.seed)
+            played = play(shard.matches, PROTOCOL, load_prompts("testimony"), {"current": self.engine}, sampling, policies)
+            first = shard.matches[0]
+            yield shard, [Failure(first.question.id, first.swapped_seats, "lost"), *played[1:]]
+
+
+@pytest.fixture
+def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> Experience:
+    key = AnswerKey({question.id: 0 for question in questions})
+    judge = ScriptedJudge(key, 1.0, margin=2.0)
+    rollouts = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
+    rule = RewardRule(unverified_quote_penalty=0.5)
+    return collect(1, matches_of(questions, PROTOCOL.seats, 1), POLICY, rollouts, judge, rule, 4, seed=0)
+
+
+def test_every_match_is_there_and_in_order(experience: Experience, questions: Sequence[Question]) -> None:
+    expected = [m.id for m in matches_of(questions, PROTOCOL.seats, 1)]
+    assert [j.episode.match for j in experience.judged] == expected[1:4] + expected[5:8]
+    assert [f.question_id for f in experience.failures] == [questions[0].id, questions[2].id]
+
+
+def test_rewards_follow_the_verdict(experience: Experience) -> None:
+    """The judge believes answer 0 by two nats; each speech has one quote that is not in the passage."""
+    for judged in experience.judged:
+        assert judged.rewards is not None
+        winner = Seat.B if judged.episode.transcript.swapped_seats else Seat.A
+        assert judged.rewards[winner].approval == pytest.approx(2.0)
+        assert judged.rewards[winner.other].approval == pytest.approx(-2.0)
+        assert all(reward.shaping == (-0.5, -0.5) for reward in judged.rewards.values())
+
+
+def test_trajectories_belong_to_their_seat(experience: Experience) -> None:
+    trajectories = experience.trajectories()
+    assert len(trajectories) == 12
+    for judged, of_a, of_b in zip(experience.judged, trajectories[::2], trajectories[1::2], strict=True):
+        for seat, plies, trajectory in ((Seat.A, (0, 2), of_a), (Seat.B, (1, 3), of_b)):
+            assert (trajectory.seat, trajectory.plies) == (seat, plies)
+            assert trajectory.row is judged.episode.rows[seat]
+            assert judged.rewards is not None and trajectory.reward is judged.rewards[seat]
+            assert trajectory.policy_version == 3
+    assert experience.trajectories("base") == []
+
+
+def test_an_invalid_verdict_teaches_nobody(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+    judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), invalid_every=1)
+    rollouts = Backwards(scripted_engine(lambda text: "word"))
+    found = collect(1, matches_of(questions, PROTOCOL.seats, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
+    assert len(found.judged) == 6 and all(j.rewards is None for j in found.judged) and found.trajectories() == []
+    assert math.isnan(mean_approval(found.judged))
+    measured = measure(found)
+    assert (measured["invalid"], measured["failed"], measured["debates"]) == (6, 2, 8)
+    assert "reward" not in measured and not any(math.isnan(value) for value in measured.values())
+
+
+def test_what_is_measured(experience: Experience) -> None:
+    measured = measure(experience)
+    assert (measured["debates"], measured["failed"], measured["invalid"], measured["policy_version"]) == (8, 2, 0, 3)
+    assert measured["reward"] == pytest.approx(-1.0), "zero-sum approval, two penalties of a half for each seat"
+    assert measured["penalty"] == pytest.approx(-1.0)
+    assert measured["entropy"] == pytest.approx(0.5), "the engine says -0.5 for every token"
+    assert (measured["verified_quotes"], measured["quotes_per_speech"], measured["words_per_speech"]) == (0, 1, 4)
+
+
+def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+    told: list[tuple[int, float]] = []
+    judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0)
+    rollouts = Backwards(scripted_engine(lambda text: "word"))
+    matches = matches_of(questions, PROTOCOL.seats, 1)
+    collect(1, matches, POLICY, rollouts, judge, RewardRule(), 3, 0, lambda done, approval: told.append((done, approval)))
+    assert sum(done for done, _ in told) == len(matches) and all(0 <= approval <= 1 for _, approval in told)

@@ -1,0 +1,184 @@
+"""Playing debates: tokens in, tokens out, branches, and debates that come to grief alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envs.debate import Debate, Utterance
+from envs.prompts import load_prompts
+from envs.types import Failure, Protocol, Question, Seat
+from trainer.engines.base import Sampling
+from trainer.engines.transformers import TransformersEngine
+from trainer.play import play
+from trainer.types import Episode, Match, Policy
+
+PROMPTS = load_prompts("testimony")
+DEBATE, SIMULTANEOUS = Protocol("debate", rounds=2), Protocol("simultaneous", rounds=2, simultaneous=True)
+POLICIES = {"current": Policy("current", 7, "x"), "base": Policy("base", 0, "y")}
+SAMPLING = Sampling(8, seed=11)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny: Path) -> TransformersEngine:
+    return TransformersEngine(str(tiny / "debater"))
+
+
+def match(question: Question, swapped: bool = False, name: str = "", b: str = "current", **branching: int) -> Match:
+    policies = {Seat.A: "current", Seat.B: b}
+    return Match(name or f"{question.id}-{swapped}", question, swapped, policies, **branching)
+
+
+def played(outcomes: Sequence[Episode | Failure]) -> list[Episode]:
+    assert all(isinstance(outcome, Episode) for outcome in outcomes), outcomes
+    return [outcome for outcome in outcomes if isinstance(outcome, Episode)]
+
+
+@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Seat.A,), rounds=3)])
+def test_rows_are_what_was_told_and_sampled(
+    engine: TransformersEngine, questions: Sequence[Question], protocol: Protocol
+) -> None:
+    """The debate is replayed from its transcript; every seat's row must be its contexts with its speeches between."""
+    matches = [match(q, swapped) for q in questions for swapped in (False, True)]
+    for episode in played(play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
+        transcript = episode.transcript
+        debate = Debate(transcript.question, protocol, transcript.swapped_seats, PROMPTS)
+        expected: dict[Seat, list[tuple[str, Sequence[int]]]] = {seat: [] for seat in protocol.seats}
+        while not debate.finished:
+            spoken = {s.seat: s for s in transcript.speeches if s.ply == debate.ply}
+            for seat in debate.speakers:
+                told = engine.encode(debate.told(seat), opening=not expected[seat])
+                expected[seat] += [("told", told), ("said", spoken[seat].token_ids)]
+            debate.hear({seat: Utterance(speech.raw, speech.token_ids, speech.logprobs) for seat, speech in spoken.items()})
+        for seat, row in episode.rows.items():
+            (_, prompt), *rest = expected[seat]
+            assert row.prompt == tuple(prompt)
+            assert row.completion == tuple(token for _, part in rest for token in part)
+            assert row.mask == tuple(int(kind == "said") for kind, part in rest for _ in part)
+            ends = [sum(len(part) for _, part in rest[: i + 1]) - 1 for i, (kind, _) in enumerate(rest) if kind == "said"]
+            assert row.ends == tuple(ends)
+            assert all(row.mask[end] for end in row.ends) and len(row.ends) == protocol.rounds
+        assert set(episode.rows) == set(protocol.seats)
+
+
+def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
+    engine: TransformersEngine, questions: Sequence[Question]
+) -> None:
+    for episode in played(play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
+        for row in episode.rows.values():
+            (scored,) = engine.logprobs([row.prompt + row.completion])
+            expected = [p * m for p, m in zip(scored[len(row.prompt) - 1 :], row.mask, strict=True)]
+            assert row.logprobs == pytest.approx(expected, abs=1e-4)
+        for speech in episode.transcript.speeches:
+            row = episode.rows[speech.seat]
+            k = [s.ply for s in episode.transcript.speeches if s.seat is speech.seat].index(speech.ply)
+            start, end = row.ends[k] + 1 - len(speech.token_ids), row.ends[k] + 1
+            assert row.completion[start:end] == speech.token_ids and row.logprobs[start:end] == speech.logprobs
+            assert speech.raw == engine.decode(speech.token_ids)
+
+
+@pytest.mark.parametrize("ply", range(4))
+def test_branches_share_the_past_and_differ_after_it(
+    engine: TransformersEngine, questions: Sequence[Question], ply: int
+) -> None:
+    matches = [match(q, branches=4, branch_ply=ply) for q in questions[:2]]
+    episodes = played(play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
+    assert [(e.match, e.branch) for e in episodes] == [(m.id, branch) for m in matches for branch in range(4)]
+    assert [e.transcript.provenance["branch"] for e in episodes] == [0, 1, 2, 3] * 2
+    for family in (episodes[:4], episodes[4:]):
+        shared = {episode.transcript.speeches[:ply] for episode in family}
+        assert len(shared) == 1
+        assert len({episode.transcript.speeches[ply].token_ids for episode in family}) > 1
+        speaker = Seat("AB"[ply % 2])
+        starts = {e.rows[speaker].prompt + e.rows[speaker].completion[: _start(e, speaker, ply)] for e in family}
+        assert len(starts) == 1
+
+
+def _start(episode: Episode, seat: Seat, ply: int) -> int:
+    k = ply // 2
+    return episode.rows[seat].ends[k] + 1 - len(next(s for s in episode.transcript.speeches if s.ply == ply).token_ids)
+
+
+def test_a_debate_that_raises_fails_alone(
+    scripted_engine: Callable[..., Any], questions: Sequence[Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear = Debate.hear
+
+    def trip(self: Debate, utterances: Any) -> None:
+        if self.question is questions[1] and self.ply == 2:
+            raise RuntimeError("the roof fell in")
+        hear(self, utterances)
+
+    monkeypatch.setattr(Debate, "hear", trip)
+    engine = scripted_engine(lambda text: "fine")
+    outcomes = play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False, False]
+    failure = outcomes[1]
+    assert isinstance(failure, Failure)
+    assert (failure.question_id, failure.reason) == (questions[1].id, "RuntimeError: the roof fell in")
+    assert failure.provenance["match"] == f"{questions[1].id}-False"
+    assert all(len(e.transcript.speeches) == 4 for e in outcomes if isinstance(e, Episode))
+
+
+@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS])
+def test_a_debate_that_outgrows_the_context_fails_alone(
+    engine: TransformersEngine, questions: Sequence[Question], protocol: Protocol
+) -> None:
+    """500 words of passage do not fit 512 positions with the question; nor does a debate that fills up later."""
+    long = replace(questions[1], id="long", passage=" ".join(["saw"] * 500))
+    length = len(engine.encode(PROMPTS.opening(questions[0], questions[0].answers, Seat.A, "saw") + " A says :"))
+    growing = replace(questions[0], id="growing", passage=" ".join(["saw"] * (512 - 8 - length)))
+    matches = [match(q) for q in (questions[0], long, growing, questions[3])]
+    outcomes = play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, True, False]
+    assert all("more than the model's 512" in outcome.reason for outcome in outcomes if isinstance(outcome, Failure))
+
+
+def test_a_failure_is_counted_once_for_every_branch(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+    matches = [match(q, branches=3, branch_ply=2) for q in questions[:2]]
+    small = replace(questions[0], passage="")
+    matches[0] = match(small, branches=3, branch_ply=2)
+    engine = scripted_engine(lambda text: "word", max_context=60)
+    outcomes = play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    assert [type(outcome) for outcome in outcomes] == [Episode] * 3 + [Failure] * 3
+
+
+def test_each_policy_speaks_from_its_own_seat(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+    engines = {"current": scripted_engine(lambda text: "new"), "base": scripted_engine(lambda text: "old")}
+    (episode,) = played(play([match(questions[0], b="base")], DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
+    spoken = [(s.seat, s.raw, s.policy, s.policy_version) for s in episode.transcript.speeches]
+    assert spoken == [(Seat.A, "new", "current", 7), (Seat.B, "old", "base", 0)] * 2
+    assert len(engines["base"].contexts) == len(engines["current"].contexts) == 2
+
+
+def test_simultaneous_seats_never_read_the_present_round(
+    scripted_engine: Callable[..., Any], questions: Sequence[Question]
+) -> None:
+    """Every speech is the number of speeches read so far: none, and then one of one's own and one of the other's."""
+    engine = scripted_engine(lambda text: f"heard{text.count('said :')}")
+    (episode,) = played(play([match(questions[0])], SIMULTANEOUS, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
+    assert [s.raw for s in episode.transcript.speeches] == ["heard0", "heard0", "heard1", "heard1"]
+
+
+def test_contexts_only_grow(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+    engine = scripted_engine(lambda text: "word")
+    play([match(questions[0])], Protocol("debate", rounds=4), PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    for seat in (engine.contexts[0::2], engine.contexts[1::2]):
+        assert all(later.startswith(earlier) and later != earlier for earlier, later in zip(seat, seat[1:], strict=False))
+
+
+def test_the_same_shard_gives_the_same_debates(engine: TransformersEngine, questions: Sequence[Question]) -> None:
+    matches = [match(q, branches=2, branch_ply=1) for q in questions]
+    first, again, other = (
+        play(matches, DEBATE, PROMPTS, {"current": engine}, Sampling(8, seed=seed), POLICIES) for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_two_plies_and_two_policies_draw_different_numbers(engine: TransformersEngine, questions: Sequence[Question]) -> None:
+    """A seed shared by all plies would make A's speeches repeat themselves."""
+    episodes = played(play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
+    speeches = [[s.token_ids for s in e.transcript.speeches] for e in episodes]
+    assert any(a != c for a, _, c, _ in speeches) and any(a != b for a, b, _, _ in speeches)

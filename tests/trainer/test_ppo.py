@@ -1,0 +1,192 @@
+"""PPO through TRL 1.16: the batch that it trains on, that it learns, and what it must not learn from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from trainer.config import Config
+from trainer.engines.transformers import TransformersEngine
+from trainer.ppo import DebatePpo, trl_config
+from trainer.run_folder import RunFolder, read_lines
+from trainer.train import train
+
+LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_iteration=12", "algorithm.learning_rate=1e-2",
+            "algorithm.epochs=2", "algorithm.minibatches=2", "algorithm.kl=0.001")  # fmt: skip
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[DebatePpo, dict[str, Any]]]:
+    """Every batch that TRL is given, as it is given."""
+    seen: list[tuple[DebatePpo, dict[str, Any]]] = []
+    make = DebatePpo._generate_and_score_completions
+
+    def spy(self: DebatePpo, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = make(self, inputs)
+        seen.append((self, {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in batch.items()}))
+        return batch
+
+    monkeypatch.setattr(DebatePpo, "_generate_and_score_completions", spy)
+    return seen
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("credit", ["group", "gae"])
+def test_the_batch_is_what_trl_expects_and_what_was_sampled(
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]], credit: str
+) -> None:
+    plant(invalid_every=3)
+    train(configure(f"algorithm.credit={credit}", "algorithm.kl=0.1"))
+    ((trainer, batch),) = batches
+    expected = {
+        "prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages", "num_items_in_batch",
+        "old_per_token_logps", "sampling_per_token_logps", "ref_per_token_logps", "tool_mask",
+    }  # fmt: skip
+    assert set(batch) == expected | ({"returns"} if credit == "gae" else set())
+    shape = batch["completion_ids"].shape
+    assert shape[0] == 16 and batch["prompt_ids"].shape == batch["prompt_mask"].shape
+    for key in expected - {"prompt_ids", "prompt_mask", "num_items_in_batch"}:
+        assert batch[key].shape == shape, key
+    sampled = (batch["completion_mask"] * batch["tool_mask"]).bool()
+    assert batch["num_items_in_batch"] == sampled.sum()
+    assert not batch["advantages"][~sampled].any() and batch["advantages"][sampled].abs().sum() > 0
+    for i, trajectory in enumerate(trainer._trajectories):
+        if trajectory is None:
+            assert not sampled[i].any()
+            continue
+        length = len(trajectory.row.completion)
+        assert tuple(batch["completion_ids"][i, :length].tolist()) == trajectory.row.completion
+        assert tuple(sampled[i, :length].int().tolist()) == trajectory.row.mask and not sampled[i, length:].any()
+        prompt = batch["prompt_ids"][i][batch["prompt_mask"][i].bool()]
+        assert tuple(prompt.tolist()) == trajectory.row.prompt
+    assert sum(t is None for t in trainer._trajectories) == 4, "two of eight verdicts were INVALID"
+    learner, engine = batch["old_per_token_logps"], batch["sampling_per_token_logps"]
+    assert torch.allclose(learner[sampled], engine[sampled], atol=1e-4), "the learner is what sampled"
+    assert torch.allclose(learner[sampled], batch["ref_per_token_logps"][sampled], atol=1e-4), "and starts as the reference"
+
+
+def test_group_advantages_are_those_of_the_speeches(
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
+) -> None:
+    """Two debates per question and seating: each speech's advantage is the difference of the two returns."""
+    plant()
+    train(configure("algorithm.credit=group", "algorithm.normalise_advantages=false"))
+    ((trainer, batch),) = batches
+    trajectories = trainer._trajectories
+    for i, trajectory in enumerate(trajectories):
+        assert trajectory is not None
+        (sibling,) = [
+            t for t in trajectories if t is not None and t is not trajectory
+            and (t.question_id, t.swapped_seats, t.seat) == (trajectory.question_id, trajectory.swapped_seats, trajectory.seat)
+        ]  # fmt: skip
+        ends = list(trajectory.row.ends)
+        expected = [a - b for a, b in zip(trajectory.returns, sibling.returns, strict=True)]
+        assert batch["advantages"][i, ends].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_gae_starts_from_a_critic_that_knows_nothing(
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
+) -> None:
+    """A new value head says 0, so with gamma = lambda = 1 advantage and return of every token are the seat's return."""
+    plant()
+    train(configure("algorithm.credit=gae", "algorithm.normalise_advantages=false"))
+    ((trainer, batch),) = batches
+    for i, trajectory in enumerate(trainer._trajectories):
+        assert trajectory is not None
+        own = np.flatnonzero(trajectory.row.mask)
+        assert batch["advantages"][i, own].tolist() == pytest.approx([trajectory.reward.total] * len(own), abs=1e-5)
+        assert batch["returns"][i, own].tolist() == pytest.approx([trajectory.reward.total] * len(own), abs=1e-5)
+
+
+@pytest.mark.parametrize("credit", ["group", "role_ema", "gae"])
+def test_it_learns_what_the_judge_likes(configure: Callable[..., Config], plant: Callable[..., Any], credit: str) -> None:
+    plant()
+    settings = configure(*LEARNING, f"algorithm.credit={credit}")
+    train(settings)
+    rows = read_lines(RunFolder(settings.output).metrics)
+    assert [row["iteration"] for row in rows] == [1, 2, 3, 4] == [row["policy_version"] + 1 for row in rows]
+    assert rows[-1]["reward"] > rows[0]["reward"] + 0.5, [row["reward"] for row in rows]
+    assert all(row["kl"] >= 0 for row in rows) and rows[-1]["kl"] > rows[0]["kl"]
+    assert all(row["parity"] < 1e-3 for row in rows)
+    assert ("value_loss" in rows[0]) == (credit == "gae")
+
+
+def test_the_critic_learns(configure: Callable[..., Config], plant: Callable[..., Any]) -> None:
+    """With the policy all but frozen, values approach the returns."""
+    plant()
+    learning = [o for o in LEARNING if "learning_rate" not in o]
+    settings = configure(*learning, "algorithm.credit=gae", "algorithm.learning_rate=1e-2", "algorithm.value_coefficient=50",
+                         "algorithm.normalise_advantages=false")  # fmt: skip
+    train(settings)
+    losses = [row["value_loss"] for row in read_lines(RunFolder(settings.output).metrics)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("credit", ["group", "role_ema", "gae"])
+def test_invalid_verdicts_train_nothing(
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, credit: str
+) -> None:
+    plant(invalid_every=1)
+    final = train(configure(f"algorithm.credit={credit}", "algorithm.kl=0.5", "algorithm.learning_rate=0.1"))
+    before, after = weights(tiny / "debater"), weights(final)
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_valid_verdicts_train_something(configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path) -> None:
+    plant()
+    before, after = weights(tiny / "debater"), weights(train(configure()))
+    assert before.keys() == after.keys() and any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("credit", ["group", "gae"])
+def test_an_adapter_is_trained_published_and_served(
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, credit: str
+) -> None:
+    plant()
+    settings = configure("debater.lora.rank=4", f"algorithm.credit={credit}", "iterations=2", "algorithm.learning_rate=1e-2")
+    final = train(settings)
+    assert {"adapter_config.json", "adapter_model.safetensors"} <= {path.name for path in final.iterdir()}
+    assert not (final / "model.safetensors").exists()
+    assert not any("value_head" in name for name in load_file(final / "adapter_model.safetensors"))
+    rows = read_lines(RunFolder(settings.output).metrics)
+    assert all(row["parity"] < 1e-3 for row in rows) and rows[1]["kl"] > 0
+    served, base = (TransformersEngine(str(path)).logprobs([[5, 6, 7, 8, 9]]) for path in (final, tiny / "debater"))
+    assert served[0] != pytest.approx(base[0], abs=1e-3)
+
+
+def test_the_value_head_is_not_published(configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path) -> None:
+    plant()
+    final = train(configure("algorithm.credit=gae"))
+    assert weights(final).keys() == weights(tiny / "debater").keys()
+
+
+@pytest.mark.parametrize(("rows", "world", "micro"), [(15, 1, None), (16, 3, None), (16, 1, 3)])
+def test_rows_that_do_not_divide_are_refused(
+    configure: Callable[..., Config], rows: int, world: int, micro: int | None
+) -> None:
+    settings = configure("algorithm.minibatches=2", f"algorithm.micro_batch_rows={micro or 'null'}").algorithm
+    with pytest.raises(ValueError, match="do not divide.*change algorithm.minibatches"):
+        trl_config(settings, rows, 1, 1.0, world, output_dir="x", use_cpu=True)  # type: ignore[arg-type]
+
+
+def test_accumulated_gradients_are_those_of_the_whole_minibatch(
+    configure: Callable[..., Config], plant: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Four micro-batches of four rows and one of sixteen take the same step, but for rounding; value loss included."""
+    results = []
+    for micro in (4, 16):
+        plant(invalid_every=5)
+        settings = configure(f"output={tmp_path}/{micro}", f"algorithm.micro_batch_rows={micro}", "algorithm.epochs=1",
+                             "algorithm.credit=gae", "algorithm.kl=0.1")  # fmt: skip
+        train(settings)
+        results.append(read_lines(RunFolder(settings.output).metrics)[0])
+    split, whole = results
+    assert split["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-4)
+    assert split["reward"] == whole["reward"]

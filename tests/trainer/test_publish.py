@@ -1,0 +1,117 @@
+"""Publishing: what the engine serves is what the learner is, or the run stops."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+
+from envs.types import Protocol
+from trainer import models
+from trainer.config import Config
+from trainer.publish import ParityError, check_parity, learner_logprobs, probe_rows, publish
+from trainer.rollouts import LocalRollouts, PlaySetup
+from trainer.train import train
+from trainer.types import Policy
+
+SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, "transformers", 3, "float32")
+
+
+@pytest.fixture
+def learner(tiny: Path) -> Any:
+    """The tiny debater after a step away from what is on disk, with a critic attached."""
+    model = models.load_model(str(tiny / "debater"))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    model.value_head = torch.nn.Linear(32, 1)
+    return model
+
+
+@pytest.fixture
+def tokenizer(tiny: Path) -> Any:
+    return models.load_tokenizer(str(tiny / "debater"))
+
+
+def corrupt(policy: Policy, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    path = Path(policy.path) / "model.safetensors"
+    state = load_file(path)
+    state["lm_head.weight"] = change(state["lm_head.weight"])
+    save_file(state, path, metadata={"format": "pt"})
+
+
+def test_engine_and_learner_agree_after_a_publish(learner: Any, tokenizer: Any, tmp_path: Path) -> None:
+    policy = publish(learner, Accelerator(cpu=True), tokenizer, tmp_path / "policies" / "iteration-0004", 4)
+    assert (policy.name, policy.version, policy.path) == ("current", 4, str(tmp_path / "policies" / "iteration-0004"))
+    rows = probe_rows(tokenizer)
+    assert len({len(row) for row in rows}) > 1
+    assert check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3) < 1e-4
+    names = {path.name for path in (tmp_path / "policies").iterdir()}
+    assert names == {"iteration-0004"}, "nothing temporary is left"
+    assert not any(path.suffix in (".bin", ".pt") for path in Path(policy.path).iterdir())
+    assert not any("value_head" in name for name in load_file(Path(policy.path) / "model.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "change", [lambda w: w + 0.05 * torch.randn_like(w), lambda w: w * torch.nan, lambda w: torch.roll(w, 1, 0)]
+)
+def test_weights_corrupted_on_disk_are_noticed(learner: Any, tokenizer: Any, tmp_path: Path, change: Any) -> None:
+    policy = publish(learner, Accelerator(cpu=True), tokenizer, tmp_path / "p", 4)
+    corrupt(policy, change)
+    rows = probe_rows(tokenizer)
+    with pytest.raises(ParityError, match="publishing version 4.*parity_tolerance"):
+        check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3)
+
+
+def test_an_engine_that_still_serves_the_old_weights_is_noticed(learner: Any, tokenizer: Any, tiny: Path) -> None:
+    rows = probe_rows(tokenizer)
+    with pytest.raises(ParityError):
+        check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), Policy("current", 1, str(tiny / "debater")), 1e-3)
+
+
+class Workers:
+    """Rollouts whose workers answer the probe as they are told to."""
+
+    def __init__(self, *answers: Sequence[tuple[float, ...]]) -> None:
+        self.answers = [list(answer) for answer in answers]
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
+        return self.answers
+
+
+@pytest.mark.parametrize("bad", [-1.5, math.nan, math.inf])
+@pytest.mark.parametrize("where", range(3))
+def test_one_bad_number_of_one_worker_is_enough(bad: float, where: int) -> None:
+    good: list[tuple[float, ...]] = [(-1.0, -2.0, -3.0)]
+    wrong: list[tuple[float, ...]] = [tuple(bad if i == where else x for i, x in enumerate(good[0]))]
+    policy = Policy("current", 0, "")
+    assert check_parity(good, [[1, 2, 3, 4]], Workers(good, good), policy, 1e-3) == 0  # type: ignore[arg-type]
+    for workers in (Workers(good, wrong), Workers(wrong, good)):
+        with pytest.raises(ParityError):
+            check_parity(good, [[1, 2, 3, 4]], workers, policy, 1e-3)  # type: ignore[arg-type]
+
+
+def test_a_corrupted_publish_stops_a_run(
+    configure: Callable[..., Config], plant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant()
+
+    def bad(*arguments: Any) -> Policy:
+        policy = publish(*arguments)
+        corrupt(policy, lambda w: w + 0.05 * torch.randn_like(w))
+        return policy
+
+    monkeypatch.setattr("trainer.train.publish", bad)
+    with pytest.raises(ParityError):
+        train(configure())
+
+
+def test_learner_logprobs_leave_the_model_as_it_was(learner: Any) -> None:
+    learner.train()
+    learner_logprobs(learner, [[5, 6, 7]])
+    assert learner.training

@@ -1,0 +1,101 @@
+"""Local and Ray rollouts play the same debates, also when a worker is killed."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from envs.testimony.world import TestimonyWorld
+from envs.types import Protocol
+from trainer.ray_rollouts import RayRollouts
+from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Shard
+from trainer.schedule import matches_of, shards_of
+from trainer.types import Episode, Policy
+
+SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, "transformers", 64, "float32")
+SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), ("A", "B"), 2), 4, seed=5)
+PROBE = [[5, 6, 7, 8], [9, 10]]
+
+
+def policy(tiny: Path, version: int = 0, name: str = "debater") -> dict[str, Policy]:
+    return {"current": Policy("current", version, str(tiny / name))}
+
+
+def collected(played: Iterator[tuple[Shard, list[Outcome]]]) -> dict[int, list[Outcome]]:
+    found = [(shard.index, outcomes) for shard, outcomes in played]
+    assert sorted(index for index, _ in found) == [shard.index for shard in SHARDS], "each shard comes exactly once"
+    return dict(found)
+
+
+@pytest.fixture(scope="module")
+def locally(tiny: Path) -> dict[int, list[Outcome]]:
+    return collected(LocalRollouts(SETUP).play(SHARDS, policy(tiny)))
+
+
+@pytest.fixture(scope="module")
+def ray_runtime() -> Iterator[None]:
+    import ray
+
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def pair(ray_runtime: None) -> Iterator[RayRollouts]:
+    rollouts = RayRollouts(SETUP, workers=2)
+    yield rollouts
+    rollouts.close()
+
+
+def test_local_rollouts_play_every_match(locally: dict[int, list[Outcome]]) -> None:
+    assert len(SHARDS) == 6
+    outcomes = [outcome for shard in SHARDS for outcome in locally[shard.index]]
+    assert [o.match for o in outcomes if isinstance(o, Episode)] == [m.id for shard in SHARDS for m in shard.matches]
+
+
+def test_a_shard_does_not_depend_on_the_others(tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+    ((_, alone),) = LocalRollouts(SETUP).play(SHARDS[3:4], policy(tiny))
+    assert alone == locally[3]
+    assert locally[3] != locally[4]
+
+
+def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+    rollouts = LocalRollouts(SETUP)
+    first = dict(enumerate(outcomes for _, outcomes in rollouts.play(SHARDS[:1], policy(tiny))))
+    ((_, moved),) = rollouts.play(SHARDS[:1], policy(tiny, 1, "judge"))
+    assert first[0] == locally[0] != moved
+    for outcomes, version in ((first[0], 0), (moved, 1)):
+        versions = {s.policy_version for o in outcomes if isinstance(o, Episode) for s in o.transcript.speeches}
+        assert versions == {version}
+    (before,), (after,) = (rollouts.logprobs(PROBE, p["current"]) for p in (policy(tiny), policy(tiny, 1, "judge")))
+    assert before != after
+
+
+def test_one_ray_worker_plays_what_is_played_here(ray_runtime: None, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+    rollouts = RayRollouts(SETUP, workers=1)
+    assert collected(rollouts.play(SHARDS, policy(tiny))) == locally
+    rollouts.close()
+
+
+def test_two_ray_workers_play_what_is_played_here(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+    assert collected(pair.play(SHARDS, policy(tiny))) == locally
+    (here,), there = LocalRollouts(SETUP).logprobs(PROBE, policy(tiny)["current"]), pair.logprobs(PROBE, policy(tiny)["current"])
+    assert there == [here, here]
+
+
+def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+    """One worker is killed in mid-run, under a newer version of the weights than the one it started with."""
+    import ray
+
+    current = {"current": Policy("current", 9, policy(tiny)["current"].path)}
+    undisturbed = collected(LocalRollouts(SETUP).play(SHARDS, current))
+    pids: Sequence[int] = ray.get([actor.pid.remote() for actor in pair.actors])
+    playing = pair.play(SHARDS, current)
+    first = next(playing)
+    os.kill(pids[0], signal.SIGKILL)
+    results = {first[0].index: first[1], **{shard.index: outcomes for shard, outcomes in playing}}
+    assert results == undisturbed and results != locally
+    assert ray.get(pair.actors[0].pid.remote()) != pids[0], "the worker was restarted"

@@ -1,0 +1,201 @@
+"""The embedded models: their tokenizer, their teaching, and what the shipped checkpoints can do."""
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from envs.testimony.world import RELIABILITY, Statement, question_at, statements_of
+from envs.types import Seat
+from trainer import models
+from trainer.engines.transformers import TransformersEngine
+from trainer.testimony import Recipe, build_models, checks
+from trainer.testimony.corpora import (
+    CONSULTANCY,
+    DEBATE,
+    PROTOCOLS,
+    Advocate,
+    advocate_rows,
+    look_ups,
+    primers,
+    prompts,
+    verdict_rows,
+)
+from trainer.testimony.models import look_back, new_gpt_neox, new_llama
+from trainer.testimony.play import base_debates
+from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach
+from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, build_tokenizer
+
+SHIPPED = ("debater", "judge", "judge-heldout")
+
+
+@pytest.fixture(scope="module")
+def debates():
+    return {p.name: base_debates(models.EMBEDDED / "debater", p, range(950_000, 950_200), 0) for p in PROTOCOLS}
+
+
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_every_word_survives_the_shipped_tokenizers(folder):
+    tokenizer = models.load_tokenizer(f"embedded/{folder}")
+    assert len(tokenizer) == len(WORDS) == len(set(WORDS))
+    for index, word in enumerate(WORDS):
+        assert tokenizer.encode(word) == [index] and tokenizer.decode([index]) == word
+    text = "A says : <quote> in the kitchen anna saw it </quote> B said : <u_quote> in the office leo saw it </u_quote>"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert tokenizer.decode(tokenizer.encode(f"kitchen {END}"), skip_special_tokens=True) == "kitchen"
+    assert tokenizer.decode(tokenizer.encode("zebra")) == UNKNOWN
+    assert tokenizer.eos_token == END and tokenizer.bos_token is None
+
+
+def test_nothing_taught_or_read_is_outside_the_vocabulary(debates):
+    cases = [case for protocol in debates.values() for case in protocol]
+    sources = (primers(0), look_ups(0), advocate_rows(0, Advocate()), verdict_rows(0, cases))
+    words = {word for rows in sources for row in itertools.islice(rows, 200) for text, _ in row for word in text.split()}
+    assert words <= set(WORDS) - {UNKNOWN}
+
+
+def test_only_the_taught_words_are_labelled():
+    inputs, labels = encode([[("A says :", False), (f"kitchen {END}", True)], [("B", False)]], build_tokenizer())
+    ids = [WORDS.index(word) for word in ("A", "says", ":", "kitchen", END)]
+    assert inputs.tolist() == [ids, [WORDS.index("B"), 0, 0, 0, 0]]
+    assert labels.tolist() == [[IGNORED] * 3 + ids[3:], [IGNORED] * 5]
+
+
+@pytest.mark.parametrize("make", [new_llama, new_gpt_neox])
+def test_the_loss_is_the_mean_over_taught_words_and_padding_changes_nothing(make):
+    model, tokenizer = make(0), build_tokenizer()
+    row = [("A says :", False), (f"kitchen {END}", True)]
+    alone = row_loss(model, *encode([row], tokenizer))
+    padded = row_loss(model, *encode([row, [("B says : in the garden", False)]], tokenizer))
+    logprobs = model(encode([row], tokenizer)[0]).logits[0].log_softmax(-1)
+    expected = -(logprobs[2, WORDS.index("kitchen")] + logprobs[3, WORDS.index(END)]) / 2
+    assert alone.item() == pytest.approx(expected.item(), rel=1e-4) == pytest.approx(padded.item(), rel=1e-4)
+
+
+def test_biased_heads_score_the_word_before_highest():
+    queries, keys = (bias.view(2, -1) for bias in look_back(32))
+    frequencies = 100.0 ** (-torch.arange(0, 32, 2) / 32)
+
+    def turned(halves, position):
+        angle = frequencies * position
+        return torch.cat([halves[0] * angle.cos() - halves[1] * angle.sin(), halves[1] * angle.cos() + halves[0] * angle.sin()])
+
+    scores = [float(turned(queries, 20) @ turned(keys, position)) for position in range(21)]
+    assert max(range(21), key=scores.__getitem__) == 19
+    assert scores[19] == pytest.approx(9 * 16, rel=1e-4)
+
+
+def test_an_advocate_speaks_as_often_as_its_habits_say():
+    rng, story = random.Random(0), statements_of(question_at("teaching", 0)[0].passage)
+    own = question_at("teaching", 0)[0].answers[0]
+    always = [Advocate(1.0, 0.0).speak(rng, story, own) for _ in range(100)]
+    assert {s.place for s in always} == {own} and set(always) <= set(story)
+    assert {Advocate(0.0, 1.0).speak(rng, story, own) for _ in range(300)} == set(story)
+    made_up = [Advocate(0.0, 0.0).speak(rng, story, own) for _ in range(2000)]
+    assert sum(s.place == own for s in made_up) / 2000 == pytest.approx(0.5 + 0.5 / 8, abs=0.04)
+    assert {s.witness for s in made_up} == set(RELIABILITY)
+
+
+def test_the_strongest_statements_are_those_of_the_most_credible_witnesses():
+    story = [Statement("attic", w) for w in ("leo", "anna", "boris")] + [Statement("office", "clara")]
+    said = [checks.strongest(random.Random(0), story, "attic", turn).witness for turn in range(3)]
+    assert said == ["anna", "boris", "anna"]
+
+
+class _Partial:
+    """A scorer that gives the answer named first in the prompt a fixed probability."""
+
+    def __init__(self, first):
+        self.first = first
+
+    def choice_logprobs(self, prompts, choices):
+        odds = {True: self.first, False: 1 - self.first}
+        return [tuple(torch.tensor(odds[f"A :{c}" in p]).log().item() for c in cs) for p, cs in zip(prompts, choices, strict=True)]
+
+
+def test_position_bias_is_measured_and_averages_out(debates):
+    figures = checks.judge_figures(_Partial(0.8), debates[DEBATE.name])
+    assert figures.position_bias == pytest.approx(0.3, abs=1e-6)
+    assert figures.probability == pytest.approx(0.5, abs=1e-6)
+    assert figures.given + figures.swapped == pytest.approx(1.0)
+
+
+def test_a_perfect_and_a_backward_judge_are_told_apart(debates):
+    class Oracle(_Partial):
+        def choice_logprobs(self, prompts, choices):
+            right = {t.question.answers[c] for t, c in [case]}
+            return [tuple(-0.1 if c.strip() in right else -3.0 for c in cs) for cs in choices]
+
+    case = debates[DEBATE.name][0]
+    assert checks.judge_figures(Oracle(0.5), [case]).both == 1.0
+    wrong = (case[0], 1 - case[1])
+    scorer = Oracle(0.5)
+    assert checks.judge_figures(scorer, [case]).position_bias == pytest.approx(0.0, abs=1e-6)
+    assert checks.judge_figures(scorer, [wrong]).both == 0.0
+
+
+def test_the_shipped_debater_is_a_clumsy_advocate_under_every_protocol(debates):
+    for cases in debates.values():
+        figures = checks.debater_figures([transcript for transcript, _ in cases])
+        assert figures.quoting > 0.97
+        assert 0.6 < figures.verified < 0.85
+        assert 0.6 < figures.supporting < 0.85
+
+
+def test_the_shipped_debater_is_no_worse_in_its_last_speech(debates):
+    transcripts = [transcript for transcript, _ in debates[DEBATE.name]]
+    last = [replace(t, speeches=t.speeches[-1:]) for t in transcripts]
+    assert checks.debater_figures(last).verified > checks.debater_figures(transcripts).verified - 0.1
+
+
+@pytest.mark.parametrize("folder", ["judge", "judge-heldout"])
+def test_the_shipped_judges_are_weak_but_not_blind(folder, debates):
+    engine = TransformersEngine(str(models.EMBEDDED / folder))
+    base = checks.judge_figures(engine, debates[DEBATE.name])
+    best = checks.judge_figures(engine, checks.scripted_debates(range(950_000, 950_200), 0, checks.strongest, checks.strongest))
+    naive = checks.judge_figures(engine, checks.alone(debates[DEBATE.name], sees_passage=False))
+    expert = checks.judge_figures(engine, checks.alone(debates[DEBATE.name], sees_passage=True))
+    assert 0.58 < base.both < 0.85
+    assert abs(base.position_bias) < 0.08
+    assert best.both > base.both + 0.05
+    assert 0.38 < naive.both < 0.62
+    assert expert.both > base.both
+
+
+def test_a_consultant_misleads_the_shipped_judge(debates):
+    figures = checks.judge_figures(TransformersEngine(str(models.EMBEDDED / "judge")), debates[CONSULTANCY.name])
+    assert figures.right > figures.wrong + 0.2
+
+
+def test_the_shipped_models_fit_their_allowance():
+    sizes = [file.stat().st_size for folder in SHIPPED for file in (models.EMBEDDED / folder).iterdir()]
+    assert sum(sizes) <= 6 * 2**20
+    assert all((models.EMBEDDED / folder / "README.md").exists() for folder in SHIPPED)
+
+
+def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
+    lines: list[str] = []
+    model, tokenizer = new_llama(0), build_tokenizer()
+    row = [("A says :", False), (f"kitchen {END}", True)]
+    steps = teach(model, tokenizer, itertools.repeat(row), Course(200, batch=2, enough=0.5), "drill", lines.append)
+    assert 25 <= steps < 200
+    assert row_loss(model, *encode([row], tokenizer)).item() < 0.5
+    assert lines[-1].startswith(f"drill: step {steps} of 200")
+
+
+def test_the_builder_runs_from_nothing_to_three_usable_folders(tmp_path):
+    brief = Course(2, batch=4)
+    recipe = Recipe(
+        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, debates=3, checked=4
+    )  # fmt: skip
+    lines: list[str] = []
+    build_models(tmp_path, seed=5, progress=lines.append, recipe=recipe)
+    for folder in SHIPPED:
+        engine = TransformersEngine(str(tmp_path / folder))
+        scored = engine.choice_logprobs([prompts().judge(base_debates(tmp_path / "debater", DEBATE, range(1), 0)[0][0])], [(" kitchen", " office")])
+        assert all(value < 0 for value in scored[0])
+        assert "seed 5" in (tmp_path / folder / "README.md").read_text("utf-8")
+    assert any(line.startswith("judge-heldout: step 2 of 2") for line in lines)
+    assert {Seat.A, Seat.B} == set(DEBATE.seats)

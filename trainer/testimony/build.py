@@ -1,0 +1,130 @@
+"""Builds the three embedded models from nothing but a seed.
+
+A base learns to look statements up; one copy becomes the clumsy advocate that is everyone's first debater; the judges
+learn from that debater's debates, and are frozen before anyone is trained to persuade them.
+"""
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from trainer.engines.transformers import TransformersEngine
+from trainer.testimony import checks
+from trainer.testimony.cards import debater_card, judge_card
+from trainer.testimony.corpora import (
+    CONSULTANCY,
+    DEBATE,
+    PROTOCOLS,
+    SIMULTANEOUS,
+    Advocate,
+    Case,
+    advocate_rows,
+    look_ups,
+    primers,
+    verdict_rows,
+)
+from trainer.testimony.models import new_gpt_neox, new_llama
+from trainer.testimony.play import base_debates
+from trainer.testimony.teach import Course, Progress, teach
+from trainer.testimony.vocabulary import build_tokenizer
+
+HELD_OUT_DEBATES = 300_000
+CHECKED_DEBATES = 900_000
+"""Where the held-out judge's debates and those of the cards begin in the teaching split: no two share a story."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long each model is taught what, and from how much."""
+
+    primer: Course = field(default_factory=lambda: Course(600, enough=0.15))
+    look_up: Course = field(default_factory=lambda: Course(150))
+    advocate: Course = field(default_factory=lambda: Course(240))
+    judge: Course = field(default_factory=lambda: Course(500))
+    heldout_judge: Course = field(default_factory=lambda: Course(400))
+    habits: Advocate = field(default_factory=Advocate)
+    debates: int = 4000
+    """Base debates per protocol that each judge learns from."""
+    checked: int = 1000
+    """Base debates per protocol behind the figures of the cards."""
+
+
+def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe: Recipe | None = None) -> None:
+    """Writes the folders `debater`, `judge` and `judge-heldout` under `output`, each with its card.
+
+    Takes about half an hour on two CPU cores; `progress` gets a line every fifty steps. The same seed and recipe give
+    the same models on the same machine.
+    """
+    recipe = recipe or Recipe()
+    base = teach_base(new_llama(seed), seed, "base", recipe, progress)
+    debater = output / "debater"
+    started = time.perf_counter()
+    advocate = copy.deepcopy(base)
+    steps = teach(advocate, build_tokenizer(), advocate_rows(seed, recipe.habits), recipe.advocate, "debater", progress)
+    save(advocate, debater)
+    checked = {p.name: base_debates(debater, p, _span(CHECKED_DEBATES, recipe.checked), seed) for p in PROTOCOLS}
+    figures = {name: checks.debater_figures([t for t, _ in cases]) for name, cases in checked.items()}
+    debater_card(debater, seed, recipe.habits, steps, time.perf_counter() - started, figures, recipe.checked)
+    build_judge(output / "judge", base, 0, recipe.judge, seed, debater, checked, recipe, progress)
+    other = teach_base(new_gpt_neox(seed + 1), seed + 1, "held-out base", recipe, progress)
+    folder = output / "judge-heldout"
+    build_judge(folder, other, HELD_OUT_DEBATES, recipe.heldout_judge, seed + 1, debater, checked, recipe, progress)
+
+
+def teach_base(model: PreTrainedModel, seed: int, name: str, recipe: Recipe, progress: Progress) -> PreTrainedModel:
+    """Teaches a new model to look a statement up by its place."""
+    tokenizer = build_tokenizer()
+    teach(model, tokenizer, primers(seed), recipe.primer, f"{name}, pairs", progress)
+    teach(model, tokenizer, look_ups(seed), recipe.look_up, f"{name}, look-ups", progress)
+    return model
+
+
+def build_judge(
+    folder: Path, model: PreTrainedModel, first: int, course: Course, seed: int, debater: Path,
+    checked: dict[str, list[Case]], recipe: Recipe, progress: Progress,
+) -> None:  # fmt: skip
+    """Teaches a judge from base debates from question `first` on, saves it, checks it as saved, writes its card."""
+    started = time.perf_counter()
+    progress(f"{folder.name}: playing {recipe.debates} base debates for each of {len(PROTOCOLS)} protocols")
+    span = _span(first, recipe.debates)
+    cases = [case for protocol in PROTOCOLS for case in base_debates(debater, protocol, span, seed)]
+    steps = teach(model, build_tokenizer(), verdict_rows(seed, cases), course, folder.name, progress)
+    save(model, folder)
+    seconds = time.perf_counter() - started
+    architecture = f"{model.config.model_type}, {model.num_parameters():,} parameters"
+    judge_card(folder, architecture, seed, course, len(cases), steps, seconds, examine(folder, checked, seed))
+
+
+def examine(folder: Path, checked: dict[str, list[Case]], seed: int) -> dict[str, checks.JudgeFigures]:
+    """Figures of a saved judge by the kind of debate it reads: base debates, reference arms, scripted debates."""
+    debates = checked[DEBATE.name]
+    span = _span(CHECKED_DEBATES, len(debates))
+    kinds: dict[str, Sequence[Case]] = {
+        "debate": debates,
+        "debate, simultaneous": checked[SIMULTANEOUS.name],
+        "consultancy": checked[CONSULTANCY.name],
+        "naive": checks.alone(debates, sees_passage=False),
+        "expert": checks.alone(debates, sees_passage=True),
+        "both sides quote their best two": checks.scripted_debates(span, seed, checks.strongest, checks.strongest),
+        "the wrong side invents": checks.scripted_debates(span, seed, checks.strongest, checks.invented),
+        "both sides invent": checks.scripted_debates(span, seed, checks.invented, checks.invented),
+    }
+    engine = TransformersEngine(str(folder))
+    return {kind: checks.judge_figures(engine, cases) for kind, cases in kinds.items()}
+
+
+def save(model: PreTrainedModel, folder: Path) -> None:
+    """Writes the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
+    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # the weights would otherwise be for their owner alone
+
+
+def _span(first: int, length: int) -> range:
+    return range(first, first + length)
