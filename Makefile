@@ -29,6 +29,6 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV); this takes a few minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt --editable '.[test]'
 	touch $(READY)

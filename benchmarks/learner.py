@@ -101,7 +101,7 @@ class Durations:
 
 
 class _Iterations:
-    """Stands in for the rollouts: hands over the same rows each time, and does the work of each iteration bare after it."""
+    """Stands in for the rollouts: hands over the same rows, and does each iteration's work bare after it."""
 
     def __init__(self, rows: list[Trajectory | None], bare: Bare) -> None:
         self._rows, self._bare = rows, bare

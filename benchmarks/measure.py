@@ -47,9 +47,7 @@ def rates(section: str, name: str, unit: str, amount: float, durations: list[flo
     return Measurement(section, name, unit, tuple(amount / duration for duration in durations))
 
 
-def ratios(
-    section: str, name: str, floor: list[float], ours: list[float], target: float | None = None
-) -> Measurement:
+def ratios(section: str, name: str, floor: list[float], ours: list[float], target: float | None = None) -> Measurement:
     """Seconds of the floor over seconds of ours, pair by pair: 1 means that nothing is lost."""
     return Measurement(section, name, "x", tuple(a / b for a, b in zip(floor, ours, strict=True)), target)
 

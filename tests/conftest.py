@@ -77,12 +77,13 @@ def _teach_to_stop(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase
 
     from envs.testimony.world import PLACES
 
+    words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)[3:]
     draw, optimizer = random.Random(0), torch.optim.AdamW(model.parameters(), 1e-2)
     for _ in range(steps):
         lines = []
         for _ in range(16):
             speech = " ".join(draw.choices(PLACES, k=draw.randint(1, 4)))
-            noise = " ".join(draw.choices(list(tokenizer.get_vocab())[3:], k=draw.randint(0, 30)))
+            noise = " ".join(draw.choices(words, k=draw.randint(0, 30)))
             lines.append(f"{noise} argue A : {draw.choice(PLACES)} {draw.choice('AB')} says : {speech} <eos>")
         batch = tokenizer(lines, return_tensors="pt", padding=True)
         labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)

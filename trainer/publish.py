@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from accelerate import PartialState
 
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
@@ -23,24 +24,25 @@ class ParityError(RuntimeError):
 
 
 def publish(
-    model: "PreTrainedModel", accelerator: "Accelerator", tokenizer: "PreTrainedTokenizerBase", folder: Path, version: int
+    model: "PreTrainedModel", accelerator: "Accelerator | None", tokenizer: "PreTrainedTokenizerBase", folder: Path, version: int
 ) -> Policy:
     """Writes the policy's weights as safetensors to `folder`, all at once (every rank must call this).
 
-    A LoRA adapter is written as an adapter folder, without its base model.
+    `accelerator` is the one that wrapped the model; none for a model as it was loaded. A LoRA adapter is written as an adapter folder, without its base model.
     """
-    state = accelerator.get_state_dict(model)
-    if accelerator.is_main_process:
+    ranks = PartialState()
+    state = accelerator.get_state_dict(model) if accelerator else model.state_dict()
+    if ranks.is_main_process:
         weights = {name: tensor for name, tensor in state.items() if VALUE_HEAD not in name}
         temporary = folder.with_name(f".{folder.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        unwrapped = accelerator.unwrap_model(model)
+        unwrapped = accelerator.unwrap_model(model) if accelerator else model
         adapter = {"selected_adapters": ["default"]} if hasattr(unwrapped, "peft_config") else {}
         unwrapped.save_pretrained(temporary, state_dict=weights, **adapter)
         tokenizer.save_pretrained(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
-    accelerator.wait_for_everyone()
+    ranks.wait_for_everyone()
     return Policy("current", version, str(folder))
 
 

@@ -5,6 +5,7 @@ find the current policy: every shard comes with it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import ray
 
@@ -46,14 +47,19 @@ class RayRollouts:
         """
         waiting, playing = list(reversed(shards)), {}
         idle = list(self.actors)
-        while waiting or playing:
+        finished: list[tuple[Shard, Any]] = []
+        while waiting or playing or finished:
             while waiting and idle:
                 worker, shard = idle.pop(), waiting.pop()
                 playing[worker.play.remote(shard, policies)] = (worker, shard)
+            if finished:  # only now that every worker is busy: who takes the result may take its time over it
+                shard, done = finished.pop()
+                yield shard, _get(done)
+                continue
             (done,), _ = ray.wait(list(playing), num_returns=1)
             worker, shard = playing.pop(done)
             idle.append(worker)
-            yield shard, _get(done)
+            finished.append((shard, done))
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         """The probe's log-probabilities from every worker."""

@@ -36,7 +36,10 @@ def train(settings: Config) -> Path:
     """Trains, or goes on where a run in the same folder was cut off; returns the final policy's folder."""
     run = _PpoRun(settings) if isinstance(settings.algorithm, Ppo) else _DpoRun(settings)
     try:
-        return run.train()
+        final = run.train()
+        if run.session is not None:
+            prune(run.folder, run.kept())
+        return final
     finally:
         run.close()
 
@@ -66,7 +69,7 @@ class _Run:
             "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed),
         }  # fmt: skip
 
-    def publish(self, model: Any, accelerator: Accelerator, version: int) -> tuple[Policy, list[tuple[float, ...]]]:
+    def publish(self, model: Any, accelerator: Accelerator | None, version: int) -> tuple[Policy, list[tuple[float, ...]]]:
         """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
         policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version)
         return policy, learner_logprobs(model, self.probe)
@@ -195,7 +198,7 @@ class _DpoRun(_Run):
         done = found[1]["iteration"] if found else 0
         self.cut_back(done)
         if not done:
-            self.publish(setup.policy_model(self.settings.debater), Accelerator(cpu=True), 0)
+            self.publish(setup.policy_model(self.settings.debater), None, 0)
         for iteration in range(done + 1, self.settings.iterations + 1):
             self._iterate(iteration)
         return self.folder.policy(self.settings.iterations)
@@ -211,7 +214,7 @@ class _DpoRun(_Run):
             learned |= _mean_logs(trainer.state.log_history)
             self.publish(trainer.model_wrapped, trainer.accelerator, iteration)
         else:
-            self.publish(model, Accelerator(cpu=True), iteration)
+            self.publish(model, None, iteration)
         if self.session is not None:
             self.session.record(learned)
             self._mark(iteration)
@@ -227,7 +230,10 @@ class _DpoRun(_Run):
             dataset, retokenised = dpo.dataset_of(pairs, self.tokenizer)
             found = [dataset.to_dict(), {"pairs": len(dataset), "pairs_retokenised": retokenised}]
             if not len(dataset):
-                say(f"iteration {iteration}: no pair differed by {self.algorithm.min_gap}; the policy stays as it was")
+                say(
+                    f"iteration {iteration}: no pair differed by {self.algorithm.min_gap} ({retokenised} were left out, cut by "
+                    "debater.max_tokens or not re-tokenisable); the policy stays as it was"
+                )
         if self.world > 1:
             broadcast_object_list(found)
         return Dataset.from_dict(found[0]), found[1]

@@ -1,5 +1,6 @@
-"""`rostrum debate`: every speech, the judge's probability after each, and no way for a debater to reach the terminal."""
+"""`rostrum debate`: each speech, the judge's probability after it, and no way for a debater to reach the terminal."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,3 +85,20 @@ def test_the_same_seed_gives_the_same_debate(small: list[str], capfd: pytest.Cap
         assert main(["debate", *small, f"seed={seed}"]) == 0
         shown.append(capfd.readouterr().out)
     assert shown[0] == shown[1] != shown[2]
+
+
+def test_a_question_file_cannot_reach_the_terminal_either(
+    scripted: None, small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    questions = tmp_path / "questions.jsonl"
+    line = {
+        "question": "\x1b[2Jwhere ?", "answers": ["\x1b[31mhall", "[red]loft[/red]"],
+        "passage": "\x1b]0;title\x07in the hall hugo saw it .", "correct": 0,
+    }  # fmt: skip
+    records = [json.dumps({"id": str(i), "story_id": str(i), **line}, ensure_ascii=False) for i in range(8)]
+    apart = [record.replace("hugo saw", f"hugo saw it . in the loft anna{i} saw") for i, record in enumerate(records)]
+    questions.write_text("\n".join(apart), "utf-8")
+    assert main(["debate", *small, "questions=jsonl", f"questions.path={questions}"]) == 0
+    shown = capfd.readouterr().out
+    assert "\x1b" not in shown and "\x07" not in shown and "title" not in shown
+    assert "[red]loft[/red]" in shown

@@ -1,5 +1,6 @@
 """PPO through TRL 1.16: the batch that it trains on, that it learns, and what it must not learn from."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from rewards.types import Verdict
 from trainer.config import Config
 from trainer.engines.transformers import TransformersEngine
 from trainer.ppo import DebatePpo, trl_config
@@ -118,15 +120,16 @@ def test_it_learns_what_the_judge_likes(configure: Callable[..., Config], plant:
     assert ("value_loss" in rows[0]) == (credit == "gae")
 
 
-def test_the_critic_learns(configure: Callable[..., Config], plant: Callable[..., Any]) -> None:
-    """With the policy all but frozen, values approach the returns."""
-    plant()
-    learning = [o for o in LEARNING if "learning_rate" not in o]
-    settings = configure(*learning, "algorithm.credit=gae", "algorithm.learning_rate=1e-2", "algorithm.value_coefficient=50",
-                         "algorithm.normalise_advantages=false")  # fmt: skip
+def test_the_critic_learns(
+    configure: Callable[..., Config], plant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every consultant earns two nats whatever it says: the value loss falls from 2 squared."""
+    judge = plant()
+    monkeypatch.setattr(judge, "_verdict", lambda transcript: Verdict("planted", 1 / (1 + math.exp(-2)), None))
+    settings = configure(*LEARNING, "algorithm.credit=gae", "iterations=3")
     train(settings)
     losses = [row["value_loss"] for row in read_lines(RunFolder(settings.output).metrics)]
-    assert losses[-1] < losses[0]
+    assert 2 < losses[0] <= 4 and losses[2] < losses[0] / 2
 
 
 @pytest.mark.parametrize("credit", ["group", "role_ema", "gae"])

@@ -42,13 +42,13 @@ CHECKED_DEBATES = 900_000
 class Recipe:
     """How long each model is taught what, and from how much."""
 
-    primer: Course = field(default_factory=lambda: Course(600, enough=0.15))
-    look_up: Course = field(default_factory=lambda: Course(150))
-    advocate: Course = field(default_factory=lambda: Course(240))
+    primer: Course = field(default_factory=lambda: Course(1200, enough=0.15))
+    look_up: Course = field(default_factory=lambda: Course(250))
+    advocate: Course = field(default_factory=lambda: Course(300))
     judge: Course = field(default_factory=lambda: Course(500))
     heldout_judge: Course = field(default_factory=lambda: Course(400))
     habits: Advocate = field(default_factory=Advocate)
-    debates: int = 4000
+    debates: int = 2000
     """Base debates per protocol that each judge learns from."""
     checked: int = 1000
     """Base debates per protocol behind the figures of the cards."""

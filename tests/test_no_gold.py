@@ -1,0 +1,112 @@
+"""Gold labels never reach training: permute them all, or make them unreadable, and not one byte changes."""
+
+import json
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envs.questions import JsonLinesQuestions
+from envs.testimony.world import TestimonyWorld
+from envs.types import AnswerKey, Question
+from trainer.config import Config
+from trainer.engines.transformers import TransformersEngine
+from trainer.ppo import DebatePpo
+from trainer.train import train
+
+WORLD = TestimonyWorld(train=24, heldout=0)
+ALGORITHMS = {
+    "group": ("algorithm.credit=group",),
+    "role_ema": ("algorithm.credit=role_ema",),
+    "gae": ("algorithm.credit=gae",),
+    "dpo": ("algorithm=dpo", "algorithm.min_gap=0"),
+}
+
+
+def write_questions(path: Path, flipped: bool) -> None:
+    key = WORLD.answer_key("train")
+    records = [
+        {"id": q.id, "story_id": q.story_id, "question": q.text, "answers": list(q.answers), "passage": q.passage,
+         "correct": 1 - key[q.id] if flipped else key[q.id]}
+        for q in WORLD.questions("train")
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Everything that passes between the game and the models, and every advantage, in order."""
+    log: list[Any] = []
+    generate, score = TransformersEngine.generate, TransformersEngine.choice_logprobs
+    batch_of = DebatePpo._generate_and_score_completions
+
+    def spy_generate(self: TransformersEngine, prompts: Sequence[Sequence[int]], sampling: Any) -> Any:
+        log.append(("debater reads", [list(prompt) for prompt in prompts]))
+        return generate(self, prompts, sampling)
+
+    def spy_score(self: TransformersEngine, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> Any:
+        log.append(("judge reads", list(prompts), list(choices)))
+        return score(self, prompts, choices)
+
+    def spy_batch(self: DebatePpo, inputs: Any) -> Any:
+        batch = batch_of(self, inputs)
+        log.append(("advantages", batch["advantages"].numpy().tobytes()))
+        return batch
+
+    monkeypatch.setattr(TransformersEngine, "generate", spy_generate)
+    monkeypatch.setattr(TransformersEngine, "choice_logprobs", spy_score)
+    monkeypatch.setattr(DebatePpo, "_generate_and_score_completions", spy_batch)
+    return log
+
+
+def digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_permuting_every_gold_label_changes_nothing(
+    configure: Callable[..., Config], seen: list[Any], tmp_path: Path, algorithm: str
+) -> None:
+    found = []
+    for flipped in (False, True):
+        write_questions(tmp_path / "questions.jsonl", flipped)
+        folder = tmp_path / f"run-{flipped}"
+        questions = ("questions=jsonl", f"questions.path={tmp_path}/questions.jsonl", f"output={folder}")
+        final = train(configure(*questions, *ALGORITHMS[algorithm]))
+        found.append((list(seen), digest(folder / "transcripts.jsonl"), digest(final / "model.safetensors")))
+        seen.clear()
+    assert {kind for kind, *_ in found[0][0]} >= {"debater reads", "judge reads"}
+    assert any(kind == "advantages" for kind, *_ in found[0][0]) == (algorithm != "dpo")
+    assert found[0] == found[1]
+    keys = [JsonLinesQuestions(tmp_path / "questions.jsonl").answer_key("train").correct]
+    assert keys[0] != {q: WORLD.answer_key("train")[q] for q in keys[0]}, "the labels were in fact permuted"
+
+
+class Sealed:
+    """A question set that lets nobody look at its answers."""
+
+    def questions(self, split: str) -> Sequence[Question]:
+        return WORLD.questions(split)
+
+    def answer_key(self, split: str) -> AnswerKey:
+        raise AssertionError(f"training asked for the answers of {split}")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_training_never_asks_for_the_answers(
+    configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, algorithm: str
+) -> None:
+    monkeypatch.setattr("trainer.setup.question_set", lambda settings: Sealed())
+    assert train(configure(*ALGORITHMS[algorithm])).is_dir()
+
+
+def test_what_a_question_is_made_of_does_not_tell_the_answer(tmp_path: Path) -> None:
+    write_questions(tmp_path / "a.jsonl", flipped=False)
+    write_questions(tmp_path / "b.jsonl", flipped=True)
+    a, b = (JsonLinesQuestions(tmp_path / name) for name in ("a.jsonl", "b.jsonl"))
+    for split in ("train", "heldout"):
+        assert a.questions(split) == b.questions(split)
+        assert all(a.answer_key(split)[q.id] == 1 - b.answer_key(split)[q.id] for q in a.questions(split))
+    assert "correct" not in Question.__dataclass_fields__

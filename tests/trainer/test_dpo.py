@@ -1,0 +1,182 @@
+"""Iterated DPO: honest pairs, the right reference, and a policy that learns."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from trainer import dpo, models
+from trainer.config import Config
+from trainer.dpo import Pair, PairError, dataset_of, pairs_of
+from trainer.run_folder import RunFolder, read_lines
+from trainer.testimony.vocabulary import build_tokenizer
+from trainer.train import train
+from trainer.types import Experience
+
+DPO = ("algorithm=dpo", "algorithm.min_gap=0.1", "algorithm.questions_per_iteration=6")
+TOKENIZER = build_tokenizer()
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experience, dict[str, int], list[Pair]]]:
+    """What each iteration made its pairs from, and the pairs."""
+    seen: list[tuple[Experience, dict[str, int], list[Pair]]] = []
+
+    def spy(experience: Experience, plies: dict[str, int], min_gap: float) -> list[Pair]:
+        pairs = pairs_of(experience, plies, min_gap)
+        seen.append((experience, plies, pairs))
+        return pairs
+
+    monkeypatch.setattr(dpo, "pairs_of", spy)
+    return seen
+
+
+def metrics(settings: Config) -> list[dict[str, Any]]:
+    return read_lines(RunFolder(settings.output).metrics)
+
+
+@pytest.mark.parametrize("protocol", ["debate", "simultaneous"])
+def test_pairs_share_their_context_and_the_chosen_earned_more(
+    configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any], protocol: str
+) -> None:
+    plant(invalid_every=7)
+    settings = configure(*DPO, f"protocol={protocol}")
+    train(settings)
+    ((experience, plies, pairs),) = rounds
+    assert len(pairs) >= 4
+    earned: dict[tuple[int, ...], set[float]] = {}
+    for trajectory in experience.trajectories():
+        row = trajectory.row
+        for k, end in enumerate(row.ends):
+            earned.setdefault(row.prompt + row.completion[: end + 1], set()).add(trajectory.returns[k])
+    for pair in pairs:
+        assert pair.chosen != pair.rejected and pair.gap >= 0.1
+        worth = [earned[pair.prompt + speech] for speech in (pair.chosen, pair.rejected)]
+        assert any(a - b == pytest.approx(pair.gap) for a in worth[0] for b in worth[1])
+        assert TOKENIZER.decode(pair.prompt).endswith("says :")
+    assert len(experience.judged) == sum(4 for _ in plies)
+    (row,) = metrics(settings)
+    assert row["pairs"] + row["pairs_retokenised"] == len(pairs)
+    assert row["invalid"] == len(experience.judged) // 7
+
+
+def test_pairs_of_the_best_and_the_worst(
+    configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any]
+) -> None:
+    """No pair leaves out a wider gap among the same siblings."""
+    plant()
+    train(configure(*DPO, "protocol=consultancy"))
+    ((experience, plies, pairs),) = rounds
+    families: dict[str, list[float]] = {}
+    for judged, trajectory in zip(experience.judged, experience.trajectories(), strict=True):
+        k = trajectory.plies.index(plies[judged.episode.match])
+        families.setdefault(judged.episode.match, []).append(trajectory.returns[k])
+    gaps = sorted(max(family) - min(family) for family in families.values())
+    assert sorted(pair.gap for pair in pairs) == pytest.approx([gap for gap in gaps if gap >= 0.1])
+
+
+def pair(*texts: str) -> Pair:
+    prompt, chosen, rejected = (tuple(TOKENIZER.encode(text)) for text in texts)
+    return Pair(prompt, chosen, rejected, 1.0)
+
+
+def test_the_trainers_texts_give_back_the_sampled_tokens() -> None:
+    good = pair("the A says :", "attic <eos>", "kitchen saw it <eos>")
+    rows, dropped = dataset_of([good], TOKENIZER)
+    assert dropped == 0 and len(rows) == 1
+    assert TOKENIZER(rows[0]["prompt"])["input_ids"] == list(good.prompt)
+    for key in ("chosen", "rejected"):
+        assert TOKENIZER(rows[0]["prompt"] + rows[0][key])["input_ids"] == [*good.prompt, *getattr(good, key)]
+
+
+@pytest.mark.parametrize("speech", ["attic kitchen", "attic <eos> kitchen"])
+def test_a_speech_that_was_cut_is_left_out_and_counted(speech: str) -> None:
+    """The trainer would add an end that was never sampled."""
+    rows, dropped = dataset_of([pair("A says :", speech, "attic <eos>"), pair("A says :", "saw <eos>", speech)], TOKENIZER)
+    assert (len(rows), dropped) == (0, 2)
+
+
+def test_a_pair_over_the_length_is_an_error_and_never_cut(
+    configure: Callable[..., Config], plant: Callable[..., Any]
+) -> None:
+    plant()
+    with pytest.raises(PairError, match="set algorithm.max_length .now 40. to at least"):
+        train(configure(*DPO, "algorithm.max_length=40"))
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_the_longest_pair_decides_to_the_token(tiny: Path, configure: Callable[..., Config], tmp_path: Path, short: int) -> None:
+    longest = pair("the coin the coin A says :", "attic <eos>", "kitchen saw it <eos>")
+    length = len(longest.prompt) + len(longest.rejected) - short
+    settings = configure(*DPO, f"algorithm.max_length={length}").algorithm
+    rows, _ = dataset_of([longest], TOKENIZER)
+    model, reference = (models.load_model(str(tiny / "debater")) for _ in range(2))
+    arguments = {"output_dir": str(tmp_path), "report_to": "none", "disable_tqdm": True, "use_cpu": True, "bf16": False}
+    if short:
+        with pytest.raises(PairError):
+            dpo.train_on(rows, model, reference, TOKENIZER, settings, 1, save_strategy="no", **arguments)  # type: ignore[arg-type]
+    else:
+        assert dpo.train_on(rows, model, reference, TOKENIZER, settings, 1, save_strategy="no", **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lora", [False, True])
+@pytest.mark.parametrize("reference", ["previous", "base"])
+def test_the_margin_starts_from_the_reference(
+    configure: Callable[..., Config], plant: Callable[..., Any], reference: str, lora: bool
+) -> None:
+    """One step per iteration, so the margin logged is the one before the step: zero against the previous policy always,
+    against the base in the first iteration only."""
+    plant()
+    settings = configure(*DPO, f"algorithm.reference={reference}", "iterations=2", "algorithm.learning_rate=3e-3",
+                         *(["debater.lora.rank=4"] if lora else []))  # fmt: skip
+    final = train(settings)
+    first, second = metrics(settings)
+    assert first["pairs"] and second["pairs"]
+    assert first["margin"] == pytest.approx(0, abs=1e-4)
+    assert (abs(second["margin"]) < 1e-4) == (reference == "previous"), second["margin"]
+    assert first["parity"] < 1e-3 and second["parity"] < 1e-3
+    assert (final / "adapter_config.json").exists() == lora != (final / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(("reference", "lora"), [("base", False), ("previous", True)])
+def test_it_learns_what_the_judge_likes(
+    configure: Callable[..., Config], plant: Callable[..., Any], reference: str, lora: bool
+) -> None:
+    plant()
+    settings = configure(
+        *DPO, f"algorithm.reference={reference}", "protocol=consultancy", "iterations=4", "algorithm.learning_rate=1e-2",
+        "algorithm.batch_rows=4", "algorithm.questions_per_iteration=12", "algorithm.epochs=2", *(["debater.lora.rank=8"] if lora else []),
+    )  # fmt: skip
+    train(settings)
+    rows = metrics(settings)
+    assert rows[-1]["reward"] > rows[0]["reward"] + 0.4, [row["reward"] for row in rows]
+    assert [row["policy_version"] for row in rows] == [0, 1, 2, 3]
+
+
+def test_an_iteration_without_pairs_keeps_the_policy(
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path
+) -> None:
+    plant(invalid_every=1)
+    final = train(configure(*DPO))
+    (before,), (after,) = (models.load_model(str(p)).lm_head.weight.unsqueeze(0) for p in (tiny / "debater", final))
+    assert before.equal(after)
+
+
+def test_no_pairs_make_an_empty_dataset() -> None:
+    rows, dropped = dataset_of([], TOKENIZER)
+    assert isinstance(rows, Dataset) and (len(rows), dropped) == (0, 0)
+
+
+def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(
+    configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any]
+) -> None:
+    """In a sequential debate that is one seat per match: A at even plies, B at odd ones."""
+    plant()
+    train(configure(*DPO))
+    ((_, plies, pairs),) = rounds
+    asked = [TOKENIZER.decode(pair.prompt).split()[-3] for pair in pairs]
+    spoke = ["AB"[ply % 2] for ply in plies.values()]
+    assert 0 < len(pairs) <= len(plies)
+    assert all(asked.count(seat) <= spoke.count(seat) for seat in "AB")
