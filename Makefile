@@ -20,7 +20,7 @@ lint: $(READY)
 	mypy envs rewards
 
 bench: $(READY)
-	python benchmarks/bench.py
+	python -m benchmarks.bench
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

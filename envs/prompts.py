@@ -71,4 +71,6 @@ def load_prompts(name: str) -> Prompts:
         if folder.is_dir():
             return Prompts(folder)
     known = ", ".join(sorted(path.name for path in BUILTIN.iterdir()))
-    raise PromptError(f"There is no prompt set {name!r}: use one of {known}, or a folder with opening.j2, turn.j2, judge.j2.")
+    raise PromptError(
+        f"There is no prompt set {name!r}: use one of {known}, or a folder with opening.j2, turn.j2, judge.j2."
+    )

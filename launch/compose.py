@@ -30,7 +30,7 @@ def load(overrides: Sequence[str]) -> Config:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             composed = compose("config", [_forced(override) for override in overrides])
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_sentence(error)) from None
     return validate(values)
 
@@ -81,4 +81,4 @@ def _first(error: ValidationError) -> str:
 
 def _sentence(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"The overrides do not fit the configuration: {' '.join(lines[:2])} (see configs/ for the groups and keys)."
+    return f"The overrides do not fit the configuration: {' '.join(lines)} (see configs/ for the groups and keys)."

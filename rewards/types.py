@@ -10,9 +10,7 @@ from envs.types import Transcript
 class Scorer(Interface):
     """The only way a judge reaches a model. Engines implement it; tests fake it."""
 
-    def choice_logprobs(
-        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
-    ) -> list[tuple[float, ...]]:
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
         """Log-probability (nats, summed over tokens) of each choice as the continuation of its prompt."""
 
 

@@ -1,4 +1,4 @@
-"""Shared by all tests: quiet single-threaded libraries, a tiny random debater and judge, and a debater without a model."""
+"""Shared by all tests: quiet single-threaded libraries, a tiny debater and judge, and fakes of both without a model."""
 
 import math
 import os
@@ -98,10 +98,21 @@ def configure(tiny: Path, tmp_path: Path) -> Callable[..., Config]:
     from launch.compose import load
 
     def make(*overrides: str) -> Config:
-        groups = [o for o in overrides if o.partition("=")[0] in ("algorithm", "protocol", "cluster", "reward", "questions")]
+        groups = [
+            o for o in overrides if o.partition("=")[0] in ("algorithm", "protocol", "cluster", "reward", "questions")
+        ]
         rest = [o for o in overrides if o not in groups]
-        models = (f"debater.model={tiny}/debater", f"judge.model={tiny}/judge", f"output={tmp_path}/run", "iterations=1")
-        small = SMALL if "algorithm=dpo" in groups else (*SMALL, "algorithm.debates_per_seating=2", "algorithm.minibatches=1")
+        models = (
+            f"debater.model={tiny}/debater",
+            f"judge.model={tiny}/judge",
+            f"output={tmp_path}/run",
+            "iterations=1",
+        )
+        small = (
+            SMALL
+            if "algorithm=dpo" in groups
+            else (*SMALL, "algorithm.debates_per_seating=2", "algorithm.minibatches=1")
+        )
         return load([*groups, *models, *small, *rest])
 
     return make

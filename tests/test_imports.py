@@ -35,7 +35,10 @@ def imported(source: str) -> Iterator[str]:
 
 
 def test_the_reader_of_imports_sees_nested_and_dotted_ones() -> None:
-    assert set(imported("def f():\n    import torch.nn as nn\n    from rewards.types import Verdict")) == {"torch", "rewards"}
+    assert set(imported("def f():\n    import torch.nn as nn\n    from rewards.types import Verdict")) == {
+        "torch",
+        "rewards",
+    }
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -51,7 +54,9 @@ def test_packages_import_downwards_only(package: str) -> None:
 
 @pytest.mark.parametrize("package", ["envs", "rewards"])
 def test_the_game_and_the_judges_name_no_heavy_library(package: str) -> None:
-    wrong = {(path.name, name) for path in sources(package) for name in imported(path.read_text("utf-8")) if name in HEAVY}
+    wrong = {
+        (path.name, name) for path in sources(package) for name in imported(path.read_text("utf-8")) if name in HEAVY
+    }
     assert not wrong
 
 
@@ -62,7 +67,8 @@ def test_importing_all_of_envs_and_rewards_loads_nothing_heavy() -> None:
         for package in ("envs", "rewards")
         for path in sources(package)
     ]
-    code = f"import importlib, json, sys\nfor m in {modules!r}: importlib.import_module(m)\nprint(json.dumps(sorted(sys.modules)))"
+    load = f"for m in {modules!r}: importlib.import_module(m)"
+    code = f"import importlib, json, sys\n{load}\nprint(json.dumps(sorted(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = {name.partition(".")[0] for name in json.loads(result.stdout)}
     assert {"envs", "rewards"} <= loaded
@@ -73,7 +79,9 @@ def test_importing_all_of_envs_and_rewards_loads_nothing_heavy() -> None:
 def test_nothing_pickled_evaluated_or_trusted(package: str) -> None:
     for path in sources(package):
         source = path.read_text("utf-8")
-        calls = {n.func.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+        calls = {
+            n.func.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
         assert not calls & {"eval", "exec"}, path
         assert not set(imported(source)) & {"pickle", "dill", "joblib", "cloudpickle"}, path
         assert "trust_remote_code=True" not in source, path

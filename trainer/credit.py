@@ -91,7 +91,8 @@ def role_ema(
     before = {role: baselines.get(role, mean) for role, mean in means.items()}
     after = {**baselines, **{role: decay * before[role] + (1 - decay) * mean for role, mean in means.items()}}
     advantages = [
-        tuple(value - before[_role(t, ply)] for ply, value in zip(t.plies, t.returns, strict=True)) for t in trajectories
+        tuple(value - before[_role(t, ply)] for ply, value in zip(t.plies, t.returns, strict=True))
+        for t in trajectories
     ]
     return advantages, after
 

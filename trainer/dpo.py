@@ -1,4 +1,4 @@
-"""Iterated DPO: sibling speeches become preference pairs for an unmodified `trl.DPOTrainer`, a fresh one each iteration."""
+"""Iterated DPO: sibling speeches become preference pairs for an unmodified `trl.DPOTrainer`, fresh each iteration."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -86,7 +86,13 @@ def _texts(pair: Pair, tokenizer: PreTrainedTokenizerBase) -> dict[str, str] | N
 
 
 def train_on(
-    pairs: Dataset, model: Any, reference: Any, tokenizer: PreTrainedTokenizerBase, settings: Dpo, world_size: int, **kwargs: Any
+    pairs: Dataset,
+    model: Any,
+    reference: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: Dpo,
+    world_size: int,
+    **kwargs: Any,
 ) -> DPOTrainer:
     """One iteration of DPO; the trainer is returned with the model that it has trained.
 

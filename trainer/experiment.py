@@ -32,7 +32,9 @@ def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
     names = order or list(arms)
     for name in names:
         if not (arms[name] / "verdicts.parquet").exists():
-            raise RunError(f"The run {arms[name]} has not been evaluated: run `rostrum evaluate run={arms[name]}` first.")
+            raise RunError(
+                f"The run {arms[name]} has not been evaluated: run `rostrum evaluate run={arms[name]}` first."
+            )
     tables = [pd.read_parquet(arms[name] / "verdicts.parquet") for name in names]
     if len(names) > 1:
         others = [table[table["arm"] != ""] for table in tables[1:]]  # the reference rows are the same in every arm

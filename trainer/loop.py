@@ -1,7 +1,7 @@
 """One iteration: questions -> play -> judge -> reward -> trajectories.
 
-This is what every algorithm runs on. PPO pulls it (TRL's trainer asks for rows when it needs them), DPO is pushed by it;
-what comes after, the update, is theirs. Publishing the weights that play is theirs too: `collect` is given the policy.
+This is what every algorithm runs on. PPO pulls it (TRL's trainer asks for rows when it needs them), DPO is pushed by
+it; what comes after, the update, is theirs. So is publishing the weights that play: `collect` is given the policy.
 """
 
 import time
@@ -34,9 +34,7 @@ def collect(
         failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         judged[shard.index] = judge_episodes(episodes, judge, rule)
         progress(len(outcomes), mean_approval(judged[shard.index]))
-    return Experience(
-        iteration, policy, _in_order(judged), _in_order(failures), seconds=time.monotonic() - start
-    )
+    return Experience(iteration, policy, _in_order(judged), _in_order(failures), seconds=time.monotonic() - start)
 
 
 def judge_episodes(episodes: Sequence[Episode], judge: Judge, rule: RewardRule) -> list[Judged]:

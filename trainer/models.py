@@ -31,7 +31,9 @@ def resolve(model: str) -> str:
         _check_folder(path)
         return str(path)
     if model.startswith(("embedded/", "/", ".", "~")) or model.count("/") > 1:
-        raise ModelError(f"There is no model folder {path}: give a folder with config.json and *.safetensors, or a hub id.")
+        raise ModelError(
+            f"There is no model folder {path}: give a folder with config.json and *.safetensors, or a hub id."
+        )
     return model
 
 
@@ -42,7 +44,9 @@ def _check_folder(path: Path) -> None:
     if not any(name.endswith(".safetensors") for name in names):
         pickled = sorted(name for name in names if name.endswith(_PICKLED))
         found = f"has its weights pickled ({pickled[0]}), which can run code when read" if pickled else "has no weights"
-        raise ModelError(f"The model folder {path} {found}: convert it with save_pretrained, which writes *.safetensors.")
+        raise ModelError(
+            f"The model folder {path} {found}: convert it with save_pretrained, which writes *.safetensors."
+        )
 
 
 def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
@@ -53,7 +57,9 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
         folder = resolve(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"])
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.eos_token_id is None:
-        raise ModelError(f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json.")
+        raise ModelError(
+            f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json."
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

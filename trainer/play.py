@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
 from envs.types import Failure, Protocol, Seat
-from trainer.engines.base import Engine, Sampling
+from trainer.engines.base import Completion, Engine, Sampling
 from trainer.types import Episode, Match, Policy, Row
 
 
@@ -58,7 +58,9 @@ class Table:
     def episode(self, provenance: Mapping[str, str | int | float]) -> Episode:
         """The finished debate."""
         note = {**provenance, "match": self.match.id, "branch": self.branch}
-        return Episode(self.match.id, self.branch, self.debate.transcript(note), {s: self._row(s) for s in self._contexts})
+        return Episode(
+            self.match.id, self.branch, self.debate.transcript(note), {s: self._row(s) for s in self._contexts}
+        )
 
     def _row(self, seat: Seat) -> Row:
         context, start = self._contexts[seat], self._prompts[seat]
@@ -118,9 +120,16 @@ def _speak(
         [context for _, _, context in ready], Sampling(sampling.max_tokens, sampling.temperature, seed)
     )
     return [
-        (table, seat, Utterance(engine.decode(c.token_ids), c.token_ids, c.logprobs, c.finish_reason, policy.name, policy.version))
-        for (table, seat, _), c in zip(ready, completions, strict=True)
-    ]  # fmt: skip
+        (table, seat, _utterance(completion, engine, policy))
+        for (table, seat, _), completion in zip(ready, completions, strict=True)
+    ]
+
+
+def _utterance(completion: Completion, engine: Engine, policy: Policy) -> Utterance:
+    return Utterance(
+        engine.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason,
+        policy.name, policy.version,
+    )  # fmt: skip
 
 
 def _tell(table: Table, seat: Seat, engine: Engine, sampling: Sampling) -> list[int] | None:

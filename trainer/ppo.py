@@ -1,5 +1,6 @@
-"""PPO on debates. TRL has had no PPOTrainer since 1.13: what runs here is TRL's own clipped surrogate, KL term, optimizer,
-DeepSpeed and checkpoints (`GRPOTrainer`), fed with our rollouts and our per-token advantages, plus a value head and loss.
+"""PPO on debates. TRL has had no PPOTrainer since 1.13: what runs here is TRL's own clipped surrogate, KL term,
+optimizer, DeepSpeed and checkpoints (`GRPOTrainer`), fed with our rollouts and our per-token advantages, plus a value
+head and its loss.
 """
 
 from collections.abc import Callable, Sequence
@@ -128,10 +129,14 @@ class DebatePpo(GRPOTrainer):
             return loss
         mask = inputs["completion_mask"] * inputs["tool_mask"]
         values = self._take_values(inputs["completion_ids"].size(1))
-        minibatch = inputs["num_items_in_batch"].clamp(min=1) / self.settings.minibatches  # mean tokens of one, as TRL's
-        squares = ((values - inputs["returns"]) ** 2 * mask).sum() * self.accelerator.num_processes
-        self._metrics["train"]["value_loss"].append((squares / mask.sum().clamp(min=1)).item())
-        return loss + self.settings.value_coefficient * squares / minibatch
+        minibatch = (
+            inputs["num_items_in_batch"].clamp(min=1) / self.settings.minibatches
+        )  # mean tokens of one, as TRL's
+        squares = ((values - inputs["returns"]) ** 2 * mask).sum()
+        total, tokens = self.accelerator.reduce(torch.stack([squares.detach(), mask.sum()]), reduction="sum")
+        self._metrics["train"]["value_loss"].append((total / tokens.clamp(min=1)).item())
+        ranks = self.accelerator.num_processes  # their gradients are averaged, and the sum is wanted
+        return loss + self.settings.value_coefficient * squares * ranks / minibatch
 
     def _keep_values(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         """Forward hook on the backbone: runs inside DeepSpeed's forward, so sharded parameters are gathered."""
@@ -170,7 +175,9 @@ def _stack(rows: Sequence[np.ndarray], like: torch.Tensor) -> torch.Tensor:
     return stacked.to(like.device)
 
 
-def trl_config(settings: Ppo, rows: int, iterations: int, temperature: float, world_size: int, **kwargs: Any) -> GRPOConfig:
+def trl_config(
+    settings: Ppo, rows: int, iterations: int, temperature: float, world_size: int, **kwargs: Any
+) -> GRPOConfig:
     """TRL's configuration for batches of `rows` rows: one generation per iteration, `epochs` passes of `minibatches`.
 
     Raises:

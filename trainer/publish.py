@@ -1,4 +1,4 @@
-"""Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve the same policy."""
+"""Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve that policy."""
 
 import shutil
 from collections.abc import Sequence
@@ -24,11 +24,13 @@ class ParityError(RuntimeError):
 
 
 def publish(
-    model: "PreTrainedModel", accelerator: "Accelerator | None", tokenizer: "PreTrainedTokenizerBase", folder: Path, version: int
-) -> Policy:
+    model: "PreTrainedModel", accelerator: "Accelerator | None", tokenizer: "PreTrainedTokenizerBase", folder: Path,
+    version: int,
+) -> Policy:  # fmt: skip
     """Writes the policy's weights as safetensors to `folder`, all at once (every rank must call this).
 
-    `accelerator` is the one that wrapped the model; none for a model as it was loaded. A LoRA adapter is written as an adapter folder, without its base model.
+    `accelerator` is the one that wrapped the model; none for a model as it was loaded. A LoRA adapter is written as an
+    adapter folder, without its base model.
     """
     ranks = PartialState()
     state = accelerator.get_state_dict(model) if accelerator else model.state_dict()
@@ -55,7 +57,7 @@ def probe_rows(tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int 
 
 @torch.no_grad()
 def learner_logprobs(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-    """Log-probability of every token but the first of each row under the learner's weights (every rank must call this)."""
+    """Log-probability of every token but the first of each row under the learner's weights (all ranks call this)."""
     training, device = model.training, next(model.parameters()).device
     model.eval()
     scored = []
@@ -68,7 +70,11 @@ def learner_logprobs(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> l
 
 
 def check_parity(
-    learner: list[tuple[float, ...]], rows: Sequence[Sequence[int]], rollouts: Rollouts, policy: Policy, tolerance: float
+    learner: list[tuple[float, ...]],
+    rows: Sequence[Sequence[int]],
+    rollouts: Rollouts,
+    policy: Policy,
+    tolerance: float,
 ) -> float:
     """The largest difference (nats) between the learner's and any engine's log-probabilities on the probe.
 
@@ -84,7 +90,7 @@ def check_parity(
     if not worst <= tolerance:
         raise ParityError(
             f"After publishing version {policy.version} the engine's log-probabilities differ from the learner's by "
-            f"{worst:.2g} nats (allowed: parity_tolerance={tolerance:g}): check that both use the same dtype and that the "
-            "engine loaded the new weights."
+            f"{worst:.2g} nats (allowed: parity_tolerance={tolerance:g}): check that both use the same dtype and that "
+            "the engine loaded the new weights."
         )
     return worst

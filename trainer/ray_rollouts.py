@@ -35,7 +35,9 @@ class RayRollouts:
 
     def __init__(self, setup: PlaySetup, workers: int, address: str | None = None, gpus_per_worker: float = 0) -> None:
         if not ray.is_initialized():
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, num_cpus=None if address else workers)
+            ray.init(
+                address=address, include_dashboard=False, log_to_driver=False, num_cpus=None if address else workers
+            )
         actor = ray.remote(num_cpus=1, num_gpus=gpus_per_worker, max_restarts=RESTARTS, max_task_retries=RESTARTS)
         self.actors = [actor(RayWorker).remote(setup) for _ in range(workers)]
 
@@ -76,6 +78,6 @@ def _get(reply):  # noqa: ANN001, ANN202
         return ray.get(reply)
     except ray.exceptions.RayActorError as error:
         raise RolloutError(
-            f"A rollout worker died {RESTARTS + 1} times; look for memory pressure or a driver fault in the Ray logs, then "
+            f"A rollout worker died {RESTARTS + 1} times; look for memory pressure in Ray's logs, then "
             f"continue with `rostrum train resume=RUN`. ({type(error).__name__})"
         ) from error

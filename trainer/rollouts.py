@@ -1,7 +1,7 @@
 """Where debates are played: in this process, or by Ray actors that each play whole debates on a shard.
 
-Work is cut into shards of a fixed size whose seeds depend on the iteration and the shard alone. So the number of workers
-changes who plays a shard, not what is played; and a shard that was lost with its worker is simply played again.
+Work is cut into shards of a fixed size whose seeds depend on the iteration and the shard alone. So the number of
+workers changes who plays a shard, not what is played; and a shard that was lost with its worker is played again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +78,9 @@ def _names(matches: Sequence[Match]) -> set[str]:
 class Rollouts(Interface):
     """Plays shards, in any order, and hands each result over as it comes."""
 
-    def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]: ...
+    def play(
+        self, shards: Sequence[Shard], policies: Mapping[str, Policy]
+    ) -> Iterator[tuple[Shard, list[Outcome]]]: ...
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         """The probe's log-probabilities from every worker."""

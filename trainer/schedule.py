@@ -30,7 +30,11 @@ def matches_of(
     """
     return [
         Match(
-            f"{i:05d}-{'ba' if swapped else 'ab'}-{repeat}", question, swapped, dict.fromkeys(seats, "current"), branches,
+            f"{i:05d}-{'ba' if swapped else 'ab'}-{repeat}",
+            question,
+            swapped,
+            dict.fromkeys(seats, "current"),
+            branches,
             derive(seed, i, int(swapped), repeat) % plies,
         )  # fmt: skip
         for i, question in enumerate(questions)

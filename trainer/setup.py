@@ -77,7 +77,8 @@ def deepspeed_config(stage: str | None) -> dict[str, object] | None:
         return None
     return {
         "zero_optimization": {
-            "stage": {"zero2": 2, "zero3": 3}[stage], "overlap_comm": torch.cuda.is_available(),
+            "stage": {"zero2": 2, "zero3": 3}[stage],
+            "overlap_comm": torch.cuda.is_available(),
             "stage3_gather_16bit_weights_on_model_save": True,
         },
         "bf16": {"enabled": "auto"},

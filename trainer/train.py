@@ -69,7 +69,9 @@ class _Run:
             "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed),
         }  # fmt: skip
 
-    def publish(self, model: Any, accelerator: Accelerator | None, version: int) -> tuple[Policy, list[tuple[float, ...]]]:
+    def publish(
+        self, model: Any, accelerator: Accelerator | None, version: int
+    ) -> tuple[Policy, list[tuple[float, ...]]]:
         """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
         policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version)
         return policy, learner_logprobs(model, self.probe)
@@ -231,8 +233,8 @@ class _DpoRun(_Run):
             found = [dataset.to_dict(), {"pairs": len(dataset), "pairs_retokenised": retokenised}]
             if not len(dataset):
                 say(
-                    f"iteration {iteration}: no pair differed by {self.algorithm.min_gap} ({retokenised} were left out, cut by "
-                    "debater.max_tokens or not re-tokenisable); the policy stays as it was"
+                    f"iteration {iteration}: no pair differed by {self.algorithm.min_gap} ({retokenised} left out: "
+                    "cut by debater.max_tokens or not re-tokenisable); the policy stays as it was"
                 )
         if self.world > 1:
             broadcast_object_list(found)
@@ -255,9 +257,7 @@ class _DpoRun(_Run):
 def _rows(experience: Experience, matches: list[Match]) -> list[Trajectory | None]:
     """A row for every seat of every match, in the order of the matches; None where there is nothing to learn from."""
     found = iter(experience.trajectories())
-    rows = {
-        (judged.episode.match, seat): next(found) for judged in experience.judged for seat in judged.rewards or {}
-    }
+    rows = {(judged.episode.match, seat): next(found) for judged in experience.judged for seat in judged.rewards or {}}
     return [rows.get((match.id, seat)) for match in matches for seat in match.policies]
 
 

@@ -32,8 +32,9 @@ class LikelihoodJudge:
         given = list(transcripts) if self._order != "swapped" else []
         swapped = [transcript.swapped() for transcript in transcripts] if self._order != "given" else []
         logprobs = iter(self._score([*given, *swapped]))
-        first = [next(logprobs) for _ in given] or [None] * len(transcripts)
-        second = [next(logprobs) for _ in swapped] or [None] * len(transcripts)
+        unasked: list[tuple[float, ...] | None] = [None] * len(transcripts)
+        first = [next(logprobs) for _ in given] or unasked
+        second = [next(logprobs) for _ in swapped] or unasked
         return [self._verdict(a, b) for a, b in zip(first, second, strict=True)]
 
     def _score(self, transcripts: list[Transcript]) -> list[tuple[float, ...]]:

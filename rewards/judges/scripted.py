@@ -1,4 +1,4 @@
-"""A judge without a model, with planted faults: the ground truth that the statistics and the loop are tested against."""
+"""A judge without a model, with planted faults: the ground truth for tests of the statistics and the loop."""
 
 import hashlib
 import math

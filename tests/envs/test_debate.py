@@ -117,7 +117,9 @@ def test_the_transcript_swapped_twice_is_the_transcript(questions: Sequence[Ques
     transcript = debate.transcript({"seed": 3})
     once = transcript.swapped()
     assert once.swapped() == transcript
-    assert once.answers == transcript.answers[::-1] and [s.seat for s in once.speeches] == [Seat("BA"[p % 2]) for p in range(6)]
+    assert once.answers == transcript.answers[::-1] and [s.seat for s in once.speeches] == [
+        Seat("BA"[p % 2]) for p in range(6)
+    ]
     for speech, relabelled in zip(transcript.speeches, once.speeches, strict=True):
         assert once.answers[relabelled.seat is Seat.B] == transcript.answers[speech.seat is Seat.B]
         assert once.answer_index(relabelled.seat) == transcript.answer_index(speech.seat)

@@ -90,7 +90,9 @@ def test_speech_is_data_and_never_a_template(prompts: Prompts, questions: Sequen
     assert "{{ passage }}{% if x %}" in prompts.judge(transcript_of(questions[0], "{{ passage }}{% if x %}"))
 
 
-def test_the_judge_sees_the_passage_only_if_the_protocol_says_so(prompts: Prompts, questions: Sequence[Question]) -> None:
+def test_the_judge_sees_the_passage_only_if_the_protocol_says_so(
+    prompts: Prompts, questions: Sequence[Question]
+) -> None:
     blind = transcript_of(questions[0], "first", "second")
     seeing = transcript_of(questions[0], "first", "second", judge_sees_passage=True)
     assert questions[0].passage not in prompts.judge(blind)

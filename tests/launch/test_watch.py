@@ -10,6 +10,7 @@ import pytest
 from envs.types import Transcript
 from launch.cli import main
 from rewards.types import Verdict
+from trainer import engines, setup
 
 HOSTILE = "\x1b[31mred\x1b[0m [bold]shout[/bold] <quote> hugo saw it in </quote> <quote> nobody ever said this </quote>"
 
@@ -33,8 +34,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., obj
         assert sentence is not None
         return HOSTILE.replace("hugo saw it in", sentence[0])
 
-    monkeypatch.setattr("trainer.engines.make_engine", lambda *_: scripted_engine(speech))
-    monkeypatch.setattr("trainer.setup.judge", lambda _: Judge())
+    monkeypatch.setattr(engines, "make_engine", lambda *_: scripted_engine(speech))
+    monkeypatch.setattr(setup, "judge", lambda _: Judge())
 
 
 def test_a_debate_is_shown_speech_by_speech(

@@ -77,7 +77,9 @@ def test_each_order_reads_its_own_relabelling() -> None:
     assert not any("secret passage" in prompt for prompt in scorer.prompts)
 
 
-@pytest.mark.parametrize(("order", "given", "swapped"), [("given", 2.0, None), ("swapped", None, -2.0), ("both", 2.0, -2.0)])
+@pytest.mark.parametrize(
+    ("order", "given", "swapped"), [("given", 2.0, None), ("swapped", None, -2.0), ("both", 2.0, -2.0)]
+)
 def test_only_the_orders_asked_for_are_read(order: str, given: float | None, swapped: float | None) -> None:
     """A judge that always says the first: the given order favours A, the other one B."""
     scorer = Scripted(lambda _, __: pair(2.0))
@@ -113,7 +115,9 @@ def test_too_little_mass_on_the_choices_is_invalid(mass: float, valid: bool) -> 
 
 
 def test_one_invalid_verdict_leaves_the_others_alone() -> None:
-    other = replace(TRANSCRIPT, question=replace(QUESTION, id="r", answers=("attic", "cellar")), answers=("attic", "cellar"))
+    other = replace(
+        TRANSCRIPT, question=replace(QUESTION, id="r", answers=("attic", "cellar")), answers=("attic", "cellar")
+    )
     scorer = Scripted(lambda _, choices: (math.nan, 0.0) if " attic" in choices else pair(1.0))
     verdicts = judge(scorer).judge([TRANSCRIPT, other, TRANSCRIPT])
     assert [verdict.valid for verdict in verdicts] == [True, False, True]

@@ -1,6 +1,7 @@
 """Credit assignment on numbers worked by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,9 +98,21 @@ def test_group_never_compares_the_seats_the_answers_or_the_questions() -> None:
     assert group(strangers) == [(0.0, 0.0)] * 8
 
 
+def test_seats_that_speak_at_the_same_ply_are_no_siblings() -> None:
+    """In a simultaneous debate both seats speak at plies 0 and 1."""
+    debate = [replace(trajectory("q", seat, approval), plies=(0, 1)) for seat, approval in (("A", 3.0), ("B", -3.0))]
+    assert group(debate) == [(0.0, 0.0)] * 2
+    assert role_ema(debate, {}, 0.9)[0] == [(0.0, 0.0)] * 2
+
+
 def test_the_other_seats_reward_changes_nothing() -> None:
     """Two debates of one question: what B earned is no part of A's baseline, in either credit."""
-    first = [trajectory("q", "A", 3.0), trajectory("q", "B", -3.0), trajectory("q", "A", 1.0), trajectory("q", "B", -1.0)]
+    first = [
+        trajectory("q", "A", 3.0),
+        trajectory("q", "B", -3.0),
+        trajectory("q", "A", 1.0),
+        trajectory("q", "B", -1.0),
+    ]
     second = [*first[:1], trajectory("q", "B", 100.0), first[2], trajectory("q", "B", 50.0)]
     assert [group(first)[i] for i in (0, 2)] == [group(second)[i] for i in (0, 2)] == [(2.0, 2.0), (-2.0, -2.0)]
     for baselines in ({}, {("A", 0, 0): 5.0}):

@@ -43,7 +43,8 @@ def on_two_ranks(runs: list[Config], script: Path) -> None:
         compose.save(run, path)
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     result = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), *map(str, paths)],
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
+         *map(str, paths)],
         env={**os.environ, "PATH": tools, "DS_BUILD_OPS": "0"}, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-4000:]
@@ -63,11 +64,22 @@ def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str
     folder = tmp_path_factory.mktemp("deepspeed")
 
     def configure(algorithm: str, stage: str) -> Config:
-        models = (f"debater.model={tiny}/debater", f"judge.model={tiny}/judge", "judge.min_mass=0", "heldout_judges=none")
+        models = (
+            f"debater.model={tiny}/debater",
+            f"judge.model={tiny}/judge",
+            "judge.min_mass=0",
+            "heldout_judges=none",
+        )
         where = ("cluster=local" if stage == "alone" else f"cluster={stage}", f"output={folder}/{algorithm}-{stage}")
-        return compose.load([*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "iterations=2"])
+        return compose.load(
+            [*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "iterations=2", "save_every=1"]
+        )
 
-    made = {(algorithm, stage): configure(algorithm, stage) for stage in ("alone", "zero2", "zero3") for algorithm in ALGORITHMS}
+    made = {
+        (algorithm, stage): configure(algorithm, stage)
+        for stage in ("alone", "zero2", "zero3")
+        for algorithm in ALGORITHMS
+    }
     on_two_ranks([run for (_, stage), run in made.items() if stage != "alone"], folder / "run.py")
     for algorithm in ALGORITHMS:
         train(made[algorithm, "alone"])

@@ -94,7 +94,9 @@ def test_the_trainers_texts_give_back_the_sampled_tokens() -> None:
 @pytest.mark.parametrize("speech", ["attic kitchen", "attic <eos> kitchen"])
 def test_a_speech_that_was_cut_is_left_out_and_counted(speech: str) -> None:
     """The trainer would add an end that was never sampled."""
-    rows, dropped = dataset_of([pair("A says :", speech, "attic <eos>"), pair("A says :", "saw <eos>", speech)], TOKENIZER)
+    rows, dropped = dataset_of(
+        [pair("A says :", speech, "attic <eos>"), pair("A says :", "saw <eos>", speech)], TOKENIZER
+    )
     assert (len(rows), dropped) == (0, 2)
 
 
@@ -107,7 +109,9 @@ def test_a_pair_over_the_length_is_an_error_and_never_cut(
 
 
 @pytest.mark.parametrize("short", [0, 1])
-def test_the_longest_pair_decides_to_the_token(tiny: Path, configure: Callable[..., Config], tmp_path: Path, short: int) -> None:
+def test_the_longest_pair_decides_to_the_token(
+    tiny: Path, configure: Callable[..., Config], tmp_path: Path, short: int
+) -> None:
     longest = pair("the coin the coin A says :", "attic <eos>", "kitchen saw it <eos>")
     length = len(longest.prompt) + len(longest.rejected) - short
     settings = configure(*DPO, f"algorithm.max_length={length}").algorithm
@@ -146,8 +150,9 @@ def test_it_learns_what_the_judge_likes(
 ) -> None:
     plant()
     settings = configure(
-        *DPO, f"algorithm.reference={reference}", "protocol=consultancy", "iterations=4", "algorithm.learning_rate=1e-2",
-        "algorithm.batch_rows=4", "algorithm.questions_per_iteration=12", "algorithm.epochs=2", *(["debater.lora.rank=8"] if lora else []),
+        *DPO, f"algorithm.reference={reference}", "protocol=consultancy", "iterations=4", "algorithm.epochs=2",
+        "algorithm.learning_rate=1e-2", "algorithm.batch_rows=4", "algorithm.questions_per_iteration=12",
+        *(["debater.lora.rank=8"] if lora else []),
     )  # fmt: skip
     train(settings)
     rows = metrics(settings)

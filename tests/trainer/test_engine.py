@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from envs.testimony.world import PLACES
 from trainer.engines import EngineError, Sampling, make_engine
@@ -45,7 +45,9 @@ def prompts_of(engine: TransformersEngine) -> list[list[int]]:
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
-def test_sampled_logprobs_are_the_models_own(tiny: Path, model: LlamaForCausalLM, batch_size: int, temperature: float) -> None:
+def test_sampled_logprobs_are_the_models_own(
+    tiny: Path, model: LlamaForCausalLM, batch_size: int, temperature: float
+) -> None:
     engine = TransformersEngine(str(tiny / "debater"), batch_size)
     prompts = prompts_of(engine)
     completions = engine.generate(prompts, Sampling(10, temperature, seed=4))
@@ -141,12 +143,33 @@ def test_single_token_choices_of_everything_sum_to_one(engine: TransformersEngin
 
 
 def test_a_prompt_may_be_the_beginning_of_another_with_its_choice(engine: TransformersEngine) -> None:
-    """"A says : kitchen" is a row of the first prompt and the second prompt itself; neither may take the other's place."""
+    """The row "A says : kitchen" serves the first prompt and is the second; neither may take the other's place."""
     together = engine.choice_logprobs(["A says :", "A says : kitchen"], [(" kitchen attic",), (" attic",)])
-    alone = [engine.choice_logprobs([p], [c])[0] for p, c in [("A says :", (" kitchen attic",)), ("A says : kitchen", (" attic",))]]
+    alone = [
+        engine.choice_logprobs([p], [c])[0]
+        for p, c in [("A says :", (" kitchen attic",)), ("A says : kitchen", (" attic",))]
+    ]
     assert [v for (v,) in together] == pytest.approx([v for (v,) in alone], abs=1e-5)
     (first,) = engine.choice_logprobs(["A says :"], [(" kitchen",)])[0]
     assert together[0][0] == pytest.approx(first + together[1][0], abs=1e-5)
+
+
+def test_positions_are_counted_from_the_first_real_token(tiny: Path, tmp_path: Path) -> None:
+    """A model with learned positions, unlike one with rotary ones, notices padding that is counted."""
+    tokenizer = TransformersEngine(str(tiny / "debater")).tokenizer
+    torch.manual_seed(0)
+    shape = GPT2Config(
+        vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=1, n_positions=64, eos_token_id=2, initializer_range=0.5
+    )
+    model = GPT2LMHeadModel(shape).eval()
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    engine, rows = TransformersEngine(str(tmp_path)), [[5, 6, 7, 8, 9, 10, 11], [12, 13, 14]]
+    for row, scored in zip(rows, engine.logprobs(rows), strict=True):
+        assert scored == pytest.approx(forward(model, row).tolist(), abs=1e-4)
+    for row, completion in zip(rows, engine.generate(rows, Sampling(5)), strict=True):
+        expected = forward(model, [*row, *completion.token_ids])[len(row) - 1 :]
+        assert completion.logprobs == pytest.approx(expected.tolist(), abs=1e-4)
 
 
 def test_no_questions_asked_no_answers_given(engine: TransformersEngine) -> None:

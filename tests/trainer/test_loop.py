@@ -31,7 +31,9 @@ class Backwards:
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
         for shard in reversed(shards):
             sampling = Sampling(9, seed=shard.seed)
-            played = play(shard.matches, PROTOCOL, load_prompts("testimony"), {"current": self.engine}, sampling, policies)
+            played = play(
+                shard.matches, PROTOCOL, load_prompts("testimony"), {"current": self.engine}, sampling, policies
+            )
             first = shard.matches[0]
             yield shard, [Failure(first.question.id, first.swapped_seats, "lost"), *played[1:]]
 
@@ -98,5 +100,7 @@ def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], q
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0)
     rollouts = Backwards(scripted_engine(lambda text: "word"))
     matches = matches_of(questions, PROTOCOL.seats, 1)
-    collect(1, matches, POLICY, rollouts, judge, RewardRule(), 3, 0, lambda done, approval: told.append((done, approval)))
+    collect(
+        1, matches, POLICY, rollouts, judge, RewardRule(), 3, 0, lambda done, approval: told.append((done, approval))
+    )
     assert sum(done for done, _ in told) == len(matches) and all(0 <= approval <= 1 for _, approval in told)

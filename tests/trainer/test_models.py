@@ -42,7 +42,9 @@ def test_an_adapter_on_a_pickled_base_is_refused(tmp_path: Path, adapter: Path) 
     (base / "config.json").write_text("{}", "utf-8")
     (base / "pytorch_model.bin").write_bytes(b"")
     described = json.loads((adapter / "adapter_config.json").read_text("utf-8"))
-    (adapter / "adapter_config.json").write_text(json.dumps({**described, "base_model_name_or_path": str(base)}), "utf-8")
+    (adapter / "adapter_config.json").write_text(
+        json.dumps({**described, "base_model_name_or_path": str(base)}), "utf-8"
+    )
     with pytest.raises(ModelError, match="pickled"):
         models.load_model(str(adapter))
 

@@ -51,13 +51,17 @@ def test_rows_are_what_was_told_and_sampled(
             for seat in debate.speakers:
                 told = engine.encode(debate.told(seat), opening=not expected[seat])
                 expected[seat] += [("told", told), ("said", spoken[seat].token_ids)]
-            debate.hear({seat: Utterance(speech.raw, speech.token_ids, speech.logprobs) for seat, speech in spoken.items()})
+            debate.hear(
+                {seat: Utterance(speech.raw, speech.token_ids, speech.logprobs) for seat, speech in spoken.items()}
+            )
         for seat, row in episode.rows.items():
             (_, prompt), *rest = expected[seat]
             assert row.prompt == tuple(prompt)
             assert row.completion == tuple(token for _, part in rest for token in part)
             assert row.mask == tuple(int(kind == "said") for kind, part in rest for _ in part)
-            ends = [sum(len(part) for _, part in rest[: i + 1]) - 1 for i, (kind, _) in enumerate(rest) if kind == "said"]
+            ends = [
+                sum(len(part) for _, part in rest[: i + 1]) - 1 for i, (kind, _) in enumerate(rest) if kind == "said"
+            ]
             assert row.ends == tuple(ends)
             assert all(row.mask[end] for end in row.ends) and len(row.ends) == protocol.rounds
         assert set(episode.rows) == set(protocol.seats)
@@ -66,7 +70,9 @@ def test_rows_are_what_was_told_and_sampled(
 def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
     engine: TransformersEngine, questions: Sequence[Question]
 ) -> None:
-    for episode in played(play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
+    for episode in played(
+        play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    ):
         for row in episode.rows.values():
             (scored,) = engine.logprobs([row.prompt + row.completion])
             expected = [p * m for p, m in zip(scored[len(row.prompt) - 1 :], row.mask, strict=True)]
@@ -136,7 +142,9 @@ def test_a_debate_that_outgrows_the_context_fails_alone(
     assert all("more than the model's 512" in outcome.reason for outcome in outcomes if isinstance(outcome, Failure))
 
 
-def test_a_failure_is_counted_once_for_every_branch(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+def test_a_failure_is_counted_once_for_every_branch(
+    scripted_engine: Callable[..., Any], questions: Sequence[Question]
+) -> None:
     matches = [match(q, branches=3, branch_ply=2) for q in questions[:2]]
     small = replace(questions[0], passage="")
     matches[0] = match(small, branches=3, branch_ply=2)
@@ -145,7 +153,9 @@ def test_a_failure_is_counted_once_for_every_branch(scripted_engine: Callable[..
     assert [type(outcome) for outcome in outcomes] == [Episode] * 3 + [Failure] * 3
 
 
-def test_each_policy_speaks_from_its_own_seat(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
+def test_each_policy_speaks_from_its_own_seat(
+    scripted_engine: Callable[..., Any], questions: Sequence[Question]
+) -> None:
     engines = {"current": scripted_engine(lambda text: "new"), "base": scripted_engine(lambda text: "old")}
     (episode,) = played(play([match(questions[0], b="base")], DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
     spoken = [(s.seat, s.raw, s.policy, s.policy_version) for s in episode.transcript.speeches]
@@ -166,7 +176,9 @@ def test_contexts_only_grow(scripted_engine: Callable[..., Any], questions: Sequ
     engine = scripted_engine(lambda text: "word")
     play([match(questions[0])], Protocol("debate", rounds=4), PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     for seat in (engine.contexts[0::2], engine.contexts[1::2]):
-        assert all(later.startswith(earlier) and later != earlier for earlier, later in zip(seat, seat[1:], strict=False))
+        assert all(
+            later.startswith(earlier) and later != earlier for earlier, later in zip(seat, seat[1:], strict=False)
+        )
 
 
 def test_the_same_shard_gives_the_same_debates(engine: TransformersEngine, questions: Sequence[Question]) -> None:
@@ -177,7 +189,9 @@ def test_the_same_shard_gives_the_same_debates(engine: TransformersEngine, quest
     assert first == again != other
 
 
-def test_two_plies_and_two_policies_draw_different_numbers(engine: TransformersEngine, questions: Sequence[Question]) -> None:
+def test_two_plies_and_two_policies_draw_different_numbers(
+    engine: TransformersEngine, questions: Sequence[Question]
+) -> None:
     """A seed shared by all plies would make A's speeches repeat themselves."""
     episodes = played(play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
     speeches = [[s.token_ids for s in e.transcript.speeches] for e in episodes]

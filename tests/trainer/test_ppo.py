@@ -16,8 +16,10 @@ from trainer.engines.transformers import TransformersEngine
 from trainer.ppo import DebatePpo, trl_config
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
+from trainer.types import Trajectory
 
-LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_iteration=12", "algorithm.learning_rate=1e-2",
+LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_iteration=12",
+            "algorithm.learning_rate=1e-2",
             "algorithm.epochs=2", "algorithm.minibatches=2", "algorithm.kl=0.001")  # fmt: skip
 
 
@@ -42,7 +44,10 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("credit", ["group", "gae"])
 def test_the_batch_is_what_trl_expects_and_what_was_sampled(
-    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]], credit: str
+    configure: Callable[..., Config],
+    plant: Callable[..., Any],
+    batches: list[tuple[DebatePpo, dict[str, Any]]],
+    credit: str,
 ) -> None:
     plant(invalid_every=3)
     train(configure(f"algorithm.credit={credit}", "algorithm.kl=0.1"))
@@ -71,7 +76,13 @@ def test_the_batch_is_what_trl_expects_and_what_was_sampled(
     assert sum(t is None for t in trainer._trajectories) == 4, "two of eight verdicts were INVALID"
     learner, engine = batch["old_per_token_logps"], batch["sampling_per_token_logps"]
     assert torch.allclose(learner[sampled], engine[sampled], atol=1e-4), "the learner is what sampled"
-    assert torch.allclose(learner[sampled], batch["ref_per_token_logps"][sampled], atol=1e-4), "and starts as the reference"
+    assert torch.allclose(learner[sampled], batch["ref_per_token_logps"][sampled], atol=1e-4), (
+        "and starts as the reference"
+    )
+
+
+def _role(trajectory: Trajectory) -> tuple[str, bool, str]:
+    return trajectory.question_id, trajectory.swapped_seats, trajectory.seat
 
 
 def test_group_advantages_are_those_of_the_speeches(
@@ -86,7 +97,7 @@ def test_group_advantages_are_those_of_the_speeches(
         assert trajectory is not None
         (sibling,) = [
             t for t in trajectories if t is not None and t is not trajectory
-            and (t.question_id, t.swapped_seats, t.seat) == (trajectory.question_id, trajectory.swapped_seats, trajectory.seat)
+            and _role(t) == _role(trajectory)
         ]  # fmt: skip
         ends = list(trajectory.row.ends)
         expected = [a - b for a, b in zip(trajectory.returns, sibling.returns, strict=True)]
@@ -108,7 +119,9 @@ def test_gae_starts_from_a_critic_that_knows_nothing(
 
 
 @pytest.mark.parametrize("credit", ["group", "role_ema", "gae"])
-def test_it_learns_what_the_judge_likes(configure: Callable[..., Config], plant: Callable[..., Any], credit: str) -> None:
+def test_it_learns_what_the_judge_likes(
+    configure: Callable[..., Config], plant: Callable[..., Any], credit: str
+) -> None:
     plant()
     settings = configure(*LEARNING, f"algorithm.credit={credit}")
     train(settings)
@@ -142,7 +155,9 @@ def test_invalid_verdicts_train_nothing(
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_valid_verdicts_train_something(configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path) -> None:
+def test_valid_verdicts_train_something(
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path
+) -> None:
     plant()
     before, after = weights(tiny / "debater"), weights(train(configure()))
     assert before.keys() == after.keys() and any(not torch.equal(before[name], after[name]) for name in before)
@@ -153,7 +168,9 @@ def test_an_adapter_is_trained_published_and_served(
     configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, credit: str
 ) -> None:
     plant()
-    settings = configure("debater.lora.rank=4", f"algorithm.credit={credit}", "iterations=2", "algorithm.learning_rate=1e-2")
+    settings = configure(
+        "debater.lora.rank=4", f"algorithm.credit={credit}", "iterations=2", "algorithm.learning_rate=1e-2"
+    )
     final = train(settings)
     assert {"adapter_config.json", "adapter_model.safetensors"} <= {path.name for path in final.iterdir()}
     assert not (final / "model.safetensors").exists()
@@ -164,7 +181,9 @@ def test_an_adapter_is_trained_published_and_served(
     assert served[0] != pytest.approx(base[0], abs=1e-3)
 
 
-def test_the_value_head_is_not_published(configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path) -> None:
+def test_the_value_head_is_not_published(
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path
+) -> None:
     plant()
     final = train(configure("algorithm.credit=gae"))
     assert weights(final).keys() == weights(tiny / "debater").keys()

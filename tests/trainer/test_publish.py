@@ -71,7 +71,13 @@ def test_weights_corrupted_on_disk_are_noticed(learner: Any, tokenizer: Any, tmp
 def test_an_engine_that_still_serves_the_old_weights_is_noticed(learner: Any, tokenizer: Any, tiny: Path) -> None:
     rows = probe_rows(tokenizer)
     with pytest.raises(ParityError):
-        check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), Policy("current", 1, str(tiny / "debater")), 1e-3)
+        check_parity(
+            learner_logprobs(learner, rows),
+            rows,
+            LocalRollouts(SETUP),
+            Policy("current", 1, str(tiny / "debater")),
+            1e-3,
+        )
 
 
 class Workers:

@@ -39,8 +39,10 @@ def accuracy(judge: str, role: str, base: float, trained: float, headline: str) 
 SENTENCES = {
     "raised": "Training raised the reward judge's accuracy from 70.5 % to 83.3 % (change +12.8 points).",
     "lowered": "Training lowered the reward judge's accuracy from 72.0 % to 55.3 % (change -16.7 points).",
-    "no change shown": "No change shown: 62.1 % to 61.9 % (change -0.2 points); with 400 questions 4.6 points would have been found"
-    " with 80 % power.",
+    "no change shown": (
+        "No change shown: 62.1 % to 61.9 % (change -0.2 points); with 400 questions 4.6 points would have been found"
+        " with 80 % power."
+    ),
 }
 CURVES = {
     "raised": ([0.705, 0.848, 0.850, 0.845, 0.833], [0.50, 0.56, 0.58, 0.61, 0.63], [0.74, 0.92, 0.84, 0.91, 0.84]),
@@ -58,7 +60,9 @@ def arm(name: str, headline: str, protocol: str = "debate-sequential") -> dict[s
     points_of = [
         {
             "checkpoint": f"iteration-{5 * i:04d}" if i else "base", "iteration": 5 * i,
-            "accuracy": {"weak-judge": interval(right[i], 0.042), "other-judge": interval(0.5 + 0.9 * (right[i] - 0.5))},
+            "accuracy": {
+                "weak-judge": interval(right[i], 0.042), "other-judge": interval(0.5 + 0.9 * (right[i] - 0.5)),
+            },
             "win_rate": interval(wins[i], 0.025) if i else {"estimate": wins[0], "low": None, "high": None},
             "win_rate_right": interval(min(0.97, wins[i] + 0.15)), "win_rate_wrong": interval(wins[i] - 0.15),
             "verified_quotes": quotes[i], "words_per_speech": 7.1 + 0.1 * i,

@@ -52,7 +52,9 @@ def kill_after(settings: Config, lines: int, pause: float) -> None:
     """Starts the run as a process of its own and kills it `pause` seconds after that many iterations were recorded."""
     path = settings.output.with_suffix(".yaml")
     compose.save(settings, path)
-    process = subprocess.Popen([sys.executable, "-c", RUN, str(path)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(path)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 240
     while len(read_lines(RunFolder(settings.output).metrics)) < lines:
         assert process.poll() is None, process.communicate()[1].decode()[-2000:]
@@ -121,7 +123,9 @@ def test_a_finished_run_started_again_does_nothing(configure: Callable[..., Conf
     assert (RunFolder(settings.output).metrics.read_bytes(), (final / "model.safetensors").read_bytes()) == before
 
 
-def test_an_adapters_run_resumes(configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapters_run_resumes(
+    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     small = (*PPO, "iterations=3", "save_every=1", "debater.lora.rank=4", "algorithm.credit=gae")
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)

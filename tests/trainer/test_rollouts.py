@@ -74,15 +74,22 @@ def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list
     assert before != after
 
 
-def test_one_ray_worker_plays_what_is_played_here(ray_runtime: None, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+def test_one_ray_worker_plays_what_is_played_here(
+    ray_runtime: None, tiny: Path, locally: dict[int, list[Outcome]]
+) -> None:
     rollouts = RayRollouts(SETUP, workers=1)
     assert collected(rollouts.play(SHARDS, policy(tiny))) == locally
     rollouts.close()
 
 
-def test_two_ray_workers_play_what_is_played_here(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+def test_two_ray_workers_play_what_is_played_here(
+    pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]
+) -> None:
     assert collected(pair.play(SHARDS, policy(tiny))) == locally
-    (here,), there = LocalRollouts(SETUP).logprobs(PROBE, policy(tiny)["current"]), pair.logprobs(PROBE, policy(tiny)["current"])
+    (here,), there = (
+        LocalRollouts(SETUP).logprobs(PROBE, policy(tiny)["current"]),
+        pair.logprobs(PROBE, policy(tiny)["current"]),
+    )
     assert there == [here, here]
 
 

@@ -1,6 +1,7 @@
 """The embedded models: their tokenizer, their teaching, and what the shipped checkpoints can do."""
 
 import itertools
+import math
 import random
 from dataclasses import replace
 
@@ -8,12 +9,10 @@ import pytest
 import torch
 
 from envs.testimony.world import RELIABILITY, Statement, question_at, statements_of
-from envs.types import Seat
 from trainer import models
 from trainer.engines.transformers import TransformersEngine
 from trainer.testimony import Recipe, build_models, checks
 from trainer.testimony.corpora import (
-    CONSULTANCY,
     DEBATE,
     PROTOCOLS,
     Advocate,
@@ -52,7 +51,8 @@ def test_every_word_survives_the_shipped_tokenizers(folder):
 def test_nothing_taught_or_read_is_outside_the_vocabulary(debates):
     cases = [case for protocol in debates.values() for case in protocol]
     sources = (primers(0), look_ups(0), advocate_rows(0, Advocate()), verdict_rows(0, cases))
-    words = {word for rows in sources for row in itertools.islice(rows, 200) for text, _ in row for word in text.split()}
+    texts = [text for rows in sources for row in itertools.islice(rows, 200) for text, _ in row]
+    words = {word for text in texts for word in text.split()}
     assert words <= set(WORDS) - {UNKNOWN}
 
 
@@ -80,7 +80,8 @@ def test_biased_heads_score_the_word_before_highest():
 
     def turned(halves, position):
         angle = frequencies * position
-        return torch.cat([halves[0] * angle.cos() - halves[1] * angle.sin(), halves[1] * angle.cos() + halves[0] * angle.sin()])
+        first, second = halves
+        return torch.cat([first * angle.cos() - second * angle.sin(), second * angle.cos() + first * angle.sin()])
 
     scores = [float(turned(queries, 20) @ turned(keys, position)) for position in range(21)]
     assert max(range(21), key=scores.__getitem__) == 19
@@ -111,8 +112,8 @@ class _Partial:
         self.first = first
 
     def choice_logprobs(self, prompts, choices):
-        odds = {True: self.first, False: 1 - self.first}
-        return [tuple(torch.tensor(odds[f"A :{c}" in p]).log().item() for c in cs) for p, cs in zip(prompts, choices, strict=True)]
+        odds = {True: math.log(self.first), False: math.log(1 - self.first)}
+        return [tuple(odds[f"A :{c}" in p] for c in cs) for p, cs in zip(prompts, choices, strict=True)]
 
 
 def test_position_bias_is_measured_and_averages_out(debates):
@@ -154,7 +155,8 @@ def test_the_shipped_debater_is_no_worse_in_its_last_speech(debates):
 def test_the_shipped_judges_are_weak_but_not_blind(folder, debates):
     engine = TransformersEngine(str(models.EMBEDDED / folder))
     base = checks.judge_figures(engine, debates[DEBATE.name])
-    best = checks.judge_figures(engine, checks.scripted_debates(range(950_000, 950_200), 0, checks.strongest, checks.strongest))
+    scripted = checks.scripted_debates(range(950_000, 950_200), 0, checks.strongest, checks.strongest)
+    best = checks.judge_figures(engine, scripted)
     naive = checks.judge_figures(engine, checks.alone(debates[DEBATE.name], sees_passage=False))
     expert = checks.judge_figures(engine, checks.alone(debates[DEBATE.name], sees_passage=True))
     assert 0.58 < base.both < 0.85
@@ -162,11 +164,6 @@ def test_the_shipped_judges_are_weak_but_not_blind(folder, debates):
     assert best.both > base.both + 0.05
     assert 0.38 < naive.both < 0.62
     assert expert.both > base.both
-
-
-def test_a_consultant_misleads_the_shipped_judge(debates):
-    figures = checks.judge_figures(TransformersEngine(str(models.EMBEDDED / "judge")), debates[CONSULTANCY.name])
-    assert figures.right > figures.wrong + 0.2
 
 
 def test_the_shipped_models_fit_their_allowance():
@@ -194,8 +191,8 @@ def test_the_builder_runs_from_nothing_to_three_usable_folders(tmp_path):
     build_models(tmp_path, seed=5, progress=lines.append, recipe=recipe)
     for folder in SHIPPED:
         engine = TransformersEngine(str(tmp_path / folder))
-        scored = engine.choice_logprobs([prompts().judge(base_debates(tmp_path / "debater", DEBATE, range(1), 0)[0][0])], [(" kitchen", " office")])
+        debate, _ = base_debates(tmp_path / "debater", DEBATE, range(1), 0)[0]
+        scored = engine.choice_logprobs([prompts().judge(debate)], [(" kitchen", " office")])
         assert all(value < 0 for value in scored[0])
-        assert "seed 5" in (tmp_path / folder / "README.md").read_text("utf-8")
+        assert "then 2 steps of 4" in (tmp_path / folder / "README.md").read_text("utf-8")
     assert any(line.startswith("judge-heldout: step 2 of 2") for line in lines)
-    assert {Seat.A, Seat.B} == set(DEBATE.seats)

@@ -51,7 +51,5 @@ class Engine(Interface):
     def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         """Log-probability of every token of each row but the first, given those before it."""
 
-    def choice_logprobs(
-        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
-    ) -> list[tuple[float, ...]]:
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
         """Log-probability of each choice as the continuation of its prompt."""

@@ -26,7 +26,9 @@ class TransformersEngine:
 
     def _serve(self, model: str) -> None:
         self._model = models.load_model(model, self._dtype, self._device).eval()
-        self._model.generation_config = GenerationConfig()  # sampling is ours: no top-k or penalty from the model folder
+        self._model.generation_config = (
+            GenerationConfig()
+        )  # sampling is ours: no top-k or penalty from the model folder
 
     @property
     def max_context(self) -> int:
@@ -90,9 +92,7 @@ class TransformersEngine:
             scored += [tuple(values[i, len(values[i]) - len(row) + 1 :].tolist()) for i, row in enumerate(batch)]
         return scored
 
-    def choice_logprobs(
-        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
-    ) -> list[tuple[float, ...]]:
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
         """Log-probability (nats, summed over tokens) of each choice after its prompt.
 
         Choices are tokenised by themselves. Rows that are needed for several choices are read once: for choices of one
@@ -126,8 +126,8 @@ class TransformersEngine:
         longest = max(map(len, rows), default=0)
         if longest > self.max_context:
             raise EngineError(
-                f"A prompt of {longest} tokens exceeds the context of {self.max_context}: shorten the debates or take a "
-                "model with a longer context."
+                f"A prompt of {longest} tokens exceeds the context of {self.max_context}: shorten the debates or take "
+                "a model with a longer context."
             )
 
     def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0):  # noqa: ANN202

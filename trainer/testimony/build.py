@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from trainer.engines.transformers import TransformersEngine
 from trainer.testimony import checks
-from trainer.testimony.cards import debater_card, judge_card
+from trainer.testimony.cards import Making, debater_card, judge_card
 from trainer.testimony.corpora import (
     CONSULTANCY,
     DEBATE,
@@ -44,11 +44,11 @@ class Recipe:
 
     primer: Course = field(default_factory=lambda: Course(1200, enough=0.15))
     look_up: Course = field(default_factory=lambda: Course(250))
-    advocate: Course = field(default_factory=lambda: Course(300))
-    judge: Course = field(default_factory=lambda: Course(500))
+    advocate: Course = field(default_factory=lambda: Course(160))
+    judge: Course = field(default_factory=lambda: Course(300))
     heldout_judge: Course = field(default_factory=lambda: Course(400))
     habits: Advocate = field(default_factory=Advocate)
-    debates: int = 2000
+    debates: int = 1500
     """Base debates per protocol that each judge learns from."""
     checked: int = 1000
     """Base debates per protocol behind the figures of the cards."""
@@ -69,7 +69,9 @@ def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe
     save(advocate, debater)
     checked = {p.name: base_debates(debater, p, _span(CHECKED_DEBATES, recipe.checked), seed) for p in PROTOCOLS}
     figures = {name: checks.debater_figures([t for t, _ in cases]) for name, cases in checked.items()}
-    debater_card(debater, seed, recipe.habits, steps, time.perf_counter() - started, figures, recipe.checked)
+    seconds = time.perf_counter() - started
+    making = _making(advocate, seed, recipe, recipe.advocate, steps, seconds, recipe.checked)
+    debater_card(debater, making, recipe.habits, figures)
     build_judge(output / "judge", base, 0, recipe.judge, seed, debater, checked, recipe, progress)
     other = teach_base(new_gpt_neox(seed + 1), seed + 1, "held-out base", recipe, progress)
     folder = output / "judge-heldout"
@@ -96,8 +98,8 @@ def build_judge(
     steps = teach(model, build_tokenizer(), verdict_rows(seed, cases), course, folder.name, progress)
     save(model, folder)
     seconds = time.perf_counter() - started
-    architecture = f"{model.config.model_type}, {model.num_parameters():,} parameters"
-    judge_card(folder, architecture, seed, course, len(cases), steps, seconds, examine(folder, checked, seed))
+    making = _making(model, seed, recipe, course, steps, seconds, len(cases))
+    judge_card(folder, making, examine(folder, checked, seed))
 
 
 def examine(folder: Path, checked: dict[str, list[Case]], seed: int) -> dict[str, checks.JudgeFigures]:
@@ -124,6 +126,15 @@ def save(model: PreTrainedModel, folder: Path) -> None:
     build_tokenizer().save_pretrained(folder)
     for file in folder.iterdir():
         file.chmod(0o644)  # the weights would otherwise be for their owner alone
+
+
+def _making(
+    model: PreTrainedModel, seed: int, recipe: Recipe, course: Course, steps: int, seconds: float, debates: int
+) -> Making:
+    architecture = f"{model.config.model_type} with {model.num_parameters():,} parameters"
+    pairs, look_up = recipe.primer, recipe.look_up
+    drills = f"up to {pairs.steps:,} steps of {pairs.batch} pair drills, {look_up.steps} of {look_up.batch} look-ups"
+    return Making(seed, architecture, drills, course, steps, seconds, debates)
 
 
 def _span(first: int, length: int) -> range:

@@ -1,7 +1,7 @@
 """The model cards: what each embedded model is, how it was made, and what it can do."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from envs.testimony.world import RELIABILITY
@@ -19,10 +19,11 @@ pipeline_tag: text-generation
 A clumsy advocate: of its speeches, {supporting:.0%} quote a random statement for its own answer, {anything:.0%} any
 statement of the story, and {inventing:.0%} make one up. It is where every debater of the embedded experiments starts.
 
-Made by `rostrum build-models` from seed {seed}, with {steps} steps of role play after the look-up drills
-({seconds:.0f} s, checks included). Weights are stored in half precision; the figures are those of the stored weights.
+Made by `rostrum build-models` from seed {seed}: {architecture}; {drills}; then {steps} steps of {batch} seats in
+debates of such advocates, at learning rate {rate:g} ({seconds:.0f} s, checks included). Weights are stored in half
+precision; the figures are those of the stored weights.
 
-Shares of the speeches of {debates} debates with itself, at temperature 1:
+Shares of the speeches of {debates:,} debates with itself, at temperature 1:
 
 | protocol | one clean quotation | verified | for its own answer | both |
 |---|---|---|---|---|
@@ -37,13 +38,13 @@ pipeline_tag: text-generation
 # A weak judge of the testimony world: {name}
 
 It reads the question and the speeches, not the story, and names one of the two answers after `verdict :`; compare the
-log-probabilities of the two. It has learned how far to trust the {witnesses} witnesses from {debates} debates of the
+log-probabilities of the two. It has learned how far to trust the {witnesses} witnesses from {debates:,} debates of the
 base debater (and from stories read in full, for the reference arms), and was frozen before any debater was trained to
 persuade it.
 
-Made by `rostrum build-models` from seed {seed}: {architecture}, {steps} steps of {batch} debates at learning rate
-{rate:g} ({seconds:.0f} s, playing included). Weights are stored in half precision; the figures are those of the stored
-weights.
+Made by `rostrum build-models` from seed {seed}: {architecture}; {drills}; then {steps} steps of {batch} verdicts at
+learning rate {rate:g} ({seconds:.0f} s, playing included). Weights are stored in half precision; the figures are those
+of the stored weights.
 
 Accuracy on questions that were not in its teaching; both orders of presentation averaged unless it says otherwise:
 
@@ -57,32 +58,39 @@ credible witnesses, or inventing statements by the four most credible ones.
 """
 
 
-def debater_card(
-    folder: Path, seed: int, habits: Advocate, steps: int, seconds: float, figures: Mapping[str, DebaterFigures],
-    debates: int,
-) -> None:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a model was made, for its card."""
+
+    seed: int
+    architecture: str
+    drills: str
+    course: Course
+    steps: int
+    seconds: float
+    debates: int
+    """Learned from (a judge) or measured on (the debater)."""
+
+    def words(self) -> dict[str, object]:
+        """The blanks of a card that this fills."""
+        return {**asdict(self), "batch": self.course.batch, "rate": self.course.rate}
+
+
+def debater_card(folder: Path, making: Making, habits: Advocate, figures: Mapping[str, DebaterFigures]) -> None:
     """Writes README.md into the debater's folder."""
     rows = "\n".join(
         f"| {name} | {f.quoting:.1%} | {f.verified:.1%} | {f.supporting:.1%} | {f.verified_and_supporting:.1%} |"
         for name, f in figures.items()
     )
     inventing = 1 - habits.supporting - habits.anything
-    text = DEBATER.format(
-        **asdict(habits), inventing=inventing, seed=seed, steps=steps, seconds=seconds, debates=debates, rows=rows
-    )
+    text = DEBATER.format(**making.words(), **asdict(habits), inventing=inventing, rows=rows)
     (folder / "README.md").write_text(text, "utf-8")
 
 
-def judge_card(
-    folder: Path, architecture: str, seed: int, course: Course, debates: int, steps: int, seconds: float,
-    figures: Mapping[str, JudgeFigures],
-) -> None:  # fmt: skip
+def judge_card(folder: Path, making: Making, figures: Mapping[str, JudgeFigures]) -> None:
     """Writes README.md into the judge's folder."""
-    text = JUDGE.format(
-        name=folder.name, witnesses=len(RELIABILITY), architecture=architecture, seed=seed, batch=course.batch,
-        rate=course.rate, debates=debates, steps=steps, seconds=seconds,
-        rows="\n".join(judge_row(kind, f) for kind, f in figures.items()),
-    )  # fmt: skip
+    rows = "\n".join(judge_row(kind, f) for kind, f in figures.items())
+    text = JUDGE.format(**making.words(), name=folder.name, witnesses=len(RELIABILITY), rows=rows)
     (folder / "README.md").write_text(text, "utf-8")
 
 
