@@ -71,11 +71,12 @@ def verify(raw: str, passage: str, min_words: int = 3) -> tuple[str, tuple[Quote
     """The speech as the judge reads it, and its quotations in order.
 
     The speech is escaped and forged tags are neutralised first, then each `<quote>` becomes `<v_quote>` or
-    `<u_quote>`; nothing else changes. `Quote.start`/`end` are character offsets in the returned text, `Quote.source` in
-    `passage`. A quotation of fewer than `min_words` words is unverified. One with an elision (`...`, `…`, `[...]`) that does not stand in the
-    passage as it is must have each part there, in order, each of at least `min_words` words (else single words could
-    be strung into any sentence); its status is that of its weakest part. Where the words stand in several places, an
-    exact match is preferred, then one without a negation just before it, then the earliest.
+    `<u_quote>`; nothing else changes. `Quote.start`/`end` are character offsets in the returned text, `Quote.source`
+    in `passage`. A quotation of fewer than `min_words` words is unverified. One with an elision (`...`, `…`, `[...]`)
+    that does not stand in the passage as it is must have each part there, in order, each of at least `min_words`
+    words (else single words could be strung into any sentence); its status is that of its weakest part. Where the
+    words stand in several places, an exact match is preferred, then one without a negation just before it, then the
+    earliest.
     """
     plain = _neutralise(raw)
     index = _index(passage)

@@ -18,6 +18,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 from envs.testimony.world import TestimonyWorld  # noqa: E402
 from envs.types import Question, Seat, Transcript  # noqa: E402
@@ -29,6 +30,8 @@ from trainer.types import Policy  # noqa: E402
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+settings.register_profile("rostrum", deadline=None, derandomize=True)  # no test depends on the speed of the machine
+settings.load_profile("rostrum")
 SMALL = (
     "questions.train=12", "questions.heldout=2", "judge.min_mass=0", "save_every=1",
     "algorithm.questions_per_iteration=2", "heldout_judges=none",

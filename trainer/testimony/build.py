@@ -46,7 +46,7 @@ class Recipe:
     look_up: Course = field(default_factory=lambda: Course(250))
     advocate: Course = field(default_factory=lambda: Course(160))
     judge: Course = field(default_factory=lambda: Course(300))
-    heldout_judge: Course = field(default_factory=lambda: Course(400))
+    heldout_judge: Course = field(default_factory=lambda: Course(900))
     habits: Advocate = field(default_factory=Advocate)
     debates: int = 1500
     """Base debates per protocol that each judge learns from."""

@@ -19,7 +19,8 @@ pipeline_tag: text-generation
 A clumsy advocate: of its speeches, {supporting:.0%} quote a random statement for its own answer, {anything:.0%} any
 statement of the story, and {inventing:.0%} make one up. It is where every debater of the embedded experiments starts.
 
-Made by `rostrum build-models` from seed {seed}: {architecture}; {drills}; then {steps} steps of {batch} seats in
+Made by `rostrum build-models`, this model from seed {seed}: {architecture};
+{drills}; then {steps} steps of {batch} seats in
 debates of such advocates, at learning rate {rate:g} ({seconds:.0f} s, checks included). Weights are stored in half
 precision; the figures are those of the stored weights.
 
@@ -42,7 +43,8 @@ log-probabilities of the two. It has learned how far to trust the {witnesses} wi
 base debater (and from stories read in full, for the reference arms), and was frozen before any debater was trained to
 persuade it.
 
-Made by `rostrum build-models` from seed {seed}: {architecture}; {drills}; then {steps} steps of {batch} verdicts at
+Made by `rostrum build-models`, this model from seed {seed}: {architecture};
+{drills}; then {steps} steps of {batch} verdicts at
 learning rate {rate:g} ({seconds:.0f} s, playing included). Weights are stored in half precision; the figures are those
 of the stored weights.
 

@@ -6,6 +6,8 @@ of the heads of the first layer start with biases that make them look one word b
 whole look-up is learned in about 150 steps. Everything stays trainable.
 """
 
+from typing import Any
+
 import torch
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
@@ -19,7 +21,7 @@ LOOK_BACK = 3.0
 """Size of the initial biases of a head that looks one word back."""
 
 
-def common_settings(width: int) -> dict[str, object]:
+def common_settings(width: int) -> dict[str, Any]:
     """What both architectures share."""
     return {
         "vocab_size": len(WORDS),
@@ -50,13 +52,11 @@ def new_llama(seed: int, width: int = 128) -> PreTrainedModel:
 
 
 def new_gpt_neox(seed: int, width: int = 128) -> PreTrainedModel:
-    """An untaught two-layer GPT-NeoX: layer norms, GELU, other width."""
+    """An untaught two-layer GPT-NeoX: layer norms, GELU and a wider feed-forward layer."""
     torch.manual_seed(seed)
     settings = common_settings(width)
     settings["rope_parameters"] = {"rope_type": "default", "rope_theta": ROTARY_BASE, "partial_rotary_factor": 1.0}
-    model = GPTNeoXForCausalLM(
-        GPTNeoXConfig(**settings, intermediate_size=4 * width, use_parallel_residual=False)
-    )
+    model = GPTNeoXForCausalLM(GPTNeoXConfig(**settings, intermediate_size=4 * width, use_parallel_residual=False))
     with torch.no_grad():
         heads = model.gpt_neox.layers[0].attention.query_key_value.bias.view(4, 3, -1)
         heads[:2, :2] = torch.stack(look_back(width // 4))
