@@ -37,4 +37,4 @@ class DebatesBar:
 
 def say(text: str) -> None:
     """One line, on standard error; the text is not interpreted as markup."""
-    console.print(text, markup=False, highlight=False)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
