@@ -15,7 +15,7 @@ WIDTH = 140
 
 def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     """A table of the arms, a sentence on each, and where the report is; on standard output."""
-    table = Table("arm", "headline", "judge", "accuracy", "points", "win rate", "verified quotes")
+    table = Table("arm", "headline", "judge", "accuracy", "change (points)", "win rate", "verified quotes")
     for arm in summary["arms"]:
         for number, accuracy in enumerate(arm["accuracy"]):
             table.add_row(*map(Text, _row(arm, accuracy, first=number == 0)))

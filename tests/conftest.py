@@ -133,6 +133,7 @@ class ScriptedEngine:
     def __init__(self, script: Callable[[str], str], max_context: int = 10_000) -> None:
         self.script, self.max_context = script, max_context
         self.contexts: list[str] = []
+        self.seeds: list[int] = []
         self._words: list[str] = []
 
     def load(self, policy: Policy) -> None:
@@ -149,6 +150,7 @@ class ScriptedEngine:
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         texts = [self.decode(prompt) for prompt in prompts]
         self.contexts += texts
+        self.seeds.append(sampling.seed)
         spoken = [self.encode(f"{self.script(text)} <end>") for text in texts]
         return [Completion(tuple(ids), (-0.5,) * len(ids), "stop") for ids in spoken]
 

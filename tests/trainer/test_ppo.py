@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,13 @@ def test_the_batch_is_what_trl_expects_and_what_was_sampled(
     assert torch.allclose(learner[sampled], batch["ref_per_token_logps"][sampled], atol=1e-4), (
         "and starts as the reference"
     )
+
+
+def test_a_value_is_read_where_its_token_is_predicted() -> None:
+    """Six positions, the last two of them the completion: their values stand at positions 3 and 4."""
+    trainer = SimpleNamespace(_values=torch.arange(6.0)[None])
+    assert DebatePpo._take_values(trainer, 2).tolist() == [[3, 4]]  # type: ignore[arg-type]
+    assert trainer._values is None, "values are used once"
 
 
 def _role(trajectory: Trajectory) -> tuple[str, bool, str]:
