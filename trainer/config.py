@@ -112,7 +112,7 @@ class Ppo(_Section):
     ema_decay: float = Field(0.9, ge=0, lt=1)
     """How slowly role baselines move, for credit=role_ema."""
     normalise_advantages: bool = True
-    """Divide the advantages of an iteration by their standard deviation."""
+    """Divide the advantages of an iteration by their standard deviation (and centre those of gae)."""
     max_grad_norm: float = Field(1.0, gt=0)
 
     @model_validator(mode="after")

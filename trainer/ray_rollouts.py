@@ -4,6 +4,7 @@ A worker that dies is restarted by Ray and the shard that it held is sent again.
 find the current policy: every shard comes with it.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,8 +26,6 @@ class RayWorker(Worker):
 
     def pid(self) -> int:
         """The process id, for logs and for tests that kill it."""
-        import os
-
         return os.getpid()
 
 
@@ -36,7 +35,10 @@ class RayRollouts:
     def __init__(self, setup: PlaySetup, workers: int, address: str | None = None, gpus_per_worker: float = 0) -> None:
         if not ray.is_initialized():
             ray.init(
-                address=address, include_dashboard=False, log_to_driver=False, num_cpus=None if address else workers
+                address=address,
+                include_dashboard=False,
+                log_to_driver=False,
+                num_cpus=None if address else max(workers, os.cpu_count() or 1),
             )
         actor = ray.remote(num_cpus=1, num_gpus=gpus_per_worker, max_restarts=RESTARTS, max_task_retries=RESTARTS)
         self.actors = [actor(RayWorker).remote(setup) for _ in range(workers)]

@@ -34,7 +34,7 @@ class RunFolder:
 
     def published(self) -> list[int]:
         """Iterations whose weights are there, in order."""
-        return sorted(int(path.name.removeprefix("iteration-")) for path in self.policies.glob("iteration-????"))
+        return sorted(int(path.name.removeprefix("iteration-")) for path in self.policies.glob("iteration-*"))
 
     def checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest checkpoint that was completely written, with our state of it."""

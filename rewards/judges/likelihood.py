@@ -53,7 +53,7 @@ class LikelihoodJudge:
 
     def _problem(self, logprobs: tuple[float, ...]) -> str:
         if not all(math.isfinite(value) for value in logprobs):
-            return "the judge gave a log-probability that is not a number"
+            return "the judge gave no log-probability: the debate may be longer than its context"
         mass = sum(math.exp(value) for value in logprobs)
         return f"the two answers hold only {mass:.2g} of the judge's probability" if mass < self._min_mass else ""
 

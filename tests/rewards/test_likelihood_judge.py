@@ -101,7 +101,7 @@ def test_a_number_that_is_none_makes_the_verdict_invalid(bad: tuple[float, float
     first = [" kitchen", " garden"][where]
     scorer = Scripted(lambda _, choices: bad if choices[0] == first else pair(1.0))
     (verdict,) = judge(scorer).judge([TRANSCRIPT])
-    assert not verdict.valid and "not a number" in verdict.reason
+    assert not verdict.valid and "no log-probability" in verdict.reason
     assert verdict.orders == ()
     with pytest.raises(ValueError, match="INVALID"):
         _ = verdict.mean

@@ -1,5 +1,6 @@
 """The transformers engine against a plain forward pass of the same weights."""
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -181,9 +182,13 @@ def test_what_does_not_fit_is_an_engine_error(engine: TransformersEngine) -> Non
     engine.generate([[5] * 510], Sampling(2))
     with pytest.raises(EngineError, match="511 tokens and 2 new ones exceed the context of 512"):
         engine.generate([[5], [5] * 511], Sampling(2))
-    engine.choice_logprobs([" ".join(["the"] * 512)], [(" attic",)])
-    with pytest.raises(EngineError, match="513 tokens exceeds the context of 512"):
-        engine.choice_logprobs([" ".join(["the"] * 513)], [(" attic",)])
+
+
+def test_a_prompt_too_long_to_judge_scores_nan_and_the_others_do_not(engine: TransformersEngine) -> None:
+    fits, too_long = " ".join(["the"] * 512), " ".join(["the"] * 513)
+    scores = engine.choice_logprobs([fits, too_long], [(" attic", " office")] * 2)
+    assert scores[0] == engine.choice_logprobs([fits], [(" attic", " office")])[0]
+    assert all(math.isfinite(score) for score in scores[0]) and all(math.isnan(score) for score in scores[1])
 
 
 def test_loading_other_weights_serves_them(tiny: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class TransformersEngine:
         """Log-probability (nats, summed over tokens) of each choice after its prompt.
 
         Choices are tokenised by themselves. Rows that are needed for several choices are read once: for choices of one
-        token, that is the prompt alone.
+        token, that is the prompt alone. A prompt that does not fit the model's context scores NaN.
         """
         wanted = [
             (tuple(self.encode(prompt, opening=True)), tuple(self.encode(choice)))
@@ -108,27 +108,15 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def _score(self, wanted: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
-        rows = {prompt + choice[:-1]: None for prompt, choice in wanted}
-        self._check_lengths(rows)
+        rows = {row for prompt, choice in wanted if len(row := prompt + choice[:-1]) <= self.max_context}
         keep = max((len(choice) for _, choice in wanted), default=1)
         last: dict[tuple[int, ...], torch.Tensor] = {}
-        ordered = sorted(rows, key=len)
+        ordered = sorted(rows, key=lambda row: (len(row), row))
         for start in range(0, len(ordered), self._batch_size):
             batch = ordered[start : start + self._batch_size]
             logits = self._forward(*self._pad(batch), logits_to_keep=keep).logits
             last.update(zip(batch, logits.float().log_softmax(-1), strict=True))
-        return [
-            float(sum(last[prompt + choice[:-1]][i - len(choice), token] for i, token in enumerate(choice)))
-            for prompt, choice in wanted
-        ]
-
-    def _check_lengths(self, rows: dict[tuple[int, ...], None]) -> None:
-        longest = max(map(len, rows), default=0)
-        if longest > self.max_context:
-            raise EngineError(
-                f"A prompt of {longest} tokens exceeds the context of {self.max_context}: shorten the debates or take "
-                "a model with a longer context."
-            )
+        return [_choice_logprob(last.get(prompt + choice[:-1]), choice) for prompt, choice in wanted]
 
     def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0):  # noqa: ANN202
         positions = (attention.cumsum(-1) - 1).clamp(min=0)
@@ -163,6 +151,13 @@ class _Sampler(LogitsProcessor):
             drawn = logprobs.argmax(-1, keepdim=True)
         self.logprobs.append(logprobs.gather(1, drawn).squeeze(1))
         return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+
+
+def _choice_logprob(last: torch.Tensor | None, choice: tuple[int, ...]) -> float:
+    """Sum of the choice's log-probabilities, given those (K, V) of the row's last positions; NaN if it was not read."""
+    if last is None:
+        return float("nan")
+    return float(sum(last[i - len(choice), token] for i, token in enumerate(choice)))
 
 
 def _token_logprobs(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
