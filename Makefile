@@ -13,7 +13,7 @@ demo: $(READY)
 	rostrum demo
 
 test: $(READY)
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	ruff check .
