@@ -75,7 +75,7 @@ def test_importing_all_of_envs_and_rewards_loads_nothing_heavy() -> None:
     assert not loaded & (HEAVY | {"trainer", "launch"})
 
 
-@pytest.mark.parametrize("package", OURS)
+@pytest.mark.parametrize("package", sorted(OURS))
 def test_nothing_pickled_evaluated_or_trusted(package: str) -> None:
     for path in sources(package):
         source = path.read_text("utf-8")
