@@ -64,7 +64,7 @@ COMMANDS = (
     Command(
         "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
-        "their cards to output= (the place they are shipped in, if left out). Takes about half an hour on two cores.",
+        "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",
         "rostrum build-models output=runs/models seed=0",
     ),
 )  # fmt: skip

@@ -57,7 +57,7 @@ class Recipe:
 def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe: Recipe | None = None) -> None:
     """Writes the folders `debater`, `judge` and `judge-heldout` under `output`, each with its card.
 
-    Takes about half an hour on two CPU cores; `progress` gets a line every fifty steps. The same seed and recipe give
+    Takes tens of minutes on a CPU; `progress` gets a line every fifty steps. The same seed and recipe give
     the same models on the same machine.
     """
     recipe = recipe or Recipe()
