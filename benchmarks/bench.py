@@ -40,13 +40,14 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures rollouts and learner against the bare model.")
     parser.add_argument("overrides", nargs="*", help="configuration overrides, as for `rostrum train`")
-    parser.add_argument("--threads", type=_positive, default=1, help="threads of this process and of each worker")
-    parser.add_argument("--repeats", type=_positive, default=5, help="how often each side of a ratio is measured")
+    parser.add_argument("--threads", type=positive, default=1, help="threads of this process and of each worker")
+    parser.add_argument("--repeats", type=positive, default=5, help="how often each side of a ratio is measured")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number here")
     return parser.parse_args()
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of threads, repeats and the like, from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
     return int(text)
