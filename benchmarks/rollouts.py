@@ -81,7 +81,7 @@ def _tokens(call: Call, result: Any) -> int:
     engine, first = call.args[0], call.args[1]  # type: ignore[attr-defined]
     if call.func.__name__ == "generate":  # type: ignore[attr-defined]
         return sum(map(len, first)) + sum(len(completion.token_ids) for completion in result)
-    return sum(len(engine.encode(prompt, opening=True)) for prompt in first)
+    return sum(len(engine.format.open([prompt])) for prompt in first)
 
 
 def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:

@@ -7,6 +7,7 @@ utterances to `hear`, until `finished`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from envs import scratchpad
 from envs.prompts import Prompts
 from envs.quotes import count_words, verify
 from envs.types import Protocol, Question, Seat, Speech, Transcript
@@ -50,7 +51,7 @@ class Debate:
         """
         own = [speech.ply for speech in self.speeches if speech.seat is seat]
         heard = [s for s in self.speeches if s.seat is not seat and (not own or own[-1] <= s.ply) and s.ply < self.ply]
-        turn = self.prompts.turn(seat, heard, self.protocol.max_words)
+        turn = self.prompts.turn(seat, heard, self.protocol)
         if own:
             return turn
         passage = self.question.passage if self.protocol.debaters_see_passage else ""
@@ -79,8 +80,9 @@ class Debate:
         return Transcript(self.question, self.protocol, self.answers, self.swapped_seats, self.speeches, noted)
 
     def _speech(self, seat: Seat, said: Utterance) -> Speech:
-        text, quotes = verify(said.raw, self.question.passage)
+        public, private = scratchpad.split(said.raw) if self.protocol.scratchpad else (said.raw, "")
+        text, quotes = verify(public, self.question.passage)
         return Speech(
-            seat, self.ply, text, said.raw, count_words(said.raw), quotes, said.token_ids, said.logprobs,
-            said.finish_reason, said.policy, said.policy_version,
+            seat, self.ply, text, said.raw, count_words(public), quotes, said.token_ids, said.logprobs,
+            said.finish_reason, said.policy, said.policy_version, private,
         )  # fmt: skip

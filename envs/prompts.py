@@ -12,7 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
 
 from envs.quotes import escape_markup
-from envs.types import Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Seat, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
 NAMES = ("opening", "turn", "judge")
@@ -43,9 +43,11 @@ class Prompts:
             own=answers[seat is Seat.B], other=answers[seat is Seat.A],
         )  # fmt: skip
 
-    def turn(self, seat: Seat, heard: Sequence[Speech], max_words: int) -> str:
-        """What a debater reads before a speech: what was said since its last one."""
-        return self._turn.render(seat=seat.value, heard=_escaped(heard), max_words=max_words)
+    def turn(self, seat: Seat, heard: Sequence[Speech], protocol: Protocol) -> str:
+        """What a debater reads before a speech: what was said since its last one, and how it may speak."""
+        return self._turn.render(
+            seat=seat.value, heard=_escaped(heard), max_words=protocol.max_words, scratchpad=protocol.scratchpad
+        )
 
     def judge(self, transcript: Transcript) -> str:
         """What a judge reads: the question, the speeches in the order they were made, the passage if it may see it."""
@@ -53,6 +55,7 @@ class Prompts:
         return self._judge.render(
             passage=passage, question=transcript.question.text, answer_a=transcript.answers[0],
             answer_b=transcript.answers[1], speeches=_escaped(transcript.speeches),
+            debaters=len(transcript.protocol.seats),
         )  # fmt: skip
 
 

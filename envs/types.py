@@ -67,7 +67,9 @@ class Protocol:
     simultaneous: bool = False
     """True: the speeches of one round are written without sight of each other."""
     max_words: int = 12
-    """Words allowed in a speech, tags not counted. Longer ones are kept whole and can cost reward."""
+    """Words allowed in a speech, tags and private thoughts not counted. Longer ones are kept and can cost reward."""
+    scratchpad: bool = False
+    """True: a debater may think in private first, which nobody else ever sees (`envs.scratchpad`)."""
     debaters_see_passage: bool = True
     judge_sees_passage: bool = False
 
@@ -130,6 +132,8 @@ class Speech:
     policy: str = ""
     """Name of the policy that spoke, e.g. "current" or "base"."""
     policy_version: int = 0
+    private: str = ""
+    """What the debater thought in private: kept for the record, shown to neither opponent nor judge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,10 @@ def check_algorithm(config: Config) -> None:
             "or leave it out."
         )
     if isinstance(algorithm, Ppo):
-        rows = algorithm.questions_per_iteration * 2 * algorithm.debates_per_seating * seats
         try:
             trl_config(
-                algorithm, rows, config.iterations, config.debater.temperature, int(os.environ.get("WORLD_SIZE", 1)),
+                algorithm, setup.rows_per_iteration(config), config.iterations, config.debater.temperature,
+                int(os.environ.get("WORLD_SIZE", 1)),
                 output_dir=str(config.output), bf16=False, use_cpu=True, report_to="none",
             )  # fmt: skip
         except ValueError as error:

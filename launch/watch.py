@@ -86,11 +86,12 @@ def _question(questions: Sequence[Question], number: str) -> Question:
 
 
 def _engines(models: Mapping[Seat, str], config: Config) -> dict[Seat, "Engine"]:
+    from trainer import setup
     from trainer.engines import make_engine
 
-    settings = config.debater
+    how = setup.debater_engine(config)
     loaded = {
-        model: make_engine(settings.engine, model, settings.batch_size, settings.dtype)
+        model: make_engine(model, how)
         for model in {models[seat] for seat in config.protocol.seats}
     }
     return {seat: loaded[models[seat]] for seat in config.protocol.seats}
@@ -128,7 +129,7 @@ def _speak(table: "Table", seat: Seat, engine: "Engine", config: Config) -> Utte
     sampling = Sampling(config.debater.max_tokens, config.debater.temperature, seed)
     completion = engine.generate([table.tell(seat, engine)], sampling)[0]
     return Utterance(
-        engine.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason
+        engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason
     )
 
 

@@ -11,7 +11,7 @@ class Scorer(Interface):
     """The only way a judge reaches a model. Engines implement it; tests fake it."""
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
-        """Log-probability (nats, summed over tokens) of each choice as the continuation of its prompt.
+        """Log-probability (nats, summed over tokens) of each choice as the reply to its prompt.
 
         NaN where the prompt is longer than the model can read.
         """

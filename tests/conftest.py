@@ -135,12 +135,20 @@ class ScriptedEngine:
         self.contexts: list[str] = []
         self.seeds: list[int] = []
         self._words: list[str] = []
+        self.format = self
+        self.keeps_prefix = True
 
     def load(self, policy: Policy) -> None:
         """There is nothing to load."""
 
-    def encode(self, text: str, opening: bool = False) -> list[int]:
-        words = (["<begin>"] if opening else []) + text.split()
+    def open(self, history: Sequence[str]) -> list[int]:
+        return self.choice(" ".join(["<begin>", *history]))
+
+    def go_on(self, told: str, ended: bool) -> list[int]:
+        return self.choice(told)
+
+    def choice(self, text: str) -> list[int]:
+        words = text.split()
         self._words += [word for word in dict.fromkeys(words) if word not in self._words]
         return [self._words.index(word) for word in words]
 
@@ -151,7 +159,7 @@ class ScriptedEngine:
         texts = [self.decode(prompt) for prompt in prompts]
         self.contexts += texts
         self.seeds.append(sampling.seed)
-        spoken = [self.encode(f"{self.script(text)} <end>") for text in texts]
+        spoken = [self.choice(f"{self.script(text)} <end>") for text in texts]
         return [Completion(tuple(ids), (-0.5,) * len(ids), "stop") for ids in spoken]
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:

@@ -65,6 +65,11 @@ class Debater(_Section):
     """Tokens a speech may have before the engine cuts it."""
     temperature: float = Field(1.0, gt=0)
     lora: Lora | None = None
+    format: Literal["auto", "plain", "chat"] = "auto"
+    """How prompts become tokens: running text, or the model's chat template; auto: chat if it has a template."""
+    rows: Literal["auto", "seat", "speech"] = "auto"
+    """What is learned from at a time: all speeches of a seat in one row, or each in its own after its context; auto:
+    seat, unless the chat template changes what came before (as those of thinking models do)."""
     engine: Literal["transformers"] = "transformers"
     batch_size: int = Field(256, ge=1)
     """Speeches generated at a time."""
@@ -81,6 +86,8 @@ class Judge(_Section):
     """Presentation orders asked for each verdict."""
     choice: Literal["answer", "letter"] = "answer"
     """What is scored after the prompt: the answers' own words, or the letters A and B."""
+    format: Literal["auto", "plain", "chat"] = "auto"
+    """How the prompt becomes tokens: running text, or the model's chat template; auto: chat if it has a template."""
     min_mass: float = Field(0.01, ge=0, le=1)
     """Probability that the two choices must hold together, or the verdict is INVALID."""
     batch_size: int = Field(256, ge=1)
@@ -137,7 +144,7 @@ class Dpo(_Section):
     epochs: int = Field(1, ge=1)
     batch_rows: int = Field(64, ge=1)
     """Pairs per optimizer step."""
-    max_length: int = Field(ge=8)
+    max_length: int = Field(ge=2)
     """Longest prompt and speech together, in tokens; longer pairs are an error, never cut."""
     max_grad_norm: float = Field(1.0, gt=0)
 

@@ -1,4 +1,4 @@
-"""Iterated DPO: sibling speeches become preference pairs for an unmodified `trl.DPOTrainer`, fresh each iteration."""
+"""Iterated DPO: sibling speeches become preference pairs for TRL's `DPOTrainer`, a fresh one each iteration."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from trainer.config import Dpo
-from trainer.types import Experience, Judged, Trajectory
+from trainer.types import Experience, Trajectory, trajectories_of
 
 
 class PairError(ValueError):
@@ -33,17 +33,19 @@ def pairs_of(experience: Experience, branch_plies: dict[str, int], min_gap: floa
     A speech is worth the seat's return from it on. Siblings that are the same speech, or closer than `min_gap`, make no
     pair. Debates whose verdict is INVALID have no siblings to offer.
     """
-    families: dict[tuple[str, str], list[tuple[Judged, Trajectory]]] = defaultdict(list)
-    trained = iter(experience.trajectories())
+    families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
     for judged in experience.judged:
         for seat in judged.rewards or {}:
-            families[judged.episode.match, seat.value].append((judged, next(trained)))
-    pairs = [_pair([t for _, t in family], branch_plies[match]) for (match, _), family in families.items()]
+            families[judged.episode.match, seat.value] += trajectories_of(judged, seat)
+    pairs = [
+        _pair([row for row in rows if branch_plies[match] in row.plies], branch_plies[match])
+        for (match, _), rows in families.items()
+    ]
     return [pair for pair in pairs if pair is not None and pair.gap >= min_gap and pair.chosen != pair.rejected]
 
 
 def _pair(siblings: Sequence[Trajectory], ply: int) -> Pair | None:
-    if ply not in siblings[0].plies:
+    if not siblings:
         return None
     k = siblings[0].plies.index(ply)
     best, worst = max(siblings, key=lambda t: t.returns[k]), min(siblings, key=lambda t: t.returns[k])
@@ -61,28 +63,24 @@ def _speech(trajectory: Trajectory, k: int) -> tuple[tuple[int, ...], tuple[int,
     return row.prompt + row.completion[:start], row.completion[start:end]
 
 
-def dataset_of(pairs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase) -> tuple[Dataset, int]:
-    """The pairs as the texts that `DPOTrainer` wants, and how many had to be left out.
+def columns_of(pairs: Sequence[Pair]) -> dict[str, list[list[int]]]:
+    """The pairs as the token columns that `DPOTrainer` makes of texts, here with the very tokens that were sampled."""
+    return {
+        "prompt_ids": [list(pair.prompt) for pair in pairs],
+        "chosen_ids": [list(pair.chosen) for pair in pairs],
+        "rejected_ids": [list(pair.rejected) for pair in pairs],
+    }
 
-    The trainer tokenises texts itself, so a pair whose text would not give back exactly the sampled tokens is left out
-    (and counted): training on other tokens than were sampled would be training on another speech.
+
+class TokenPairs(DPOTrainer):
+    """TRL's trainer, but for one thing: it takes pairs as token ids and never tokenises a speech again.
+
+    The same text can be sampled as other tokens than the tokenizer would choose; training on those would be training
+    on another speech.
     """
-    rows = [row for pair in pairs if (row := _texts(pair, tokenizer))]
-    columns = {key: [row[key] for row in rows] for key in ("prompt", "chosen", "rejected")}
-    return Dataset.from_dict(columns), len(pairs) - len(rows)
 
-
-def _texts(pair: Pair, tokenizer: PreTrainedTokenizerBase) -> dict[str, str] | None:
-    begins = pair.prompt[:1] == (tokenizer.bos_token_id,)  # the trainer's tokeniser puts it there again
-    context = pair.prompt[1:] if begins else pair.prompt
-    texts = {"prompt": tokenizer.decode(context)}
-    for name, speech in (("chosen", pair.chosen), ("rejected", pair.rejected)):
-        text = tokenizer.decode(context + speech)
-        same = tuple(tokenizer(text)["input_ids"]) == pair.prompt + speech
-        if not same or not text.startswith(texts["prompt"]) or speech[-1] != tokenizer.eos_token_id:
-            return None
-        texts[name] = text.removeprefix(texts["prompt"])
-    return texts
+    def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
+        return dataset
 
 
 def train_on(
@@ -100,7 +98,7 @@ def train_on(
         PairError: a pair is longer than `algorithm.max_length`, or the trainer dropped one.
     """
     rows = max(settings.batch_rows // world_size, 1)
-    trainer = DPOTrainer(
+    trainer = TokenPairs(
         model=model, ref_model=reference, processing_class=tokenizer, train_dataset=pairs,
         args=DPOConfig(
             per_device_train_batch_size=rows, num_train_epochs=settings.epochs, learning_rate=settings.learning_rate,

@@ -9,10 +9,9 @@ from trainer.types import Experience
 
 def measure(experience: Experience) -> dict[str, float | int]:
     """Counts and means over one iteration; means over nothing are left out."""
-    trajectories = experience.trajectories()
     speeches = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
-    rewards = [t.reward.total for t in trajectories]
-    sampled = [x for t in trajectories for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
+    rewards = [(seat, reward) for judged in experience.judged for seat, reward in (judged.rewards or {}).items()]
+    sampled = [x for t in experience.trajectories() for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
     debates = len(experience.judged) + len(experience.failures)
     measured = {
         "iteration": experience.iteration,
@@ -20,10 +19,10 @@ def measure(experience: Experience) -> dict[str, float | int]:
         "debates": debates,
         "failed": len(experience.failures),
         "invalid": sum(not judged.verdict.valid for judged in experience.judged),
-        "reward": _mean(rewards),
-        "penalty": _mean([sum(t.reward.shaping) for t in trajectories]),
+        "reward": _mean([reward.total for _, reward in rewards]),
+        "penalty": _mean([sum(reward.shaping) for _, reward in rewards]),
         "approval_seat_a": mean_approval(experience.judged),
-        "reward_seat_a": _mean([t.reward.total for t in trajectories if t.seat is Seat.A]),
+        "reward_seat_a": _mean([reward.total for seat, reward in rewards if seat is Seat.A]),
         "entropy": -_mean(sampled),
         **speech_statistics(speeches),
         "debates_per_second": debates / max(experience.seconds, 1e-9),

@@ -8,39 +8,27 @@ from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
 from envs.types import Failure, Protocol, Seat
 from trainer.engines.base import Completion, Engine, Sampling
-from trainer.types import Episode, Match, Policy, Row
+from trainer.rows import SeatTokens
+from trainer.types import Episode, Match, Policy
 
 
 class Table:
     """A debate in progress together with the tokens that each of its seats has seen and sampled."""
 
-    def __init__(self, match: Match, debate: Debate, branch: int = 0) -> None:
+    def __init__(self, match: Match, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
         self.match, self.debate, self.branch = match, debate, branch
         self.failure: Failure | None = None
-        self._contexts: dict[Seat, list[int]] = {}
-        self._prompts: dict[Seat, int] = {}
-        self._mask: dict[Seat, list[int]] = {}
-        self._logprobs: dict[Seat, list[float]] = {}
-        self._ends: dict[Seat, list[int]] = {}
+        self._row_per_speech = row_per_speech
+        self._tokens: dict[Seat, SeatTokens] = {}
 
     def tell(self, seat: Seat, engine: Engine) -> list[int]:
         """Adds what the seat is told now to its context, and returns the whole of it."""
-        told = engine.encode(self.debate.told(seat), opening=seat not in self._contexts)
-        if seat not in self._contexts:
-            self._contexts[seat], self._prompts[seat] = [], len(told)
-            self._mask[seat], self._logprobs[seat], self._ends[seat] = [], [], []
-        else:
-            self._mask[seat] += [0] * len(told)
-            self._logprobs[seat] += [0.0] * len(told)
-        self._contexts[seat] += told
-        return self._contexts[seat]
+        tokens = self._tokens.setdefault(seat, SeatTokens(self._row_per_speech))
+        return tokens.tell(self.debate.told(seat), engine.format)
 
     def spoke(self, seat: Seat, utterance: Utterance) -> None:
         """Adds the sampled tokens to the seat's context."""
-        self._contexts[seat] += utterance.token_ids
-        self._mask[seat] += [1] * len(utterance.token_ids)
-        self._logprobs[seat] += utterance.logprobs
-        self._ends[seat].append(len(self._mask[seat]) - 1)
+        self._tokens[seat].said(utterance)
 
     def fail(self, reason: str) -> None:
         """Takes the debate out of play and records why."""
@@ -49,37 +37,31 @@ class Table:
 
     def fork(self, branch: int) -> "Table":
         """A sibling that shares everything so far."""
-        sibling = Table(self.match, self.debate.fork(), branch)
-        sibling.failure, sibling._prompts = self.failure, dict(self._prompts)
-        for name in ("_contexts", "_mask", "_logprobs", "_ends"):
-            setattr(sibling, name, {seat: list(values) for seat, values in getattr(self, name).items()})
+        sibling = Table(self.match, self.debate.fork(), self._row_per_speech, branch)
+        sibling.failure = self.failure
+        sibling._tokens = {seat: tokens.fork() for seat, tokens in self._tokens.items()}
         return sibling
 
     def episode(self, provenance: Mapping[str, str | int | float]) -> Episode:
         """The finished debate."""
         note = {**provenance, "match": self.match.id, "branch": self.branch}
-        return Episode(
-            self.match.id, self.branch, self.debate.transcript(note), {s: self._row(s) for s in self._contexts}
-        )
-
-    def _row(self, seat: Seat) -> Row:
-        context, start = self._contexts[seat], self._prompts[seat]
-        return Row(
-            tuple(context[:start]), tuple(context[start:]), tuple(self._mask[seat]), tuple(self._logprobs[seat]),
-            tuple(self._ends[seat]),
-        )  # fmt: skip
+        rows = {seat: tokens.rows() for seat, tokens in self._tokens.items()}
+        return Episode(self.match.id, self.branch, self.debate.transcript(note), rows)
 
 
 def play(
     matches: Sequence[Match], protocol: Protocol, prompts: Prompts, engines: Mapping[str, Engine], sampling: Sampling,
-    versions: Mapping[str, Policy],
+    versions: Mapping[str, Policy], row_per_speech: bool = False,
 ) -> list[Episode | Failure]:  # fmt: skip
     """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
 
-    `engines` are by policy name. Sampling seeds derive from `sampling.seed`, the ply and the policy, so the same shard
-    played again gives the same debates.
+    `engines` are by policy name. `row_per_speech` is explained at `SeatTokens`. Sampling seeds derive from
+    `sampling.seed`, the ply and the policy, so the same shard played again gives the same debates.
     """
-    tables = [Table(match, Debate(match.question, protocol, match.swapped_seats, prompts)) for match in matches]
+    tables = [
+        Table(match, Debate(match.question, protocol, match.swapped_seats, prompts), row_per_speech)
+        for match in matches
+    ]
     for ply in range(len(protocol.plies())):
         tables = [sibling for table in tables for sibling in _siblings(table, ply)]
         _play_ply([table for table in tables if table.failure is None], engines, sampling, versions)
@@ -127,7 +109,7 @@ def _speak(
 
 def _utterance(completion: Completion, engine: Engine, policy: Policy) -> Utterance:
     return Utterance(
-        engine.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason,
+        engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason,
         policy.name, policy.version,
     )  # fmt: skip
 

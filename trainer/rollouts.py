@@ -11,7 +11,7 @@ from typing import Protocol as Interface
 from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from trainer.engines import make_engine
-from trainer.engines.base import Engine, Sampling
+from trainer.engines.base import Engine, EngineSetup, Sampling
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
@@ -26,9 +26,8 @@ class PlaySetup:
     prompts: str
     max_tokens: int
     temperature: float
-    engine: str
-    batch_size: int
-    dtype: str
+    engine: EngineSetup
+    row_per_speech: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,11 @@ class Worker:
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
         """The shard's debates, each as an episode or a failure."""
         engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
-        sampling = Sampling(self._setup.max_tokens, self._setup.temperature, shard.seed)
-        return play(shard.matches, self._setup.protocol, self._prompts, engines, sampling, policies)
+        setup = self._setup
+        sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
+        return play(
+            shard.matches, setup.protocol, self._prompts, engines, sampling, policies, setup.row_per_speech
+        )  # fmt: skip
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
         """What the engine makes of these rows under these weights (the parity probe)."""
@@ -62,9 +64,7 @@ class Worker:
 
     def _engine(self, policy: Policy) -> Engine:
         if policy.name not in self._engines:
-            self._engines[policy.name] = make_engine(
-                self._setup.engine, policy.path, self._setup.batch_size, self._setup.dtype
-            )
+            self._engines[policy.name] = make_engine(policy.path, self._setup.engine)
         elif self._serving[policy.name] != policy:
             self._engines[policy.name].load(policy)
         self._serving[policy.name] = policy

@@ -10,7 +10,8 @@ from envs.testimony.world import TestimonyWorld
 from envs.types import QuestionSet
 from rewards.judges.likelihood import LikelihoodJudge
 from trainer import config, models
-from trainer.engines import make_engine
+from trainer.engines import EngineError, EngineSetup, make_engine
+from trainer.engines.formats import Format, make_format
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
 
@@ -21,11 +22,20 @@ def question_set(settings: config.Questions) -> QuestionSet:
     return TestimonyWorld(settings.train, settings.heldout, settings.seed)
 
 
-def judge(settings: config.Judge, engine: str = "transformers") -> LikelihoodJudge:
+def judge(settings: config.Judge) -> LikelihoodJudge:
     """A frozen judge on an engine of its own."""
-    scorer = make_engine(engine, settings.model, settings.batch_size, settings.dtype)
+    how = EngineSetup("transformers", settings.batch_size, settings.dtype, settings.format)
+    scorer = make_engine(settings.model, how)
     return LikelihoodJudge(
         settings.name, scorer, load_prompts(settings.prompts), settings.order, settings.choice, settings.min_mass
+    )
+
+
+def debater_engine(settings: config.Config) -> EngineSetup:
+    """How the debater's model is run."""
+    debater = settings.debater
+    return EngineSetup(
+        debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad
     )
 
 
@@ -33,14 +43,48 @@ def rollouts(settings: config.Config) -> Rollouts:
     """Where debates are played: here, or on Ray."""
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(
-        settings.protocol, debater.prompts, debater.max_tokens, debater.temperature, debater.engine, debater.batch_size,
-        debater.dtype,
+        settings.protocol, debater.prompts, debater.max_tokens, debater.temperature, debater_engine(settings),
+        row_per_speech(settings),
     )  # fmt: skip
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
     from trainer.ray_rollouts import RayRollouts
 
     return RayRollouts(setup, cluster.rollout_workers, cluster.address, cluster.gpus_per_worker)
+
+
+def debater_format(settings: config.Config) -> Format:
+    """How the debater's conversations become tokens."""
+    tokenizer = models.load_tokenizer(settings.debater.model)
+    ends = models.end_tokens(settings.debater.model, tokenizer)
+    return make_format(tokenizer, ends, settings.debater.format, settings.protocol.scratchpad)
+
+
+def row_per_speech(settings: config.Config) -> bool:
+    """Whether each speech is a row of its own (True) or all speeches of a seat are one.
+
+    Raises:
+        EngineError: one row per seat is asked for and the chat template changes what came before.
+    """
+    wanted, keeps_prefix = settings.debater.rows, debater_format(settings).keeps_prefix
+    if wanted == "seat" and not keeps_prefix:
+        raise EngineError(
+            "debater.rows=seat cannot be had: this model's chat template changes earlier turns, so a seat's speeches "
+            "have no common context: use debater.rows=speech, or auto."
+        )
+    return wanted == "speech" or not keeps_prefix
+
+
+def rows_per_seat(settings: config.Config) -> int:
+    """Rows that one seat of a debate gives."""
+    return settings.protocol.rounds if row_per_speech(settings) else 1
+
+
+def rows_per_iteration(settings: config.Config) -> int:
+    """Rows that a PPO iteration learns from: both seatings of each question, every seat."""
+    assert isinstance(settings.algorithm, config.Ppo)
+    debates = settings.algorithm.questions_per_iteration * 2 * settings.algorithm.debates_per_seating
+    return debates * len(settings.protocol.seats) * rows_per_seat(settings)
 
 
 def policy_model(settings: config.Debater) -> torch.nn.Module:

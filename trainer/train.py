@@ -23,7 +23,7 @@ from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
 from trainer.run_folder import STATE, RunFolder, prune, write_atomically
 from trainer.schedule import derive, matches_of, questions_of
 from trainer.session import Session
-from trainer.types import Experience, Match, Policy, Trajectory
+from trainer.types import Experience, Match, Policy, Trajectory, trajectories_of
 
 LEARNED = {
     "loss": "loss", "kl": "kl", "clip_ratio/region_mean": "clip_fraction", "grad_norm": "grad_norm",
@@ -109,7 +109,7 @@ class _PpoRun(_Run):
         super().__init__(settings)
         assert isinstance(settings.algorithm, Ppo)
         self.algorithm = settings.algorithm
-        rows = self.rows_per_iteration
+        rows = setup.rows_per_iteration(settings)
         arguments = trl_config(
             self.algorithm, rows, settings.iterations, settings.debater.temperature, self.world, save_strategy="steps",
             save_steps=settings.save_every * self.algorithm.epochs * self.algorithm.minibatches, save_total_limit=2,
@@ -123,11 +123,6 @@ class _PpoRun(_Run):
             peft_config=setup.lora_config(lora) if lora else None, callbacks=[_Records(self)],
         )  # fmt: skip
         self.trainer.remove_callback(PrinterCallback)
-
-    @property
-    def rows_per_iteration(self) -> int:
-        seats = len(self.settings.protocol.seats)
-        return self.algorithm.questions_per_iteration * 2 * self.algorithm.debates_per_seating * seats
 
     def train(self) -> Path:
         found = self.folder.checkpoint()
@@ -148,7 +143,8 @@ class _PpoRun(_Run):
         batch: list[Any] = [None]
         if self.session is not None:
             matches = self.matches(iteration, self.algorithm.debates_per_seating)
-            batch = [_rows(self.session.collect(iteration, matches, policy, learner), matches)]
+            experience = self.session.collect(iteration, matches, policy, learner)
+            batch = [_rows(experience, matches, setup.rows_per_seat(self.settings))]
             prune(self.folder, self.kept())
         if self.world > 1:
             broadcast_object_list(batch)
@@ -229,13 +225,9 @@ class _DpoRun(_Run):
             matches = self.matches(iteration, branches=self.algorithm.branches)
             experience = self.session.collect(iteration, matches, policy, learner)
             pairs = dpo.pairs_of(experience, {m.id: m.branch_ply for m in matches}, self.algorithm.min_gap)
-            dataset, retokenised = dpo.dataset_of(pairs, self.tokenizer)
-            found = [dataset.to_dict(), {"pairs": len(dataset), "pairs_retokenised": retokenised}]
-            if not len(dataset):
-                say(
-                    f"iteration {iteration}: no pair differed by {self.algorithm.min_gap} ({retokenised} left out: "
-                    "cut by debater.max_tokens or not re-tokenisable); the policy stays as it was"
-                )
+            found = [dpo.columns_of(pairs), {"pairs": len(pairs)}]
+            if not pairs:
+                say(f"iteration {iteration}: no pair differed by {self.algorithm.min_gap}; the policy stays as it was")
         if self.world > 1:
             broadcast_object_list(found)
         return Dataset.from_dict(found[0]), found[1]
@@ -254,11 +246,15 @@ class _DpoRun(_Run):
         write_atomically(self.folder.trainer / f"checkpoint-{iteration}" / STATE, json.dumps(state))
 
 
-def _rows(experience: Experience, matches: list[Match]) -> list[Trajectory | None]:
-    """A row for every seat of every match, in the order of the matches; None where there is nothing to learn from."""
-    found = iter(experience.trajectories())
-    rows = {(judged.episode.match, seat): next(found) for judged in experience.judged for seat in judged.rewards or {}}
-    return [rows.get((match.id, seat)) for match in matches for seat in match.policies]
+def _rows(experience: Experience, matches: list[Match], rows_per_seat: int) -> list[Trajectory | None]:
+    """The rows of every seat of every match, in the order of the matches; None where there is nothing to learn from."""
+    found = {
+        (judged.episode.match, seat): trajectories_of(judged, seat)
+        for judged in experience.judged
+        for seat in judged.rewards or {}
+    }
+    nothing: list[Trajectory | None] = [None] * rows_per_seat
+    return [row for match in matches for seat in match.policies for row in found.get((match.id, seat), nothing)]
 
 
 def _learned(logs: dict[str, Any]) -> dict[str, float]:

@@ -34,11 +34,12 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A seat's tokens in one debate, exactly as its policy saw and sampled them.
+    """A seat's tokens in one debate, or for one of its speeches, exactly as its policy saw and sampled them.
 
-    `prompt` is the seat's first context; `completion` everything after it. `mask` (as long as `completion`) is 1 where
-    the seat's policy sampled the token, 0 where it was told something; `logprobs` are the sampling log-probabilities (0
-    where masked). `ends` are the positions in `completion` of the last token of each of the seat's speeches.
+    `prompt` is the context of the row's first speech; `completion` everything after it. `mask` (as long as
+    `completion`) is 1 where the seat's policy sampled the token, 0 where it was told something; `logprobs` are the
+    sampling log-probabilities (0 where masked). `ends` are the positions in `completion` of the last token of each of
+    the row's speeches.
     """
 
     prompt: tuple[int, ...]
@@ -50,30 +51,35 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A debate as played: the transcript and each seat's tokens. `match` is the id of its `Match`."""
+    """A debate as played: the transcript and each seat's tokens, in one row or in one per speech. `match` is the id of
+    its `Match`."""
 
     match: str
     branch: int
     transcript: Transcript
-    rows: Mapping[Seat, Row]
+    rows: Mapping[Seat, tuple[Row, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """One seat of one judged debate, ready to learn from. `row` and `reward` belong to that seat."""
+    """A row of one seat of a judged debate, ready to learn from.
+
+    `reward` is what the row's speeches earned. What the seat earned later, in other rows, is in the approval: it is
+    the return of the row's last speech that counts.
+    """
 
     question_id: str
     swapped_seats: bool
     seat: Seat
     plies: tuple[int, ...]
-    """The ply of each of the seat's speeches."""
+    """The ply of each of the row's speeches."""
     row: Row
     reward: Reward
     policy_version: int
 
     @property
     def returns(self) -> tuple[float, ...]:
-        """Undiscounted return from each of the seat's speeches on, that speech's own reward included."""
+        """Undiscounted return from each of the row's speeches on, that speech's own reward included."""
         total, returns = 0.0, []
         for reward in reversed(self.reward.per_speech):
             total += reward
@@ -104,23 +110,33 @@ class Experience:
     def trajectories(self, policy: str = "current") -> list[Trajectory]:
         """The rows of the seats that `policy` played in debates with a valid verdict."""
         return [
-            _trajectory(judged, seat)
+            trajectory
             for judged in self.judged
             if judged.rewards is not None
             for seat in judged.rewards
             if judged.episode.transcript.speeches and _speaker(judged.episode.transcript, seat) == policy
+            for trajectory in trajectories_of(judged, seat)
         ]
+
+
+def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
+    """The rows of one seat of a debate with a valid verdict."""
+    assert judged.rewards is not None
+    transcript, reward = judged.episode.transcript, judged.rewards[seat]
+    own = [speech for speech in transcript.speeches if speech.seat is seat]
+    made, first = [], 0
+    for row in judged.episode.rows[seat]:
+        last = first + len(row.ends)
+        earned = Reward(reward.approval + sum(reward.shaping[last:]), reward.shaping[first:last])
+        made.append(
+            Trajectory(
+                transcript.question.id, transcript.swapped_seats, seat, tuple(s.ply for s in own[first:last]), row,
+                earned, own[0].policy_version,
+            )
+        )  # fmt: skip
+        first = last
+    return made
 
 
 def _speaker(transcript: Transcript, seat: Seat) -> str:
     return next(speech.policy for speech in transcript.speeches if speech.seat is seat)
-
-
-def _trajectory(judged: Judged, seat: Seat) -> Trajectory:
-    assert judged.rewards is not None
-    transcript = judged.episode.transcript
-    own = [speech for speech in transcript.speeches if speech.seat is seat]
-    return Trajectory(
-        transcript.question.id, transcript.swapped_seats, seat, tuple(speech.ply for speech in own),
-        judged.episode.rows[seat], judged.rewards[seat], own[0].policy_version,
-    )  # fmt: skip

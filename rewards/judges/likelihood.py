@@ -40,7 +40,7 @@ class LikelihoodJudge:
     def _score(self, transcripts: list[Transcript]) -> list[tuple[float, ...]]:
         prompts = [self._prompts.judge(transcript) for transcript in transcripts]
         letters = self._choice == "letter"
-        choices = [(" A", " B") if letters else (f" {t.answers[0]}", f" {t.answers[1]}") for t in transcripts]
+        choices = [("A", "B") if letters else t.answers for t in transcripts]
         return self._scorer.choice_logprobs(prompts, choices)
 
     def _verdict(self, given: tuple[float, ...] | None, swapped: tuple[float, ...] | None) -> Verdict:

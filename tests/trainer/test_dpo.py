@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from trainer import dpo, models
 from trainer.config import Config
-from trainer.dpo import Pair, PairError, dataset_of, pairs_of
+from trainer.dpo import Pair, PairError, TokenPairs, columns_of, pairs_of
 from trainer.run_folder import RunFolder, read_lines
 from trainer.testimony.vocabulary import build_tokenizer
 from trainer.train import train
@@ -58,7 +58,7 @@ def test_pairs_share_their_context_and_the_chosen_earned_more(
         assert TOKENIZER.decode(pair.prompt).endswith("says :")
     assert len(experience.judged) == sum(4 for _ in plies)
     (row,) = metrics(settings)
-    assert row["pairs"] + row["pairs_retokenised"] == len(pairs)
+    assert row["pairs"] == len(pairs)
     assert row["invalid"] == len(experience.judged) // 7
 
 
@@ -82,22 +82,22 @@ def pair(*texts: str) -> Pair:
     return Pair(prompt, chosen, rejected, 1.0)
 
 
-def test_the_trainers_texts_give_back_the_sampled_tokens() -> None:
-    good = pair("the A says :", "attic <eos>", "kitchen saw it <eos>")
-    rows, dropped = dataset_of([good], TOKENIZER)
-    assert dropped == 0 and len(rows) == 1
-    assert TOKENIZER(rows[0]["prompt"])["input_ids"] == list(good.prompt)
-    for key in ("chosen", "rejected"):
-        assert TOKENIZER(rows[0]["prompt"] + rows[0][key])["input_ids"] == [*good.prompt, *getattr(good, key)]
+def train_on(pair: Pair, settings: Config, tiny: Path, output: Path) -> TokenPairs:
+    model, reference = (models.load_model(str(tiny / "debater")) for _ in range(2))
+    arguments = {"output_dir": str(output), "report_to": "none", "disable_tqdm": True, "use_cpu": True, "bf16": False}
+    pairs = Dataset.from_dict(columns_of([pair]))
+    return dpo.train_on(pairs, model, reference, TOKENIZER, settings.algorithm, 1, save_strategy="no", **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("speech", ["attic kitchen", "attic <eos> kitchen"])
-def test_a_speech_that_was_cut_is_left_out_and_counted(speech: str) -> None:
-    """The trainer would add an end that was never sampled."""
-    rows, dropped = dataset_of(
-        [pair("A says :", speech, "attic <eos>"), pair("A says :", "saw <eos>", speech)], TOKENIZER
-    )
-    assert (len(rows), dropped) == (0, 2)
+def test_the_trainer_reads_the_very_tokens_that_were_sampled(
+    tiny: Path, configure: Callable[..., Config], tmp_path: Path
+) -> None:
+    """A speech that goes on after an end token and one that was cut: text could give back neither."""
+    end, pad = TOKENIZER.eos_token_id, TOKENIZER.pad_token_id
+    trainer = train_on(Pair((5, 6), (7, end, 8), (9, 10), 1.0), configure(*DPO), tiny, tmp_path)
+    (batch,) = trainer.get_train_dataloader()
+    assert batch["input_ids"].tolist() == [[5, 6, 7, end, 8], [5, 6, 9, 10, pad]]
+    assert batch["completion_mask"].tolist() == [[0, 0, 1, 1, 1], [0, 0, 1, 1, 0]]
 
 
 def test_a_pair_over_the_length_is_an_error_and_never_cut(
@@ -112,17 +112,13 @@ def test_a_pair_over_the_length_is_an_error_and_never_cut(
 def test_the_longest_pair_decides_to_the_token(
     tiny: Path, configure: Callable[..., Config], tmp_path: Path, short: int
 ) -> None:
-    longest = pair("the coin the coin A says :", "attic <eos>", "kitchen saw it <eos>")
-    length = len(longest.prompt) + len(longest.rejected) - short
-    settings = configure(*DPO, f"algorithm.max_length={length}").algorithm
-    rows, _ = dataset_of([longest], TOKENIZER)
-    model, reference = (models.load_model(str(tiny / "debater")) for _ in range(2))
-    arguments = {"output_dir": str(tmp_path), "report_to": "none", "disable_tqdm": True, "use_cpu": True, "bf16": False}
+    settings = configure(*DPO, f"algorithm.max_length={8 - short}")
+    longest = Pair((5, 6, 7, 8, 9), (7, 8), (9, 10, 11), 1.0)
     if short:
         with pytest.raises(PairError):
-            dpo.train_on(rows, model, reference, TOKENIZER, settings, 1, save_strategy="no", **arguments)  # type: ignore[arg-type]
+            train_on(longest, settings, tiny, tmp_path)
     else:
-        assert dpo.train_on(rows, model, reference, TOKENIZER, settings, 1, save_strategy="no", **arguments)  # type: ignore[arg-type]
+        assert train_on(longest, settings, tiny, tmp_path)
 
 
 @pytest.mark.parametrize("lora", [False, True])
@@ -167,11 +163,6 @@ def test_an_iteration_without_pairs_keeps_the_policy(
     final = train(configure(*DPO))
     (before,), (after,) = (models.load_model(str(p)).lm_head.weight.unsqueeze(0) for p in (tiny / "debater", final))
     assert before.equal(after)
-
-
-def test_no_pairs_make_an_empty_dataset() -> None:
-    rows, dropped = dataset_of([], TOKENIZER)
-    assert isinstance(rows, Dataset) and (len(rows), dropped) == (0, 0)
 
 
 def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(

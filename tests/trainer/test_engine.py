@@ -10,7 +10,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from envs.testimony.world import PLACES
-from trainer.engines import EngineError, Sampling, make_engine
+from trainer.engines import EngineError, EngineSetup, Sampling, make_engine
 from trainer.engines.transformers import TransformersEngine
 from trainer.types import Policy
 
@@ -25,7 +25,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def engine(tiny: Path) -> TransformersEngine:
-    return TransformersEngine(str(tiny / "debater"), batch_size=3)
+    return TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=3))
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,14 @@ def forward(model: LlamaForCausalLM, row: Sequence[int], temperature: float = 1.
     return logprobs[:-1].gather(1, torch.tensor(row)[1:, None]).squeeze(1)
 
 
+@torch.no_grad()
+def forward_all(model: LlamaForCausalLM, prompt: Sequence[int]) -> torch.Tensor:
+    """(V,) log-probability of every token after the prompt."""
+    return model(torch.tensor([list(prompt)])).logits[0, -1].log_softmax(-1)
+
+
 def prompts_of(engine: TransformersEngine) -> list[list[int]]:
-    return [engine.encode(text, opening=True) for text in TEXTS]
+    return [engine.format.open([text]) for text in TEXTS]
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
@@ -49,7 +55,7 @@ def prompts_of(engine: TransformersEngine) -> list[list[int]]:
 def test_sampled_logprobs_are_the_models_own(
     tiny: Path, model: LlamaForCausalLM, batch_size: int, temperature: float
 ) -> None:
-    engine = TransformersEngine(str(tiny / "debater"), batch_size)
+    engine = TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=batch_size))
     prompts = prompts_of(engine)
     completions = engine.generate(prompts, Sampling(10, temperature, seed=4))
     for prompt, completion in zip(prompts, completions, strict=True):
@@ -59,7 +65,7 @@ def test_sampled_logprobs_are_the_models_own(
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_scored_rows_are_the_models_own(tiny: Path, model: LlamaForCausalLM, batch_size: int) -> None:
-    engine = TransformersEngine(str(tiny / "debater"), batch_size)
+    engine = TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=batch_size))
     rows = [row for row in prompts_of(engine) if len(row) > 1]
     for row, scored in zip(rows, engine.logprobs(rows), strict=True):
         assert scored == pytest.approx(forward(model, row).tolist(), abs=1e-4)
@@ -93,7 +99,7 @@ def test_sampling_leaves_the_global_generator_alone(engine: TransformersEngine) 
 
 def test_samples_have_the_models_distribution(engine: TransformersEngine, model: LlamaForCausalLM) -> None:
     """First tokens of 3000 copies of a prompt, within four standard errors for every frequent token."""
-    prompt, count = engine.encode(TEXTS[1]), 3000
+    prompt, count = engine.tokenizer.encode(TEXTS[1]), 3000
     wide = TransformersEngine.__new__(TransformersEngine)
     wide.__dict__ = {**engine.__dict__, "_batch_size": count}
     firsts = [c.token_ids[0] for c in wide.generate([prompt] * count, Sampling(1, seed=3))]
@@ -107,14 +113,14 @@ def test_samples_have_the_models_distribution(engine: TransformersEngine, model:
 
 def test_finish_reasons(engine: TransformersEngine) -> None:
     end = engine.tokenizer.eos_token_id
-    completions = engine.generate([engine.encode(TEXTS[2])] * 40, Sampling(3, seed=0))
+    completions = engine.generate([engine.tokenizer.encode(TEXTS[2])] * 40, Sampling(3, seed=0))
     assert {c.finish_reason for c in completions} == {"stop", "length"}
     for completion in completions:
         assert completion.token_ids.count(end) == (completion.finish_reason == "stop")
         assert completion.finish_reason == "stop" or len(completion.token_ids) == 3
         assert end not in completion.token_ids[:-1]
         assert len(completion.logprobs) == len(completion.token_ids)
-    assert "<eos>" not in engine.decode(next(c for c in completions if c.finish_reason == "stop").token_ids)
+    assert "<eos>" not in engine.format.decode(next(c for c in completions if c.finish_reason == "stop").token_ids)
 
 
 CHOICES = [
@@ -129,18 +135,22 @@ CHOICES = [
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_choices_equal_a_full_forward_pass(tiny: Path, model: LlamaForCausalLM, batch_size: int) -> None:
     """Choices of one and of several tokens, with shared beginnings, after prompts of unequal lengths."""
-    engine = TransformersEngine(str(tiny / "debater"), batch_size)
+    engine = TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=batch_size))
     scored = engine.choice_logprobs(TEXTS, CHOICES)
     for text, choices, values in zip(TEXTS, CHOICES, scored, strict=True):
-        prompt = engine.encode(text)
-        expected = [float(forward(model, [*prompt, *(t := engine.encode(c))])[-len(t) :].sum()) for c in choices]
+        prompt = engine.tokenizer.encode(text)
+        tokens = [engine.format.choice(choice.strip()) for choice in choices]
+        expected = [float(forward(model, [*prompt, *ids])[-len(ids) :].sum()) for ids in tokens]
         assert values == pytest.approx(expected, abs=1e-4)
 
 
-def test_single_token_choices_of_everything_sum_to_one(engine: TransformersEngine) -> None:
-    words = tuple(f" {word}" for word in engine.tokenizer.get_vocab())
+def test_single_token_choices_of_everything_sum_to_one(engine: TransformersEngine, model: LlamaForCausalLM) -> None:
+    """But for the special tokens, which no choice can spell."""
+    words = tuple(word for word in engine.tokenizer.get_vocab() if word not in engine.tokenizer.all_special_tokens)
     (values,) = engine.choice_logprobs([TEXTS[0]], [words])
-    assert torch.tensor(values).exp().sum() == pytest.approx(1, abs=1e-4)
+    prompt = engine.format.open([TEXTS[0]])
+    special = forward_all(model, prompt)[engine.tokenizer.all_special_ids].exp().sum()
+    assert torch.tensor(values).exp().sum() + special == pytest.approx(1, abs=1e-4)
 
 
 def test_a_prompt_may_be_the_beginning_of_another_with_its_choice(engine: TransformersEngine) -> None:
@@ -214,8 +224,8 @@ def test_generation_habits_of_a_model_folder_are_ignored(tiny: Path, tmp_path: P
 
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(EngineError, match="no engine 'telepathy'"):
-        make_engine("telepathy", "x", 1, "float32")
+        make_engine("x", EngineSetup("telepathy"))
 
 
 def test_places_are_single_tokens(engine: TransformersEngine) -> None:
-    assert all(len(engine.encode(f" {place}")) == 1 for place in PLACES)
+    assert all(len(engine.tokenizer.encode(f" {place}")) == 1 for place in PLACES)

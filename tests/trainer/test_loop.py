@@ -69,8 +69,8 @@ def test_trajectories_belong_to_their_seat(experience: Experience) -> None:
     for judged, of_a, of_b in zip(experience.judged, trajectories[::2], trajectories[1::2], strict=True):
         for seat, plies, trajectory in ((Seat.A, (0, 2), of_a), (Seat.B, (1, 3), of_b)):
             assert (trajectory.seat, trajectory.plies) == (seat, plies)
-            assert trajectory.row is judged.episode.rows[seat]
-            assert judged.rewards is not None and trajectory.reward is judged.rewards[seat]
+            assert trajectory.row is judged.episode.rows[seat][0]
+            assert judged.rewards is not None and trajectory.reward == judged.rewards[seat]
             assert trajectory.policy_version == 3
     assert experience.trajectories("base") == []
 

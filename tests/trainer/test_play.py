@@ -49,12 +49,13 @@ def test_rows_are_what_was_told_and_sampled(
         while not debate.finished:
             spoken = {s.seat: s for s in transcript.speeches if s.ply == debate.ply}
             for seat in debate.speakers:
-                told = engine.encode(debate.told(seat), opening=not expected[seat])
+                words = debate.told(seat)
+                told = engine.format.go_on(words, True) if expected[seat] else engine.format.open([words])
                 expected[seat] += [("told", told), ("said", spoken[seat].token_ids)]
             debate.hear(
                 {seat: Utterance(speech.raw, speech.token_ids, speech.logprobs) for seat, speech in spoken.items()}
             )
-        for seat, row in episode.rows.items():
+        for seat, (row,) in episode.rows.items():
             (_, prompt), *rest = expected[seat]
             assert row.prompt == tuple(prompt)
             assert row.completion == tuple(token for _, part in rest for token in part)
@@ -73,16 +74,16 @@ def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
     for episode in played(
         play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     ):
-        for row in episode.rows.values():
+        for (row,) in episode.rows.values():
             (scored,) = engine.logprobs([row.prompt + row.completion])
             expected = [p * m for p, m in zip(scored[len(row.prompt) - 1 :], row.mask, strict=True)]
             assert row.logprobs == pytest.approx(expected, abs=1e-4)
         for speech in episode.transcript.speeches:
-            row = episode.rows[speech.seat]
+            (row,) = episode.rows[speech.seat]
             k = [s.ply for s in episode.transcript.speeches if s.seat is speech.seat].index(speech.ply)
             start, end = row.ends[k] + 1 - len(speech.token_ids), row.ends[k] + 1
             assert row.completion[start:end] == speech.token_ids and row.logprobs[start:end] == speech.logprobs
-            assert speech.raw == engine.decode(speech.token_ids)
+            assert speech.raw == engine.format.decode(speech.token_ids)
 
 
 @pytest.mark.parametrize("ply", range(4))
@@ -98,13 +99,14 @@ def test_branches_share_the_past_and_differ_after_it(
         assert len(shared) == 1
         assert len({episode.transcript.speeches[ply].token_ids for episode in family}) > 1
         speaker = Seat("AB"[ply % 2])
-        starts = {e.rows[speaker].prompt + e.rows[speaker].completion[: _start(e, speaker, ply)] for e in family}
+        starts = {e.rows[speaker][0].prompt + e.rows[speaker][0].completion[: _start(e, speaker, ply)] for e in family}
         assert len(starts) == 1
 
 
 def _start(episode: Episode, seat: Seat, ply: int) -> int:
     k = ply // 2
-    return episode.rows[seat].ends[k] + 1 - len(next(s for s in episode.transcript.speeches if s.ply == ply).token_ids)
+    speech = next(s for s in episode.transcript.speeches if s.ply == ply)
+    return episode.rows[seat][0].ends[k] + 1 - len(speech.token_ids)
 
 
 def test_a_debate_that_raises_fails_alone(
@@ -134,7 +136,8 @@ def test_a_debate_that_outgrows_the_context_fails_alone(
 ) -> None:
     """500 words of passage do not fit 512 positions with the question; nor does a debate that fills up later."""
     long = replace(questions[1], id="long", passage=" ".join(["saw"] * 500))
-    length = len(engine.encode(PROMPTS.opening(questions[0], questions[0].answers, Seat.A, "saw") + " A says :"))
+    opening = PROMPTS.opening(questions[0], questions[0].answers, Seat.A, "saw")
+    length = len(engine.format.open([opening + " A says :"]))
     growing = replace(questions[0], id="growing", passage=" ".join(["saw"] * (512 - 8 - length)))
     matches = [match(q) for q in (questions[0], long, growing, questions[3])]
     outcomes = play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)

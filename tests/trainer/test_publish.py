@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 from envs.types import Protocol
 from trainer import models
 from trainer.config import Config
+from trainer.engines.base import EngineSetup
 from trainer.publish import ParityError, check_parity, learner_logprobs, probe_rows, publish
 from trainer.rollouts import LocalRollouts, PlaySetup
 from trainer.train import train
 from trainer.types import Policy
 
-SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, "transformers", 3, "float32")
+SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=3))
 
 
 @pytest.fixture

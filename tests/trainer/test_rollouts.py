@@ -9,12 +9,13 @@ import pytest
 
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol
+from trainer.engines.base import EngineSetup
 from trainer.ray_rollouts import RayRollouts
 from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Shard
 from trainer.schedule import matches_of, shards_of
 from trainer.types import Episode, Policy
 
-SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, "transformers", 64, "float32")
+SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=64))
 SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), ("A", "B"), 2), 4, seed=5)
 PROBE = [[5, 6, 7, 8], [9, 10]]
 

@@ -1,14 +1,14 @@
 """Engines by the name that the configuration uses. A new engine is one file here and one line below."""
 
-from trainer.engines.base import Completion, Engine, EngineError, Sampling
+from trainer.engines.base import Completion, Engine, EngineError, EngineSetup, Sampling
 
-__all__ = ["Completion", "Engine", "EngineError", "Sampling", "make_engine"]
+__all__ = ["Completion", "Engine", "EngineError", "EngineSetup", "Sampling", "make_engine"]
 
 
-def make_engine(kind: str, model: str, batch_size: int, dtype: str) -> Engine:
+def make_engine(model: str, setup: EngineSetup) -> Engine:
     """Starts an engine on a model folder or hub id."""
-    if kind == "transformers":
+    if setup.engine == "transformers":
         from trainer.engines.transformers import TransformersEngine
 
-        return TransformersEngine(model, batch_size, dtype)
-    raise EngineError(f"There is no engine {kind!r}: use engine=transformers.")
+        return TransformersEngine(model, setup)
+    raise EngineError(f"There is no engine {setup.engine!r}: use engine=transformers.")

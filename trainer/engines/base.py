@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
 from trainer.types import Policy
+
+if TYPE_CHECKING:
+    from trainer.engines.formats import Format
 
 
 class EngineError(ValueError):
@@ -29,17 +33,28 @@ class Completion:
     finish_reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class EngineSetup:
+    """How to run a model: everything but which one."""
+
+    engine: str = "transformers"
+    batch_size: int = 256
+    """Rows that the model reads at a time."""
+    dtype: str = "float32"
+    format: str = "auto"
+    """"plain", "chat" or "auto", see `trainer.engines.formats`."""
+    thinking: bool = False
+    """Whether a chat template is asked to let the model think first."""
+
+
 class Engine(Interface):
     """A causal language model that generates and scores. Judges use it as a `rewards.types.Scorer`."""
 
+    format: "Format"
+    """How conversations become this model's tokens."""
+
     def load(self, policy: Policy) -> None:
         """Serves these weights from now on."""
-
-    def encode(self, text: str, opening: bool = False) -> list[int]:
-        """Token ids of a piece of text; with `opening`, after the token that begins a text, if the model has one."""
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of sampled tokens, special tokens left out."""
 
     @property
     def max_context(self) -> int:

@@ -6,18 +6,22 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from trainer import models
-from trainer.engines.base import Completion, EngineError, Sampling
+from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling
+from trainer.engines.formats import make_format
 from trainer.types import Policy
+
+DEFAULT = EngineSetup()
 
 
 class TransformersEngine:
     """Generates and scores with one model. `batch_size` rows are processed at a time; rows are padded on the left."""
 
-    def __init__(self, model: str, batch_size: int = 256, dtype: str = "float32", device: str | None = None) -> None:
-        self._batch_size, self._dtype = batch_size, getattr(torch, dtype)
+    def __init__(self, model: str, setup: EngineSetup = DEFAULT, device: str | None = None) -> None:
+        self._batch_size, self._dtype = setup.batch_size, getattr(torch, setup.dtype)
         self._device = device or models.default_device()
         self.tokenizer = models.load_tokenizer(model)
         self._ends = models.end_tokens(model, self.tokenizer)
+        self.format = make_format(self.tokenizer, self._ends, setup.format, setup.thinking)
         self._serve(model)
 
     def load(self, policy: Policy) -> None:
@@ -34,14 +38,6 @@ class TransformersEngine:
     def max_context(self) -> int:
         """The longest row, in tokens, that the model can read."""
         return models.context_length(self._model)
-
-    def encode(self, text: str, opening: bool = False) -> list[int]:
-        """Token ids; with `opening`, as the beginning of a text (after the model's begin token, if it has one)."""
-        return self.tokenizer.encode(text, add_special_tokens=opening)
-
-    def decode(self, token_ids: Sequence[int]) -> str:
-        """Text without special tokens and without white space at the ends."""
-        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True).strip()
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         """One completion per prompt (lists of token ids).
@@ -99,7 +95,7 @@ class TransformersEngine:
         token, that is the prompt alone. A prompt that does not fit the model's context scores NaN.
         """
         wanted = [
-            (tuple(self.encode(prompt, opening=True)), tuple(self.encode(choice)))
+            (tuple(self.format.open([prompt])), tuple(self.format.choice(choice)))
             for prompt, alternatives in zip(prompts, choices, strict=True)
             for choice in alternatives
         ]

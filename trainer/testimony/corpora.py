@@ -90,7 +90,8 @@ def look_ups(seed: int) -> Iterator[Row]:
                 seat, answers = rng.choice(list(Seat)), (place, rng.choice(PLACES))
                 answers = answers if seat is Seat.A else answers[::-1]
                 opening = texts.opening(question, answers, seat, "" if row else question.passage)
-                row += [(opening + texts.turn(seat, [], 0), False), (f"{as_sampled(rng.choice(found))} {END}", True)]
+                told = opening + texts.turn(seat, [], Protocol("debate"))
+                row += [(told, False), (f"{as_sampled(rng.choice(found))} {END}", True)]
         yield row
 
 
