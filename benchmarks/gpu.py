@@ -4,7 +4,8 @@
 
 Six speeches about a passage of 4,000 tokens are played, judged, and learned from (PPO, LoRA of rank 16, gradient
 checkpointing), each by the code that a run uses, in bfloat16. Of our dependencies it needs torch, transformers,
-accelerate, peft, trl and pydantic alone: no Ray, vLLM, DeepSpeed or Hydra.
+accelerate, peft, trl and pydantic alone: no Ray, vLLM, DeepSpeed or Hydra. Weights are written below TMPDIR, about
+2.5 times the size of the model.
 
 MFU is model FLOPs per second over the GPU's peak. Model FLOPs of a row of T tokens are 4 P T + 12 L d T² (see
 `benchmarks.shapes.Shape.lora_flops`; P without embeddings, the output matrix for completion tokens only). Peaks, dense
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.bench import positive
 
 if TYPE_CHECKING:
-    from benchmarks.phases import Rig
+    from benchmarks.rig import Rig
 
 PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
 """Dense bfloat16, by a part of the device's name."""
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     try:
-        from benchmarks.phases import BenchmarkError
+        from benchmarks.rig import BenchmarkError
         from trainer.run_folder import write_atomically
     except ModuleNotFoundError as error:
         print(
@@ -72,31 +73,31 @@ def _measure(chosen: argparse.Namespace) -> dict[str, Any]:
     import torch
     import transformers
 
-    from benchmarks import phases, shapes
+    from benchmarks import phases, rig, shapes
 
     if chosen.shape != "tiny" and not torch.cuda.is_available():
-        raise phases.BenchmarkError(
+        raise rig.BenchmarkError(
             f"There is no CUDA device for --shape {chosen.shape}: run this on a machine with an NVIDIA GPU, or take "
             "--shape tiny."
         )
-    if chosen.debates and chosen.debates % phases.DEBATES_OF_A_QUESTION:
-        raise phases.BenchmarkError(f"--debates {chosen.debates} is no multiple of {phases.DEBATES_OF_A_QUESTION}.")
+    if chosen.debates and chosen.debates % rig.DEBATES_OF_A_QUESTION:
+        raise rig.BenchmarkError(f"--debates {chosen.debates} is no multiple of {rig.DEBATES_OF_A_QUESTION}.")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     sizes = ("debates", "passage_tokens", "speech_tokens", "micro_batch_rows")
     asked = {name: getattr(chosen, name) for name in sizes if getattr(chosen, name) is not None}
     workload = replace(shapes.WORKLOADS[chosen.shape], **asked)
     with tempfile.TemporaryDirectory(prefix="rostrum-gpu-") as folder:
-        rig = phases.Rig(workload, Path(folder), chosen.repeats)
+        bench = rig.Rig(workload, Path(folder), chosen.repeats)
         try:
-            phases.learn(rig, phases.judge(rig, phases.play(rig)))
-            phases.publish_full(rig)
+            phases.learn(bench, phases.judge(bench, phases.play(bench)))
+            phases.publish_full(bench)
         except torch.OutOfMemoryError:
-            raise phases.BenchmarkError(
-                f"The GPU's memory was too small after {', '.join(rig.peaks) or 'nothing'}: lower --debates or "
+            raise rig.BenchmarkError(
+                f"The GPU's memory was too small after {', '.join(bench.peaks) or 'nothing'}: lower --debates or "
                 "--micro-batch-rows."
             ) from None
-    return _figures(rig, chosen)
+    return _figures(bench, chosen)
 
 
 def _figures(rig: "Rig", chosen: argparse.Namespace) -> dict[str, Any]:
