@@ -25,12 +25,12 @@ MIB = 2**20
 def check(config: Config) -> None:
     """Raises what is wrong with a training run that is about to start: one of our errors, one sentence, what to do."""
     check_machine(config)
-    check_algorithm(config)
     check_questions(config)
     for name in {config.debater.prompts, config.judge.prompts, *(judge.prompts for judge in config.heldout_judges)}:
         load_prompts(name)
     for model in {config.debater.model, config.judge.model, *(judge.model for judge in config.heldout_judges)}:
         check_model(model)
+    check_algorithm(config)
     check_context(config)
     check_space(config)
 
