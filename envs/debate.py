@@ -28,8 +28,12 @@ class Utterance:
 class Debate:
     """A debate in progress. Cheap to `fork`, so that siblings can be branched from a common beginning."""
 
-    def __init__(self, question: Question, protocol: Protocol, swapped_seats: bool, prompts: Prompts) -> None:
+    def __init__(
+        self, question: Question, protocol: Protocol, swapped_seats: bool, prompts: Prompts, shown: str | None = None
+    ) -> None:
+        """`shown` is the passage as debaters read it, where that is not the whole (`envs.windows`)."""
         self.question, self.protocol, self.swapped_seats, self.prompts = question, protocol, swapped_seats, prompts
+        self.shown = question.passage if shown is None else shown
         first, second = question.answers
         self.answers = (second, first) if swapped_seats else (first, second)
         self.speeches: tuple[Speech, ...] = ()
@@ -54,7 +58,7 @@ class Debate:
         turn = self.prompts.turn(seat, heard, self.protocol)
         if own:
             return turn
-        passage = self.question.passage if self.protocol.debaters_see_passage else ""
+        passage = self.shown if self.protocol.debaters_see_passage else ""
         return self.prompts.opening(self.question, self.answers, seat, passage) + turn
 
     def hear(self, utterances: Mapping[Seat, Utterance]) -> None:
@@ -70,7 +74,7 @@ class Debate:
 
     def fork(self) -> "Debate":
         """An independent continuation of the debate so far."""
-        branch = Debate(self.question, self.protocol, self.swapped_seats, self.prompts)
+        branch = Debate(self.question, self.protocol, self.swapped_seats, self.prompts, self.shown)
         branch.speeches, branch.ply = self.speeches, self.ply
         return branch
 

@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig
 
+from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
 from trainer import models, setup
@@ -24,12 +25,13 @@ MIB = 2**20
 def check(config: Config) -> None:
     """Raises what is wrong with a training run that is about to start: one of our errors, one sentence, what to do."""
     check_machine(config)
-    check_algorithm(config)
     check_questions(config)
     for name in {config.debater.prompts, config.judge.prompts, *(judge.prompts for judge in config.heldout_judges)}:
         load_prompts(name)
     for model in {config.debater.model, config.judge.model, *(judge.model for judge in config.heldout_judges)}:
         check_model(model)
+    check_algorithm(config)
+    check_context(config)
     check_space(config)
 
 
@@ -137,6 +139,39 @@ def check_model(model: str) -> None:
         for weights in place.glob("*.safetensors"):
             with safe_open(str(weights), framework="pt") as tensors:
                 tensors.keys()
+
+
+LONGEST = 20
+"""Questions with the longest passages whose prompts are counted in tokens."""
+
+
+def check_context(config: Config) -> None:
+    """Room in the debater's context for the longest first prompt and a speech.
+
+    Raises:
+        LaunchError: there is none, or the chat template begins every answer with a thought and nobody hides it.
+        EngineError: the chat template cannot serve, or not with debater.rows=seat.
+    """
+    setup.row_per_speech(config)
+    fmt, debater = setup.debater_format(config), config.debater
+    if fmt.opens_thoughts and not config.protocol.scratchpad:
+        raise LaunchError(
+            f"{debater.model} begins every answer with a thought, which judge and opponent would read: set "
+            "protocol.scratchpad=true."
+        )
+    prompts, limit = load_prompts(debater.prompts), models.read_context_length(debater.model)
+    questions = setup.question_set(config.questions)
+    together = [question for split in ("train", "heldout") for question in questions.questions(split)]
+    for question in sorted(together, key=lambda question: -len(question.passage))[:LONGEST]:
+        shown = debater.window.show(question, fmt.count) if debater.window else question.passage
+        told = Debate(question, config.protocol, False, prompts, shown).told(config.protocol.seats[0])
+        length = len(fmt.open([told]))
+        if length + debater.max_tokens > limit:
+            raise LaunchError(
+                f"The first prompt about question {question.id} has {length:,} tokens ({fmt.count(shown):,} of them "
+                f"the passage) and a speech up to {debater.max_tokens:,}, but {debater.model} reads {limit:,}: set "
+                "debater.window.tokens to show a part of long passages, or take a model with a longer context."
+            )
 
 
 def check_space(config: Config) -> None:

@@ -105,7 +105,9 @@ def _play(
     from trainer.types import Match
 
     match = Match("watched", question, False, {seat: seat.value for seat in config.protocol.seats})
-    game = Debate(question, config.protocol, swapped_seats=False, prompts=load_prompts(config.debater.prompts))
+    window, count = config.debater.window, next(iter(engines.values())).format.count if engines else len
+    shown = window.show(question, count) if window else question.passage
+    game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)
     table = Table(match, game)
     screen.probability(judge.judge([game.transcript()])[0])
     while not game.finished:

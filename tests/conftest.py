@@ -147,6 +147,9 @@ class ScriptedEngine:
     def go_on(self, told: str, ended: bool) -> list[int]:
         return self.choice(told)
 
+    def count(self, text: str) -> int:
+        return len(text.split())
+
     def choice(self, text: str) -> list[int]:
         words = text.split()
         self._words += [word for word in dict.fromkeys(words) if word not in self._words]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from envs.types import Protocol
+from envs.windows import Window
 from rewards.reward import RewardRule
 
 
@@ -70,6 +71,8 @@ class Debater(_Section):
     rows: Literal["auto", "seat", "speech"] = "auto"
     """What is learned from at a time: all speeches of a seat in one row, or each in its own after its context; auto:
     seat, unless the chat template changes what came before (as those of thinking models do)."""
+    window: Annotated[Window, _known_keys(Window)] | None = None
+    """What debaters read of a passage that is too long for them (`tokens`, `keep`); none: all of it, or an error."""
     engine: Literal["transformers"] = "transformers"
     batch_size: int = Field(256, ge=1)
     """Speeches generated at a time."""

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.integrations import deepspeed
 
 EMBEDDED = Path(__file__).parents[1] / "envs" / "testimony" / "models"
@@ -93,10 +100,15 @@ def _unsharded() -> Iterator[None]:
             deepspeed.set_hf_deepspeed_config(config)
 
 
-def context_length(model: PreTrainedModel) -> int:
-    """The most tokens that the model can read in one row."""
-    config = model.config.get_text_config()
+def context_length(config: PreTrainedConfig) -> int:
+    """The most tokens that a model of this configuration can read in one row."""
+    config = config.get_text_config()
     return int(getattr(config, "max_position_embeddings", 2**31 - 1))
+
+
+def read_context_length(model: str) -> int:
+    """`context_length` of a model that has not been loaded."""
+    return context_length(AutoConfig.from_pretrained(resolve_base(model), trust_remote_code=False))
 
 
 def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
-from envs.types import Failure, Protocol, Seat
+from envs.types import Failure, Protocol, Question, Seat
+from envs.windows import Window
 from trainer.engines.base import Completion, Engine, Sampling
 from trainer.rows import SeatTokens
 from trainer.types import Episode, Match, Policy
@@ -51,21 +52,32 @@ class Table:
 
 def play(
     matches: Sequence[Match], protocol: Protocol, prompts: Prompts, engines: Mapping[str, Engine], sampling: Sampling,
-    versions: Mapping[str, Policy], row_per_speech: bool = False,
+    versions: Mapping[str, Policy], row_per_speech: bool = False, window: Window | None = None,
 ) -> list[Episode | Failure]:  # fmt: skip
     """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
 
-    `engines` are by policy name. `row_per_speech` is explained at `SeatTokens`. Sampling seeds derive from
-    `sampling.seed`, the ply and the policy, so the same shard played again gives the same debates.
+    `engines` are by policy name. `row_per_speech` is explained at `SeatTokens`; `window` limits what
+    debaters read of a passage. Sampling seeds derive from `sampling.seed`, the ply and the policy, so the same shard
+    played again gives the same debates.
     """
+    shown = _shown([match.question for match in matches], window, engines)
     tables = [
-        Table(match, Debate(match.question, protocol, match.swapped_seats, prompts), row_per_speech)
-        for match in matches
+        Table(match, Debate(match.question, protocol, match.swapped_seats, prompts, seen), row_per_speech)
+        for match, seen in zip(matches, shown, strict=True)
     ]
     for ply in range(len(protocol.plies())):
         tables = [sibling for table in tables for sibling in _siblings(table, ply)]
         _play_ply([table for table in tables if table.failure is None], engines, sampling, versions)
     return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
+
+
+def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
+    """Each question's passage as debaters read it. Policies of one debate share a tokenizer."""
+    if window is None or not engines:
+        return [question.passage for question in questions]
+    count = next(iter(engines.values())).format.count
+    by_question = {question: window.show(question, count) for question in set(questions)}
+    return [by_question[question] for question in questions]
 
 
 def _siblings(table: Table, ply: int) -> list[Table]:

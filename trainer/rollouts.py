@@ -10,6 +10,7 @@ from typing import Protocol as Interface
 
 from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
+from envs.windows import Window
 from trainer.engines import make_engine
 from trainer.engines.base import Engine, EngineSetup, Sampling
 from trainer.play import play
@@ -28,6 +29,7 @@ class PlaySetup:
     temperature: float
     engine: EngineSetup
     row_per_speech: bool = False
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Worker:
         setup = self._setup
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         return play(
-            shard.matches, setup.protocol, self._prompts, engines, sampling, policies, setup.row_per_speech
+            shard.matches, setup.protocol, self._prompts, engines, sampling, policies, setup.row_per_speech,
+            setup.window,
         )  # fmt: skip
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:

@@ -44,7 +44,7 @@ def rollouts(settings: config.Config) -> Rollouts:
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(
         settings.protocol, debater.prompts, debater.max_tokens, debater.temperature, debater_engine(settings),
-        row_per_speech(settings),
+        row_per_speech(settings), debater.window,
     )  # fmt: skip
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
@@ -73,6 +73,15 @@ def row_per_speech(settings: config.Config) -> bool:
             "have no common context: use debater.rows=speech, or auto."
         )
     return wanted == "speech" or not keeps_prefix
+
+
+def rows_in_words(settings: config.Config) -> str:
+    """What a seat's rows are and why, for the log."""
+    if not row_per_speech(settings):
+        return "rows: all speeches of a seat in one, since its context only grows"
+    if settings.debater.rows == "speech":
+        return "rows: one per speech, as debater.rows asks"
+    return "rows: one per speech, since this model's chat template changes earlier turns"
 
 
 def rows_per_seat(settings: config.Config) -> int:

@@ -35,6 +35,8 @@ Refused = Callable[..., str]
         ("debater.prompts=sonnets", "sonnets"),
         ("judge.model=/no/such/folder", "/no/such/folder"),
         ("judge.model=embedded/no-such-judge", "no-such-judge"),
+        ("debater.format=chat", "use format=plain"),
+        ("debater.max_tokens=9999", "debater.window.tokens"),
         ("cluster=zero2", "torchrun"),
         ("cluster.gpus_per_worker=1", "GPU"),
     ],

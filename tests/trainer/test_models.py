@@ -83,7 +83,7 @@ def test_an_adapter_is_loaded_with_its_base(tiny: Path, adapter: Path) -> None:
     assert names and all(loaded.get_parameter(name).abs().sum() > 0 for name in names)
     assert models.resolve_base(str(adapter)) == str(tiny / "debater")
     assert models.load_tokenizer(str(adapter)).get_vocab() == build_tokenizer().get_vocab()
-    assert models.context_length(loaded) == 512
+    assert models.context_length(loaded.config) == 512
 
 
 def test_end_tokens_come_from_tokenizer_and_configuration(tiny: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ class Format(Interface):
     keeps_prefix: bool
     """Whether a longer conversation begins with the tokens of the shorter one, speeches as they were sampled. If not
     (templates that drop earlier thoughts do so), a seat's context is rendered anew for each of its speeches."""
+    opens_thoughts: bool
+    """Whether the template itself begins every answer with a thought."""
 
     def open(self, history: Sequence[str]) -> list[int]:
         """All tokens before the next speech, given what was told, said, told, …, told."""
@@ -33,6 +35,9 @@ class Format(Interface):
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled tokens, special tokens left out, without white space at the ends."""
+
+    def count(self, text: str) -> int:
+        """Tokens of a text by itself."""
 
 
 def make_format(
@@ -64,6 +69,10 @@ class _Tokens:
         """Text of sampled tokens."""
         return self.tokenizer.decode(list(token_ids), skip_special_tokens=True).strip()
 
+    def count(self, text: str) -> int:
+        """Tokens of a text by itself."""
+        return len(self._encode(self._safe(text)))
+
     def _safe(self, text: str) -> str:
         """The text with a space inside everything that would be read as a special token."""
         return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
@@ -75,7 +84,7 @@ class _Tokens:
 class PlainFormat(_Tokens):
     """Running text, for base models: what is told and what is said simply follow each other."""
 
-    keeps_prefix = True
+    keeps_prefix, opens_thoughts = True, False
 
     def open(self, history: Sequence[str]) -> list[int]:
         """The texts one after the other, after the token that begins a text if the model has one."""
@@ -97,15 +106,11 @@ class ChatFormat(_Tokens):
     def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: Collection[int], thinking: bool) -> None:
         super().__init__(tokenizer)
         self._thinking = thinking
+        self.opens_thoughts = self._render(["told"]).rstrip().endswith("<think>")
         self._ends = [str(token) for token in tokenizer.convert_ids_to_tokens(sorted(ends))]
         between = self._between()
         self.keeps_prefix = between is not None
         self._closing, self._reply = between or ("", "")
-
-    @property
-    def opens_thoughts(self) -> bool:
-        """Whether the template itself begins every answer with a thought."""
-        return self._render(["told"]).rstrip().endswith("<think>")
 
     def open(self, history: Sequence[str]) -> list[int]:
         """The conversation as the template renders it, up to where the next answer begins."""

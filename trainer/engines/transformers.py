@@ -37,7 +37,7 @@ class TransformersEngine:
     @property
     def max_context(self) -> int:
         """The longest row, in tokens, that the model can read."""
-        return models.context_length(self._model)
+        return models.context_length(self._model.config)
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         """One completion per prompt (lists of token ids).

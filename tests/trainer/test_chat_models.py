@@ -1,0 +1,110 @@
+"""Whole runs with random chat models of five families: the engine serves what the learner has, row by row."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from envs import transcripts
+from envs.types import Transcript
+from tests.chat_models import FAMILIES, write_model
+from trainer import setup
+from trainer.config import Config
+from trainer.engines import EngineError
+from trainer.run_folder import RunFolder, read_lines
+from trainer.schedule import matches_of, shards_of
+from trainer.train import train
+from trainer.types import Episode, Policy
+
+ARCHITECTURES = ["llama", "qwen3", "gemma3", "mistral", "gpt_neox"]
+CHAT = (
+    "questions=jsonl", "debater.prompts=chat", "judge.prompts=chat", "judge.choice=letter", "debater.max_tokens=12",
+    "protocol.rounds=3", "algorithm.questions_per_iteration=2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def questions_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
+    stories = [f"In story {i} the keeper lost a lamp.\n\nSomebody found it in cellar {i}." for i in range(12)]
+    records = [
+        {"id": str(i), "question": "Where was it?", "answers": [f"cellar {i}", "sea"], "passage": text, "correct": 0}
+        for i, text in enumerate(stories)
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    return path
+
+
+@pytest.fixture
+def chat_run(configure: Callable[..., Config], questions_file: Path, tmp_path: Path) -> Callable[..., Config]:
+    """The configuration of a run with models of a family."""
+
+    def make(family: str, *overrides: str) -> Config:
+        debater, judge = (write_model(tmp_path / name, family, seed) for seed, name in enumerate(("debater", "judge")))
+        models = (f"debater.model={debater}", f"judge.model={judge}", f"questions.path={questions_file}")
+        return configure(*CHAT, *models, *overrides)
+
+    return make
+
+
+@pytest.mark.parametrize("family", ARCHITECTURES)
+def test_an_iteration_of_ppo(chat_run: Callable[..., Config], family: str) -> None:
+    settings = chat_run(family, "algorithm.credit=gae" if family == "llama" else "algorithm.credit=group")
+    train(settings)
+    (row,) = read_lines(RunFolder(settings.output).metrics)
+    assert row["parity"] < 1e-4 and row["grad_norm"] > 0 and row["failed"] == row["invalid"] == 0
+    assert row["debates"] == 8
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_a_pair_per_branched_speech(chat_run: Callable[..., Config], family: str) -> None:
+    settings = chat_run(
+        family, "algorithm=dpo", "algorithm.min_gap=0", "algorithm.max_length=2048", "protocol=khan",
+        "debater.lora.rank=4", "algorithm.questions_per_iteration=1", "algorithm.branches=2",
+    )  # fmt: skip
+    train(settings)
+    (row,) = read_lines(RunFolder(settings.output).metrics)
+    assert row["pairs"] == 4, "two seatings, and two seats that speak at the same ply"
+    assert row["grad_norm"] > 0 and abs(row["margin"]) < 1e-4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("rows", ["auto", "speech"])
+def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: str, rows: str) -> None:
+    """The model itself, given each row, finds every sampled token as likely as when it was sampled."""
+    settings = chat_run(family, f"debater.rows={rows}", "protocol.scratchpad=true")
+    apart = rows == "speech" or family == "qwen3"
+    assert setup.rows_per_seat(settings) == (3 if apart else 1)
+    assert setup.row_per_speech(settings) == apart
+    rollouts = setup.rollouts(settings)
+    policy = Policy("current", 0, settings.debater.model)
+    questions = setup.question_set(settings.questions).questions("train")[:2]
+    matches = matches_of(questions, settings.protocol.seats, 1)
+    ((_, episodes),) = rollouts.play(shards_of(matches, 8, 0), {"current": policy})
+    for episode in episodes:
+        assert isinstance(episode, Episode)
+        for seat, made in episode.rows.items():
+            assert len(made) == (3 if apart else 1)
+            spoken = [s.token_ids for s in episode.transcript.speeches if s.seat is seat]
+            sampled = [t for row in made for t, own in zip(row.completion, row.mask, strict=True) if own]
+            assert sampled == [token for tokens in spoken for token in tokens]
+            for row in made:
+                ((scored,),) = rollouts.logprobs([row.prompt + row.completion], policy)
+                of_completion = scored[len(row.prompt) - 1 :]
+                expected = [p * own for p, own in zip(of_completion, row.mask, strict=True)]
+                assert row.logprobs == pytest.approx(expected, abs=1e-4)
+
+
+def test_one_row_per_seat_cannot_be_had_from_a_template_that_drops_thoughts(chat_run: Callable[..., Config]) -> None:
+    with pytest.raises(EngineError, match="debater.rows=seat cannot be had.*use debater.rows=speech"):
+        setup.row_per_speech(chat_run("qwen3", "debater.rows=seat"))
+
+
+def test_a_window_shows_a_part_and_quotes_are_checked_in_the_whole(
+    chat_run: Callable[..., Config]
+) -> None:
+    settings = chat_run("llama", "debater.window.tokens=40", "debater.window.keep=beginning")
+    train(settings)
+    for record in transcripts.read(RunFolder(settings.output).transcripts):
+        assert isinstance(record, Transcript) and "Somebody found it" in record.question.passage
