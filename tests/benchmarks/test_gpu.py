@@ -66,7 +66,7 @@ def test_everything_is_measured_where_only_the_learners_packages_are_installed(t
         "learner_over_bare_steps_ratio",
     )  # fmt: skip
     assert all(figures[rate] > 0 for rate in rates)
-    assert figures["generated_tokens"] == 4 * 6 * 6, "four debates of six speeches that run to their limit"
+    assert 0.8 < figures["generated_tokens"] / (4 * 6 * 6) <= 1, "four debates of six speeches, few of them cut short"
     assert figures["judge_readings"] == 4 * 2 and figures["invalid_verdicts"] == 0
     assert set(figures["peak_memory_gib"]) >= {"play", "judge", "learn", "publish_adapter", "publish_full"}
 
@@ -100,7 +100,7 @@ def test_the_shapes_are_as_large_as_they_are_called(name: str, billions: float) 
 def test_flops_of_a_row_by_hand() -> None:
     """Ten tokens, three of them scored, through two layers of four heads of 16: 4 P T + 12 L d T²."""
     shape = SHAPES["tiny"]
-    body, head = 2 * (64 * 16 * 2 * (4 + 2) + 3 * 64 * 128), 64 * 512
+    body, head = 2 * (64 * 16 * 2 * (4 + 2) + 3 * 64 * 128), 64 * 4096
     assert shape.lora_flops(10, 3) == 4 * (body * 10 + head * 3) + 12 * 2 * 64 * 100
 
 
