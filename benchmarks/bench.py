@@ -82,6 +82,9 @@ def _measure(
         found, experience = rollouts.against_raw_engine(bench, repeats)
         status.update("learner against bare steps")
         found += learner.against_bare_steps(settings, settings.algorithm, experience.trajectories(), repeats)
+        status.update("one and two rollout workers")
+        of_workers, pids = rollouts.workers(bench, repeats)
+        found += of_workers + measure.memory(pids)
         status.update("publishing in training runs")
         found += publishing.of_iterations(settings, min(repeats, LONG_REPEATS))
         status.update("debates of one to six rounds")
@@ -89,12 +92,10 @@ def _measure(
         found += rounds.growth(costs)
         status.update("a row per seat against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
-        status.update("one and two rollout workers")
-        of_workers, pids = rollouts.workers(bench, repeats)
-        found += of_workers + measure.memory(pids)
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
-    return found, costs, {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
+    machine = {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
+    return found, costs, machine
 
 
 def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:

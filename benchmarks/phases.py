@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 from benchmarks.learner import Bare, Laps, run_learner
 from benchmarks.measure import clock
 from benchmarks.recording import Call, recorded
-from benchmarks.rig import Rig
+from benchmarks.rig import BenchmarkError, Rig
 from rewards.types import Verdict
 from trainer import models, setup
 from trainer.engines.base import Sampling
@@ -26,10 +26,10 @@ def play(rig: Rig) -> list[Episode]:
     with rig.phase("play"):
         with recorded() as calls:
             rig.play()
-        episodes: list[Episode] = rig.repeat("play", rig.play)
+        episodes: list[Episode] = rig.repeat("play", rig.play, warm=True)
     read = sum(len(prompt) for call in calls for prompt in call.args[1])  # type: ignore[attr-defined]
     with rig.phase("prefill"):
-        rig.repeat("prefill", lambda: [_first_token(call) for call in calls])
+        rig.repeat("prefill", lambda: [_first_token(call) for call in calls], warm=True)
     rig.figures |= {
         "generated_tokens": sum(len(speech.token_ids) for e in episodes for speech in e.transcript.speeches),
         "prompt_tokens_read": read,
@@ -59,12 +59,18 @@ def _bare(rig: Rig, model: Any, call: Call) -> None:
 
 
 def judge(rig: Rig, episodes: list[Episode]) -> list[Trajectory]:
-    """Verdicts in both presentation orders, and the rows that the learner gets for them."""
+    """Verdicts in both presentation orders, and the rows that the learner gets for them.
+
+    Raises:
+        BenchmarkError: a verdict is INVALID.
+    """
     with rig.phase("judge"):
         judged: list[Judged] = rig.repeat("judge", lambda: rig.read(episodes))
     verdicts: list[Verdict] = [j.verdict for j in judged]
     rig.figures["judge_readings"] = sum(verdict.readings for verdict in verdicts)
-    rig.figures["invalid_verdicts"] = sum(not verdict.valid for verdict in verdicts)
+    invalid = [verdict.reason for verdict in verdicts if not verdict.valid]
+    if invalid:
+        raise BenchmarkError(f"{len(invalid)} verdicts are INVALID ({invalid[0]}): lower --speech-tokens.")
     return Experience(1, rig.policy, tuple(judged), (), 0.0).trajectories()
 
 

@@ -23,9 +23,11 @@ Spans = list[tuple[float, float]]
 
 
 def of_iterations(settings: Config, repeats: int) -> list[Measurement]:
-    """Seconds of publishing and of whole iterations (publish, play, judge, learn), in training runs of each kind."""
-    found = []
-    for kind, lora in (("full weights", None), ("LoRA of rank 16", Lora(rank=16))):
+    """Seconds of publishing and of whole iterations (publish, play, judge, learn), in training runs of each kind; of
+    adapters alone if the configuration asks for one, as the model may be too large to train all of it."""
+    found, adapter = [], settings.debater.lora or Lora(rank=16)
+    full = [] if settings.debater.lora else [("full weights", None)]
+    for kind, lora in (*full, (f"LoRA of rank {adapter.rank}", adapter)):
         with tempfile.TemporaryDirectory() as folder:
             iterations = repeats + 2  # the first warms up, the last has no successor that would tell when it ended
             debater = settings.debater.model_copy(update={"lora": lora})

@@ -78,7 +78,7 @@ class Rig:
         ]
         failed = [outcome.reason for outcome in played if isinstance(outcome, Failure)]
         if failed:
-            raise BenchmarkError(f"{len(failed)} of {len(played)} debates failed ({failed[0]}): make them shorter.")
+            raise BenchmarkError(f"{len(failed)} debates failed ({failed[0]}): lower --passage-tokens.")
         return [episode for episode in played if isinstance(episode, Episode)]
 
     def read(self, episodes: list[Episode]) -> list[Judged]:
@@ -98,9 +98,9 @@ class Rig:
         yield
         self.peaks[name] = torch.cuda.max_memory_allocated() / GIB
 
-    def repeat(self, name: str, work: Call) -> Any:
-        """Does the work once to warm up and then `repeats` times by the clock; returns its last result."""
-        result = work()
+    def repeat(self, name: str, work: Call, warm: bool = False) -> Any:
+        """Does the work `repeats` times by the clock, and once before unless it is `warm`; returns its last result."""
+        result = None if warm else work()
         self.durations[name] = []
         for _ in range(self.repeats):
             start = clock()

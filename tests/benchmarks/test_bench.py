@@ -1,5 +1,6 @@
-"""The parts of `make bench` at tiny size: what they count is exact, what they time is there."""
+"""The parts of `make bench` at tiny size, by a clock that ticks whenever it is read: what they measure is exact."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -13,18 +14,30 @@ from trainer.config import Config
 from trainer.models import ModelError
 
 
+@pytest.fixture(autouse=True)
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    for module in ("measure", "learner", "publishing"):
+        monkeypatch.setattr(f"benchmarks.{module}.clock", lambda: next(ticks))
+
+
 def values(found: Sequence[Measurement]) -> dict[str, tuple[float, ...]]:
     assert all(math.isfinite(value) and value > 0 for m in found for value in m.values)
     return {m.name: m.values for m in found}
 
 
 def test_publishing_is_measured_in_iterations_of_training(configure: Callable[..., Config]) -> None:
-    found = values(publishing.of_iterations(configure(), repeats=1))
+    """The clock is read six times per iteration: when it begins to collect, to write, to serve, and at their ends."""
+    found = values(publishing.of_iterations(configure(), repeats=2))
     for kind in ("full weights", "LoRA of rank 16"):
-        (share,) = found[f"{kind}: share of the iteration"]
-        (part,), (whole,) = found[f"{kind}: write, load and probe"], found[f"{kind}: whole iteration"]
-        assert share == pytest.approx(100 * part / whole) and 0 < share < 100
-        assert len(found[f"{kind}: whole iteration"]) == 1
+        assert found[f"{kind}: write, load and probe"] == (2, 2)
+        assert found[f"{kind}: whole iteration"] == (6, 6)
+        assert found[f"{kind}: share of the iteration"] == pytest.approx((100 / 3, 100 / 3))
+
+
+def test_where_an_adapter_is_configured_nothing_else_is_trained(configure: Callable[..., Config]) -> None:
+    found = values(publishing.of_iterations(configure("debater.lora.rank=2"), repeats=1))
+    assert {name.partition(":")[0] for name in found} == {"LoRA of rank 2"}
 
 
 def test_longer_debates_have_more_new_tokens_and_are_read_again(configure: Callable[..., Config]) -> None:
@@ -35,7 +48,8 @@ def test_longer_debates_have_more_new_tokens_and_are_read_again(configure: Calla
     grown = values(rounds.growth([one, two, three]))
     expected = (three.read_tokens / three.new_tokens) / (one.read_tokens / one.new_tokens)
     assert grown["tokens read again per new token, 3 rounds over 1"] == pytest.approx((expected,))
-    assert len(grown["time per new token, 3 rounds over 1"]) == 2
+    assert grown["time per new token, 3 rounds over 1"] == pytest.approx((one.new_tokens / three.new_tokens,) * 2)
+    assert one.seconds == (1 / 4, 1 / 4), "one tick for four debates"
 
 
 def test_debates_that_do_not_fit_the_model_are_not_measured(configure: Callable[..., Config]) -> None:
@@ -50,4 +64,4 @@ def test_one_row_per_seat_is_counted_against_one_per_speech() -> None:
     (seat,), (speech,) = found["tokens per debate, a row per seat"], found["tokens per debate, a row per speech"]
     assert 2 * (300 + 3 * 4) < seat < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
     assert found["tokens, speech over seat"] == (speech / seat,) and 2.5 < speech / seat < 3
-    assert len(found["seconds, speech over seat"]) == 1
+    assert found["learner, a row per seat"] == found["learner, a row per speech"] == (2,), "until ready, and the steps"

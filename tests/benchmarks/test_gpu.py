@@ -67,7 +67,7 @@ def test_everything_is_measured_where_only_the_learners_packages_are_installed(t
     )  # fmt: skip
     assert all(figures[rate] > 0 for rate in rates)
     assert 0.8 < figures["generated_tokens"] / (4 * 6 * 6) <= 1, "four debates of six speeches, few of them cut short"
-    assert figures["judge_readings"] == 4 * 2 and figures["invalid_verdicts"] == 0
+    assert figures["judge_readings"] == 4 * 2
     assert set(figures["peak_memory_gib"]) >= {"play", "judge", "learn", "publish_adapter", "publish_full"}
 
 
