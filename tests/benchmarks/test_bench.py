@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks import publishing, rounds, rows
+from benchmarks import learner, publishing, rounds, rows
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from benchmarks.shapes import SHAPES, Workload
@@ -65,3 +65,15 @@ def test_one_row_per_seat_is_counted_against_one_per_speech() -> None:
     assert 2 * (300 + 3 * 4) < seat < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
     assert found["tokens, speech over seat"] == (speech / seat,) and 2.5 < speech / seat < 3
     assert found["learner, a row per seat"] == found["learner, a row per speech"] == (2,), "until ready, and the steps"
+
+
+@pytest.mark.parametrize("rows", ["seat", "speech"])
+def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..., Config], rows: str) -> None:
+    settings = configure(f"debater.rows={rows}", "algorithm.epochs=1")
+    bench = Bench(settings)
+    trajectories = bench.collect(bench.rollouts(0)).trajectories()
+    assert len(trajectories) == 8 * 2 * (2 if rows == "speech" else 1), "debates, seats, and speeches of a seat"
+    found = values(learner.against_bare_steps(settings, settings.algorithm, trajectories, repeats=2))
+    tokens = sum(len(t.row.prompt) + len(t.row.completion) for t in trajectories)
+    assert found["tokens in optimizer steps"] == (tokens, tokens), "in one tick"
+    assert found["ratio, optimizer steps alone"] == (1, 1)
