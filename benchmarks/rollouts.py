@@ -100,7 +100,7 @@ def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:
 def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
     """One Ray worker against two, in turns; with the process ids of the workers, which are left running."""
     address = bench.settings.cluster.address
-    ray.init(address=address, num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
+    ray.init(address or "local", num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
     one, two = bench.rollouts(1), bench.rollouts(2)
     for rollouts in (one, two):
         rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
