@@ -79,7 +79,8 @@ def _first(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         return f"There is no configuration key {where!r}: remove it, or see configs/ for the names."
     message = problem["msg"].removeprefix("Value error, ")
-    return f"The configuration's {where or 'values'} cannot be {problem['input']!r}: {message[0].lower()}{message[1:]}."
+    given = "used" if isinstance(problem["input"], dict) else repr(problem["input"])
+    return f"The configuration's {where or 'values'} cannot be {given}: {message[0].lower()}{message[1:]}."
 
 
 def _sentence(error: Exception) -> str:
