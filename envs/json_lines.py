@@ -11,7 +11,7 @@ from envs.question_set import Place, QuestionError
 def records(path: Path) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Place and JSON object of each line that is not blank. Raises `QuestionError`."""
     if not path.is_file():
-        raise QuestionError(f"{path} is not a file; give the path of a JSON Lines file of questions.")
+        raise QuestionError(f"{path} is not a file; give the path of a file with one JSON object a line.")
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue

@@ -1,7 +1,7 @@
 """QuALITY in its released format: reading comprehension of long stories, made into questions with two answers."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -39,13 +39,7 @@ class Settings(StoredSettings):
 
     def load(self) -> StoredQuestions:
         records = list(read(self.path))
-        left = [record for record in records if record.gold is not None]
-        dropped, could_not_tell = {"no_gold_label": len(records) - len(left)}, {}
-        for name, keeps in self._filters():
-            answers = [(record, keeps(record)) for record in left]
-            dropped[name] = sum(answer is False for _, answer in answers)
-            could_not_tell[name] = sum(answer is None for _, answer in answers)
-            left = [record for record, answer in answers if answer is not False]
+        left, dropped, could_not_tell = self._filtered(records)
         wrong = {record.id: choice for record in left if (choice := _wrong_answer(record))}
         entries = [_entry(record, wrong[record.id].text) for record in left if record.id in wrong]
         dropped["no_two_different_answers"] = len(left) - len(entries)
@@ -58,6 +52,17 @@ class Settings(StoredSettings):
         ways = Counter(wrong[entry.question.id].way for entry in entries)
         account = Account(len(records), dropped, could_not_tell, {way: ways[way] for way in WAYS})
         return StoredQuestions(str(self.path), entries, self.rule, account)
+
+    def _filtered(self, records: Sequence[Record]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
+        """The labelled records that no filter drops; how many each dropped; how many each could not tell about."""
+        left = [record for record in records if record.gold is not None]
+        dropped, could_not_tell = {"no_gold_label": len(records) - len(left)}, {}
+        for name, keeps in self._filters():
+            answers = [(record, keeps(record)) for record in left]
+            left = [record for record, answer in answers if answer is not False]
+            dropped[name] = len(answers) - len(left)
+            could_not_tell[name] = sum(answer is None for _, answer in answers)
+        return left, dropped, could_not_tell
 
     def _filters(self) -> Iterator[Filter]:
         if self.source is not None:
