@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from envs.questions import settings_by_kind
+from envs.testimony.world import TestimonyWorld
 from launch import compose, saved
 from launch.cli import main
 
@@ -106,6 +107,24 @@ def test_every_kind_is_named_after_its_module() -> None:
     assert set(kinds) == {"jsonl", "quality", "table", "testimony"}
     for name, settings in kinds.items():
         assert settings.model_fields["kind"].annotation.__args__ == (name,)
+
+
+def test_a_run_on_quality_is_trained_and_evaluated(small: list[str], tmp_path: Path) -> None:
+    """Stories of the testimony world in QuALITY's format, which the tiny models can read."""
+    world = TestimonyWorld(train=40, heldout=0)
+    key = world.answer_key("train")
+    path, run = tmp_path / "quality.jsonl", tmp_path / "run"
+    with path.open("w", encoding="utf-8") as file:
+        for question in world.questions("train"):
+            asked = {"question": question.text, "question_unique_id": question.id, "options": list(question.answers),
+                     "gold_label": key[question.id] + 1}  # fmt: skip
+            record = {"article_id": question.story_id, "article": question.passage, "questions": [asked]}
+            file.write(json.dumps(record) + "\n")
+    where = ["questions=quality", f"questions.path={path}", f"output={run}", "iterations=1"]
+    assert main(["train", *small, *where]) == 0
+    assert main(["evaluate", f"run={run}", "questions.heldout=4"]) == 0
+    summary = json.loads((run / "summary.json").read_text("utf-8"))
+    assert summary["arms"][0]["accuracy"][0]["n_questions"] == 4
 
 
 RIDDLES = '''
