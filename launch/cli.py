@@ -24,6 +24,8 @@ class Command(NamedTuple):
     summary: str
     details: str
     example: str
+    words: str = "KEY=VALUE"
+    """What follows the command, as the usage line names it."""
 
 
 COMMANDS = (
@@ -60,6 +62,14 @@ COMMANDS = (
         "Trains and evaluates every arm of configs/experiment/demo.yaml on the same held-out questions, all at once, "
         "and writes one report. What is finished is not done again: start it once more after an interruption.",
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
+    ),
+    Command(
+        "questions", "launch.questions:questions", "look at a question set before training on it",
+        "audit prints one JSON object: how many stories and questions each split has, what the filters left out and "
+        "what they could not tell, what the splits have in common, and how often the right answer can be told without "
+        "the passage. It needs the gold labels.",
+        "rostrum questions audit questions=quality questions.path=QuALITY.v1.0.1.htmlstripped.dev",
+        words="audit KEY=VALUE",
     ),
     Command(
         "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
@@ -108,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
             command.name, help=command.summary, description=command.details, epilog=epilog,
             formatter_class=_Help,
         )  # fmt: skip
-        sub.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration (Hydra)")
+        sub.add_argument("overrides", nargs="*", metavar=command.words, help="overrides of the configuration (Hydra)")
         sub.set_defaults(target=command.target)
     return top
 
