@@ -111,7 +111,8 @@ def check_questions(config: Config) -> None:
     questions = setup.question_set(config.questions)
     for split in ("train", "heldout"):
         if not questions.questions(split):
-            raise LaunchError(f"{config.questions.path} has no {split} questions: add questions about more stories.")
+            kind = config.questions.kind
+            raise LaunchError(f"questions={kind} has no {split} questions: add questions about more stories.")
     questions.answer_key("heldout")
 
 

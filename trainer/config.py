@@ -2,10 +2,11 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from envs.questions import settings_by_kind
 from envs.types import Protocol
 from envs.windows import Window
 from rewards.reward import RewardRule
@@ -23,27 +24,12 @@ def _known_keys(kind: type) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+Questions = Annotated[Union[tuple(settings_by_kind().values())], Field(discriminator="kind")]  # noqa: UP007
+"""Where questions come from: one of the kinds that lie in envs/questions/ (configs/questions/)."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Questions(_Section):
-    """Where questions come from (configs/questions/)."""
-
-    kind: Literal["testimony", "jsonl"]
-    path: str | None = None
-    """A JSON Lines file, for kind jsonl."""
-    train: int = Field(4000, ge=1)
-    """Training questions that the testimony world makes."""
-    heldout: int = Field(400, ge=2)
-    """Held-out questions to evaluate on."""
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _file_is_there(self) -> "Questions":
-        if self.kind == "jsonl" and self.path is None:
-            raise ValueError("questions=jsonl needs questions.path=FILE")
-        return self
 
 
 class Lora(_Section):

@@ -1,12 +1,9 @@
 """From the configuration to the objects of a run: question set, judges, rollouts."""
 
-from pathlib import Path
-
 import torch
 
 from envs.prompts import load_prompts
-from envs.questions import JsonLinesQuestions
-from envs.testimony.world import TestimonyWorld
+from envs.questions import QuestionSettings
 from envs.types import QuestionSet
 from rewards.judges.likelihood import LikelihoodJudge
 from trainer import config, models
@@ -15,11 +12,9 @@ from trainer.engines.formats import Format, make_format
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
 
-def question_set(settings: config.Questions) -> QuestionSet:
+def question_set(settings: QuestionSettings) -> QuestionSet:
     """The question set that the configuration names."""
-    if settings.kind == "jsonl":
-        return JsonLinesQuestions(Path(settings.path or ""), seed=settings.seed)
-    return TestimonyWorld(settings.train, settings.heldout, settings.seed)
+    return settings.load()
 
 
 def judge(settings: config.Judge) -> LikelihoodJudge:
