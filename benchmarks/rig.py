@@ -118,7 +118,7 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
         micro_batch_rows=math.gcd(workload.micro_batch_rows, rows // 4),
     )  # fmt: skip
     return config.Config(
-        output=folder / "run", iterations=1, questions=config.Questions(kind="testimony"), algorithm=algorithm,
+        output=folder / "run", iterations=1, questions={"kind": "testimony"}, algorithm=algorithm,
         protocol=Protocol("debate", rounds=ROUNDS, max_words=workload.speech_tokens),
         debater=config.Debater(**{
             "model": str(folder / "debater"), "prompts": "prose", "max_tokens": workload.speech_tokens,
