@@ -53,9 +53,14 @@ def _check(config: "Config", new: bool = False) -> None:
 
 
 def _learn(config: "Config") -> int:
-    from trainer.train import train as run
+    if config.cluster.learners:
+        from trainer import ray_learners
 
-    run(config)
+        ray_learners.train(config, environment.quieten)
+    else:
+        from trainer.train import train as run
+
+        run(config)
     return 0
 
 

@@ -1,8 +1,10 @@
 """From the configuration to the objects of a run: question set, judges, rollouts."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 
 from envs.prompts import load_prompts
 from envs.questions import JsonLinesQuestions
@@ -12,6 +14,9 @@ from rewards.judges.likelihood import LikelihoodJudge
 from trainer import config, models
 from trainer.engines import make_engine
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
+
+PATIENCE = timedelta(days=7)
+"""How long a rank waits for the others; torch's ten or thirty minutes are shorter than some iterations."""
 
 
 def question_set(settings: config.Questions) -> QuestionSet:
@@ -38,9 +43,11 @@ def rollouts(settings: config.Config) -> Rollouts:
     )  # fmt: skip
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
+    from trainer import ray_cluster
     from trainer.ray_rollouts import RayRollouts
 
-    return RayRollouts(setup, cluster.rollout_workers, cluster.address, cluster.gpus_per_worker)
+    ray_cluster.connect(settings)
+    return RayRollouts(setup, cluster)
 
 
 def policy_model(settings: config.Debater) -> torch.nn.Module:
@@ -63,23 +70,31 @@ def lora_config(settings: config.Lora):  # noqa: ANN201
     )  # fmt: skip
 
 
-def start_deepspeed(stage: str | None) -> None:
-    """Joins the ranks in DeepSpeed's process group; accelerate does so on GPUs and forgets it on CPUs."""
-    if stage is not None and models.default_device() == "cpu":
+def join_ranks(stage: str | None) -> None:
+    """Joins the ranks in one process group, with patience for the first of them, which plays while the others wait."""
+    cpu = models.default_device() == "cpu"
+    if stage is None:
+        PartialState(cpu=cpu, timeout=PATIENCE)
+    else:
         import deepspeed
 
-        deepspeed.init_distributed("gloo", auto_mpi_discovery=False)
+        deepspeed.init_distributed("gloo" if cpu else None, auto_mpi_discovery=False, timeout=PATIENCE)
 
 
-def deepspeed_config(stage: str | None) -> dict[str, object] | None:
-    """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments."""
+def deepspeed_config(stage: str | None, offload: str = "none") -> dict[str, object] | None:
+    """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments.
+
+    `offload` is "none", "optimizer" or "all" (optimizer and parameters, for "zero3").
+    """
     if stage is None:
         return None
+    moved = {"none": (), "optimizer": ("offload_optimizer",), "all": ("offload_optimizer", "offload_param")}[offload]
     return {
         "zero_optimization": {
             "stage": {"zero2": 2, "zero3": 3}[stage],
             "overlap_comm": torch.cuda.is_available(),
             "stage3_gather_16bit_weights_on_model_save": True,
+            **{part: {"device": "cpu", "pin_memory": torch.cuda.is_available()} for part in moved},
         },
         "bf16": {"enabled": "auto"},
         "gradient_accumulation_steps": "auto",

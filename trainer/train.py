@@ -51,7 +51,7 @@ class _Run:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         set_seed(settings.seed)
-        setup.start_deepspeed(settings.cluster.deepspeed)
+        setup.join_ranks(settings.cluster.deepspeed)
         self.session = Session(settings) if self.rank == 0 else None
         self.tokenizer = models.load_tokenizer(settings.debater.model)
         self.probe = probe_rows(self.tokenizer)
@@ -65,8 +65,11 @@ class _Run:
         half = self.settings.debater.dtype == "bfloat16"
         return {
             "output_dir": str(self.folder.trainer), "seed": self.settings.seed, "bf16": half, "report_to": "none",
-            "disable_tqdm": True, "use_cpu": models.default_device() == "cpu", "gradient_checkpointing": False,
-            "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed),
+            "ddp_timeout": int(setup.PATIENCE.total_seconds()),
+            "disable_tqdm": True, "use_cpu": models.default_device() == "cpu",
+            "gradient_checkpointing": self.settings.debater.gradient_checkpointing,
+            "ddp_find_unused_parameters": False,
+            "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed, self.settings.cluster.offload),
         }  # fmt: skip
 
     def publish(
