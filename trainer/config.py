@@ -181,7 +181,7 @@ class Cluster(_Section):
         if self.offload != "none" and self.deepspeed is None:
             raise ValueError(f"cluster.offload={self.offload} is DeepSpeed's: set cluster.deepspeed to zero2 or zero3")
         if self.offload == "all" and self.deepspeed != "zero3":
-            raise ValueError("cluster.offload=all moves parameters, which only zero3 shards: set cluster.deepspeed=zero3")
+            raise ValueError("cluster.offload=all moves parameters, so it needs cluster.deepspeed=zero3")
         return self
 
 

@@ -45,8 +45,8 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
         )  # fmt: skip
     except ConnectionError:
         raise ClusterError(
-            f"There is no Ray cluster at {cluster.address}: start one with `ray start --head`, or leave cluster.address "
-            "out to use this machine alone."
+            f"There is no Ray cluster at {cluster.address}: start one with `ray start --head`, or leave "
+            "cluster.address out to use this machine alone."
         ) from None
 
 
@@ -58,8 +58,8 @@ def enter(folder: str) -> None:
     """
     if not os.path.isdir(folder):
         raise ClusterError(
-            f"The node {socket.gethostname()} has no folder {folder}: start the run from a folder on a file system that "
-            "all nodes share."
+            f"The node {socket.gethostname()} has no folder {folder}: start the run from a folder on a file system "
+            "that all nodes share."
         )
     os.chdir(folder)
 
@@ -96,8 +96,8 @@ def place(bundles: Sequence[Bundle], cluster: Cluster) -> PlacementGroup:
     while not _possible(bundles):
         if time.monotonic() >= deadline:
             raise ClusterError(
-                f"The run asks for {_totals(bundles)} in {len(bundles)} actors and no arrangement on the cluster's nodes "
-                f"({'; '.join(map(_said, _nodes())) or 'none'}) has that: lower cluster.learners, rollout_workers, "
+                f"The run asks for {_totals(bundles)} in {len(bundles)} actors, which the cluster's nodes cannot hold "
+                f"({'; '.join(map(_said, _nodes())) or 'there are none'}): lower cluster.learners, rollout_workers, "
                 "judge_workers, their gpus_per_... or cluster.resources, or add nodes."
             )
         time.sleep(1)

@@ -156,8 +156,8 @@ class RayRollouts:
 
     def _nobody_left(self) -> RolloutError:
         return RolloutError(
-            f"No rollout worker is left: each was started {RESTARTS + 1} times, failed to start or found no node. Look for "
-            "memory pressure or failing nodes in Ray's logs, then continue with `rostrum train resume=RUN`. "
+            f"No rollout worker is left: each was started {RESTARTS + 1} times, failed to start or found no node. Look "
+            "for memory pressure or failing nodes in Ray's logs, then continue with `rostrum train resume=RUN`. "
             f"({self._trouble})"
         )
 
@@ -167,7 +167,7 @@ def _ready(replies: Mapping[Any, Any]) -> list[Any]:
 
 
 def _room(cluster: Cluster) -> tuple[PlacementGroup | None, list[dict[str, Any]]]:
-    """Where the workers go: beside the learners that run on Ray, else into a placement group of their own (returned)."""
+    """Where the workers go: beside learners on Ray, else into a placement group of their own, which is returned."""
     around = get_current_placement_group() if cluster.learners else None
     first = cluster.learners if around else 0
     group = around or ray_cluster.place([ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers, cluster)
