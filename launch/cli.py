@@ -30,10 +30,11 @@ COMMANDS = (
     Command(
         "train", "launch.commands:train", "train debaters to win a judge's approval",
         "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
-        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration.",
+        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration; "
+        "only cluster settings may be given anew.",
         "rostrum train protocol=consultancy algorithm=dpo judge.order=both output=runs/first\n"
         "  rostrum train resume=runs/first\n"
-        "  torchrun --nproc-per-node=2 -m launch train cluster=zero2",
+        "  rostrum train cluster=zero2 cluster.learners=2",
     ),
     Command(
         "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",

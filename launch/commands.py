@@ -24,9 +24,7 @@ RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster")
 def train(overrides: Sequence[str]) -> int:
     """A new run, or with resume=RUN one that was cut off."""
     rest, resume = take(overrides, "resume")
-    if resume is not None and rest:
-        raise LaunchError(f"A resumed run keeps its configuration: leave out {rest[0]!r}, or start a new run.")
-    config = compose.load(rest) if resume is None else saved.run_config(Path(resume))
+    config = compose.load(rest) if resume is None else _resumed(Path(resume), rest)
     if int(os.environ.get("RANK", 0)):
         _check(config)
         return _learn(config)
@@ -36,6 +34,22 @@ def train(overrides: Sequence[str]) -> int:
             _learn(config)
     _finish(config)
     return 0
+
+
+def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
+    """The run's own configuration; only where it runs may be another place."""
+    before = saved.run_config(run)
+    for override in overrides:
+        if override.lstrip("+").partition("=")[0].partition(".")[0] != "cluster":
+            raise LaunchError(
+                f"A resumed run keeps its configuration, but for cluster: leave out {override!r}, or start a new run."
+            )
+    config = saved.changed(before, overrides)
+    if config.cluster.shard_size != before.cluster.shard_size:
+        raise LaunchError(
+            f"cluster.shard_size decides which debates are sampled: resume with {before.cluster.shard_size}, as before."
+        )
+    return config
 
 
 def _check(config: "Config", new: bool = False) -> None:

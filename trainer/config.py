@@ -168,7 +168,7 @@ class Cluster(_Section):
     """Ray actors that each hold a copy of a judge; 0 judges in the process of the first learner."""
     gpus_per_judge: float = Field(0, ge=0)
     judge_timeout: float | None = Field(1800, gt=0)
-    """Seconds that a judge's actor may take over one batch, its start included; null waits for ever."""
+    """Seconds that a judge's actor may take over one batch, once it has started; null waits for ever."""
     resources: Resources = Resources()
     shard_size: int = Field(64, ge=1)
     """Debates that one worker plays together. Part of the seed scheme: changing it changes the sampled debates."""

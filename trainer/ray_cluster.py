@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -38,9 +39,10 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
     judges = cluster.judge_workers * (1 + len(settings.heldout_judges))
     actors = cluster.learners + cluster.rollout_workers + judges
     cpus = None if cluster.address else max(actors, os.cpu_count() or 1)
+    on_termination = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
-            cluster.address, num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
+            cluster.address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
             logging_level=logging.ERROR,
         )  # fmt: skip
     except ConnectionError:
@@ -48,6 +50,7 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
             f"There is no Ray cluster at {cluster.address}: start one with `ray start --head`, or leave "
             "cluster.address out to use this machine alone."
         ) from None
+    signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
 
 
 def enter(folder: str) -> None:

@@ -11,6 +11,7 @@ from envs.questions import JsonLinesQuestions
 from envs.testimony.world import TestimonyWorld
 from envs.types import QuestionSet
 from rewards.judges.likelihood import LikelihoodJudge
+from rewards.types import Scorer
 from trainer import config, models
 from trainer.engines import make_engine
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
@@ -26,12 +27,24 @@ def question_set(settings: config.Questions) -> QuestionSet:
     return TestimonyWorld(settings.train, settings.heldout, settings.seed)
 
 
-def judge(settings: config.Judge, engine: str = "transformers") -> LikelihoodJudge:
-    """A frozen judge on an engine of its own."""
-    scorer = make_engine(engine, settings.model, settings.batch_size, settings.dtype)
+def judge(
+    settings: config.Judge, run: config.Config | None = None, engine: str = "transformers"
+) -> LikelihoodJudge:
+    """A frozen judge on an engine of its own, or on Ray if that is where the run's judges are."""
     return LikelihoodJudge(
-        settings.name, scorer, load_prompts(settings.prompts), settings.order, settings.choice, settings.min_mass
-    )
+        settings.name, _scorer(settings, run, engine), load_prompts(settings.prompts), settings.order, settings.choice,
+        settings.min_mass,
+    )  # fmt: skip
+
+
+def _scorer(settings: config.Judge, run: config.Config | None, engine: str) -> Scorer:
+    if run is None or run.cluster.judge_workers == 0:
+        return make_engine(engine, settings.model, settings.batch_size, settings.dtype)
+    from trainer import ray_cluster
+    from trainer.ray_judges import RayScorer
+
+    ray_cluster.connect(run)
+    return RayScorer(settings, run.cluster, engine)
 
 
 def rollouts(settings: config.Config) -> Rollouts:

@@ -36,7 +36,7 @@ def make(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
 def ray_runtime() -> Iterator[None]:
     import ray
 
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 

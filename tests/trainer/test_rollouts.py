@@ -41,7 +41,7 @@ def locally(tiny: Path) -> dict[int, list[Outcome]]:
 def ray_runtime() -> Iterator[None]:
     import ray
 
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
