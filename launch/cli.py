@@ -63,6 +63,12 @@ COMMANDS = (
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
     ),
     Command(
+        "export", "launch.commands:export", "write a trained policy as a plain Hugging Face folder",
+        "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
+        "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
+        "rostrum export run=runs/first output=models/first iteration=12",
+    ),
+    Command(
         "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
         "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",

@@ -136,6 +136,24 @@ def _report(folder: Path) -> int:
     return 0
 
 
+def export(overrides: Sequence[str]) -> int:
+    """A policy of a run, as a plain model folder."""
+    rest, run = take(overrides, "run")
+    rest, iteration = take(rest, "iteration")
+    rest, output = take(rest, "output")
+    if run is None or output is None or rest:
+        raise LaunchError("Name the run and the folder to write: rostrum export run=RUN output=FOLDER [iteration=N].")
+    if iteration is not None and not iteration.isdecimal():
+        raise LaunchError(f"The iteration cannot be {iteration!r}: give a whole number, or leave it out for the last.")
+    config = saved.run_config(Path(run))
+    environment.silence()
+    from trainer.export import export as write
+
+    chosen = write(config, None if iteration is None else int(iteration), Path(output))
+    _print(f"The policy of iteration {chosen} is in {output}, a plain Hugging Face folder.")
+    return 0
+
+
 def build_models(overrides: Sequence[str]) -> int:
     """The embedded models, built again from a seed."""
     rest, output = take(overrides, "output")
