@@ -1,5 +1,7 @@
 """The cluster files start the same `rostrum train`; on two real Ray nodes the run outlives one of them."""
 
+import importlib.metadata
+import json
 import os
 import signal
 import socket
@@ -9,13 +11,20 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import psutil
+import pytest
+import yaml
 
+from launch import compose
 from trainer.run_folder import RunFolder, read_lines
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "launch" / "cluster"
+SCHEMA = Path(__file__).with_name("rayjob.schema.json")
+PRESETS = sorted(path.stem for path in (ROOT / "configs" / "cluster").glob("*.yaml"))
 
 
 def command(folder: Path, name: str, script: str) -> None:
@@ -80,3 +89,61 @@ def test_a_run_outlives_the_node_that_half_of_its_debates_are_played_on(small: l
     assert len(played) == 24 and set(played.values()) == {1}
     assert "iteration 3/3" in said, "the learner's lines reach the job's log"
     assert not [p for p in psutil.process_iter(["cmdline"]) if f":{port}" in " ".join(p.info["cmdline"] or [])]
+
+
+def overrides_in(text: str) -> list[str]:
+    """The KEY=VALUE words after the run folder of a command that spans lines, be it commented or not."""
+    words = " ".join(line.strip().lstrip("#").rstrip("\\") for line in text.splitlines()).split()
+    return [word for word in words if "=" in word and not word.startswith("-")]
+
+
+def rayjob() -> dict[str, Any]:
+    return dict(yaml.safe_load((FILES / "rayjob.yaml").read_text("utf-8")))
+
+
+def test_the_examples_are_configurations_that_exist() -> None:
+    """What the entry points and the usage lines pass to `rostrum train` is read by our own configuration."""
+    script, job = ((FILES / name).read_text("utf-8") for name in ("slurm.sbatch", "job.sh"))
+    of_slurm = script.partition("slurm.sbatch \\\n")[2].partition("# Everything")[0]
+    of_job = job.partition("/shared/runs/first ")[2].partition("# Checkout")[0]
+    for text in (of_slurm, of_job, rayjob()["spec"]["entrypoint"]):
+        overrides = overrides_in(text)
+        config = compose.load([*overrides, "output=run", "cluster.address=auto"])
+        assert "cluster=node8" in overrides and config.cluster.learners > 0 and config.cluster.address == "auto"
+        assert config.debater.model == "/shared/models/llama-8b"
+
+
+def test_the_ray_job_fits_kuberays_schema() -> None:
+    job = rayjob()
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    validator.validate(job)
+    job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["replica"] = 1
+    assert not validator.is_valid(job), "a misspelt field is noticed"
+    assert rayjob()["spec"]["entrypoint"].startswith("bash /app/launch/cluster/job.sh /shared/")
+    versions = [job["spec"]["rayClusterSpec"]["rayVersion"], importlib.metadata.version("ray")]
+    assert versions[0] == versions[1]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_presets_roles_fit_the_gpus_in_its_name(preset: str) -> None:
+    cluster = compose.load([f"cluster={preset}", "output=run"]).cluster
+    gpus = [
+        cluster.learners * (cluster.gpus_per_learner or 0), cluster.rollout_workers * cluster.gpus_per_worker,
+        cluster.judge_workers * cluster.gpus_per_judge,
+    ]  # fmt: skip
+    assert sum(gpus) == {"gpu1": 1, "node8": 8, "nodes32": 32}.get(preset, 0)
+
+
+def test_a_job_that_finds_its_run_goes_on_with_it(tmp_path: Path) -> None:
+    command(tmp_path, "rostrum", 'echo "$@"')
+    run = tmp_path / "run"
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def start() -> str:
+        words = ["bash", str(FILES / "job.sh"), str(run), "cluster=node8"]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert start() == f"train output={run} cluster.address=auto cluster=node8"
+    run.mkdir()
+    (run / "config.yaml").touch()
+    assert start() == f"train resume={run} cluster.address=auto"
