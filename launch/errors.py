@@ -40,7 +40,7 @@ def sentence(error: BaseException) -> str | None:
         return sentence(cause)
     if kind.__module__.partition(".")[0] in _OURS:
         return " ".join(str(error).split())
-    if kind.__name__ == "SafetensorError" and "No space left" in str(error):
+    if _disk_was_full(error):
         return _of_the_system(OSError(errno.ENOSPC, str(error)))
     if kind.__name__ == "SafetensorError":
         return f"A model's safetensors file is damaged ({_first_line(error)}): copy or build the model folder again."
@@ -50,6 +50,13 @@ def sentence(error: BaseException) -> str | None:
             "time (algorithm.micro_batch_rows for PPO, algorithm.batch_rows for DPO)."
         )
     return _of_the_system(error) if isinstance(error, OSError) else None
+
+
+def _disk_was_full(error: BaseException) -> bool:
+    """What safetensors and torch.save raise on a full disk; torch only says that less was written than it meant to."""
+    if type(error).__name__ == "SafetensorError":
+        return "No space left" in str(error)
+    return type(error) is RuntimeError and "inline_container" in str(error) and "unexpected pos" in str(error)
 
 
 def _of_the_system(error: OSError) -> str | None:
