@@ -34,10 +34,11 @@ COMMANDS = (
     Command(
         "train", "launch.commands:train", "train debaters to win a judge's approval",
         "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
-        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration.",
+        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration; "
+        "only cluster settings may be given anew.",
         "rostrum train protocol=consultancy algorithm=dpo judge.order=both output=runs/first\n"
         "  rostrum train resume=runs/first\n"
-        "  torchrun --nproc-per-node=2 -m launch train cluster=zero2",
+        "  rostrum train cluster=zero2 cluster.learners=2",
     ),
     Command(
         "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",
@@ -72,6 +73,12 @@ COMMANDS = (
         "the passage. It needs the gold labels.",
         "rostrum questions audit questions=quality questions.path=QuALITY.v1.0.1.htmlstripped.dev",
         words="audit KEY=VALUE",
+    ),
+    Command(
+        "export", "launch.commands:export", "write a trained policy as a plain Hugging Face folder",
+        "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
+        "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
+        "rostrum export run=runs/first output=models/first iteration=12",
     ),
     Command(
         "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
