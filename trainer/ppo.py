@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from trl import GRPOConfig, GRPOTrainer
+import trl.import_utils
 
-from trainer import credit
-from trainer.config import Ppo
-from trainer.publish import VALUE_HEAD
-from trainer.types import Row, Trajectory
+trl.import_utils.is_vllm_available = lambda min_version=None: False  # or TRL imports it into the learner, unused
+from trl import GRPOConfig, GRPOTrainer  # noqa: E402
+
+from trainer import credit  # noqa: E402
+from trainer.config import Ppo  # noqa: E402
+from trainer.publish import VALUE_HEAD  # noqa: E402
+from trainer.types import Row, Trajectory  # noqa: E402
 
 GROUP = 2
 """TRL's group size. Groups mean nothing here, as advantages are ours, but TRL insists on at least two."""

@@ -24,7 +24,10 @@ def question_set(settings: config.Questions) -> QuestionSet:
 
 def judge(settings: config.Judge) -> LikelihoodJudge:
     """A frozen judge on an engine of its own."""
-    how = EngineSetup("transformers", settings.batch_size, settings.dtype, settings.format)
+    how = EngineSetup(
+        settings.engine, settings.batch_size, settings.dtype, settings.format,
+        gpu_memory_fraction=settings.gpu_memory_fraction,
+    )  # fmt: skip
     scorer = make_engine(settings.model, how)
     return LikelihoodJudge(
         settings.name, scorer, load_prompts(settings.prompts), settings.order, settings.choice, settings.min_mass
@@ -35,8 +38,9 @@ def debater_engine(settings: config.Config) -> EngineSetup:
     """How the debater's model is run."""
     debater = settings.debater
     return EngineSetup(
-        debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad
-    )
+        debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad,
+        gpu_memory_fraction=debater.gpu_memory_fraction,
+    )  # fmt: skip
 
 
 def rollouts(settings: config.Config) -> Rollouts:
