@@ -4,13 +4,14 @@ head and its loss.
 """
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
-import trl.import_utils
 
-trl.import_utils.is_vllm_available = lambda min_version=None: False  # or TRL imports it into the learner, unused
+# Or TRL imports vLLM into the learner, for no use: that takes half a minute and changes torch and transformers.
+import_module("trl.import_utils").is_vllm_available = lambda min_version=None: False  # type: ignore[attr-defined]
 from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
 from trainer import credit  # noqa: E402

@@ -40,8 +40,10 @@ def check_adapter(settings: Config, rollouts: Rollouts, rows: Sequence[Sequence[
 
 
 def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> None:
-    """Raises:
-    ParityError: the engine's log-probabilities are the base model's, or not those of the adapter.
+    """Compares what an engine makes of the rows with what the learner makes of them without and with the adapter.
+
+    Raises:
+        ParityError: the engine's log-probabilities are the base model's, or not those of the adapter.
     """
     assert settings.debater.lora is not None
     what, engine_name = f"A LoRA adapter on {settings.debater.lora.target_modules}", settings.debater.engine

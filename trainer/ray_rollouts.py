@@ -35,7 +35,7 @@ class RayRollouts:
     def __init__(self, setup: PlaySetup, workers: int, address: str | None = None, gpus_per_worker: float = 0) -> None:
         if not ray.is_initialized():
             ray.init(
-                address=address,
+                address=address or "local",  # without it Ray would join whatever cluster runs on this machine
                 include_dashboard=False,
                 log_to_driver=False,
                 num_cpus=None if address else max(workers, os.cpu_count() or 1),

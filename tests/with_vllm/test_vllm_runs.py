@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -64,14 +65,23 @@ def test_an_iteration_of_dpo(configure: Callable[..., Config]) -> None:
     assert moved(config, "adapter_model.safetensors") > 1e-5
 
 
+def vllm_processes() -> set[psutil.Process]:
+    running = psutil.process_iter(["cmdline"])
+    return {process for process in running if "vllm_server" in " ".join(process.info["cmdline"] or ())}
+
+
 def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config]) -> None:
+    """The worker is killed at the end of the run, and what it had started must follow it."""
     import ray
 
+    before = vllm_processes()
     config = configure("cluster.rollout_workers=1", *VLLM[:1], *VLLM[2:], *LORA)
     try:
         train(config)
     finally:
         ray.shutdown()
+    _, surviving = psutil.wait_procs(vllm_processes() - before, timeout=60)
+    assert not surviving
     (row,) = metrics(config)
     assert row["parity"] < config.parity_tolerance and not row.get("failed")
 

@@ -4,11 +4,11 @@ Weights come from the published folders on disk. LoRA adapters are served on top
 names that are never used twice; full weights replace the old ones in place.
 """
 
-import importlib.util
 import itertools
 import json
 import zlib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -24,10 +24,12 @@ _shared: WeakValueDictionary[ServerSetup, VllmProcess] = WeakValueDictionary()
 
 
 def check_installed() -> None:
-    """Raises:
-    EngineError: there is no vLLM here.
+    """Asks for vLLM before anything is started.
+
+    Raises:
+        EngineError: it is not installed.
     """
-    if importlib.util.find_spec("vllm") is None:
+    if find_spec("vllm") is None:
         raise EngineError(
             "engine=vllm needs vLLM: on GPUs install it with `pip install vllm==0.32.0`, on CPUs with "
             "`make test-vllm`, or choose engine=transformers."
@@ -60,7 +62,8 @@ class VllmEngine:
 
     @property
     def max_context(self) -> int:
-        """The longest row, in tokens, prompt and completion together."""
+        """The longest row, in tokens, prompt and completion together: the model's context, or what the cache has room
+        for."""
         return self._process.max_context
 
     @property

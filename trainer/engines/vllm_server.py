@@ -37,6 +37,7 @@ class VllmServer:
         lora = {"enable_lora": True, "max_loras": 2, "max_lora_rank": rank} if setup.lora_rank else {}
         self._llm = LLM(
             setup.model, dtype=setup.dtype, seed=0, max_num_seqs=setup.batch_size, enforce_eager=on_cpu,
+            max_model_len=-1,  # the model's context, or as much of it as the cache has room for
             gpu_memory_utilization=setup.gpu_memory_fraction, block_size=_CPU_BLOCK if on_cpu else None,
             enable_chunked_prefill=not on_cpu,  # 0.32 on CPUs cannot sample with a seed after a prompt read in parts
             enable_prefix_caching=True, logprobs_mode="processed_logprobs", disable_log_stats=False,
