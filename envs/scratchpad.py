@@ -1,13 +1,13 @@
 """The private scratchpad: what a debater thinks before it speaks, taken out by the environment.
 
-Thoughts stand between `<thinking>` and `</thinking>` (Khan et al. 2024), or between the `<think>` tags of thinking
-models. Whatever is ambiguous is private: nothing that was meant to be hidden may reach the judge, and a debater gains
-nothing by hiding a part of its speech.
+Thoughts stand between `<thinking>` and `</thinking>` (Khan et al. 2024), or between the tags of thinking models, which
+write `<think>` or `[THINK]`. Whatever is ambiguous is private: nothing that was meant to be hidden may reach the judge,
+and a debater gains nothing by hiding a part of its speech.
 """
 
 import re
 
-_TAG = re.compile(r"<\s*(/?)\s*think(?:ing)?\s*>", re.IGNORECASE)
+TAG = re.compile(r"[<\[]\s*(/?)\s*think(?:ing)?\s*[>\]]", re.IGNORECASE)
 
 
 def split(raw: str) -> tuple[str, str]:
@@ -19,7 +19,7 @@ def split(raw: str) -> tuple[str, str]:
     public: list[str] = []
     private: list[str] = []
     position, thinking = 0, False
-    for tag in _TAG.finditer(raw):
+    for tag in TAG.finditer(raw):
         text = raw[position : tag.start()]
         if tag[1] and not thinking:
             private, public = [*private, *public, text], []

@@ -45,6 +45,19 @@ class AnswerKey:
         return self.correct[question_id]
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of the questions of a source, in numbers."""
+
+    read: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Questions left out, by reason, in the order in which the reasons were looked at."""
+    could_not_tell: Mapping[str, int] = field(default_factory=dict)
+    """Questions kept because they lack the annotations that a filter asks for, by filter."""
+    wrong_answer_from: Mapping[str, int] = field(default_factory=dict)
+    """How the wrong answer of each pair was chosen."""
+
+
 class QuestionSet(Interface):
     """Where questions come from. Splits ("train", "heldout") share no story."""
 
@@ -53,6 +66,9 @@ class QuestionSet(Interface):
 
     def answer_key(self, split: str) -> AnswerKey:
         """The gold answers of a split."""
+
+    def account(self) -> Account:
+        """What was left out of the source and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,19 +59,23 @@ def check_machine(config: Config) -> None:
     if "vllm" in {config.debater.engine, config.judge.engine, *(judge.engine for judge in config.heldout_judges)}:
         check_installed()
     cluster = config.cluster
-    if cluster.gpus_per_worker > 0 and cluster.address is None and not torch.cuda.is_available():
-        raise LaunchError(
-            "cluster.gpus_per_worker asks for a GPU and this machine has none: set it to 0, or join a cluster that has "
-            "some with cluster.address."
-        )
+    for key in ("gpus_per_learner", "gpus_per_worker", "gpus_per_judge"):
+        if getattr(cluster, key) and cluster.address is None and not torch.cuda.is_available():
+            raise LaunchError(
+                f"cluster.{key} asks for a GPU and this machine has none: set it to 0, or join a cluster that has some "
+                "with cluster.address."
+            )
+    under_torchrun = "RANK" in os.environ
+    if cluster.learners and under_torchrun:
+        raise LaunchError("cluster.learners starts the ranks itself: leave torchrun out, or set cluster.learners=0.")
     if cluster.deepspeed is None:
         return
     if importlib.util.find_spec("deepspeed") is None:
         raise LaunchError("cluster.deepspeed needs DeepSpeed, which runs on Linux only: choose cluster=local.")
-    if "RANK" not in os.environ:
+    if not cluster.learners and not under_torchrun:
         raise LaunchError(
-            f"cluster.deepspeed={cluster.deepspeed} needs one process per device: start it with "
-            "`torchrun --nproc-per-node=N -m launch train ...`."
+            f"cluster.deepspeed={cluster.deepspeed} needs one process per device: set cluster.learners=N, or start it "
+            "with `torchrun --nproc-per-node=N -m launch train ...`."
         )
 
 
@@ -98,7 +102,7 @@ def check_algorithm(config: Config) -> None:
         try:
             trl_config(
                 algorithm, setup.rows_per_iteration(config), config.iterations, config.debater.temperature,
-                int(os.environ.get("WORLD_SIZE", 1)),
+                config.cluster.learners or int(os.environ.get("WORLD_SIZE", 1)),
                 output_dir=str(config.output), bf16=False, use_cpu=True, report_to="none",
             )  # fmt: skip
         except ValueError as error:
@@ -115,7 +119,8 @@ def check_questions(config: Config) -> None:
     questions = setup.question_set(config.questions)
     for split in ("train", "heldout"):
         if not questions.questions(split):
-            raise LaunchError(f"{config.questions.path} has no {split} questions: add questions about more stories.")
+            kind = config.questions.kind
+            raise LaunchError(f"questions={kind} has no {split} questions: add questions about more stories.")
     questions.answer_key("heldout")
 
 

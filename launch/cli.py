@@ -4,7 +4,9 @@ Nothing heavy is imported here, so that help is there at once.
 """
 
 import argparse
+import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -24,16 +26,19 @@ class Command(NamedTuple):
     summary: str
     details: str
     example: str
+    words: str = "KEY=VALUE"
+    """What follows the command, as the usage line names it."""
 
 
 COMMANDS = (
     Command(
         "train", "launch.commands:train", "train debaters to win a judge's approval",
         "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
-        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration.",
+        "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration; "
+        "only cluster settings may be given anew.",
         "rostrum train protocol=consultancy algorithm=dpo judge.order=both output=runs/first\n"
         "  rostrum train resume=runs/first\n"
-        "  torchrun --nproc-per-node=2 -m launch train cluster=zero2",
+        "  rostrum train cluster=zero2 cluster.learners=2",
     ),
     Command(
         "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",
@@ -62,6 +67,20 @@ COMMANDS = (
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
     ),
     Command(
+        "questions", "launch.questions:questions", "look at a question set before training on it",
+        "audit prints one JSON object: how many stories and questions each split has, what the filters left out and "
+        "what they could not tell, what the splits have in common, and how often the right answer can be told without "
+        "the passage. It needs the gold labels.",
+        "rostrum questions audit questions=quality questions.path=QuALITY.v1.0.1.htmlstripped.dev",
+        words="audit KEY=VALUE",
+    ),
+    Command(
+        "export", "launch.commands:export", "write a trained policy as a plain Hugging Face folder",
+        "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
+        "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
+        "rostrum export run=runs/first output=models/first iteration=12",
+    ),
+    Command(
         "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
         "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",
@@ -83,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("stopped")
         return STOPPED
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         message = sentence(error)
         if message is None:
@@ -108,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
             command.name, help=command.summary, description=command.details, epilog=epilog,
             formatter_class=_Help,
         )  # fmt: skip
-        sub.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration (Hydra)")
+        sub.add_argument("overrides", nargs="*", metavar=command.words, help="overrides of the configuration (Hydra)")
         sub.set_defaults(target=command.target)
     return top
 

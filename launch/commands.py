@@ -24,9 +24,7 @@ RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster")
 def train(overrides: Sequence[str]) -> int:
     """A new run, or with resume=RUN one that was cut off."""
     rest, resume = take(overrides, "resume")
-    if resume is not None and rest:
-        raise LaunchError(f"A resumed run keeps its configuration: leave out {rest[0]!r}, or start a new run.")
-    config = compose.load(rest) if resume is None else saved.run_config(Path(resume))
+    config = compose.load(rest) if resume is None else _resumed(Path(resume), rest)
     if int(os.environ.get("RANK", 0)):
         _check(config)
         return _learn(config)
@@ -36,6 +34,22 @@ def train(overrides: Sequence[str]) -> int:
             _learn(config)
     _finish(config)
     return 0
+
+
+def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
+    """The run's own configuration; only where it runs may be another place."""
+    before = saved.run_config(run)
+    for override in overrides:
+        if override.lstrip("+").partition("=")[0].partition(".")[0] != "cluster":
+            raise LaunchError(
+                f"A resumed run keeps its configuration, but for cluster: leave out {override!r}, or start a new run."
+            )
+    config = saved.changed(before, overrides)
+    if config.cluster.shard_size != before.cluster.shard_size:
+        raise LaunchError(
+            f"cluster.shard_size decides which debates are sampled: resume with {before.cluster.shard_size}, as before."
+        )
+    return config
 
 
 def _check(config: "Config", new: bool = False) -> None:
@@ -53,9 +67,14 @@ def _check(config: "Config", new: bool = False) -> None:
 
 
 def _learn(config: "Config") -> int:
-    from trainer.train import train as run
+    if config.cluster.learners:
+        from trainer import ray_learners
 
-    run(config)
+        ray_learners.train(config, environment.quieten)
+    else:
+        from trainer.train import train as run
+
+        run(config)
     return 0
 
 
@@ -114,6 +133,24 @@ def _report(folder: Path) -> int:
 
     arms = list(saved.run_config(folder).arms) if (folder / "arms").is_dir() else None
     show_summary(write(folder, arms), folder)
+    return 0
+
+
+def export(overrides: Sequence[str]) -> int:
+    """A policy of a run, as a plain model folder."""
+    rest, run = take(overrides, "run")
+    rest, iteration = take(rest, "iteration")
+    rest, output = take(rest, "output")
+    if run is None or output is None or rest:
+        raise LaunchError("Name the run and the folder to write: rostrum export run=RUN output=FOLDER [iteration=N].")
+    if iteration is not None and not iteration.isdecimal():
+        raise LaunchError(f"The iteration cannot be {iteration!r}: give a whole number, or leave it out for the last.")
+    config = saved.run_config(Path(run))
+    environment.silence()
+    from trainer.export import export as write
+
+    chosen = write(config, None if iteration is None else int(iteration), Path(output))
+    _print(f"The policy of iteration {chosen} is in {output}, a plain Hugging Face folder.")
     return 0
 
 

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from trainer.config import Config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+UNIONS = ("questions", "algorithm")
+"""Sections that are one of several; pydantic puts which one after their name into the place of an error."""
 
 
 class ConfigError(ValueError):
@@ -72,11 +74,13 @@ def save(config: Config, path: Path) -> None:
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"] if part not in ("ppo", "dpo"))
+    section, *rest = problem["loc"] or ("",)
+    where = ".".join(str(part) for part in (section, *(rest[1:] if section in UNIONS else rest)))
     if problem["type"] == "extra_forbidden":
         return f"There is no configuration key {where!r}: remove it, or see configs/ for the names."
     message = problem["msg"].removeprefix("Value error, ")
-    return f"The configuration's {where or 'values'} cannot be {problem['input']!r}: {message[0].lower()}{message[1:]}."
+    given = "used" if isinstance(problem["input"], dict) else repr(problem["input"])
+    return f"The configuration's {where or 'values'} cannot be {given}: {message[0].lower()}{message[1:]}."
 
 
 def _sentence(error: Exception) -> str:

@@ -34,3 +34,9 @@ def silence() -> None:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     datasets.disable_progress_bars()
+
+
+def quieten() -> None:
+    """Both, in a process that another started."""
+    prepare()
+    silence()

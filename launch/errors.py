@@ -32,11 +32,16 @@ def sentence(error: BaseException) -> str | None:
     """What to tell the user; None for an error that is a bug and should keep its traceback.
 
     Every exception class that our own packages define is addressed to the user. Of other people's, these are: a full
-    disk, a folder that may not be written, memory that ran out, a model that cannot be fetched or is damaged.
+    disk, a folder that may not be written, memory that ran out, a model that cannot be fetched or is damaged. What was
+    raised in an actor of Ray's is told as if it had been raised here.
     """
     kind = type(error)
+    if kind.__module__.partition(".")[0] == "ray" and isinstance(cause := getattr(error, "cause", None), BaseException):
+        return sentence(cause)
     if kind.__module__.partition(".")[0] in _OURS:
         return " ".join(str(error).split())
+    if _disk_was_full(error):
+        return _of_the_system(OSError(errno.ENOSPC, str(error)))
     if kind.__name__ == "SafetensorError":
         return f"A model's safetensors file is damaged ({_first_line(error)}): copy or build the model folder again."
     if kind.__name__ == "OutOfMemoryError" or (kind is RuntimeError and "can't allocate memory" in str(error)):
@@ -45,6 +50,13 @@ def sentence(error: BaseException) -> str | None:
             "time (algorithm.micro_batch_rows for PPO, algorithm.batch_rows for DPO)."
         )
     return _of_the_system(error) if isinstance(error, OSError) else None
+
+
+def _disk_was_full(error: BaseException) -> bool:
+    """What safetensors and torch.save raise on a full disk; torch only says that less was written than it meant to."""
+    if type(error).__name__ == "SafetensorError":
+        return "No space left" in str(error)
+    return type(error) is RuntimeError and "inline_container" in str(error) and "unexpected pos" in str(error)
 
 
 def _of_the_system(error: OSError) -> str | None:

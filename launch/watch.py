@@ -153,6 +153,8 @@ class _Screen:
     def speech(self, speech: Speech) -> None:
         """One speech with its quotes marked."""
         self._console.print()
+        if speech.private:
+            self._console.print(_seat(speech.seat), _plain(f"(thinks, unseen) {speech.private}", "dim"))
         self._console.print(_seat(speech.seat), Text("").join(_marked(speech.text)))
 
     def probability(self, verdict: Verdict) -> None:

@@ -7,10 +7,19 @@ from typing import Protocol as Interface
 from envs.types import Transcript
 
 
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """Stands for the scores of a prompt that nobody gave: a verdict that needs them is INVALID for this reason."""
+
+    reason: str
+
+
 class Scorer(Interface):
     """The only way a judge reaches a model. Engines implement it; tests fake it."""
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
+    def choice_logprobs(
+        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
+    ) -> Sequence[tuple[float, ...] | Unscored]:
         """Log-probability (nats, summed over tokens) of each choice as the reply to its prompt.
 
         NaN where the prompt is longer than the model can read.

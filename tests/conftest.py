@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 os.environ.update(
     OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TRL_EXPERIMENTAL_SILENCE="1",
     TOKENIZERS_PARALLELISM="false", CUDA_VISIBLE_DEVICES="", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    RAY_worker_niceness="0",
 )  # fmt: skip
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # for subprocesses
 if str(ROOT) not in sys.path:
@@ -207,7 +208,7 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PlantedJudge]:
 
     def put(invalid_every: int = 0) -> PlantedJudge:
         judge = PlantedJudge(invalid_every)
-        monkeypatch.setattr("trainer.setup.judge", lambda settings: judge)
+        monkeypatch.setattr("trainer.setup.judge", lambda *settings: judge)
         return judge
 
     return put

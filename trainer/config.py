@@ -2,10 +2,11 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from envs.questions import settings_by_kind
 from envs.types import Protocol
 from envs.windows import Window
 from rewards.reward import RewardRule
@@ -23,27 +24,12 @@ def _known_keys(kind: type) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+Questions = Annotated[Union[tuple(settings_by_kind().values())], Field(discriminator="kind")]  # noqa: UP007
+"""Where questions come from: one of the kinds that lie in envs/questions/ (configs/questions/)."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Questions(_Section):
-    """Where questions come from (configs/questions/)."""
-
-    kind: Literal["testimony", "jsonl"]
-    path: str | None = None
-    """A JSON Lines file, for kind jsonl."""
-    train: int = Field(4000, ge=1)
-    """Training questions that the testimony world makes."""
-    heldout: int = Field(400, ge=2)
-    """Held-out questions to evaluate on."""
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _file_is_there(self) -> "Questions":
-        if self.kind == "jsonl" and self.path is None:
-            raise ValueError("questions=jsonl needs questions.path=FILE")
-        return self
 
 
 class Lora(_Section):
@@ -80,6 +66,8 @@ class Debater(_Section):
     batch_size: int = Field(256, ge=1)
     """Speeches generated at a time."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+    """Compute activations twice instead of keeping them: less memory, about a third more time for the learner."""
 
 
 class Judge(_Section):
@@ -159,17 +147,45 @@ class Dpo(_Section):
     max_grad_norm: float = Field(1.0, gt=0)
 
 
-class Cluster(_Section):
-    """Who plays and who learns (configs/cluster/)."""
+class Resources(_Section):
+    """Ray's custom resources that each role asks for, to pin it to nodes that were started with them."""
 
+    learner: dict[str, float] = {}
+    rollout: dict[str, float] = {}
+    judge: dict[str, float] = {}
+
+
+class Cluster(_Section):
+    """Who plays, who judges and who learns (configs/cluster/)."""
+
+    address: str | None = None
+    """Ray cluster to join, e.g. "auto"; none starts one here if a role needs it."""
+    learners: int = Field(0, ge=0)
+    """Ray actors that learn together, one rank each; 0 learns in this process (or in torchrun's)."""
+    gpus_per_learner: float | None = Field(None, ge=0)
+    """None: one where the cluster has GPUs, else none."""
     rollout_workers: int = Field(0, ge=0)
-    """Ray actors that play debates; 0 plays in this process."""
+    """Ray actors that play debates; 0 plays in the process of the first learner."""
+    gpus_per_worker: float = Field(0, ge=0)
+    judge_workers: int = Field(0, ge=0)
+    """Ray actors that each hold a copy of a judge; 0 judges in the process of the first learner."""
+    gpus_per_judge: float = Field(0, ge=0)
+    judge_timeout: float | None = Field(1800, gt=0)
+    """Seconds that a judge's actor may take over one batch, once it has started; null waits for ever."""
+    resources: Resources = Resources()
     shard_size: int = Field(64, ge=1)
     """Debates that one worker plays together. Part of the seed scheme: changing it changes the sampled debates."""
-    address: str | None = None
-    """Ray cluster to join, e.g. "auto"; none starts one here."""
-    gpus_per_worker: float = Field(0, ge=0)
     deepspeed: Literal["zero2", "zero3"] | None = None
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What DeepSpeed keeps in the memory of the CPU: the optimizer's state, or (zero3) the parameters as well."""
+
+    @model_validator(mode="after")
+    def _offload_has_a_stage(self) -> "Cluster":
+        if self.offload != "none" and self.deepspeed is None:
+            raise ValueError(f"cluster.offload={self.offload} is DeepSpeed's: set cluster.deepspeed to zero2 or zero3")
+        if self.offload == "all" and self.deepspeed != "zero3":
+            raise ValueError("cluster.offload=all moves parameters, so it needs cluster.deepspeed=zero3")
+        return self
 
 
 class Evaluation(_Section):

@@ -58,8 +58,8 @@ class _Evaluation:
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
         self.judges: list[tuple[str, Judge]] = [
-            (verdicts.REWARD, setup.judge(settings.judge)),
-            *((verdicts.HELD_OUT, setup.judge(other)) for other in settings.heldout_judges),
+            (verdicts.REWARD, setup.judge(settings.judge, settings)),
+            *((verdicts.HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
         ]
         self.rollouts: Rollouts = setup.rollouts(settings)
         if settings.debater.lora is not None:

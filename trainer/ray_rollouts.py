@@ -1,85 +1,175 @@
 """Rollouts on Ray: actors that each play whole debates on a shard.
 
-A worker that dies is restarted by Ray and the shard that it held is sent again. The restarted worker needs no help to
-find the current policy: every shard comes with it.
+A shard that is lost with its worker goes back to those that wait, and the run goes on with the workers that are left.
+Ray restarts the lost one, on another node if need be; once it answers it plays again. It needs no help to find the
+current policy: every shard comes with it.
 """
 
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.util import get_current_placement_group
+from ray.util.placement_group import PlacementGroup
+from transformers.utils.logging import disable_progress_bar
 
+from trainer import ray_cluster
+from trainer.config import Cluster
+from trainer.engines.base import Engine
+from trainer.ray_cluster import ClusterError
 from trainer.rollouts import Outcome, PlaySetup, Shard, Worker
 from trainer.types import Policy
 
 RESTARTS = 3
-"""How often one worker may die before the run gives up."""
+"""How often Ray starts one worker again."""
+PATIENCE = 600.0
+"""Seconds to wait, when no worker is left, for one to come back."""
 
 
 class RolloutError(RuntimeError):
-    """Workers kept dying; the message says what to do."""
+    """No worker is left; the message says what to do."""
 
 
 class RayWorker(Worker):
-    """A `Worker` that can say which process it is."""
+    """A `Worker` in a process of its own, whose relative paths mean what they mean in `folder`."""
+
+    def __init__(self, setup: PlaySetup, folder: str) -> None:
+        ray_cluster.enter(folder)
+        disable_progress_bar()
+        super().__init__(setup)
 
     def pid(self) -> int:
-        """The process id, for logs and for tests that kill it."""
+        """The process id, for logs and for tests that kill it; an answer shows that the worker is up."""
         return os.getpid()
+
+    def _engine(self, policy: Policy) -> Engine:
+        if not Path(policy.path).is_dir():
+            raise ClusterError(
+                f"The node {socket.gethostname()} does not see {policy.path}: choose an output=FOLDER on a file system "
+                "that all nodes share."
+            )
+        return super()._engine(policy)
 
 
 class RayRollouts:
-    """`workers` actors; each takes the next shard as soon as it is free."""
+    """`rollout_workers` actors; each takes the next shard as soon as it is free."""
 
-    def __init__(self, setup: PlaySetup, workers: int, address: str | None = None, gpus_per_worker: float = 0) -> None:
-        if not ray.is_initialized():
-            ray.init(
-                address=address or "local",  # without it Ray would join whatever cluster runs on this machine
-                include_dashboard=False,
-                log_to_driver=False,
-                num_cpus=None if address else max(workers, os.cpu_count() or 1),
-            )
-        actor = ray.remote(num_cpus=1, num_gpus=gpus_per_worker, max_restarts=RESTARTS, max_task_retries=RESTARTS)
-        self.actors = [actor(RayWorker).remote(setup) for _ in range(workers)]
+    def __init__(self, setup: PlaySetup, cluster: Cluster) -> None:
+        self._own, places = _room(cluster)
+        actor = ray.remote(max_restarts=RESTARTS, max_task_retries=0)(RayWorker)
+        self.actors = [actor.options(**place).remote(setup, os.getcwd()) for place in places]
+        self._up: list[Any] = list(self.actors)
+        self._recovering: dict[Any, Any] = {}
+        """Workers that failed, by the answer to the question whether they are back."""
+        self._trouble = ""
+        """What Ray last said about a worker that failed."""
 
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
-        """Each shard with its outcomes, as workers finish them.
+        """Each shard with its outcomes, exactly once, as workers finish them.
 
         Raises:
-            RolloutError: a worker died more often than `RESTARTS`.
+            RolloutError: no worker is left.
         """
-        waiting, playing = list(reversed(shards)), {}
-        idle = list(self.actors)
-        finished: list[tuple[Shard, Any]] = []
+        self._welcome(timeout=0)
+        waiting, playing, idle = list(reversed(shards)), dict[Any, tuple[Any, Shard]](), list(self._up)
+        finished: list[tuple[Shard, list[Outcome]]] = []
         while waiting or playing or finished:
             while waiting and idle:
                 worker, shard = idle.pop(), waiting.pop()
                 playing[worker.play.remote(shard, policies)] = (worker, shard)
             if finished:  # only now that every worker is busy: who takes the result may take its time over it
-                shard, done = finished.pop()
-                yield shard, _get(done)
+                yield finished.pop()
                 continue
-            (done,), _ = ray.wait(list(playing), num_returns=1)
-            worker, shard = playing.pop(done)
-            idle.append(worker)
-            finished.append((shard, done))
+            idle += self._welcome(None if playing else PATIENCE, list(playing))
+            for done in _ready(playing):
+                worker, shard = playing.pop(done)
+                outcomes = self._answer(worker, done)
+                if outcomes is None:
+                    waiting.append(shard)
+                else:
+                    idle.append(worker)
+                    finished.append((shard, outcomes))
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
-        """The probe's log-probabilities from every worker."""
-        return [_get(reply) for reply in [worker.logprobs.remote(rows, policy) for worker in self.actors]]
+        """The probe's log-probabilities from every worker that is up.
+
+        Raises:
+            RolloutError: no worker is left.
+        """
+        self._welcome(timeout=0)
+        while True:
+            asked = [(worker, worker.logprobs.remote(rows, policy)) for worker in self._up]
+            answers = [answer for worker, reply in asked if (answer := self._answer(worker, reply)) is not None]
+            if answers:
+                return answers
+            self._welcome(PATIENCE)
 
     def close(self) -> None:
         """Lets the actors go; Ray itself stays up for the next run of this process."""
         for worker in self.actors:
             ray.kill(worker)
+        if self._own is not None:
+            ray_cluster.release(self._own)
+
+    def _answer(self, worker: Any, reply: Any) -> Any:
+        """What the worker answered; None if it is gone, and then it is asked to say when it is back."""
+        try:
+            return ray.get(reply)
+        except RayActorError as error:
+            self._trouble = str(error).strip().splitlines()[-1]
+            self._up.remove(worker)
+            self._ask(worker)
+            return None
+
+    def _ask(self, worker: Any) -> None:
+        self._recovering[worker.pid.options(max_task_retries=-1).remote()] = worker
+
+    def _welcome(self, timeout: float | None, others: Sequence[Any] = ()) -> list[Any]:
+        """Waits for one of the recovering workers or of the other replies; returns the workers that have come back.
+
+        Raises:
+            RolloutError: the time is up, or no worker is left that could come back.
+        """
+        if not self._up and not self._recovering:
+            raise self._nobody_left()
+        pending = [*others, *self._recovering]
+        ready = ray.wait(pending, num_returns=1, timeout=timeout)[0] if pending else []
+        if not ready and timeout:
+            raise self._nobody_left()
+        back = []
+        for answer in _ready(self._recovering):
+            worker = self._recovering.pop(answer)
+            try:
+                ray.get(answer)
+            except ActorUnavailableError:
+                self._ask(worker)
+            except RayActorError:  # dead for good: it is not asked again
+                continue
+            else:
+                back.append(worker)
+        self._up += back
+        return back
+
+    def _nobody_left(self) -> RolloutError:
+        return RolloutError(
+            f"No rollout worker is left: each was started {RESTARTS + 1} times, failed to start or found no node. Look "
+            "for memory pressure or failing nodes in Ray's logs, then continue with `rostrum train resume=RUN`. "
+            f"({self._trouble})"
+        )
 
 
-def _get(reply):  # noqa: ANN001, ANN202
-    try:
-        return ray.get(reply)
-    except ray.exceptions.RayActorError as error:
-        raise RolloutError(
-            f"A rollout worker died {RESTARTS + 1} times; look for memory pressure in Ray's logs, then "
-            f"continue with `rostrum train resume=RUN`. ({type(error).__name__})"
-        ) from error
+def _ready(replies: Mapping[Any, Any]) -> list[Any]:
+    return ray.wait(list(replies), num_returns=len(replies), timeout=0)[0] if replies else []
+
+
+def _room(cluster: Cluster) -> tuple[PlacementGroup | None, list[dict[str, Any]]]:
+    """Where the workers go: beside learners on Ray, else into a placement group of their own, which is returned."""
+    around = get_current_placement_group() if cluster.learners else None
+    first = cluster.learners if around else 0
+    group = around or ray_cluster.place([ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers, cluster)
+    options = [ray_cluster.actor_options(group, first + i) for i in range(cluster.rollout_workers)]
+    return None if around else group, options

@@ -24,7 +24,7 @@ class Session:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.tokenizer = load_tokenizer(settings.debater.model)
         self.questions = setup.question_set(settings.questions).questions("train")
-        self.judge = setup.judge(settings.judge)
+        self.judge = setup.judge(settings.judge, settings)
         self.rollouts = setup.rollouts(settings)
         self.probe = probe_rows(self.tokenizer)
         if settings.debater.lora is not None:

@@ -1,37 +1,49 @@
 """From the configuration to the objects of a run: question set, judges, rollouts."""
 
-from pathlib import Path
+from datetime import timedelta
 
 import torch
+from accelerate import PartialState
 
 from envs.prompts import load_prompts
-from envs.questions import JsonLinesQuestions
-from envs.testimony.world import TestimonyWorld
+from envs.questions import QuestionSettings
 from envs.types import QuestionSet
 from rewards.judges.likelihood import LikelihoodJudge
+from rewards.types import Scorer
 from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_engine
 from trainer.engines.formats import Format, make_format
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
+PATIENCE = timedelta(days=7)
+"""How long a rank waits for the others; torch's ten or thirty minutes are shorter than some iterations."""
 
-def question_set(settings: config.Questions) -> QuestionSet:
+
+def question_set(settings: QuestionSettings) -> QuestionSet:
     """The question set that the configuration names."""
-    if settings.kind == "jsonl":
-        return JsonLinesQuestions(Path(settings.path or ""), seed=settings.seed)
-    return TestimonyWorld(settings.train, settings.heldout, settings.seed)
+    return settings.load()
 
 
-def judge(settings: config.Judge) -> LikelihoodJudge:
-    """A frozen judge on an engine of its own."""
+def judge(settings: config.Judge, run: config.Config | None = None) -> LikelihoodJudge:
+    """A frozen judge on an engine of its own, or on Ray if that is where the run's judges are."""
+    return LikelihoodJudge(
+        settings.name, _scorer(settings, run), load_prompts(settings.prompts), settings.order, settings.choice,
+        settings.min_mass,
+    )  # fmt: skip
+
+
+def _scorer(settings: config.Judge, run: config.Config | None) -> Scorer:
     how = EngineSetup(
         settings.engine, settings.batch_size, settings.dtype, settings.format,
         gpu_memory_fraction=settings.gpu_memory_fraction,
     )  # fmt: skip
-    scorer = make_engine(settings.model, how)
-    return LikelihoodJudge(
-        settings.name, scorer, load_prompts(settings.prompts), settings.order, settings.choice, settings.min_mass
-    )
+    if run is None or run.cluster.judge_workers == 0:
+        return make_engine(settings.model, how)
+    from trainer import ray_cluster
+    from trainer.ray_judges import RayScorer
+
+    ray_cluster.connect(run)
+    return RayScorer(settings.model, how, run.cluster)
 
 
 def debater_engine(settings: config.Config) -> EngineSetup:
@@ -52,9 +64,11 @@ def rollouts(settings: config.Config) -> Rollouts:
     )  # fmt: skip
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
+    from trainer import ray_cluster
     from trainer.ray_rollouts import RayRollouts
 
-    return RayRollouts(setup, cluster.rollout_workers, cluster.address, cluster.gpus_per_worker)
+    ray_cluster.connect(settings)
+    return RayRollouts(setup, cluster)
 
 
 def debater_format(settings: config.Config) -> Format:
@@ -120,23 +134,31 @@ def lora_config(settings: config.Lora):  # noqa: ANN201
     )  # fmt: skip
 
 
-def start_deepspeed(stage: str | None) -> None:
-    """Joins the ranks in DeepSpeed's process group; accelerate does so on GPUs and forgets it on CPUs."""
-    if stage is not None and models.default_device() == "cpu":
+def join_ranks(stage: str | None) -> None:
+    """Joins the ranks in one process group, with patience for the first of them, which plays while the others wait."""
+    cpu = models.default_device() == "cpu"
+    if stage is None:
+        PartialState(cpu=cpu, timeout=PATIENCE)
+    else:
         import deepspeed
 
-        deepspeed.init_distributed("gloo", auto_mpi_discovery=False)
+        deepspeed.init_distributed("gloo" if cpu else None, auto_mpi_discovery=False, timeout=PATIENCE)
 
 
-def deepspeed_config(stage: str | None) -> dict[str, object] | None:
-    """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments."""
+def deepspeed_config(stage: str | None, offload: str = "none") -> dict[str, object] | None:
+    """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments.
+
+    `offload` is "none", "optimizer" or "all" (optimizer and parameters, for "zero3").
+    """
     if stage is None:
         return None
+    moved = {"none": (), "optimizer": ("offload_optimizer",), "all": ("offload_optimizer", "offload_param")}[offload]
     return {
         "zero_optimization": {
             "stage": {"zero2": 2, "zero3": 3}[stage],
             "overlap_comm": torch.cuda.is_available(),
             "stage3_gather_16bit_weights_on_model_save": True,
+            **{part: {"device": "cpu", "pin_memory": torch.cuda.is_available()} for part in moved},
         },
         "bf16": {"enabled": "auto"},
         "gradient_accumulation_steps": "auto",

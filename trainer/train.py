@@ -20,7 +20,7 @@ from trainer.config import Config, Dpo, Ppo
 from trainer.ppo import GROUP, DebatePpo, trl_config
 from trainer.progress import say
 from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
-from trainer.run_folder import STATE, RunFolder, prune, write_atomically
+from trainer.run_folder import STATE, RunError, RunFolder, prune, write_atomically
 from trainer.schedule import derive, matches_of, questions_of
 from trainer.session import Session
 from trainer.types import Experience, Match, Policy, Trajectory, trajectories_of
@@ -51,7 +51,7 @@ class _Run:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         set_seed(settings.seed)
-        setup.start_deepspeed(settings.cluster.deepspeed)
+        setup.join_ranks(settings.cluster.deepspeed)
         self.session = Session(settings) if self.rank == 0 else None
         if self.session is not None:
             say(setup.rows_in_words(settings))
@@ -67,8 +67,11 @@ class _Run:
         half = self.settings.debater.dtype == "bfloat16"
         return {
             "output_dir": str(self.folder.trainer), "seed": self.settings.seed, "bf16": half, "report_to": "none",
-            "disable_tqdm": True, "use_cpu": models.default_device() == "cpu", "gradient_checkpointing": False,
-            "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed),
+            "ddp_timeout": int(setup.PATIENCE.total_seconds()),
+            "disable_tqdm": True, "use_cpu": models.default_device() == "cpu",
+            "gradient_checkpointing": self.settings.debater.gradient_checkpointing,
+            "ddp_find_unused_parameters": False,
+            "deepspeed": setup.deepspeed_config(self.settings.cluster.deepspeed, self.settings.cluster.offload),
         }  # fmt: skip
 
     def publish(
@@ -133,6 +136,7 @@ class _PpoRun(_Run):
             self.trainer.train()
         else:
             path, state = found
+            self._check_ranks(path, state)
             self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in state["baselines"]}
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
@@ -159,8 +163,31 @@ class _PpoRun(_Run):
             save_file(head.state_dict(), checkpoint / f"{VALUE_HEAD}.safetensors")
         baselines = [[*role, value] for role, value in self.trainer.baselines.items()]
         cursor = iteration * self.algorithm.questions_per_iteration
-        state = {"iteration": iteration, "policy_version": iteration, "question_cursor": cursor, "baselines": baselines}
+        state = {
+            "iteration": iteration, "policy_version": iteration, "question_cursor": cursor, "baselines": baselines,
+            "ranks": self._ranks,
+        }  # fmt: skip
         write_atomically(checkpoint / STATE, json.dumps(state))
+
+    @property
+    def _ranks(self) -> dict[str, Any]:
+        return {"world": self.world, "deepspeed": self.settings.cluster.deepspeed}
+
+    def _check_ranks(self, checkpoint: Path, state: dict[str, Any]) -> None:
+        """DeepSpeed's shards of the optimizer's state fit only as many ranks as wrote them.
+
+        Raises:
+            RunError: this is another number of ranks, or another stage.
+        """
+        before = state.get("ranks", self._ranks)
+        if before != self._ranks and (before["deepspeed"] or self._ranks["deepspeed"]):
+            raise RunError(
+                f"The checkpoint {checkpoint} was written by {before['world']} ranks with "
+                f"deepspeed={before['deepspeed']} and can only be resumed by as many: "
+                "ask for the same cluster, or export the policy (`rostrum export "
+                f"run={self.folder.path} iteration={state['iteration']} output=FOLDER`) and start a new run from "
+                "debater.model=FOLDER."
+            )
 
     def _load_value_head(self, checkpoint: Path) -> None:
         weights = checkpoint / f"{VALUE_HEAD}.safetensors"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from envs.types import AnswerKey, Question
+from envs.types import Account, AnswerKey, Question
 
 RELIABILITY = {
     "anna": 0.95,
@@ -128,6 +128,10 @@ class TestimonyWorld:
     def answer_key(self, split: str) -> AnswerKey:
         """Which answer is right for each question of the split; for evaluation only."""
         return AnswerKey({question.id: correct for question, correct in self._split(split)})
+
+    def account(self) -> Account:
+        """Every question that is made is used."""
+        return Account(sum(self.sizes.values()))
 
     def _split(self, split: str) -> tuple[tuple[Question, int], ...]:
         if split not in self.sizes:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from envs.prompts import Prompts
 from envs.types import Transcript
-from rewards.types import Scorer, Verdict
+from rewards.types import Scorer, Unscored, Verdict
+
+_Scores = tuple[float, ...] | Unscored
 
 
 class LikelihoodJudge:
@@ -32,21 +34,24 @@ class LikelihoodJudge:
         given = list(transcripts) if self._order != "swapped" else []
         swapped = [transcript.swapped() for transcript in transcripts] if self._order != "given" else []
         logprobs = iter(self._score([*given, *swapped]))
-        unasked: list[tuple[float, ...] | None] = [None] * len(transcripts)
+        unasked: list[_Scores | None] = [None] * len(transcripts)
         first = [next(logprobs) for _ in given] or unasked
         second = [next(logprobs) for _ in swapped] or unasked
         return [self._verdict(a, b) for a, b in zip(first, second, strict=True)]
 
-    def _score(self, transcripts: list[Transcript]) -> list[tuple[float, ...]]:
+    def _score(self, transcripts: list[Transcript]) -> Sequence[_Scores]:
         prompts = [self._prompts.judge(transcript) for transcript in transcripts]
         letters = self._choice == "letter"
         choices = [("A", "B") if letters else t.answers for t in transcripts]
         return self._scorer.choice_logprobs(prompts, choices)
 
-    def _verdict(self, given: tuple[float, ...] | None, swapped: tuple[float, ...] | None) -> Verdict:
+    def _verdict(self, given: _Scores | None, swapped: _Scores | None) -> Verdict:
         for logprobs in (given, swapped):
+            if isinstance(logprobs, Unscored):
+                return Verdict(self.name, None, None, valid=False, reason=logprobs.reason)
             if logprobs is not None and (problem := self._problem(logprobs)):
                 return Verdict(self.name, None, None, valid=False, reason=problem)
+        assert not isinstance(given, Unscored) and not isinstance(swapped, Unscored)
         of_a = _sigmoid(given[0] - given[1]) if given else None
         of_a_swapped = _sigmoid(swapped[1] - swapped[0]) if swapped else None
         return Verdict(self.name, of_a, of_a_swapped, readings=(given is not None) + (swapped is not None))

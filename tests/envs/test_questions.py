@@ -155,3 +155,27 @@ def test_wrong_arguments_say_what_to_do(stored, tmp_path):
         stored([])
     with pytest.raises(QuestionError, match="is not a file; give the path"):
         JsonLinesQuestions(tmp_path / "missing.jsonl")
+
+
+@pytest.mark.parametrize("limit", [1, 7, 30, 75])
+def test_a_limit_takes_as_many_stories_as_it_can(stored, limit):
+    every = stored(RECORDS, heldout_fraction=0)
+    few = stored(RECORDS, heldout_fraction=0, train=limit)
+    assert len(few.questions("train")) == limit
+    assert len(stories(few, "train")) == limit
+    assert few.account().dropped == {"over_the_limit_of_train": 300 - limit}
+    assert set(ids(few, "train")) <= set(ids(every, "train"))
+
+
+def test_a_smaller_limit_takes_a_part_of_what_a_larger_one_takes(stored):
+    chosen = [set(ids(stored(RECORDS, heldout_fraction=0, train=limit), "train")) for limit in (20, 110, 250, 300)]
+    assert chosen[0] < chosen[1] < chosen[2] < chosen[3]
+    backwards = stored(RECORDS[::-1], heldout_fraction=0, train=110)
+    assert set(ids(backwards, "train")) == chosen[1]
+    assert set(ids(stored(RECORDS, heldout_fraction=0, train=110, seed=1), "train")) != chosen[1]
+
+
+def test_each_split_has_its_own_limit_and_the_key_fits(stored):
+    questions = stored(RECORDS, train=5, heldout=6)
+    assert (len(questions.questions("train")), len(questions.questions("heldout"))) == (5, 6)
+    assert set(questions.answer_key("heldout").correct) == set(ids(questions, "heldout"))

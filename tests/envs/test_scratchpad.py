@@ -26,6 +26,7 @@ PRIVATE = Protocol("debate", rounds=2, scratchpad=True)
         ("speech <thinking> secret that is cut o", "speech", "secret that is cut o"),
         ("one <thinking>a</thinking> two <thinking>b</thinking> three", "one\ntwo\nthree", "a\nb"),
         ("<thinking>a<thinking>b</thinking>speech", "speech", "a\nb"),
+        ("[THINK]secret[/THINK]speech", "speech", "secret"),
         ("< THINKING >secret</ Thinking >speech", "speech", "secret"),
         ("</thinking>speech", "speech", ""),
         ("a</think>b</think>speech", "speech", "a\nb"),

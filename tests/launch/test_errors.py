@@ -5,12 +5,16 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from launch import cli, errors
 from launch.cli import main
 from trainer.publish import ParityError
+from trainer.run_folder import STATE, RunFolder, read_lines
 
 Refused = Callable[..., str]
 
@@ -38,7 +42,13 @@ Refused = Callable[..., str]
         ("debater.format=chat", "use format=plain"),
         ("debater.max_tokens=9999", "debater.window.tokens"),
         ("cluster=zero2", "torchrun"),
+        ("cluster=zero2", "cluster.learners=N"),
         ("cluster.gpus_per_worker=1", "GPU"),
+        ("cluster.gpus_per_learner=1", "GPU"),
+        ("cluster.gpus_per_judge=1", "GPU"),
+        ("cluster.learners=3", "do not divide"),
+        ("cluster.offload=optimizer", "zero2 or zero3"),
+        ("cluster.judge_timeout=0", "greater than 0"),
     ],
 )
 def test_a_wrong_value_is_refused(
@@ -116,6 +126,39 @@ def test_a_folder_that_is_no_run_is_refused(command: tuple[str, str], tmp_path: 
 
 def test_a_resumed_run_keeps_its_configuration(trained: Path, refused: Refused) -> None:
     assert "keeps its configuration" in refused("train", f"resume={trained}", "seed=1")
+    assert "resume with 64" in refused("train", f"resume={trained}", "cluster.shard_size=8")
+
+
+def test_sharded_optimizer_state_is_refused_on_other_ranks(trained: Path, tmp_path: Path, refused: Refused) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    (state,) = run.glob(f"trainer/*/{STATE}")
+    written = json.loads(state.read_text("utf-8"))
+    assert written["ranks"] == {"world": 1, "deepspeed": None}
+    state.write_text(json.dumps(written | {"ranks": {"world": 2, "deepspeed": "zero2"}}), "utf-8")
+    error = refused("train", f"resume={run}")
+    assert "written by 2 ranks" in error and f"rostrum export run={run} iteration=1" in error
+
+
+def test_a_full_disk_leaves_a_run_that_can_go_on(
+    small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, save = RunFolder(tmp_path / "run"), PreTrainedModel.save_pretrained
+
+    def full(self: PreTrainedModel, folder: Path, *arguments: Any, **named: Any) -> None:
+        if "iteration-0001" in str(folder):
+            Path(folder).mkdir()
+            (Path(folder) / "config.json").touch()
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+        save(self, folder, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedModel, "save_pretrained", full)
+        assert main(["train", *small, f"output={run.path}"]) == errors.USER_ERROR
+    assert "rostrum: The disk is full" in capfd.readouterr().err
+    assert run.published() == [0]
+    assert main(["train", f"resume={run.path}"]) == 0
+    assert run.published() == [0, 1, 2] and not list(run.policies.glob(".*"))
+    assert [row["iteration"] for row in read_lines(run.metrics)] == [1, 2]
 
 
 def test_an_unfinished_run_cannot_be_evaluated(trained: Path, tmp_path: Path, refused: Refused) -> None:
@@ -157,6 +200,8 @@ def test_an_experiment_without_arms_is_refused(small: list[str], tmp_path: Path,
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/x/y"), "disk is full"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "disk is full"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), "disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y may not"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "batch_size"),
         (ParityError("The engine\ndiffers."), "The engine differs."),

@@ -63,6 +63,18 @@ def test_quotes_are_marked_and_hostile_text_stays_text(
     assert "quote>" not in shown
 
 
+def test_thoughts_are_shown_apart_as_unseen(
+    monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., object], small: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(engines, "make_engine", lambda *_: scripted_engine(lambda _: "<thinking>SECRET</thinking> red"))
+    monkeypatch.setattr(setup, "judge", lambda _: Judge())
+    assert main(["debate", *small, "protocol.scratchpad=true"]) == 0
+    shown = capfd.readouterr().out
+    assert re.findall(r"^ ([AB])  +\(thinks, unseen\) SECRET$", shown, re.MULTILINE) == ["A", "B", "A", "B"]
+    assert re.findall(r"^ ([AB])  +red$", shown, re.MULTILINE) == ["A", "B", "A", "B"]
+
+
 def test_a_consultant_speaks_alone(scripted: None, small: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["debate", *small, "protocol=consultancy"]) == 0
     shown = capfd.readouterr().out

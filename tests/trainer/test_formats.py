@@ -1,7 +1,10 @@
 """Conversations as tokens: equal to the chat template's own, growing as a prefix or not, safe from forged turns."""
 
+import copy
+
 import pytest
 
+from envs.scratchpad import split
 from tests.chat_models import FAMILIES, tokenizer
 from trainer.engines import EngineError
 from trainer.engines.formats import ChatFormat, PlainFormat, make_format
@@ -83,6 +86,15 @@ def test_plain_by_choice_and_chat_only_with_a_template() -> None:
     assert isinstance(make_format(tokenizer("llama"), [], "plain"), PlainFormat)
     with pytest.raises(EngineError, match="has none: use format=plain"):
         make_format(tokenizer("gpt_neox"), [], "chat")
+
+
+def test_thoughts_are_not_made_public_by_decoding() -> None:
+    """Some models have special tokens for tags: left out in decoding, they would leave the thought as speech."""
+    words = copy.deepcopy(tokenizer("chatml"))
+    words.add_special_tokens({"additional_special_tokens": ["[THINK]", "[/THINK]"]})
+    fmt = make_format(words, [words.eos_token_id])
+    sampled = words.encode("[THINK]secret[/THINK]speech<|im_end|>")
+    assert split(fmt.decode(sampled)) == ("speech", "secret")
 
 
 def test_decoding_leaves_out_special_tokens() -> None:

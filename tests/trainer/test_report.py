@@ -13,7 +13,7 @@ import pytest
 
 from trainer.report import ReportError, write_report
 from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.debates import browser_data, judged, marks, pieces, script_json, visible
+from trainer.report.debates import browser_data, judged, marks, pieces, reflowed, script_json, visible
 from trainer.report.inputs import Debate, QuoteRecord, read_run
 from trainer.report.svg import axis
 from trainer.report.wording import p_value, percent, points, points_range
@@ -428,3 +428,23 @@ def test_numbers_in_words() -> None:
     assert (points(-0.199), points(0.0), points(-0.0001), points(0.011)) == ("−19.9", "0.0", "0.0", "+1.1")
     assert points_range(-0.03, 0.052) == "−3.0 to +5.2" and points_range(None, 0.1) == ""
     assert (p_value(0.00005), p_value(0.012), p_value(0.42)) == ("<\u00a00.001", "0.012", "0.42")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"{'x' * 60}\n goes on\n\n  next {'y' * 50}", f"{'x' * 60}  goes on\n\n  next {'y' * 50}"),
+        (f"short line\n{'x' * 60}\n", f"short line\n{'x' * 60}\n"),
+        (f"{'x' * 120}\nnext paragraph", f"{'x' * 120}\nnext paragraph"),
+    ],
+)
+def test_hard_line_breaks_of_a_passage_are_undone_and_no_offset_moves(text: str, shown: str) -> None:
+    assert reflowed(text) == shown and len(shown) == len(text)
+
+
+def test_private_thoughts_are_there_and_apart_from_the_speech(tmp_path: Path) -> None:
+    row = debate("x", 1)
+    row["transcript"]["speeches"][0]["private"] = f"SECRET {PAYLOAD}"
+    (speech, *_) = embedded(page_of(make_run(tmp_path / "run", debates=[row])))["debates"][0]["speeches"]
+    assert speech["private"] == f"SECRET {PAYLOAD}"
+    assert all("SECRET" not in piece["text"] for piece in speech["pieces"])

@@ -9,8 +9,11 @@ import pytest
 
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol
+from launch.errors import sentence
+from trainer.config import Cluster, Resources
 from trainer.engines.base import EngineSetup
-from trainer.ray_rollouts import RayRollouts
+from trainer.ray_cluster import ClusterError
+from trainer.ray_rollouts import RayRollouts, RolloutError
 from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Shard
 from trainer.schedule import matches_of, shards_of
 from trainer.types import Episode, Policy
@@ -39,14 +42,14 @@ def locally(tiny: Path) -> dict[int, list[Outcome]]:
 def ray_runtime() -> Iterator[None]:
     import ray
 
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
 
 @pytest.fixture(scope="module")
 def pair(ray_runtime: None) -> Iterator[RayRollouts]:
-    rollouts = RayRollouts(SETUP, workers=2)
+    rollouts = RayRollouts(SETUP, Cluster(rollout_workers=2))
     yield rollouts
     rollouts.close()
 
@@ -78,7 +81,7 @@ def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list
 def test_one_ray_worker_plays_what_is_played_here(
     ray_runtime: None, tiny: Path, locally: dict[int, list[Outcome]]
 ) -> None:
-    rollouts = RayRollouts(SETUP, workers=1)
+    rollouts = RayRollouts(SETUP, Cluster(rollout_workers=1))
     assert collected(rollouts.play(SHARDS, policy(tiny))) == locally
     rollouts.close()
 
@@ -106,4 +109,44 @@ def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally:
     os.kill(pids[0], signal.SIGKILL)
     results = {first[0].index: first[1], **{shard.index: outcomes for shard, outcomes in playing}}
     assert results == undisturbed and results != locally
-    assert ray.get(pair.actors[0].pid.remote()) != pids[0], "the worker was restarted"
+    assert ray.get(pair.actors[0].pid.options(max_task_retries=-1).remote()) != pids[0], "the worker was restarted"
+    ray.wait(list(pair._recovering), timeout=60)
+    assert len(pair.logprobs(PROBE, current["current"])) == 2, "and it is back"
+
+
+def test_a_worker_gone_for_good_leaves_its_work_to_the_others(
+    pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]
+) -> None:
+    import ray
+
+    playing = pair.play(SHARDS, policy(tiny))
+    first = next(playing)
+    ray.kill(pair.actors[1], no_restart=True)
+    assert collected(iter([first, *playing])) == locally
+    assert len(pair.logprobs(PROBE, policy(tiny)["current"])) == 1
+    assert collected(pair.play(SHARDS, policy(tiny))) == locally
+
+
+def test_a_policy_that_a_node_does_not_see_is_told_in_a_sentence(pair: RayRollouts, tmp_path: Path) -> None:
+    nowhere = {"current": Policy("current", 1, str(tmp_path / "none"))}
+    with pytest.raises(Exception, match="none") as caught:
+        collected(pair.play(SHARDS, nowhere))
+    assert "a file system that all nodes share" in (sentence(caught.value) or "")
+
+
+def test_without_any_worker_the_run_says_how_to_go_on(pair: RayRollouts, tiny: Path) -> None:
+    import ray
+
+    for actor in pair.actors:
+        ray.kill(actor, no_restart=True)
+    with pytest.raises(RolloutError, match="rostrum train resume="):
+        collected(pair.play(SHARDS, policy(tiny)))
+    with pytest.raises(RolloutError):
+        pair.logprobs(PROBE, policy(tiny)["current"])
+
+
+def test_more_than_the_cluster_has_is_refused(ray_runtime: None) -> None:
+    with pytest.raises(ClusterError, match=r"asks for 9 CPU in 9 actors, .*3 CPU"):
+        RayRollouts(SETUP, Cluster(rollout_workers=9))
+    with pytest.raises(ClusterError, match="2 fast_node"):
+        RayRollouts(SETUP, Cluster(rollout_workers=2, resources=Resources(rollout={"fast_node": 1})))

@@ -12,6 +12,7 @@ from typing import Protocol as Interface
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from envs import scratchpad
 from trainer.engines.base import EngineError
 
 
@@ -34,7 +35,7 @@ class Format(Interface):
         """The tokens of an answer that begins where the prompt ends."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of sampled tokens, special tokens left out, without white space at the ends."""
+        """Text of sampled tokens, without special tokens (but tags round thoughts) and white space at the ends."""
 
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""
@@ -62,12 +63,18 @@ class _Tokens:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
+        self._silent = {
+            index
+            for index, token in zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+            if not scratchpad.TAG.fullmatch(token)
+        }
         special = [token for token in tokenizer.all_special_tokens if len(token) > 1]
         self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of sampled tokens."""
-        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True).strip()
+        """Text of sampled tokens. Tags round a thought stay, even those that are special tokens: the environment looks
+        for them."""
+        return self.tokenizer.decode([token for token in token_ids if token not in self._silent]).strip()
 
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""

@@ -16,6 +16,8 @@ from trainer.report.inputs import Debate, QuoteRecord, SpeechRecord
 
 _OPENING = re.compile(r"(\s*)<[vu]_quote>(\s*)\Z")
 _CLOSING = re.compile(r"\A(\s*)</[vu]_quote>(\s*)")
+HARD_WRAPPED = 45, 90
+"""Characters of a line that somebody broke to fit a page."""
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Unicode categories that show nothing or reorder what is shown: a debater could hide text with them."""
 
@@ -28,7 +30,7 @@ def browser_data(debates: Iterable[Debate]) -> dict[str, Any]:
     passages: dict[str, int] = {}
     rows = []
     for debate in debates:
-        index = passages.setdefault(visible(debate.transcript.question.passage), len(passages))
+        index = passages.setdefault(reflowed(visible(debate.transcript.question.passage)), len(passages))
         rows.append(_debate(debate) | {"passage": index})
     return {"passages": list(passages), "debates": rows}
 
@@ -45,6 +47,17 @@ def visible(text: str) -> str:
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _HIDDEN and char not in "\n\r\t" else char
         for char in text
     )
+
+
+def reflowed(text: str) -> str:
+    """The text with its hard line breaks turned into spaces, one for one so that offsets stay: a break after a line of
+    the length of wrapped ones, between two lines with text. Headings, verses and paragraphs keep theirs."""
+    lines = text.split("\n")
+    joined = [
+        " " if HARD_WRAPPED[0] <= len(line) <= HARD_WRAPPED[1] and after.strip() else "\n"
+        for line, after in pairwise(lines)
+    ]
+    return "".join(part for pair in zip(lines, [*joined, ""], strict=True) for part in pair)
 
 
 def judged(debate: Debate) -> str:
@@ -94,6 +107,7 @@ def _speech(speech: SpeechRecord, quotes: Sequence[tuple[int, QuoteRecord]]) -> 
         "words": speech.words,
         "policy": speech.policy,
         "version": speech.policy_version,
+        "private": visible(speech.private),
         "pieces": pieces(speech.text, quotes),
     }
 

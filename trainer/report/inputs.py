@@ -172,6 +172,7 @@ class SpeechRecord(Record):
 
     seat: Literal["A", "B"]
     text: str
+    private: str = ""
     quotes: list[QuoteRecord] = []
     words: int | None = None
     policy: str = ""

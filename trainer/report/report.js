@@ -126,6 +126,7 @@
         make("b", {}, `${index + 1}. Seat ${speech.seat}`),
         [` for “${short(answerOf(debate, speech.seat))}”`, ...who.filter(Boolean)].join(" · "),
       ),
+      speech.private ? make("details", {}, make("summary", {}, "Private thoughts"), make("p", { class: "words" }, speech.private)) : null,
       words,
       judgeNow(debate, index),
     );

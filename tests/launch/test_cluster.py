@@ -1,0 +1,149 @@
+"""The cluster files start the same `rostrum train`; on two real Ray nodes the run outlives one of them."""
+
+import importlib.metadata
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import pytest
+import yaml
+
+from launch import compose
+from trainer.run_folder import RunFolder, read_lines
+
+ROOT = Path(__file__).parents[2]
+FILES = ROOT / "launch" / "cluster"
+SCHEMA = Path(__file__).with_name("rayjob.schema.json")
+PRESETS = sorted(path.stem for path in (ROOT / "configs" / "cluster").glob("*.yaml"))
+
+
+def command(folder: Path, name: str, script: str) -> None:
+    """Puts a command into the folder."""
+    path = folder / name
+    path.write_text(f"#!/bin/bash\n{script}\n", "utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def slurm(folder: Path, port: int, run: Path) -> dict[str, str]:
+    """The environment of a job on two nodes that are both this machine. `srun` drops its own options."""
+    folder.mkdir()
+    command(folder, "scontrol", "printf '127.0.0.1\\n127.0.0.1\\n'")
+    command(folder, "srun", 'while [[ $1 == --* ]]; do shift; done\nexec "$@"')
+    command(folder, "rostrum", f'exec {sys.executable} -m launch "$@"')
+    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {
+        "PATH": path, "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2",
+        "RAY_PORT": str(port), "RUN": str(run),
+    }  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def worker_raylet(port: int) -> psutil.Process:
+    """The raylet of the node that joined the cluster at that port."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if words[:1] and words[0].endswith("raylet") and f":{port}" in " ".join(words) and "--head" not in words:
+            return process
+    raise AssertionError("no worker node")
+
+
+def test_a_run_outlives_the_node_that_half_of_its_debates_are_played_on(small: list[str], tmp_path: Path) -> None:
+    """The SLURM script as it is: the learner is pinned to the head, rollout workers are on both nodes."""
+    port, run = free_port(), tmp_path / "run"
+    overrides = [
+        *small, "iterations=3", "algorithm.epochs=1", "cluster.learners=1", "cluster.rollout_workers=2",
+        "cluster.shard_size=2", "cluster.resources.learner={head_node: 1}",
+    ]  # fmt: skip
+    with (tmp_path / "log").open("w") as log:
+        job = subprocess.Popen(
+            ["bash", str(FILES / "slurm.sbatch"), *overrides], env=slurm(tmp_path / "bin", port, run), stdout=log,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        folder, deadline = RunFolder(run), time.monotonic() + 240
+        while not read_lines(folder.metrics):
+            assert job.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()[-3000:]
+            time.sleep(0.02)
+        worker = worker_raylet(port)
+        os.kill(worker.pid, signal.SIGKILL)
+        code = job.wait(240)
+    said = (tmp_path / "log").read_text()
+    assert code == 0, said[-3000:]
+    assert [row["iteration"] for row in read_lines(folder.metrics)] == [1, 2, 3]
+    lines = read_lines(folder.transcripts)
+    played = Counter((line["extra"]["iteration"], line["record"]["provenance"]["match"]) for line in lines)
+    assert len(played) == 24 and set(played.values()) == {1}
+    assert "iteration 3/3" in said, "the learner's lines reach the job's log"
+    assert not [p for p in psutil.process_iter(["cmdline"]) if f":{port}" in " ".join(p.info["cmdline"] or [])]
+
+
+def overrides_in(text: str) -> list[str]:
+    """The KEY=VALUE words after the run folder of a command that spans lines, be it commented or not."""
+    words = " ".join(line.strip().lstrip("#").rstrip("\\") for line in text.splitlines()).split()
+    return [word for word in words if "=" in word and not word.startswith("-")]
+
+
+def rayjob() -> dict[str, Any]:
+    return dict(yaml.safe_load((FILES / "rayjob.yaml").read_text("utf-8")))
+
+
+def test_the_examples_are_configurations_that_exist() -> None:
+    """What the entry points and the usage lines pass to `rostrum train` is read by our own configuration."""
+    script, job = ((FILES / name).read_text("utf-8") for name in ("slurm.sbatch", "job.sh"))
+    of_slurm = script.partition("slurm.sbatch \\\n")[2].partition("# Everything")[0]
+    of_job = job.partition("/shared/runs/first ")[2].partition("# Checkout")[0]
+    for text in (of_slurm, of_job, rayjob()["spec"]["entrypoint"]):
+        overrides = overrides_in(text)
+        config = compose.load([*overrides, "output=run", "cluster.address=auto"])
+        assert "cluster=node8" in overrides and config.cluster.learners > 0 and config.cluster.address == "auto"
+        assert config.debater.model == "/shared/models/llama-8b"
+
+
+def test_the_ray_job_fits_kuberays_schema() -> None:
+    job = rayjob()
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    validator.validate(job)
+    job["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["replica"] = 1
+    assert not validator.is_valid(job), "a misspelt field is noticed"
+    assert rayjob()["spec"]["entrypoint"].startswith("bash /app/launch/cluster/job.sh /shared/")
+    versions = [job["spec"]["rayClusterSpec"]["rayVersion"], importlib.metadata.version("ray")]
+    assert versions[0] == versions[1]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_presets_roles_fit_the_gpus_in_its_name(preset: str) -> None:
+    cluster = compose.load([f"cluster={preset}", "output=run"]).cluster
+    gpus = [
+        cluster.learners * (cluster.gpus_per_learner or 0), cluster.rollout_workers * cluster.gpus_per_worker,
+        cluster.judge_workers * cluster.gpus_per_judge,
+    ]  # fmt: skip
+    assert sum(gpus) == {"gpu1": 1, "node8": 8, "nodes32": 32}.get(preset, 0)
+
+
+def test_a_job_that_finds_its_run_goes_on_with_it(tmp_path: Path) -> None:
+    command(tmp_path, "rostrum", 'echo "$@"')
+    run = tmp_path / "run"
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def start() -> str:
+        words = ["bash", str(FILES / "job.sh"), str(run), "cluster=node8"]
+        return subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert start() == f"train output={run} cluster.address=auto cluster=node8"
+    run.mkdir()
+    (run / "config.yaml").touch()
+    assert start() == f"train resume={run} cluster.address=auto"

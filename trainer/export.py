@@ -1,0 +1,78 @@
+"""A trained policy as a plain Hugging Face folder: adapters merged, with tokenizer and model card."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer import models
+from trainer.config import Config, Ppo
+from trainer.run_folder import RunError, RunFolder
+
+CARD = """---
+library_name: transformers
+pipeline_tag: text-generation
+base_model: {base}
+tags: [debate, rostrum]
+---
+
+# {name}
+
+A debater trained with Rostrum to win a judge's approval. It argues for the answer that it is given, whether or not that
+answer is right: its speeches are advocacy, not information.
+
+| | |
+|---|---|
+| base model | `{base}` |
+| run | `{run}`, iteration {iteration} of {iterations}, seed {seed} |
+| protocol | {protocol}, {rounds} rounds of at most {words} words |
+| judge that gave the reward | {judge} (`{judge_model}`) |
+| algorithm | {algorithm} |
+| trained weights | {trained} |
+| prompt set | `{prompts}` |
+"""
+
+
+class ExportError(ValueError):
+    """An export that cannot be made; the message says what to do."""
+
+
+def export(settings: Config, iteration: int | None, output: Path) -> int:
+    """Writes the policy published after `iteration` updates (None: the last one there is); returns the iteration.
+
+    Raises:
+        RunError: the run has not published it.
+        ExportError: the output folder has something in it.
+    """
+    chosen = _chosen(RunFolder(settings.output), iteration)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ExportError(f"{output} is not empty: choose another output=FOLDER.")
+    policy = str(RunFolder(settings.output).policy(chosen))
+    model: Any = models.load_model(policy, getattr(torch, settings.debater.dtype))
+    merged = model.merge_and_unload(safe_merge=True) if hasattr(model, "merge_and_unload") else model
+    merged.save_pretrained(output)
+    models.load_tokenizer(policy).save_pretrained(output)
+    (output / "README.md").write_text(_card(settings, chosen), "utf-8")
+    return chosen
+
+
+def _chosen(folder: RunFolder, iteration: int | None) -> int:
+    published = folder.published()
+    if not published:
+        raise RunError(f"The run {folder.path} has published no policy yet: train it first.")
+    chosen = published[-1] if iteration is None else iteration
+    if chosen not in published:
+        raise RunError(f"The run {folder.path} kept no policy of iteration {chosen}: choose among {published}.")
+    return chosen
+
+
+def _card(settings: Config, iteration: int) -> str:
+    algorithm, lora = settings.algorithm, settings.debater.lora
+    return CARD.format(
+        name=f"{settings.output.name}, iteration {iteration}", base=settings.debater.model, run=settings.output.name,
+        iteration=iteration, iterations=settings.iterations, seed=settings.seed, protocol=settings.protocol.name,
+        rounds=settings.protocol.rounds, words=settings.protocol.max_words, judge=settings.judge.name,
+        judge_model=settings.judge.model, prompts=settings.debater.prompts,
+        algorithm=f"PPO, credit={algorithm.credit}" if isinstance(algorithm, Ppo) else "iterated DPO",
+        trained=f"LoRA of rank {lora.rank}, merged" if lora else "all",
+    )  # fmt: skip

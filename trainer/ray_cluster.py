@@ -1,0 +1,161 @@
+"""What learners, rollouts and judges on Ray share: joining a cluster, and finding room on it for a role's actors."""
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from trainer.config import Cluster, Config
+
+JOINING = 60.0
+"""Seconds that the nodes of a cluster that was just started are given to join it."""
+ROOM = 600.0
+"""Seconds to wait for room that the cluster has, but that others hold."""
+
+Bundle = dict[str, float]
+"""What one actor asks for: "CPU", "GPU" and custom resources."""
+
+
+class ClusterError(RuntimeError):
+    """The cluster cannot carry the run; the message says what to do."""
+
+
+def connect(settings: Config, log_to_driver: bool = False) -> None:
+    """Joins the configured cluster, or starts a Ray of this machine's own with room for every actor of the run.
+
+    Raises:
+        ClusterError: there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        return
+    cluster = settings.cluster
+    judges = cluster.judge_workers * (1 + len(settings.heldout_judges))
+    actors = cluster.learners + cluster.rollout_workers + judges
+    cpus = None if cluster.address else max(actors, os.cpu_count() or 1)
+    on_termination = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            cluster.address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
+            logging_level=logging.ERROR,
+        )  # fmt: skip
+    except ConnectionError:
+        raise ClusterError(
+            f"There is no Ray cluster at {cluster.address}: start one with `ray start --head`, or leave "
+            "cluster.address out to use this machine alone."
+        ) from None
+    signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
+
+
+def enter(folder: str) -> None:
+    """Called first in an actor: relative paths are to mean here what they mean where the run was started.
+
+    Raises:
+        ClusterError: this node does not have the folder.
+    """
+    if not os.path.isdir(folder):
+        raise ClusterError(
+            f"The node {socket.gethostname()} has no folder {folder}: start the run from a folder on a file system "
+            "that all nodes share."
+        )
+    os.chdir(folder)
+
+
+def learner_bundle(cluster: Cluster) -> Bundle:
+    """What one rank asks for; a GPU where the cluster has any, unless the configuration says otherwise."""
+    gpus = cluster.gpus_per_learner
+    if gpus is None:
+        gpus = float(ray.cluster_resources().get("GPU", 0) > 0)
+    return _bundle(gpus, cluster.resources.learner)
+
+
+def rollout_bundle(cluster: Cluster) -> Bundle:
+    """What one rollout worker asks for."""
+    return _bundle(cluster.gpus_per_worker, cluster.resources.rollout)
+
+
+def judge_bundle(cluster: Cluster) -> Bundle:
+    """What one judge's actor asks for."""
+    return _bundle(cluster.gpus_per_judge, cluster.resources.judge)
+
+
+def _bundle(gpus: float, resources: Mapping[str, float]) -> Bundle:
+    return {"CPU": 1, **({"GPU": gpus} if gpus else {}), **resources}
+
+
+def place(bundles: Sequence[Bundle], cluster: Cluster) -> PlacementGroup:
+    """Reserves the bundles, on as few nodes as will hold them.
+
+    Raises:
+        ClusterError: the cluster does not have that much, or others held it for longer than `ROOM`.
+    """
+    deadline = time.monotonic() + (JOINING if cluster.address else 0)
+    while not _possible(bundles):
+        if time.monotonic() >= deadline:
+            raise ClusterError(
+                f"The run asks for {_totals(bundles)} in {len(bundles)} actors, which the cluster's nodes cannot hold "
+                f"({'; '.join(map(_said, _nodes())) or 'there are none'}): lower cluster.learners, rollout_workers, "
+                "judge_workers, their gpus_per_... or cluster.resources, or add nodes."
+            )
+        time.sleep(1)
+    group = placement_group(list(bundles), strategy="PACK")
+    if not group.wait(ROOM):
+        remove_placement_group(group)
+        raise ClusterError(
+            f"The run asks for {_totals(bundles)} and of the cluster only {_said(ray.available_resources())} is free: "
+            "end what else runs there, or ask for less (cluster.learners, rollout_workers, judge_workers)."
+        )
+    return group
+
+
+def release(group: PlacementGroup) -> None:
+    """Gives the reserved room back; actors that are still in it end."""
+    if ray.is_initialized():
+        remove_placement_group(group)
+
+
+def actor_options(group: PlacementGroup, index: int) -> dict[str, Any]:
+    """Puts an actor into a bundle, all of which is its own."""
+    bundle = dict(group.bundle_specs[index])
+    return {
+        "num_cpus": bundle.pop("CPU"), "num_gpus": bundle.pop("GPU", 0), "resources": bundle,
+        "scheduling_strategy": PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
+    }  # fmt: skip
+
+
+def _possible(bundles: Sequence[Bundle]) -> bool:
+    """Whether empty nodes would hold the bundles, the largest first and each on the first node with room for it."""
+    free = [dict(node) for node in _nodes()]
+    for bundle in sorted(bundles, key=_size, reverse=True):
+        node = next((node for node in free if all(node.get(name, 0) >= n for name, n in bundle.items())), None)
+        if node is None:
+            return False
+        for name, amount in bundle.items():
+            node[name] = node.get(name, 0) - amount
+    return True
+
+
+def _size(bundle: Bundle) -> tuple[float, float, int]:
+    return bundle.get("GPU", 0), bundle["CPU"], len(bundle)
+
+
+def _nodes() -> list[Bundle]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _totals(bundles: Sequence[Bundle]) -> str:
+    names = dict.fromkeys(name for bundle in bundles for name in bundle)
+    return _said({name: sum(bundle.get(name, 0) for bundle in bundles) for name in names})
+
+
+def _said(resources: Mapping[str, float]) -> str:
+    """E.g. "4 CPU, 0.5 GPU"; what Ray keeps for itself is left out."""
+    own = ("node:", "memory", "object_store_memory", "accelerator_type:", "bundle_group_")
+    named = {name: n for name, n in resources.items() if not name.startswith(own) and "_group_" not in name}
+    return ", ".join(f"{amount:g} {name}" for name, amount in sorted(named.items())) or "nothing"
