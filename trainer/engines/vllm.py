@@ -58,7 +58,7 @@ class VllmEngine:
             self._process.call("forget", self._adapter)
             self._adapter = _adapter(policy.name, policy.version, policy.path)
         else:
-            self._process.call("reload", models.resolve(policy.path))
+            self._process.call("reload", _absolute(models.resolve(policy.path)))
 
     @property
     def max_context(self) -> int:
@@ -141,9 +141,10 @@ class VllmEngine:
 
 def _process(model: str, setup: EngineSetup, rank: int) -> VllmProcess:
     """A child with the model; one that runs already if its base model is asked for again to serve adapters."""
-    server = ServerSetup(models.resolve_base(model), setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank)
+    base = _absolute(models.resolve_base(model))
+    server = ServerSetup(base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank)
     running = _shared.get(server) if rank else None
-    process = running or VllmProcess(server)
+    process = running if running and running.alive else VllmProcess(server)
     if rank:
         _shared[server] = process
     return process
@@ -156,4 +157,9 @@ def _lora_rank(model: str) -> int:
 
 def _adapter(name: str, version: int, path: str) -> Adapter:
     number = next(_adapters)
-    return Adapter(f"{name}-v{version}-{number}", number, str(Path(path).resolve()))
+    return Adapter(f"{name}-v{version}-{number}", number, _absolute(path))
+
+
+def _absolute(model: str) -> str:
+    """A folder's whole path, as the child need not be in the same place; a hub id as it is."""
+    return str(Path(model).resolve()) if Path(model).is_dir() else model

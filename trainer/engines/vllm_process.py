@@ -69,6 +69,11 @@ class VllmProcess:
         """The child's process id."""
         return int(self._process.pid)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the child still runs."""
+        return bool(self._process.is_alive())
+
     def call(self, method: str, *arguments: Any) -> Any:
         """The result of `VllmServer.method(*arguments)`.
 
