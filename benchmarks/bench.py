@@ -10,13 +10,20 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmarks.measure import Measurement
+    from benchmarks.rounds import Cost
+
+
+LONG_REPEATS = 3
+"""Most repeats of what takes whole iterations."""
 
 
 def main() -> int:
@@ -27,38 +34,42 @@ def main() -> int:
     from trainer.models import ModelError
 
     try:
-        measurements, machine = _measure(arguments.overrides, arguments.repeats, arguments.threads)
+        measurements, costs, machine = _measure(arguments.overrides, arguments.repeats, arguments.threads)
     except (ConfigError, ModelError) as error:
         print(error, file=sys.stderr)
         return 2
     _print(measurements, machine)
+    _print_rounds(costs)
     if arguments.json:
-        _write(arguments.json, measurements, {**machine, "overrides": arguments.overrides})
+        _write(arguments.json, measurements, costs, {**machine, "overrides": arguments.overrides})
     return 0
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measures rollouts and learner against the bare model.")
     parser.add_argument("overrides", nargs="*", help="configuration overrides, as for `rostrum train`")
-    parser.add_argument("--threads", type=_positive, default=1, help="threads of this process and of each worker")
-    parser.add_argument("--repeats", type=_positive, default=5, help="how often each side of a ratio is measured")
+    parser.add_argument("--threads", type=positive, default=1, help="threads of this process and of each worker")
+    parser.add_argument("--repeats", type=positive, default=5, help="how often each side of a ratio is measured")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number here")
     return parser.parse_args()
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of threads, repeats and the like, from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
     return int(text)
 
 
-def _measure(overrides: list[str], repeats: int, threads: int) -> tuple[list["Measurement"], dict[str, Any]]:
+def _measure(
+    overrides: list[str], repeats: int, threads: int
+) -> tuple[list["Measurement"], list["Cost"], dict[str, Any]]:
     import torch
     import transformers
-    from rich.console import Console
 
-    from benchmarks import learner, measure, rollouts
+    from benchmarks import learner, measure, publishing, rollouts, rounds, rows
     from launch.compose import ConfigError, load
+    from trainer.progress import console
 
     settings = load(overrides)
     if settings.algorithm.name != "ppo":
@@ -66,7 +77,7 @@ def _measure(overrides: list[str], repeats: int, threads: int) -> tuple[list["Me
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(threads)
-    with Console(stderr=True).status("rollout path against the raw engines") as status:
+    with console.status("rollout path against the raw engines") as status:
         bench = rollouts.Bench(settings)
         found, experience = rollouts.against_raw_engine(bench, repeats)
         status.update("learner against bare steps")
@@ -74,9 +85,17 @@ def _measure(overrides: list[str], repeats: int, threads: int) -> tuple[list["Me
         status.update("one and two rollout workers")
         of_workers, pids = rollouts.workers(bench, repeats)
         found += of_workers + measure.memory(pids)
+        status.update("publishing in training runs")
+        found += publishing.of_iterations(settings, min(repeats, LONG_REPEATS))
+        status.update("debates of one to six rounds")
+        costs = rounds.by_rounds(bench, repeats)
+        found += rounds.growth(costs)
+        status.update("a row per seat against a row per speech")
+        found += rows.merged_rows(min(repeats, LONG_REPEATS))
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
-    return found, {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
+    machine = {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
+    return found, costs, machine
 
 
 def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:
@@ -98,14 +117,34 @@ def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:
     Console(width=max(Console().width, 110)).print(table)
 
 
+def _print_rounds(costs: list["Cost"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="cost of a debate as rounds grow (medians, min to max)")
+    for heading in ("rounds", "new tokens", "tokens read as context", "ms per debate", "µs per new token"):
+        table.add_column(heading, justify="right")
+    for cost in costs:
+        table.add_row(
+            str(cost.rounds), f"{cost.new_tokens:.0f}", f"{cost.read_tokens:.0f}",
+            _spread([1e3 * duration for duration in cost.seconds]), _spread(cost.microseconds_per_new_token),
+        )  # fmt: skip
+    Console(width=max(Console().width, 110)).print(table)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{_number(statistics.median(values))} ({_number(min(values))} to {_number(max(values))})"
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def _write(path: Path, measurements: list["Measurement"], machine: dict[str, Any]) -> None:
+def _write(path: Path, measurements: list["Measurement"], costs: list["Cost"], machine: dict[str, Any]) -> None:
     rows = [{**asdict(m), "median": m.median} for m in measurements]
+    found = {"machine": machine, "measurements": rows, "rounds": [asdict(cost) for cost in costs]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine, "measurements": rows}, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import PrinterCallback
+from trl import GRPOConfig
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from trainer import models, setup
@@ -90,98 +91,109 @@ class Bare:
         return logits[:, :-1].float().log_softmax(-1).gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
 
 
-@dataclass
-class Durations:
-    """Seconds per iteration: of the learner's two parts, and of the same work done bare."""
+class Laps:
+    """Stands in for the rollouts: hands over the same rows in every iteration and notes how long the learner takes."""
 
-    prepare: list[float] = field(default_factory=list)
-    steps: list[float] = field(default_factory=list)
-    bare_steps: list[float] = field(default_factory=list)
-    bare_reading: list[float] = field(default_factory=list)
-
-
-class _Iterations:
-    """Stands in for the rollouts: hands over the same rows, and does each iteration's work bare after it."""
-
-    def __init__(self, rows: list[Trajectory | None], bare: Bare) -> None:
-        self._rows, self._bare = rows, bare
+    def __init__(self, rows: list[Trajectory | None]) -> None:
+        self.rows = rows
         self.trainer: TimedPpo | None = None
-        self.durations, self._start = Durations(), 0.0
+        self.prepare: list[float] = []
+        """Seconds until the rows are a batch, per iteration; the first one warms everything up."""
+        self.steps: list[float] = []
+        """Seconds of its optimizer steps."""
+        self._start: float | None = None
 
     def collect(self, iteration: int) -> list[Trajectory | None]:
-        """Closes the previous iteration; the first one warms everything up and is not counted."""
-        if iteration > 1:
-            self.close(counted=iteration > 2)
+        """Ends the iteration before this one."""
         assert self.trainer is not None
+        if self._start is not None:
+            self.end()
         self.trainer.forget()
         self._start = clock()
-        return self._rows
+        return self.rows
 
-    def close(self, counted: bool = True) -> None:
+    def end(self) -> None:
+        """Notes how long the iteration took that has just ended."""
+        assert self.trainer is not None and self._start is not None
+        self.prepare.append(self.trainer.ready - self._start)
+        self.steps.append(clock() - self.trainer.ready)
+
+
+class _LapsAndBare(Laps):
+    """Does each iteration's work bare after it."""
+
+    def __init__(self, rows: list[Trajectory | None], bare: Bare) -> None:
+        super().__init__(rows)
+        self._bare = bare
+        self.bare_steps: list[float] = []
+        self.bare_reading: list[float] = []
+
+    def end(self) -> None:
         """Notes how long the iteration took that has just ended, and how long its work takes bare."""
-        end, trainer = clock(), self.trainer
-        assert trainer is not None
-        steps = seconds(lambda: self._bare.step(trainer.batches))
-        reading = seconds(lambda: self._bare.read(trainer.batches)) * self.passes(trainer)
-        if counted:
-            self.durations.prepare.append(trainer.ready - self._start)
-            self.durations.steps.append(end - trainer.ready)
-            self.durations.bare_steps.append(steps)
-            self.durations.bare_reading.append(reading)
+        super().end()
+        assert self.trainer is not None
+        batches = self.trainer.batches
+        self.bare_steps.append(seconds(lambda: self._bare.step(batches)))
+        self.bare_reading.append(seconds(lambda: self._bare.read(batches)) * self.passes())
 
-    def passes(self, trainer: TimedPpo) -> float:
+    def passes(self) -> float:
         """Passes without gradient over the rows, per row that is trained on (each counts once per epoch)."""
-        return trainer.rows_read_only / sum(len(batch["completion_ids"]) for batch in trainer.batches)
+        assert self.trainer is not None
+        return self.trainer.rows_read_only / sum(len(batch["completion_ids"]) for batch in self.trainer.batches)
 
 
 def against_bare_steps(
     settings: Config, algorithm: Ppo, trajectories: list[Trajectory], repeats: int
 ) -> list[Measurement]:
     """PPO iterations and their bare equivalents, in turns, on rows that were played before."""
-    count = algorithm.questions_per_iteration * 2 * algorithm.debates_per_seating * len(settings.protocol.seats)
-    rows: list[Trajectory | None] = [*trajectories, *[None] * (count - len(trajectories))]
+    rows = [*trajectories, *[None] * (setup.rows_per_iteration(settings) - len(trajectories))]
+    model = setup.policy_model(settings.debater).to(models.default_device())
     with tempfile.TemporaryDirectory() as folder:
-        iterations, trainer = _wire(settings, algorithm, rows, repeats + 1, folder)
-        trainer.train()
-        iterations.close()
-    return _measurements(iterations, trainer, algorithm)
+        accumulation = learner_arguments(settings, len(rows), repeats + 1, folder).gradient_accumulation_steps
+        laps = _LapsAndBare(rows, Bare(model, accumulation, algorithm.max_grad_norm))
+        trainer = run_learner(settings, laps, repeats + 1, folder)
+    return _measurements(laps, trainer, algorithm)
 
 
-def _wire(
-    settings: Config, algorithm: Ppo, rows: list[Trajectory | None], count: int, folder: str
-) -> tuple[_Iterations, TimedPpo]:
-    dtype, device, lora = getattr(torch, settings.debater.dtype), models.default_device(), settings.debater.lora
-    arguments = trl_config(
-        algorithm, len(rows), count, settings.debater.temperature, world_size=1, output_dir=folder, save_strategy="no",
-        seed=settings.seed, bf16=settings.debater.dtype == "bfloat16", report_to="none", disable_tqdm=True,
-        use_cpu=device == "cpu", gradient_checkpointing=False,
+def learner_arguments(settings: Config, rows: int, iterations: int, folder: str, **kwargs: Any) -> GRPOConfig:
+    """TRL's arguments for learning from that many rows, `iterations` times."""
+    assert isinstance(settings.algorithm, Ppo)
+    return trl_config(
+        settings.algorithm, rows, iterations, settings.debater.temperature, world_size=1, output_dir=folder,
+        save_strategy="no", seed=settings.seed, bf16=settings.debater.dtype == "bfloat16", report_to="none",
+        disable_tqdm=True, use_cpu=models.default_device() == "cpu", **{"gradient_checkpointing": False, **kwargs},
     )  # fmt: skip
-    bare = Bare(
-        setup.policy_model(settings.debater).to(device), arguments.gradient_accumulation_steps, algorithm.max_grad_norm
-    )  # fmt: skip
-    iterations = _Iterations(rows, bare)
-    iterations.trainer = trainer = TimedPpo(
-        algorithm, iterations.collect, model=models.load_model(settings.debater.model, dtype), args=arguments,
-        processing_class=models.load_tokenizer(settings.debater.model),
-        train_dataset=Dataset.from_dict({"prompt": [""] * (len(rows) // GROUP * count)}),
+
+
+def run_learner(settings: Config, laps: Laps, iterations: int, folder: str, **kwargs: Any) -> TimedPpo:
+    """Learns from the rows of `laps`, `iterations` times; `kwargs` go to TRL's arguments."""
+    debater, algorithm, lora = settings.debater, settings.algorithm, settings.debater.lora
+    assert isinstance(algorithm, Ppo)
+    laps.trainer = trainer = TimedPpo(
+        algorithm, laps.collect, model=models.load_model(debater.model, getattr(torch, debater.dtype)),
+        args=learner_arguments(settings, len(laps.rows), iterations, folder, **kwargs),
+        processing_class=models.load_tokenizer(debater.model),
+        train_dataset=Dataset.from_dict({"prompt": [""] * (len(laps.rows) // GROUP * iterations)}),
         peft_config=setup.lora_config(lora) if lora else None,
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
-    return iterations, trainer
+    trainer.train()
+    laps.end()
+    return trainer
 
 
-def _measurements(iterations: _Iterations, trainer: TimedPpo, algorithm: Ppo) -> list[Measurement]:
-    took, batches = iterations.durations, trainer.batches
+def _measurements(laps: _LapsAndBare, trainer: TimedPpo, algorithm: Ppo) -> list[Measurement]:
+    batches, steps, bare_steps = trainer.batches, laps.steps[1:], laps.bare_steps[1:]
     tokens = sum(int(b["prompt_mask"].sum() + b["completion_mask"].sum()) for b in batches)
     places = sum(b["prompt_ids"].numel() + b["completion_ids"].numel() for b in batches)
-    whole = [a + b for a, b in zip(took.prepare, took.steps, strict=True)]
-    bare_whole = [a + b for a, b in zip(took.bare_steps, took.bare_reading, strict=True)]
-    passes = iterations.passes(trainer) * algorithm.epochs
+    whole = [a + b for a, b in zip(laps.prepare[1:], steps, strict=True)]
+    bare_whole = [a + b for a, b in zip(bare_steps, laps.bare_reading[1:], strict=True)]
+    passes = laps.passes() * algorithm.epochs
     return [
-        rates(_SECTION, "tokens in optimizer steps", "1/s", tokens, took.steps),
-        rates(_SECTION, "tokens in bare steps", "1/s", tokens, took.bare_steps),
-        ratios(_SECTION, "ratio, optimizer steps alone", took.bare_steps, took.steps, TARGET),
+        rates(_SECTION, "tokens in optimizer steps", "1/s", tokens, steps),
+        rates(_SECTION, "tokens in bare steps", "1/s", tokens, bare_steps),
+        ratios(_SECTION, "ratio, optimizer steps alone", bare_steps, steps, TARGET),
         ratios(_SECTION, f"ratio, the {passes:g} passes before the steps counted as work", bare_whole, whole),
-        ratios(_SECTION, "ratio, those passes counted as loss", took.bare_steps, whole),
+        ratios(_SECTION, "ratio, those passes counted as loss", bare_steps, whole),
         Measurement(_SECTION, "padding in the batches", "%", (100 * (1 - tokens / places),)),
     ]

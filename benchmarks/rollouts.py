@@ -1,22 +1,18 @@
 """How much the rollout path loses against the engines alone, and what a second worker brings."""
 
-import copy
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import ray
 from accelerate import Accelerator
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
+from benchmarks.recording import Call, recorded
 from rewards.types import Judge
 from trainer import models, setup
 from trainer.config import Config
-from trainer.engines.transformers import TransformersEngine
 from trainer.loop import collect
 from trainer.publish import check_parity, learner_logprobs, probe_rows, publish
 from trainer.rollouts import Rollouts
@@ -58,28 +54,6 @@ class Bench:
         shards = shards_of(self.matches, self.settings.cluster.shard_size, _SEED)
         for _ in rollouts.play(shards, {self.policy.name: self.policy}):
             pass
-
-
-Call = Callable[[], Any]
-
-
-@contextmanager
-def recorded() -> Iterator[list[Call]]:
-    """Every generation and every scoring that engines are asked for in the meantime, as calls to be made again."""
-    calls: list[Call] = []
-
-    def recording(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(engine: TransformersEngine, *args: Any) -> Any:
-            calls.append(partial(method, engine, *copy.deepcopy(args)))  # contexts grow after the call
-            return method(engine, *args)
-
-        return call
-
-    with (
-        patch.object(TransformersEngine, "generate", recording(TransformersEngine.generate)),
-        patch.object(TransformersEngine, "choice_logprobs", recording(TransformersEngine.choice_logprobs)),
-    ):
-        yield calls
 
 
 def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], Experience]:
@@ -126,7 +100,7 @@ def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:
 def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
     """One Ray worker against two, in turns; with the process ids of the workers, which are left running."""
     address = bench.settings.cluster.address
-    ray.init(address=address, num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
+    ray.init(address or "local", num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
     one, two = bench.rollouts(1), bench.rollouts(2)
     for rollouts in (one, two):
         rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine

@@ -37,6 +37,8 @@ class Session:
     ) -> Experience:
         """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts."""
         parity = check_parity(learner, self.probe, self.rollouts, policy, self.settings.parity_tolerance)
+        if not self._measured:
+            say(setup.rows_in_words(self.settings))
         title = f"iteration {iteration}/{self.settings.iterations} playing"
         with debates_bar(title, sum(match.branches for match in matches)) as bar:
             experience = collect(

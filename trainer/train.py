@@ -53,8 +53,6 @@ class _Run:
         set_seed(settings.seed)
         setup.join_ranks(settings.cluster.deepspeed)
         self.session = Session(settings) if self.rank == 0 else None
-        if self.session is not None:
-            say(setup.rows_in_words(settings))
         self.tokenizer = models.load_tokenizer(settings.debater.model)
         self.probe = probe_rows(self.tokenizer)
 

@@ -1,0 +1,120 @@
+"""What `benchmarks.gpu` measures, phase by phase: play, judge, learn, publish, and the bare counterparts of two."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from benchmarks.learner import Bare, Laps, run_learner
+from benchmarks.measure import clock
+from benchmarks.recording import Call, recorded
+from benchmarks.rig import BenchmarkError, Rig
+from rewards.types import Verdict
+from trainer import models, setup
+from trainer.engines.base import Sampling
+from trainer.publish import check_parity, learner_logprobs, probe_rows, publish
+from trainer.types import Episode, Experience, Judged, Trajectory
+
+NOT_REENTRANT = {"use_reentrant": False}
+"""The kind of gradient checkpointing that needs no gradient of its inputs, which frozen embeddings do not give."""
+
+
+def play(rig: Rig) -> list[Episode]:
+    """Whole debates; and, on the prompts they were made of, reading alone and a bare `model.generate`."""
+    with rig.phase("play"):
+        with recorded() as calls:
+            rig.play()
+        episodes: list[Episode] = rig.repeat("play", rig.play, warm=True)
+    read = sum(len(prompt) for call in calls for prompt in call.args[1])  # type: ignore[attr-defined]
+    with rig.phase("prefill"):
+        rig.repeat("prefill", lambda: [_first_token(call) for call in calls], warm=True)
+    rig.figures |= {
+        "generated_tokens": sum(len(speech.token_ids) for e in episodes for speech in e.transcript.speeches),
+        "prompt_tokens_read": read,
+    }
+    with rig.phase("bare_generate"):
+        bare = models.load_model(rig.policy.path, torch.bfloat16, rig.device).eval()
+        bare.generation_config = GenerationConfig()
+        rig.repeat("bare_generate", lambda: [_bare(rig, bare, call) for call in calls])
+    return episodes
+
+
+def _first_token(call: Call) -> None:
+    """The recorded generation, ended after one token: almost nothing but reading the prompts."""
+    engine, prompts, sampling = call.args  # type: ignore[attr-defined]
+    engine.generate(prompts, Sampling(1, sampling.temperature, sampling.seed))
+
+
+@torch.inference_mode()
+def _bare(rig: Rig, model: Any, call: Call) -> None:
+    """The recorded generation by transformers alone: as many tokens, sampled from the same prompts."""
+    _, prompts, sampling = call.args  # type: ignore[attr-defined]
+    batch = rig.tokenizer.pad({"input_ids": [list(prompt) for prompt in prompts]}, return_tensors="pt")
+    plain = GenerationConfig(
+        max_new_tokens=sampling.max_tokens, do_sample=True, top_k=0, pad_token_id=rig.tokenizer.pad_token_id
+    )
+    model.generate(**batch.to(rig.device), generation_config=plain).tolist()
+
+
+def judge(rig: Rig, episodes: list[Episode]) -> list[Trajectory]:
+    """Verdicts in both presentation orders, and the rows that the learner gets for them.
+
+    Raises:
+        BenchmarkError: a verdict is INVALID.
+    """
+    with rig.phase("judge"):
+        judged: list[Judged] = rig.repeat("judge", lambda: rig.read(episodes))
+    verdicts: list[Verdict] = [j.verdict for j in judged]
+    rig.figures["judge_readings"] = sum(verdict.readings for verdict in verdicts)
+    invalid = [verdict.reason for verdict in verdicts if not verdict.valid]
+    if invalid:
+        raise BenchmarkError(f"{len(invalid)} verdicts are INVALID ({invalid[0]}): lower --speech-tokens.")
+    return Experience(1, rig.policy, tuple(judged), (), 0.0).trajectories()
+
+
+def learn(rig: Rig, rows: list[Trajectory]) -> None:
+    """PPO iterations with gradient checkpointing (the first warms up), a publish of their adapter, and bare steps."""
+    with rig.phase("learn"):
+        laps = Laps([*rows])
+        trainer = run_learner(
+            rig.settings, laps, rig.repeats + 1, str(rig.settings.output), gradient_checkpointing=True,
+            gradient_checkpointing_kwargs=NOT_REENTRANT,
+        )  # fmt: skip
+    rig.durations |= {"learn_prepare": laps.prepare[1:], "learn_steps": laps.steps[1:]}
+    lengths = [(int(p.sum()), int(c.sum())) for b in trainer.batches for p, c in _masks(b)]
+    flops = sum(rig.workload.debater.lora_flops(prompt + completion, completion + 1) for prompt, completion in lengths)
+    rig.figures |= {"learner_tokens": sum(map(sum, lengths)), "learner_flops": flops}
+    _publish(rig, "adapter", trainer.model_wrapped, trainer.accelerator)
+    batches, accumulation = trainer.batches, trainer.args.gradient_accumulation_steps
+    laps.trainer = None
+    del trainer
+    with rig.phase("bare_learn"):
+        model = setup.policy_model(rig.settings.debater).to(rig.device)
+        model.gradient_checkpointing_enable(NOT_REENTRANT)
+        bare = Bare(model, accumulation, rig.settings.algorithm.max_grad_norm)
+        rig.repeat("bare_learn", lambda: bare.step(batches))
+
+
+def _masks(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    return zip(batch["prompt_mask"], batch["completion_mask"], strict=True)
+
+
+def publish_full(rig: Rig) -> None:
+    """What a run without adapters publishes: all weights."""
+    model = models.load_model(rig.policy.path, torch.bfloat16, rig.device)
+    _publish(rig, "full", model, None)
+
+
+def _publish(rig: Rig, kind: str, model: Any, accelerator: Any) -> None:
+    """Writes the weights, has the engine load them, and compares the two on the probe."""
+    probe = probe_rows(rig.tokenizer)
+    with rig.phase(f"publish_{kind}"):
+        learner = learner_logprobs(model, probe)
+        start = clock()
+        policy = publish(model, accelerator, rig.tokenizer, rig.folder / kind, version=1)
+        written = clock()
+        rig.figures[f"parity_{kind}_max_nats"] = check_parity(learner, probe, rig.rollouts, policy, math.inf)
+    rig.figures[f"publish_{kind}_write_s"] = written - start
+    rig.figures[f"publish_{kind}_load_and_probe_s"] = clock() - written

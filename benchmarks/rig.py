@@ -1,0 +1,131 @@
+"""Random models, questions to fit them, and the run that they are measured in."""
+
+import gc
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.measure import clock
+from benchmarks.recording import Call
+from benchmarks.shapes import Workload, questions, write_model
+from envs.types import Failure, Protocol
+from trainer import config, models, setup
+from trainer.loop import judge_episodes
+from trainer.ppo import GROUP
+from trainer.schedule import matches_of, shards_of
+from trainer.types import Episode, Judged, Policy
+
+REPEATS_OF_A_QUESTION = 2
+"""Debates per question and seating: the fewest that credit=group can compare."""
+DEBATES_OF_A_QUESTION = 2 * REPEATS_OF_A_QUESTION
+ROUNDS = 3
+"""Speeches per seat."""
+GIB = 2**30
+
+
+class BenchmarkError(RuntimeError):
+    """A benchmark that cannot be run as asked; the message says what to do."""
+
+
+@dataclass
+class Rig:
+    """Models on disk, matches to be played, and what the phases find out."""
+
+    workload: Workload
+    folder: Path
+    repeats: int
+    debater: dict[str, Any] = field(default_factory=dict)
+    """What is set of the debater besides the defaults of `settings`."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    durations: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds of each counted repeat, by phase."""
+    peaks: dict[str, float | None] = field(default_factory=dict)
+    """GiB of GPU memory, by phase."""
+
+    def __post_init__(self) -> None:
+        self.device = models.default_device()
+        self.settings = settings(self.workload, self.folder, **self.debater)
+        dtype, base = getattr(torch, self.settings.debater.dtype), self.folder / "debater"
+        self.figures["debater_parameters"] = write_model(self.workload.debater, base, dtype, self.device)
+        self.figures["judge_parameters"] = write_model(
+            self.workload.judge, self.folder / "judge", dtype, self.device, seed=1
+        )
+        self.tokenizer = models.load_tokenizer(str(base))
+        self.policy = Policy("current", 0, str(base))
+        self.rollouts, self.judge = setup.rollouts(self.settings), setup.judge(self.settings.judge)
+        asked = questions(
+            self.settings.algorithm.questions_per_iteration, self.workload.passage_tokens,
+            self.workload.debater.vocabulary,
+        )  # fmt: skip
+        matches = matches_of(asked, self.settings.protocol.seats, REPEATS_OF_A_QUESTION)
+        self.shards = shards_of(matches, len(matches), self.settings.seed)
+
+    def play(self) -> list[Episode]:
+        """All debates.
+
+        Raises:
+            BenchmarkError: one of them failed.
+        """
+        played = [
+            outcome
+            for _, outcomes in self.rollouts.play(self.shards, {self.policy.name: self.policy})
+            for outcome in outcomes
+        ]
+        failed = [outcome.reason for outcome in played if isinstance(outcome, Failure)]
+        if failed:
+            raise BenchmarkError(f"{len(failed)} debates failed ({failed[0]}): lower --passage-tokens.")
+        return [episode for episode in played if isinstance(episode, Episode)]
+
+    def read(self, episodes: list[Episode]) -> list[Judged]:
+        """The judge's verdicts, in both presentation orders, and what they earn."""
+        return judge_episodes(episodes, self.judge, self.settings.reward)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Notes the most GPU memory that is allocated in the meantime."""
+        gc.collect()
+        if self.device == "cpu":
+            yield
+            self.peaks[name] = None
+            return
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        yield
+        self.peaks[name] = torch.cuda.max_memory_allocated() / GIB
+
+    def repeat(self, name: str, work: Call, warm: bool = False) -> Any:
+        """Does the work `repeats` times by the clock, and once before unless it is `warm`; returns its last result."""
+        result = None if warm else work()
+        self.durations[name] = []
+        for _ in range(self.repeats):
+            start = clock()
+            result = work()
+            self.durations[name].append(clock() - start)
+        return result
+
+
+def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
+    """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
+    debates, rows = workload.debates, workload.debates * GROUP
+    algorithm = config.Ppo(
+        name="ppo", learning_rate=1e-5, questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
+        debates_per_seating=REPEATS_OF_A_QUESTION, kl=0.01, minibatches=4,
+        micro_batch_rows=math.gcd(workload.micro_batch_rows, rows // 4),
+    )  # fmt: skip
+    return config.Config(
+        output=folder / "run", iterations=1, questions={"kind": "testimony"}, algorithm=algorithm,
+        protocol=Protocol("debate", rounds=ROUNDS, max_words=workload.speech_tokens),
+        debater=config.Debater(**{
+            "model": str(folder / "debater"), "prompts": "prose", "max_tokens": workload.speech_tokens,
+            "dtype": "bfloat16", "lora": config.Lora(rank=16), **debater,
+        }),
+        judge=config.Judge(
+            name="judge", model=str(folder / "judge"), prompts="prose", min_mass=0,
+            dtype=debater.get("dtype", "bfloat16"),
+        ),
+    )  # fmt: skip

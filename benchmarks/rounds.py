@@ -1,0 +1,94 @@
+"""What a debate costs as its rounds grow: is a new token of a long debate dearer than one of a short debate?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from benchmarks.measure import Measurement, seconds
+from benchmarks.recording import recorded
+from benchmarks.rollouts import Bench
+from envs.prompts import load_prompts
+from trainer import setup
+from trainer.engines import Sampling, make_engine
+from trainer.models import ModelError
+from trainer.play import play
+from trainer.types import Episode
+
+ROUNDS = (1, 2, 3, 4, 5, 6)
+DEBATES = 32
+_SECTION = "cost of a debate as rounds grow"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of a debate of that many rounds, the mean over several."""
+
+    rounds: int
+    new_tokens: float
+    """Sampled."""
+    read_tokens: float
+    """Given to the engine as context, again in each speech: what a prefix cache could save is in it."""
+    seconds: tuple[float, ...]
+    """One per repeat."""
+
+    @property
+    def microseconds_per_new_token(self) -> tuple[float, ...]:
+        return tuple(1e6 * duration / self.new_tokens for duration in self.seconds)
+
+
+def by_rounds(bench: Bench, repeats: int, rounds: Sequence[int] = ROUNDS, debates: int = DEBATES) -> list[Cost]:
+    """The same questions, argued for longer and longer; all lengths take turns."""
+    game = _Game(bench, debates)
+    counted = {number: game.tokens(number) for number in rounds}
+    took: dict[int, list[float]] = {number: [] for number in rounds}
+    for _ in range(repeats):
+        for number in rounds:
+            took[number].append(seconds(lambda number=number: game.play(number)))  # type: ignore[misc]
+    count = len(game.matches)
+    return [
+        Cost(number, new / count, read / count, tuple(duration / count for duration in took[number]))
+        for number, (new, read) in counted.items()
+    ]
+
+
+class _Game:
+    """Some debates, to be played with any number of rounds on one engine."""
+
+    def __init__(self, bench: Bench, debates: int) -> None:
+        self._settings, self._policy = bench.settings, bench.policy
+        self.matches = bench.matches[:debates]
+        self._prompts = load_prompts(bench.settings.debater.prompts)
+        self._engine = make_engine(bench.policy.path, setup.debater_engine(bench.settings))
+
+    def play(self, rounds: int) -> list[Episode]:
+        """The debates with that many speeches per seat."""
+        debater, protocol = self._settings.debater, replace(self._settings.protocol, rounds=rounds)
+        played = play(
+            self.matches, protocol, self._prompts, {self._policy.name: self._engine},
+            Sampling(debater.max_tokens, debater.temperature), {self._policy.name: self._policy},
+        )  # fmt: skip
+        return [outcome for outcome in played if isinstance(outcome, Episode)]
+
+    def tokens(self, rounds: int) -> tuple[int, int]:
+        """Tokens that are sampled, and tokens that the engine is given as context; playing also warms it up.
+
+        Raises:
+            ModelError: the model's context is too short for so many rounds.
+        """
+        with recorded() as calls:
+            episodes = self.play(rounds)
+        if len(episodes) < len(self.matches):
+            raise ModelError(f"The debater's context is too short for {rounds} rounds: take one with a longer context.")
+        new = sum(len(speech.token_ids) for episode in episodes for speech in episode.transcript.speeches)
+        return new, sum(len(prompt) for call in calls for prompt in call.args[1])  # type: ignore[attr-defined]
+
+
+def growth(costs: Sequence[Cost]) -> list[Measurement]:
+    """The last cost over the first: 1 means that a debate's cost is linear in its new tokens."""
+    first, last = costs[0], costs[-1]
+    name = f"{{}} per new token, {last.rounds} rounds over {first.rounds}"
+    pairs = zip(last.microseconds_per_new_token, first.microseconds_per_new_token, strict=True)
+    read = (last.read_tokens / last.new_tokens) / (first.read_tokens / first.new_tokens)
+    return [
+        Measurement(_SECTION, name.format("time"), "x", tuple(long / short for long, short in pairs)),
+        Measurement(_SECTION, name.format("tokens read again"), "x", (read,)),
+    ]

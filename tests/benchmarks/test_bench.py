@@ -1,0 +1,79 @@
+"""The parts of `make bench` at tiny size, by a clock that ticks whenever it is read: what they measure is exact."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from benchmarks import learner, publishing, rounds, rows
+from benchmarks.measure import Measurement
+from benchmarks.rollouts import Bench
+from benchmarks.shapes import SHAPES, Workload
+from trainer.config import Config
+from trainer.models import ModelError
+
+
+@pytest.fixture(autouse=True)
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    for module in ("measure", "learner", "publishing"):
+        monkeypatch.setattr(f"benchmarks.{module}.clock", lambda: next(ticks))
+
+
+def values(found: Sequence[Measurement]) -> dict[str, tuple[float, ...]]:
+    assert all(math.isfinite(value) and value > 0 for m in found for value in m.values)
+    return {m.name: m.values for m in found}
+
+
+def test_publishing_is_measured_in_iterations_of_training(configure: Callable[..., Config]) -> None:
+    """The clock is read six times per iteration: when it begins to collect, to write, to serve, and at their ends."""
+    found = values(publishing.of_iterations(configure(), repeats=2))
+    for kind in ("full weights", "LoRA of rank 16"):
+        assert found[f"{kind}: write, load and probe"] == (2, 2)
+        assert found[f"{kind}: whole iteration"] == (6, 6)
+        assert found[f"{kind}: share of the iteration"] == pytest.approx((100 / 3, 100 / 3))
+
+
+def test_where_an_adapter_is_configured_nothing_else_is_trained(configure: Callable[..., Config]) -> None:
+    found = values(publishing.of_iterations(configure("debater.lora.rank=2"), repeats=1))
+    assert {name.partition(":")[0] for name in found} == {"LoRA of rank 2"}
+
+
+def test_longer_debates_have_more_new_tokens_and_are_read_again(configure: Callable[..., Config]) -> None:
+    bench = Bench(configure("debater.max_tokens=3"))
+    one, two, three = rounds.by_rounds(bench, repeats=2, rounds=(1, 2, 3), debates=4)
+    assert 0 < one.new_tokens < two.new_tokens < three.new_tokens <= 3 * 2 * 3
+    assert one.read_tokens < two.read_tokens / 2 < three.read_tokens / 3, "contexts grow, and all of each is read"
+    grown = values(rounds.growth([one, two, three]))
+    expected = (three.read_tokens / three.new_tokens) / (one.read_tokens / one.new_tokens)
+    assert grown["tokens read again per new token, 3 rounds over 1"] == pytest.approx((expected,))
+    assert grown["time per new token, 3 rounds over 1"] == pytest.approx((one.new_tokens / three.new_tokens,) * 2)
+    assert one.seconds == (1 / 4, 1 / 4), "one tick for four debates"
+
+
+def test_debates_that_do_not_fit_the_model_are_not_measured(configure: Callable[..., Config]) -> None:
+    with pytest.raises(ModelError, match="40 rounds"):
+        rounds.by_rounds(Bench(configure()), repeats=1, rounds=(40,), debates=1)
+
+
+def test_one_row_per_seat_is_counted_against_one_per_speech() -> None:
+    """The passage is read once per row, so three rows per seat cost nearly three times one."""
+    workload = Workload(SHAPES["tinier"], SHAPES["tinier"], 300, 4, debates=4, micro_batch_rows=1)
+    found = values(rows.merged_rows(1, workload))
+    (seat,), (speech,) = found["tokens per debate, a row per seat"], found["tokens per debate, a row per speech"]
+    assert 2 * (300 + 3 * 4) < seat < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
+    assert found["tokens, speech over seat"] == (speech / seat,) and 2.5 < speech / seat < 3
+    assert found["learner, a row per seat"] == found["learner, a row per speech"] == (2,), "until ready, and the steps"
+
+
+@pytest.mark.parametrize("rows", ["seat", "speech"])
+def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..., Config], rows: str) -> None:
+    settings = configure(f"debater.rows={rows}", "algorithm.epochs=1")
+    bench = Bench(settings)
+    trajectories = bench.collect(bench.rollouts(0)).trajectories()
+    assert len(trajectories) == 8 * 2 * (2 if rows == "speech" else 1), "debates, seats, and speeches of a seat"
+    found = values(learner.against_bare_steps(settings, settings.algorithm, trajectories, repeats=2))
+    tokens = sum(len(t.row.prompt) + len(t.row.completion) for t in trajectories)
+    assert found["tokens in optimizer steps"] == (tokens, tokens), "in one tick"
+    assert found["ratio, optimizer steps alone"] == (1, 1)
