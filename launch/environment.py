@@ -9,6 +9,8 @@ SETTINGS = {
     "TOKENIZERS_PARALLELISM": "false",
     "WANDB_SILENT": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "ERROR",
 }
 """What the user has set already stays."""
 

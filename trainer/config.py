@@ -59,7 +59,10 @@ class Debater(_Section):
     seat, unless the chat template changes what came before (as those of thinking models do)."""
     window: Annotated[Window, _known_keys(Window)] | None = None
     """What debaters read of a passage that is too long for them (`tokens`, `keep`); none: all of it, or an error."""
-    engine: Literal["transformers"] = "transformers"
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What generates the speeches."""
+    gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
+    """For engine=vllm on GPUs: how much of a GPU's memory each of its models may take."""
     batch_size: int = Field(256, ge=1)
     """Speeches generated at a time."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -81,6 +84,10 @@ class Judge(_Section):
     """How the prompt becomes tokens: running text, or the model's chat template; auto: chat if it has a template."""
     min_mass: float = Field(0.01, ge=0, le=1)
     """Probability that the two choices must hold together, or the verdict is INVALID."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What reads the debates."""
+    gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
+    """For engine=vllm on GPUs: how much of a GPU's memory the judge may take."""
     batch_size: int = Field(256, ge=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
 

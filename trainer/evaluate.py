@@ -17,7 +17,10 @@ from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
+from trainer.models import load_tokenizer
+from trainer.probe import check_adapter
 from trainer.progress import debates_bar
+from trainer.publish import probe_rows
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunError, RunFolder, append_line, write_atomically
 from trainer.schedule import derive, shards_of
@@ -59,6 +62,8 @@ class _Evaluation:
             *((verdicts.HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
         ]
         self.rollouts: Rollouts = setup.rollouts(settings)
+        if settings.debater.lora is not None:
+            check_adapter(settings, self.rollouts, probe_rows(load_tokenizer(settings.debater.model)))
 
     def references(self) -> Path:
         """The judges without debaters: naive (the question alone) and expert (question and passage)."""

@@ -4,16 +4,20 @@ head and its loss.
 """
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
-from trl import GRPOConfig, GRPOTrainer
 
-from trainer import credit
-from trainer.config import Ppo
-from trainer.publish import VALUE_HEAD
-from trainer.types import Row, Trajectory
+# Or TRL imports vLLM into the learner, for no use: that takes half a minute and changes torch and transformers.
+import_module("trl.import_utils").is_vllm_available = lambda min_version=None: False  # type: ignore[attr-defined]
+from trl import GRPOConfig, GRPOTrainer  # noqa: E402
+
+from trainer import credit  # noqa: E402
+from trainer.config import Ppo  # noqa: E402
+from trainer.publish import VALUE_HEAD  # noqa: E402
+from trainer.types import Row, Trajectory  # noqa: E402
 
 GROUP = 2
 """TRL's group size. Groups mean nothing here, as advantages are ours, but TRL insists on at least two."""

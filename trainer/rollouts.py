@@ -65,6 +65,11 @@ class Worker:
         """What the engine makes of these rows under these weights (the parity probe)."""
         return self._engine(policy).logprobs(rows)
 
+    def close(self) -> None:
+        """Lets go of the engines; the next call starts them again."""
+        self._engines.clear()
+        self._serving.clear()
+
     def _engine(self, policy: Policy) -> Engine:
         if policy.name not in self._engines:
             self._engines[policy.name] = make_engine(policy.path, self._setup.engine)
@@ -105,4 +110,5 @@ class LocalRollouts:
         return [self._worker.logprobs(rows, policy)]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Lets go of the engines."""
+        self._worker.close()

@@ -8,6 +8,7 @@ from trainer.config import Config
 from trainer.loop import collect
 from trainer.measure import measure
 from trainer.models import load_tokenizer
+from trainer.probe import check_adapter
 from trainer.progress import debates_bar, say
 from trainer.publish import check_parity, probe_rows
 from trainer.run_folder import RunFolder, append_line
@@ -26,6 +27,8 @@ class Session:
         self.judge = setup.judge(settings.judge, settings)
         self.rollouts = setup.rollouts(settings)
         self.probe = probe_rows(self.tokenizer)
+        if settings.debater.lora is not None:
+            check_adapter(settings, self.rollouts, self.probe)
         self._tracker = Tracker(settings)
         self._measured: dict[str, Any] = {}
 
@@ -55,8 +58,9 @@ class Session:
         say(_line(row, self.settings.iterations))
 
     def close(self) -> None:
-        """Lets go of the workers and the tracker."""
+        """Lets go of the workers, of the judge's engine and of the tracker."""
         self.rollouts.close()
+        del self.judge
         self._tracker.close()
 
     def _store(self, experience: Experience) -> None:

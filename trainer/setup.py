@@ -33,7 +33,10 @@ def judge(settings: config.Judge, run: config.Config | None = None) -> Likelihoo
 
 
 def _scorer(settings: config.Judge, run: config.Config | None) -> Scorer:
-    how = EngineSetup("transformers", settings.batch_size, settings.dtype, settings.format)
+    how = EngineSetup(
+        settings.engine, settings.batch_size, settings.dtype, settings.format,
+        gpu_memory_fraction=settings.gpu_memory_fraction,
+    )  # fmt: skip
     if run is None or run.cluster.judge_workers == 0:
         return make_engine(settings.model, how)
     from trainer import ray_cluster
@@ -47,8 +50,9 @@ def debater_engine(settings: config.Config) -> EngineSetup:
     """How the debater's model is run."""
     debater = settings.debater
     return EngineSetup(
-        debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad
-    )
+        debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad,
+        gpu_memory_fraction=debater.gpu_memory_fraction,
+    )  # fmt: skip
 
 
 def rollouts(settings: config.Config) -> Rollouts:

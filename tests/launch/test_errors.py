@@ -59,6 +59,15 @@ def test_a_wrong_value_is_refused(
     assert not (tmp_path / "run" / "config.yaml").exists()
 
 
+@pytest.mark.parametrize("override", ["debater.engine=vllm", "judge.engine=vllm"])
+def test_vllm_that_is_not_installed_is_refused(
+    override: str, small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.engines.vllm.find_spec", lambda name: None)
+    error = refused("train", *small, f"output={tmp_path}/run", override)
+    assert "pip install vllm==0.32.0" in error and "make test-vllm" in error
+
+
 def test_a_missing_questions_file_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
     path = tmp_path / "none.jsonl"
     assert str(path) in refused("train", *small, f"output={tmp_path}/run", "questions=jsonl", f"questions.path={path}")

@@ -11,4 +11,8 @@ def make_engine(model: str, setup: EngineSetup) -> Engine:
         from trainer.engines.transformers import TransformersEngine
 
         return TransformersEngine(model, setup)
-    raise EngineError(f"There is no engine {setup.engine!r}: use engine=transformers.")
+    if setup.engine == "vllm":
+        from trainer.engines.vllm import VllmEngine
+
+        return VllmEngine(model, setup)
+    raise EngineError(f"There is no engine {setup.engine!r}: use engine=transformers or engine=vllm.")

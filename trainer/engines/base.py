@@ -45,6 +45,8 @@ class EngineSetup:
     """"plain", "chat" or "auto", see `trainer.engines.formats`."""
     thinking: bool = False
     """Whether a chat template is asked to let the model think first."""
+    gpu_memory_fraction: float = 0.9
+    """For vLLM on GPUs: how much of a GPU's memory weights and caches may take."""
 
 
 class Engine(Interface):

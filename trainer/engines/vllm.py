@@ -1,0 +1,165 @@
+"""vLLM as an engine: batched continuously, with a prefix cache, on GPUs or on CPUs with AVX-512.
+
+Weights come from the published folders on disk. LoRA adapters are served on top of one copy of their base model, under
+names that are never used twice; full weights replace the old ones in place.
+"""
+
+import itertools
+import json
+import zlib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from trainer import models
+from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling
+from trainer.engines.formats import make_format
+from trainer.engines.vllm_process import Adapter, ServerSetup, VllmProcess
+from trainer.types import Policy
+
+_adapters = itertools.count(1)
+_shared: WeakValueDictionary[ServerSetup, VllmProcess] = WeakValueDictionary()
+"""Running base models that serve adapters, for the next engine that needs the same."""
+
+
+def check_installed() -> None:
+    """Asks for vLLM before anything is started.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    if find_spec("vllm") is None:
+        raise EngineError(
+            "engine=vllm needs vLLM: on GPUs install it with `pip install vllm==0.32.0`, on CPUs with "
+            "`make test-vllm`, or choose engine=transformers."
+        )
+
+
+class VllmEngine:
+    """Generates and scores with one model in a child process. `batch_size` rows are processed at a time.
+
+    Engines on LoRA adapters of the same base model share one child. Sampling is seeded per prompt: the same prompts,
+    sampling and weights give the same tokens, whatever else is in the batch (seen on the CPU in float32).
+    """
+
+    def __init__(self, model: str, setup: EngineSetup) -> None:
+        check_installed()
+        tokenizer = models.load_tokenizer(model)
+        self._ends = sorted(models.end_tokens(model, tokenizer))
+        self.format = make_format(tokenizer, self._ends, setup.format, setup.thinking)
+        self._rank = _lora_rank(model)
+        self._process = _process(model, setup, self._rank)
+        self._adapter = _adapter("base", 0, model) if self._rank else None
+
+    def load(self, policy: Policy) -> None:
+        """Serves the weights of a published policy from now on: full weights, or an adapter of the same base model."""
+        if self._rank:
+            self._process.call("forget", self._adapter)
+            self._adapter = _adapter(policy.name, policy.version, policy.path)
+        else:
+            self._process.call("reload", _absolute(models.resolve(policy.path)))
+
+    @property
+    def max_context(self) -> int:
+        """The longest row, in tokens, prompt and completion together: the model's context, or what the cache has room
+        for."""
+        return self._process.max_context
+
+    @property
+    def prefix_cache(self) -> tuple[int, int]:
+        """Tokens looked up in the prefix cache so far, and tokens found there (of all engines that share the child)."""
+        queries, hits = self._process.call("prefix_cache")
+        return queries, hits
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
+        """One completion per prompt (lists of token ids).
+
+        Raises:
+            EngineError: a prompt with `max_tokens` after it would not fit the model's context.
+        """
+        longest = max((len(prompt) for prompt in prompts), default=0)
+        if longest + sampling.max_tokens > self.max_context:
+            raise EngineError(
+                f"A prompt of {longest} tokens and {sampling.max_tokens} new ones exceed the context of "
+                f"{self.max_context}: shorten the passage or the speeches, or take a model with a longer context."
+            )
+        if not prompts:
+            return []
+        seeds = [zlib.crc32(f"{sampling.seed}:{i}".encode()) for i in range(len(prompts))]
+        found = self._process.call(
+            "generate", prompts, sampling.max_tokens, sampling.temperature, seeds, self._ends, self._adapter
+        )
+        return [Completion(*completion) for completion in found]
+
+    def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """Log-probability of every token but the first of each row.
+
+        Every prefix is a request for the log-probability of the token after it, the way of sampled tokens through vLLM,
+        so a row of T tokens costs T - 1 requests: meant for the short rows of the parity probe. (vLLM's own
+        `prompt_logprobs` fails in 0.32 on CPUs where adapters are served.)
+        """
+        wanted = [(tuple(row[:end]), row[end]) for row in rows for end in range(1, len(row))]
+        values = iter(self._score(wanted))
+        return [tuple(next(values) for _ in row[1:]) for row in rows]
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
+        """Log-probability (nats, summed over tokens) of each choice after its prompt.
+
+        Each token is asked for as the next one after what precedes it, by id, so the values are exact and not cut to
+        the likeliest. A context serves all choices that need it, for choices of one token the prompt alone, and longer
+        ones find the prompt in the prefix cache, which `prompt_logprobs` would read anew for every choice. NaN where a
+        context leaves no room for a token: vLLM reads one token less than the model's context.
+        """
+        wanted = [
+            (tuple(self.format.open([prompt])), tuple(self.format.choice(choice)))
+            for prompt, alternatives in zip(prompts, choices, strict=True)
+            for choice in alternatives
+        ]
+        steps = [(prompt + choice[:i], token) for prompt, choice in wanted for i, token in enumerate(choice)]
+        values = iter(self._score(steps))
+        scores = iter([sum(next(values) for _ in choice) for _, choice in wanted])
+        return [tuple(next(scores) for _ in alternatives) for alternatives in choices]
+
+    def _score(self, wanted: Sequence[tuple[tuple[int, ...], int]]) -> list[float]:
+        """Log-probability of each token after its context; NaN where the context does not fit."""
+        tokens: dict[tuple[int, ...], dict[int, float]] = {}
+        for context, token in wanted:
+            tokens.setdefault(context, {})[token] = float("nan")
+        fitting = [context for context in tokens if len(context) < self.max_context]
+        ids = [list(tokens[context]) for context in fitting]
+        found = self._process.call("next_logprobs", fitting, ids, self._adapter) if fitting else []
+        for context, asked, values in zip(fitting, ids, found, strict=True):
+            tokens[context] = dict(zip(asked, values, strict=True))
+        return [tokens[context][token] for context, token in wanted]
+
+
+def _process(model: str, setup: EngineSetup, rank: int) -> VllmProcess:
+    """A child with the model; one that runs already if its base model is asked for again to serve adapters."""
+    base = _absolute(models.resolve_base(model))
+    server = ServerSetup(base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank)
+    running = _shared.get(server) if rank else None
+    process = running if running and running.alive else VllmProcess(server)
+    if rank:
+        _shared[server] = process
+    return process
+
+
+def _lora_rank(model: str) -> int:
+    config = Path(models.resolve(model)) / "adapter_config.json"
+    return int(json.loads(config.read_text("utf-8"))["r"]) if config.is_file() else 0
+
+
+def _adapter(name: str, version: int, path: str) -> Adapter:
+    number = next(_adapters)
+    return Adapter(f"{name}-v{version}-{number}", number, _absolute(path))
+
+
+def _absolute(model: str) -> str:
+    """A folder's whole path, as the child need not be in the same place; a hub id as it is."""
+    return str(Path(model).resolve()) if Path(model).is_dir() else model

@@ -1,0 +1,107 @@
+"""One vLLM model, as it runs in the child process that `vllm_process` starts; the only module that imports vLLM."""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+_SETTINGS = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # this already is a process of its own, and one that dies with its parent
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+}
+for _name, _value in _SETTINGS.items():
+    os.environ.setdefault(_name, _value)
+logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
+
+from vllm import LLM, SamplingParams  # noqa: E402
+from vllm.lora.request import LoRARequest  # noqa: E402
+from vllm.platforms import current_platform  # noqa: E402
+from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS  # noqa: E402
+
+from trainer.engines.vllm_process import Adapter, ServerSetup  # noqa: E402
+
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""Adapter ranks that vLLM makes room for."""
+_CPU_BLOCK = 32
+"""Tokens per block of the prefix cache; vLLM's own 128 on CPUs is longer than what many prompts share."""
+
+
+class VllmServer:
+    """Tokens in, tokens and log-probabilities out."""
+
+    def __init__(self, setup: ServerSetup) -> None:
+        on_cpu = current_platform.is_cpu()
+        rank = next((rank for rank in _RANKS if rank >= setup.lora_rank), _RANKS[-1])
+        lora = {"enable_lora": True, "max_loras": 2, "max_lora_rank": rank} if setup.lora_rank else {}
+        self._llm = LLM(
+            setup.model, dtype=setup.dtype, seed=0, max_num_seqs=setup.batch_size, enforce_eager=on_cpu,
+            max_model_len=-1,  # the model's context, or as much of it as the cache has room for
+            gpu_memory_utilization=setup.gpu_memory_fraction, block_size=_CPU_BLOCK if on_cpu else None,
+            enable_chunked_prefill=not on_cpu,  # 0.32 on CPUs cannot sample with a seed after a prompt read in parts
+            enable_prefix_caching=True, logprobs_mode="processed_logprobs", disable_log_stats=False,
+            skip_tokenizer_init=True, generation_config="vllm", load_format="safetensors", trust_remote_code=False,
+            **lora,
+        )  # fmt: skip
+        self.max_context = int(self._llm.model_config.max_model_len)
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], max_tokens: int, temperature: float, seeds: Sequence[int],
+        ends: Sequence[int], adapter: Adapter | None,
+    ) -> list[tuple[tuple[int, ...], tuple[float, ...], str]]:  # fmt: skip
+        """Tokens, their log-probabilities at the sampling temperature, and "stop" or "length", for each prompt."""
+        sampling = [
+            SamplingParams(
+                max_tokens=max_tokens, temperature=temperature, seed=seed, logprobs=0, stop_token_ids=list(ends),
+                detokenize=False,
+            )
+            for seed in seeds
+        ]  # fmt: skip
+        found = []
+        for request in self._run(prompts, sampling, adapter):
+            output = request.outputs[0]
+            values = (step[token].logprob for token, step in zip(output.token_ids, output.logprobs, strict=True))
+            found.append((tuple(output.token_ids), tuple(values), str(output.finish_reason)))
+        return found
+
+    def next_logprobs(
+        self, contexts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]], adapter: Adapter | None
+    ) -> list[tuple[float, ...]]:
+        """Log-probability, at temperature 1, of each of a context's `tokens` as the next one."""
+        parts = [
+            (list(context), list(wanted[start : start + MAX_LOGPROB_TOKEN_IDS]))
+            for context, wanted in zip(contexts, tokens, strict=True)
+            for start in range(0, len(wanted), MAX_LOGPROB_TOKEN_IDS)
+        ]
+        sampling = [
+            SamplingParams(max_tokens=1, temperature=1.0, logprob_token_ids=ids, detokenize=False) for _, ids in parts
+        ]
+        requests = self._run([context for context, _ in parts], sampling, adapter)
+        values = iter(
+            request.outputs[0].logprobs[0][token].logprob
+            for request, (_, ids) in zip(requests, parts, strict=True)
+            for token in ids
+        )
+        return [tuple(next(values) for _ in wanted) for wanted in tokens]
+
+    def reload(self, folder: str) -> None:
+        """Takes over the full weights of a model folder in place, and forgets what was cached under the old ones."""
+        self._llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
+        self._llm.reset_prefix_cache()
+
+    def forget(self, adapter: Adapter) -> None:
+        """Frees the place of an adapter."""
+        self._llm.llm_engine.remove_lora(adapter.number)
+
+    def prefix_cache(self) -> tuple[int, int]:
+        """Tokens looked up in the prefix cache so far, and tokens found there."""
+        counters = {metric.name: int(getattr(metric, "value", 0)) for metric in self._llm.get_metrics()}
+        return counters.get("vllm:prefix_cache_queries", 0), counters.get("vllm:prefix_cache_hits", 0)
+
+    def _run(
+        self, prompts: Sequence[Sequence[int]], sampling: Sequence[SamplingParams], adapter: Adapter | None
+    ) -> Sequence[Any]:
+        requests: Any = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
+        return self._llm.generate(requests, list(sampling), use_tqdm=False, lora_request=lora)
