@@ -14,6 +14,7 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,10 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     _print(measurements, machine)
-    _print_rounds(costs)
+    for engine, of_engine in costs.items():
+        _print_rounds(engine, of_engine)
+    if "vllm" not in costs:
+        print("vLLM is not installed here (`make test-vllm` does that), so its prefix cache was not measured.")
     if arguments.json:
         _write(arguments.json, measurements, costs, {**machine, "overrides": arguments.overrides})
     return 0
@@ -63,7 +67,7 @@ def positive(text: str) -> int:
 
 def _measure(
     overrides: list[str], repeats: int, threads: int
-) -> tuple[list["Measurement"], list["Cost"], dict[str, Any]]:
+) -> tuple[list["Measurement"], dict[str, list["Cost"]], dict[str, Any]]:
     import torch
     import transformers
 
@@ -77,6 +81,7 @@ def _measure(
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(threads)
+    engines = ["transformers", *(["vllm"] if find_spec("vllm") else [])]
     with console.status("rollout path against the raw engines") as status:
         bench = rollouts.Bench(settings)
         found, experience = rollouts.against_raw_engine(bench, repeats)
@@ -88,8 +93,13 @@ def _measure(
         status.update("publishing in training runs")
         found += publishing.of_iterations(settings, min(repeats, LONG_REPEATS))
         status.update("debates of one to six rounds")
-        costs = rounds.by_rounds(bench, repeats)
-        found += rounds.growth(costs)
+        costs = {engine: rounds.by_rounds(bench, repeats, engine=engine) for engine in engines}
+        found += [line for engine, cost in costs.items() for line in rounds.growth(cost, engine)]
+        if "vllm" in engines:
+            from benchmarks import prefix_cache
+
+            status.update("a judge on vLLM")
+            found += prefix_cache.of_judges(bench, experience)
         status.update("a row per seat against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
@@ -117,11 +127,11 @@ def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:
     Console(width=max(Console().width, 110)).print(table)
 
 
-def _print_rounds(costs: list["Cost"]) -> None:
+def _print_rounds(engine: str, costs: list["Cost"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="cost of a debate as rounds grow (medians, min to max)")
+    table = Table(title=f"cost of a debate as rounds grow, engine={engine} (medians, min to max)")
     for heading in ("rounds", "new tokens", "tokens read as context", "ms per debate", "µs per new token"):
         table.add_column(heading, justify="right")
     for cost in costs:
@@ -140,9 +150,12 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
-def _write(path: Path, measurements: list["Measurement"], costs: list["Cost"], machine: dict[str, Any]) -> None:
+def _write(
+    path: Path, measurements: list["Measurement"], costs: dict[str, list["Cost"]], machine: dict[str, Any]
+) -> None:
     rows = [{**asdict(m), "median": m.median} for m in measurements]
-    found = {"machine": machine, "measurements": rows, "rounds": [asdict(cost) for cost in costs]}
+    rounds = {engine: [asdict(cost) for cost in of_engine] for engine, of_engine in costs.items()}
+    found = {"machine": machine, "measurements": rows, "rounds": rounds}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 

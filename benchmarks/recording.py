@@ -2,12 +2,15 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
+from trainer.engines import Engine
 from trainer.engines.transformers import TransformersEngine
+from trainer.engines.vllm import VllmEngine
 
 Call = Callable[[], Any]
 
@@ -18,14 +21,13 @@ def recorded() -> Iterator[list[Call]]:
     calls: list[Call] = []
 
     def recording(method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(engine: TransformersEngine, *args: Any) -> Any:
+        def call(engine: Engine, *args: Any) -> Any:
             calls.append(partial(method, engine, *copy.deepcopy(args)))  # contexts grow after the call
             return method(engine, *args)
 
         return call
 
-    with (
-        patch.object(TransformersEngine, "generate", recording(TransformersEngine.generate)),
-        patch.object(TransformersEngine, "choice_logprobs", recording(TransformersEngine.choice_logprobs)),
-    ):
+    with ExitStack() as patches:
+        for kind, name in product((TransformersEngine, VllmEngine), ("generate", "choice_logprobs")):
+            patches.enter_context(patch.object(kind, name, recording(getattr(kind, name))))
         yield calls

@@ -35,13 +35,16 @@ class Cost:
         return tuple(1e6 * duration / self.new_tokens for duration in self.seconds)
 
 
-def by_rounds(bench: Bench, repeats: int, rounds: Sequence[int] = ROUNDS, debates: int = DEBATES) -> list[Cost]:
-    """The same questions, argued for longer and longer; all lengths take turns."""
-    game = _Game(bench, debates)
+def by_rounds(
+    bench: Bench, repeats: int, rounds: Sequence[int] = ROUNDS, debates: int = DEBATES, engine: str = "transformers"
+) -> list[Cost]:
+    """The same questions, argued for longer and longer; all lengths take turns, none finds anything in a cache."""
+    game = _Game(bench, debates, engine)
     counted = {number: game.tokens(number) for number in rounds}
     took: dict[int, list[float]] = {number: [] for number in rounds}
     for _ in range(repeats):
         for number in rounds:
+            game.forget()
             took[number].append(seconds(lambda number=number: game.play(number)))  # type: ignore[misc]
     count = len(game.matches)
     return [
@@ -53,11 +56,15 @@ def by_rounds(bench: Bench, repeats: int, rounds: Sequence[int] = ROUNDS, debate
 class _Game:
     """Some debates, to be played with any number of rounds on one engine."""
 
-    def __init__(self, bench: Bench, debates: int) -> None:
+    def __init__(self, bench: Bench, debates: int, engine: str) -> None:
         self._settings, self._policy = bench.settings, bench.policy
         self.matches = bench.matches[:debates]
         self._prompts = load_prompts(bench.settings.debater.prompts)
-        self._engine = make_engine(bench.policy.path, setup.debater_engine(bench.settings))
+        self._engine = make_engine(bench.policy.path, replace(setup.debater_engine(bench.settings), engine=engine))
+
+    def forget(self) -> None:
+        """Loads the weights anew, which empties the engine's cache if it has one."""
+        self._engine.load(self._policy)
 
     def play(self, rounds: int) -> list[Episode]:
         """The debates with that many speeches per seat."""
@@ -82,10 +89,10 @@ class _Game:
         return new, sum(len(prompt) for call in calls for prompt in call.args[1])  # type: ignore[attr-defined]
 
 
-def growth(costs: Sequence[Cost]) -> list[Measurement]:
+def growth(costs: Sequence[Cost], engine: str = "transformers") -> list[Measurement]:
     """The last cost over the first: 1 means that a debate's cost is linear in its new tokens."""
     first, last = costs[0], costs[-1]
-    name = f"{{}} per new token, {last.rounds} rounds over {first.rounds}"
+    name = f"{engine}: {{}} per new token, {last.rounds} rounds over {first.rounds}"
     pairs = zip(last.microseconds_per_new_token, first.microseconds_per_new_token, strict=True)
     read = (last.read_tokens / last.new_tokens) / (first.read_tokens / first.new_tokens)
     return [

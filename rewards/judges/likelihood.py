@@ -26,7 +26,7 @@ class LikelihoodJudge:
         min_mass: float = 0.01,
     ) -> None:  # fmt: skip
         self.name = name
-        self._scorer, self._prompts = scorer, prompts
+        self.scorer, self._prompts = scorer, prompts
         self._order, self._choice, self._min_mass = order, choice, min_mass
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
@@ -43,7 +43,7 @@ class LikelihoodJudge:
         prompts = [self._prompts.judge(transcript) for transcript in transcripts]
         letters = self._choice == "letter"
         choices = [("A", "B") if letters else t.answers for t in transcripts]
-        return self._scorer.choice_logprobs(prompts, choices)
+        return self.scorer.choice_logprobs(prompts, choices)
 
     def _verdict(self, given: _Scores | None, swapped: _Scores | None) -> Verdict:
         for logprobs in (given, swapped):

@@ -47,8 +47,9 @@ def test_longer_debates_have_more_new_tokens_and_are_read_again(configure: Calla
     assert one.read_tokens < two.read_tokens / 2 < three.read_tokens / 3, "contexts grow, and all of each is read"
     grown = values(rounds.growth([one, two, three]))
     expected = (three.read_tokens / three.new_tokens) / (one.read_tokens / one.new_tokens)
-    assert grown["tokens read again per new token, 3 rounds over 1"] == pytest.approx((expected,))
-    assert grown["time per new token, 3 rounds over 1"] == pytest.approx((one.new_tokens / three.new_tokens,) * 2)
+    read, time = (f"transformers: {what} per new token, 3 rounds over 1" for what in ("tokens read again", "time"))
+    assert grown[read] == pytest.approx((expected,))
+    assert grown[time] == pytest.approx((one.new_tokens / three.new_tokens,) * 2)
     assert one.seconds == (1 / 4, 1 / 4), "one tick for four debates"
 
 

@@ -1,0 +1,48 @@
+"""How much of what a judge reads vLLM finds in its prefix cache: both orders, every speech, with the passage."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from benchmarks.measure import Measurement
+from benchmarks.rollouts import Bench
+from envs.types import Protocol, Transcript
+from rewards.types import Judge
+from trainer import setup
+from trainer.engines.vllm import VllmEngine
+from trainer.types import Experience
+
+_SECTION = "prefix cache of a vLLM judge: share of the tokens found in it"
+
+
+def of_judges(bench: Bench, experience: Experience, debates: int = 32) -> list[Measurement]:
+    """Hit rates (%), each on debates that the judge has not read before."""
+    transcripts = [judged.episode.transcript for judged in experience.judged]
+    third = min(debates, len(transcripts) // 3)
+    parts = [transcripts[i * third : (i + 1) * third] for i in range(3)]
+    judge = setup.judge(bench.settings.judge.model_copy(update={"engine": "vllm"}))
+    engine = judge.scorer
+    assert isinstance(engine, VllmEngine)
+    asked = {
+        "debates, both orders": parts[0],
+        "debates, both orders, after every speech": [part for whole in parts[1] for part in _prefixes(whole)],
+        "question with the passage, both orders": [_with_passage(whole) for whole in parts[2]],
+    }
+    return [
+        Measurement(_SECTION, name, "%", (_hit_rate(engine, judge, read),)) for name, read in asked.items() if read
+    ]
+
+
+def _hit_rate(engine: VllmEngine, judge: Judge, transcripts: Sequence[Transcript]) -> float:
+    before = engine.prefix_cache
+    judge.judge(transcripts)
+    queries, hits = (after - earlier for after, earlier in zip(engine.prefix_cache, before, strict=True))
+    return 100 * hits / max(queries, 1)
+
+
+def _prefixes(transcript: Transcript) -> list[Transcript]:
+    return [replace(transcript, speeches=transcript.speeches[:n]) for n in range(len(transcript.speeches) + 1)]
+
+
+def _with_passage(transcript: Transcript) -> Transcript:
+    expert = Protocol("expert", seats=(), rounds=0, judge_sees_passage=True)
+    return replace(transcript, protocol=expert, speeches=())
