@@ -65,25 +65,34 @@ def test_an_iteration_of_dpo(configure: Callable[..., Config]) -> None:
     assert moved(config, "adapter_model.safetensors") > 1e-5
 
 
-def vllm_processes() -> set[psutil.Process]:
-    running = psutil.process_iter(["cmdline"])
-    return {process for process in running if "vllm_server" in " ".join(process.info["cmdline"] or ())}
+def descendants() -> set[psutil.Process]:
+    """The processes with vLLM in them that this one has started, itself or by way of Ray."""
+    below = psutil.Process().children(recursive=True)
+    return {process for process in below if "vllm_server" in " ".join(process.cmdline())}
 
 
-def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config]) -> None:
+def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker is killed at the end of the run, and what it had started must follow it."""
     import ray
 
-    before = vllm_processes()
+    from trainer.ray_rollouts import RayRollouts
+
+    before, started, close = descendants(), set[psutil.Process](), RayRollouts.close
+
+    def noted(played: RayRollouts) -> None:
+        started.update(descendants() - before)
+        close(played)
+
+    monkeypatch.setattr(RayRollouts, "close", noted)
     config = configure("cluster.rollout_workers=1", *VLLM[:1], *VLLM[2:], *LORA)
     try:
         train(config)
     finally:
         ray.shutdown()
-    _, surviving = psutil.wait_procs(vllm_processes() - before, timeout=60)
-    assert not surviving
     (row,) = metrics(config)
     assert row["parity"] < config.parity_tolerance and not row.get("failed")
+    assert len(started) == 2, "the model and the process that it was forked from"
+    assert not psutil.wait_procs(started, timeout=60)[1]
 
 
 def misname(folder: str) -> None:
