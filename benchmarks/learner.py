@@ -147,7 +147,7 @@ def against_bare_steps(
 ) -> list[Measurement]:
     """PPO iterations and their bare equivalents, in turns, on rows that were played before."""
     rows = [*trajectories, *[None] * (setup.rows_per_iteration(settings) - len(trajectories))]
-    model = setup.policy_model(settings.debater).to(models.default_device())
+    model = bare_model(settings)
     with tempfile.TemporaryDirectory() as folder:
         accumulation = learner_arguments(settings, len(rows), repeats + 1, folder).gradient_accumulation_steps
         laps = _LapsAndBare(rows, Bare(model, accumulation, algorithm.max_grad_norm))
@@ -155,23 +155,32 @@ def against_bare_steps(
     return _measurements(laps, trainer, algorithm)
 
 
-def learner_arguments(settings: Config, rows: int, iterations: int, folder: str, **kwargs: Any) -> GRPOConfig:
+def bare_model(settings: Config) -> torch.nn.Module:
+    """The debater that the learner trains, without the learner."""
+    model = setup.policy_model(settings.debater).to(models.default_device())
+    if settings.debater.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model
+
+
+def learner_arguments(settings: Config, rows: int, iterations: int, folder: str) -> GRPOConfig:
     """TRL's arguments for learning from that many rows, `iterations` times."""
     assert isinstance(settings.algorithm, Ppo)
     return trl_config(
         settings.algorithm, rows, iterations, settings.debater.temperature, world_size=1, output_dir=folder,
         save_strategy="no", seed=settings.seed, bf16=settings.debater.dtype == "bfloat16", report_to="none",
-        disable_tqdm=True, use_cpu=models.default_device() == "cpu", **{"gradient_checkpointing": False, **kwargs},
+        disable_tqdm=True, use_cpu=models.default_device() == "cpu",
+        gradient_checkpointing=settings.debater.gradient_checkpointing,
     )  # fmt: skip
 
 
-def run_learner(settings: Config, laps: Laps, iterations: int, folder: str, **kwargs: Any) -> TimedPpo:
-    """Learns from the rows of `laps`, `iterations` times; `kwargs` go to TRL's arguments."""
+def run_learner(settings: Config, laps: Laps, iterations: int, folder: str) -> TimedPpo:
+    """Learns from the rows of `laps`, `iterations` times."""
     debater, algorithm, lora = settings.debater, settings.algorithm, settings.debater.lora
     assert isinstance(algorithm, Ppo)
     laps.trainer = trainer = TimedPpo(
         algorithm, laps.collect, model=models.load_model(debater.model, getattr(torch, debater.dtype)),
-        args=learner_arguments(settings, len(laps.rows), iterations, folder, **kwargs),
+        args=learner_arguments(settings, len(laps.rows), iterations, folder),
         processing_class=models.load_tokenizer(debater.model),
         train_dataset=Dataset.from_dict({"prompt": [""] * (len(laps.rows) // GROUP * iterations)}),
         peft_config=setup.lora_config(lora) if lora else None,

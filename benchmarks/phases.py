@@ -7,18 +7,15 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from benchmarks.learner import Bare, Laps, run_learner
+from benchmarks.learner import Bare, Laps, bare_model, run_learner
 from benchmarks.measure import clock
 from benchmarks.recording import Call, recorded
 from benchmarks.rig import BenchmarkError, Rig
 from rewards.types import Verdict
-from trainer import models, setup
+from trainer import models
 from trainer.engines.base import Sampling
 from trainer.publish import check_parity, learner_logprobs, probe_rows, publish
 from trainer.types import Episode, Experience, Judged, Trajectory
-
-NOT_REENTRANT = {"use_reentrant": False}
-"""The kind of gradient checkpointing that needs no gradient of its inputs, which frozen embeddings do not give."""
 
 
 def play(rig: Rig) -> list[Episode]:
@@ -78,10 +75,7 @@ def learn(rig: Rig, rows: list[Trajectory]) -> None:
     """PPO iterations with gradient checkpointing (the first warms up), a publish of their adapter, and bare steps."""
     with rig.phase("learn"):
         laps = Laps([*rows])
-        trainer = run_learner(
-            rig.settings, laps, rig.repeats + 1, str(rig.settings.output), gradient_checkpointing=True,
-            gradient_checkpointing_kwargs=NOT_REENTRANT,
-        )  # fmt: skip
+        trainer = run_learner(rig.settings, laps, rig.repeats + 1, str(rig.settings.output))
     rig.durations |= {"learn_prepare": laps.prepare[1:], "learn_steps": laps.steps[1:]}
     lengths = [(int(p.sum()), int(c.sum())) for b in trainer.batches for p, c in _masks(b)]
     flops = sum(rig.workload.debater.lora_flops(prompt + completion, completion + 1) for prompt, completion in lengths)
@@ -91,9 +85,7 @@ def learn(rig: Rig, rows: list[Trajectory]) -> None:
     laps.trainer = None
     del trainer
     with rig.phase("bare_learn"):
-        model = setup.policy_model(rig.settings.debater).to(rig.device)
-        model.gradient_checkpointing_enable(NOT_REENTRANT)
-        bare = Bare(model, accumulation, rig.settings.algorithm.max_grad_norm)
+        bare = Bare(bare_model(rig.settings), accumulation, rig.settings.algorithm.max_grad_norm)
         rig.repeat("bare_learn", lambda: bare.step(batches))
 
 

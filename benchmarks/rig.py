@@ -122,7 +122,7 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
         protocol=Protocol("debate", rounds=ROUNDS, max_words=workload.speech_tokens),
         debater=config.Debater(**{
             "model": str(folder / "debater"), "prompts": "prose", "max_tokens": workload.speech_tokens,
-            "dtype": "bfloat16", "lora": config.Lora(rank=16), **debater,
+            "dtype": "bfloat16", "lora": config.Lora(rank=16), "gradient_checkpointing": True, **debater,
         }),
         judge=config.Judge(
             name="judge", model=str(folder / "judge"), prompts="prose", min_mass=0,

@@ -42,7 +42,8 @@ def merged_rows(repeats: int, workload: Workload = LONG) -> list[Measurement]:
 
 def _rig(rows: str, workload: Workload, folder: Path) -> Rig:
     """All weights in float32, one pass over the rows, no reference: forward and backward passes and little else."""
-    rig = Rig(workload, folder, 1, {"rows": rows, "dtype": "float32", "lora": None})
+    plain = {"dtype": "float32", "lora": None, "gradient_checkpointing": False}
+    rig = Rig(workload, folder, 1, {"rows": rows, **plain})
     once = rig.settings.algorithm.model_copy(update={"epochs": 1, "minibatches": 1, "kl": 0.0})
     rig.settings = rig.settings.model_copy(update={"algorithm": once})
     return rig

@@ -204,6 +204,10 @@ class Wandb(_Section):
     project: str = "rostrum"
 
 
+PARITY = {"float32": 1e-3, "bfloat16": 0.25}
+"""Nats by which an engine and the learner may differ on a token unless the configuration says otherwise."""
+
+
 class Config(_Section):
     """A whole run."""
 
@@ -213,8 +217,9 @@ class Config(_Section):
     iterations: int = Field(ge=1)
     save_every: int = Field(1, ge=1)
     """Iterations between checkpoints; the last one is always saved."""
-    parity_tolerance: float = Field(1e-3, gt=0)
-    """Largest difference allowed between the engine's and the learner's log-probabilities after a publish, in nats."""
+    parity_tolerance: float = Field(gt=0)
+    """Largest difference allowed between the engine's and the learner's log-probabilities after a publish, in nats;
+    null is 0.001 in float32 and 0.25 in bfloat16."""
     questions: Questions
     protocol: Annotated[Protocol, _known_keys(Protocol)]
     debater: Debater
@@ -227,3 +232,13 @@ class Config(_Section):
     wandb: Wandb = Wandb()
     arms: dict[str, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _parity_by_dtype(cls, values: Any) -> Any:
+        """A tolerance that is not set follows the debater's dtype."""
+        if not isinstance(values, dict) or values.get("parity_tolerance") is not None:
+            return values
+        debater = values.get("debater")
+        dtype = debater.get("dtype", "float32") if isinstance(debater, dict) else "float32"
+        return {**values, "parity_tolerance": PARITY.get(dtype, PARITY["float32"])}

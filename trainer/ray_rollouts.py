@@ -7,7 +7,9 @@ current policy: every shard comes with it.
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from trainer import ray_cluster
 from trainer.config import Cluster
-from trainer.engines.base import Engine
+from trainer.engines.base import Engine, EngineLost
 from trainer.ray_cluster import ClusterError
 from trainer.rollouts import Outcome, PlaySetup, Shard, Worker
 from trainer.types import Policy
@@ -46,6 +48,16 @@ class RayWorker(Worker):
         """The process id, for logs and for tests that kill it; an answer shows that the worker is up."""
         return os.getpid()
 
+    def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
+        """The shard's debates."""
+        with _gone_with_its_engine():
+            return super().play(shard, policies)
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
+        """What the engine makes of these rows."""
+        with _gone_with_its_engine():
+            return super().logprobs(rows, policy)
+
     def _engine(self, policy: Policy) -> Engine:
         if not Path(policy.path).is_dir():
             raise ClusterError(
@@ -53,6 +65,16 @@ class RayWorker(Worker):
                 "that all nodes share."
             )
         return super()._engine(policy)
+
+
+@contextmanager
+def _gone_with_its_engine() -> Iterator[None]:
+    """A worker that has lost its engine ends, so that Ray starts another and the shard is played again."""
+    try:
+        yield
+    except EngineLost as lost:
+        print(lost, file=sys.stderr, flush=True)
+        os._exit(1)
 
 
 class RayRollouts:

@@ -114,6 +114,17 @@ def rows_per_iteration(settings: config.Config) -> int:
     return debates * len(settings.protocol.seats) * rows_per_seat(settings)
 
 
+def learner_dtype(settings: config.Config) -> torch.dtype:
+    """The dtype in which the learner holds the model.
+
+    An update is often smaller than what bfloat16 can tell apart, so trained weights are held in float32 unless
+    DeepSpeed keeps copies in float32 itself; under an adapter the base is frozen and needs none. The arithmetic is in
+    `debater.dtype` in any case.
+    """
+    kept_elsewhere = settings.debater.lora is not None or settings.cluster.deepspeed is not None
+    return getattr(torch, settings.debater.dtype if kept_elsewhere else "float32")
+
+
 def policy_model(settings: config.Debater) -> torch.nn.Module:
     """The debater to be trained, with a fresh adapter if the configuration asks for one."""
     model = models.load_model(settings.model, getattr(torch, settings.dtype))

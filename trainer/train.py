@@ -118,7 +118,7 @@ class _PpoRun(_Run):
             save_steps=settings.save_every * self.algorithm.epochs * self.algorithm.minibatches, save_total_limit=2,
             **self.arguments(),
         )  # fmt: skip
-        model = models.load_model(settings.debater.model, getattr(torch, settings.debater.dtype))
+        model = models.load_model(settings.debater.model, setup.learner_dtype(settings))
         lora = settings.debater.lora
         self.trainer = DebatePpo(
             self.algorithm, self.collect, model=model, args=arguments, processing_class=self.tokenizer,
@@ -229,7 +229,8 @@ class _DpoRun(_Run):
         return self.folder.policy(self.settings.iterations)
 
     def _iterate(self, iteration: int) -> None:
-        model = models.load_model(str(self.folder.policy(iteration - 1)), getattr(torch, self.settings.debater.dtype))
+        before = str(self.folder.policy(iteration - 1))
+        model = models.load_model(before, setup.learner_dtype(self.settings), trainable=True)
         pairs, learned = self._pairs(iteration, learner_logprobs(model, self.probe))
         if len(pairs):
             trainer = dpo.train_on(

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from envs import transcripts
 from envs.types import Transcript
@@ -108,3 +110,24 @@ def test_a_window_shows_a_part_and_quotes_are_checked_in_the_whole(
     train(settings)
     for record in transcripts.read(RunFolder(settings.output).transcripts):
         assert isinstance(record, Transcript) and "Somebody found it" in record.question.passage
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "dpo"])
+@pytest.mark.parametrize("lora", [True, False])
+def test_in_bfloat16_what_is_trained_is_kept_in_float32(
+    chat_run: Callable[..., Config], algorithm: str, lora: bool
+) -> None:
+    """Steps of 1e-5 on weights of about 0.1 would be lost in bfloat16, which tells 0.1 from 0.1004."""
+    adapter = ("debater.lora.rank=4",) if lora else ()
+    pairs = ("algorithm.min_gap=0", "algorithm.max_length=2048") if algorithm == "dpo" else ()
+    settings = chat_run(
+        "chatml", f"algorithm={algorithm}", "debater.dtype=bfloat16", "algorithm.learning_rate=1e-5", *pairs, *adapter
+    )
+    train(settings)
+    (row,) = read_lines(RunFolder(settings.output).metrics)
+    assert 0 < row["parity"] < settings.parity_tolerance == 0.25
+    name = "adapter_model.safetensors" if lora else "model.safetensors"
+    before, after = (load_file(RunFolder(settings.output).policy(i) / name) for i in (0, 1))
+    trained = [key for key in after if "lora_B" in key or (not lora and "proj" in key)]
+    assert trained and all(after[key].dtype is torch.float32 for key in trained)
+    assert all((before[key] != after[key]).float().mean() > 0.9 for key in trained)

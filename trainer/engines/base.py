@@ -15,6 +15,10 @@ class EngineError(ValueError):
     """A model or a request that the engine cannot serve; the message says what to do."""
 
 
+class EngineLost(EngineError):
+    """The process behind an engine is gone; another engine could go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to sample. The same prompts, sampling and weights give the same tokens on the same hardware."""

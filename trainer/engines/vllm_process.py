@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from trainer.engines.base import EngineError
+from trainer.engines.base import EngineError, EngineLost
 from trainer.models import default_device
 
 _PATIENCE = 10.0
@@ -89,7 +89,7 @@ class VllmProcess:
             result, error, trace = self._connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(_PATIENCE)
-            raise EngineError(
+            raise EngineLost(
                 f"The vLLM process ended by itself (exit code {self._process.exitcode}): look for memory pressure, "
                 "lower gpu_memory_fraction or batch_size, or set VLLM_LOGGING_LEVEL=INFO to see why."
             ) from None
