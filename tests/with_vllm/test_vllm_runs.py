@@ -1,5 +1,6 @@
 """Whole runs with vLLM debaters and judges, and the check that an adapter is served at all."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -69,8 +70,12 @@ def test_an_iteration_of_dpo(configure: Callable[..., Config]) -> None:
 
 def descendants() -> set[psutil.Process]:
     """The processes with vLLM in them that this one has started, itself or by way of Ray."""
-    below = psutil.Process().children(recursive=True)
-    return {process for process in below if "vllm_server" in " ".join(process.cmdline())}
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one of Ray's that is just ending
+            if "vllm_server" in " ".join(process.cmdline()):
+                found.add(process)
+    return found
 
 
 def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,12 +111,12 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
     policies = {"current": Policy("current", 3, models.resolve(config.debater.model))}
     questions = setup.question_set(config.questions).questions("train")[:4]
     shards = shards_of(matches_of(questions, config.protocol.seats, 1), 2, seed=5)
-    before = vllm_processes()
+    before = descendants()
     try:
         played = setup.rollouts(config)
         playing = played.play(shards, policies)
         results = dict([_indexed(next(playing))])
-        started = vllm_processes() - before  # a fork server and what it forked
+        started = descendants() - before  # a fork server and what it forked
         (engine,) = (process for process in started if process.ppid() in {other.pid for other in started})
         engine.kill()
         for shard, outcomes in playing:
