@@ -1,5 +1,6 @@
 """Whole runs with vLLM debaters and judges, and the check that an adapter is served at all."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -67,25 +68,38 @@ def test_an_iteration_of_dpo(configure: Callable[..., Config]) -> None:
     assert moved(config, "adapter_model.safetensors") > 1e-5
 
 
-def vllm_processes() -> set[psutil.Process]:
-    running = psutil.process_iter(["cmdline"])
-    return {process for process in running if "vllm_server" in " ".join(process.info["cmdline"] or ())}
+def descendants() -> set[psutil.Process]:
+    """The processes with vLLM in them that this one has started, itself or by way of Ray."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one of Ray's that is just ending
+            if "vllm_server" in " ".join(process.cmdline()):
+                found.add(process)
+    return found
 
 
-def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config]) -> None:
+def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker is killed at the end of the run, and what it had started must follow it."""
     import ray
 
-    before = vllm_processes()
+    from trainer.ray_rollouts import RayRollouts
+
+    before, started, close = descendants(), set[psutil.Process](), RayRollouts.close
+
+    def noted(played: RayRollouts) -> None:
+        started.update(descendants() - before)
+        close(played)
+
+    monkeypatch.setattr(RayRollouts, "close", noted)
     config = configure("cluster.rollout_workers=1", *VLLM[:1], *VLLM[2:], *LORA)
     try:
         train(config)
     finally:
         ray.shutdown()
-    _, surviving = psutil.wait_procs(vllm_processes() - before, timeout=60)
-    assert not surviving
     (row,) = metrics(config)
     assert row["parity"] < config.parity_tolerance and not row.get("failed")
+    assert len(started) == 2, "the model and the process that it was forked from"
+    assert not psutil.wait_procs(started, timeout=60)[1]
 
 
 def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Callable[..., Config]) -> None:
@@ -97,12 +111,12 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
     policies = {"current": Policy("current", 3, models.resolve(config.debater.model))}
     questions = setup.question_set(config.questions).questions("train")[:4]
     shards = shards_of(matches_of(questions, config.protocol.seats, 1), 2, seed=5)
-    before = vllm_processes()
+    before = descendants()
     try:
         played = setup.rollouts(config)
         playing = played.play(shards, policies)
         results = dict([_indexed(next(playing))])
-        started = vllm_processes() - before  # a fork server and what it forked
+        started = descendants() - before  # a fork server and what it forked
         (engine,) = (process for process in started if process.ppid() in {other.pid for other in started})
         engine.kill()
         for shard, outcomes in playing:
