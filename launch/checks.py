@@ -3,11 +3,13 @@
 import importlib.util
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from torch.utils.cpp_extension import get_default_build_root
 from transformers import AutoConfig
 
 from envs.debate import Debate
@@ -21,6 +23,8 @@ from trainer.ppo import trl_config
 from trainer.run_folder import RunFolder
 
 MIB = 2**20
+BUILD_TIME = 1800.0
+"""Seconds in which any of DeepSpeed's operators is built."""
 
 
 def check(config: Config) -> None:
@@ -72,11 +76,24 @@ def check_machine(config: Config) -> None:
         return
     if importlib.util.find_spec("deepspeed") is None:
         raise LaunchError("cluster.deepspeed needs DeepSpeed, which runs on Linux only: choose cluster=local.")
+    _check_build()
     if not cluster.learners and not under_torchrun:
         raise LaunchError(
             f"cluster.deepspeed={cluster.deepspeed} needs one process per device: set cluster.learners=N, or start it "
             "with `torchrun --nproc-per-node=N -m launch train ...`."
         )
+
+
+def _check_build() -> None:
+    """DeepSpeed compiles operators when it is first used; a build that was killed leaves a lock that is waited on for
+    ever.
+
+    Raises:
+        LaunchError: there is such a lock.
+    """
+    for lock in Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()).glob("*/*/lock"):
+        if time.time() - lock.stat().st_mtime > BUILD_TIME:
+            raise LaunchError(f"A build of DeepSpeed's operators was cut off and left {lock}: remove that file.")
 
 
 def check_algorithm(config: Config) -> None:

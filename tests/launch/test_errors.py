@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,18 @@ def test_vllm_that_is_not_installed_is_refused(
     monkeypatch.setattr("trainer.engines.vllm.find_spec", lambda name: None)
     error = refused("train", *small, f"output={tmp_path}/run", override)
     assert "pip install vllm==0.32.0" in error and "make test-vllm" in error
+
+
+def test_a_build_that_was_cut_off_is_not_waited_for(
+    small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "extensions"))
+    lock = tmp_path / "extensions" / "py311_cpu" / "operator" / "lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    os.utime(lock, (0, 0))
+    ranks = ("cluster.learners=2", "cluster.deepspeed=zero2")
+    assert f"{lock}: remove that file" in refused("train", *small, f"output={tmp_path}/run", *ranks)
 
 
 def test_a_missing_questions_file_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:

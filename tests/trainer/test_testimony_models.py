@@ -113,7 +113,7 @@ class _Partial:
 
     def choice_logprobs(self, prompts, choices):
         odds = {True: math.log(self.first), False: math.log(1 - self.first)}
-        return [tuple(odds[f"A :{c}" in p] for c in cs) for p, cs in zip(prompts, choices, strict=True)]
+        return [tuple(odds[f"A : {c}" in p] for c in cs) for p, cs in zip(prompts, choices, strict=True)]
 
 
 def test_position_bias_is_measured_and_averages_out(debates):
@@ -127,7 +127,7 @@ def test_a_perfect_and_a_backward_judge_are_told_apart(debates):
     class Oracle(_Partial):
         def choice_logprobs(self, prompts, choices):
             right = {t.question.answers[c] for t, c in [case]}
-            return [tuple(-0.1 if c.strip() in right else -3.0 for c in cs) for cs in choices]
+            return [tuple(-0.1 if c in right else -3.0 for c in cs) for cs in choices]
 
     case = debates[DEBATE.name][0]
     assert checks.judge_figures(Oracle(0.5), [case]).both == 1.0

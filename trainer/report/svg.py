@@ -61,7 +61,7 @@ def axis(label: str, values: Iterable[float], unit: Unit = "number", wanted: int
     known = list(values) or [0.0, 1.0]
     low, high = min(known), max(known)
     if math.isclose(low, high):
-        pad = 0.05 if unit == "percent" else max(abs(low) * 0.1, 1.0 if unit == "integer" else 1e-3)
+        pad = 0.05 if unit == "percent" else max(abs(low) * 0.1, 1.0 if unit == "integer" else 0.1)
         low, high = low - (pad if low != 0 or unit == "percent" else 0), high + pad
     if unit == "percent":
         low, high = max(low, 0.0), min(high, 1.0)
