@@ -31,9 +31,12 @@ def main() -> int:
     """Measures and prints; 2 if the configuration cannot be used."""
     arguments = _parse()
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # before torch is loaded, and for the rollout workers too
+    from launch import environment
     from launch.compose import ConfigError
     from trainer.models import ModelError
 
+    environment.prepare()
+    environment.silence()
     try:
         measurements, costs, machine = _measure(arguments.overrides, arguments.repeats, arguments.threads)
     except (ConfigError, ModelError) as error:

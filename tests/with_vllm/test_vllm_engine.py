@@ -16,11 +16,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from benchmarks.prefix_cache import of_judges
+from benchmarks.rollouts import Bench
 from envs.prompts import load_prompts
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from trainer import models
+from trainer.config import Config
 from trainer.engines import EngineError, EngineSetup, Sampling, make_engine
 from trainer.engines.transformers import TransformersEngine
 from trainer.engines.vllm import VllmEngine
@@ -264,3 +267,13 @@ def test_this_process_stays_as_it_was(engine: VllmEngine) -> None:
     before = torch.get_rng_state()
     engine.generate(PROMPTS, Sampling(2))
     assert torch.equal(torch.get_rng_state(), before) and not torch.distributed.is_initialized()
+
+
+def test_the_benchmark_counts_what_a_judge_finds_in_its_cache(configure: Callable[..., Config]) -> None:
+    """Debates shorter than a block of the cache share nothing; what a judge has read after one speech it finds after
+    the next."""
+    config = configure("judge.model=embedded/judge", "judge.batch_size=8", "algorithm.questions_per_iteration=4")
+    bench = Bench(config)
+    found = {m.name: m.median for m in of_judges(bench, bench.collect(bench.rollouts(0)))}
+    assert all(0 <= rate < 100 for rate in found.values())
+    assert found["debates, both orders, after every speech"] > found["debates, both orders"]
