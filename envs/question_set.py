@@ -1,5 +1,6 @@
 """What the kinds of question sets share: their settings, and a set that is held in memory and split by story."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,7 +15,7 @@ class QuestionError(ValueError):
     """A question file or a request that cannot be used; the message is one sentence that says what to do."""
 
 
-class QuestionSettings(BaseModel):
+class QuestionSettings(BaseModel, ABC):
     """The settings of a question set; a kind adds its own (`envs/questions/`) and `kind: Literal["its name"]`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,9 +27,9 @@ class QuestionSettings(BaseModel):
     """At most this many held-out questions, spread over the stories; null takes all."""
     seed: int = 0
 
+    @abstractmethod
     def load(self) -> QuestionSet:
         """Reads or makes the questions. Raises `QuestionError`."""
-        raise NotImplementedError
 
 
 class StoredSettings(QuestionSettings):

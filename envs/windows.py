@@ -52,6 +52,11 @@ class Window:
         return kept
 
 
+def shown(question: Question, window: Window | None, count: Callable[[str], int]) -> str:
+    """The passage as debaters read it: all of it where there is no window."""
+    return question.passage if window is None else window.show(question, count)
+
+
 def _scores(paragraphs: list[str], wanted: str) -> list[float]:
     """By paragraph: the sum of log(n / paragraphs that hold the word) over the wanted words in it, per word read."""
     words = [[word.casefold() for word in _WORD.findall(text)] for text in paragraphs]

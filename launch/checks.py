@@ -12,6 +12,7 @@ from safetensors import safe_open
 from torch.utils.cpp_extension import get_default_build_root
 from transformers import AutoConfig
 
+from envs import windows
 from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
@@ -189,7 +190,7 @@ def check_context(config: Config) -> None:
     questions = setup.question_set(config.questions)
     together = [question for split in ("train", "heldout") for question in questions.questions(split)]
     for question in sorted(together, key=lambda question: -len(question.passage))[:LONGEST]:
-        shown = debater.window.show(question, fmt.count) if debater.window else question.passage
+        shown = windows.shown(question, debater.window, fmt.count)
         told = Debate(question, config.protocol, False, prompts, shown).told(config.protocol.seats[0])
         length = len(fmt.open([told]))
         if length + debater.max_tokens > limit:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.quotes import escape_markup
@@ -105,8 +106,8 @@ def _play(
     from trainer.types import Match
 
     match = Match("watched", question, False, {seat: seat.value for seat in config.protocol.seats})
-    window, count = config.debater.window, next(iter(engines.values())).format.count if engines else len
-    shown = window.show(question, count) if window else question.passage
+    count = next(iter(engines.values())).format.count if engines else len
+    shown = windows.shown(question, config.debater.window, count)
     game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)
     table = Table(match, game)
     screen.probability(judge.judge([game.transcript()])[0])

@@ -73,11 +73,11 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
 
 
 def load_model(
-    model: str, dtype: torch.dtype = torch.float32, device: str = "cpu", trainable: bool = False
+    model: str, dtype: torch.dtype = torch.float32, device: str = "cpu", float32_adapter: bool = False
 ) -> PreTrainedModel:
     """The causal language model; a LoRA adapter folder is loaded together with the base model that it names.
 
-    A `trainable` adapter is held in float32 over a base of any dtype (ZeRO-3 needs one dtype throughout).
+    With `float32_adapter` the adapter is held in float32 over a base of any dtype, as one that is trained should be.
     """
     folder = Path(resolve(model))
     adapter = folder / "adapter_config.json"
@@ -85,8 +85,7 @@ def load_model(
         from peft import PeftModel
 
         base = load_model(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"], dtype, device)
-        widened = trainable and not deepspeed.is_deepspeed_zero3_enabled()
-        return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=widened)
+        return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=float32_adapter)
     with _unsharded():
         return AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False

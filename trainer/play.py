@@ -4,6 +4,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
 from envs.types import Failure, Protocol, Question, Seat
@@ -73,10 +74,10 @@ def play(
 
 def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
     """Each question's passage as debaters read it. Policies of one debate share a tokenizer."""
-    if window is None or not engines:
+    if not engines:
         return [question.passage for question in questions]
     count = next(iter(engines.values())).format.count
-    by_question = {question: window.show(question, count) for question in set(questions)}
+    by_question = {question: windows.shown(question, window, count) for question in set(questions)}
     return [by_question[question] for question in questions]
 
 

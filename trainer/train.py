@@ -112,7 +112,7 @@ class _PpoRun(_Run):
         super().__init__(settings)
         assert isinstance(settings.algorithm, Ppo)
         self.algorithm = settings.algorithm
-        rows = setup.rows_per_iteration(settings)
+        rows, self.rows_per_seat = setup.rows_per_iteration(settings), setup.rows_per_seat(settings)
         arguments = trl_config(
             self.algorithm, rows, settings.iterations, settings.debater.temperature, self.world, save_strategy="steps",
             save_steps=settings.save_every * self.algorithm.epochs * self.algorithm.minibatches, save_total_limit=2,
@@ -148,7 +148,7 @@ class _PpoRun(_Run):
         if self.session is not None:
             matches = self.matches(iteration, self.algorithm.debates_per_seating)
             experience = self.session.collect(iteration, matches, policy, learner)
-            batch = [_rows(experience, matches, setup.rows_per_seat(self.settings))]
+            batch = [_rows(experience, matches, self.rows_per_seat)]
             prune(self.folder, self.kept())
         if self.world > 1:
             broadcast_object_list(batch)
@@ -230,7 +230,8 @@ class _DpoRun(_Run):
 
     def _iterate(self, iteration: int) -> None:
         before = str(self.folder.policy(iteration - 1))
-        model = models.load_model(before, setup.learner_dtype(self.settings), trainable=True)
+        one_dtype = self.settings.cluster.deepspeed == "zero3"  # which cannot mix them
+        model = models.load_model(before, setup.learner_dtype(self.settings), float32_adapter=not one_dtype)
         pairs, learned = self._pairs(iteration, learner_logprobs(model, self.probe))
         if len(pairs):
             trainer = dpo.train_on(

@@ -74,3 +74,17 @@ class Engine(Interface):
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
         """Log-probability of each choice as the continuation of its prompt."""
+
+
+def check_room(prompts: Sequence[Sequence[int]], sampling: Sampling, max_context: int) -> None:
+    """Asks whether every prompt leaves room for what may be sampled after it.
+
+    Raises:
+        EngineError: the longest does not.
+    """
+    longest = max((len(prompt) for prompt in prompts), default=0)
+    if longest + sampling.max_tokens > max_context:
+        raise EngineError(
+            f"A prompt of {longest} tokens and {sampling.max_tokens} new ones exceed the context of {max_context}: "
+            "shorten the passage or the speeches, or take a model with a longer context."
+        )

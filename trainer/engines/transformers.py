@@ -6,7 +6,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from trainer import models
-from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling
+from trainer.engines.base import Completion, EngineSetup, Sampling, check_room
 from trainer.engines.formats import make_format
 from trainer.types import Policy
 
@@ -45,12 +45,7 @@ class TransformersEngine:
         Raises:
             EngineError: a prompt with `max_tokens` after it would not fit the model's context.
         """
-        longest = max((len(prompt) for prompt in prompts), default=0)
-        if longest + sampling.max_tokens > self.max_context:
-            raise EngineError(
-                f"A prompt of {longest} tokens and {sampling.max_tokens} new ones exceed the context of "
-                f"{self.max_context}: shorten the passage or the speeches, or take a model with a longer context."
-            )
+        check_room(prompts, sampling, self.max_context)
         generator = torch.Generator(self._device).manual_seed(sampling.seed)
         chunks = [prompts[i : i + self._batch_size] for i in range(0, len(prompts), self._batch_size)]
         return [completion for chunk in chunks for completion in self._generate(chunk, sampling, generator)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from trainer import models
-from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling
+from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling, check_room
 from trainer.engines.formats import make_format
 from trainer.engines.vllm_process import Adapter, ServerSetup, VllmProcess
 from trainer.types import Policy
@@ -83,12 +83,7 @@ class VllmEngine:
         Raises:
             EngineError: a prompt with `max_tokens` after it would not fit the model's context.
         """
-        longest = max((len(prompt) for prompt in prompts), default=0)
-        if longest + sampling.max_tokens > self.max_context:
-            raise EngineError(
-                f"A prompt of {longest} tokens and {sampling.max_tokens} new ones exceed the context of "
-                f"{self.max_context}: shorten the passage or the speeches, or take a model with a longer context."
-            )
+        check_room(prompts, sampling, self.max_context)
         if not prompts:
             return []
         seeds = [zlib.crc32(f"{sampling.seed}:{i}".encode()) for i in range(len(prompts))]
