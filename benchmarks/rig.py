@@ -14,6 +14,7 @@ from benchmarks.measure import clock
 from benchmarks.recording import Call
 from benchmarks.shapes import Workload, questions, write_model
 from envs.types import Failure, Protocol
+from rewards.judges import likelihood
 from trainer import config, models, setup
 from trainer.loop import judge_episodes
 from trainer.ppo import GROUP
@@ -124,8 +125,8 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
             "model": str(folder / "debater"), "prompts": "prose", "max_tokens": workload.speech_tokens,
             "dtype": "bfloat16", "lora": config.Lora(rank=16), "gradient_checkpointing": True, **debater,
         }),
-        judge=config.Judge(
-            name="judge", model=str(folder / "judge"), prompts="prose", min_mass=0,
+        judge=likelihood.Settings(
+            kind="likelihood", name="judge", model=str(folder / "judge"), prompts="prose", min_mass=0,
             dtype=debater.get("dtype", "bfloat16"),
         ),
     )  # fmt: skip

@@ -32,9 +32,9 @@ def check(config: Config) -> None:
     """Raises what is wrong with a training run that is about to start: one of our errors, one sentence, what to do."""
     check_machine(config)
     check_questions(config)
-    for name in {config.debater.prompts, config.judge.prompts, *(judge.prompts for judge in config.heldout_judges)}:
+    for name in {config.debater.prompts, *(judge.prompts for judge in config.judge_models)}:
         load_prompts(name)
-    for model in {config.debater.model, config.judge.model, *(judge.model for judge in config.heldout_judges)}:
+    for model in {config.debater.model, *(judge.model for judge in config.judge_models)}:
         check_model(model)
     check_algorithm(config)
     check_context(config)
@@ -61,7 +61,7 @@ def check_machine(config: Config) -> None:
         EngineError: there is no vLLM.
         LaunchError: one of the others is not there.
     """
-    if "vllm" in {config.debater.engine, config.judge.engine, *(judge.engine for judge in config.heldout_judges)}:
+    if "vllm" in {config.debater.engine, *(judge.engine for judge in config.judge_models)}:
         check_installed()
     cluster = config.cluster
     for key in ("gpus_per_learner", "gpus_per_worker", "gpus_per_judge"):

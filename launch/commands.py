@@ -98,7 +98,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
-        for model in {config.judge.model, *(judge.model for judge in config.heldout_judges)}:
+        for model in {judge.model for judge in config.judge_models}:
             checks.check_model(model)
         _forget_other_settings(config)
         measure(config)

@@ -65,7 +65,7 @@ def commit(checkout: Path) -> Mapping[str, str | bool] | None:
 
 def prompt_hashes(config: Config) -> dict[str, str]:
     """The version of each prompt set in use, by name."""
-    names = {config.debater.prompts, config.judge.prompts, *(judge.prompts for judge in config.heldout_judges)}
+    names = {config.debater.prompts, *(judge.prompts for judge in config.judge_models)}
     return {name: load_prompts(name).hash for name in sorted(names)}
 
 

@@ -45,7 +45,7 @@ def debate(overrides: Sequence[str]) -> int:
     from trainer import setup
 
     environment.silence()
-    for model in {*models.values(), config.judge.model}:
+    for model in {*models.values(), *(model.model for model in config.judge.needs())}:
         checks.check_model(model)
     questions = setup.question_set(config.questions)
     question = _question(questions.questions("heldout"), number or "1")

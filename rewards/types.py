@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from typing import Protocol as Interface
 
 from envs.types import Transcript
@@ -14,13 +15,68 @@ class Unscored:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a judge has asked of its models so far: its cost, but for the time."""
+
+    requests: int = 0
+    """Prompts that a model read."""
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    dollars: float = 0.0
+    """What an endpoint charges by its configured prices; 0 for models of one's own."""
+    cached: int = 0
+    """Prompts whose answer was kept from an earlier time: they cost nothing."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(mine + theirs for mine, theirs in zip(_figures(self), _figures(other), strict=True)))
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return Usage(*(mine - theirs for mine, theirs in zip(_figures(self), _figures(other), strict=True)))
+
+
+def _figures(usage: Usage) -> tuple[Any, ...]:
+    return (usage.requests, usage.prompt_tokens, usage.new_tokens, usage.dollars, usage.cached)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a judge that writes is sampled. The same prompts and the same seed give the same texts."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    """0 takes the likeliest token."""
+    seed: int = 0
+
+
 class Scorer(Interface):
-    """The only way a judge reaches a model. Engines implement it; tests fake it."""
+    """The only way a judge reaches a language model. Engines implement it; tests fake it."""
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked of the model so far."""
 
     def choice_logprobs(
         self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
     ) -> Sequence[tuple[float, ...] | Unscored]:
         """Log-probability (nats, summed over tokens) of each choice as the reply to its prompt.
+
+        NaN where the prompt is longer than the model can read.
+        """
+
+    def write(self, prompts: Sequence[str], writing: Writing) -> Sequence[str | Unscored]:
+        """A text for each prompt, without special tokens; `Unscored` where the prompt is too long for the model."""
+
+
+class Classifier(Interface):
+    """The way to a model with a classification or reward head."""
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked of the model so far."""
+
+    def logits(self, prompts: Sequence[str]) -> Sequence[tuple[float, ...] | Unscored]:
+        """The head's outputs (one number for a reward model, one per class otherwise) for each prompt.
 
         NaN where the prompt is longer than the model can read.
         """
@@ -62,6 +118,10 @@ class Judge(Interface):
     """Anything that reads transcripts and gives verdicts, one each, in the same order."""
 
     name: str
+
+    @property
+    def usage(self) -> Usage:
+        """What its verdicts have cost so far."""
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
         """Never raises for a transcript that it cannot judge: that is an INVALID verdict."""

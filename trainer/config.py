@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from envs.questions import settings_by_kind
 from envs.types import Protocol
 from envs.windows import Window
+from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rewards.reward import RewardRule
 
 
@@ -68,28 +69,6 @@ class Debater(_Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them: less memory, about a third more time for the learner."""
-
-
-class Judge(_Section):
-    """A frozen language model that reads debates (configs/judge/)."""
-
-    name: str
-    model: str
-    prompts: str
-    order: Literal["both", "given", "swapped"] = "both"
-    """Presentation orders asked for each verdict."""
-    choice: Literal["answer", "letter"] = "answer"
-    """What is scored after the prompt: the answers' own words, or the letters A and B."""
-    format: Literal["auto", "plain", "chat"] = "auto"
-    """How the prompt becomes tokens: running text, or the model's chat template; auto: chat if it has a template."""
-    min_mass: float = Field(0.01, ge=0, le=1)
-    """Probability that the two choices must hold together, or the verdict is INVALID."""
-    engine: Literal["transformers", "vllm"] = "transformers"
-    """What reads the debates."""
-    gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
-    """For engine=vllm on GPUs: how much of a GPU's memory the judge may take."""
-    batch_size: int = Field(256, ge=1)
-    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class Ppo(_Section):
@@ -223,8 +202,8 @@ class Config(_Section):
     questions: Questions
     protocol: Annotated[Protocol, _known_keys(Protocol)]
     debater: Debater
-    judge: Judge
-    heldout_judges: list[Judge] = []
+    judge: AnyJudge
+    heldout_judges: list[AnyJudge] = []
     reward: Annotated[RewardRule, _known_keys(RewardRule)] = RewardRule()
     algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
     cluster: Cluster = Cluster()
@@ -232,6 +211,16 @@ class Config(_Section):
     wandb: Wandb = Wandb()
     arms: dict[str, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""
+
+    @property
+    def judges(self) -> tuple[JudgeSettings, ...]:
+        """The judge that gives the reward, and those that do not."""
+        return (self.judge, *self.heldout_judges)
+
+    @property
+    def judge_models(self) -> tuple[ModelSettings, ...]:
+        """Every model that a judge reads with."""
+        return tuple(model for judge in self.judges for model in judge.needs())
 
     @model_validator(mode="before")
     @classmethod

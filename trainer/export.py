@@ -72,7 +72,7 @@ def _card(settings: Config, iteration: int) -> str:
         name=f"{settings.output.name}, iteration {iteration}", base=settings.debater.model, run=settings.output.name,
         iteration=iteration, iterations=settings.iterations, seed=settings.seed, protocol=settings.protocol.name,
         rounds=settings.protocol.rounds, words=settings.protocol.max_words, judge=settings.judge.name,
-        judge_model=settings.judge.model, prompts=settings.debater.prompts,
+        judge_model=", ".join(model.model for model in settings.judge.needs()), prompts=settings.debater.prompts,
         algorithm=f"PPO, credit={algorithm.credit}" if isinstance(algorithm, Ppo) else "iterated DPO",
         trained=f"LoRA of rank {lora.rank}, merged" if lora else "all",
     )  # fmt: skip

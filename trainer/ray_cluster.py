@@ -36,7 +36,7 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
     if ray.is_initialized():
         return
     cluster = settings.cluster
-    judges = cluster.judge_workers * (1 + len(settings.heldout_judges))
+    judges = cluster.judge_workers * len(settings.judge_models)
     actors = cluster.learners + cluster.rollout_workers + judges
     cpus = None if cluster.address else max(actors, os.cpu_count() or 1)
     on_termination = signal.getsignal(signal.SIGTERM)

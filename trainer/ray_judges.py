@@ -14,15 +14,12 @@ import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 from transformers.utils.logging import disable_progress_bar
 
-from rewards.types import Unscored
+from rewards.types import Unscored, Usage, Writing
 from trainer import config, ray_cluster
 from trainer.engines import EngineSetup, make_engine
 
 START = 3600.0
 """Seconds that loading a judge's model may take."""
-
-Scores = Sequence[tuple[float, ...] | Unscored]
-
 
 class JudgeWorker:
     """One copy of a judge's model, in a process whose relative paths mean what they mean in `folder`."""
@@ -30,24 +27,30 @@ class JudgeWorker:
     def __init__(self, folder: str, model: str, setup: EngineSetup) -> None:
         ray_cluster.enter(folder)
         disable_progress_bar()
-        self._engine = make_engine(model, setup)
+        self._model = make_engine(model, setup)
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
-        """As `rewards.types.Scorer` has it."""
-        return self._engine.choice_logprobs(prompts, choices)
+    def answer(self, batch: "_Batch") -> tuple[Sequence[Any], Usage]:
+        """What the model answers to each prompt of the batch, and what that has cost."""
+        before = self._model.usage
+        answers = getattr(self._model, batch.method)(*batch.columns, *batch.rest)
+        return answers, self._model.usage - before
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one actor is asked at a time."""
+    """What one actor is asked at a time: a method of the model, what it takes for each prompt, and what for all."""
 
-    prompts: Sequence[str]
-    choices: Sequence[tuple[str, ...]]
+    method: str
+    columns: tuple[Sequence[Any], ...]
+    rest: tuple[Any, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
 
     def part(self, index: int, parts: int) -> "_Batch":
         """The `index`-th of so many parts of nearly equal length."""
-        cuts = [len(self.prompts) * i // parts for i in (index, index + 1)]
-        return _Batch(self.prompts[slice(*cuts)], self.choices[slice(*cuts)])
+        start, end = (len(self) * i // parts for i in (index, index + 1))
+        return _Batch(self.method, tuple(column[start:end] for column in self.columns), self.rest)
 
 
 class RayScorer:
@@ -56,15 +59,25 @@ class RayScorer:
     def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
         self._arguments = (os.getcwd(), model, setup)
         self._timeout = cluster.judge_timeout
+        self.usage = Usage()
         group = ray_cluster.place([ray_cluster.judge_bundle(cluster)] * cluster.judge_workers, cluster)
         self._places = [ray_cluster.actor_options(group, index) for index in range(cluster.judge_workers)]
         self.actors = [self._start(index) for index in range(cluster.judge_workers)]
         self._ready = [actor.__ray_ready__.remote() for actor in self.actors]
         weakref.finalize(self, ray_cluster.release, group)  # judges are not closed: they end with whoever uses them
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> Scores:
+    def choice_logprobs(
+        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
+    ) -> list[tuple[float, ...] | Unscored]:
         """Log-probability (nats, summed over tokens) of each choice after its prompt, or why there is none."""
-        whole, parts = _Batch(prompts, choices), min(len(self.actors), len(prompts))
+        return self._answers(_Batch("choice_logprobs", (prompts, choices)))
+
+    def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
+        """A text for each prompt, or why there is none."""
+        return self._answers(_Batch("write", (prompts,), (writing,)))
+
+    def _answers(self, whole: _Batch) -> list[Any]:
+        parts = min(len(self.actors), len(whole))
         asked = {i: self._ask(i, whole.part(i, parts)) for i in range(parts)}
         answers = {i: self._answer(i, reply) for i, reply in asked.items()}
         again = {i: self._ask(i, whole.part(i, parts)) for i, answer in answers.items() if isinstance(answer, Unscored)}
@@ -75,14 +88,15 @@ class RayScorer:
         return ray.remote(JudgeWorker).options(**self._places[index]).remote(*self._arguments)
 
     def _ask(self, index: int, batch: _Batch) -> Any:
-        return self.actors[index].choice_logprobs.remote(batch.prompts, batch.choices)
+        return self.actors[index].answer.remote(batch)
 
-    def _answer(self, index: int, reply: Any) -> Scores | Unscored:
+    def _answer(self, index: int, reply: Any) -> Sequence[Any] | Unscored:
         """The actor's answer; if there is none, why, and another actor takes its place."""
         try:
             ray.get(self._ready[index], timeout=START)
-            answer: Scores = ray.get(reply, timeout=self._timeout)
-            return answer
+            answers, usage = ray.get(reply, timeout=self._timeout)
+            self.usage += usage
+            return answers
         except GetTimeoutError:
             why = f"the judge timed out: cluster.judge_timeout={self._timeout}"
         except RayActorError as error:
@@ -93,5 +107,5 @@ class RayScorer:
         return Unscored(why)
 
     @staticmethod
-    def _each(answer: Scores | Unscored, batch: _Batch) -> Scores:
-        return [answer] * len(batch.prompts) if isinstance(answer, Unscored) else answer
+    def _each(answer: Sequence[Any] | Unscored, batch: _Batch) -> Sequence[Any]:
+        return [answer] * len(batch) if isinstance(answer, Unscored) else answer

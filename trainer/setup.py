@@ -5,11 +5,10 @@ from datetime import timedelta
 import torch
 from accelerate import PartialState
 
-from envs.prompts import load_prompts
 from envs.questions import QuestionSettings
 from envs.types import QuestionSet
-from rewards.judges.likelihood import LikelihoodJudge
-from rewards.types import Scorer
+from rewards.judges import JudgeSettings, ModelSettings
+from rewards.types import Judge, Scorer
 from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_engine
 from trainer.engines.formats import Format, make_format
@@ -24,26 +23,30 @@ def question_set(settings: QuestionSettings) -> QuestionSet:
     return settings.load()
 
 
-def judge(settings: config.Judge, run: config.Config | None = None) -> LikelihoodJudge:
-    """A frozen judge on an engine of its own, or on Ray if that is where the run's judges are."""
-    return LikelihoodJudge(
-        settings.name, _scorer(settings, run), load_prompts(settings.prompts), settings.order, settings.choice,
-        settings.min_mass,
-    )  # fmt: skip
+def judge(settings: JudgeSettings, run: config.Config | None = None) -> Judge:
+    """A frozen judge on engines of its own, or on Ray if that is where the run's judges are."""
+    return settings.make(JudgeModels(run))
 
 
-def _scorer(settings: config.Judge, run: config.Config | None) -> Scorer:
-    how = EngineSetup(
-        settings.engine, settings.batch_size, settings.dtype, settings.format,
-        gpu_memory_fraction=settings.gpu_memory_fraction,
-    )  # fmt: skip
-    if run is None or run.cluster.judge_workers == 0:
-        return make_engine(settings.model, how)
-    from trainer import ray_cluster
-    from trainer.ray_judges import RayScorer
+class JudgeModels:
+    """Gives judges their models: engines in this process, or actors on Ray if the run has `judge_workers`."""
 
-    ray_cluster.connect(run)
-    return RayScorer(settings.model, how, run.cluster)
+    def __init__(self, run: config.Config | None = None) -> None:
+        self._run = run
+
+    def scorer(self, settings: ModelSettings) -> Scorer:
+        """A frozen language model."""
+        how = EngineSetup(
+            settings.engine, settings.batch_size, settings.dtype, settings.format,
+            gpu_memory_fraction=settings.gpu_memory_fraction,
+        )  # fmt: skip
+        if self._run is None or self._run.cluster.judge_workers == 0:
+            return make_engine(settings.model, how)
+        from trainer import ray_cluster
+        from trainer.ray_judges import RayScorer
+
+        ray_cluster.connect(self._run)
+        return RayScorer(settings.model, how, self._run.cluster)
 
 
 def debater_engine(settings: config.Config) -> EngineSetup:

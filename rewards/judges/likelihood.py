@@ -5,12 +5,30 @@ The verdict is read from log-probabilities, so there is no text to parse and non
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-from envs.prompts import Prompts
+from pydantic import Field
+
+from envs.prompts import Prompts, load_prompts
 from envs.types import Transcript
-from rewards.types import Scorer, Unscored, Verdict
+from rewards.settings import Models, ModelSettings
+from rewards.types import Scorer, Unscored, Usage, Verdict
 
 _Scores = tuple[float, ...] | Unscored
+
+
+class Settings(ModelSettings):
+    """A frozen language model that is asked which answer is likelier."""
+
+    kind: Literal["likelihood"]
+    choice: Literal["answer", "letter"] = "answer"
+    """What is scored after the prompt: the answers' own words, or the letters A and B."""
+    min_mass: float = Field(0.01, ge=0, le=1)
+    """Probability that the two choices must hold together, or the verdict is INVALID."""
+
+    def make(self, models: Models) -> "LikelihoodJudge":
+        prompts = load_prompts(self.prompts)
+        return LikelihoodJudge(self.name, models.scorer(self), prompts, self.order, self.choice, self.min_mass)
 
 
 class LikelihoodJudge:
@@ -28,6 +46,11 @@ class LikelihoodJudge:
         self.name = name
         self.scorer, self._prompts = scorer, prompts
         self._order, self._choice, self._min_mass = order, choice, min_mass
+
+    @property
+    def usage(self) -> Usage:
+        """What its model was asked so far."""
+        return self.scorer.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
         """One verdict per transcript; both orders of all transcripts are scored as one batch."""

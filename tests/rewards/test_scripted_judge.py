@@ -6,7 +6,7 @@ import pytest
 
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Transcript
-from rewards.judges.scripted import ScriptedJudge
+from rewards.scripted import ScriptedJudge
 
 WORLD = TestimonyWorld(train=0, heldout=400)
 QUESTIONS, KEY = WORLD.questions("heldout"), WORLD.answer_key("heldout")

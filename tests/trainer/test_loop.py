@@ -8,8 +8,8 @@ import pytest
 
 from envs.prompts import load_prompts
 from envs.types import AnswerKey, Failure, Protocol, Question, Seat
-from rewards.judges.scripted import ScriptedJudge
 from rewards.reward import RewardRule
+from rewards.scripted import ScriptedJudge
 from trainer.engines.base import Sampling
 from trainer.loop import collect, mean_approval
 from trainer.measure import measure

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from rewards.judges.likelihood import Settings
+from rewards.types import Usage, Writing
 from trainer import ray_judges
-from trainer.config import Cluster, Config, Judge
+from trainer.config import Cluster, Config
 from trainer.engines import EngineSetup
 from trainer.engines.transformers import TransformersEngine
 from trainer.ray_judges import RayScorer
@@ -31,8 +33,8 @@ def ray_runtime() -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(tiny: Path) -> Judge:
-    return Judge(name="judge", model=f"{tiny}/judge", prompts="testimony")
+def settings(tiny: Path) -> Settings:
+    return Settings(kind="likelihood", name="judge", model=f"{tiny}/judge", prompts="testimony")
 
 
 def planted(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Sequence[str]], None]) -> None:
@@ -41,24 +43,31 @@ def planted(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Sequence[str]], 
     class Planted:
         def __init__(self, *_: Any) -> None: ...
 
-        def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> Any:
+        def answer(self, batch: Any) -> Any:
+            prompts, choices = batch.columns
             trouble(prompts)
-            return [(-float(len(prompt)),) * len(words) for prompt, words in zip(prompts, choices, strict=True)]
+            scores = [(-float(len(prompt)),) * len(words) for prompt, words in zip(prompts, choices, strict=True)]
+            return scores, Usage(len(prompts))
 
     monkeypatch.setattr(ray_judges, "JudgeWorker", Planted)
 
 
-def test_two_actors_score_what_is_scored_here(settings: Judge) -> None:
+def test_two_actors_score_what_is_scored_here(settings: Settings) -> None:
     scorer = RayScorer(settings.model, EngineSetup(), Cluster(judge_workers=2))
     here = TransformersEngine(settings.model).choice_logprobs(PROMPTS, CHOICES)
     for there, mine in zip(scorer.choice_logprobs(PROMPTS, CHOICES), here, strict=True):
         assert there == pytest.approx(mine, abs=1e-5)
     assert scorer.choice_logprobs(PROMPTS[:1], CHOICES[:1])[0] == pytest.approx(here[0], abs=1e-5)
     assert scorer.choice_logprobs([], []) == []
+    local = TransformersEngine(settings.model)
+    written = local.write(PROMPTS, Writing(4))
+    assert scorer.write(PROMPTS, Writing(4)) == written and any(written)
+    local.choice_logprobs([*PROMPTS, PROMPTS[0]], [*CHOICES, CHOICES[0]])
+    assert scorer.usage == local.usage and local.usage.requests == 2 * len(PROMPTS) + 1
 
 
 def test_a_late_actor_is_asked_once_more(
-    settings: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The actor that reads about the attic first hangs, and its successor answers."""
 
@@ -75,7 +84,7 @@ def test_a_late_actor_is_asked_once_more(
 
 
 def test_prompts_that_nobody_answers_are_unscored_and_the_others_are_not(
-    settings: Judge, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def trouble(prompts: Sequence[str]) -> None:
         if "attic" in prompts:

@@ -8,12 +8,13 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from trainer import models
 from trainer.engines.base import Completion, EngineSetup, Sampling, check_room
 from trainer.engines.formats import make_format
+from trainer.engines.texts import TextEngine
 from trainer.types import Policy
 
 DEFAULT = EngineSetup()
 
 
-class TransformersEngine:
+class TransformersEngine(TextEngine):
     """Generates and scores with one model. `batch_size` rows are processed at a time; rows are padded on the left."""
 
     def __init__(self, model: str, setup: EngineSetup = DEFAULT, device: str | None = None) -> None:
@@ -89,9 +90,11 @@ class TransformersEngine:
         Choices are tokenised by themselves. Rows that are needed for several choices are read once: for choices of one
         token, that is the prompt alone. A prompt that does not fit the model's context scores NaN.
         """
+        contexts = [tuple(self.format.open([prompt])) for prompt in prompts]
+        self.count(contexts)
         wanted = [
-            (tuple(self.format.open([prompt])), tuple(self.format.choice(choice)))
-            for prompt, alternatives in zip(prompts, choices, strict=True)
+            (context, tuple(self.format.choice(choice)))
+            for context, alternatives in zip(contexts, choices, strict=True)
             for choice in alternatives
         ]
         scores = iter(self._score(wanted))

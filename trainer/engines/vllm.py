@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from trainer import models
 from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling, check_room
 from trainer.engines.formats import make_format
+from trainer.engines.texts import TextEngine
 from trainer.engines.vllm_process import Adapter, ServerSetup, VllmProcess
 from trainer.types import Policy
 
@@ -36,7 +37,7 @@ def check_installed() -> None:
         )
 
 
-class VllmEngine:
+class VllmEngine(TextEngine):
     """Generates and scores with one model in a child process. `batch_size` rows are processed at a time.
 
     Engines on LoRA adapters of the same base model share one child. Sampling is seeded per prompt: the same prompts,
@@ -111,9 +112,11 @@ class VllmEngine:
         ones find the prompt in the prefix cache, which `prompt_logprobs` would read anew for every choice. NaN where a
         context leaves no room for a token: vLLM reads one token less than the model's context.
         """
+        contexts = [tuple(self.format.open([prompt])) for prompt in prompts]
+        self.count(contexts)
         wanted = [
-            (tuple(self.format.open([prompt])), tuple(self.format.choice(choice)))
-            for prompt, alternatives in zip(prompts, choices, strict=True)
+            (context, tuple(self.format.choice(choice)))
+            for context, alternatives in zip(contexts, choices, strict=True)
             for choice in alternatives
         ]
         steps = [(prompt + choice[:i], token) for prompt, choice in wanted for i, token in enumerate(choice)]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 from envs.types import AnswerKey, Transcript
-from rewards.types import Verdict
+from rewards.types import Usage, Verdict
 
 
 class ScriptedJudge:
@@ -21,7 +21,7 @@ class ScriptedJudge:
         self, key: AnswerKey, accuracy: float = 0.7, position_bias: float = 0.0, margin: float = 1.0,
         invalid_every: int = 0, seed: int = 0, name: str = "scripted",
     ) -> None:  # fmt: skip
-        self.name = name
+        self.name, self.usage = name, Usage()
         self._key, self._accuracy, self._bias, self._margin = key, accuracy, position_bias, margin
         self._invalid_every, self._seed = invalid_every, seed
 

@@ -1,0 +1,64 @@
+"""What the kinds of judges share: their settings, and the models that they are given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+from typing import Protocol as Interface
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rewards.types import Classifier, Judge, Scorer
+
+
+class JudgeError(ValueError):
+    """A judge that cannot be used as it is configured; the message is one sentence that says what to do."""
+
+
+class Models(Interface):
+    """Where judges get their models from: the engines of a run, or a test's fakes."""
+
+    def scorer(self, settings: "ModelSettings") -> Scorer:
+        """A frozen language model."""
+
+    def classifier(self, settings: "ModelSettings") -> Classifier:
+        """A frozen model with a classification or reward head."""
+
+
+class JudgeSettings(BaseModel, ABC):
+    """The settings of a judge; a kind adds its own (`rewards/judges/`) and `kind: Literal["its name"]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    name: str
+    """What verdicts, reports and audits call it."""
+
+    @abstractmethod
+    def make(self, models: Models) -> Judge:
+        """The judge. Raises `JudgeError`."""
+
+    @abstractmethod
+    def needs(self) -> Sequence["ModelSettings"]:
+        """Every model that it, or a judge inside it, reads with."""
+
+
+class ModelSettings(JudgeSettings):
+    """The settings of a judge that reads with one frozen model."""
+
+    model: str
+    """Folder, hub id, or embedded/NAME."""
+    prompts: str
+    """Prompt set: a name under envs/templates/ or a folder."""
+    order: Literal["both", "given", "swapped"] = "both"
+    """Presentation orders asked for each verdict."""
+    format: Literal["auto", "plain", "chat"] = "auto"
+    """How the prompt becomes tokens: running text, or the model's chat template; auto: chat if it has a template."""
+    engine: Literal["transformers", "vllm"] = "transformers"
+    """What reads the debates."""
+    gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
+    """For engine=vllm on GPUs: how much of a GPU's memory the judge may take."""
+    batch_size: int = Field(256, ge=1)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def needs(self) -> Sequence["ModelSettings"]:
+        return (self,)
