@@ -1,0 +1,78 @@
+"""Debates of which it is known who was right: what judges are audited, calibrated and trained on. Never a reward's.
+
+Stored as transcripts (`envs.transcripts`) whose `extra` holds either `correct_seat` ("A" or "B", a gold label) or
+`target` (P(answer of seat A), for example a human verdict with its confidence).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envs import transcripts
+from envs.types import AnswerKey, Seat, Transcript
+
+
+class LabelledError(ValueError):
+    """A file of labelled debates that cannot be used; the message is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A debate with its label."""
+
+    transcript: Transcript
+    target: float
+    """P(answer of seat A is right): 1 or 0 for a gold label, between them for a verdict with its confidence."""
+
+    @property
+    def correct(self) -> Seat:
+        """The seat that defends the likelier answer; A if both are equally likely."""
+        return Seat.A if self.target >= 0.5 else Seat.B
+
+    def swapped(self) -> "Labelled":
+        """The same debate with the seats relabelled."""
+        return Labelled(self.transcript.swapped(), 1 - self.target)
+
+
+def with_key(played: Iterable[Transcript], key: AnswerKey) -> list[Labelled]:
+    """Debates labelled with the gold answers."""
+    return [Labelled(t, float(t.answer_index(Seat.A) == key[t.question.id])) for t in played]
+
+
+def write(path: Path, debates: Sequence[Labelled]) -> None:
+    """Stores the debates so that `read` gives them back."""
+    transcripts.write(path, [debate.transcript for debate in debates], extra=[_extra(debate) for debate in debates])
+
+
+def read(path: Path) -> list[Labelled]:
+    """Every transcript of the file, failures left out.
+
+    Raises:
+        LabelledError: there is no such file, or one of its debates has no label.
+        TranscriptError: a line is no transcript.
+    """
+    if not path.is_file():
+        raise LabelledError(f"There is no file of labelled debates {path}: give one that an audit wrote.")
+    found = []
+    for number, (record, extra) in enumerate(transcripts.read_with_extra(path), 1):
+        if isinstance(record, Transcript):
+            found.append(Labelled(record, _target(extra or {}, f"{path}, record {number}")))
+    if not found:
+        raise LabelledError(f"{path} holds no debates: give a file that an audit wrote.")
+    return found
+
+
+def _extra(debate: Labelled) -> dict[str, Any]:
+    if debate.target in (0.0, 1.0):
+        return {"correct_seat": debate.correct.value}
+    return {"target": debate.target}
+
+
+def _target(extra: dict[str, Any], where: str) -> float:
+    if extra.get("correct_seat") in ("A", "B"):
+        return float(extra["correct_seat"] == "A")
+    target = extra.get("target")
+    if isinstance(target, int | float) and 0 <= target <= 1:
+        return float(target)
+    raise LabelledError(f'{where}: a labelled debate needs "correct_seat" ("A" or "B") or "target" (0 to 1) in extra.')

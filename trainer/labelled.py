@@ -1,0 +1,37 @@
+"""Labelled debates for judges: a policy argues questions against itself, and the answer key says who was right."""
+
+from pathlib import Path
+
+from envs.types import Failure
+from rewards.labelled import Labelled, with_key
+from trainer import setup
+from trainer.config import Config
+from trainer.progress import debates_bar
+from trainer.schedule import derive, shards_of
+from trainer.types import Match, Policy
+
+
+def play_labelled(settings: Config, split: str, questions: int, policy: Path | None = None) -> list[Labelled]:
+    """The debates of a policy (the base debater if none is named) with itself on the first `questions` of a split.
+
+    Each question is argued in both seatings; debates that fail are left out.
+    """
+    source = setup.question_set(settings.questions)
+    asked, seats = source.questions(split)[:questions], settings.protocol.seats
+    matches = [
+        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(seats, "player"))
+        for i, question in enumerate(asked)
+        for swapped in (False, True)
+    ]
+    player = Policy("player", 0, str(policy or settings.debater.model))
+    shards = shards_of(matches, settings.cluster.shard_size, derive(settings.seed, "labelled", split))
+    rollouts, outcomes = setup.rollouts(settings), dict[int, list]()
+    try:
+        with debates_bar("playing debates to be judged", len(matches)) as bar:
+            for shard, played in rollouts.play(shards, {"player": player}):
+                outcomes[shard.index] = played
+                bar.advance(len(played))
+    finally:
+        rollouts.close()
+    finished = [o for index in sorted(outcomes) for o in outcomes[index] if not isinstance(o, Failure)]
+    return with_key([outcome.transcript for outcome in finished], source.answer_key(split))
