@@ -1,21 +1,25 @@
 """Hydra composes the configuration, pydantic validates it once, and whatever is wrong is said in one sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from rewards.judges import settings_by_kind
 from trainer.config import Config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 UNIONS = ("questions", "algorithm")
-"""Sections that are one of several; pydantic puts which one after their name into the place of an error."""
+"""Sections that are one of several; pydantic puts which one after their name into the place of an error. With judges it
+does so at every depth."""
+
+JUDGES = ("judge", "heldout_judges")
 
 
 class ConfigError(ValueError):
@@ -28,10 +32,16 @@ def load(overrides: Sequence[str]) -> Config:
     Raises:
         ConfigError: an unknown key or choice, a wrong type, a value out of range.
     """
+    files = {key: Path(value) for key, value in map(_parts, overrides) if _is_group(key) and value.endswith(".yaml")}
+    own = [override for override in overrides if _parts(override)[0].partition(".")[0] in files]
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed = compose("config", [_forced(override) for override in overrides])
+            composed = compose("config", [_forced(override) for override in overrides if override not in own])
+        OmegaConf.set_struct(composed, False)
+        composed = _with_keys(_replaced(composed, files), own)
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except ConfigError:
+        raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_sentence(error)) from None
     return validate(values)
@@ -39,9 +49,37 @@ def load(overrides: Sequence[str]) -> Config:
 
 def _forced(override: str) -> str:
     """Lets a value be set whether or not the YAML names its key; keys that nobody knows are pydantic's to refuse."""
-    key = override.partition("=")[0]
-    is_group = (CONFIGS / key.partition("@")[0]).is_dir()
-    return override if is_group or key[:1] in "+~" else f"++{override}"
+    key, value = _parts(override)
+    if _is_group(key) and value[:1] in ("[", "{"):
+        raise ConfigError(f"{key} is a group of configs/: give one of its names, or a YAML file of your own.")
+    return override if _is_group(key) or override[:1] in "+~" else f"++{override}"
+
+
+def _parts(override: str) -> tuple[str, str]:
+    key, _, value = override.lstrip("+").partition("=")
+    return key, value
+
+
+def _is_group(key: str) -> bool:
+    return (CONFIGS / key.partition("@")[0]).is_dir()
+
+
+def _replaced(composed: DictConfig, files: Mapping[str, Path]) -> DictConfig:
+    """Puts a file of one's own in the place of a group's choice (judge=mine/judge.yaml)."""
+    for key, path in files.items():
+        try:
+            composed[key] = OmegaConf.load(path)
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{key}={path} cannot be read ({type(error).__name__}): give a YAML file.") from None
+    return composed
+
+
+def _with_keys(composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Sets the single keys that the overrides name; those that choose a file are left out."""
+    for key, value in map(_parts, overrides):
+        if "." in key:
+            OmegaConf.update(composed, key, yaml.safe_load(value))
+    return composed
 
 
 def validate(values: Any) -> Config:
@@ -75,6 +113,8 @@ def save(config: Config, path: Path) -> None:
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
     section, *rest = problem["loc"] or ("",)
+    if section in JUDGES:
+        rest = [part for part in rest if part not in settings_by_kind()]
     where = ".".join(str(part) for part in (section, *(rest[1:] if section in UNIONS else rest)))
     if problem["type"] == "extra_forbidden":
         return f"There is no configuration key {where!r}: remove it, or see configs/ for the names."

@@ -96,6 +96,8 @@ class Verdict:
     """Why the verdict is INVALID. An invalid verdict is for neither side: it earns nothing and counts for nothing."""
     readings: int = 0
     """What it cost: how often a model read a transcript for it."""
+    decided_by: str = ""
+    """Which judge's opinion it is, where one of several decides."""
 
     @property
     def orders(self) -> tuple[float, ...]:

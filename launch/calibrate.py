@@ -1,0 +1,68 @@
+"""`rostrum judge calibrate`: fits temperature and position bias of a judge, and writes the calibrated judge's YAML."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from envs.splits import fraction
+from launch import compose, environment
+from launch.commands import take
+from launch.errors import LaunchError
+from rewards import labelled
+from rewards.calibration import Calibration, fit, log_loss
+from rewards.judges import JudgeSettings
+from rewards.labelled import Labelled
+from rewards.types import Verdict
+from trainer.progress import say
+
+QUESTIONS = 500
+"""Training questions that the base debater argues, both seatings, where no file of debates is given."""
+
+
+def calibrate(overrides: Sequence[str]) -> int:
+    """Fits on all debates; what that is worth is told by a fit on half of the stories, tried on the other half."""
+    rest, debates = take(overrides, "debates")
+    rest, output = take(rest, "output")
+    if output is None or not output.endswith(".yaml"):
+        raise LaunchError("Name the file to write: rostrum judge calibrate judge=NAME output=FILE.yaml [debates=FILE].")
+    config = compose.load(rest)
+    environment.silence()
+    from launch import checks
+    from trainer import setup
+    from trainer.labelled import play_labelled
+
+    for model in config.judge.needs():
+        checks.check_model(model.model)
+    cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
+    verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])
+    _tell_worth(verdicts, cases)
+    found = fit(verdicts, cases)
+    say(f"all stories: temperature {found.temperature:.3f}, position bias {found.bias:+.3f} nats")
+    _write(Path(output), config.judge, found)
+    say(f"The calibrated judge is in {output}: use it with judge={output}.")
+    return 0
+
+
+def _tell_worth(verdicts: Sequence[Verdict], cases: Sequence[Labelled]) -> None:
+    """Log loss on stories that the fit did not see."""
+    pairs = list(zip(verdicts, cases, strict=True))
+    halves: tuple[list[tuple[Verdict, Labelled]], ...] = ([], [])
+    for verdict, case in pairs:
+        halves[fraction(case.transcript.question.story_id) < 0.5].append((verdict, case))
+    seen, other = halves[1], [pair for pair in halves[0] if pair[0].valid]
+    if not seen or not other:
+        return
+    found, targets = fit(*zip(*seen, strict=True)), [case.target for _, case in other]
+    before = log_loss([verdict.mean for verdict, _ in other], targets)
+    after = log_loss([found.verdict(verdict).mean for verdict, _ in other], targets)
+    say(f"log loss on {len(other)} debates of stories not fitted on: {before:.4f} before, {after:.4f} after")
+
+
+def _write(path: Path, base: JudgeSettings, found: Calibration) -> None:
+    settings = {
+        "kind": "calibrated", "name": f"{base.name}-calibrated", "base": base.model_dump(mode="json"),
+        "calibration": found.model_dump(mode="json"),
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,86 @@
+"""Judges by configuration: every kind by one word or one file, judges inside judges, and what is said of mistakes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from envs.testimony.world import question_at
+from envs.types import AnswerKey, Protocol, Transcript
+from launch.calibrate import calibrate
+from launch.compose import CONFIGS, ConfigError, load, read, save
+from launch.errors import LaunchError
+from rewards import labelled
+from rewards.judges import settings_by_kind
+from rewards.judges.calibrated import Settings as Calibrated
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
+def test_every_choice_composes_and_is_saved_as_it_was(name: str, tmp_path: Path) -> None:
+    models = ["judge.model=some/model"] if (CONFIGS / f"judge/{name}.yaml").read_text().count("model: ???") else []
+    config = load([f"judge={name}", *models])
+    assert config.judge.kind in settings_by_kind() and config.judge.needs()
+    save(config, tmp_path / "config.yaml")
+    assert read(tmp_path / "config.yaml") == config
+
+
+def test_judges_inside_judges_are_set_by_their_keys() -> None:
+    judge = load(["judge=panel", "judge.members.first.choice=letter", "judge.rule=majority"]).judge
+    assert [model.name for model in judge.needs()] == ["weak-judge", "heldout-judge"]
+    assert [getattr(model, "choice", None) for model in judge.needs()] == ["letter", "answer"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["judge=panel", "judge.members.first.choice=x"], "judge.members.first.choice cannot be 'x'"),
+        (["judge=panel", "judge.members.first.colour=red"], "no configuration key 'judge.members.first.colour'"),
+        (["judge=cascade", "judge.margin=2"], "judge.margin cannot be 2"),
+        (["judge.kind=oracle"], "input tag 'oracle'"),
+        (["judge=nothing/there.yaml"], "judge=nothing/there.yaml cannot be read"),
+        (["heldout_judges=[{kind: likelihood, name: x}]"], "heldout_judges is a group"),
+    ],
+)
+def test_mistakes_are_named_by_their_key(overrides: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(overrides)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+def test_held_out_judges_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "judges.yaml").write_text("- {kind: likelihood, name: x, prompts: chat}")
+    with pytest.raises(ConfigError, match="heldout_judges.0.model"):
+        load([f"heldout_judges={tmp_path}/judges.yaml"])
+    config = load([f"heldout_judges={tmp_path}/judges.yaml", "heldout_judges.0.model=m"])
+    assert [judge.name for judge in config.heldout_judges] == ["x"]
+
+
+def test_a_file_of_ones_own_replaces_the_judge_whole(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump({"kind": "likelihood", "name": "mine", "model": "m", "prompts": "chat"}))
+    judge = load([f"judge={file}", "judge.choice=letter", "reward=win"]).judge
+    assert (judge.name, judge.needs()[0].prompts) == ("mine", "chat")
+    assert getattr(judge, "choice", None) == "letter"
+
+
+@pytest.fixture
+def debates(tmp_path: Path) -> Path:
+    """Sixty questions without a debate, of which the judge may read the story: it is often right."""
+    asked = [question_at("teaching", 500_000 + i, 0) for i in range(60)]
+    expert = Protocol("expert", (), 0, judge_sees_passage=True)
+    silent = [Transcript(question, expert, question.answers, False) for question, _ in asked]
+    key = AnswerKey({question.id: correct for question, correct in asked})
+    labelled.write(tmp_path / "debates.jsonl", labelled.with_key(silent, key))
+    return tmp_path / "debates.jsonl"
+
+
+def test_calibrating_writes_a_judge_that_can_be_chosen(
+    debates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert calibrate([f"debates={debates}", f"output={tmp_path}/judge.yaml", "judge=testimony"]) == 0
+    judge = load([f"judge={tmp_path}/judge.yaml"]).judge
+    assert isinstance(judge, Calibrated) and judge.base == load([]).judge
+    assert judge.calibration.temperature != 1.0
+    assert "before" in (told := capsys.readouterr().err) and "judge=" in told
+    with pytest.raises(LaunchError, match="output=FILE.yaml"):
+        calibrate([f"debates={debates}"])
