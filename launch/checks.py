@@ -21,6 +21,7 @@ from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
 from trainer.models import ModelError
 from trainer.ppo import trl_config
+from trainer.progress import say
 from trainer.run_folder import RunFolder
 
 MIB = 2**20
@@ -36,6 +37,7 @@ def check(config: Config) -> None:
         load_prompts(name)
     for model in {config.debater.model, *(judge.model for judge in config.judge_models)}:
         check_model(model)
+    tell_shared_judges(config)
     check_algorithm(config)
     check_context(config)
     check_space(config)
@@ -166,6 +168,14 @@ def check_model(model: str) -> None:
         for weights in place.glob("*.safetensors"):
             with safe_open(str(weights), framework="pt") as tensors:
                 tensors.keys()
+
+
+def tell_shared_judges(config: Config) -> None:
+    """Says which held-out judges are a part of the judge that gives the reward: they test nothing anew."""
+    rewarding = {model.model for model in config.judge.needs()}
+    for judge in config.heldout_judges:
+        if rewarding & {model.model for model in judge.needs()}:
+            say(f"{judge.name} is to be a held-out judge and its model also gives the reward: it tests nothing anew.")
 
 
 LONGEST = 20

@@ -8,6 +8,7 @@ import yaml
 from envs.testimony.world import question_at
 from envs.types import AnswerKey, Protocol, Transcript
 from launch.calibrate import calibrate
+from launch.checks import tell_shared_judges
 from launch.compose import CONFIGS, ConfigError, load, read, save
 from launch.errors import LaunchError
 from rewards import labelled
@@ -53,6 +54,13 @@ def test_held_out_judges_of_ones_own(tmp_path: Path) -> None:
         load([f"heldout_judges={tmp_path}/judges.yaml"])
     config = load([f"heldout_judges={tmp_path}/judges.yaml", "heldout_judges.0.model=m"])
     assert [judge.name for judge in config.heldout_judges] == ["x"]
+
+
+def test_a_held_out_judge_that_gives_the_reward_too_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    tell_shared_judges(load([]))
+    assert not capsys.readouterr().err
+    tell_shared_judges(load(["judge=panel"]))
+    assert "heldout-judge is to be a held-out judge" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_a_file_of_ones_own_replaces_the_judge_whole(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Accuracy against cost where a cheap judge decides the clear cases and a dearer one the rest (`judge=cascade`)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewards.labelled import Labelled
+from rewards.types import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What one margin gives."""
+
+    margin: float
+    """The second judge decides where the first one's |P(A) − ½| is below this."""
+    routed: float
+    """Share of the debates that go to the second judge, those with an INVALID first verdict among them."""
+    accuracy: float
+    """Share of the debates that are judged right; ½ for a tie, 0 for an INVALID verdict."""
+    cost: float
+    """Per debate, in the unit of the costs given."""
+
+
+def curve(
+    first: Sequence[Verdict], second: Sequence[Verdict], debates: Sequence[Labelled], costs: tuple[float, float]
+) -> list[Routing]:
+    """Every margin that routes differently, from the first judge alone to the second for everything.
+
+    `costs` are those of one verdict of the first and of the second judge (seconds, tokens, dollars, …).
+    """
+    sureness = [abs(verdict.mean - 0.5) if verdict.valid else -1.0 for verdict in first]
+    margins = [0.0, *sorted({_above(value) for value in sureness if value >= 0})]
+    return [_at(margin, sureness, first, second, debates, costs) for margin in margins]
+
+
+def _above(value: float) -> float:
+    """The least margin, of three decimals, that routes a verdict of this sureness."""
+    return round((int(value * 1000) + 1) / 1000, 3)
+
+
+def _at(
+    margin: float, sureness: Sequence[float], first: Sequence[Verdict], second: Sequence[Verdict],
+    debates: Sequence[Labelled], costs: tuple[float, float],
+) -> Routing:  # fmt: skip
+    goes_on = [sure < margin for sure in sureness]
+    decided = [two if on else one for on, one, two in zip(goes_on, first, second, strict=True)]
+    right = [_right(verdict, debate) for verdict, debate in zip(decided, debates, strict=True)]
+    routed = sum(goes_on) / len(goes_on)
+    return Routing(margin, routed, sum(right) / len(right), costs[0] + routed * costs[1])
+
+
+def _right(verdict: Verdict, debate: Labelled) -> float:
+    if not verdict.valid:
+        return 0.0
+    return 0.5 if verdict.mean == 0.5 else float((verdict.mean > 0.5) == (debate.target >= 0.5))
