@@ -67,6 +67,14 @@ COMMANDS = (
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
     ),
     Command(
+        "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
+        "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
+        "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Writes "
+        "Bradley-Terry ratings on Elo's scale, what arguing the right answer is worth to each player, and the slope of "
+        "judge accuracy on rating. What has been played is not played again.",
+        "rostrum tournament runs=runs/first,runs/second output=runs/tournament questions.heldout=200",
+    ),
+    Command(
         "questions", "launch.questions:questions", "look at a question set before training on it",
         "audit prints one JSON object: how many stories and questions each split has, what the filters left out and "
         "what they could not tell, what the splits have in common, and how often the right answer can be told without "

@@ -183,7 +183,9 @@ def accuracy_slope(
 def _line(elo: FloatArray, accuracy: FloatArray) -> FloatArray:
     """Least-squares slopes of each line of (draws, players), in points of accuracy per 100 Elo."""
     x = elo - elo.mean(1, keepdims=True)
-    return np.asarray(1e4 * (x * accuracy).sum(1) / (x**2).sum(1))
+    spread = (x**2).sum(1)
+    slopes = np.full(len(x), np.nan)  # a resample in which all are rated alike has no slope
+    return np.divide(1e4 * (x * accuracy).sum(1), spread, out=slopes, where=spread > CLOSE)
 
 
 def expected_score(elo: float, other: float) -> float:

@@ -30,10 +30,10 @@ def write_report(run: Path) -> Path:
 
 def render(run: Run) -> str:
     """The page as HTML text."""
-    style, script = Markup(_resource("report.css")), Markup(_resource("report.js"))
+    style, script = Markup(resource("report.css")), Markup(resource("report.js"))
     panels, key = accuracy_against_win_rate(run)
     return (
-        _environment()
+        environment()
         .get_template("template.html.j2")
         .render(
             run=run,
@@ -47,20 +47,20 @@ def render(run: Run) -> str:
             data=script_json(browser_data(run.debates)),
             style=style,
             script=script,
-            policy=_content_policy(style, script),
+            policy=content_policy(style, script),
         )
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_resource),
+        loader=FunctionLoader(resource),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (wording.percent, wording.points, wording.decimal, wording.p_value, wording.outcome)
+    filters = (wording.signed, wording.percent, wording.points, wording.decimal, wording.p_value, wording.outcome)
     environment.filters.update({function.__name__: function for function in filters})
     words = (
         wording.percent_range,
@@ -73,7 +73,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _resource(name: str) -> str:
+def resource(name: str) -> str:
     return (files("trainer.report") / name).read_text("utf-8")
 
 
@@ -81,7 +81,7 @@ def _pretty(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) if values else ""
 
 
-def _content_policy(style: str, script: str) -> str:
+def content_policy(style: str, script: str) -> str:
     """A content security policy under which this style sheet and this script run, and nothing else loads or runs."""
     return (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"

@@ -45,6 +45,12 @@ def points(change: float | None) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", _MINUS)
 
 
+def signed(value: float, digits: int = 0) -> str:
+    """A signed number: -12.4 gives "−12"; no sign before what rounds to 0."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", _MINUS)
+
+
 def decimal(value: float | None) -> str:
     """A plain number with one decimal."""
     return MISSING if value is None else f"{value:.1f}".replace("-", _MINUS)
