@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from envs import windows
 from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
+from rewards.judges import ModelSettings
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
@@ -34,8 +35,8 @@ def check(config: Config) -> None:
     check_questions(config)
     for name in {config.debater.prompts, *(judge.prompts for judge in config.judge_models)}:
         load_prompts(name)
-    for model in {config.debater.model, *(judge.model for judge in config.judge_models)}:
-        check_model(model)
+    check_model(config.debater.model)
+    check_judges(config.judge_models, config)
     check_algorithm(config)
     check_context(config)
     check_space(config)
@@ -166,6 +167,21 @@ def check_model(model: str) -> None:
         for weights in place.glob("*.safetensors"):
             with safe_open(str(weights), framework="pt") as tensors:
                 tensors.keys()
+
+
+def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> None:
+    """The models that judges read with: folders as `check_model` does, endpoints by asking each one short question.
+
+    Raises:
+        EndpointError: an endpoint gives no reply, or the run has spent what it may.
+    """
+    judges = list(judges)
+    for model in {judge.model for judge in judges if judge.endpoint is None}:
+        check_model(model)
+    for judge in judges:
+        if judge.endpoint is not None:
+            impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})
+            setup.endpoint_scorer(judge, impatient, run).check()
 
 
 LONGEST = 20

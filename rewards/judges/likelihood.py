@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from envs.prompts import Prompts, load_prompts
 from envs.types import Transcript
@@ -25,6 +25,12 @@ class Settings(ModelSettings):
     """What is scored after the prompt: the answers' own words, or the letters A and B."""
     min_mass: float = Field(0.01, ge=0, le=1)
     """Probability that the two choices must hold together, or the verdict is INVALID."""
+
+    @model_validator(mode="after")
+    def _endpoints_are_asked_for_letters(self) -> "Settings":
+        if self.engine == "endpoint" and self.choice == "answer":
+            raise ValueError("an endpoint gives log-probabilities of single tokens: set choice=letter")
+        return self
 
     def make(self, models: Models) -> "LikelihoodJudge":
         prompts = load_prompts(self.prompts)
