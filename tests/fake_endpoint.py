@@ -1,6 +1,7 @@
 """A server on this machine that speaks OpenAI's protocol, by a script."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,13 @@ def in_turn(*answers: Answer | Script) -> Script:
     return script
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of clients that hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(script: Script = reply) -> Iterator[FakeEndpoint]:
     """The server, on a free port, for as long as the context lasts."""
@@ -96,7 +104,7 @@ def serving(script: Script = reply) -> Iterator[FakeEndpoint]:
         def log_message(self, format: str, *args: Any) -> None:
             """Says nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     endpoint = FakeEndpoint(f"http://127.0.0.1:{server.server_port}/v1", script)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import TypeVar, cast
 
 import httpx2
@@ -49,7 +51,8 @@ class Client:
     async def _together(self, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
         self._slots, self._settled = asyncio.Semaphore(self._endpoint.concurrency), asyncio.Condition()
         self._under_way, self._fatal = 0, cast("EndpointError | None", None)
-        async with httpx2.AsyncClient(headers=self._key.headers, timeout=None) as self._http:
+        headers, certificates = self._key.headers, _certificates()
+        async with httpx2.AsyncClient(headers=headers, verify=certificates, timeout=None) as self._http:
             done = await asyncio.gather(*(job() for job in jobs), return_exceptions=True)
         for result in done:
             if isinstance(result, BaseException):
@@ -129,7 +132,8 @@ class Client:
                     raise SpendCapReached(
                         f"The endpoint {self._endpoint.base_url} has cost ${self._ledger.spent:.4f} and the next "
                         f"request could exceed the cap of ${self._endpoint.spend_cap}: go on with a higher "
-                        "endpoint.spend_cap; replies that are in the cache are not paid for again."
+                        "endpoint.spend_cap (rostrum train resume=RUN judge.endpoint.spend_cap=DOLLARS); what is in "
+                        "the cache is not paid for again."
                     )
                 await self._settled.wait()
             if self._fatal is not None:
@@ -147,3 +151,9 @@ class Client:
         except httpx2.TransportError as error:
             return Later(f"the connection to the endpoint broke ({type(error).__name__})", may_be_charged=True)
         return read_answer(self._endpoint, self._key, answer.status_code, answer.headers, answer.text)
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Those that servers are trusted by; reading them takes longer than a request to a server on this machine."""
+    return httpx2.create_ssl_context()

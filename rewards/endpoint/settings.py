@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 _OURS = ("model", "messages", "prompt", "n", "stream", "logprobs", "top_logprobs", "echo")
 """Fields of a request that decide what is asked; they are not the configuration's."""
 
+MEANS = ("key_variable", "concurrency", "timeout", "retries", "cache", "price_in", "price_out", "spend_cap")
+"""Settings that decide how an endpoint is asked and at what cost, and not what it answers: a run that goes on may have
+others."""
+
 
 class EndpointError(ValueError):
     """An endpoint that cannot be used as it is configured; the message is one sentence that says what to do."""

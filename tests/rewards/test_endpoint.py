@@ -79,9 +79,11 @@ def test_letters_are_read_from_the_listed_tokens(server: FakeEndpoint, scorer: M
     assert judge.choice_logprobs(["one", "two"], [AB, ("B", "A")]) == [(-0.5, -1.5), (-1.5, -0.5)]
     scored(judge, "three")
     assert said == [f"judge: {server.base_url} gives log-probabilities: read from its 20 likeliest first tokens"]
-    body = server.bodies[1]
-    assert (body["max_tokens"], body["temperature"], body["logprobs"], body["top_logprobs"]) == (1, 0, True, 20)
-    assert body["messages"] == [{"role": "user", "content": "one"}] and server.paths[1] == "/v1/chat/completions"
+    assert server.bodies[-1] == {
+        "model": "model", "messages": [{"role": "user", "content": "three"}], "max_tokens": 1, "temperature": 0,
+        "logprobs": True, "top_logprobs": 20,
+    }  # fmt: skip
+    assert set(server.paths) == {"/v1/chat/completions"}
 
 
 def test_running_text_goes_to_the_other_interface(server: FakeEndpoint, scorer: Make) -> None:
@@ -213,10 +215,8 @@ def test_a_server_that_hangs(server: FakeEndpoint, scorer: Make) -> None:
         return reply(body)
 
     server.script = after_the_probe(hang)
-    judge = scorer(retries=1)
-    scored(judge, "nothing has happened yet") if False else judge.check()
-    impatient = scorer(retries=1, timeout=0.3)
-    assert reason(scored(impatient)) == "the endpoint gave no answer within 0.3 s, 2 times"
+    scorer().check()
+    assert reason(scored(scorer(retries=1, timeout=0.3))) == "the endpoint gave no answer within 0.3 s, 2 times"
     hanging.set()
 
 
@@ -256,7 +256,7 @@ def test_a_key_that_is_not_accepted(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.script = lambda body: error(401, f"Incorrect API key provided: {KEY}")
-    with pytest.raises(EndpointError, match="does not accept the key in the environment variable OPENAI_API_KEY") as told:
+    with pytest.raises(EndpointError, match="does not accept the key in .* OPENAI_API_KEY") as told:
         scorer().check()
     assert KEY not in str(told.value) and server.headers[0]["Authorization"] == f"Bearer {KEY}"
 
@@ -365,19 +365,19 @@ def test_the_cap_is_never_exceeded_and_used_up(
     concurrency: int, server: FakeEndpoint, scorer: Make, tmp_path: Path
 ) -> None:
     """However many are under way, requests are sent as long as their worst case fits into what is left."""
-    prompts = [f"debate {i:03d}" for i in range(200)]
-    cap = worst(prompts[0]) + 20 * PROMPT_TOKENS / 1e6
+    prompts = [f"debate {i:03d}" for i in range(60)]
+    cap = worst(prompts[0]) + 20 * PROMPT_TOKENS / 1e6 + 1e-9
     judge = scorer(price_in=1, spend_cap=cap, concurrency=concurrency)
     with pytest.raises(SpendCapReached, match="higher endpoint.spend_cap"):
-        judge.choice_logprobs(prompts, [AB] * 200)
+        judge.choice_logprobs(prompts, [AB] * 60)
     assert judge.usage.requests == 21, "twenty fill the cap up to the worst case of one more"
     assert judge.usage.dollars <= cap and len(server.bodies) == 21
     with pytest.raises(SpendCapReached):
-        scorer(price_in=1, spend_cap=cap).choice_logprobs(prompts, [AB] * 200)
+        scorer(price_in=1, spend_cap=cap).choice_logprobs(prompts, [AB] * 60)
     assert len(server.bodies) == 21, "the next process knows what was spent"
     raised = scorer(price_in=1, spend_cap=1)
-    raised.choice_logprobs(prompts, [AB] * 200)
-    assert len(server.bodies) == 201 and raised.usage.cached == 21, "nothing is asked, or paid for, twice"
+    raised.choice_logprobs(prompts, [AB] * 60)
+    assert len(server.bodies) == 61 and raised.usage.cached == 21, "nothing is asked, or paid for, twice"
 
 
 def test_the_first_request_can_be_too_dear(server: FakeEndpoint, scorer: Make) -> None:
