@@ -65,6 +65,8 @@ def in_turn(*answers: Answer | Script) -> Script:
 
 
 class _Server(ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 128
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing of clients that hung up."""
         if not isinstance(sys.exception(), ConnectionError):
@@ -105,7 +107,6 @@ def serving(script: Script = reply) -> Iterator[FakeEndpoint]:
             """Says nothing."""
 
     server = _Server(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
     endpoint = FakeEndpoint(f"http://127.0.0.1:{server.server_port}/v1", script)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

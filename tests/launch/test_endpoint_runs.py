@@ -61,6 +61,7 @@ def test_a_run_is_trained_and_evaluated_and_the_key_shows_nowhere(
     assert main(["train", *words, "wandb.mode=offline"]) == 0
     assert main(["evaluate", f"run={run}"]) == 0
     assert all(headers["Authorization"] == f"Bearer {KEY}" for headers in server.headers)
+    answered = len(server.bodies)
     for status in (400, 401, 429, 500):
         server.script = lambda body, status=status: error(status, f"Key {KEY}, that is {KEY[:9]}***{KEY[-4:]}, failed")
         new = ["train", *words, f"output={tmp_path}/{status}", "judge.endpoint.cache=null", "judge.endpoint.retries=0"]
@@ -75,15 +76,13 @@ def test_a_run_is_trained_and_evaluated_and_the_key_shows_nowhere(
     assert "[key], that is [key], failed" in shown.err
     assert "gives log-probabilities" in shown.err and "estimate" in shown.err
     assert shown.err.count("gives log-probabilities") == 2, "once when it is trained and once when it is evaluated"
-    _valid_and_paid_for(run, server)
+    _valid_and_paid_for(run, answered)
 
 
-def _valid_and_paid_for(run: Path, server: FakeEndpoint) -> None:
+def _valid_and_paid_for(run: Path, answered: int) -> None:
     verdicts = pd.read_parquet(run / "verdicts.parquet")
     assert len(verdicts) and verdicts["valid"].all() and verdicts["p_mean"].nunique() > 1
-    answered = len(server.bodies) - 4
-    cost = answered * (PROMPT_TOKENS + 2) / 1e6
-    assert Ledger(run / LEDGER, "judge", None).spent == pytest.approx(cost)
+    assert Ledger(run / LEDGER, "judge", None).spent == pytest.approx(answered * (PROMPT_TOKENS + 2) / 1e6)
     rows = read_lines(RunFolder(run).metrics)
     assert all(row["judge_dollars"] > 0 and row["judge_requests"] > 0 for row in rows)
 
