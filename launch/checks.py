@@ -16,7 +16,7 @@ from envs import windows
 from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
-from rewards.judges import ModelSettings
+from rewards.judges import ModelSettings, likelihood
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
@@ -181,7 +181,10 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
     for judge in judges:
         if judge.endpoint is not None:
             impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})
-            setup.endpoint_scorer(judge, impatient, run).check()
+            scorer = setup.endpoint_scorer(judge, impatient, run)
+            scorer.check()
+            if isinstance(judge, likelihood.Settings) and judge.choice == "answer":
+                scorer.check_echo()
 
 
 LONGEST = 20

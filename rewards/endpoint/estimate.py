@@ -28,8 +28,11 @@ class DryScorer:
     def choice_logprobs(
         self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
     ) -> list[tuple[float, ...] | Unscored]:
-        """Counts one token per prompt or, where it is known that samples are needed, those."""
-        if self._endpoint is not None and self._endpoint.logprobs == "never":
+        """Counts one token per prompt; for longer choices a request each besides; samples if only they are wanted."""
+        if any(len(choice) != 1 for alternatives in choices for choice in alternatives):
+            for prompt, alternatives in zip(prompts, choices, strict=True):
+                self._count([prompt, *(f"{prompt} {choice}" for choice in alternatives)], 1, 1)
+        elif self._endpoint is not None and self._endpoint.logprobs == "never":
             self._count(prompts, self._endpoint.sample_tokens, self._endpoint.samples)
         else:
             self._count(prompts, 1, 1)

@@ -20,19 +20,21 @@ class Reply:
     """One per sample, empty where there was no text."""
     listed: tuple[tuple[str, float], ...] = ()
     """The likeliest first tokens of the first sample with their log-probabilities (nats), as far as they were given."""
+    token_logprobs: tuple[float | None, ...] = ()
+    """Of the first sample's tokens, after those of the prompt if it was to be echoed; the very first has none."""
     prompt_tokens: int | None = None
     """As the server counted them; None if it did not say."""
     new_tokens: int | None = None
 
     def dumps(self) -> str:
         """JSON."""
-        return json.dumps([self.texts, self.listed, self.prompt_tokens, self.new_tokens])
+        return json.dumps([self.texts, self.listed, self.token_logprobs, self.prompt_tokens, self.new_tokens])
 
     @staticmethod
     def loads(text: str) -> "Reply":
         """The reverse of `dumps`."""
-        texts, listed, prompt_tokens, new_tokens = json.loads(text)
-        return Reply(tuple(texts), tuple((token, value) for token, value in listed), prompt_tokens, new_tokens)
+        texts, listed, token_logprobs, *counts = json.loads(text)
+        return Reply(tuple(texts), tuple((token, value) for token, value in listed), tuple(token_logprobs), *counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,12 @@ def _text(body: Mapping[str, Any]) -> str:
 
 def request(
     endpoint: Endpoint, model: str, prompt: str, max_tokens: int, temperature: float, *, top: int = 0, samples: int = 1,
-    seed: int | None = None, draw: str = "",
+    seed: int | None = None, draw: str = "", echo: bool = False,
 ) -> Request:  # fmt: skip
-    """A request for `samples` replies to the prompt, with the log-probabilities of the `top` likeliest first tokens."""
+    """A request for `samples` replies to the prompt, with the log-probabilities of the `top` likeliest first tokens.
+
+    `echo` (completions only) asks for the log-probabilities of the prompt's own tokens as well.
+    """
     body: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "temperature": temperature}
     if endpoint.api == "chat":
         body["messages"] = [{"role": "user", "content": prompt.strip()}]
@@ -74,6 +79,8 @@ def request(
         body["prompt"] = prompt
     if top:
         body |= {"logprobs": True, "top_logprobs": top} if endpoint.api == "chat" else {"logprobs": top}
+    if echo:
+        body |= {"logprobs": 1, "echo": True}
     if samples > 1:
         body["n"] = samples
     if seed is not None:
@@ -95,11 +102,11 @@ def read(endpoint: Endpoint, text: str) -> Reply:
     try:
         answer = json.loads(text)
         choices = answer["choices"]
-        usage = answer.get("usage") or {}
+        logprobs, usage = choices[0].get("logprobs") or {}, answer.get("usage") or {}
         return Reply(
-            tuple(_said(endpoint, choice) for choice in choices),
-            tuple(_listed(endpoint, choices[0].get("logprobs") or {})), _count(usage, "prompt_tokens"),
-            _count(usage, "completion_tokens"),
+            tuple(_said(endpoint, choice) for choice in choices), tuple(_listed(endpoint, logprobs)),
+            tuple(None if value is None else float(value) for value in logprobs.get("token_logprobs") or ()),
+            _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         raise NotAReply("the endpoint's answer is not in the form of OpenAI's") from None

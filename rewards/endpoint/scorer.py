@@ -71,22 +71,39 @@ class EndpointScorer:
             )
         return way
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[Scores]:
-        """Log-probability (nats) of each choice, a single letter, as the first token of the reply to its prompt.
+    def check_echo(self) -> None:
+        """Asks the server for the log-probabilities of a text that it is given, whatever is in the cache.
 
         Raises:
-            EndpointError: a choice is longer than a letter, or the endpoint answers nobody.
+            EndpointError: it does not give them.
         """
-        if any(len(choice) != 1 for alternatives in choices for choice in alternatives):
-            raise EndpointError("An endpoint gives log-probabilities of single tokens: set the judge's choice=letter.")
+        (reply,) = self._client.together([partial(self._client.ask, self._request(PROBE, 1, 0, echo=True), True)])
+        if not isinstance(reply, Reply) or not _of_the_end(reply, 1):
+            raise EndpointError(
+                f"The endpoint {self._endpoint.base_url} does not give the log-probabilities of texts that it is sent: "
+                "set the judge's choice=letter."
+            )
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[Scores]:
+        """Log-probability (nats) of each choice as the reply to its prompt: letters as its first token, longer choices
+        as the sum over their tokens, which takes a server that echoes running text.
+
+        Raises:
+            EndpointError: the endpoint cannot score longer choices, or it answers nobody.
+        """
         asked = list(dict.fromkeys(zip(prompts, choices, strict=True)))
-        if self._way is None and asked:
+        read = self._scores
+        if any(len(choice) != 1 for _, alternatives in asked for choice in alternatives):
+            if self._endpoint.api == "chat":
+                raise EndpointError("A chat interface gives log-probabilities of single tokens: set choice=letter.")
+            read = self._echoed
+        elif self._way is None and asked:
             (way,) = self._client.together([self._find_way])
             if isinstance(way, Unscored):
                 return [way] * len(prompts)
             self._way = way
             self._say(f"{self._name}: {self._in_words(way)}")
-        scores = self._client.together([partial(self._scores, *pair) for pair in asked])
+        scores = self._client.together([partial(read, *pair) for pair in asked])
         found = dict(zip(asked, scores, strict=True))
         return [found[pair] for pair in zip(prompts, choices, strict=True)]
 
@@ -128,6 +145,19 @@ class EndpointScorer:
             return Unscored("the endpoint gave no log-probabilities")
         return from_listed(reply.listed, choices)
 
+    async def _echoed(self, prompt: str, choices: tuple[str, ...]) -> Scores:
+        """The prompt alone tells how many of the tokens of prompt and choice are the prompt's."""
+        requests = [self._request(prompt, 1, 0), *(self._request(f"{prompt} {c}", 1, 0, echo=True) for c in choices)]
+        replies = await asyncio.gather(*map(self._client.ask, requests))
+        for reply in replies:
+            if not isinstance(reply, Reply):
+                return Unscored(reply.reason)
+        alone, *whole = [reply for reply in replies if isinstance(reply, Reply)]
+        found = [_of_the_end(reply, alone.prompt_tokens) for reply in whole]
+        if not all(found):
+            return Unscored("the endpoint gave no log-probabilities of the answers")
+        return tuple(sum(values) for values in found)
+
     async def _sampled(self, prompt: str, choices: tuple[str, ...], at_once: int) -> Scores:
         wanted = self._endpoint.samples
         asked = [self._client.ask(self._sample(prompt, at_once, draw)) for draw in range(wanted // at_once)]
@@ -154,6 +184,15 @@ class EndpointScorer:
 
     def _request(self, prompt: str, max_tokens: int, temperature: float, **more: Any) -> Request:
         return request(self._endpoint, self._model, prompt, max_tokens, temperature, **more)
+
+
+def _of_the_end(reply: Reply, start: int | None) -> list[float]:
+    """Log-probabilities of an echoed prompt's tokens from `start` on; none if the server did not give and count all."""
+    end = reply.prompt_tokens
+    if start is None or end is None or not start < end <= len(reply.token_logprobs):
+        return []
+    values = [value for value in reply.token_logprobs[start:end] if value is not None]
+    return values if len(values) == end - start else []
 
 
 def _seed(seed: int, draw: int) -> int:

@@ -27,9 +27,9 @@ class Settings(ModelSettings):
     """Probability that the two choices must hold together, or the verdict is INVALID."""
 
     @model_validator(mode="after")
-    def _endpoints_are_asked_for_letters(self) -> "Settings":
-        if self.engine == "endpoint" and self.choice == "answer":
-            raise ValueError("an endpoint gives log-probabilities of single tokens: set choice=letter")
+    def _chat_interfaces_are_asked_for_letters(self) -> "Settings":
+        if self.endpoint is not None and self.endpoint.api == "chat" and self.choice == "answer":
+            raise ValueError("a chat interface gives log-probabilities of single tokens: set choice=letter")
         return self
 
     def make(self, models: Models) -> "LikelihoodJudge":

@@ -133,7 +133,30 @@ def test_samples_by_request_even_if_there_are_logprobs(server: FakeEndpoint, sco
     assert not any("logprobs" in body for body in server.bodies)
 
 
-def test_choices_of_several_tokens_are_refused(scorer: Make) -> None:
+def echoing(body: dict[str, Any]) -> Answer:
+    """One token for each word; the log-probability of the i-th is minus i plus a tenth of its length."""
+    words = body["prompt"].split()
+    values = [None, *(-i - len(word) / 10 for i, word in enumerate(words[1:], 1)), -9.0]
+    logprobs = {"top_logprobs": None, "token_logprobs": values if body.get("echo") else values[-1:]}
+    usage = {"prompt_tokens": len(words), "completion_tokens": 1}
+    return 200, {}, json.dumps({"choices": [{"text": "x", "logprobs": logprobs}], "usage": usage})
+
+
+def test_longer_choices_are_summed_over_their_tokens(server: FakeEndpoint, scorer: Make) -> None:
+    """After a prompt of three words, "attic" is the fourth and "the kitchen" the fourth and the fifth."""
+    server.script = echoing
+    judge = scorer(api="completions")
+    judge.check_echo()
+    assert judge.choice_logprobs(["it was in"], [("attic", "the kitchen")]) == [(-3.5, pytest.approx(-3.3 - 4.7))]
+    assert {body["max_tokens"] for body in server.bodies} == {1} and judge.usage.requests == 4
+
+
+def test_longer_choices_where_nothing_is_echoed(server: FakeEndpoint, scorer: Make) -> None:
+    judge = scorer(api="completions")
+    with pytest.raises(EndpointError, match="choice=letter"):
+        judge.check_echo()
+    (found,) = judge.choice_logprobs(["it was in"], [("attic", "the kitchen")])
+    assert reason(found) == "the endpoint gave no log-probabilities of the answers"
     with pytest.raises(EndpointError, match="choice=letter"):
         scorer().choice_logprobs(["debate"], [("the attic", "the kitchen")])
 
