@@ -82,9 +82,11 @@ class Arm:
     def _next(self) -> list[str]:
         if self.evaluated:
             return []
+        given_anew = [override for override in self._overrides if saved.is_means(override.partition("=")[0])]
         if self.trained:
-            return ["evaluate", f"run={self.folder}"]
-        return ["train", f"resume={self.folder}"] if self._run.config.exists() else ["train", *self._overrides]
+            return ["evaluate", f"run={self.folder}", *given_anew]
+        resumed = ["train", f"resume={self.folder}", *given_anew]
+        return resumed if self._run.config.exists() else ["train", *self._overrides]
 
     def _start(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from envs import windows
 from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
+from rewards.judges import ModelSettings, likelihood
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
@@ -36,8 +37,8 @@ def check(config: Config) -> None:
     load_prompts(config.debater.prompts)
     for judge in config.judge_models:
         judge.judge_prompts()
-    for model in {config.debater.model, *(judge.model for judge in config.judge_models)}:
-        check_model(model)
+    check_model(config.debater.model)
+    check_judges(config.judge_models, config)
     tell_shared_judges(config)
     check_algorithm(config)
     check_context(config)
@@ -177,6 +178,24 @@ def tell_shared_judges(config: Config) -> None:
     for judge in config.heldout_judges:
         if rewarding & {model.model for model in judge.needs()}:
             say(f"{judge.name} is to be a held-out judge and its model also gives the reward: it tests nothing anew.")
+
+
+def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> None:
+    """The models that judges read with: folders as `check_model` does, endpoints by asking each one short question.
+
+    Raises:
+        EndpointError: an endpoint gives no reply, or the run has spent what it may.
+    """
+    judges = list(judges)
+    for model in {judge.model for judge in judges if judge.endpoint is None}:
+        check_model(model)
+    for judge in judges:
+        if judge.endpoint is not None:
+            impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})
+            scorer = setup.endpoint_scorer(judge, impatient, run)
+            scorer.check()
+            if isinstance(judge, likelihood.Settings) and judge.choice == "answer":
+                scorer.check_echo()
 
 
 LONGEST = 20

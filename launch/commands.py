@@ -24,25 +24,54 @@ RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster")
 def train(overrides: Sequence[str]) -> int:
     """A new run, or with resume=RUN one that was cut off."""
     rest, resume = take(overrides, "resume")
+    rest, dry = take(rest, "dry_run")
     config = compose.load(rest) if resume is None else _resumed(Path(resume), rest)
+    if dry is not None:
+        return _dry_run(config, dry)
     if int(os.environ.get("RANK", 0)):
         _check(config)
         return _learn(config)
     with saved.reserved(config.output):
         _check(config, new=resume is None)
+        _tell_cost(config)
         with continued_with(f"rostrum train resume={config.output}"):
             _learn(config)
     _finish(config)
     return 0
 
 
+def _dry_run(config: "Config", value: str) -> int:
+    if value != "true":
+        raise LaunchError(f"dry_run cannot be {value!r}: write dry_run=true, or leave it out.")
+    _print(_cost(config) or "No judge of this run asks an endpoint: nothing is paid for by the token.")
+    return 0
+
+
+def _tell_cost(config: "Config", training: bool = True) -> None:
+    if (cost := _cost(config, training)) is not None:
+        from trainer.progress import say
+
+        say(cost)
+
+
+def _cost(config: "Config", training: bool = True) -> str | None:
+    """What endpoints will cost, in words; None where there is none."""
+    if all(model.endpoint is None for model in config.judge_models):
+        return None
+    from launch import estimate
+
+    return estimate.in_words(config, training)
+
+
 def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
     """The run's own configuration; only where it runs may be another place."""
     before = saved.run_config(run)
     for override in overrides:
-        if override.lstrip("+").partition("=")[0].partition(".")[0] != "cluster":
+        key = override.lstrip("+").partition("=")[0]
+        if key.partition(".")[0] != "cluster" and not saved.is_means(key):
             raise LaunchError(
-                f"A resumed run keeps its configuration, but for cluster: leave out {override!r}, or start a new run."
+                f"A resumed run keeps its configuration, but for cluster and what an endpoint may cost: leave out "
+                f"{override!r}, or start a new run."
             )
     config = saved.changed(before, overrides)
     if config.cluster.shard_size != before.cluster.shard_size:
@@ -98,8 +127,8 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
-        for model in {judge.model for judge in config.judge_models}:
-            checks.check_model(model)
+        checks.check_judges(config.judge_models, config)
+        _tell_cost(config, training=False)
         _forget_other_settings(config)
         measure(config)
         return _report(config.output)

@@ -83,7 +83,7 @@ def _environment(arms: Sequence[Arm]) -> dict[str, str]:
     """For the children: one thread each unless told otherwise, and no look at the hub where every model is at hand."""
     settings = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     models = [arm.config.debater.model for arm in arms]
-    models += [judge.model for arm in arms for judge in arm.config.judge_models]
+    models += [judge.model for arm in arms for judge in arm.config.judge_models if judge.endpoint is None]
     if all(model.startswith("embedded/") or Path(model).is_dir() for model in models):
         settings["HF_HUB_OFFLINE"] = "1"
     return settings

@@ -19,7 +19,8 @@ def prepare() -> None:
     """Sets the variables that libraries read when they are imported."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("httpx").setLevel(logging.ERROR)
+    for client in ("httpx", "httpx2"):
+        logging.getLogger(client).setLevel(logging.ERROR)
 
 
 def silence() -> None:

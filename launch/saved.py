@@ -1,6 +1,7 @@
 """Configurations that were saved with runs: reading them, changing what may still be changed, comparing them."""
 
 import fcntl
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from launch import compose
 from launch.errors import LaunchError
+from rewards.endpoint.settings import MEANS
 from trainer.config import Config
 from trainer.run_folder import RunFolder
+
+_MEANS = re.compile(rf"(judge|heldout_judges)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
+
+
+def is_means(key: str) -> bool:
+    """Whether a key, dotted, is a setting of a judge's endpoint that changes nothing about its replies."""
+    return _MEANS.fullmatch(key) is not None
 
 
 def run_config(run: Path) -> Config:
@@ -38,7 +47,8 @@ def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | N
         key, equals, value = override.lstrip("+").partition("=")
         if not equals:
             raise LaunchError(f"{override!r} is no override: write KEY=VALUE.")
-        if allowed is not None and not any(key == name or key.startswith(f"{name}.") for name in allowed):
+        permitted = allowed is None or is_means(key)
+        if not permitted and not any(key == name or key.startswith(f"{name}.") for name in allowed or ()):
             raise LaunchError(f"{key} cannot be changed after training: only {', '.join(allowed)} can.")
         try:
             values = _set(values, key, value)
@@ -50,6 +60,9 @@ def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | N
 def _set(values: Any, key: str, value: str) -> Any:
     group = compose.CONFIGS / key
     if not group.is_dir():
+        if any(part.isdecimal() for part in key.split(".")):  # of a list, which merging would replace
+            OmegaConf.update(values, key, OmegaConf.from_dotlist([f"value={value}"]).value)
+            return values
         return OmegaConf.merge(values, OmegaConf.from_dotlist([f"{key}={value}"]))
     chosen = group / f"{value}.yaml"
     if not chosen.is_file():
@@ -60,9 +73,22 @@ def _set(values: Any, key: str, value: str) -> Any:
 
 
 def difference(one: Config, other: Config) -> str | None:
-    """The first key, dotted, in which two configurations differ apart from the output folder; None if they agree."""
+    """The first key, dotted, in which two configurations differ; None if they agree. The output folder and the means by
+    which endpoints are asked do not count."""
     a, b = (config.model_copy(update={"output": Path()}).model_dump(mode="json") for config in (one, other))
-    return _difference(a, b)
+    return _difference(_without_means(a), _without_means(b))
+
+
+def _without_means(values: Any) -> Any:
+    if isinstance(values, list):
+        return [_without_means(value) for value in values]
+    if not isinstance(values, Mapping):
+        return values
+    return {
+        key: {inner: v for inner, v in value.items() if inner not in MEANS}
+        if key == "endpoint" and isinstance(value, Mapping) else _without_means(value)
+        for key, value in values.items()
+    }  # fmt: skip
 
 
 def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:

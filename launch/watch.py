@@ -45,8 +45,9 @@ def debate(overrides: Sequence[str]) -> int:
     from trainer import setup
 
     environment.silence()
-    for model in {*models.values(), *(model.model for model in config.judge.needs())}:
+    for model in set(models.values()):
         checks.check_model(model)
+    checks.check_judges(config.judge.needs())
     questions = setup.question_set(config.questions)
     question = _question(questions.questions("heldout"), number or "1")
     engines = _engines(models, config)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 from typing import Protocol as Interface
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from envs.judge_prompts import Task
 from envs.prompts import load_prompts
 from rewards import labelled
 from rewards.examples import Examples, JudgePrompts
+from rewards.endpoint.settings import Endpoint
 from rewards.types import Classifier, Judge, Scorer
 
 
@@ -67,12 +68,20 @@ class ModelSettings(JudgeSettings):
     """Presentation orders asked for each verdict."""
     format: Literal["auto", "plain", "chat"] = "auto"
     """How the prompt becomes tokens: running text, or the model's chat template; auto: chat if it has a template."""
-    engine: Literal["transformers", "vllm"] = "transformers"
-    """What reads the debates."""
+    engine: Literal["transformers", "vllm", "endpoint"] = "transformers"
+    """What reads the debates: one of our own engines, or a server elsewhere, which `endpoint` describes."""
+    endpoint: Endpoint | None = None
+    """For engine=endpoint: how the server is reached and what it may cost. `model` is then the server's name for it."""
     gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
     """For engine=vllm on GPUs: how much of a GPU's memory the judge may take."""
     batch_size: int = Field(256, ge=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
+
+    @model_validator(mode="after")
+    def _an_endpoint_is_described(self) -> "ModelSettings":
+        if (self.engine == "endpoint") != (self.endpoint is not None):
+            raise ValueError("engine=endpoint and endpoint.base_url go together: set both, or neither (endpoint=null)")
+        return self
 
     def needs(self) -> Sequence["ModelSettings"]:
         return (self,)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from envs import transcripts
+from rewards.types import Usage
 from trainer import setup
 from trainer.config import Config
 from trainer.loop import collect
@@ -39,6 +40,7 @@ class Session:
         parity = check_parity(learner, self.probe, self.rollouts, policy, self.settings.parity_tolerance)
         if not self._measured:
             say(setup.rows_in_words(self.settings))
+        before = self.judge.usage
         title = f"iteration {iteration}/{self.settings.iterations} playing"
         with debates_bar(title, sum(match.branches for match in matches)) as bar:
             experience = collect(
@@ -47,7 +49,7 @@ class Session:
                 lambda done, approval: bar.advance(done, f"approval of seat A {approval:.2f}"),
             )  # fmt: skip
         self._store(experience)
-        self._measured = {**measure(experience), "parity": parity}
+        self._measured = {**measure(experience), **_paid(self.judge.usage - before), "parity": parity}
         return experience
 
     def record(self, learned: dict[str, Any]) -> None:
@@ -78,6 +80,16 @@ class Session:
         transcripts.write(
             self.folder.transcripts, [*records, *experience.failures], append=True, extra=[*extra, *failed]
         )
+
+
+def _paid(usage: Usage) -> dict[str, float | int]:
+    """What an endpoint was asked and what that has cost; nothing where no endpoint was asked."""
+    if not usage.dollars and not usage.cached:
+        return {}
+    return {
+        "judge_requests": usage.requests, "judge_cached": usage.cached, "judge_dollars": usage.dollars,
+        "judge_prompt_tokens": usage.prompt_tokens, "judge_new_tokens": usage.new_tokens,
+    }  # fmt: skip
 
 
 def _line(row: dict[str, Any], iterations: int) -> str:

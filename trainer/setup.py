@@ -1,18 +1,24 @@
 """From the configuration to the objects of a run: question set, judges, rollouts."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import torch
 from accelerate import PartialState
 
 from envs.questions import QuestionSettings
 from envs.types import QuestionSet
+from rewards.endpoint.settings import Endpoint
 from rewards.judges import JudgeSettings, ModelSettings
 from rewards.types import Judge, Scorer
 from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_engine
 from trainer.engines.formats import Format, make_format
+from trainer.progress import say
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
+
+if TYPE_CHECKING:
+    from rewards.endpoint.scorer import EndpointScorer
 
 PATIENCE = timedelta(days=7)
 """How long a rank waits for the others; torch's ten or thirty minutes are shorter than some iterations."""
@@ -35,7 +41,9 @@ class JudgeModels:
         self._run = run
 
     def scorer(self, settings: ModelSettings) -> Scorer:
-        """A frozen language model."""
+        """A frozen language model. One behind an endpoint is asked from this process, wherever the others are."""
+        if settings.endpoint is not None:
+            return endpoint_scorer(settings, settings.endpoint, self._run)
         how = EngineSetup(
             settings.engine, settings.batch_size, settings.dtype, settings.format,
             gpu_memory_fraction=settings.gpu_memory_fraction,
@@ -47,6 +55,14 @@ class JudgeModels:
 
         ray_cluster.connect(self._run)
         return RayScorer(settings.model, how, self._run.cluster)
+
+
+def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Config | None = None) -> "EndpointScorer":
+    """A model behind an endpoint. What it costs a run is counted in the run's folder; without a run, in memory."""
+    from rewards.endpoint.scorer import LEDGER, EndpointScorer
+
+    ledger = None if run is None else run.output / LEDGER
+    return EndpointScorer(endpoint, settings.model, settings.name, ledger, say)
 
 
 def debater_engine(settings: config.Config) -> EngineSetup:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from envs.types import Transcript
 from rewards.settings import Models, ModelSettings
@@ -24,6 +24,12 @@ class Settings(ModelSettings):
     """What is scored after the prompt: the answers' own words, or the letters A and B."""
     min_mass: float = Field(0.01, ge=0, le=1)
     """Probability that the two choices must hold together, or the verdict is INVALID."""
+
+    @model_validator(mode="after")
+    def _chat_interfaces_are_asked_for_letters(self) -> "Settings":
+        if self.endpoint is not None and self.endpoint.api == "chat" and self.choice == "answer":
+            raise ValueError("a chat interface gives log-probabilities of single tokens: set choice=letter")
+        return self
 
     def make(self, models: Models) -> "LikelihoodJudge":
         prompts, scorer = self.judge_prompts(), models.scorer(self)

@@ -1,0 +1,85 @@
+"""What the judges of a run will cost where they are paid by the token, reckoned before anything is asked."""
+
+from collections.abc import Iterable, Sequence
+
+from envs.types import Protocol, Question, Speech, Transcript
+from rewards.endpoint.estimate import DryModels
+from rewards.judges import JudgeSettings
+from rewards.types import Usage
+from trainer import setup
+from trainer.config import Config, Ppo
+
+SAMPLE = 20
+"""Questions whose debates are reckoned with; the others are taken to be like them."""
+WORD = "words"
+"""Stands for a word of a speech; five letters and a space are about what English has."""
+
+
+def in_words(config: Config, training: bool = True) -> str:
+    """The estimate in a sentence: what the reward judge is asked in training, and all judges in the evaluation."""
+    parts = [("the evaluation", evaluation(config))]
+    if training:
+        parts.insert(0, ("the training", _judged(config.judge, _debates(config, "train"), training_debates(config))))
+    said = "; ".join(f"{name} {_figures(usage)}" for name, usage in parts)
+    return f"estimate of what endpoints are asked (4 characters a token, speeches of full length): {said}"
+
+
+def training_debates(config: Config) -> int:
+    """Debates that the reward judge reads."""
+    algorithm = config.algorithm
+    siblings = algorithm.debates_per_seating if isinstance(algorithm, Ppo) else algorithm.branches
+    return config.iterations * algorithm.questions_per_iteration * 2 * siblings
+
+
+def evaluation(config: Config) -> Usage:
+    """What all judges are asked by `rostrum evaluate`."""
+    questions = setup.question_set(config.questions).questions("heldout")
+    seats, speeches = config.protocol.seats, len(config.protocol.seats) * config.protocol.rounds
+    checkpoints = len(_evaluated(config))
+    matchups = checkpoints + (checkpoints - 1 if len(seats) > 1 else 0)
+    debates = _debates(config, "heldout")
+    total = Usage()
+    for judge in config.judges:
+        total += _judged(judge, debates, matchups * 2 * len(questions))
+        for name in ("naive", "expert"):
+            silent = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
+            total += _judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
+    shown = min(config.evaluation.browser_debates, 2 * len(questions)) * matchups * (speeches + 1)
+    return total + _judged(config.judge, debates, shown)
+
+
+def _evaluated(config: Config) -> set[int]:
+    """The iterations whose checkpoints are evaluated."""
+    chosen, last = config.evaluation.checkpoints, config.iterations
+    middle = range(0, last, config.save_every) if chosen == "all" else chosen if isinstance(chosen, list) else ()
+    return {0, *middle, last}
+
+
+def _debates(config: Config, split: str) -> list[Transcript]:
+    return _of_full_length(setup.question_set(config.questions).questions(split)[:SAMPLE], config.protocol)
+
+
+def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[Transcript]:
+    """Debates in which every speech has as many words as it may have."""
+    said = " ".join([WORD] * protocol.max_words)
+    speeches = tuple(
+        Speech(seat, ply, said, said, protocol.max_words)
+        for ply, seats in enumerate(protocol.plies()) for seat in seats
+    )  # fmt: skip
+    return [Transcript(question, protocol, question.answers, False, speeches) for question in questions]
+
+
+def _judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
+    """What `count` debates like these would cost."""
+    models = DryModels()
+    settings.make(models).judge(debates)
+    share, usage = count / len(debates), models.usage
+    return Usage(
+        round(usage.requests * share), round(usage.prompt_tokens * share), round(usage.new_tokens * share),
+        usage.dollars * share,
+    )  # fmt: skip
+
+
+def _figures(usage: Usage) -> str:
+    figures = f"{usage.requests:,} requests, {usage.prompt_tokens:,} tokens read, {usage.new_tokens:,} written"
+    return f"{figures}, ${usage.dollars:,.2f}" if usage.dollars else figures

@@ -1,0 +1,145 @@
+"""Runs whose judge is behind an endpoint, from the command line: training, evaluation, caps, and a key that shows
+nowhere."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from launch.cli import main
+from rewards.endpoint.ledger import Ledger
+from rewards.endpoint.scorer import LEDGER
+from tests.fake_endpoint import PROMPT_TOKENS, Answer, FakeEndpoint, error, reply, serving
+from trainer.run_folder import RunFolder, read_lines
+
+KEY = "sk-planted-0123456789abcdefXYZ"
+Refused = Callable[..., str]
+
+
+def opinion(body: dict[str, Any]) -> Answer:
+    """A judge that prefers the side that says more, and repeats the key in what it lists."""
+    speeches = re.findall(r"Debater ([AB]) said:\n(.*)", body["messages"][0]["content"])
+    odds = sum(len(said) * (1 if seat == "A" else -1) for seat, said in speeches)
+    p = 1 / (1 + math.exp(-0.1 * odds))
+    return reply(body, {"A": math.log(0.9 * p), "B": math.log(0.9 * (1 - p)), KEY: -4.0}, (f"A {KEY}",))
+
+
+@pytest.fixture
+def server() -> Iterator[FakeEndpoint]:
+    with serving(opinion) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def words(tiny: Path, server: FakeEndpoint, tmp_path: Path) -> list[str]:
+    """A small run with a judge behind the server."""
+    return [
+        "judge=endpoint", "judge.model=far-away", f"judge.endpoint.base_url={server.base_url}", "judge.prompts=chat",
+        f"judge.endpoint.cache={tmp_path}/cache", "judge.endpoint.price_in=1", "judge.endpoint.price_out=2",
+        f"debater.model={tiny}/debater", "heldout_judges=none", "questions.train=12", "questions.heldout=4",
+        "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
+        "iterations=2", "save_every=1", f"output={tmp_path}/run",
+    ]  # fmt: skip
+
+
+def everything_under(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_trained_and_evaluated_and_the_key_shows_nowhere(
+    words: list[str], server: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    run = tmp_path / "run"
+    assert main(["train", *words, "wandb.mode=offline"]) == 0
+    assert main(["evaluate", f"run={run}"]) == 0
+    assert all(headers["Authorization"] == f"Bearer {KEY}" for headers in server.headers)
+    answered = len(server.bodies)
+    for status in (400, 401, 429, 500):
+        server.script = lambda body, status=status: error(status, f"Key {KEY}, that is {KEY[:9]}***{KEY[-4:]}, failed")
+        new = ["train", *words, f"output={tmp_path}/{status}", "judge.endpoint.cache=null", "judge.endpoint.retries=0"]
+        assert main(new) == 2
+    shown = capfd.readouterr()
+    files = everything_under(tmp_path)
+    assert {"replies.sqlite", "spending.sqlite", "report.html", "config.yaml"} <= {Path(name).name for name in files}
+    assert any("wandb" in name for name in files)
+    for name, content in [("output", shown.out.encode()), ("errors", shown.err.encode()), *files.items()]:
+        for secret in (KEY, KEY[3:20], KEY[-12:]):
+            assert secret.encode() not in content, name
+    assert "[key], that is [key], failed" in shown.err
+    assert "gives log-probabilities" in shown.err and "estimate" in shown.err
+    assert shown.err.count("gives log-probabilities") == 2, "once when it is trained and once when it is evaluated"
+    _valid_and_paid_for(run, answered)
+
+
+def _valid_and_paid_for(run: Path, answered: int) -> None:
+    verdicts = pd.read_parquet(run / "verdicts.parquet")
+    assert len(verdicts) and verdicts["valid"].all() and verdicts["p_mean"].nunique() > 1
+    assert Ledger(run / LEDGER, "judge", None).spent == pytest.approx(answered * (PROMPT_TOKENS + 2) / 1e6)
+    rows = read_lines(RunFolder(run).metrics)
+    assert all(row["judge_dollars"] > 0 and row["judge_requests"] > 0 for row in rows)
+
+
+def test_the_cap_stops_a_run_that_goes_on_with_a_higher_one(
+    words: list[str], server: FakeEndpoint, tmp_path: Path, refused: Refused, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run, cap = tmp_path / "run", 0.0028
+    assert main(["train", *words, f"judge.endpoint.spend_cap={cap}"]) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert f"could exceed the cap of ${cap}" in said and "judge.endpoint.spend_cap=DOLLARS" in said
+    spent = len(server.bodies) * (PROMPT_TOKENS + 2) / 1e6
+    assert 0 < spent <= cap and not (run / "manifest.json").read_text("utf-8").count("finished")
+    assert "leave out" in refused("train", f"resume={run}", "judge.endpoint.api=completions")
+    assert main(["train", f"resume={run}", "judge.endpoint.spend_cap=1"]) == 0
+    debates = [json.dumps(body) for body in server.bodies if "alphabet" not in json.dumps(body)]
+    assert len(debates) == len(set(debates)), "nothing was asked twice"
+    assert main(["evaluate", f"run={run}", "judge.endpoint.spend_cap=1"]) == 0
+
+
+def test_an_estimate_without_asking_anybody(
+    words: list[str], server: FakeEndpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str], refused: Refused
+) -> None:
+    """Two iterations of eight debates, each read twice."""
+    assert main(["train", *words, "dry_run=true"]) == 0
+    assert "the training 32 requests" in capfd.readouterr().out
+    assert not server.bodies and not (tmp_path / "run").exists()
+    assert "dry_run=true" in refused("train", *words, "dry_run=perhaps")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("judge.choice=answer", "choice=letter"),
+        ("judge.endpoint.base_url=https://sk-secret@host/v1", "it may hold no key"),
+        ("judge.endpoint.base_url=localhost:8000", "must be an address"),
+        ("judge.endpoint.spend_cap=1", "set them"),
+        ("judge.endpoint.body={n: 3}", "cannot set n"),
+        ("judge.endpoint.body={max_tokens: null}", "max_completion_tokens"),
+        ("judge.engine=vllm", "go together"),
+        ("judge.endpoint=null", "go together"),
+        ("judge.endpoint.base_url=http://127.0.0.1:9/v1", "nothing answers"),
+    ],
+)
+def test_a_wrong_value_is_refused(override: str, said: str, words: list[str], refused: Refused) -> None:
+    priceless = [word for word in words if "price" not in word]
+    message = refused("train", *priceless, "judge.endpoint.retries=0", override)
+    assert said in message and "sk-secret" not in message
+
+
+def test_endpoints_are_asked_from_this_process(words: list[str], server: FakeEndpoint) -> None:
+    """Also where the run's other judges are on Ray."""
+    import ray
+
+    from launch.compose import load
+    from trainer import setup
+
+    config = load([*words, "cluster.judge_workers=2"])
+    judge = setup.judge(config.judge, config)
+    assert judge.judge([]) == [] and not ray.is_initialized()
