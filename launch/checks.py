@@ -41,6 +41,16 @@ def check(config: Config) -> None:
     check_space(config)
 
 
+def check_judges(config: Config) -> None:
+    """Prompts and models of every judge, before they are loaded. Raises one of our errors."""
+    if "vllm" in {judge.engine for judge in config.judge_models}:
+        check_installed()
+    for name in {judge.prompts for judge in config.judge_models}:
+        load_prompts(name)
+    for model in {judge.model for judge in config.judge_models}:
+        check_model(model)
+
+
 def check_output(folder: Path) -> None:
     """A new run needs a folder without one.
 
