@@ -1,7 +1,8 @@
 """Prompts as Jinja templates: one folder per prompt set, one file per prompt, one hash for the lot.
 
 `opening.j2` is the first thing a debater reads, `turn.j2` what it reads before each of its speeches, `judge.j2` what a
-judge reads. Both sides share them, and no variable they are given depends on which answer is right.
+judge reads (`envs.judge_prompts` has the others for judges). Both sides share them, and no variable they are given
+depends on which answer is right.
 """
 
 import hashlib
@@ -9,32 +10,30 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from envs.quotes import escape_markup
+from envs.judge_prompts import Example, Instructions, JudgeTemplates, PromptError, Task, escaped
 from envs.types import Protocol, Question, Seat, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
 NAMES = ("opening", "turn", "judge")
+"""Templates that every set has."""
 
-
-class PromptError(ValueError):
-    """A prompt set that cannot be used; the message says what to do."""
+__all__ = ["BUILTIN", "NAMES", "PromptError", "Prompts", "load_prompts"]
 
 
 class Prompts:
-    """The three prompts of a set. `hash` changes whenever any of their texts does."""
+    """The prompts of a set. `hash` changes whenever the text or the name of any of its templates does."""
 
     def __init__(self, folder: Path) -> None:
         environment = Environment(
-            loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False
-        )
-        try:
-            self._opening, self._turn, self._judge = (environment.get_template(f"{name}.j2") for name in NAMES)
-        except TemplateNotFound as missing:
-            raise PromptError(f"The prompt set {folder} has no {missing.name}: add that template.") from None
-        texts = "\0".join((folder / f"{name}.j2").read_text("utf-8") for name in NAMES)
-        self.hash = hashlib.sha256(texts.encode()).hexdigest()[:12]
+            loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False,
+            auto_reload=False,
+        )  # fmt: skip
+        self.judges = JudgeTemplates(folder, environment)
+        self._opening, self._turn, _ = (self.judges.template(name) for name in NAMES)
+        texts = (f"{path.stem}\0{path.read_text('utf-8')}" for path in sorted(folder.glob("*.j2")))
+        self.hash = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
     def opening(self, question: Question, answers: tuple[str, str], seat: Seat, passage: str) -> str:
         """What a debater reads first. `answers` are those of seat A and seat B."""
@@ -46,21 +45,19 @@ class Prompts:
     def turn(self, seat: Seat, heard: Sequence[Speech], protocol: Protocol) -> str:
         """What a debater reads before a speech: what was said since its last one, and how it may speak."""
         return self._turn.render(
-            seat=seat.value, heard=_escaped(heard), max_words=protocol.max_words, scratchpad=protocol.scratchpad
+            seat=seat.value, heard=escaped(heard), max_words=protocol.max_words, scratchpad=protocol.scratchpad
         )
 
-    def judge(self, transcript: Transcript) -> str:
-        """What a judge reads: the question, the speeches in the order they were made, the passage if it may see it."""
-        passage = transcript.question.passage if transcript.protocol.judge_sees_passage else ""
-        return self._judge.render(
-            passage=passage, question=transcript.question.text, answer_a=transcript.answers[0],
-            answer_b=transcript.answers[1], speeches=_escaped(transcript.speeches),
-            debaters=len(transcript.protocol.seats),
-        )  # fmt: skip
+    def judge(
+        self, transcript: Transcript, task: Task = "judge", instructions: Instructions = "plain",
+        examples: Sequence[Example] = (),
+    ) -> str:  # fmt: skip
+        """What a judge with this task reads.
 
-
-def _escaped(speeches: Sequence[Speech]) -> list[dict[str, str]]:
-    return [{"seat": speech.seat.value, "text": escape_markup(speech.text)} for speech in speeches]
+        Raises:
+            PromptError: the set has no template for it.
+        """
+        return self.judges.render(transcript, task, instructions, examples)
 
 
 @lru_cache(maxsize=None)

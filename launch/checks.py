@@ -32,8 +32,9 @@ def check(config: Config) -> None:
     """Raises what is wrong with a training run that is about to start: one of our errors, one sentence, what to do."""
     check_machine(config)
     check_questions(config)
-    for name in {config.debater.prompts, *(judge.prompts for judge in config.judge_models)}:
-        load_prompts(name)
+    load_prompts(config.debater.prompts)
+    for judge in config.judge_models:
+        judge.judge_prompts()
     for model in {config.debater.model, *(judge.model for judge in config.judge_models)}:
         check_model(model)
     check_algorithm(config)

@@ -2,11 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 from typing import Protocol as Interface
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from envs.judge_prompts import Task
+from envs.prompts import load_prompts
+from rewards import labelled
+from rewards.examples import Examples, JudgePrompts
 from rewards.types import Classifier, Judge, Scorer
 
 
@@ -45,10 +50,19 @@ class JudgeSettings(BaseModel, ABC):
 class ModelSettings(JudgeSettings):
     """The settings of a judge that reads with one frozen model."""
 
+    task: ClassVar[Task] = "judge"
+    """Which of the set's prompts it reads: a kind that asks for a text names another."""
+
     model: str
     """Folder, hub id, or embedded/NAME."""
     prompts: str
     """Prompt set: a name under envs/templates/ or a folder."""
+    instructions: Literal["plain", "criteria", "debias"] = "plain"
+    """What the prompt adds: nothing, what makes the better case, or a warning not to judge by position or length."""
+    examples: Path | None = None
+    """Labelled debates (`rewards.labelled`) to choose few-shot examples from; none: no examples."""
+    shots: int = Field(4, ge=1)
+    """Examples shown before each debate, balanced by seat, where a file of them is given."""
     order: Literal["both", "given", "swapped"] = "both"
     """Presentation orders asked for each verdict."""
     format: Literal["auto", "plain", "chat"] = "auto"
@@ -62,3 +76,16 @@ class ModelSettings(JudgeSettings):
 
     def needs(self) -> Sequence["ModelSettings"]:
         return (self,)
+
+    def judge_prompts(self) -> JudgePrompts:
+        """What it reads.
+
+        Raises:
+            PromptError: the prompt set lacks what the task, the instructions or the examples need.
+            LabelledError: the file of examples cannot be used.
+            ExamplesError: it has too few debates.
+        """
+        chosen = None
+        if self.examples is not None:
+            chosen = Examples(labelled.read(self.examples), self.shots, ties=self.task == "rating")
+        return JudgePrompts(load_prompts(self.prompts), self.task, self.instructions, chosen)

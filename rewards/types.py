@@ -82,6 +82,13 @@ class Classifier(Interface):
         """
 
 
+class Reading(Interface):
+    """What a judge is shown of a debate."""
+
+    def judge(self, transcript: Transcript) -> str:
+        """The whole prompt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A judge's opinion of one transcript. Probabilities are of the answer that seat A defends *in the transcript*."""
@@ -96,6 +103,9 @@ class Verdict:
     """Why the verdict is INVALID. An invalid verdict is for neither side: it earns nothing and counts for nothing."""
     readings: int = 0
     """What it cost: how often a model read a transcript for it."""
+    scores: tuple[int, ...] = ()
+    """Of a judge that rates: its ratings as it wrote them, 1 (for the answer shown as A) to 9; as many for the given
+    order as for the swapped one, in which they are not turned back; 0 where a sample held no rating."""
 
     @property
     def orders(self) -> tuple[float, ...]:

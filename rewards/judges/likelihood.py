@@ -9,10 +9,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from envs.prompts import Prompts, load_prompts
 from envs.types import Transcript
 from rewards.settings import Models, ModelSettings
-from rewards.types import Scorer, Unscored, Usage, Verdict
+from rewards.types import Reading, Scorer, Unscored, Usage, Verdict
 
 _Scores = tuple[float, ...] | Unscored
 
@@ -27,8 +26,8 @@ class Settings(ModelSettings):
     """Probability that the two choices must hold together, or the verdict is INVALID."""
 
     def make(self, models: Models) -> "LikelihoodJudge":
-        prompts = load_prompts(self.prompts)
-        return LikelihoodJudge(self.name, models.scorer(self), prompts, self.order, self.choice, self.min_mass)
+        prompts, scorer = self.judge_prompts(), models.scorer(self)
+        return LikelihoodJudge(self.name, scorer, prompts, self.order, self.choice, self.min_mass)
 
 
 class LikelihoodJudge:
@@ -40,7 +39,7 @@ class LikelihoodJudge:
     """
 
     def __init__(
-        self, name: str, scorer: Scorer, prompts: Prompts, order: str = "both", choice: str = "answer",
+        self, name: str, scorer: Scorer, prompts: Reading, order: str = "both", choice: str = "answer",
         min_mass: float = 0.01,
     ) -> None:  # fmt: skip
         self.name = name

@@ -1,0 +1,95 @@
+"""What judges read: the prompt of a task, with instructions and examples where they are asked for.
+
+`judge.j2` asks for nothing but an answer, `verdict.j2` for reasons and a last line, `rating.j2` for a number from 1 to
+9 in a JSON object. Each is given the debate's own variables, `instructions` (the text of `criteria.j2` or `debias.j2`,
+or nothing), and `examples`: debates as `debate.j2` tells them, with the seat that is `right`, its `answer`, and the
+`score` they deserve.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import Environment, Template, TemplateNotFound, meta
+
+from envs.quotes import escape_markup
+from envs.ratings import rating_of
+from envs.types import Speech, Transcript
+
+Task = Literal["judge", "verdict", "rating"]
+Instructions = Literal["plain", "criteria", "debias"]
+Example = tuple[Transcript, float]
+"""A debate and P(answer of seat A) in it, as it is known."""
+
+
+class PromptError(ValueError):
+    """A prompt set that cannot be used; the message says what to do."""
+
+
+class JudgeTemplates:
+    """A prompt set's templates for judges; all but those that a judge uses may be missing."""
+
+    def __init__(self, folder: Path, environment: Environment) -> None:
+        self._folder, self._environment = folder, environment
+
+    def require(self, task: Task, instructions: Instructions = "plain", examples: bool = False) -> None:
+        """Asks whether the set has what such a prompt is made of.
+
+        Raises:
+            PromptError: a template is missing, or would pass over the instructions or the examples.
+        """
+        self.template(task)
+        needed: dict[str, str] = {"instructions": instructions} if instructions != "plain" else {}
+        needed |= {"examples": "debate"} if examples else {}
+        for name, template in needed.items():
+            if name not in self._variables(task):
+                raise PromptError(f"{task}.j2 of the prompt set {self._folder} does not show {name}: use them there.")
+            self.template(template)
+
+    def render(
+        self, transcript: Transcript, task: Task, instructions: Instructions, examples: Sequence[Example]
+    ) -> str:
+        """The prompt: the question, the speeches in the order they were made, the passage if the judge may see it."""
+        instructed = "" if instructions == "plain" else self.template(instructions).render()
+        shown = [self._example(*example) for example in examples]
+        return self.template(task).render(**_debate(transcript), instructions=instructed, examples=shown)
+
+    def template(self, name: str) -> Template:
+        """A template by its name.
+
+        Raises:
+            PromptError: the set has none of this name.
+        """
+        try:
+            return self._environment.get_template(f"{name}.j2")
+        except TemplateNotFound:
+            raise PromptError(f"The prompt set {self._folder} has no {name}.j2: add that template.") from None
+
+    def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
+        right = target < 0.5
+        return {
+            "debate": self.template("debate").render(**_debate(transcript)),
+            "right": "AB"[right],
+            "answer": transcript.answers[right],
+            "score": rating_of(target),
+        }
+
+    def _variables(self, task: Task) -> set[str]:
+        source = (self._folder / f"{task}.j2").read_text("utf-8")
+        return meta.find_undeclared_variables(self._environment.parse(source))
+
+
+def escaped(speeches: Sequence[Speech]) -> list[dict[str, str]]:
+    """Seat and text of each speech, as safe to show as `escape_markup` makes it."""
+    return [{"seat": speech.seat.value, "text": escape_markup(speech.text)} for speech in speeches]
+
+
+def _debate(transcript: Transcript) -> dict[str, Any]:
+    return {
+        "passage": transcript.question.passage if transcript.protocol.judge_sees_passage else "",
+        "question": transcript.question.text,
+        "answer_a": transcript.answers[0],
+        "answer_b": transcript.answers[1],
+        "speeches": escaped(transcript.speeches),
+        "debaters": len(transcript.protocol.seats),
+    }
