@@ -61,8 +61,8 @@ def plain(value: Any) -> Any:
 
 def _position(case: Case) -> Any:
     shown = case.table.judged().keep(np.arange(len(case.table.judged())) < DRAWN)
-    readings = zip(shown.given.tolist(), shown.swapped.tolist(), shown.target.tolist(), strict=True)
-    return {**asdict(position(case.table)), "readings": list(readings)}
+    readings = list(zip(shown.given.tolist(), shown.swapped.tolist(), strict=True))
+    return {**asdict(position(case.table)), "readings": readings}
 
 
 def _agreement(case: Case) -> Any:

@@ -12,6 +12,8 @@ from trainer.report.svg import Axis, axis
 
 SQUARE = (360.0, 330.0)
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+FIRST_DRAWN = 0.05
+"""Coverage at which the lines of accuracy begin."""
 Row = tuple[str, int, Mapping[str, Any]]
 """Label, colour and estimate."""
 
@@ -33,11 +35,11 @@ def several(
 def both_orders(arm: Arm) -> Markup:
     """Each debate as a point: P(answer A) when it is shown first against when it is shown second."""
     readings = found(arm, "position", "readings") or []
-    points = tuple(Point(given, swapped) for given, swapped, _ in readings)
+    points = [Series("", 0, (Point(given, swapped),)) for given, swapped in readings]
     same = Series("", 2, (Point(0, 0), Point(1, 1)), marks=False, dashed=True)
     words = f"Probability of answer A in both orders, for {len(points)} debates judged by {arm['name']}."
-    x, y = (Axis(f"P(answer A), shown {place}", QUARTERS, "percent") for place in ("first", "second"))
-    return chart(words, x, y, [same, Series("", 0, points)], size=SQUARE) if points else Markup()
+    x, y = Axis("P(answer A) when shown first", QUARTERS, "percent"), Axis("", QUARTERS, "percent")
+    return chart(words, x, y, [same, *points], size=SQUARE) if points else Markup()
 
 
 def reliability(arm: Arm) -> Markup:
@@ -59,7 +61,7 @@ def reliability(arm: Arm) -> Markup:
 def selective(arms: Sequence[Arm]) -> Markup:
     """Accuracy against coverage, one line for each judge, and the key to them."""
     curves = [
-        Series(arm["name"], slot, tuple(Point(*point) for point in curve), marks=False, dashed=slot % 2 == 1)
+        Series(arm["name"], slot, tuple(_drawn(curve)), marks=False, dashed=slot % 2 == 1)
         for slot, arm in enumerate(arms)
         if (curve := found(arm, "coverage", "curve"))
     ]
@@ -91,6 +93,11 @@ def histograms(agreement: Mapping[str, Any], judge: str) -> Markup:
     ]
     words = f"Histograms of the ratings by people and by {judge}."
     return bars(words, [str(score) for score in range(1, 10)], groups, "rating, 5 is a tie") + bar_legend(groups)
+
+
+def _drawn(curve: Sequence[tuple[float, float]]) -> Iterator[Point]:
+    """Without the beginning, where a handful of debates decides."""
+    yield from (Point(covered, accuracy) for covered, accuracy in curve if covered >= FIRST_DRAWN)
 
 
 def _rows(given: Sequence[Row], label: str, guide: float, percent_axis: bool) -> Markup:

@@ -124,7 +124,7 @@ COLUMNS = (
         lambda arm: share_range(found(arm, "position", "swap_consistency")),
     ),
     Column("Brier", lambda arm: number(found(arm, "calibration", "brier", "score", "estimate"))),
-    Column("ECE", lambda arm: number(found(arm, "calibration", "ece", "estimate"))),
+    Column("ECE", lambda arm: share(found(arm, "calibration", "ece"))),
     Column("INVALID", lambda arm: share(found(arm, "invalid", "rate"))),
     Column("time a verdict", lambda arm: seconds(found(arm, "cost", "seconds_per_verdict"))),
     Column("1,000 verdicts", lambda arm: dollars(found(arm, "cost", "dollars_per_1000"))),
