@@ -4,8 +4,9 @@ import importlib.util
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -19,8 +20,10 @@ from launch.errors import LaunchError
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
+from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
 from trainer.ppo import trl_config
+from trainer.progress import say
 from trainer.run_folder import RunFolder
 
 MIB = 2**20
@@ -46,10 +49,21 @@ def check_judges(config: Config) -> None:
     """Prompts and models of every judge, before they are loaded. Raises one of our errors."""
     if "vllm" in {judge.engine for judge in config.judge_models}:
         check_installed()
-    for name in {judge.prompts for judge in config.judge_models}:
-        load_prompts(name)
+    for judge in config.judge_models:
+        judge.judge_prompts()
     for model in {judge.model for judge in config.judge_models}:
         check_model(model)
+
+
+def check_audit(config: Config) -> Mapping[str, Any] | None:
+    """Says in one line what is known of the reward judge's audit, and returns what the manifest records of it.
+
+    Raises:
+        AuditError: the judge failed it and judge.audit is "refuse", or the audit is of another judge.
+    """
+    found = carried(config.judge)
+    say(found.sentence)
+    return found.record
 
 
 def check_output(folder: Path) -> None:

@@ -37,6 +37,10 @@ class JudgeSettings(BaseModel, ABC):
     kind: str
     name: str
     """What verdicts, reports and audits call it."""
+    audited: Path | None = None
+    """The audit.json of this judge (`rostrum audit`). None: it has not been audited, and training says so."""
+    audit: Literal["refuse", "warn"] = "refuse"
+    """What training does if that audit failed."""
 
     @abstractmethod
     def make(self, models: Models) -> Judge:

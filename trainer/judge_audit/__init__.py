@@ -4,7 +4,7 @@ Belongs to evaluation: gold labels are read here, and nothing of what is found r
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,13 +19,13 @@ from rewards.judges import JudgeSettings
 from rewards.labelled import Labelled
 from trainer import setup
 from trainer.config import Config
+from trainer.judge_audit.arms import arms
 from trainer.judge_audit.debates import debates, ratings
 from trainer.judge_audit.identity import fingerprint, identity
 from trainer.judge_audit.stored import StoredJudge
 from trainer.run_folder import write_atomically
 
 SCHEMA_VERSION = 1
-REWARD, HELD_OUT = "reward", "held-out"
 
 
 def audit_judges(settings: Config) -> dict[str, Any]:
@@ -46,12 +46,6 @@ def audit_judges(settings: Config) -> dict[str, Any]:
     }
     write_atomically(folder / "audit.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))
     return record
-
-
-def arms(settings: Config) -> Iterator[tuple[str, JudgeSettings]]:
-    """The judges to be audited, each with its role."""
-    yield REWARD, settings.judge
-    yield from ((HELD_OUT, judge) for judge in settings.heldout_judges)
 
 
 def _arm(

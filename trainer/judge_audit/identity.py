@@ -15,17 +15,20 @@ from trainer import models
 
 UNIMPORTANT = {"audited", "audit", "batch_size", "gpu_memory_fraction"}
 """Settings that change no verdict."""
+PARTS = ("name", "settings", "prompts", "weights", "files")
 MIB = 2**20
 
 
 def identity(settings: JudgeSettings) -> dict[str, Any]:
-    """Name, settings, prompt hashes and weight hashes of a judge, ready for JSON."""
+    """Name and settings of a judge, with hashes of its prompts, its weights and any other file that it names, ready for
+    JSON."""
     needs = settings.needs()
     return {
         "name": settings.name,
         "settings": _important(settings.model_dump(mode="json")),
         "prompts": {name: load_prompts(name).hash for name in sorted({model.prompts for model in needs})},
         "weights": {name: weights_hash(name) for name in sorted({model.model for model in needs})},
+        "files": {str(path): file_hash(path) for path in sorted(set(_files(_important(settings.model_dump()))))},
     }
 
 
@@ -36,8 +39,8 @@ def fingerprint(judge: Mapping[str, Any]) -> str:
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """The first of name, settings, prompts and weights in which two identities differ; None if they are one judge."""
-    return next((key for key in ("name", "settings", "prompts", "weights") if one.get(key) != other.get(key)), None)
+    """The first of `PARTS` in which two identities differ; None if they are one judge."""
+    return next((part for part in PARTS if one.get(part) != other.get(part)), None)
 
 
 def weights_hash(model: str) -> str:
@@ -50,6 +53,21 @@ def weights_hash(model: str) -> str:
         for part in _parts(path):
             digest.update(part)
     return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(value: Any) -> Iterator[Path]:
+    """The files that settings name, also those of judges inside judges."""
+    if isinstance(value, Path) and value.is_file():
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _files(item)
 
 
 def _parts(path: Path) -> Iterator[bytes]:

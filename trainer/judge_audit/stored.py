@@ -40,11 +40,8 @@ class StoredJudge:
         """One verdict per transcript, in the same order."""
         keys = [key_of(transcript) for transcript in asked]
         missing = {key: t for key, t in zip(keys, asked, strict=True) if key not in self._known}
-        with debates_bar(f"{self.name} judges", len(missing)) as bar:
-            waiting = list(missing.items())
-            for start in range(0, len(waiting), BATCH):
-                self._ask(dict(waiting[start : start + BATCH]))
-                bar.advance(len(waiting[start : start + BATCH]))
+        if missing:
+            self._ask_all(list(missing.items()))
         return [_verdict(self._known[key]["verdict"]) for key in keys]
 
     def cost(self, asked: Sequence[Transcript]) -> Cost:
@@ -52,6 +49,13 @@ class StoredJudge:
         lines = [self._known[key] for key in {key_of(transcript) for transcript in asked}]
         usage = sum((Usage(**line["usage"]) for line in lines), Usage())
         return Cost(len(lines), sum(line["seconds"] for line in lines), usage)
+
+    def _ask_all(self, waiting: Sequence[tuple[str, Transcript]]) -> None:
+        with debates_bar(f"{self.name} judges", len(waiting)) as bar:
+            for start in range(0, len(waiting), BATCH):
+                batch = dict(waiting[start : start + BATCH])
+                self._ask(batch)
+                bar.advance(len(batch))
 
     def _ask(self, batch: Mapping[str, Transcript]) -> None:
         before, start = self._judge.usage, time.perf_counter()
