@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rewards.audit.table import Table
-from rewards.statistics import Interval, cluster_mean, wilson
+from rewards.statistics import Interval, cluster_mean, cluster_statistic, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ def accuracy(table: Table) -> Accuracy:
         cluster_mean(judged.correct, judged.story),
         len(np.unique(table.story)),
     )
+
+
+def contrast(table: Table, other: Table) -> Interval:
+    """By how much a judge is more often right than another on the same debates (rows in the same order), over those
+    with a valid verdict of both; the interval is clustered by story."""
+    both = table.valid & other.valid & (table.target != 0.5)
+    more = table.keep(both).correct - other.keep(both).correct
+    return cluster_statistic((more, np.ones(len(more))), table.story[both], lambda sums: sums[0] / sums[1])
 
 
 def invalid(table: Table) -> Invalid:

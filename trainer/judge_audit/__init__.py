@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from rewards.audit.accuracy import contrast
 from rewards.audit.agreement import agreement
 from rewards.audit.gate import gate, passes
 from rewards.audit.ratings import Rating
 from rewards.audit.sections import Case, findings, plain
-from rewards.audit.table import read
+from rewards.audit.table import Table, read
 from rewards.judges import JudgeSettings
 from rewards.labelled import Labelled
 from trainer import setup
@@ -36,12 +37,17 @@ def audit_judges(settings: Config) -> dict[str, Any]:
     folder = settings.output
     played = debates(settings, folder / "debates.jsonl")
     rated, stored_ratings = ratings(settings.audit.ratings, played)
+    rows, tables = [], list[Table]()
+    for role, judge in arms(settings):
+        row, table = _arm(settings, role, judge, played, rated)
+        tables.append(table)
+        rows.append({**row, "more_right_than_first": plain(contrast(table, tables[0])) if rows else None})
     record = {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "debates": _about(settings, played),
         "options": settings.audit.model_dump(mode="json"),
-        "arms": [_arm(settings, role, judge, played, rated) for role, judge in arms(settings)],
+        "arms": rows,
         "stored_ratings": _stored(stored_ratings),
     }
     write_atomically(folder / "audit.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))
@@ -50,18 +56,19 @@ def audit_judges(settings: Config) -> dict[str, Any]:
 
 def _arm(
     settings: Config, role: str, chosen: JudgeSettings, played: Sequence[Labelled], rated: Sequence[Rating]
-) -> dict[str, Any]:
-    """One judge's row and all that its sections found."""
+) -> tuple[dict[str, Any], Table]:
+    """One judge's row with all that its sections found, and its verdicts."""
     who = identity(chosen)
     judge = StoredJudge(setup.judge(chosen, settings), fingerprint(who), settings.output / "verdicts.jsonl")
     table = read(judge, played)
     cost = judge.cost([debate.transcript for debate in played])
     found = findings(Case(judge, played, table, cost, settings.audit, rated))
     checks = gate(found, settings.audit.thresholds)
-    return {
+    row = {
         "name": chosen.name, "role": role, "judge": who, "passed": passes(checks),
         "checks": plain(checks), "found": found,
     }  # fmt: skip
+    return row, table
 
 
 def _about(settings: Config, played: Sequence[Labelled]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from trainer.report.audit import figures, wording
 
 WORDS = (
     wording.found, wording.share, wording.share_range, wording.change, wording.change_range, wording.number,
-    wording.outcome, wording.result, wording.sentence, shared.p_value, shared.percent,
+    wording.outcome, wording.result, wording.asked, wording.measured, shared.p_value, shared.percent,
 )  # fmt: skip
 DRAWINGS = (
     figures.estimates, figures.several, figures.both_orders, figures.reliability, figures.selective, figures.thirds,

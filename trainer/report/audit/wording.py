@@ -97,15 +97,23 @@ def result(check: Mapping[str, Any]) -> str:
     return "not measured" if check["passed"] is None else outcome(check["passed"])
 
 
+def asked(check: Mapping[str, Any]) -> str:
+    """What a threshold asks for."""
+    space = "" if check["must"].endswith("±") else " "
+    return f"must {check['must']}{space}{100 * check['limit']:g}{UNITS[check['threshold']].after}"
+
+
+def measured(check: Mapping[str, Any]) -> str:
+    """What was measured for a threshold, with its interval."""
+    unit = UNITS[check["threshold"]]
+    if check["measured"] is None:
+        return "these debates do not tell"
+    return f"{unit.write(check['measured'])} ({unit.ranged(check['low'], check['high'])})"
+
+
 def sentence(check: Mapping[str, Any]) -> str:
     """A threshold, what was measured and what was asked for."""
-    unit = UNITS[check["threshold"]]
-    space = "" if check["must"].endswith("±") else " "
-    asked = f"must {check['must']}{space}{100 * check['limit']:g}{unit.after}"
-    if check["measured"] is None:
-        return f"{check['what']}: {asked}, and these debates do not tell"
-    interval = unit.ranged(check["low"], check["high"])
-    return f"{check['what']}: {unit.write(check['measured'])} ({interval}), {asked}"
+    return f"{check['what']}: {measured(check)}, {asked(check)}"
 
 
 COLUMNS = (
