@@ -4,8 +4,9 @@ import importlib.util
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -20,6 +21,7 @@ from rewards.judges import ModelSettings, likelihood
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
+from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
 from trainer.ppo import trl_config
 from trainer.progress import say
@@ -35,14 +37,23 @@ def check(config: Config) -> None:
     check_machine(config)
     check_questions(config)
     load_prompts(config.debater.prompts)
-    for judge in config.judge_models:
-        judge.judge_prompts()
     check_model(config.debater.model)
     check_judges(config.judge_models, config)
     tell_shared_judges(config)
     check_algorithm(config)
     check_context(config)
     check_space(config)
+
+
+def check_audit(config: Config) -> Mapping[str, Any] | None:
+    """Says in one line what is known of the reward judge's audit, and returns what the manifest records of it.
+
+    Raises:
+        AuditError: the judge failed it and judge.audit is "refuse", or the audit is of another judge.
+    """
+    found = carried(config.judge)
+    say(found.sentence)
+    return found.record
 
 
 def check_output(folder: Path) -> None:
@@ -181,12 +192,16 @@ def tell_shared_judges(config: Config) -> None:
 
 
 def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> None:
-    """The models that judges read with: folders as `check_model` does, endpoints by asking each one short question.
+    """What judges read and read it with: prompts, model folders, and endpoints by asking each one short question.
 
     Raises:
         EndpointError: an endpoint gives no reply, or the run has spent what it may.
     """
     judges = list(judges)
+    if "vllm" in {judge.engine for judge in judges}:
+        check_installed()
+    for judge in judges:
+        judge.judge_prompts()
     for model in {judge.model for judge in judges if judge.endpoint is None}:
         check_model(model)
     for judge in judges:

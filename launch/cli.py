@@ -53,6 +53,17 @@ COMMANDS = (
         "rostrum report run=runs/first",
     ),
     Command(
+        "audit", "launch.audit:audit", "measure whether a judge can be trusted before training against it",
+        "Lets the configured judge and the held-out ones read the same labelled debates, and writes audit.json, "
+        "audit.html, debates.jsonl and verdicts.jsonl into output= (runs/audit, if left out): position, ties, length, "
+        "verification tags, calibration, agreement with human ratings, cost, and PASS or FAIL for each of "
+        "audit.thresholds. audit.debates=FILE reads stored debates instead of playing new ones. Verdicts that are "
+        "there are not asked for again: start it once more after an interruption.",
+        "rostrum audit judge=testimony output=runs/audit\n"
+        "  rostrum audit judge=chat judge.model=FOLDER audit.debates=runs/audit/debates.jsonl output=runs/audit-chat\n"
+        "  rostrum audit audit.ratings=ratings.jsonl audit.thresholds.ece=0.05",
+    ),
+    Command(
         "debate", "launch.watch:debate", "watch one debate between two checkpoints in the terminal",
         "Plays one held-out question: seat A is argued by a=, seat B by b=. Each is a run folder (its last policy), a "
         "policy folder of a run, a model folder or embedded/NAME; the base debater if left out. Shows every speech "
@@ -132,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         epilog = f"example:\n  {command.example}"
-        if command.name in ("train", "demo"):
+        if command.name in ("train", "demo", "audit"):
             epilog += f"\n\n{_groups()}"
         sub = commands.add_parser(
             command.name, help=command.summary, description=command.details, epilog=epilog,

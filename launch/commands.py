@@ -91,7 +91,8 @@ def _check(config: "Config", new: bool = False) -> None:
         checks.check_output(config.output)
     checks.check(config)
     if new:
-        manifest.write(folder.manifest, config, f"{config.output.name}: {config.protocol.name}")
+        audit = checks.check_audit(config)
+        manifest.write(folder.manifest, config, f"{config.output.name}: {config.protocol.name}", audit)
         compose.save(config, folder.config)
 
 

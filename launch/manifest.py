@@ -17,12 +17,14 @@ PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "ray", "deepsp
 ROOT = Path(__file__).parents[1]
 
 
-def write(path: Path, config: Config, title: str) -> None:
-    """Records title, time, configuration, versions, commit, prompt hashes and platform."""
+def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | None = None) -> None:
+    """Records title, time, configuration, the judge's audit if it has one, versions, commit, prompt hashes and
+    platform."""
     record: dict[str, Any] = {
         "title": title,
         "created": _now(),
         "config": config.model_dump(mode="json"),
+        "audit": audit,
         "versions": versions(),
         "git": commit(ROOT),
         "prompts": prompt_hashes(config),

@@ -4,13 +4,16 @@ Stored as transcripts (`envs.transcripts`) whose `extra` holds either `correct_s
 `target` (P(answer of seat A), for example a human verdict with its confidence).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from envs import transcripts
 from envs.types import AnswerKey, Seat, Transcript
+
+Label = Callable[[Transcript], float | None]
+"""P(answer of seat A is right), None where it is not known."""
 
 
 class LabelledError(ValueError):
@@ -45,8 +48,8 @@ def write(path: Path, debates: Sequence[Labelled]) -> None:
     transcripts.write(path, [debate.transcript for debate in debates], extra=[_extra(debate) for debate in debates])
 
 
-def read(path: Path) -> list[Labelled]:
-    """Every transcript of the file, failures left out.
+def read(path: Path, label: Label | None = None) -> list[Labelled]:
+    """Every transcript of the file, failures left out. `label` tells the target of debates that have none.
 
     Raises:
         LabelledError: there is no such file, or one of its debates has no label.
@@ -57,7 +60,8 @@ def read(path: Path) -> list[Labelled]:
     found = []
     for number, (record, extra) in enumerate(transcripts.read_with_extra(path), 1):
         if isinstance(record, Transcript):
-            found.append(Labelled(record, _target(extra or {}, f"{path}, record {number}")))
+            known = None if label is None or {"correct_seat", "target"} & set(extra) else label(record)
+            found.append(Labelled(record, _target(extra, f"{path}, record {number}") if known is None else known))
     if not found:
         raise LabelledError(f"{path} holds no debates: give a file that an audit wrote.")
     return found

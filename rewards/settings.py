@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from envs.judge_prompts import Task
 from envs.prompts import load_prompts
 from rewards import labelled
-from rewards.examples import Examples, JudgePrompts
 from rewards.endpoint.settings import Endpoint
+from rewards.examples import Examples, JudgePrompts
 from rewards.types import Classifier, Judge, Scorer
 
 
@@ -38,6 +38,10 @@ class JudgeSettings(BaseModel, ABC):
     kind: str
     name: str
     """What verdicts, reports and audits call it."""
+    audited: Path | None = None
+    """The audit.json of this judge (`rostrum audit`). None: it has not been audited, and training says so."""
+    audit: Literal["refuse", "warn"] = "refuse"
+    """What training does if that audit failed."""
 
     @abstractmethod
     def make(self, models: Models) -> Judge:

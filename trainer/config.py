@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from envs.questions import settings_by_kind
 from envs.types import Protocol
 from envs.windows import Window
+from rewards.audit.settings import AuditOptions
 from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rewards.reward import RewardRule
 
@@ -176,6 +177,24 @@ class Evaluation(_Section):
     """Debates per arm and checkpoint that the report shows in full."""
 
 
+class Audit(AuditOptions):
+    """What `rostrum audit` reads and what it asks of judges (configs/audit/)."""
+
+    debates: Path | None = None
+    """Stored debates to audit on: with labels, or about questions whose answers the question set knows. None: the base
+    debater argues held-out questions against itself."""
+    questions: int = Field(200, ge=1)
+    """Held-out questions that it argues, each in both seatings."""
+    variants: list[Literal["plain", "criteria", "debias", "few_shot"]] = []
+    """Other prompts of the configured judge, audited as judges of their own: without additions, with what makes the
+    better case spelled out, with a warning not to judge by position or length, with examples."""
+    examples: Path | None = None
+    """Labelled debates that the examples of few_shot are chosen from. None: the base debater argues training questions
+    against itself."""
+    ratings: Path | None = None
+    """Human ratings of these debates (rewards/audit/ratings.py gives the format)."""
+
+
 class Wandb(_Section):
     """Weights & Biases; metrics.jsonl is written in any case."""
 
@@ -208,6 +227,7 @@ class Config(_Section):
     algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
     cluster: Cluster = Cluster()
     evaluation: Evaluation = Evaluation()
+    audit: Audit = Audit()
     wandb: Wandb = Wandb()
     arms: dict[str, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""

@@ -8,7 +8,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,21 @@ class RunFolder:
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Adds one JSON line and makes sure that it is on the disk."""
+    append_lines(path, [record])
+
+
+def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Adds JSON lines and makes sure that they are on the disk."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         file.flush()
         os.fsync(file.fileno())
+
+
+def cut_torn_line(path: Path) -> None:
+    """Takes away a last line that a killed process did not finish, so that what is added is not glued to it."""
+    if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
+        write_atomically(path, "".join(_whole_lines(path)))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

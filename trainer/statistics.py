@@ -1,40 +1,26 @@
 """Did a number change, and could we have seen it if it had? Pure functions on arrays of per-question values.
 
-Questions about one story stand or fall together, so the story (the cluster) is the unit that is resampled and
-permuted. Clusters are taken in the order of their labels and resampled with a fixed seed: the order in which the
-questions come changes nothing, and the same data always give the same interval.
+Questions about one story stand or fall together, so the story (the cluster) is the unit that is resampled
+(`rewards.statistics`) and permuted.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import beta, norm
-from statsmodels.stats.proportion import proportion_confint
 
-FloatArray = NDArray[np.float64]
+from rewards.statistics import RESAMPLES, SIGNIFICANCE, FloatArray, cluster_sums, percentile_interval
+
 Headline = Literal["raised", "lowered", "no change shown"]
 
-RESAMPLES = 10_000
-SIGNIFICANCE = 0.05
 POWER = 0.8
 POWER_Z = float(norm.ppf(1 - SIGNIFICANCE / 2) + norm.ppf(POWER))
 """2.80: how many standard errors a change must measure to be found with 80 % power, two-sided at 5 %."""
 FEWEST_STORIES = 6
 """With five clusters the smallest two-sided sign-flip p-value is 2/2^5 = .0625; with six it is .031."""
 ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with its 95 % interval, from `n` values. NaN where the data cannot say."""
-
-    estimate: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +41,6 @@ class PairedChange:
     n_stories: int
 
 
-def wilson(successes: float, n: int) -> Interval:
-    """The Wilson score interval of a proportion (Wilson 1927). Ties may count as half successes; NaN if n is 0."""
-    if n == 0:
-        return Interval(np.nan, np.nan, np.nan, 0)
-    low, high = proportion_confint(successes, n, alpha=SIGNIFICANCE, method="wilson")
-    return Interval(successes / n, float(low), float(high), n)
-
-
-def cluster_mean(values: ArrayLike, clusters: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """The mean of values (N,) with a percentile bootstrap interval that resamples whole clusters (N,).
-
-    The interval is NaN with fewer than two clusters: one cluster says nothing about how clusters vary.
-
-    Raises:
-        ValueError: the arrays differ in length or a value is missing.
-    """
-    (sums,), sizes = _cluster_sums((values,), clusters)
-    n = int(sizes.sum())
-    estimate = float(sums.sum() / n) if n else np.nan
-    return Interval(estimate, *_percentile_interval(sums, sizes, resamples, seed), n)
-
-
 def paired_change(
     base: ArrayLike, trained: ArrayLike, clusters: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> PairedChange:
@@ -94,12 +58,12 @@ def paired_change(
     Raises:
         ValueError: the arrays differ in length, or a value is missing or outside [0, 1].
     """
-    (base_sums, trained_sums), sizes = _cluster_sums((base, trained), clusters)
+    (base_sums, trained_sums), sizes = cluster_sums((base, trained), clusters)
     n = int(sizes.sum())
     if not n:
         return PairedChange(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, n_questions=0, n_stories=0)
     differences = trained_sums - base_sums
-    low, high = _percentile_interval(differences, sizes, resamples, seed)
+    low, high = percentile_interval(differences, sizes, resamples, seed)
     return PairedChange(
         base=float(base_sums.sum() / n),
         trained=float(trained_sums.sum() / n),
@@ -121,37 +85,6 @@ def headline(change: PairedChange) -> Headline:
     if change.p < SIGNIFICANCE and change.high < 0:
         return "lowered"
     return "no change shown"
-
-
-def _cluster_sums(columns: tuple[ArrayLike, ...], clusters: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Sums of each column per cluster (columns, K) and cluster sizes (K,), clusters sorted by label."""
-    values = [np.asarray(column, dtype=np.float64) for column in columns]
-    labels, codes = np.unique(np.asarray(clusters), return_inverse=True)
-    if any(column.shape != codes.shape for column in values):
-        raise ValueError("Give one value and one cluster per question: the arrays differ in length.")
-    if any(not ((column >= 0) & (column <= 1)).all() for column in values):
-        raise ValueError("Give values between 0 and 1: leave out questions without a valid verdict before this.")
-    # Floating-point sums depend on the order of their terms; sorting makes them independent of the caller's.
-    order = np.lexsort((*values, codes))
-    sums = [np.bincount(codes[order], weights=column[order], minlength=len(labels)) for column in values]
-    return np.array(sums), np.bincount(codes, minlength=len(labels)).astype(np.float64)
-
-
-@lru_cache(maxsize=2)
-def _resample_weights(n_clusters: int, resamples: int, seed: int) -> FloatArray:
-    """How often each cluster is drawn in each resample, (resamples, K). Kept, for a summary asks again and again."""
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=resamples).astype(np.float64)
-    weights.flags.writeable = False
-    return weights
-
-
-def _percentile_interval(sums: FloatArray, sizes: FloatArray, resamples: int, seed: int) -> tuple[float, float]:
-    if len(sizes) < 2:
-        return np.nan, np.nan
-    weights = _resample_weights(len(sizes), resamples, seed)
-    low, high = np.quantile((weights @ sums) / (weights @ sizes), [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
-    return float(low), float(high)
 
 
 def _sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:

@@ -10,16 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainer.statistics import (
-    FEWEST_STORIES,
-    SIGNIFICANCE,
-    Interval,
-    PairedChange,
-    cluster_mean,
-    headline,
-    paired_change,
-    wilson,
-)
+from rewards.statistics import SIGNIFICANCE, Interval, cluster_mean, wilson
+from trainer.statistics import FEWEST_STORIES, PairedChange, headline, paired_change
 from trainer.verdicts import BASE, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from trainer.statistics import POWER_Z, PairedChange, cluster_mean, headline, paired_change, wilson
+from rewards.statistics import cluster_mean, wilson
+from trainer.statistics import POWER_Z, PairedChange, headline, paired_change
 
 STORIES, PER_STORY = 60, 5
 CLUSTERS = np.repeat(np.arange(STORIES), PER_STORY)

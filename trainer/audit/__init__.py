@@ -10,8 +10,8 @@ from typing import Any
 
 from envs.splits import SPLITS
 from envs.types import Question, QuestionSet
+from rewards.statistics import Interval
 from trainer.audit import baselines, duplicates
-from trainer.statistics import Interval
 
 
 def audit(questions: QuestionSet) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from envs.splits import single_spaced
 from envs.types import Question
-from trainer.statistics import Interval, wilson
+from rewards.statistics import Interval, wilson
 
 Score = Callable[[Question, str], float]
 """How likely an answer to a question looks; only the comparison between the two answers counts."""

@@ -8,8 +8,8 @@ from envs.debate import Debate, Utterance
 from envs.testimony.world import RELIABILITY, Statement, question_at, statements_of
 from envs.types import Seat, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
+from rewards.statistics import wilson
 from rewards.types import Scorer, Verdict
-from trainer.statistics import wilson
 from trainer.testimony.corpora import DEBATE, Case, as_sampled, prompts, without_debate
 
 Strategy = Callable[[random.Random, Sequence[Statement], str, int], Statement]

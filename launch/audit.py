@@ -1,0 +1,81 @@
+"""`rostrum audit`: is the judge worth training against?"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launch import compose, environment, saved
+from launch.commands import take
+from launch.errors import LaunchError, continued_with
+from launch.results import WIDTH
+from trainer.config import Config
+from trainer.report.audit import wording
+from trainer.run_folder import RunFolder
+
+OUTPUT = "runs/audit"
+"""Where an audit is written if nothing else is said."""
+SETTINGS = "audit.yaml"
+SAME_DEBATES = ("questions", "protocol", "debater", "seed", "audit.questions", "audit.debates")
+"""Keys in which an audit that is gone on with must agree with what is in its folder."""
+
+
+def audit(overrides: Sequence[str]) -> int:
+    """Audits the configured judges and writes audit.json, audit.html, debates.jsonl and verdicts.jsonl."""
+    rest, output = take(overrides, "output")
+    config = compose.load([*rest, f"output={output or OUTPUT}"])
+    with saved.reserved(config.output), continued_with(" ".join(["rostrum audit", *overrides])):
+        environment.silence()
+        from launch import checks
+        from trainer.judge_audit import audit_judges
+        from trainer.report.audit import write_audit
+
+        checks.check_judges(config.judge_models, config)
+        _go_on(config)
+        record = audit_judges(config)
+        page = write_audit(record, config.output / "audit.html")
+    show(record, page)
+    return 0
+
+
+def _go_on(config: Config) -> None:
+    """An audit in the same folder must be one of the same debates.
+
+    Raises:
+        LaunchError: the folder holds something else.
+    """
+    if RunFolder(config.output).config.exists():
+        raise LaunchError(f"{config.output} holds a run: choose another output=FOLDER for the audit.")
+    before = config.output / SETTINGS
+    if before.exists() and (key := _other_debates(compose.read(before), config)):
+        raise LaunchError(f"{config.output} holds an audit with another {key}: choose another output=FOLDER.")
+    compose.save(config, before)
+
+
+def _other_debates(one: Config, other: Config) -> str | None:
+    """The first key that decides which debates are read in which two configurations differ; None if they agree."""
+    dumps = [config.model_dump(mode="json") for config in (one, other)]
+    for key in SAME_DEBATES:
+        section, _, name = key.partition(".")
+        mine, theirs = (dump[section][name] if name else dump[section] for dump in dumps)
+        if mine != theirs:
+            return key
+    return None
+
+
+def show(record: Mapping[str, Any], page: Path) -> None:
+    """A table of the arms, each threshold with what was measured, and where the report is; on standard output."""
+    table = Table(*(column.heading for column in wording.COLUMNS))
+    for arm in record["arms"]:
+        table.add_row(*(Text(column.short(arm)) for column in wording.COLUMNS))
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for arm in record["arms"]:
+        console.print(f"{arm['name']}: {wording.outcome(arm['passed'])}")
+        for check in arm["checks"]:
+            console.print(f"  {wording.result(check):12} {wording.sentence(check)}")
+    console.print(f"Report: {page}")

@@ -1,0 +1,122 @@
+"""A judge's verdicts on labelled debates as columns: what every statistic of an audit is computed from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envs.types import Seat
+from rewards.labelled import Labelled
+from rewards.statistics import FloatArray
+from rewards.types import Judge, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One row per debate; every column has the shape (N,). Probabilities are NaN where the verdict is INVALID."""
+
+    story: NDArray[np.str_]
+    """The cluster of every interval."""
+    target: FloatArray
+    """P(answer of seat A is right), the label."""
+    p: FloatArray
+    """P(answer of seat A), as the judge gives it."""
+    given: FloatArray
+    """The same, read with the answer of seat A shown first."""
+    swapped: FloatArray
+    """The same, read with the answer of seat A shown second."""
+    words_a: FloatArray
+    """Words that seat A said."""
+    words_b: FloatArray
+    reason: NDArray[np.str_]
+    """Why the verdict is INVALID, empty where it is not."""
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        return ~np.isnan(self.p)
+
+    @property
+    def a_is_right(self) -> NDArray[np.bool_]:
+        """Whether seat A defends the right answer. Means nothing where the label is 0.5; see `labelled`."""
+        return self.target > 0.5
+
+    @property
+    def p_right(self) -> FloatArray:
+        """P(right answer)."""
+        return np.where(self.a_is_right, self.p, 1 - self.p)
+
+    @property
+    def correct(self) -> FloatArray:
+        """1 where the judge favours the right answer, 0 where the wrong one, 0.5 where neither."""
+        return favours(self.p_right)
+
+    @property
+    def confidence(self) -> FloatArray:
+        """Probability of the answer that the judge favours, rounded so that relabelling the seats changes no bit."""
+        return np.asarray(np.round(np.maximum(self.p, 1 - self.p), 12), dtype=np.float64)
+
+    def keep(self, rows: NDArray[np.bool_]) -> "Table":
+        """The rows where the mask (N,) is true."""
+        return Table(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def judged(self) -> "Table":
+        """The rows with a valid verdict."""
+        return self.keep(self.valid)
+
+    def labelled(self) -> "Table":
+        """The rows whose label names a side."""
+        return self.keep(self.target != 0.5)
+
+
+def favours(p: FloatArray) -> FloatArray:
+    """1 where a probability (N,) is above one half, 0 below, 0.5 at it; NaN stays."""
+    return np.asarray((np.sign(p - 0.5) + 1) / 2, dtype=np.float64)
+
+
+def read(judge: Judge, debates: Sequence[Labelled]) -> Table:
+    """The judge's verdicts on the debates.
+
+    A judge that reads in one order only is asked about the relabelled debates as well, so that there is a reading of
+    either order; what it is taken to say (`Table.p`) is still the verdict that it gives on its own.
+    """
+    transcripts = [debate.transcript for debate in debates]
+    verdicts = judge.judge(transcripts)
+    turned: list[Verdict | None] = [None] * len(verdicts)
+    if any(len(verdict.orders) < 2 for verdict in verdicts if verdict.valid):
+        turned = list(judge.judge([transcript.swapped() for transcript in transcripts]))
+    readings = np.array([_readings(*pair) for pair in zip(verdicts, turned, strict=True)], dtype=np.float64)
+    p, given, swapped = readings.reshape(-1, 3).T
+    return Table(
+        np.array([t.question.story_id for t in transcripts], dtype=np.str_),
+        np.array([debate.target for debate in debates], dtype=np.float64),
+        p, given, swapped,
+        np.array([_words(debate, Seat.A) for debate in debates], dtype=np.float64),
+        np.array([_words(debate, Seat.B) for debate in debates], dtype=np.float64),
+        np.array([_reason(*pair) for pair in zip(verdicts, turned, strict=True)], dtype=np.str_),
+    )  # fmt: skip
+
+
+def _readings(verdict: Verdict, turned: Verdict | None) -> tuple[float, float, float]:
+    """P(answer of seat A): as the judge says, with that answer shown first, with it shown second."""
+    if _reason(verdict, turned):
+        return np.nan, np.nan, np.nan
+    if verdict.given is not None and verdict.swapped is not None:
+        return verdict.mean, verdict.given, verdict.swapped
+    assert turned is not None
+    if verdict.given is not None:
+        return verdict.mean, verdict.given, 1 - turned.mean
+    return verdict.mean, 1 - turned.mean, verdict.mean
+
+
+def _reason(verdict: Verdict, turned: Verdict | None) -> str:
+    if not verdict.valid:
+        return verdict.reason or "no reason given"
+    return "" if turned is None or turned.valid else turned.reason or "no reason given"
+
+
+def _words(debate: Labelled, seat: Seat) -> int:
+    return sum(speech.words for speech in debate.transcript.speeches if speech.seat is seat)

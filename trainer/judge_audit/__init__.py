@@ -1,0 +1,89 @@
+"""The audit of judges: every judge of a configuration reads the same labelled debates, and one table compares them.
+
+Belongs to evaluation: gold labels are read here, and nothing of what is found reaches training but whether it passed.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from rewards.audit.accuracy import contrast
+from rewards.audit.agreement import agreement
+from rewards.audit.gate import gate, passes
+from rewards.audit.ratings import Rating
+from rewards.audit.sections import Case, findings, plain
+from rewards.audit.table import Table, read
+from rewards.judges import JudgeSettings
+from rewards.labelled import Labelled
+from trainer import setup
+from trainer.config import Config
+from trainer.judge_audit.arms import arms
+from trainer.judge_audit.debates import debates, ratings
+from trainer.judge_audit.identity import fingerprint, identity
+from trainer.judge_audit.stored import StoredJudge
+from trainer.run_folder import write_atomically
+
+SCHEMA_VERSION = 1
+
+
+def audit_judges(settings: Config) -> dict[str, Any]:
+    """Audits the configured judge and the held-out ones; writes audit.json, debates.jsonl and verdicts.jsonl.
+
+    Verdicts that are in the output folder already are not asked for again.
+    """
+    folder = settings.output
+    played = debates(settings, folder / "debates.jsonl")
+    rated, stored_ratings = ratings(settings.audit.ratings, played)
+    rows, tables = [], list[Table]()
+    for role, judge in arms(settings):
+        row, table = _arm(settings, role, judge, played, rated)
+        tables.append(table)
+        rows.append({**row, "more_right_than_first": plain(contrast(table, tables[0])) if rows else None})
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "debates": _about(settings, played),
+        "options": settings.audit.model_dump(mode="json"),
+        "arms": rows,
+        "stored_ratings": _stored(stored_ratings),
+    }
+    write_atomically(folder / "audit.json", json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False))
+    return record
+
+
+def _arm(
+    settings: Config, role: str, chosen: JudgeSettings, played: Sequence[Labelled], rated: Sequence[Rating]
+) -> tuple[dict[str, Any], Table]:
+    """One judge's row with all that its sections found, and its verdicts."""
+    who = identity(chosen)
+    judge = StoredJudge(setup.judge(chosen, settings), fingerprint(who), settings.output / "verdicts.jsonl")
+    table = read(judge, played)
+    cost = judge.cost([debate.transcript for debate in played])
+    found = findings(Case(judge, played, table, cost, settings.audit, rated))
+    checks = gate(found, settings.audit.thresholds)
+    row = {
+        "name": chosen.name, "role": role, "judge": who, "passed": passes(checks),
+        "checks": plain(checks), "found": found,
+    }  # fmt: skip
+    return row, table
+
+
+def _about(settings: Config, played: Sequence[Labelled]) -> dict[str, Any]:
+    source = settings.audit.debates
+    return {
+        "n": len(played),
+        "stories": len({debate.transcript.question.story_id for debate in played}),
+        "source": f"{settings.debater.model} against itself on held-out questions" if source is None else source.name,
+        "protocol": ", ".join(sorted({debate.transcript.protocol.name for debate in played})),
+    }
+
+
+def _stored(pairs: Sequence[Rating]) -> Any:
+    """The agreement of ratings that came with a judge's; None if there are none."""
+    if not pairs:
+        return None
+    columns = ([pair.human for pair in pairs], [pair.judge for pair in pairs])
+    return plain(agreement(*(np.array(column, dtype=np.int64) for column in columns)))

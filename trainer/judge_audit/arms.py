@@ -1,0 +1,51 @@
+"""Which judges are audited: the configured one, the held-out ones, and the configured one with other prompts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rewards import labelled
+from rewards.judges import JudgeSettings, ModelSettings
+from trainer.config import Config
+from trainer.labelled import play_labelled
+
+REWARD, HELD_OUT, VARIANT = "reward", "held-out", "variant"
+EXAMPLE_QUESTIONS = 20
+"""Training questions whose debates examples are chosen from if no file of them is named."""
+
+
+class VariantError(ValueError):
+    """A variant that the judge cannot be asked in; the message says what to do."""
+
+
+def arms(settings: Config) -> Iterator[tuple[str, JudgeSettings]]:
+    """The judges to be audited, each with its role.
+
+    Raises:
+        VariantError: the configured judge has no prompt of its own.
+    """
+    yield REWARD, settings.judge
+    yield from ((HELD_OUT, judge) for judge in settings.heldout_judges)
+    for variant in settings.audit.variants:
+        yield VARIANT, _variant(settings, variant)
+
+
+def _variant(settings: Config, variant: str) -> JudgeSettings:
+    judge = settings.judge
+    if not isinstance(judge, ModelSettings):
+        raise VariantError(
+            f"audit.variants changes a judge's prompt, and a judge of kind {judge.kind} has none: leave it out."
+        )
+    plain = {"name": f"{judge.name}, {variant}", "instructions": "plain", "examples": None}
+    if variant == "few_shot":
+        return judge.model_copy(update=plain | {"examples": _examples(settings)})
+    return judge.model_copy(update=plain | {"instructions": variant})
+
+
+def _examples(settings: Config) -> Path:
+    """A file of labelled debates about training questions."""
+    if settings.audit.examples is not None:
+        return settings.audit.examples
+    path = settings.output / "examples.jsonl"
+    if not path.exists():
+        labelled.write(path, play_labelled(settings, "train", EXAMPLE_QUESTIONS))
+    return path

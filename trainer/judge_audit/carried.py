@@ -1,0 +1,65 @@
+"""The audit that a judge carries into training: is it this judge's, and did the judge pass?"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewards.judges import JudgeSettings
+from trainer.judge_audit.identity import PARTS, difference, file_hash, identity
+
+
+class AuditError(ValueError):
+    """A judge that may not be trained against; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What training says about the judge's audit, and what the manifest records of it (None: there is none)."""
+
+    sentence: str
+    record: Mapping[str, Any] | None
+
+
+def carried(settings: JudgeSettings) -> Carried:
+    """The audit that the judge's settings name.
+
+    Raises:
+        AuditError: the file is no audit, or one of another judge, or the judge failed and judge.audit is "refuse".
+    """
+    if settings.audited is None:
+        return Carried(f"The judge {settings.name} has not been audited: see `rostrum audit --help`.", None)
+    arm = _own(_read(settings.audited), settings)
+    failed = [check["threshold"] for check in arm["checks"] if check["passed"] is False]
+    record = {"file": str(settings.audited), "sha256": file_hash(settings.audited), "failed": failed}
+    if arm["passed"]:
+        return Carried(f"The judge {settings.name} passed its audit ({settings.audited}).", record | {"passed": True})
+    found = f"The judge {settings.name} failed its audit in {', '.join(failed)} ({settings.audited})"
+    if settings.audit == "refuse":
+        raise AuditError(f"{found}: take another judge, or train against it all the same with judge.audit=warn.")
+    return Carried(f"{found}; training goes on since judge.audit=warn.", record | {"passed": False})
+
+
+def _read(path: Path) -> list[Mapping[str, Any]]:
+    """The judges of an audit."""
+    try:
+        arms: list[Mapping[str, Any]] = json.loads(path.read_text("utf-8"))["arms"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise AuditError(
+            f"judge.audited={path} is no audit: give the audit.json that `rostrum audit` wrote, or leave it out."
+        ) from None
+    return arms
+
+
+def _own(arms: list[Mapping[str, Any]], settings: JudgeSettings) -> Mapping[str, Any]:
+    """The judge's own part of the audit; if there is none, the error names what the most similar one differs in."""
+    here = identity(settings)
+    apart = [difference(arm["judge"], here) for arm in arms]
+    if None in apart:
+        return arms[apart.index(None)]
+    what = max((part for part in apart if part is not None), key=PARTS.index, default="name")
+    raise AuditError(
+        f"{settings.audited} is the audit of another judge than {settings.name} (its {what} differ"
+        f"{'s' if what == 'name' else ''}): audit this one with `rostrum audit`, or leave judge.audited out."
+    )

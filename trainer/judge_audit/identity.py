@@ -1,0 +1,83 @@
+"""Which judge was it? Its settings, the words it is asked in and the weights it reads with, so that an audit of one
+judge cannot be shown for another."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+
+from envs.prompts import load_prompts
+from rewards.judges import JudgeSettings
+from trainer import models
+
+UNIMPORTANT = {"audited", "audit", "batch_size", "gpu_memory_fraction"}
+"""Settings that change no verdict."""
+PARTS = ("name", "settings", "prompts", "weights", "files")
+MIB = 2**20
+
+
+def identity(settings: JudgeSettings) -> dict[str, Any]:
+    """Name and settings of a judge, with hashes of its prompts, its weights and any other file that it names, ready for
+    JSON."""
+    needs = settings.needs()
+    return {
+        "name": settings.name,
+        "settings": _important(settings.model_dump(mode="json")),
+        "prompts": {name: load_prompts(name).hash for name in sorted({model.prompts for model in needs})},
+        "weights": {name: weights_hash(name) for name in sorted({model.model for model in needs})},
+        "files": {str(path): file_hash(path) for path in sorted(set(_files(_important(settings.model_dump()))))},
+    }
+
+
+def fingerprint(judge: Mapping[str, Any]) -> str:
+    """A short hash of an identity; the name does not count."""
+    named = {key: value for key, value in judge.items() if key != "name"}
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first of `PARTS` in which two identities differ; None if they are one judge."""
+    return next((part for part in PARTS if one.get(part) != other.get(part)), None)
+
+
+def weights_hash(model: str) -> str:
+    """SHA-256 over the names and bytes of a model's safetensors files; a model on a hub is fetched first."""
+    place = models.resolve(model)
+    folder = Path(place) if Path(place).is_dir() else Path(snapshot_download(place, allow_patterns=["*.safetensors"]))
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(path.name.encode())
+        for part in _parts(path):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(value: Any) -> Iterator[Path]:
+    """The files that settings name, also those of judges inside judges."""
+    if isinstance(value, Path) and value.is_file():
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _files(item)
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while part := file.read(16 * MIB):
+            yield part
+
+
+def _important(value: Any) -> Any:
+    """Without the settings that change no verdict, also in judges inside judges, and without any judge's name."""
+    if isinstance(value, dict):
+        return {key: _important(item) for key, item in value.items() if key not in UNIMPORTANT | {"name"}}
+    return [_important(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,82 @@
+"""A judge whose verdicts are written down as they come, so that what was asked once is never asked again."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from envs import transcripts
+from envs.types import Transcript
+from rewards.audit.cost import Cost
+from rewards.types import Judge, Usage, Verdict
+from trainer.progress import debates_bar
+from trainer.run_folder import append_lines, cut_torn_line, read_lines
+
+BATCH = 128
+"""Debates that are judged at a time; their verdicts are stored together."""
+
+
+class StoredJudge:
+    """Gives the verdicts of `judge`, those in the file first.
+
+    A line of the file is an object with `judge` (a fingerprint: verdicts of other judges are passed over), `debate` (a
+    hash of the transcript), `verdict`, and `seconds` and `usage`: an equal share of what its batch took.
+    """
+
+    def __init__(self, judge: Judge, fingerprint: str, path: Path) -> None:
+        self.name, self._judge, self._fingerprint, self._path = judge.name, judge, fingerprint, path
+        cut_torn_line(path)
+        self._known = {line["debate"]: line for line in read_lines(path) if line["judge"] == fingerprint}
+
+    @property
+    def usage(self) -> Usage:
+        """What the judge was asked in this process."""
+        return self._judge.usage
+
+    def judge(self, asked: Sequence[Transcript]) -> list[Verdict]:
+        """One verdict per transcript, in the same order."""
+        keys = [key_of(transcript) for transcript in asked]
+        missing = {key: t for key, t in zip(keys, asked, strict=True) if key not in self._known}
+        if missing:
+            self._ask_all(list(missing.items()))
+        return [_verdict(self._known[key]["verdict"]) for key in keys]
+
+    def cost(self, asked: Sequence[Transcript]) -> Cost:
+        """What the verdicts on these transcripts took, whenever they were given."""
+        lines = [self._known[key] for key in {key_of(transcript) for transcript in asked}]
+        usage = sum((Usage(**line["usage"]) for line in lines), Usage())
+        return Cost(len(lines), sum(line["seconds"] for line in lines), usage)
+
+    def _ask_all(self, waiting: Sequence[tuple[str, Transcript]]) -> None:
+        with debates_bar(f"{self.name} judges", len(waiting)) as bar:
+            for start in range(0, len(waiting), BATCH):
+                batch = dict(waiting[start : start + BATCH])
+                self._ask(batch)
+                bar.advance(len(batch))
+
+    def _ask(self, batch: Mapping[str, Transcript]) -> None:
+        before, start = self._judge.usage, time.perf_counter()
+        verdicts = self._judge.judge(list(batch.values()))
+        shared = {
+            "seconds": (time.perf_counter() - start) / len(batch),
+            "usage": {name: value / len(batch) for name, value in asdict(self._judge.usage - before).items()},
+        }
+        about = {"judge": self._fingerprint, "name": self.name}
+        lines = [
+            {**about, "debate": key, "verdict": asdict(verdict), **shared}
+            for key, verdict in zip(batch, verdicts, strict=True)
+        ]
+        append_lines(self._path, lines)
+        self._known.update(zip(batch, lines, strict=True))
+
+
+def key_of(transcript: Transcript) -> str:
+    """A hash of everything that is in a transcript."""
+    return hashlib.sha256(json.dumps(transcripts.to_json(transcript), sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _verdict(stored: Mapping[str, Any]) -> Verdict:
+    return Verdict(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})

@@ -1,0 +1,61 @@
+"""Puts the page of an audit together from audit.json: a head, the table of judges, and a partial for each section."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from rewards.audit.sections import SECTIONS
+from trainer.report import wording as shared
+from trainer.report.audit import figures, wording
+
+WORDS = (
+    wording.found, wording.share, wording.share_range, wording.change, wording.change_range, wording.number,
+    wording.outcome, wording.result, wording.asked, wording.measured, shared.p_value, shared.percent,
+)  # fmt: skip
+DRAWINGS = (
+    figures.estimates, figures.several, figures.both_orders, figures.reliability, figures.selective, figures.thirds,
+    figures.histograms,
+)  # fmt: skip
+
+
+def write_audit(record: Mapping[str, Any], path: Path) -> Path:
+    """Writes the page of an audit (the contents of audit.json): one file that loads nothing from anywhere."""
+    path.write_text(render(record), encoding="utf-8", newline="\n")
+    return path
+
+
+def render(record: Mapping[str, Any]) -> str:
+    """The page as HTML text."""
+    style = Markup((files("trainer.report") / "report.css").read_text("utf-8") + _resource("audit.css"))
+    measured = [name for name in SECTIONS if any(wording.found(arm, name) for arm in record["arms"])]
+    template = _environment().get_template("template.html.j2")
+    return template.render(
+        record=record, arms=record["arms"], columns=wording.COLUMNS, sections=measured, style=style,
+        policy=_content_policy(style), options=json.dumps(record["options"], indent=1, ensure_ascii=False),
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.globals.update({function.__name__: function for function in (*WORDS, *DRAWINGS)})
+    return environment
+
+
+def _resource(name: str) -> str:
+    return (files("trainer.report.audit") / name).read_text("utf-8")
+
+
+def _content_policy(style: str) -> str:
+    """A content security policy under which this style sheet applies, and nothing else loads or runs."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
