@@ -77,8 +77,8 @@ COMMANDS = (
     Command(
         "judge", "launch.judge:judge", "train a judge on labelled debates",
         "train fine-tunes the model of the configured judge on labelled debates (debates=FILE, or played by the base "
-        "debater on the training split), stops early on held-out stories, fits a temperature, and writes a model folder "
-        "to use as judge.model=DIR.",
+        "debater on the training split), stops early on held-out stories, fits a temperature, and writes a model "
+        "folder to use as judge.model=DIR.",
         "rostrum judge train judge=testimony debates=debates.jsonl output=judges/mine\n"
         "  rostrum judge train judge=chat judge.model=FOLDER judge_training=chat debates=FILE output=judges/mine",
         words="train KEY=VALUE",

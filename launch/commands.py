@@ -61,6 +61,7 @@ def _check(config: "Config", new: bool = False) -> None:
     if new:
         checks.check_output(config.output)
     checks.check(config)
+    manifest.check_judges(folder.manifest, config)
     if new:
         manifest.write(folder.manifest, config, f"{config.output.name}: {config.protocol.name}")
         compose.save(config, folder.config)
@@ -82,6 +83,7 @@ def _finish(config: "Config") -> None:
     from launch import manifest
 
     folder = RunFolder(config.output)
+    manifest.check_judges(folder.manifest, config)
     manifest.finish(folder.manifest)
     _print(f"The trained policy is in {folder.policy(config.iterations)}.")
     _print(f"Next: rostrum evaluate run={config.output}")
@@ -94,12 +96,13 @@ def evaluate(overrides: Sequence[str]) -> int:
         raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
     config = saved.changed(saved.run_config(Path(run)), rest, RECONSIDERED).model_copy(update={"output": Path(run)})
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
-        from launch import checks
+        from launch import checks, manifest
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
         for model in {judge.model for judge in config.judge_models}:
             checks.check_model(model)
+        manifest.check_judges(RunFolder(config.output).manifest, config)
         _forget_other_settings(config)
         measure(config)
         return _report(config.output)

@@ -216,7 +216,7 @@ class Adversarial(_Section):
     rounds: int = Field(2, ge=1)
     """How often the judge is retrained; debaters are trained once more, against the last judge."""
     questions: int = Field(300, ge=2)
-    """Questions of the training split that each round's debaters play, in both seatings, for the judge to learn from."""
+    """Questions of the training split that the debaters of each round play, in both seatings, to teach the judge."""
 
 
 class Wandb(_Section):

@@ -1,4 +1,4 @@
-"""What training did for a judge, in numbers: on held-out debates, by Wilson's interval and by one clustered by story."""
+"""What training did for a judge, in numbers: on held-out debates, with Wilson's interval and one clustered by story."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

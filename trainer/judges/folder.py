@@ -28,21 +28,22 @@ tags: [debate, judge, rostrum]
 # {judge}
 
 A judge of debates, trained with `rostrum judge train` from `{model}` (head: {head}; weights: {weights}; prompt set
-`{prompts}`, seed {seed}). It learned from {learned[debates]:,} labelled debates about {learned[stories]:,} stories, each
-in both presentation orders{soft}; {heldout[debates]:,} debates about {heldout[stories]:,} other stories decided when to
-stop (after step {kept[step]:,}) and gave the temperature.
+`{prompts}`, seed {seed}). It learned from {learned[debates]:,} labelled debates about {learned[stories]:,} stories,
+each in both presentation orders{soft}; {heldout[debates]:,} debates about {heldout[stories]:,} other stories decided
+when to stop (after step {kept[step]:,}) and gave the temperature.
 
 | on the held-out debates, both orders averaged | accuracy | 95 % interval, debates (Wilson) | 95 % interval, stories |
 |---|---|---|---|
 | before | {before} |
 | after | {after} |
 
-Change: {change[change]:+.1%} (95 % interval {change[low]:+.1%} to {change[high]:+.1%}, p = {change[p]:.3g}): {change[headline]}. These
-debates also chose the weights that were kept, so the figure after training is a little too good.
+Change: {change[change]:+.1%} (95 % interval {change[low]:+.1%} to {change[high]:+.1%}, p = {change[p]:.3g}):
+{change[headline]}. These debates also chose the weights that were kept, so the figure after training is a little too
+good.
 
 `calibration.json`: P = sigmoid((z - bias) / temperature), z being the log-odds of the answer shown as A; temperature
-{fitted.temperature:.3f}, bias {fitted.bias:+.3f}. Log loss on the held-out debates {loss[log_loss]:.4f}, with it {loss[log_loss_calibrated]:.4f}.
-The model itself is not changed by it.
+{fitted.temperature:.3f}, bias {fitted.bias:+.3f}. The model itself is not changed by it. Log loss on the held-out
+debates, each order by itself: {loss[log_loss]:.4f} without, {loss[log_loss_calibrated]:.4f} with it.
 
 Use: `judge.model=FOLDER`, or the settings in `judge.yaml`.
 """
