@@ -75,4 +75,10 @@ def _tell(config: "Config", record: dict[str, dict]) -> None:
     console.print(f"The judge is in {config.output}: judge.model={config.output}, or its judge.yaml.")
 
 
-ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train}
+def _adversarial(overrides: Sequence[str]) -> int:
+    from launch.adversarial import adversarial
+
+    return adversarial(overrides)
+
+
+ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"train": _train, "adversarial": _adversarial}

@@ -11,10 +11,13 @@ from trainer.schedule import derive, shards_of
 from trainer.types import Match, Policy
 
 
-def play_labelled(settings: Config, split: str, questions: int, policy: Path | None = None) -> list[Labelled]:
+def play_labelled(
+    settings: Config, split: str, questions: int | None, policy: Path | None = None
+) -> list[Labelled]:  # fmt: skip
     """The debates of a policy (the base debater if none is named) with itself on the first `questions` of a split.
 
-    Each question is argued in both seatings; debates that fail are left out.
+    With `questions=None` it is the whole split. Each question is argued in both seatings; debates that fail are left
+    out.
     """
     source = setup.question_set(settings.questions)
     asked, seats = source.questions(split)[:questions], settings.protocol.seats
