@@ -71,10 +71,27 @@ class Rounds:
             raise LaunchError(f"{self.folder} holds something with another {key}: choose another output=FOLDER.")
         pupil_of(self.config.judge, self.config.judge_training)
         checks.check(self.config)
+        self._check_questions()
         manifest.check_judges(run.manifest, self.config)
         if not run.config.exists():
-            manifest.write(run.manifest, self.config, f"Is a retrained judge harder to fool? ({self.folder.name})")
+            manifest.write(run.manifest, self.config, f"{self.folder.name}: {self.last} rounds")
             compose.save(self.config, run.config)
+
+    def _check_questions(self) -> None:
+        """Questions of its own for every round to learn from.
+
+        Raises:
+            LaunchError: the training split has fewer.
+        """
+        from trainer import setup
+
+        needed = (self.last + 1) * self.config.adversarial.questions
+        found = len(setup.question_set(self.config.questions).questions(TRAIN))
+        if found < needed:
+            raise LaunchError(
+                f"The rounds need {needed:,} training questions and there are {found:,}: lower adversarial.questions "
+                "or adversarial.rounds."
+            )
 
     def finish(self) -> dict[str, Any]:
         """All rounds, then the grid."""
@@ -127,7 +144,8 @@ class Rounds:
             policy = RunFolder(self.folder / f"debaters-{debaters}").policy(self.config.iterations)
             path.parent.mkdir(exist_ok=True)
             count = self.config.adversarial.questions if split == TRAIN else None
-            labelled.write(path, play_labelled(self.config, split, count, policy if debaters else None))
+            first = debaters * count if count else 0  # questions of its own for each round to teach, the same to test
+            labelled.write(path, play_labelled(self.config, split, count, policy if debaters else None, first))
         return labelled.read(path)
 
     def _collected(self, k: int, debates: Sequence[Labelled]) -> dict[str, int]:
@@ -169,7 +187,8 @@ class Rounds:
 
         record = json.loads((self._judge_folder(k) / RECORD).read_text("utf-8"))
         told = json.loads(self._told(k).read_text("utf-8"))
-        return {**told, "temperature": record["calibration"]["temperature"], "held_out": record["held_out"]}
+        kept = {name: record[name] for name in ("kept", "evaluations", "held_out")}
+        return {**told, **kept, "temperature": record["calibration"]["temperature"]}
 
     def _judge_folder(self, k: int) -> Path:
         return self.folder / "judges" / f"judge-{k}"

@@ -191,8 +191,8 @@ class JudgeTraining(_Section):
     learning_rate: float = Field(3e-4, gt=0)
     epochs: int = Field(12, ge=1)
     """Passes over the debates, each in both presentation orders, at the most."""
-    patience: int = Field(2, ge=1)
-    """Passes without a lower held-out loss before it stops."""
+    patience: int = Field(4, ge=1)
+    """Passes without a lower held-out loss before it stops; the first ones often raise it before it falls."""
     batch_rows: int = Field(64, ge=1)
     """Readings (a debate in one order) per optimizer step."""
     micro_batch_rows: int | None = Field(None, ge=1)
@@ -215,7 +215,7 @@ class Adversarial(_Section):
 
     rounds: int = Field(2, ge=1)
     """How often the judge is retrained; debaters are trained once more, against the last judge."""
-    questions: int = Field(300, ge=2)
+    questions: int = Field(500, ge=2)
     """Questions of the training split that the debaters of each round play, in both seatings, to teach the judge."""
 
 

@@ -27,7 +27,7 @@ def heat_map(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
         down = TOP + (j + 0.5) * HIGH
         drawn += [
             _words(LEFT - 12, down - 3, f"judge {j}", "end", bold=True),
-            _words(LEFT - 12, down + 14, "the original" if j == 0 else f"retrained {j}×", "end"),
+            _words(LEFT - 12, down + 14, "the original" if j == 0 else f"retrained, round {j}", "end"),
         ]  # fmt: skip
         for d, found in enumerate(row):
             drawn += _cell(found, LEFT + d * WIDE, TOP + j * HIGH, own=d == j + 1)

@@ -5,7 +5,8 @@ texts of which one is preferred (Bradley-Terry), while a debate is one text with
 answers. Soft targets are learned by soft cross-entropy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from transformers import (
     PrinterCallback,
     TrainingArguments,
 )
+from transformers.utils import logging as transformers_logging
 
 from trainer import models
 from trainer.judges.batches import ClassCollator, class_loss
@@ -62,9 +64,21 @@ def load_classifier(model: str, tokenizer: PreTrainedTokenizerBase, device: str)
     config.num_labels = len(CLASSES)
     config.id2label, config.label2id = CLASSES, {name: index for index, name in CLASSES.items()}
     config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    return AutoModelForSequenceClassification.from_pretrained(
-        folder, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-    ).to(device)
+    with _without_report():
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        ).to(device)
+
+
+@contextmanager
+def _without_report() -> Iterator[None]:
+    """transformers tells at length that the head is new and the language model's is not there: as it should be."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
 
 
 def make_trainer(
