@@ -1,4 +1,4 @@
-"""An arm of an experiment: a run in a process of its own, trained and then evaluated, and what is known of it."""
+"""Runs in processes of their own: what is to be done next for each, and what is known of how far it is."""
 
 import os
 import signal
@@ -21,25 +21,24 @@ PATIENCE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far an arm is. `metrics` is the last line of its metrics.jsonl, empty before the first iteration."""
+    """How far a run is. `metrics` is the last line of its metrics.jsonl, empty before the first iteration."""
 
     stage: str
     metrics: Mapping[str, Any]
 
 
-class Arm:
-    """One arm in its folder. `step` starts whatever is to be done next, until nothing is."""
+class Training:
+    """A run that is to be trained, in its folder. `step` starts whatever is to be done next, until nothing is."""
 
-    def __init__(self, name: str, overrides: Sequence[str], folder: Path) -> None:
-        self.name, self.folder = name, folder
-        self._overrides = [*overrides, f"output={folder}"]
-        self._config = compose.load(self._overrides)
-        self._run = RunFolder(folder)
+    def __init__(self, name: str, config: Config) -> None:
+        self.name, self.folder = name, config.output
+        self._config = config
+        self._run = RunFolder(self.folder)
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def config(self) -> Config:
-        """What the arm is trained with."""
+        """What it is trained with."""
         return self._config
 
     def check(self) -> None:
@@ -57,12 +56,8 @@ class Arm:
     def trained(self) -> bool:
         return "finished" in manifest.read(self._run.manifest)
 
-    @property
-    def evaluated(self) -> bool:
-        return self.trained and (self.folder / "verdicts.parquet").exists()
-
     def step(self, environment: Mapping[str, str]) -> bool:
-        """Starts the next process if none is running; False once the arm is finished.
+        """Starts the next process if none is running; False once there is nothing left to do.
 
         Raises:
             subprocess.CalledProcessError: the last one failed; its output is the end of its log.
@@ -80,13 +75,12 @@ class Arm:
         return bool(words)
 
     def _next(self) -> list[str]:
-        if self.evaluated:
-            return []
-        given_anew = [override for override in self._overrides if saved.is_means(override.partition("=")[0])]
         if self.trained:
-            return ["evaluate", f"run={self.folder}", *given_anew]
-        resumed = ["train", f"resume={self.folder}", *given_anew]
-        return resumed if self._run.config.exists() else ["train", *self._overrides]
+            return []
+        if not self._run.config.exists():
+            manifest.write(self._run.manifest, self._config, self.name)
+            compose.save(self._config, self._run.config)
+        return ["train", f"resume={self.folder}"]
 
     def _start(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -117,18 +111,43 @@ class Arm:
         return Status(" ".join(self._stage(len(lines))), lines[-1] if lines else {})
 
     def _stage(self, iterations: int) -> Iterator[str]:
-        if self.evaluated:
+        if self.trained:
             yield "finished"
-        elif self.trained:
-            yield f"evaluating, {len(list((self.folder / 'evaluation').glob('*.parquet')))} of {self._parts()} parts"
         else:
             yield f"training, iteration {iterations}/{self._config.iterations}" if iterations else "starting"
+
+    def _end_of_log(self, lines: int = 12) -> str:
+        return "\n".join((self.folder / LOG).read_text("utf-8", errors="replace").splitlines()[-lines:])
+
+
+class Arm(Training):
+    """One arm of an experiment: trained from its overrides, then evaluated."""
+
+    def __init__(self, name: str, overrides: Sequence[str], folder: Path) -> None:
+        self._overrides = [*overrides, f"output={folder}"]
+        super().__init__(name, compose.load(self._overrides))
+
+    @property
+    def evaluated(self) -> bool:
+        return self.trained and (self.folder / "verdicts.parquet").exists()
+
+    def _next(self) -> list[str]:
+        if self.evaluated:
+            return []
+        given_anew = [override for override in self._overrides if saved.is_means(override.partition("=")[0])]
+        if self.trained:
+            return ["evaluate", f"run={self.folder}", *given_anew]
+        resumed = ["train", f"resume={self.folder}", *given_anew]
+        return resumed if self._run.config.exists() else ["train", *self._overrides]
+
+    def _stage(self, iterations: int) -> Iterator[str]:
+        if self.trained and not self.evaluated:
+            yield f"evaluating, {len(list((self.folder / 'evaluation').glob('*.parquet')))} of {self._parts()} parts"
+        else:
+            yield from super()._stage(iterations)
 
     def _parts(self) -> int:
         """The references and every chosen checkpoint."""
         chosen, last = self._config.evaluation.checkpoints, self._config.iterations
         middle = self._run.published() if chosen == "all" else [] if chosen == "final" else chosen
         return 1 + len({0, *middle, last})
-
-    def _end_of_log(self, lines: int = 12) -> str:
-        return "\n".join((self.folder / LOG).read_text("utf-8", errors="replace").splitlines()[-lines:])

@@ -90,6 +90,7 @@ def _check(config: "Config", new: bool = False) -> None:
     if new:
         checks.check_output(config.output)
     checks.check(config)
+    manifest.check_judges(folder.manifest, config)
     if new:
         audit = checks.check_audit(config)
         manifest.write(folder.manifest, config, f"{config.output.name}: {config.protocol.name}", audit)
@@ -112,6 +113,7 @@ def _finish(config: "Config") -> None:
     from launch import manifest
 
     folder = RunFolder(config.output)
+    manifest.check_judges(folder.manifest, config)
     manifest.finish(folder.manifest)
     _print(f"The trained policy is in {folder.policy(config.iterations)}.")
     _print(f"Next: rostrum evaluate run={config.output}")
@@ -124,11 +126,12 @@ def evaluate(overrides: Sequence[str]) -> int:
         raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
     config = saved.changed(saved.run_config(Path(run)), rest, RECONSIDERED).model_copy(update={"output": Path(run)})
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
-        from launch import checks
+        from launch import checks, manifest
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
         checks.check_judges(config.judge_models, config)
+        manifest.check_judges(RunFolder(config.output).manifest, config)
         _tell_cost(config, training=False)
         _forget_other_settings(config)
         measure(config)

@@ -47,6 +47,11 @@ def load(overrides: Sequence[str]) -> Config:
     return validate(values)
 
 
+def sets(overrides: Sequence[str], key: str) -> bool:
+    """Whether one of the overrides sets this key or group."""
+    return any(override.lstrip("+").partition("=")[0] == key for override in overrides)
+
+
 def _forced(override: str) -> str:
     """Lets a value be set whether or not the YAML names its key; keys that nobody knows are pydantic's to refuse."""
     key, value = _parts(override)

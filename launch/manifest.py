@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | None = None) -> None:
-    """Records title, time, configuration, the judge's audit if it has one, versions, commit, prompt hashes and
-    platform."""
+    """Records title, time, configuration, the judge's audit if it has one, versions, commit, hashes of prompts and
+    judges, and platform."""
+    from trainer import frozen
+
     record: dict[str, Any] = {
         "title": title,
         "created": _now(),
@@ -28,6 +30,7 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
         "versions": versions(),
         "git": commit(ROOT),
         "prompts": prompt_hashes(config),
+        "judges": frozen.hashes(config.judges),
         "platform": platform.platform(),
     }
     write_atomically(path, json.dumps(record, indent=1))
@@ -41,6 +44,17 @@ def finish(path: Path) -> None:
 def read(path: Path) -> dict[str, Any]:
     """The manifest; empty if there is none."""
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
+def check_judges(path: Path, config: Config) -> None:
+    """The judges' models must be what they were when the manifest was written.
+
+    Raises:
+        FrozenError: one has changed.
+    """
+    from trainer import frozen
+
+    frozen.check(read(path).get("judges", {}), config.judges)
 
 
 def versions() -> dict[str, str]:

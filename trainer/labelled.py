@@ -11,13 +11,16 @@ from trainer.schedule import derive, shards_of
 from trainer.types import Match, Policy
 
 
-def play_labelled(settings: Config, split: str, questions: int, policy: Path | None = None) -> list[Labelled]:
-    """The debates of a policy (the base debater if none is named) with itself on the first `questions` of a split.
+def play_labelled(
+    settings: Config, split: str, questions: int | None, policy: Path | None = None, first: int = 0
+) -> list[Labelled]:  # fmt: skip
+    """The debates of a policy (the base debater if none is named) with itself on `questions` of a split (None: all).
 
-    Each question is argued in both seatings; debates that fail are left out.
+    `first` is the number of questions passed over. Each question is argued in both seatings; debates that fail are left
+    out.
     """
     source = setup.question_set(settings.questions)
-    asked, seats = source.questions(split)[:questions], settings.protocol.seats
+    asked, seats = source.questions(split)[first:][:questions], settings.protocol.seats
     matches = [
         Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(seats, "player"))
         for i, question in enumerate(asked)

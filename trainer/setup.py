@@ -154,12 +154,12 @@ def policy_model(settings: config.Debater) -> torch.nn.Module:
     return get_peft_model(model, lora_config(settings.lora), autocast_adapter_dtype=False)
 
 
-def lora_config(settings: config.Lora):  # noqa: ANN201
-    """peft's configuration of the adapter."""
+def lora_config(settings: config.Lora, task: str = "CAUSAL_LM"):  # noqa: ANN201
+    """peft's configuration of the adapter; for task "SEQ_CLS" the head is learned besides."""
     from peft import LoraConfig
 
     return LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type="CAUSAL_LM",
+        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type=task,
         target_modules=settings.target_modules,
     )  # fmt: skip
 

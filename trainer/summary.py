@@ -32,8 +32,8 @@ def summarise(verdicts: pd.DataFrame) -> dict[str, Any]:
     arms = [_Arm(str(name), rows) for name, rows in table[~alone].groupby("arm", sort=False)]
     return {
         "schema_version": SCHEMA_VERSION,
-        "arms": [_jsonable(arm.summary()) for arm in arms],
-        "references": [_jsonable(reference) for reference in _references(table[alone])],
+        "arms": [jsonable(arm.summary()) for arm in arms],
+        "references": [jsonable(reference) for reference in _references(table[alone])],
     }
 
 
@@ -285,12 +285,12 @@ def _p_value(p: float) -> str:
     return f"p = {p:.2f}" if p >= 2 * SIGNIFICANCE else f"p = {p:.3f}"
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Plain Python, floats of 6 decimals, None for NaN."""
     if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, float):
         return None if math.isnan(value) else round(float(value), DECIMALS) + 0.0
     return value

@@ -30,7 +30,7 @@ class TransformersEngine(TextEngine):
         self._serve(policy.path)
 
     def _serve(self, model: str) -> None:
-        self._model = models.load_model(model, self._dtype, self._device).eval()
+        self._model = models.load_model(model, self._dtype, self._device).eval().requires_grad_(False)
         self._model.generation_config = (
             GenerationConfig()
         )  # sampling is ours: no top-k or penalty from the model folder

@@ -1,0 +1,96 @@
+"""Runs several trainings at once, each in its own process, and shows how far they are."""
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from envs.quotes import escape_markup
+from launch.arms import LOG, Status, Training
+from launch.errors import tell
+from trainer.progress import console, say
+
+INTERVAL = 0.5
+"""Seconds between looks at the arms."""
+FIGURES = (
+    ("reward", "reward", "+.2f"),
+    ("verified_quotes", "verified quotes", ".0%"),
+    ("debates_per_second", "debates/s", ".0f"),
+)
+"""What is shown of the last iteration: its name in metrics.jsonl, its label, its format."""
+
+
+def run(arms: Sequence[Training]) -> None:
+    """Until every arm is finished. However this ends, no child is left behind.
+
+    Raises:
+        subprocess.CalledProcessError: a child failed, see `failed`.
+    """
+    view, environment = _View(arms), _environment(arms)
+    try:
+        with view.live:
+            while any([arm.step(environment) for arm in arms]):  # a list: every arm is to take its step
+                view.show()
+                time.sleep(INTERVAL)
+            view.show()
+    finally:
+        for arm in arms:
+            arm.stop()
+        for arm in arms:
+            arm.ended()
+
+
+def failed(error: subprocess.CalledProcessError, folder: Path) -> int:
+    """Tells a failed arm's own last words, and where the rest of them is; returns the exit code."""
+    say(escape_markup(str(error.output)))
+    tell(f"arm {error.cmd} failed: see {folder / LOG}, mend it, and run the same command again.")
+    return error.returncode if error.returncode > 0 else 1
+
+
+def _environment(arms: Sequence[Training]) -> dict[str, str]:
+    """For the children: one thread each unless told otherwise, and no look at the hub where every model is at hand."""
+    settings = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    models = [arm.config.debater.model for arm in arms]
+    models += [judge.model for arm in arms for judge in arm.config.judge_models if judge.endpoint is None]
+    if all(model.startswith("embedded/") or Path(model).is_dir() for model in models):
+        settings["HF_HUB_OFFLINE"] = "1"
+    return settings
+
+
+class _View:
+    """One row per arm in a terminal; elsewhere a line whenever an arm has come further."""
+
+    def __init__(self, arms: Sequence[Training]) -> None:
+        self._arms, self._said = arms, dict[str, str]()
+        self.live = Live(console=console, auto_refresh=False, transient=True)
+
+    def show(self) -> None:
+        states = {arm.name: arm.status() for arm in self._arms}
+        if console.is_terminal:
+            self.live.update(_progress(states), refresh=True)
+            return
+        for name, status in states.items():
+            if self._said.get(name) != status.stage:
+                self._said[name] = status.stage
+                say("  ".join([name, status.stage, *_figures(status)]))
+
+
+def _progress(states: dict[str, Status]) -> Table:
+    table = Table("arm", "stage", *(label for _, label, _ in FIGURES), box=None)
+    for name, status in states.items():
+        table.add_row(Text(name), status.stage, *(_figure(status, key, form) for key, _, form in FIGURES))
+    return table
+
+
+def _figures(status: Status) -> list[str]:
+    return [f"{label} {_figure(status, key, form)}" for key, label, form in FIGURES] if status.metrics else []
+
+
+def _figure(status: Status, key: str, form: str) -> str:
+    value = status.metrics.get(key)
+    return "" if value is None else f"{value:{form}}"

@@ -1,0 +1,112 @@
+"""The folder of a trained judge: a Hugging Face model with judge.yaml, calibration.json, training.json and a card."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from rewards.judges import ModelSettings
+from trainer.judges.calibration import Calibration
+from trainer.judges.data import JudgeTrainingError
+from trainer.summary import jsonable
+
+RECORD, SETTINGS, CALIBRATION = "training.json", "judge.yaml", "calibration.json"
+LAST = "config.json"
+"""Comes last into the folder: without it no library takes the folder for a model."""
+_WORKPLACE = ".training"
+
+CARD = """\
+---
+library_name: transformers
+base_model: {model}
+tags: [debate, judge, rostrum]
+---
+# {judge}
+
+A judge of debates, trained with `rostrum judge train` from `{model}` (head: {head}; weights: {weights}; prompt set
+`{prompts}`, seed {seed}). It learned from {learned[debates]:,} labelled debates about {learned[stories]:,} stories,
+each in both presentation orders{soft}; {heldout[debates]:,} debates about {heldout[stories]:,} other stories decided
+when to stop (after step {kept[step]:,}) and gave the temperature.
+
+| on the held-out debates, both orders averaged | accuracy | 95 % interval, debates (Wilson) | 95 % interval, stories |
+|---|---|---|---|
+| before | {before} |
+| after | {after} |
+
+Change: {change[change]:+.1%} (95 % interval {change[low]:+.1%} to {change[high]:+.1%}, p = {change[p]:.3g}):
+{change[headline]}. These debates also chose the weights that were kept, so the figure after training is a little too
+good.
+
+`calibration.json`: P = sigmoid((z - bias) / temperature), z being the log-odds of the answer shown as A; temperature
+{fitted.temperature:.3f}, bias {fitted.bias:+.3f}. The model itself is not changed by it. Log loss on the held-out
+debates, each order by itself: {loss[log_loss]:.4f} without, {loss[log_loss_calibrated]:.4f} with it.
+
+Use: `judge.model=FOLDER`, or the settings in `judge.yaml`.
+"""
+
+
+def check_free(output: Path) -> None:
+    """A judge is written into a folder of its own; hidden files, such as those of an attempt that was stopped, do not
+    count.
+
+    Raises:
+        JudgeTrainingError: there is something in it.
+    """
+    if output.is_dir() and any(not path.name.startswith(".") for path in output.iterdir()):
+        raise JudgeTrainingError(f"{output} is not empty: choose another output=FOLDER.")
+
+
+def workplace(output: Path) -> Path:
+    """An empty hidden folder inside the output."""
+    path = output / _WORKPLACE
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def judge_settings(judge: ModelSettings, head: str, output: Path) -> dict[str, Any]:
+    """The settings of the judge that the folder holds, as configs/judge/ would have them."""
+    new = {"name": output.name, "model": str(output.absolute()), "kind": "likelihood", "choice": head}
+    if head == "classifier":
+        new = {"name": output.name, "model": str(output.absolute()), "kind": "head"}
+    shared = judge.model_dump(mode="json", include=set(ModelSettings.model_fields))
+    own = judge.model_dump(mode="json", exclude=set(ModelSettings.model_fields)) if judge.kind == new["kind"] else {}
+    return {**shared, **own, **new}
+
+
+def write(
+    output: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any],
+    fitted: Calibration, record: dict[str, Any],
+) -> None:  # fmt: skip
+    """Writes everything into the workplace, then moves it, what makes it a model last."""
+    ready = output / _WORKPLACE / "ready"
+    model.save_pretrained(ready)
+    tokenizer.save_pretrained(ready)
+    (ready / SETTINGS).write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
+    (ready / CALIBRATION).write_text(json.dumps(asdict(fitted), indent=1), "utf-8")
+    (ready / RECORD).write_text(json.dumps(jsonable(record), indent=1), "utf-8")
+    (ready / "README.md").write_text(_card(record, fitted), "utf-8")
+    for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):
+        path.chmod(0o644)
+        path.replace(output / path.name)
+    shutil.rmtree(output / _WORKPLACE)
+
+
+def _card(record: dict[str, Any], fitted: Calibration) -> str:
+    debates, held_out = record["debates"], record["held_out"]
+    soft = debates["learned_from"]["soft"]
+    return CARD.format(
+        **{name: record[name] for name in ("judge", "head", "weights", "prompts", "seed", "kept")},
+        model=record["started_from"]["model"], learned=debates["learned_from"], heldout=debates["held_out"],
+        soft=f"; {soft:,} labels are confidences" if soft else "", before=_row(held_out["before"]),
+        after=_row(held_out["after"]), change=held_out["change"], fitted=fitted, loss=record["calibration"],
+    )  # fmt: skip
+
+
+def _row(found: dict[str, Any]) -> str:
+    intervals = (f"{low:.1%} to {high:.1%}" for low, high in (found["wilson"], found["clustered"]))
+    return " | ".join([f"{found['accuracy']:.1%} of {found['n']:,}", *intervals])
