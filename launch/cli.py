@@ -94,16 +94,18 @@ COMMANDS = (
         words="audit KEY=VALUE",
     ),
     Command(
-        "judge", "launch.judge:judge", "train a judge on labelled debates, alone or in rounds with debaters",
+        "judge", "launch.judge:judge", "calibrate or train a judge on labelled debates, or in rounds with debaters",
+        "calibrate fits a judge's temperature and position bias, and writes the calibrated judge as a YAML. "
         "train fine-tunes the model of the configured judge on labelled debates (debates=FILE, or played by the base "
         "debater on the training split), stops early on held-out stories, fits a temperature, and writes a model "
         "folder to use as judge.model=DIR. adversarial trains debaters against the judge, retrains the judge on their "
         "debates, does so again (rounds=N), and writes a grid of every judge against every round's debaters; what is "
         "finished is not done again.",
-        "rostrum judge train judge=testimony debates=debates.jsonl output=judges/mine\n"
+        "rostrum judge calibrate judge=testimony output=judges/calibrated.yaml\n"
+        "  rostrum judge train judge=testimony debates=debates.jsonl output=judges/mine\n"
         "  rostrum judge train judge=chat judge.model=FOLDER judge_training=chat debates=FILE output=judges/mine\n"
         "  rostrum judge adversarial rounds=2 output=runs/adversarial",
-        words="train|adversarial KEY=VALUE",
+        words="calibrate|train|adversarial KEY=VALUE",
     ),
     Command(
         "export", "launch.commands:export", "write a trained policy as a plain Hugging Face folder",

@@ -1,4 +1,4 @@
-"""`rostrum judge ACTION`: judges are calibrated, taught, or taught in rounds with the debaters that try to fool them."""
+"""`rostrum judge ACTION`: judges are calibrated, taught, or taught in rounds with debaters that try to fool them."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING

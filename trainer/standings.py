@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rewards.statistics import cluster_mean, wilson
 from trainer.ratings import Game, RatingError, Ratings, TruthRatings, accuracy_slope, rate, rate_by_truth
-from trainer.statistics import cluster_mean, wilson
 
 Triple = list[float]
 """Estimate and the ends of its 95 % interval."""

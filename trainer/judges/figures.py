@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rewards.labelled import Labelled
+from rewards.statistics import cluster_mean, wilson
 from rewards.types import Verdict
-from trainer.statistics import cluster_mean, headline, paired_change, wilson
+from trainer.statistics import headline, paired_change
 
 
 def counts(learned: Sequence[Labelled], heldout: Sequence[Labelled]) -> dict[str, Any]:
