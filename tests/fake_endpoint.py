@@ -24,7 +24,6 @@ class FakeEndpoint:
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
-        self.at_once, self.most_at_once = 0, 0
         self.lock = threading.Lock()
 
 
@@ -86,13 +85,7 @@ def serving(script: Script = reply) -> Iterator[FakeEndpoint]:
                 endpoint.bodies.append(body)
                 endpoint.headers.append(dict(self.headers))
                 endpoint.paths.append(self.path)
-                endpoint.at_once += 1
-                endpoint.most_at_once = max(endpoint.most_at_once, endpoint.at_once)
-            try:
-                self._send(*endpoint.script(body))
-            finally:
-                with endpoint.lock:
-                    endpoint.at_once -= 1
+            self._send(*endpoint.script(body))
 
         def _send(self, status: int, headers: dict[str, str], text: str) -> None:
             content = text.encode()

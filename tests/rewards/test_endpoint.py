@@ -15,6 +15,7 @@ import pytest
 
 from rewards.endpoint.client import TEMPLATE, SpendCapReached
 from rewards.endpoint.ledger import Ledger
+from rewards.endpoint.messages import Request
 from rewards.endpoint.scorer import EndpointScorer
 from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Unscored, Writing
@@ -182,6 +183,13 @@ def test_copies_of_a_prompt_and_other_seeds_are_sampled_apart(server: FakeEndpoi
     assert judge.usage.cached == 3
 
 
+def test_samples_are_kept_apart_also_without_seeds(server: FakeEndpoint, scorer: Make) -> None:
+    texts = iter("abcd")
+    server.script = lambda body: reply(body, texts=(next(texts),))
+    first, again = (scorer(body={"seed": None}).write(["same"] * 3, Writing(7, 0.7)) for _ in range(2))
+    assert sorted(first) == ["a", "b", "c"] and first == again and "seed" not in server.bodies[0]
+
+
 def test_a_reply_without_text(server: FakeEndpoint, scorer: Make) -> None:
     server.script = lambda body: (200, {}, json.dumps({"choices": [{"message": {"content": None}}]}))
     assert "no text" in reason(scorer().write(["one"], Writing(5))[0])
@@ -296,18 +304,23 @@ def test_a_server_that_is_down_when_it_is_first_asked_is_asked_again_later(serve
     assert scored(judge) == (-0.5, -1.5)
 
 
-def test_no_more_at_a_time_than_allowed(server: FakeEndpoint, scorer: Make) -> None:
-    together = threading.Barrier(3, timeout=20)
+def test_no_more_at_a_time_than_allowed(scorer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted where requests are sent, with every one under way for as long as others can come to it."""
+    judge, under_way, most = scorer(concurrency=3), 0, 0
+    post = judge._client._post
 
-    def script(body: dict[str, Any]) -> Answer:
-        if not is_probe(body):
-            together.wait()
-        return reply(body)
+    async def counted(request: Request) -> Any:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        under_way -= 1
+        return await post(request)
 
-    server.script = script
-    judge = scorer(concurrency=3)
+    monkeypatch.setattr(judge._client, "_post", counted)
     assert judge.choice_logprobs([f"debate {i}" for i in range(9)], [AB] * 9) == [(-0.5, -1.5)] * 9
-    assert server.most_at_once == 3
+    assert most == 3
 
 
 # The cache
