@@ -14,7 +14,6 @@ from launch.commands import take
 from launch.errors import LaunchError, continued_with
 from launch.results import WIDTH
 from trainer.config import Config
-from trainer.report.audit import wording
 from trainer.run_folder import RunFolder
 
 OUTPUT = "runs/audit"
@@ -69,6 +68,8 @@ def _other_debates(one: Config, other: Config) -> str | None:
 
 def show(record: Mapping[str, Any], page: Path) -> None:
     """A table of the arms, each threshold with what was measured, and where the report is; on standard output."""
+    from trainer.report.audit import wording
+
     table = Table(*(column.heading for column in wording.COLUMNS))
     for arm in record["arms"]:
         table.add_row(*(Text(column.short(arm)) for column in wording.COLUMNS))

@@ -1,10 +1,11 @@
 """The audit that a judge carries into training: is it this judge's, and did the judge pass?"""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from rewards.judges import JudgeSettings
 from trainer.judge_audit.identity import PARTS, difference, file_hash, identity
@@ -12,6 +13,23 @@ from trainer.judge_audit.identity import PARTS, difference, file_hash, identity
 
 class AuditError(ValueError):
     """A judge that may not be trained against; the message says why and what to do."""
+
+
+class _Check(BaseModel):
+    threshold: str
+    passed: bool | None
+
+
+class _Arm(BaseModel):
+    judge: dict[str, Any]
+    passed: bool
+    checks: list[_Check]
+
+
+class _Audit(BaseModel):
+    """What matters here of an audit.json."""
+
+    arms: list[_Arm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +49,9 @@ def carried(settings: JudgeSettings) -> Carried:
     if settings.audited is None:
         return Carried(f"The judge {settings.name} has not been audited: see `rostrum audit --help`.", None)
     arm = _own(_read(settings.audited), settings)
-    failed = [check["threshold"] for check in arm["checks"] if check["passed"] is False]
+    failed = [check.threshold for check in arm.checks if check.passed is False]
     record = {"file": str(settings.audited), "sha256": file_hash(settings.audited), "failed": failed}
-    if arm["passed"]:
+    if arm.passed:
         return Carried(f"The judge {settings.name} passed its audit ({settings.audited}).", record | {"passed": True})
     found = f"The judge {settings.name} failed its audit in {', '.join(failed)} ({settings.audited})"
     if settings.audit == "refuse":
@@ -41,21 +59,20 @@ def carried(settings: JudgeSettings) -> Carried:
     return Carried(f"{found}; training goes on since judge.audit=warn.", record | {"passed": False})
 
 
-def _read(path: Path) -> list[Mapping[str, Any]]:
+def _read(path: Path) -> list[_Arm]:
     """The judges of an audit."""
     try:
-        arms: list[Mapping[str, Any]] = json.loads(path.read_text("utf-8"))["arms"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return _Audit.model_validate_json(path.read_bytes()).arms
+    except (OSError, ValidationError):
         raise AuditError(
             f"judge.audited={path} is no audit: give the audit.json that `rostrum audit` wrote, or leave it out."
         ) from None
-    return arms
 
 
-def _own(arms: list[Mapping[str, Any]], settings: JudgeSettings) -> Mapping[str, Any]:
+def _own(arms: list[_Arm], settings: JudgeSettings) -> _Arm:
     """The judge's own part of the audit; if there is none, the error names what the most similar one differs in."""
     here = identity(settings)
-    apart = [difference(arm["judge"], here) for arm in arms]
+    apart = [difference(arm.judge, here) for arm in arms]
     if None in apart:
         return arms[apart.index(None)]
     what = max((part for part in apart if part is not None), key=PARTS.index, default="name")
