@@ -23,7 +23,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    names = {"train", "evaluate", "report", "debate", "demo", "questions", "export", "build-models"}
+    names = {"train", "evaluate", "report", "debate", "demo", "questions", "judge", "export", "build-models"}
     assert {command.name for command in COMMANDS} == names
     for command in COMMANDS:
         assert f"{command.name} {command.summary}" in text
