@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
 
-from envs.quotes import escape_markup
+from envs.escaping import escape_speech
 from envs.types import Protocol, Question, Seat, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
@@ -60,7 +60,7 @@ class Prompts:
 
 
 def _escaped(speeches: Sequence[Speech]) -> list[dict[str, str]]:
-    return [{"seat": speech.seat.value, "text": escape_markup(speech.text)} for speech in speeches]
+    return [{"seat": speech.seat.value, "text": escape_speech(speech.text)} for speech in speeches]
 
 
 @lru_cache(maxsize=None)
