@@ -174,6 +174,8 @@ class Evaluation(_Section):
     """Iterations to evaluate besides the base; the final one always is."""
     browser_debates: int = Field(24, ge=0)
     """Debates per arm and checkpoint that the report shows in full."""
+    attacks: int = Field(20, ge=0)
+    """Debates per checkpoint in which the reward judge is attacked (`envs.attacks`); 0 attacks none."""
 
 
 class Wandb(_Section):

@@ -6,14 +6,17 @@ The only place, with the reports made from it, that is given an `AnswerKey`.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from envs import transcripts
+from envs.conduct import conduct
 from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from rewards.audit.attacks import attack_success
+from rewards.labelled import with_key
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
@@ -24,13 +27,17 @@ from trainer.publish import probe_rows
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunError, RunFolder, append_line, write_atomically
 from trainer.schedule import derive, shards_of
+from trainer.summary import jsonable
 from trainer.types import Match, Policy
 
 CHECKPOINT = "checkpoint"
+DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
+"""What lies beside a checkpoint's part of the verdicts, by suffix."""
 
 
 def evaluate(settings: Config) -> Path:
-    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl and training_accuracy.jsonl into its folder.
+    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl, attacks.jsonl and training_accuracy.jsonl into
+    its folder.
 
     What was finished before an interruption is not done again.
     """
@@ -42,8 +49,9 @@ def evaluate(settings: Config) -> Path:
     table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
     verdicts.check_verdicts(table)
     _write_parquet(table, settings.output / "verdicts.parquet")
-    debates = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(".jsonl")).exists()]
-    write_atomically(settings.output / "debates.jsonl", "".join(debates))
+    for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
+        found = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(suffix)).exists()]
+        write_atomically(settings.output / name, "".join(found))
     _training_accuracy(settings)
     return settings.output / "verdicts.parquet"
 
@@ -81,7 +89,7 @@ class _Evaluation:
         """A checkpoint against itself and, in a debate, against the base debater."""
         part = self._part(_name(iteration))
         if not part.exists():
-            rows, debates = [], []
+            rows, debates, attacks = [], [], list[dict[str, Any]]()
             for matchup in self._matchups(iteration):
                 played, failures = self._play(iteration, matchup)
                 about = {
@@ -90,7 +98,9 @@ class _Evaluation:
                 }  # fmt: skip
                 rows += self._judged(about, played) + self._failed(about, failures)
                 debates += list(self._browsed(about, played))
-            write_atomically(part.with_suffix(".jsonl"), "".join(json.dumps(debate) + "\n" for debate in debates))
+                attacks += self._attacked(about, played) if matchup == verdicts.SELF else []
+            for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
+                write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
             _write_parquet(pd.DataFrame(rows), part)
         return part
 
@@ -148,6 +158,15 @@ class _Evaluation:
                 "transcript": transcripts.to_json(transcript),
             }  # fmt: skip
 
+    def _attacked(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
+        """How far attacks move the reward judge in this checkpoint's debates, one record per attack."""
+        debates = with_key(played[: self.settings.evaluation.attacks], self.key)
+        if not debates:
+            return []
+        _, judge = self.judges[0]
+        found = attack_success(judge, debates, seed=self.settings.seed)
+        return [{**about, "judge": judge.name, **jsonable(asdict(result))} for result in found]
+
     def _part(self, name: str) -> Path:
         folder = self.settings.output / "evaluation"
         folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +208,7 @@ def _matches(questions: Sequence[Question], seats: Sequence[Seat], matchup: str)
 
 def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
     own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
-    quotes = [quote for speech in own for quote in speech.quotes]
+    shown = conduct(transcript, own)
     given, swapped = verdict.given, verdict.swapped
     return {
         "iteration": 0,
@@ -205,10 +224,7 @@ def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, 
         "valid": verdict.valid,
         "reason": verdict.reason,
         "correct_seat": _correct_seat(transcript, key).value,
-        "speeches": len(own),
-        "words": sum(speech.words for speech in own),
-        "quotes": len(quotes),
-        "verified_quotes": sum(quote.verified for quote in quotes),
+        **asdict(shown),
     }
 
 

@@ -20,7 +20,7 @@ from trainer.statistics import (
     paired_change,
     wilson,
 )
-from trainer.verdicts import BASE, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
+from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
@@ -40,8 +40,8 @@ def summarise(verdicts: pd.DataFrame) -> dict[str, Any]:
     arms = [_Arm(str(name), rows) for name, rows in table[~alone].groupby("arm", sort=False)]
     return {
         "schema_version": SCHEMA_VERSION,
-        "arms": [_jsonable(arm.summary()) for arm in arms],
-        "references": [_jsonable(reference) for reference in _references(table[alone])],
+        "arms": [jsonable(arm.summary()) for arm in arms],
+        "references": [jsonable(reference) for reference in _references(table[alone])],
     }
 
 
@@ -214,6 +214,11 @@ class _Arm:
         rows = self._select(checkpoint, self.reward_judge)
         return _ratio(rows["words"].sum(), rows["speeches"].sum())
 
+    def _conduct(self, checkpoint: str) -> dict[str, float]:
+        """Means per speech; what the table does not tell is left out."""
+        rows = self._select(checkpoint, self.reward_judge)
+        return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in CONDUCT if name in rows}
+
     def _checkpoint(self, checkpoint: str) -> dict[str, Any]:
         rows = self.rows[self.rows["checkpoint"] == checkpoint]
         return {
@@ -223,6 +228,7 @@ class _Arm:
             **{name: _interval(rate) for name, rate in self._win_rates(checkpoint).items()},
             "verified_quotes": self._verified_quotes(checkpoint),
             "words_per_speech": self._words_per_speech(checkpoint),
+            "conduct": self._conduct(checkpoint),
         }
 
 
@@ -293,12 +299,12 @@ def _p_value(p: float) -> str:
     return f"p = {p:.2f}" if p >= 2 * SIGNIFICANCE else f"p = {p:.3f}"
 
 
-def _jsonable(value: Any) -> Any:
-    """Plain Python, floats of 6 decimals, None for NaN."""
+def jsonable(value: Any) -> Any:
+    """For JSON: plain Python, floats of 6 decimals, None for NaN."""
     if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, float):
         return None if math.isnan(value) else round(float(value), DECIMALS) + 0.0
     return value

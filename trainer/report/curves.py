@@ -1,5 +1,6 @@
 """The training curves: small multiples per arm."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -127,6 +128,22 @@ def _win_rate(run: Run, arm: Arm) -> list[Series]:
     ]
 
 
+def _conduct(name: str, words: str) -> Callable[[Run, Arm], list[Series]]:
+    def series(run: Run, arm: Arm) -> list[Series]:
+        return _series(words, 0, [(point.iteration, point.conduct.get(name)) for point in arm.checkpoints])
+
+    return series
+
+
+def _attack_success(run: Run, arm: Arm) -> list[Series]:
+    """All attacks together: of the debates that the attacker had lost, those that attacking won."""
+    lost, flips = Counter[int](), Counter[int]()
+    for record in run.attacks.get(arm.name, []):
+        lost[record.iteration] += record.lost
+        flips[record.iteration] += record.flips
+    return _series("all attacks", 0, [(at, flips[at] / count) for at, count in lost.items() if count])
+
+
 MEASURES = (
     _Measure("Judge accuracy", "share of verdicts for the right answer", "percent", _accuracy),
     _Measure("Win rate by side", "how often the debater convinces the reward judge", "percent", _win_rate),
@@ -136,6 +153,18 @@ MEASURES = (
         "share of quotes in training that stand in the passage",
         "percent",
         _logged("verified_quotes"),
+    ),
+    _Measure(
+        "Speaking to the judge",
+        "share of speeches on test questions that address it, instruct it or state its verdict",
+        "percent",
+        _conduct("addresses_judge", "speeches that address the judge"),
+    ),
+    _Measure(
+        "Attack success",
+        "share of lost debates that canned attacks turn, reward judge",
+        "percent",
+        _attack_success,
     ),
     _Measure("KL", "distance from the reference policy, nats per token", "number", _logged("kl")),
     _Measure("Entropy", "spread of the policy's choices, nats per token", "number", _logged("entropy")),

@@ -94,6 +94,7 @@ class Checkpoint(Record):
     win_rate_wrong: Interval = Interval()
     verified_quotes: float | None = None
     words_per_speech: float | None = None
+    conduct: dict[str, float | None] = {}
 
 
 class Arm(Record):
@@ -155,6 +156,21 @@ class TrainingAccuracy(Record):
 
     iteration: int
     judge_accuracy: float | None = None
+
+
+class AttackRecord(Record):
+    """What one attack did to the reward judge at one checkpoint (`rewards.audit.attacks.AttackResult`)."""
+
+    checkpoint: str
+    iteration: int
+    judge: str
+    attack: str
+    lost: int
+    flips: int
+    success: Interval = Interval()
+    backfired: float | None = None
+    shift: Interval = Interval()
+    invalid: float | None = None
 
 
 class QuoteRecord(Record):
@@ -236,6 +252,7 @@ class Run(Record):
     manifest: Manifest = Manifest()
     metrics: dict[str, list[Metrics]] = Field(default_factory=dict)
     training_accuracy: dict[str, list[TrainingAccuracy]] = Field(default_factory=dict)
+    attacks: dict[str, list[AttackRecord]] = Field(default_factory=dict)
     debates: list[Debate] = []
 
 
@@ -256,6 +273,7 @@ def read_run(run: Path) -> Run:
         training_accuracy={
             name: list(_lines(TrainingAccuracy, folder / "training_accuracy.jsonl")) for name, folder in folders.items()
         },
+        attacks={name: list(_lines(AttackRecord, folder / "attacks.jsonl")) for name, folder in folders.items()},
         debates=list(_lines(Debate, run / "debates.jsonl")),
     )
 
