@@ -95,17 +95,17 @@ def test_the_watch_is_given_labels_and_passes_none_on(
         write_questions(tmp_path / "questions.jsonl", flipped)
         folder = tmp_path / f"run-{flipped}"
         questions = ("questions=jsonl", f"questions.path={tmp_path}/questions.jsonl", f"output={folder}")
-        watch = ("watch.questions=6", "watch.attacks=1", "heldout_judges=testimony", "save_every=1", "iterations=2")
+        watch = ("watch.questions=6", "watch.attacks=1", "heldout_judges=testimony", "save_every=1")
         final = train(configure(*questions, *ALGORITHMS[algorithm], *watch))
         found.append((list(seen), digest(folder / "transcripts.jsonl"), digest(final / "model.safetensors")))
         looks = read_lines(folder / "watch.jsonl")
-        assert [look["iteration"] for look in looks] == [0, 1, 2]
-        accuracy.append([look["judges"][1]["accuracy"] for look in looks])
+        assert [look["iteration"] for look in looks] == [0, 1]
+        accuracy.append([look["judges"][0]["accuracy"] for look in looks])
         seen.clear()
     assert any(kind == "advantages" for kind, *_ in found[0][0]) == (algorithm != "dpo")
     assert found[0] == found[1]
     right, wrong = accuracy
-    assert right == pytest.approx([1 - share for share in wrong]) and right != wrong
+    assert right == pytest.approx([1 - share for share in wrong], abs=1e-5) and right != wrong
 
 
 class Sealed:

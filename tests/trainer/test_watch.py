@@ -170,8 +170,8 @@ class PowerCut(BaseException):
 def test_cut_off_and_resumed_equals_undisturbed(
     configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, moment: str
 ) -> None:
-    small = (*WATCHED, "watch.attacks=0", "iterations=3", "save_every=1", f"algorithm={algorithm}", "algorithm.learning_rate=3e-3")
-    small = (*small, "algorithm.min_gap=0") if algorithm == "dpo" else small
+    own = (f"algorithm={algorithm}", *(["algorithm.min_gap=0"] if algorithm == "dpo" else []))
+    small = (*WATCHED, *own, "watch.attacks=0", "iterations=3", "save_every=1", "algorithm.learning_rate=3e-3")
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
     tell = Watch._tell if moment == "after it" else Watch._compared

@@ -173,6 +173,29 @@ class AttackRecord(Record):
     invalid: float | None = None
 
 
+class WatchJudge(Record):
+    """One judge at one look of the watch (`trainer.opinions`)."""
+
+    judge: str
+    role: str = ""
+    accuracy: float | None = None
+    wrong_side: float | None = None
+
+
+class WatchRecord(Record):
+    """One look of the watch (`trainer.watch`)."""
+
+    iteration: int
+    judges: list[WatchJudge] = []
+    gap: float | None = None
+    reward: BeforeAfter = BeforeAfter()
+    held_out: BeforeAfter = BeforeAfter()
+    conduct: dict[str, float | None] = {}
+    attack_success: float | None = None
+    alarm: bool = False
+    stop: bool = False
+
+
 class QuoteRecord(Record):
     """A stored `envs.types.Quote`; offsets count code points."""
 
@@ -253,6 +276,7 @@ class Run(Record):
     metrics: dict[str, list[Metrics]] = Field(default_factory=dict)
     training_accuracy: dict[str, list[TrainingAccuracy]] = Field(default_factory=dict)
     attacks: dict[str, list[AttackRecord]] = Field(default_factory=dict)
+    watch: dict[str, list[WatchRecord]] = Field(default_factory=dict)
     debates: list[Debate] = []
 
 
@@ -274,6 +298,7 @@ def read_run(run: Path) -> Run:
             name: list(_lines(TrainingAccuracy, folder / "training_accuracy.jsonl")) for name, folder in folders.items()
         },
         attacks={name: list(_lines(AttackRecord, folder / "attacks.jsonl")) for name, folder in folders.items()},
+        watch={name: list(_lines(WatchRecord, folder / "watch.jsonl")) for name, folder in folders.items()},
         debates=list(_lines(Debate, run / "debates.jsonl")),
     )
 
