@@ -69,7 +69,10 @@ class Debate:
         """
         if set(utterances) != set(self.speakers):
             raise ValueError(f"At ply {self.ply} the speakers are {self.speakers}, not {tuple(utterances)}.")
-        self.speeches += tuple(self._speech(seat, utterances[seat]) for seat in self.speakers)
+        passage = self.question.passage
+        self.speeches += tuple(
+            speech_of(utterances[seat], seat, self.ply, self.protocol, passage) for seat in self.speakers
+        )
         self.ply += 1
 
     def fork(self) -> "Debate":
@@ -83,10 +86,13 @@ class Debate:
         noted = {"prompts": self.prompts.hash, **(provenance or {})}
         return Transcript(self.question, self.protocol, self.answers, self.swapped_seats, self.speeches, noted)
 
-    def _speech(self, seat: Seat, said: Utterance) -> Speech:
-        public, private = scratchpad.split(said.raw) if self.protocol.scratchpad else (said.raw, "")
-        text, quotes = verify(public, self.question.passage)
-        return Speech(
-            seat, self.ply, text, said.raw, count_words(public), quotes, said.token_ids, said.logprobs,
-            said.finish_reason, said.policy, said.policy_version, private,
-        )  # fmt: skip
+
+def speech_of(said: Utterance, seat: Seat, ply: int, protocol: Protocol, passage: str) -> Speech:
+    """What judge and opponent get of an utterance: thoughts taken out, text escaped, quotes looked up."""
+    public, private = scratchpad.split(said.raw) if protocol.scratchpad else (said.raw, "")
+    neutralised: dict[str, int] = {}
+    text, quotes = verify(public, passage, counts=neutralised)
+    return Speech(
+        seat, ply, text, said.raw, count_words(public), quotes, said.token_ids, said.logprobs, said.finish_reason,
+        said.policy, said.policy_version, private, neutralised,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from jinja2 import Environment, Template, TemplateNotFound, meta
 
-from envs.quotes import escape_markup
+from envs.escaping import escape_speech
 from envs.ratings import rating_of
 from envs.types import Speech, Transcript
 
@@ -80,8 +80,8 @@ class JudgeTemplates:
 
 
 def escaped(speeches: Sequence[Speech]) -> list[dict[str, str]]:
-    """Seat and text of each speech, as safe to show as `escape_markup` makes it."""
-    return [{"seat": speech.seat.value, "text": escape_markup(speech.text)} for speech in speeches]
+    """Seat and text of each speech, as safe to show as `escape_speech` makes it."""
+    return [{"seat": speech.seat.value, "text": escape_speech(speech.text)} for speech in speeches]
 
 
 def _debate(transcript: Transcript) -> dict[str, Any]:

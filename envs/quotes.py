@@ -6,7 +6,7 @@ because under reinforcement learning every gap in it becomes a strategy.
 
 **Order.** `verify` escapes before it looks for tags. Escaping afterwards would be too late: an escape sequence inside
 a tag hides it from the check, and is gone when the judge reads it. So the judged text is a fixed point of
-`escape_markup`, and whoever escapes it once more on a page shifts no offset.
+`escape_speech` (`envs.escaping`), and whoever escapes it once more on a page shifts no offset.
 
 **Words.** A word is a run of letters and digits, with at most one apostrophe inside ("didn't", "Tr'en"). Hyphens,
 dashes and underscores separate words. Two words are the same if they agree after case folding, Unicode NFKC and the
@@ -26,18 +26,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
+from envs.escaping import FORGED_TAG, INVISIBLE, UNPAIRED_TAG, Counts, escape_speech
+from envs.escaping import escape_markup as escape_markup
 from envs.types import Quote, QuoteStatus
 
-_INVISIBLE = (
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
-    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-)
-_CONTROL = "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
-
 # Possessive quantifiers (*+) keep every pattern linear: a speech is hostile input.
-_MORE = rf"[^\W_]++(?:[\u0300-\u036f{_INVISIBLE}]++[^\W_]*+)*+"
+_MORE = rf"[^\W_]++(?:[\u0300-\u036f{INVISIBLE}]++[^\W_]*+)*+"
 _WORD = re.compile(rf"{_MORE}(?:['\u2018\u2019\uff07]{_MORE})?")
-_DROPPED_FROM_WORDS = re.compile(rf"['\u2018\u2019\u02bc\uff07\s{_INVISIBLE}]")
+_DROPPED_FROM_WORDS = re.compile(rf"['\u2018\u2019\u02bc\uff07\s{INVISIBLE}]")
 _TAG = re.compile(
     r"[<\ufe64\uff1c]([\s/]*+)(?:[vu][\s_\-]*+)?quote(?![^\W_])(?:[\s/]*+[>\ufe65\uff1e])?", re.IGNORECASE
 )
@@ -53,21 +49,8 @@ _NEGATION_WINDOW = 4
 _PREFERENCES = ((True, True), (True, False), (False, True), (False, False))
 """(exact matches only, matches without a negation only), best first."""
 
-_ANSI = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"
-    r"|\x1b[ -/]++[0-~]|\x1b[@-_]"
-)
-_LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-_UNSEEN = re.compile(f"[{_INVISIBLE}{_CONTROL}]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_SPECIAL_TOKEN = re.compile(
-    r"<(?=[|\uff5c])|<(?=</?SYS>>)|\[(?=/?INST\])"
-    r"|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call|tool_response)>)"
-)
 
-
-def verify(raw: str, passage: str, min_words: int = 3) -> tuple[str, tuple[Quote, ...]]:
+def verify(raw: str, passage: str, min_words: int = 3, counts: Counts | None = None) -> tuple[str, tuple[Quote, ...]]:
     """The speech as the judge reads it, and its quotations in order.
 
     The speech is escaped and forged tags are neutralised first, then each `<quote>` becomes `<v_quote>` or
@@ -76,9 +59,9 @@ def verify(raw: str, passage: str, min_words: int = 3) -> tuple[str, tuple[Quote
     that does not stand in the passage as it is must have each part there, in order, each of at least `min_words`
     words (else single words could be strung into any sentence); its status is that of its weakest part. Where the
     words stand in several places, an exact match is preferred, then one without a negation just before it, then the
-    earliest.
+    earliest. What was neutralised is added to `counts`, by kind (`envs.escaping.KINDS`).
     """
-    plain = _neutralise(raw)
+    plain = _neutralise(raw, counts)
     index = _index(passage)
     text, position = "", 0
     quotes = []
@@ -97,23 +80,14 @@ def count_words(raw: str) -> int:
     return len(_WORD.findall(_TAG.sub(" ", _neutralise(raw))))
 
 
-def escape_markup(text: str) -> str:
-    """Debater text made fit for a judge's prompt, a page or a terminal. Idempotent; our own tags stay.
+def _neutralise(raw: str, counts: Counts | None = None) -> str:
+    """The text, escaped, with paired tags spelt `<quote>`, `</quote>` and no other tag left.
 
-    Removed: ANSI escape sequences, control characters other than tab and newline, bidirectional controls, zero-width
-    and other invisible characters (soft hyphens, fillers, variation selectors, Unicode tags). Every other line break
-    becomes a newline, a lone surrogate becomes U+FFFD. Special tokens of chat templates (`<|im_start|>`, `</s>`,
-    `[INST]`, …) get a space after their bracket, so that a tokenizer reads them as plain text.
+    A paired tag of any other spelling counts as forged.
     """
-    text = _LINE_BREAK.sub("\n", _ANSI.sub("", text))
-    text = _SURROGATE.sub("\ufffd", _UNSEEN.sub("", text))
-    return _SPECIAL_TOKEN.sub(r"\g<0> ", text)
-
-
-def _neutralise(raw: str) -> str:
-    """The text, escaped, with paired tags spelt `<quote>`, `</quote>` and no other tag left."""
+    found = {} if counts is None else counts
     while True:
-        raw = escape_markup(raw)
+        raw = escape_speech(raw, found)
         tags = list(_TAG.finditer(raw))
         opens = ["/" not in tag[1] for tag in tags]
         text, position, dropped = "", 0, False
@@ -124,10 +98,13 @@ def _neutralise(raw: str) -> str:
                 spelling = "</quote>"
             else:
                 spelling, dropped = "", True
+            if tag[0] != spelling:
+                kind = FORGED_TAG if spelling else UNPAIRED_TAG
+                found[kind] = found.get(kind, 0) + 1
             text += raw[position : tag.start()] + spelling
             position = tag.end()
         raw = text + raw[position:]
-        if not dropped:  # the text around a dropped tag may close up into a new tag or special token
+        if not dropped:  # the text around a dropped tag may close up into a new tag, special token or header
             return raw
 
 

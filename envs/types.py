@@ -150,6 +150,8 @@ class Speech:
     policy_version: int = 0
     private: str = ""
     """What the debater thought in private: kept for the record, shown to neither opponent nor judge."""
+    neutralised: Mapping[str, int] = field(default_factory=dict)
+    """What the environment took out of the speech or broke up, and how often, by kind (`envs.escaping.KINDS`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,6 @@ class Arm(Training):
 
     def _parts(self) -> int:
         """The references and every chosen checkpoint."""
-        chosen, last = self._config.evaluation.checkpoints, self._config.iterations
+        chosen, last = self._config.evaluation.checkpoints, self._run.final(self._config.iterations)
         middle = self._run.published() if chosen == "all" else [] if chosen == "final" else chosen
         return 1 + len({0, *middle, last})

@@ -26,6 +26,7 @@ from trainer.models import ModelError
 from trainer.ppo import trl_config
 from trainer.progress import say
 from trainer.run_folder import RunFolder
+from trainer.watch import set_aside
 
 MIB = 2**20
 BUILD_TIME = 1800.0
@@ -147,7 +148,8 @@ def check_questions(config: Config) -> None:
 
     Raises:
         QuestionError: the file cannot be used.
-        LaunchError: a split is empty.
+        LaunchError: a split is empty, or there is a watch and no held-out judge.
+        WatchError: there are too few questions to set aside for the watch.
     """
     questions = setup.question_set(config.questions)
     for split in ("train", "heldout"):
@@ -155,6 +157,9 @@ def check_questions(config: Config) -> None:
             kind = config.questions.kind
             raise LaunchError(f"questions={kind} has no {split} questions: add questions about more stories.")
     questions.answer_key("heldout")
+    if config.watch.questions and not config.heldout_judges:
+        raise LaunchError("The watch compares the reward judge with others: set heldout_judges, or watch.questions=0.")
+    set_aside(questions.questions("train"), config.watch.questions)
 
 
 def check_model(model: str) -> None:

@@ -114,8 +114,11 @@ def _finish(config: "Config") -> None:
 
     folder = RunFolder(config.output)
     manifest.check_judges(folder.manifest, config)
-    manifest.finish(folder.manifest)
-    _print(f"The trained policy is in {folder.policy(config.iterations)}.")
+    last = folder.final(config.iterations)
+    manifest.finish(folder.manifest, last)
+    if folder.stopped() is not None:
+        _print(f"The watch stopped the training after iteration {last} of {config.iterations}: see {folder.watch}.")
+    _print(f"The trained policy is in {folder.policy(last)}.")
     _print(f"Next: rostrum evaluate run={config.output}")
 
 

@@ -36,9 +36,10 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
     write_atomically(path, json.dumps(record, indent=1))
 
 
-def finish(path: Path) -> None:
-    """Notes that the run came to its end."""
-    write_atomically(path, json.dumps(read(path) | {"finished": _now()}, indent=1))
+def finish(path: Path, last: int | None = None) -> None:
+    """Notes that the run came to its end, and after which iteration."""
+    notes = {"finished": _now()} | ({} if last is None else {"last_iteration": last})
+    write_atomically(path, json.dumps(read(path) | notes, indent=1))
 
 
 def read(path: Path) -> dict[str, Any]:

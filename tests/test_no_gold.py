@@ -14,6 +14,7 @@ from envs.types import AnswerKey, Question
 from trainer.config import Config
 from trainer.engines.transformers import TransformersEngine
 from trainer.ppo import DebatePpo
+from trainer.run_folder import read_lines
 from trainer.train import train
 
 WORLD = TestimonyWorld(train=24, heldout=0)
@@ -82,6 +83,29 @@ def test_permuting_every_gold_label_changes_nothing(
     assert found[0] == found[1]
     keys = [JsonLinesQuestions(tmp_path / "questions.jsonl").answer_key("train").correct]
     assert keys[0] != {q: WORLD.answer_key("train")[q] for q in keys[0]}, "the labels were in fact permuted"
+
+
+@pytest.mark.parametrize("algorithm", ["group", "dpo"])
+def test_the_watch_is_given_labels_and_passes_none_on(
+    configure: Callable[..., Config], seen: list[Any], tmp_path: Path, algorithm: str
+) -> None:
+    """With every label permuted the watch finds the opposite, and nothing else in the run differs by a byte."""
+    found, accuracy = [], []
+    for flipped in (False, True):
+        write_questions(tmp_path / "questions.jsonl", flipped)
+        folder = tmp_path / f"run-{flipped}"
+        questions = ("questions=jsonl", f"questions.path={tmp_path}/questions.jsonl", f"output={folder}")
+        watch = ("watch.questions=6", "watch.attacks=1", "heldout_judges=testimony", "save_every=1")
+        final = train(configure(*questions, *ALGORITHMS[algorithm], *watch))
+        found.append((list(seen), digest(folder / "transcripts.jsonl"), digest(final / "model.safetensors")))
+        looks = read_lines(folder / "watch.jsonl")
+        assert [look["iteration"] for look in looks] == [0, 1]
+        accuracy.append([look["judges"][0]["accuracy"] for look in looks])
+        seen.clear()
+    assert any(kind == "advantages" for kind, *_ in found[0][0]) == (algorithm != "dpo")
+    assert found[0] == found[1]
+    right, wrong = accuracy
+    assert right == pytest.approx([1 - share for share in wrong], abs=1e-5) and right != wrong
 
 
 class Sealed:

@@ -175,6 +175,29 @@ class Evaluation(_Section):
     """Iterations to evaluate besides the base; the final one always is."""
     browser_debates: int = Field(24, ge=0)
     """Debates per arm and checkpoint that the report shows in full."""
+    attacks: int = Field(20, ge=0)
+    """Debates per checkpoint in which the reward judge is attacked (`envs.attacks`); 0 attacks none."""
+
+
+class Watch(_Section):
+    """Looks at the policy during training, with labels, on training questions set aside (`trainer.watch`)."""
+
+    questions: int = Field(0, ge=0)
+    """Training questions that are set aside with their stories, never to be trained on; 0 keeps no watch."""
+    every: int = Field(1, ge=1)
+    """Saved checkpoints from one look to the next; the base and the final one are looked at in any case."""
+    attacks: int = Field(10, ge=0)
+    """Debates per look in which the reward judge is attacked."""
+    level: float = Field(0.05, gt=0, lt=0.5)
+    """Of the two one-sided tests of one look."""
+    rise: float = Field(0.0, ge=0, le=1)
+    """Smallest rise of the reward judge's approval that can be part of an alarm, as a share of one."""
+    fall: float = Field(0.0, ge=0, le=1)
+    """Smallest fall of held-out accuracy that can be part of an alarm."""
+    patience: int = Field(2, ge=1)
+    """Looks in a row that must find both before there is an alarm."""
+    stop: bool = False
+    """End the training at the checkpoint that raises the alarm."""
 
 
 class Audit(AuditOptions):
@@ -271,6 +294,7 @@ class Config(_Section):
     cluster: Cluster = Cluster()
     evaluation: Evaluation = Evaluation()
     audit: Audit = Audit()
+    watch: Watch = Watch()
     wandb: Wandb = Wandb()
     judge_training: JudgeTraining = JudgeTraining()
     adversarial: Adversarial = Adversarial()

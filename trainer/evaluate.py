@@ -6,31 +6,38 @@ The only place, with the reports made from it, that is given an `AnswerKey`.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from envs import transcripts
+from envs.conduct import conduct
 from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from rewards.audit.attacks import attack_success
+from rewards.labelled import with_key
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
+from trainer.matchups import Played, matches_of_matchup, play_matches
 from trainer.models import load_tokenizer
 from trainer.probe import check_adapter
-from trainer.progress import debates_bar
 from trainer.publish import probe_rows
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunError, RunFolder, append_line, write_atomically
-from trainer.schedule import derive, shards_of
-from trainer.types import Match, Policy
+from trainer.schedule import derive
+from trainer.summary import jsonable
+from trainer.types import Policy
 
 CHECKPOINT = "checkpoint"
+DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
+"""What lies beside a checkpoint's part of the verdicts, by suffix."""
 
 
 def evaluate(settings: Config) -> Path:
-    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl and training_accuracy.jsonl into its folder.
+    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl, attacks.jsonl and training_accuracy.jsonl into
+    its folder.
 
     What was finished before an interruption is not done again.
     """
@@ -42,8 +49,9 @@ def evaluate(settings: Config) -> Path:
     table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
     verdicts.check_verdicts(table)
     _write_parquet(table, settings.output / "verdicts.parquet")
-    debates = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(".jsonl")).exists()]
-    write_atomically(settings.output / "debates.jsonl", "".join(debates))
+    for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
+        found = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(suffix)).exists()]
+        write_atomically(settings.output / name, "".join(found))
     _training_accuracy(settings)
     return settings.output / "verdicts.parquet"
 
@@ -81,16 +89,18 @@ class _Evaluation:
         """A checkpoint against itself and, in a debate, against the base debater."""
         part = self._part(_name(iteration))
         if not part.exists():
-            rows, debates = [], []
+            rows, debates, attacks = [], [], list[dict[str, Any]]()
             for matchup in self._matchups(iteration):
-                played, failures = self._play(iteration, matchup)
+                outcome = self._play(iteration, matchup)
                 about = {
                     "arm": self.settings.output.name, "checkpoint": _name(iteration), "iteration": iteration,
                     "matchup": matchup,
                 }  # fmt: skip
-                rows += self._judged(about, played) + self._failed(about, failures)
-                debates += list(self._browsed(about, played))
-            write_atomically(part.with_suffix(".jsonl"), "".join(json.dumps(debate) + "\n" for debate in debates))
+                rows += self._judged(about, outcome.finished) + self._failed(about, outcome.failures)
+                debates += list(self._browsed(about, outcome.finished))
+                attacks += self._attacked(about, outcome.finished) if matchup == verdicts.SELF else []
+            for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
+                write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
             _write_parquet(pd.DataFrame(rows), part)
         return part
 
@@ -98,24 +108,17 @@ class _Evaluation:
         against_base = iteration > 0 and len(self.settings.protocol.seats) > 1
         return [verdicts.SELF, verdicts.BASE] if against_base else [verdicts.SELF]
 
-    def _play(self, iteration: int, matchup: str) -> tuple[list[Transcript], list[Failure]]:
-        """All debates of a matchup, and those that could not be finished."""
-        policies = {
-            CHECKPOINT: Policy(CHECKPOINT, iteration, str(self.folder.policy(iteration))),
-            verdicts.BASE: Policy(verdicts.BASE, 0, str(self.folder.policy(0))),
-        }
-        matches = _matches(self.questions, self.settings.protocol.seats, matchup)
-        seed = derive(self.settings.seed, "evaluate", matchup)
-        outcomes: dict[int, list[Any]] = {}
-        title = f"{self.settings.output.name}: evaluating {_name(iteration)} against {matchup}"
-        with debates_bar(title, len(matches)) as bar:
-            shards = shards_of(matches, self.settings.cluster.shard_size, seed)
-            for shard, played in self.rollouts.play(shards, policies):
-                outcomes[shard.index] = played
-                bar.advance(len(played))
-        ordered = [outcome for index in sorted(outcomes) for outcome in outcomes[index]]
-        finished = [outcome.transcript for outcome in ordered if not isinstance(outcome, Failure)]
-        return finished, [outcome for outcome in ordered if isinstance(outcome, Failure)]
+    def _play(self, iteration: int, matchup: str) -> Played:
+        own, base = (
+            Policy(CHECKPOINT, iteration, str(self.folder.policy(iteration))),
+            Policy(verdicts.BASE, 0, str(self.folder.policy(0))),
+        )
+        return play_matches(
+            self.rollouts,
+            matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, own.name, base.name),
+            (own, base), self.settings.cluster.shard_size, derive(self.settings.seed, "evaluate", matchup),
+            f"{self.settings.output.name}: evaluating {_name(iteration)} against {matchup}",
+        )  # fmt: skip
 
     def _judged(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
         rows = []
@@ -148,6 +151,15 @@ class _Evaluation:
                 "transcript": transcripts.to_json(transcript),
             }  # fmt: skip
 
+    def _attacked(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
+        """How far attacks move the reward judge in this checkpoint's debates, one record per attack."""
+        debates = with_key(played[: self.settings.evaluation.attacks], self.key)
+        if not debates:
+            return []
+        _, judge = self.judges[0]
+        found = attack_success(judge, debates, seed=self.settings.seed)
+        return [{**about, "judge": judge.name, **jsonable(asdict(result))} for result in found]
+
     def _part(self, name: str) -> Path:
         folder = self.settings.output / "evaluation"
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,41 +167,26 @@ class _Evaluation:
 
 
 def _chosen(settings: Config, folder: RunFolder) -> list[int]:
-    """The base, the checkpoints that the configuration names, and the final one.
+    """The base, the checkpoints that the configuration names, and the final one, which may be where the watch stopped.
 
     Raises:
         RunError: one of them is not there.
     """
     published, wanted = folder.published(), settings.evaluation.checkpoints
-    if settings.iterations not in published:
+    last = folder.final(settings.iterations)
+    if last not in published:
         raise RunError(f"The run {folder.path} is not finished: continue it with `rostrum train resume={folder.path}`.")
-    middle = published if wanted == "all" else [] if wanted == "final" else list(wanted)
+    named = wanted if isinstance(wanted, list) else published if wanted == "all" else []
+    middle = [iteration for iteration in named if iteration <= last]
     missing = [iteration for iteration in middle if iteration not in published]
     if missing:
         raise RunError(f"The run {folder.path} kept no checkpoint of iteration {missing[0]}: choose among {published}.")
-    return sorted({0, *middle, settings.iterations})
-
-
-def _matches(questions: Sequence[Question], seats: Sequence[Seat], matchup: str) -> list[Match]:
-    """Each question in both seatings. Against the base the checkpoint has seat A in every other question, so that over
-    the set it argues either answer from either seat equally often."""
-
-    def policies(index: int) -> dict[Seat, str]:
-        if matchup == verdicts.SELF:
-            return dict.fromkeys(seats, CHECKPOINT)
-        own = seats[index % 2]
-        return {seat: CHECKPOINT if seat is own else verdicts.BASE for seat in seats}
-
-    return [
-        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, policies(i))
-        for i, question in enumerate(questions)
-        for swapped in (False, True)
-    ]
+    return sorted({0, *middle, last})
 
 
 def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
     own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
-    quotes = [quote for speech in own for quote in speech.quotes]
+    shown = conduct(transcript, own)
     given, swapped = verdict.given, verdict.swapped
     return {
         "iteration": 0,
@@ -205,10 +202,7 @@ def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, 
         "valid": verdict.valid,
         "reason": verdict.reason,
         "correct_seat": _correct_seat(transcript, key).value,
-        "speeches": len(own),
-        "words": sum(speech.words for speech in own),
-        "quotes": len(quotes),
-        "verified_quotes": sum(quote.verified for quote in quotes),
+        **asdict(shown),
     }
 
 

@@ -1,6 +1,6 @@
 """A run's files: what is where, what may be trusted after a crash, and how a resumed run cuts back what it plays again.
 
-    config.yaml  manifest.json  metrics.jsonl  transcripts.jsonl
+    config.yaml  manifest.json  metrics.jsonl  transcripts.jsonl  watch.jsonl
     policies/iteration-0003/      published weights, a Hugging Face folder
     trainer/checkpoint-24/        trainer state; rostrum.json in it is written last and makes it count
 """
@@ -26,6 +26,7 @@ class RunFolder:
         self.path = path
         self.config, self.manifest = path / "config.yaml", path / "manifest.json"
         self.metrics, self.transcripts = path / "metrics.jsonl", path / "transcripts.jsonl"
+        self.watch = path / "watch.jsonl"
         self.policies, self.trainer = path / "policies", path / "trainer"
 
     def policy(self, iteration: int) -> Path:
@@ -35,6 +36,15 @@ class RunFolder:
     def published(self) -> list[int]:
         """Iterations whose weights are there, in order."""
         return sorted(int(path.name.removeprefix("iteration-")) for path in self.policies.glob("iteration-*"))
+
+    def stopped(self) -> int | None:
+        """The iteration after which the watch ended the training; None if it did not."""
+        return next((record["iteration"] for record in read_lines(self.watch) if record["stop"]), None)
+
+    def final(self, iterations: int) -> int:
+        """The last iteration of a run that was to have so many."""
+        stopped = self.stopped()
+        return iterations if stopped is None else stopped
 
     def checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest checkpoint that was completely written, with our state of it."""
@@ -46,7 +56,7 @@ class RunFolder:
 
     def cut_back(self, iteration: int) -> None:
         """Forgets everything after that iteration: it is about to be played again."""
-        for path in (self.metrics, self.transcripts):
+        for path in (self.metrics, self.transcripts, self.watch):
             if path.exists():
                 kept = [line for line in _whole_lines(path) if _iteration(line) <= iteration]
                 write_atomically(path, "".join(kept))

@@ -16,6 +16,7 @@ from trainer.run_folder import RunFolder, append_line
 from trainer.schedule import derive
 from trainer.tracking import Tracker
 from trainer.types import Experience, Match, Policy
+from trainer.watch import Watch, set_aside
 
 
 class Session:
@@ -24,13 +25,15 @@ class Session:
     def __init__(self, settings: Config) -> None:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.tokenizer = load_tokenizer(settings.debater.model)
-        self.questions = setup.question_set(settings.questions).questions("train")
+        every = setup.question_set(settings.questions).questions("train")
+        self.questions, watched = set_aside(every, settings.watch.questions)
         self.judge = setup.judge(settings.judge, settings)
         self.rollouts = setup.rollouts(settings)
         self.probe = probe_rows(self.tokenizer)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, self.probe)
         self._tracker = Tracker(settings)
+        self.watch = Watch(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
 
     def collect(
@@ -62,7 +65,7 @@ class Session:
     def close(self) -> None:
         """Lets go of the workers, of the judge's engine and of the tracker."""
         self.rollouts.close()
-        del self.judge
+        del self.judge, self.watch
         self._tracker.close()
 
     def _store(self, experience: Experience) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from rewards.statistics import SIGNIFICANCE, Interval, cluster_mean, wilson
 from trainer.statistics import FEWEST_STORIES, PairedChange, headline, paired_change
-from trainer.verdicts import BASE, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
+from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
@@ -206,6 +206,11 @@ class _Arm:
         rows = self._select(checkpoint, self.reward_judge)
         return _ratio(rows["words"].sum(), rows["speeches"].sum())
 
+    def _conduct(self, checkpoint: str) -> dict[str, float]:
+        """Means per speech; what the table does not tell is left out."""
+        rows = self._select(checkpoint, self.reward_judge)
+        return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in CONDUCT if name in rows}
+
     def _checkpoint(self, checkpoint: str) -> dict[str, Any]:
         rows = self.rows[self.rows["checkpoint"] == checkpoint]
         return {
@@ -215,6 +220,7 @@ class _Arm:
             **{name: _interval(rate) for name, rate in self._win_rates(checkpoint).items()},
             "verified_quotes": self._verified_quotes(checkpoint),
             "words_per_speech": self._words_per_speech(checkpoint),
+            "conduct": self._conduct(checkpoint),
         }
 
 

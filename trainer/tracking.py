@@ -23,6 +23,11 @@ class Tracker:
         if self._run is not None:
             self._run.log(row, step=row["iteration"])
 
+    def alert(self, title: str, text: str) -> None:
+        """Tells whoever has asked Weights & Biases to be told."""
+        if self._run is not None:
+            self._run.alert(title=title, text=text)
+
     def close(self) -> None:
         """Flushes what is left."""
         if self._run is not None:

@@ -24,6 +24,7 @@ from trainer.run_folder import STATE, RunError, RunFolder, prune, write_atomical
 from trainer.schedule import derive, matches_of, questions_of
 from trainer.session import Session
 from trainer.types import Experience, Match, Policy, Trajectory, trajectories_of
+from trainer.watch import Stopped
 
 LEARNED = {
     "loss": "loss", "kl": "kl", "clip_ratio/region_mean": "clip_fraction", "grad_norm": "grad_norm",
@@ -33,15 +34,28 @@ LEARNED = {
 
 
 def train(settings: Config) -> Path:
-    """Trains, or goes on where a run in the same folder was cut off; returns the final policy's folder."""
+    """Trains, or goes on where a run in the same folder was cut off; returns the final policy's folder.
+
+    The final policy is that of the last iteration, or the one that the watch stopped at.
+    """
+    folder = RunFolder(settings.output)
+    if (stopped := folder.stopped()) is not None:
+        return folder.policy(stopped)
     run = _PpoRun(settings) if isinstance(settings.algorithm, Ppo) else _DpoRun(settings)
     try:
-        final = run.train()
+        final = _until_stopped(run)
         if run.session is not None:
             prune(run.folder, run.kept())
         return final
     finally:
         run.close()
+
+
+def _until_stopped(run: "_PpoRun | _DpoRun") -> Path:
+    try:
+        return run.train()
+    except Stopped as stopped:  # raised on every rank, from inside TRL's loop: the training ends at a checkpoint
+        return run.folder.policy(stopped.iteration)
 
 
 class _Run:
@@ -78,6 +92,22 @@ class _Run:
         """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
         policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version)
         return policy, learner_logprobs(model, self.probe)
+
+    def look(self, policy: Policy) -> None:
+        """Lets the watch look at a published checkpoint whose turn it is.
+
+        Raises:
+            Stopped: the watch ends the training here; on every rank.
+        """
+        settings, watch = self.settings, self.settings.watch
+        due = policy.version % (settings.save_every * watch.every) == 0 or policy.version == settings.iterations
+        if not (watch.questions and due):
+            return
+        stop = [self.session is not None and self.session.watch is not None and self.session.watch.look(policy)]
+        if self.world > 1:
+            broadcast_object_list(stop)
+        if stop[0]:
+            raise Stopped(policy.version)
 
     def cut_back(self, iteration: int) -> None:
         """Forgets what a run that was cut off did after its last whole checkpoint."""
@@ -139,11 +169,13 @@ class _PpoRun(_Run):
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
         policy, _ = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, self.settings.iterations)
+        self.look(policy)
         return Path(policy.path)
 
     def collect(self, iteration: int) -> list[Trajectory | None]:
         """Publishes, plays and judges; the same list on every rank."""
         policy, learner = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, iteration - 1)
+        self.look(policy)
         batch: list[Any] = [None]
         if self.session is not None:
             matches = self.matches(iteration, self.algorithm.debates_per_seating)
@@ -225,8 +257,14 @@ class _DpoRun(_Run):
         if not done:
             self.publish(setup.policy_model(self.settings.debater), None, 0)
         for iteration in range(done + 1, self.settings.iterations + 1):
+            self.look(self._policy(iteration - 1))
             self._iterate(iteration)
-        return self.folder.policy(self.settings.iterations)
+        final = self._policy(self.settings.iterations)
+        self.look(final)
+        return Path(final.path)
+
+    def _policy(self, iteration: int) -> Policy:
+        return Policy("current", iteration, str(self.folder.policy(iteration)))
 
     def _iterate(self, iteration: int) -> None:
         before = str(self.folder.policy(iteration - 1))
@@ -250,7 +288,7 @@ class _DpoRun(_Run):
     def _pairs(self, iteration: int, learner: list[tuple[float, ...]]) -> tuple[Dataset, dict[str, Any]]:
         found: list[Any] = [None, None]
         if self.session is not None:
-            policy = Policy("current", iteration - 1, str(self.folder.policy(iteration - 1)))
+            policy = self._policy(iteration - 1)
             matches = self.matches(iteration, branches=self.algorithm.branches)
             experience = self.session.collect(iteration, matches, policy, learner)
             pairs = dpo.pairs_of(experience, {m.id: m.branch_ply for m in matches}, self.algorithm.min_gap)

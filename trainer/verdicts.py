@@ -36,6 +36,15 @@ COLUMNS: dict[str, str] = {
 }
 """Column names and what they hold."""
 
+CONDUCT: dict[str, str] = {
+    "addresses_judge": "own speeches that speak to the judge, instruct it or state its verdict (`envs.conduct`)",
+    "concessions": "own speeches that say that the other answer is right",
+    "contradictions": "own speeches with a verified quote that names the other answer and not the own one",
+    "repetition": "summed over own speeches: share of runs of three words said before in the debate",
+    "neutralised": "own speeches in which the environment took something out or broke it up",
+}
+"""Columns that tables of earlier releases lack, and that nothing but the curves of conduct is made from."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     "matchup": (SELF, BASE, NONE),
     "checkpoint_seats": ("AB", "A", "B", ""),

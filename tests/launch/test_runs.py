@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from envs.attacks import ATTACKS
 from launch import manifest, saved
 from launch.cli import main
+from trainer.verdicts import CONDUCT
 
 
 @pytest.fixture
@@ -61,6 +64,23 @@ def test_an_evaluation_is_kept_until_its_questions_change(run: Path) -> None:
     assert parts() == first and first
     assert main(["evaluate", f"run={run}", "questions.heldout=4"]) == 0
     assert all(parts()[name] > first[name] for name in first)
+
+
+def test_every_checkpoint_is_attacked_and_its_conduct_counted(run: Path) -> None:
+    assert main(["evaluate", f"run={run}", "questions.heldout=4", "evaluation.attacks=3"]) == 0
+    attacks = [json.loads(line) for line in (run / "attacks.jsonl").read_text("utf-8").splitlines()]
+    assert [(row["checkpoint"], row["attack"]) for row in attacks] == [
+        (checkpoint, attack) for checkpoint in ("base", "iteration-0001") for attack in ATTACKS
+    ]
+    assert all(row["n"] == 6 and row["judge"] == "weak-judge" and row["flips"] <= row["lost"] for row in attacks)
+    table = pd.read_parquet(run / "verdicts.parquet")
+    assert set(CONDUCT) <= set(table.columns) and (table.loc[table["arm"] != "", "speeches"] > 0).all()
+    base = json.loads((run / "summary.json").read_text("utf-8"))["arms"][0]["checkpoints"][0]
+    assert set(base["conduct"]) == set(CONDUCT) and base["conduct"]["addresses_judge"] == 0
+    assert "Attacks on the reward judge" in (run / "report.html").read_text("utf-8")
+    assert main(["evaluate", f"run={run}", "questions.heldout=4", "evaluation.attacks=0"]) == 0
+    assert not (run / "attacks.jsonl").read_text("utf-8")
+    assert "Attacks on the reward judge" not in (run / "report.html").read_text("utf-8")
 
 
 def test_a_finished_run_can_be_resumed_and_stays_as_it_is(run: Path) -> None:

@@ -310,3 +310,14 @@ def test_a_missing_column_is_named(column: str):
 def test_a_table_that_cannot_be_summarised_says_what_to_do(rows: list[dict[str, Any]], message: str):
     with pytest.raises(VerdictTableError, match=message):
         _summary(rows)
+
+
+def test_conduct_is_a_mean_per_speech_and_older_tables_have_none() -> None:
+    table = pd.DataFrame(_debate())
+    (arm,) = summarise(table)["arms"]
+    assert all(point["conduct"] == {} for point in arm["checkpoints"])
+    final = table["checkpoint"] == "iteration-0006"
+    counted = table.assign(addresses_judge=np.where(final, 1, 0), repetition=np.where(final, 0.5, 0.25))
+    (arm,) = summarise(counted)["arms"]
+    assert [point["conduct"]["addresses_judge"] for point in arm["checkpoints"]] == [0, 0, 0.25]
+    assert [point["conduct"]["repetition"] for point in arm["checkpoints"]] == [0.0625, 0.0625, 0.125]

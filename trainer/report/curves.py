@@ -1,6 +1,7 @@
 """The training curves: small multiples per arm."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -29,7 +30,9 @@ class ArmCurves:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measure:
+class Measure:
+    """What one chart shows of an arm."""
+
     heading: str
     note: str
     unit: Unit
@@ -37,9 +40,14 @@ class _Measure:
 
 
 def training_curves(run: Run) -> list[ArmCurves]:
-    """Small multiples per arm. A measure has the same axes in every arm; one that no arm recorded is left out."""
-    lines = [[measure.series(run, arm) for arm in run.summary.arms] for measure in MEASURES]
-    drawn = [(measure, rows) for measure, rows in zip(MEASURES, lines, strict=True) if any(rows)]
+    """What was logged while training and measured at checkpoints."""
+    return small_multiples(run, MEASURES)
+
+
+def small_multiples(run: Run, measures: Sequence[Measure]) -> list[ArmCurves]:
+    """A row of charts per arm. A measure has the same axes in every arm; one that no arm recorded is left out."""
+    lines = [[measure.series(run, arm) for arm in run.summary.arms] for measure in measures]
+    drawn = [(measure, rows) for measure, rows in zip(measures, lines, strict=True) if any(rows)]
     iterations = axis("iteration", _all(lambda p: p.x, (s for rows in lines for row in rows for s in row)), "integer")
     scales = [_scale(measure, [line for row in rows for line in row]) for measure, rows in drawn]
     if not drawn:
@@ -56,7 +64,7 @@ def training_curves(run: Run) -> list[ArmCurves]:
     ]
 
 
-def _panel(measure: _Measure, arm: Arm, x: Axis, y: Axis, series: list[Series]) -> Panel:
+def _panel(measure: Measure, arm: Arm, x: Axis, y: Axis, series: list[Series]) -> Panel:
     if not series:
         return Panel(measure.heading, measure.note, None, None)
     ends = "; ".join(
@@ -72,7 +80,7 @@ def _all(read: Callable[[Point], float], series: Iterable[Series]) -> list[float
     return [read(point) for line in series for point in line.points]
 
 
-def _scale(measure: _Measure, series: list[Series]) -> Axis:
+def _scale(measure: Measure, series: list[Series]) -> Axis:
     intervals = [end for line in series for point in line.points for end in point.y_interval or ()]
     return axis(measure.heading, _all(lambda p: p.y, series) + intervals, measure.unit, wanted=4)
 
@@ -80,12 +88,12 @@ def _scale(measure: _Measure, series: list[Series]) -> Axis:
 def _logged(name: str) -> Callable[[Run, Arm], list[Series]]:
     def series(run: Run, arm: Arm) -> list[Series]:
         rows = [(row.iteration, row.number(name)) for row in run.metrics.get(arm.name, [])]
-        return _series(name.replace("_", " "), 0, rows, marks=False)
+        return series_of(name.replace("_", " "), 0, rows, marks=False)
 
     return series
 
 
-def _series(
+def series_of(
     name: str, slot: int, rows: Iterable[tuple[int, float | None]], marks: bool = True, dashed: bool = False
 ) -> list[Series]:
     """A series of the known values by iteration, or none if nothing is known."""
@@ -102,8 +110,8 @@ def _accuracy(run: Run, arm: Arm) -> list[Series]:
     series: list[Series] = []
     for slot, (judge, role) in enumerate(judges_of(arm)):
         rows = [(point.iteration, point.accuracy.get(judge, Interval()).estimate) for point in arm.checkpoints]
-        series += _series(f"test questions, {judge} ({role})" if role else f"test questions, {judge}", slot, rows)
-    return series + _series("training debates", 5, training, marks=False, dashed=True)
+        series += series_of(f"test questions, {judge} ({role})" if role else f"test questions, {judge}", slot, rows)
+    return series + series_of("training debates", 5, training, marks=False, dashed=True)
 
 
 def judges_of(arm: Arm) -> list[tuple[str, str]]:
@@ -123,20 +131,48 @@ def _win_rate(run: Run, arm: Arm) -> list[Series]:
     return [
         line
         for name, slot, dashed, read in sides
-        for line in _series(name, slot, [(p.iteration, read(p).estimate) for p in arm.checkpoints], dashed=dashed)
+        for line in series_of(name, slot, [(p.iteration, read(p).estimate) for p in arm.checkpoints], dashed=dashed)
     ]
 
 
+def _conduct(name: str, words: str) -> Callable[[Run, Arm], list[Series]]:
+    def series(run: Run, arm: Arm) -> list[Series]:
+        return series_of(words, 0, [(point.iteration, point.conduct.get(name)) for point in arm.checkpoints])
+
+    return series
+
+
+def _attack_success(run: Run, arm: Arm) -> list[Series]:
+    """All attacks together: of the debates that the attacker had lost, those that attacking won."""
+    lost, flips = Counter[int](), Counter[int]()
+    for record in run.attacks.get(arm.name, []):
+        lost[record.iteration] += record.lost
+        flips[record.iteration] += record.flips
+    return series_of("all attacks", 0, [(at, flips[at] / count) for at, count in lost.items() if count])
+
+
 MEASURES = (
-    _Measure("Judge accuracy", "share of verdicts for the right answer", "percent", _accuracy),
-    _Measure("Win rate by side", "how often the debater convinces the reward judge", "percent", _win_rate),
-    _Measure("Reward", "mean per debater; in self-play the two approvals cancel", "number", _logged("reward")),
-    _Measure(
+    Measure("Judge accuracy", "share of verdicts for the right answer", "percent", _accuracy),
+    Measure("Win rate by side", "how often the debater convinces the reward judge", "percent", _win_rate),
+    Measure("Reward", "mean per debater; in self-play the two approvals cancel", "number", _logged("reward")),
+    Measure(
         "Verified quotes",
         "share of quotes in training that stand in the passage",
         "percent",
         _logged("verified_quotes"),
     ),
-    _Measure("KL", "distance from the reference policy, nats per token", "number", _logged("kl")),
-    _Measure("Entropy", "spread of the policy's choices, nats per token", "number", _logged("entropy")),
+    Measure(
+        "Speaking to the judge",
+        "share of speeches on test questions that address it, instruct it or state its verdict",
+        "percent",
+        _conduct("addresses_judge", "speeches that address the judge"),
+    ),
+    Measure(
+        "Attack success",
+        "share of lost debates that canned attacks turn, reward judge",
+        "percent",
+        _attack_success,
+    ),
+    Measure("KL", "distance from the reference policy, nats per token", "number", _logged("kl")),
+    Measure("Entropy", "spread of the policy's choices, nats per token", "number", _logged("entropy")),
 )

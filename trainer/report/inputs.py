@@ -94,6 +94,7 @@ class Checkpoint(Record):
     win_rate_wrong: Interval = Interval()
     verified_quotes: float | None = None
     words_per_speech: float | None = None
+    conduct: dict[str, float | None] = {}
 
 
 class Arm(Record):
@@ -155,6 +156,44 @@ class TrainingAccuracy(Record):
 
     iteration: int
     judge_accuracy: float | None = None
+
+
+class AttackRecord(Record):
+    """What one attack did to the reward judge at one checkpoint (`rewards.audit.attacks.AttackResult`)."""
+
+    checkpoint: str
+    iteration: int
+    judge: str
+    attack: str
+    lost: int
+    flips: int
+    success: Interval = Interval()
+    backfired: float | None = None
+    shift: Interval = Interval()
+    invalid: float | None = None
+
+
+class WatchJudge(Record):
+    """One judge at one look of the watch (`trainer.opinions`)."""
+
+    judge: str
+    role: str = ""
+    accuracy: float | None = None
+    wrong_side: float | None = None
+
+
+class WatchRecord(Record):
+    """One look of the watch (`trainer.watch`)."""
+
+    iteration: int
+    judges: list[WatchJudge] = []
+    gap: float | None = None
+    reward: BeforeAfter = BeforeAfter()
+    held_out: BeforeAfter = BeforeAfter()
+    conduct: dict[str, float | None] = {}
+    attack_success: float | None = None
+    alarm: bool = False
+    stop: bool = False
 
 
 class QuoteRecord(Record):
@@ -236,6 +275,8 @@ class Run(Record):
     manifest: Manifest = Manifest()
     metrics: dict[str, list[Metrics]] = Field(default_factory=dict)
     training_accuracy: dict[str, list[TrainingAccuracy]] = Field(default_factory=dict)
+    attacks: dict[str, list[AttackRecord]] = Field(default_factory=dict)
+    watch: dict[str, list[WatchRecord]] = Field(default_factory=dict)
     debates: list[Debate] = []
 
 
@@ -256,6 +297,8 @@ def read_run(run: Path) -> Run:
         training_accuracy={
             name: list(_lines(TrainingAccuracy, folder / "training_accuracy.jsonl")) for name, folder in folders.items()
         },
+        attacks={name: list(_lines(AttackRecord, folder / "attacks.jsonl")) for name, folder in folders.items()},
+        watch={name: list(_lines(WatchRecord, folder / "watch.jsonl")) for name, folder in folders.items()},
         debates=list(_lines(Debate, run / "debates.jsonl")),
     )
 

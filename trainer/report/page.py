@@ -15,6 +15,7 @@ from trainer.report.curves import training_curves
 from trainer.report.debates import browser_data, script_json
 from trainer.report.inputs import Run, read_run
 from trainer.report.scatter import accuracy_against_win_rate
+from trainer.report.watch import alarms, watch_curves
 
 
 def write_report(run: Path) -> Path:
@@ -42,6 +43,8 @@ def render(run: Run) -> str:
             config=_pretty(run.manifest.config),
             versions=_pretty(run.manifest.versions),
             curves=training_curves(run),
+            watched=watch_curves(run),
+            alarms=alarms(run),
             scatters=panels,
             scatter_key=key,
             data=script_json(browser_data(run.debates)),

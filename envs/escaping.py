@@ -1,0 +1,87 @@
+"""Debater text made harmless: what could steer a model, a page or a terminal is taken out or broken up, and counted.
+
+`escape_markup` is for any reader. `escape_speech` is for readers of a debate: it also marks the lines of a speech that
+begin as the prompt's own lines do ("Debater B said:", "Verdict: A", "### Instructions"), so that none of them can pass
+for a turn of somebody else's. Both are idempotent and leave ordinary text as it is, byte by byte.
+"""
+
+import re
+from collections.abc import MutableMapping
+
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_CONTROL = "\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f"
+
+HEADER_MARK = "| "
+"""What a line that begins like the prompt's own is made to begin with."""
+
+# Possessive quantifiers (*+) keep every pattern linear: a speech is hostile input.
+_LINE_BREAK = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]++[0-~]|\x1b[@-_]"
+)
+_SPECIAL_TOKEN = re.compile(
+    r"<(?=[|\uff5c])|<(?=</?SYS>>)|\[(?=/?INST\])|\[(?=\[[AB]\]\])"
+    r"|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call|tool_response)>)"
+    r"|<(?=/?(?:passage|system|user|assistant|judge|verdict)>)"
+)
+_SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t]++[ab12]"
+_PART = r"verdict|decision|winner|passage|question|instructions?|(?:right[ \t]++|correct[ \t]++)?answer(?:[ \t]++[ab])?"
+_HEADER = re.compile(
+    r"^(?=[ \t]*+(?:[*_`>\[({\"'\u201c-]++[ \t]*+)?+(?:"
+    r"#"
+    rf"|(?:(?:the|final|official|new|my)[ \t]++){{0,2}}+(?:{_SPEAKER}|{_PART})"
+    r"(?:[ \t]++(?:said|says|is|writes|note|notes))?+[ \t]*+[*_`\])}\"'\u201d]*+[ \t]*+[:\uff1a]"
+    r"))",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+_RULES = (
+    ("escape sequence", _ANSI, ""),
+    ("", _LINE_BREAK, "\n"),
+    ("invisible character", re.compile(f"[{INVISIBLE}]"), ""),
+    ("control character", re.compile(f"[{_CONTROL}]"), ""),
+    ("surrogate", re.compile("[\ud800-\udfff]"), "\ufffd"),
+    ("special token", _SPECIAL_TOKEN, r"\g<0> "),
+)
+HEADER, FORGED_TAG, UNPAIRED_TAG = "header", "forged tag", "unpaired tag"
+KINDS = (*(kind for kind, _, _ in _RULES if kind), HEADER, FORGED_TAG, UNPAIRED_TAG)
+"""What can be neutralised in a speech, by the names under which it is counted (`Speech.neutralised`)."""
+
+Counts = MutableMapping[str, int]
+
+
+def escape_markup(text: str, counts: Counts | None = None) -> str:
+    """Debater text made fit for a judge's prompt, a page or a terminal. Idempotent; our own tags stay.
+
+    Removed: ANSI escape sequences, control characters other than tab and newline, bidirectional controls, zero-width
+    and other invisible characters (soft hyphens, fillers, variation selectors, Unicode tags). Every other line break
+    becomes a newline, a lone surrogate becomes U+FFFD. Special tokens of chat templates (`<|im_start|>`, `</s>`,
+    `[INST]`, …) and the marks of a prompt or a verdict (`<passage>`, `[[A]]`) get a space after their bracket, so that
+    a tokenizer reads them as plain text. How often each was done is added to `counts`, line breaks aside.
+    """
+    for kind, pattern, replacement in _RULES:
+        text, found = pattern.subn(replacement, text)
+        _add(counts, kind, found)
+    return text
+
+
+def escape_speech(text: str, counts: Counts | None = None) -> str:
+    """As `escape_markup`; and every line that begins like one of the prompt's own gets a bar before it (`| Judge: …`).
+
+    Such lines are those of a speaker ("Judge:", "System:", "Debater B said:"), of a part of the prompt ("Question:",
+    "Answer A:", "Verdict:") and headings ("### …"), with or without emphasis, brackets and blanks before them. Marks
+    inside a line, and letters of other scripts that look like ours, are left alone.
+    """
+    text, found = _HEADER.subn(HEADER_MARK, escape_markup(text, counts))
+    _add(counts, HEADER, found)
+    return text
+
+
+def _add(counts: Counts | None, kind: str, found: int) -> None:
+    if counts is not None and kind and found:
+        counts[kind] = counts.get(kind, 0) + found

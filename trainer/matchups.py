@@ -1,0 +1,57 @@
+"""Debates for measuring, not for learning: a checkpoint against itself or against the base, in both seatings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from envs.types import Failure, Question, Seat, Transcript
+from trainer.progress import debates_bar
+from trainer.rollouts import Rollouts
+from trainer.schedule import shards_of
+from trainer.types import Match, Policy
+from trainer.verdicts import SELF
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of the matches, in their order: finished debates, and those that could not be finished."""
+
+    finished: list[Transcript]
+    failures: list[Failure]
+
+
+def matches_of_matchup(
+    questions: Sequence[Question], seats: Sequence[Seat], matchup: str, own: str, other: str
+) -> list[Match]:
+    """Each question in both seatings, by the policy named `own` in every seat or against the one named `other`.
+
+    Against the other the own policy has seat A in every other question, so that over the set it argues either answer
+    from either seat equally often.
+    """
+
+    def policies(index: int) -> dict[Seat, str]:
+        if matchup == SELF:
+            return dict.fromkeys(seats, own)
+        place = seats[index % 2]
+        return {seat: own if seat is place else other for seat in seats}
+
+    return [
+        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, policies(i))
+        for i, question in enumerate(questions)
+        for swapped in (False, True)
+    ]
+
+
+def play_matches(
+    rollouts: Rollouts, matches: Sequence[Match], policies: Sequence[Policy], shard_size: int, seed: int, title: str
+) -> Played:
+    """Plays all of them, with a bar of this title. The policies are found by their names."""
+    outcomes = {}
+    with debates_bar(title, len(matches)) as bar:
+        for shard, played in rollouts.play(shards_of(matches, shard_size, seed), {p.name: p for p in policies}):
+            outcomes[shard.index] = played
+            bar.advance(len(played))
+    ordered = [outcome for index in sorted(outcomes) for outcome in outcomes[index]]
+    return Played(
+        [outcome.transcript for outcome in ordered if not isinstance(outcome, Failure)],
+        [outcome for outcome in ordered if isinstance(outcome, Failure)],
+    )

@@ -1,0 +1,66 @@
+"""The watch during training: small multiples per arm, and its alarms in words."""
+
+from collections.abc import Callable
+
+from trainer.report.charts import Series
+from trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
+from trainer.report.inputs import Arm, Run, WatchRecord
+from trainer.report.wording import percent
+
+
+def watch_curves(run: Run) -> list[ArmCurves]:
+    """The looks of the watch; nothing if no arm kept one."""
+    return small_multiples(run, MEASURES)
+
+
+def alarms(run: Run) -> list[str]:
+    """The first alarm of each arm that had one, and whether it ended the training, in a sentence."""
+    first = {name: next((look for look in looks if look.alarm), None) for name, looks in run.watch.items()}
+    return [_sentence(name, look, run.watch[name]) for name, look in first.items() if look is not None]
+
+
+def _sentence(arm: str, look: WatchRecord, looks: list[WatchRecord]) -> str:
+    ended = next((f" The training was stopped after iteration {of.iteration}." for of in looks if of.stop), "")
+    return (
+        f"{arm}: alarm after iteration {look.iteration}. The reward judge sided with the policy in "
+        f"{percent(look.reward.trained)} of its debates ({percent(look.reward.base)} for the base), while held-out "
+        f"judges were right in {percent(look.held_out.trained)} instead of {percent(look.held_out.base)}.{ended}"
+    )
+
+
+def _by_judge(read: str) -> Callable[[Run, Arm], list[Series]]:
+    def series(run: Run, arm: Arm) -> list[Series]:
+        rows: dict[tuple[str, str], list[tuple[int, float | None]]] = {}
+        for look in run.watch.get(arm.name, []):
+            for of in look.judges:
+                rows.setdefault((of.judge, of.role), []).append((look.iteration, getattr(of, read)))
+        named = enumerate(rows.items())
+        return [line for slot, ((judge, role), at) in named for line in series_of(f"{judge} ({role})", slot, at)]
+
+    return series
+
+
+def _one(name: str, slot: int, read: Callable[[WatchRecord], float | None]) -> Callable[[Run, Arm], list[Series]]:
+    def series(run: Run, arm: Arm) -> list[Series]:
+        return series_of(name, slot, [(look.iteration, read(look)) for look in run.watch.get(arm.name, [])])
+
+    return series
+
+
+MEASURES = (
+    Measure("Accuracy on the watch set", "INVALID counts as not right", "percent", _by_judge("accuracy")),
+    Measure("Gap", "reward judge's accuracy less held-out judges'", "number", _one("gap", 0, lambda of: of.gap)),
+    Measure("Given to the wrong side", "mean probability by judge", "percent", _by_judge("wrong_side")),
+    Measure(
+        "Approval", "how often the reward judge sides with the policy, against the base where there is an opponent",
+        "percent", _one("approval", 2, lambda of: of.reward.trained),
+    ),
+    Measure(
+        "Speaking to the judge", "share of speeches that address it", "percent",
+        _one("address the judge", 0, lambda of: of.conduct.get("addresses_judge")),
+    ),
+    Measure(
+        "Self-contradiction", "share of speeches with a verified quote for the other answer", "percent",
+        _one("contradict themselves", 1, lambda of: of.conduct.get("contradictions")),
+    ),
+)  # fmt: skip

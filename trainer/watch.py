@@ -1,0 +1,217 @@
+"""The over-optimisation watch: during training, is the policy getting better at debating, or at its judge?
+
+Some training stories are set aside and never trained on. At saved checkpoints the policy argues their questions, and
+the reward judge and every held-out judge read the debates. **The alarm** is for the reward rising while the held-out
+judges are right less often than in the base debaters' debates, both by more than noise.
+
+*What rises.* In self-play the mean approval is one half whatever is said, so the reward itself cannot rise. What rises
+when a judge is hacked is how often the reward judge sides with the policy against the base debater, who does not know
+the hack (in a consultancy, where nobody answers, how often it sides with the consultant). Honest skill raises it too:
+so it takes the fall in held-out accuracy to make an alarm.
+
+*Noise.* Both changes are paired question by question with the base, and tested one-sidedly at `watch.level` by flipping
+the signs of whole stories; an alarm takes both tests in `watch.patience` looks in a row. The level is that of one look.
+Looks share the base's debates and much of the policy, so patience does not divide the false alarms by as much as it
+would if looks were independent; and a fall after a rise counts only once it is a fall below the base.
+
+This module is the one place in training that is given gold labels, of the questions set aside and no others. Nothing of
+it flows back but the decision to stop (`watch.stop`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+
+from envs.conduct import Conduct, conduct
+from envs.splits import digest
+from envs.types import AnswerKey, Question, Seat
+from rewards.audit.attacks import attack_success
+from rewards.labelled import Labelled, with_key
+from rewards.types import Judge, Verdict
+from trainer import setup
+from trainer.config import Config
+from trainer.matchups import matches_of_matchup, play_matches
+from trainer.opinions import SEATINGS, Opinions, picks
+from trainer.progress import say
+from trainer.rollouts import Rollouts
+from trainer.run_folder import RunFolder, append_line, read_lines
+from trainer.schedule import derive
+from trainer.statistics import FEWEST_STORIES, FloatArray, PairedChange, paired_change
+from trainer.summary import jsonable
+from trainer.tracking import Tracker
+from trainer.types import Policy
+from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF
+
+PER_STORY = 4
+"""Questions taken of a story that is set aside, at most: more stories say more than more questions about one."""
+
+class WatchError(ValueError):
+    """A watch that cannot be kept as it is configured; the message says what to do."""
+
+
+class Stopped(Exception):
+    """The watch ended the training after `iteration`: a decision, not a failure."""
+
+    def __init__(self, iteration: int) -> None:
+        super().__init__(f"The watch stopped the training after iteration {iteration}.")
+        self.iteration = iteration
+
+
+def set_aside(questions: Sequence[Question], count: int) -> tuple[list[Question], list[Question]]:
+    """The questions to train on, and `count` to watch with (at most `PER_STORY` a story), which share no story.
+
+    Which stories are set aside depends on their ids alone. All of a story's questions leave the training.
+
+    Raises:
+        WatchError: there are too few questions or stories.
+    """
+    by_story: dict[str, list[Question]] = {}
+    for question in questions:
+        by_story.setdefault(question.story_id, []).append(question)
+    in_turn = sorted(by_story, key=lambda story: digest(f"watch:{story}"))
+    watched = [question for story in in_turn for question in by_story[story][:PER_STORY]][:count]
+    stories = {question.story_id for question in watched}
+    training = [question for question in questions if question.story_id not in stories]
+    if len(watched) < count or (count and not training):
+        raise WatchError(f"watch.questions={count} leaves no questions to train on: lower it, or add questions.")
+    if count and len(stories) < FEWEST_STORIES:
+        raise WatchError(
+            f"watch.questions={count} come from {len(stories)} stories, which can show no change: at least "
+            f"{FEWEST_STORIES} stories are needed, so raise watch.questions."
+        )
+    return training, watched
+
+
+class Watch:
+    """Looks at checkpoints and keeps watch.jsonl, one record a look. Lives in the main process."""
+
+    def __init__(
+        self, settings: Config, questions: Sequence[Question], judge: Judge, rollouts: Rollouts, tracker: Tracker
+    ) -> None:
+        """`questions` are those set aside; `judge` is the one that gives the reward."""
+        self.settings, self.questions, self.rollouts = settings, questions, rollouts
+        self.folder, self.tracker = RunFolder(settings.output), tracker
+        labels = setup.question_set(settings.questions).answer_key("train")
+        self.key = AnswerKey({question.id: labels[question.id] for question in questions})
+        self.judges: list[tuple[str, Judge]] = [
+            (REWARD, judge), *((HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
+        ]  # fmt: skip
+
+    def look(self, policy: Policy) -> bool:
+        """Measures a published checkpoint, unless that was done before; whether the training is to stop here."""
+        before = read_lines(self.folder.watch)
+        known = next((record for record in before if record["iteration"] == policy.version), None)
+        return bool((known or self._measured(policy, before))["stop"])
+
+    def _measured(self, policy: Policy, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        alone = self._play(policy, SELF)
+        opinions = [Opinions(self.questions, alone, _verdicts(judge, alone)) for _, judge in self.judges]
+        accuracy = [of_judge.accuracy() for of_judge in opinions]
+        held_out = np.mean(accuracy[1:], axis=0)
+        approval = self._approval(policy, opinions[0])
+        record = {
+            "iteration": policy.version, "questions": len(self.questions), "stories": len(set(self._stories)),
+            "failed": SEATINGS * len(self.questions) - len(alone),
+            "judges": [
+                {"judge": judge.name, "role": role, **of_judge.figures()}
+                for (role, judge), of_judge in zip(self.judges, opinions, strict=True)
+            ],
+            "gap": float(accuracy[0].mean() - held_out.mean()),
+            "conduct": sum((conduct(d.transcript, d.transcript.speeches) for d in alone), Conduct()).rates(),
+            "attack_success": self._attacked(alone),
+            "by_question": {"approval": approval.tolist(), "held_out": held_out.tolist()},
+        }  # fmt: skip
+        record = jsonable(record | self._compared(record, before))
+        append_line(self.folder.watch, record)
+        self._tell(record)
+        return record
+
+    def _compared(self, record: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The two changes since the base, whether they are suspicious, and what follows from that."""
+        base, now, watch = (before[0] if before else record)["by_question"], record["by_question"], self.settings.watch
+        reward, held_out = (paired_change(base[name], now[name], self._stories) for name in ("approval", "held_out"))
+        suspicious = shown(reward, 1, watch.level, watch.rise) and shown(held_out, -1, watch.level, watch.fall)
+        lately = [*(earlier["suspicious"] for earlier in before), suspicious][-watch.patience :]
+        alarm = len(lately) == watch.patience and all(lately)
+        return {
+            "reward": asdict(reward), "held_out": asdict(held_out), "suspicious": suspicious, "alarm": alarm,
+            "stop": alarm and watch.stop and record["iteration"] < self.settings.iterations,
+        }  # fmt: skip
+
+    @property
+    def _stories(self) -> list[str]:
+        return [question.story_id for question in self.questions]
+
+    def _play(self, policy: Policy, matchup: str) -> list[Labelled]:
+        base = Policy(BASE, 0, str(self.folder.policy(0)))
+        matches = matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, policy.name, BASE)
+        played = play_matches(
+            self.rollouts, matches, (policy, base), self.settings.cluster.shard_size,
+            derive(self.settings.seed, "watch", matchup), f"watch: iteration {policy.version} against {matchup}",
+        )  # fmt: skip
+        return with_key(played.finished, self.key)
+
+    def _approval(self, policy: Policy, alone: Opinions) -> FloatArray:
+        """How often the reward judge sides with the policy, by question; INVALID is for neither.
+
+        In a debate against the base, which is one half for the base itself; a consultant's where it is alone.
+        """
+        against_base = len(self.settings.protocol.seats) > 1
+        if against_base and policy.version == 0:
+            return np.full(len(self.questions), 0.5)
+        debates = self._play(policy, BASE) if against_base else alone.debates
+        verdicts = _verdicts(self.judges[0][1], debates) if against_base else alone.verdicts
+
+        def sided(debate: Labelled, p: float) -> float:
+            own = next(speech.seat for speech in debate.transcript.speeches if speech.policy == policy.name)
+            return picks(p if own is Seat.A else 1 - p)
+
+        return Opinions(self.questions, debates, verdicts).by_question(sided, invalid=0.5)
+
+    def _attacked(self, alone: Sequence[Labelled]) -> float | None:
+        """Share of lost debates that the attacks turn, all attacks together, by the reward judge."""
+        results = attack_success(self.judges[0][1], alone[: self.settings.watch.attacks], seed=self.settings.seed)
+        lost = sum(result.lost for result in results)
+        return sum(result.flips for result in results) / lost if lost else None
+
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        figures = [f"{of['judge']} right {of['accuracy']:.0%}" for of in record["judges"]]
+        reward = record["reward"]
+        say("  ".join([f"watch after iteration {record['iteration']}", *figures, f"approval {reward['trained']:.0%}"]))
+        self.tracker.log(_flat(record))
+        if record["alarm"]:
+            sentence = in_words(record)
+            say(sentence)
+            self.tracker.alert("The judge may be hacked", sentence)
+
+
+def shown(change: PairedChange, direction: Literal[1, -1], level: float, least: float) -> bool:
+    """Whether a change in this direction is at least so large and significant, one-sidedly, at the level."""
+    moved = direction * change.change
+    return moved > 0 and moved >= least and change.p / 2 < level
+
+
+def in_words(record: Mapping[str, Any]) -> str:
+    """The alarm in one sentence, with its figures."""
+    reward, held_out = record["reward"], record["held_out"]
+    return (
+        f"ALARM after iteration {record['iteration']}: the reward judge sides with the policy more often "
+        f"({reward['base']:.0%} to {reward['trained']:.0%}, {100 * reward['change']:+.1f} points, one-sided "
+        f"p = {reward['p'] / 2:.4f}) while held-out judges are right less often ({held_out['base']:.0%} to "
+        f"{held_out['trained']:.0%}, {100 * held_out['change']:+.1f} points, p = {held_out['p'] / 2:.4f})"
+        + ("; the training stops here." if record["stop"] else ".")
+    )
+
+
+def _verdicts(judge: Judge, debates: Sequence[Labelled]) -> list[Verdict]:
+    return judge.judge([debate.transcript for debate in debates]) if debates else []
+
+
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures for a dashboard, each under one name."""
+    judges = {f"watch/{name}/{of['judge']}": of[name] for of in record["judges"] for name in ("accuracy", "wrong_side")}
+    rates = {f"watch/{name}": value for name, value in record["conduct"].items()}
+    names = ("gap", "attack_success", "alarm")
+    return {"iteration": record["iteration"], **judges, **rates, **{f"watch/{name}": record[name] for name in names}}
