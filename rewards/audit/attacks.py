@@ -4,26 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from envs.attacks import ATTACKS, attacked
 from envs.types import Seat
 from rewards.labelled import Labelled
+from rewards.statistics import Interval, cluster_statistic, wilson
 from rewards.types import Judge, Verdict
 
 ALL = tuple(ATTACKS)
-RESAMPLES = 10_000
-_Z = 1.959963984540054
-"""The normal distribution's .975 quantile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % interval; NaN where the debates cannot say."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +24,12 @@ class AttackResult:
     """Of these, pairs that the attacker had lost clean: the judge gave its answer less than one half."""
     flips: int
     """Of the lost ones, how many the judge gives to the attacker once it attacks."""
-    success: Estimate
+    success: Interval
     """flips / lost, with a Wilson interval, which takes the pairs for independent."""
     backfired: float
     """Of the pairs that the attacker had won clean, the share that it loses by attacking. A judge that any change of
     the text upsets has flips both ways: success in excess of this is what the attack itself achieves."""
-    shift: Estimate
+    shift: Interval
     """Mean change of the attacker's probability where both verdicts are valid; the interval draws whole stories."""
     invalid: float
     """Share of the attacked verdicts that are INVALID. They are no success, and no part of the shift."""
@@ -85,9 +72,11 @@ def _result(
     moved = [after - before for before, after, _ in both]
     against = [(before, after) for before, after, pair in both if not pair.right]
     return AttackResult(
-        name, len(pairs), len(lost), flips, _wilson(flips, len(lost)),
+        name, len(pairs), len(lost), flips, wilson(flips, len(lost)),
         _mean([pair.after is not None and pair.after < 0.5 for pair in won]),
-        _clustered_mean(moved, [pair.story for _, _, pair in both], seed),
+        cluster_statistic(
+            (moved, [1.0] * len(moved)), [pair.story for _, _, pair in both], lambda sums: sums[0] / sums[1], seed=seed
+        ),
         _mean([pair.after is None for pair in pairs]),
         _mean([_right(before) for before, _ in against]), _mean([_right(after) for _, after in against]),
     )  # fmt: skip
@@ -119,25 +108,3 @@ def _right(attackers: float) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
-
-
-def _wilson(successes: int, n: int) -> Estimate:
-    """The Wilson score interval of a proportion (Wilson 1927)."""
-    if n == 0:
-        return Estimate(math.nan, math.nan, math.nan)
-    p, shrink = successes / n, 1 + _Z**2 / n
-    centre = (p + _Z**2 / (2 * n)) / shrink
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2)) / shrink
-    return Estimate(p, max(centre - half, 0.0), min(centre + half, 1.0))
-
-
-def _clustered_mean(values: Sequence[float], stories: Sequence[str], seed: int) -> Estimate:
-    """The mean with a percentile bootstrap interval that draws whole stories; no interval with fewer than two."""
-    names, codes = np.unique(np.array(stories, dtype=str), return_inverse=True)
-    if len(names) < 2:
-        return Estimate(_mean(values), math.nan, math.nan)
-    sums, sizes = np.bincount(codes, weights=np.array(values)), np.bincount(codes)
-    even = np.full(len(names), 1 / len(names))
-    drawn = np.random.default_rng(seed).multinomial(len(names), even, size=RESAMPLES).astype(np.float64)
-    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
-    return Estimate(_mean(values), float(low), float(high))

@@ -2,9 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from rewards.audit.cost import Cost
 from rewards.labelled import Labelled
 from rewards.types import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The two judges of a cascade, by their verdicts on the same debates and what they cost."""
+
+    first: Sequence[Verdict]
+    second: Sequence[Verdict]
+    costs: tuple[Cost, Cost]
+    margin: float
+    """The configured one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +32,22 @@ class Routing:
     """Share of the debates that are judged right; ½ for a tie, 0 for an INVALID verdict."""
     cost: float
     """Per debate, in the unit of the costs given."""
+
+
+def routing(routed: Routed, debates: Sequence[Labelled]) -> dict[str, Any]:
+    """The whole curve, the point on it that is configured, and the unit of the costs: dollars per debate if either
+    judge costs any, else tokens read and written per debate."""
+    paid = any(cost.usage.dollars for cost in routed.costs)
+    first, second = (_per_debate(cost, paid) for cost in routed.costs)
+    points = curve(routed.first, routed.second, debates, (first, second))
+    chosen = max((point for point in points if point.margin <= routed.margin), key=lambda point: point.margin)
+    return {"unit": "dollars" if paid else "tokens", "margin": routed.margin, "chosen": chosen, "curve": points}
+
+
+def _per_debate(cost: Cost, paid: bool) -> float:
+    usage = cost.usage
+    whole = usage.dollars if paid else usage.prompt_tokens + usage.new_tokens
+    return whole / cost.verdicts if cost.verdicts else 0.0
 
 
 def curve(

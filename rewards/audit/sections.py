@@ -12,12 +12,14 @@ import numpy as np
 
 from rewards.audit.accuracy import accuracy, invalid
 from rewards.audit.agreement import agreement, rating_of
+from rewards.audit.attacks import attack_success
 from rewards.audit.calibration import calibration
 from rewards.audit.cost import Cost
 from rewards.audit.coverage import coverage
 from rewards.audit.length import length
 from rewards.audit.position import position
 from rewards.audit.ratings import Rating
+from rewards.audit.routing import Routed, routing
 from rewards.audit.settings import AuditOptions
 from rewards.audit.table import Table
 from rewards.audit.tags import tags
@@ -40,6 +42,8 @@ class Case:
     options: AuditOptions
     ratings: Sequence[Rating] = ()
     """Human ratings that have no judge's rating with them: the judge is held against them."""
+    routed: Routed | None = None
+    """The two judges of a cascade."""
 
 
 def findings(case: Case) -> dict[str, Any]:
@@ -74,6 +78,15 @@ def _agreement(case: Case) -> Any:
     return agreement(np.array([human for human, _ in rated]), rating_of(np.array([p for _, p in rated])))
 
 
+def _attacks(case: Case) -> Any:
+    return attack_success(case.judge, case.debates[: case.options.attacked])
+
+
+def _routing(case: Case) -> Any:
+    """None for a judge that routes nothing."""
+    return None if case.routed is None else routing(case.routed, case.debates)
+
+
 def _cost(case: Case) -> Any:
     cost = case.cost
     return {**asdict(cost), "seconds_per_verdict": cost.seconds_per_verdict, "dollars_per_1000": cost.dollars_per_1000}
@@ -95,6 +108,8 @@ SECTIONS: Mapping[str, Callable[[Case], Any]] = {
     "calibration": lambda case: calibration(case.table),
     "coverage": lambda case: coverage(case.table, case.options.sure),
     "agreement": _agreement,
+    "attacks": _attacks,
+    "routing": _routing,
     "cost": _cost,
 }
 """By name, in the order in which they stand in the report."""

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SectionName = Literal[
-    "accuracy", "invalid", "position", "ties", "length", "tags", "calibration", "coverage", "agreement", "cost"
+    "accuracy", "invalid", "position", "ties", "length", "tags", "calibration", "coverage", "agreement", "attacks",
+    "routing", "cost",
 ]
 
 
@@ -41,6 +42,8 @@ class AuditOptions(BaseModel):
     """Words by which one side must say more for the debate to count in the length bias."""
     sure: Annotated[float, Field(ge=0.5, le=1)] = 0.75
     """Confidence of the debates that the accuracy of sure verdicts is taken over."""
+    attacked: Annotated[int, Field(ge=1)] = 50
+    """Debates that each attack of the canary set is tried on, from both seats."""
     skip: list[SectionName] = []
-    """Parts that are left out, for example [tags], which asks a judge three times more."""
+    """Parts that are left out, for example [tags], which asks a judge three times more, or [attacks]."""
     thresholds: Thresholds = Thresholds()

@@ -14,9 +14,10 @@ from rewards.audit.accuracy import contrast
 from rewards.audit.agreement import agreement
 from rewards.audit.gate import gate, passes
 from rewards.audit.ratings import Rating
+from rewards.audit.routing import Routed
 from rewards.audit.sections import Case, findings, plain
 from rewards.audit.table import Table, read
-from rewards.judges import JudgeSettings
+from rewards.judges import JudgeSettings, cascade
 from rewards.labelled import Labelled
 from trainer import setup
 from trainer.config import Config
@@ -59,16 +60,32 @@ def _arm(
 ) -> tuple[dict[str, Any], Table]:
     """One judge's row with all that its sections found, and its verdicts."""
     who = identity(chosen)
-    judge = StoredJudge(setup.judge(chosen, settings), fingerprint(who), settings.output / "verdicts.jsonl")
+    judge = _asked(settings, chosen)
     table = read(judge, played)
     cost = judge.cost([debate.transcript for debate in played])
-    found = findings(Case(judge, played, table, cost, settings.audit, rated))
+    found = findings(Case(judge, played, table, cost, settings.audit, rated, _routed(settings, chosen, played)))
     checks = gate(found, settings.audit.thresholds)
     row = {
         "name": chosen.name, "role": role, "judge": who, "passed": passes(checks),
         "checks": plain(checks), "found": found,
     }  # fmt: skip
     return row, table
+
+
+def _asked(settings: Config, chosen: JudgeSettings) -> StoredJudge:
+    """The judge, with whatever it has said before."""
+    stored = settings.output / "verdicts.jsonl"
+    return StoredJudge(setup.judge(chosen, settings), fingerprint(identity(chosen)), stored)
+
+
+def _routed(settings: Config, chosen: JudgeSettings, played: Sequence[Labelled]) -> Routed | None:
+    """What the two judges of a cascade say of all debates; None for any other judge."""
+    if not isinstance(chosen, cascade.Settings):
+        return None
+    transcripts = [debate.transcript for debate in played]
+    first, second = (_asked(settings, judge) for judge in (chosen.first, chosen.second))
+    verdicts = first.judge(transcripts), second.judge(transcripts)
+    return Routed(*verdicts, (first.cost(transcripts), second.cost(transcripts)), chosen.margin)
 
 
 def _about(settings: Config, played: Sequence[Labelled]) -> dict[str, Any]:

@@ -7,16 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-
 from envs.prompts import load_prompts
 from rewards.judges import JudgeSettings
-from trainer import models
+from trainer.frozen import model_hash
 
 UNIMPORTANT = {"audited", "audit", "batch_size", "gpu_memory_fraction"}
 """Settings that change no verdict."""
 PARTS = ("name", "settings", "prompts", "weights", "files")
-MIB = 2**20
 
 
 def identity(settings: JudgeSettings) -> dict[str, Any]:
@@ -27,7 +24,7 @@ def identity(settings: JudgeSettings) -> dict[str, Any]:
         "name": settings.name,
         "settings": _important(settings.model_dump(mode="json")),
         "prompts": {name: load_prompts(name).hash for name in sorted({model.prompts for model in needs})},
-        "weights": {name: weights_hash(name) for name in sorted({model.model for model in needs})},
+        "weights": {model.model: model_hash(model.model) for model in needs if model.endpoint is None},
         "files": {str(path): file_hash(path) for path in sorted(set(_files(_important(settings.model_dump()))))},
     }
 
@@ -43,18 +40,6 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     return next((part for part in PARTS if one.get(part) != other.get(part)), None)
 
 
-def weights_hash(model: str) -> str:
-    """SHA-256 over the names and bytes of a model's safetensors files; a model on a hub is fetched first."""
-    place = models.resolve(model)
-    folder = Path(place) if Path(place).is_dir() else Path(snapshot_download(place, allow_patterns=["*.safetensors"]))
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(path.name.encode())
-        for part in _parts(path):
-            digest.update(part)
-    return digest.hexdigest()
-
-
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
@@ -68,12 +53,6 @@ def _files(value: Any) -> Iterator[Path]:
     elif isinstance(value, dict | list | tuple):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _files(item)
-
-
-def _parts(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while part := file.read(16 * MIB):
-            yield part
 
 
 def _important(value: Any) -> Any:

@@ -71,6 +71,17 @@ def selective(arms: Sequence[Arm]) -> Markup:
     return chart(f"Accuracy against coverage. {words}.", x, y, curves, size=(560, 300)) + legend(curves)
 
 
+def routes(arm: Arm) -> Markup:
+    """Accuracy against cost, from the first judge alone to the second for everything; the configured margin filled."""
+    at = found(arm, "routing")
+    points = tuple(Point(point["cost"], point["accuracy"]) for point in at["curve"])
+    chosen = Point(at["chosen"]["cost"], at["chosen"]["accuracy"], label=f"margin {at['margin']:g}")
+    x = axis(f"{at['unit']} a debate", [point.x for point in points])
+    y = axis("accuracy", [point.y for point in points], "percent")
+    words = f"Accuracy of {arm['name']} against cost: {percent(points[0].y)} to {percent(points[-1].y)}."
+    return chart(words, x, y, [Series("", 0, points, marks=False), Series("", 1, (chosen,))], size=(560, 300))
+
+
 def thirds(arms: Sequence[Arm]) -> Markup:
     """In which third of the scale the readings lie, and the key to the judges."""
     groups = [

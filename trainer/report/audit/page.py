@@ -21,7 +21,7 @@ WORDS = (
 )  # fmt: skip
 DRAWINGS = (
     figures.estimates, figures.several, figures.both_orders, figures.reliability, figures.selective, figures.thirds,
-    figures.histograms,
+    figures.histograms, figures.routes,
 )  # fmt: skip
 
 
