@@ -33,10 +33,8 @@ def check(config: Config) -> None:
     check_machine(config)
     check_questions(config)
     load_prompts(config.debater.prompts)
-    for judge in config.judge_models:
-        judge.judge_prompts()
-    for model in {config.debater.model, *(judge.model for judge in config.judge_models)}:
-        check_model(model)
+    check_model(config.debater.model)
+    check_judges(config)
     check_algorithm(config)
     check_context(config)
     check_space(config)
@@ -143,8 +141,23 @@ def check_questions(config: Config) -> None:
     questions.answer_key("heldout")
 
 
-def check_model(model: str) -> None:
+def check_judges(config: Config) -> None:
+    """Prompts, few-shot examples and models of every judge.
+
+    Raises:
+        PromptError, LabelledError, ExamplesError: what a judge is to read cannot be had.
+        ModelError, SafetensorError: its model cannot.
+    """
+    for judge in config.judge_models:
+        judge.judge_prompts()
+    for model, has_head in {(judge.model, judge.has_head) for judge in config.judge_models}:
+        check_model(model, has_head)
+
+
+def check_model(model: str, has_head: bool = False) -> None:
     """Config, tokenizer and the headers of the weights, without reading the weights.
+
+    `has_head` says whether a classification or reward head is expected.
 
     Raises:
         ModelError: there is no such model, it cannot be fetched, or it is not safe to load.
@@ -153,7 +166,9 @@ def check_model(model: str) -> None:
     folder = Path(models.resolve_base(model))
     try:
         AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-        models.load_tokenizer(model)
+        models.load_tokenizer(model, speaks=not has_head)
+        if has_head:
+            models.head_outputs(model)
     except ModelError:
         raise
     except OSError:

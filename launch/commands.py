@@ -98,8 +98,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
-        for model in {judge.model for judge in config.judge_models}:
-            checks.check_model(model)
+        checks.check_judges(config)
         _forget_other_settings(config)
         measure(config)
         return _report(config.output)

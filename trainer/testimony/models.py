@@ -6,12 +6,20 @@ of the heads of the first layer start with biases that make them look one word b
 whole look-up is learned in about 150 steps. Everything stays trainable.
 """
 
+import copy
 from typing import Any
 
 import torch
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedModel,
+)
 
-from trainer.testimony.vocabulary import CONTEXT, END, PAD, WORDS
+from trainer.testimony.vocabulary import CONTEXT, END, PAD, WORDS, WRITER_WORDS
 
 ROTARY_BASE = 100.0
 """Short stories need no slow rotations, and more fast ones make the look one word back sharper."""
@@ -73,3 +81,20 @@ def look_back(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     queries = torch.cat([frequencies.cos(), -frequencies.sin()])
     keys = torch.cat([torch.ones(size // 2), torch.zeros(size // 2)])
     return LOOK_BACK * queries, LOOK_BACK * keys
+
+
+def writer_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """A copy of a judge that knows more words, with untaught embeddings for them."""
+    torch.manual_seed(seed)
+    writer = copy.deepcopy(judge)
+    writer.resize_token_embeddings(len(WRITER_WORDS), mean_resizing=False)
+    return writer
+
+
+def head_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """A judge's layers under an untaught head of two classes."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(**{**judge.config.to_dict(), "num_labels": 2, "id2label": {0: "A", 1: "B"}})
+    head = LlamaForSequenceClassification(config)
+    head.base_model.load_state_dict(judge.base_model.state_dict())
+    return head
