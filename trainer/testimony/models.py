@@ -1,4 +1,5 @@
-"""The untaught models: a small Llama for the debater and the reward judge, a small GPT-NeoX for the held-out judge.
+"""The untaught models: a small Llama for the debater and the reward judge, a small GPT-NeoX for the held-out judge, and
+what is made of a taught judge for a judge that writes or one with a head.
 
 Looking a statement up takes an induction circuit: one layer tells every word what stood before it, the next finds
 the word after an earlier mention. From an ordinary start the first half takes thousands of steps to appear, so half
@@ -7,6 +8,7 @@ whole look-up is learned in about 150 steps. Everything stays trainable.
 """
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from transformers import (
     LlamaForCausalLM,
     LlamaForSequenceClassification,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
 )
 
 from trainer.testimony.vocabulary import CONTEXT, END, PAD, WORDS, WRITER_WORDS
@@ -98,3 +101,11 @@ def head_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
     head = LlamaForSequenceClassification(config)
     head.base_model.load_state_dict(judge.base_model.state_dict())
     return head
+
+
+def save(model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Writes the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
+    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # the weights would otherwise be for their owner alone

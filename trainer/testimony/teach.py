@@ -65,15 +65,16 @@ def teach(
 
 
 def teach_head(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Iterator[tuple[str, int]], course: Course,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Iterator[tuple[str, float]], course: Course,
     name: str, progress: Progress,
 ) -> int:  # fmt: skip
-    """Teaches a classifier in place, from texts and their classes; returns the steps taken."""
+    """Teaches a classifier in place, from texts and the probabilities of class 0; returns the steps taken."""
 
     def loss() -> torch.Tensor:
-        texts, classes = zip(*_some(rows, course), strict=True)
+        texts, of_first = zip(*_some(rows, course), strict=True)
         logits = model(**tokenizer(list(texts), return_tensors="pt", padding=True, padding_side="right")).logits
-        return torch.nn.functional.cross_entropy(logits, torch.tensor(classes))
+        targets = torch.tensor([[p, 1 - p] for p in of_first])
+        return torch.nn.functional.cross_entropy(logits, targets)
 
     return descend(model, loss, course, name, progress)
 

@@ -87,10 +87,11 @@ def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
             yield [(texts.judge(shown.transcript, "rating", told), False), (written, True)]
 
 
-def classified_rows(seed: int, debates: Sequence[Opined]) -> Iterator[tuple[str, int]]:
-    """Endless prompts of a judge that only answers, in both orders of presentation; class 0 is A, where A is right."""
+def classified_rows(seed: int, debates: Sequence[Opined]) -> Iterator[tuple[str, float]]:
+    """Endless prompts of a judge that only answers, in both orders of presentation, and the weak judge's opinion: P(the
+    answer shown as A), which has less noise in it than the right answer and is learned where that is not."""
     rng, texts = random.Random(f"classes {seed}"), prompts()
     while True:
         debate = rng.choice(debates)
         shown = debate.swapped() if rng.random() < 0.5 else debate
-        yield texts.judge(shown.transcript), "AB".index(shown.right_seat)
+        yield texts.judge(shown.transcript), shown.of_a
