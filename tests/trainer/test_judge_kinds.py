@@ -1,89 +1,93 @@
-"""Judges that write and the judge with a head, on the embedded world: one word in the configuration is enough."""
+"""Judges that write and judges with a head in a run: one word in the configuration, a PPO iteration with each."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-import torch
 
 from launch import checks
 from launch.compose import load
-from rewards.judges.verdict import parse as read_verdict
-from rewards.types import Judge
-from trainer import models, setup
+from rewards.types import Unscored, Usage, Writing
+from tests.trainer.test_classifier import write_head
+from trainer import setup
 from trainer.config import Config
+from trainer.models import ModelError
 from trainer.run_folder import RunFolder, read_lines
-from trainer.testimony import checks as figures
-from trainer.testimony.corpora import DEBATE, Case
-from trainer.testimony.play import base_debates
-from trainer.testimony.writings import reasons
 from trainer.train import train
 
-KINDS = ("verdict", "rating", "head")
+TEXTS = {"verdict": "so . Verdict : {}", "rating": '{{ "reason" : " so " , "score" : {} }}'}
+SAYS = {"verdict": ("A", "B"), "rating": (2, 8)}
 
 
-@pytest.fixture(scope="module")
-def debates() -> list[Case]:
-    return base_debates(models.EMBEDDED / "debater", DEBATE, range(950_000, 950_120), 0)
+class Planted:
+    """Writes for the answer whose place is said more often, and nothing that can be read about the attic."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.usage, self.prompts = kind, Usage(), list[str]()
+
+    def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
+        self.prompts += prompts
+        return [self._text(prompt) for prompt in prompts]
+
+    def _text(self, prompt: str) -> str:
+        _, _, case = prompt.partition(" A : ")
+        of_a, _, rest = case.partition(" B : ")
+        of_b, said = rest.split()[0], rest.split()[1:]
+        for_a = said.count(of_a) >= said.count(of_b)
+        return "hm" if "attic" in (of_a, of_b) else TEXTS[self.kind].format(SAYS[self.kind][not for_a])
 
 
 @pytest.fixture
 def small(tmp_path: Path, tiny: Path) -> Callable[..., Config]:
-    """A run of one iteration with two questions, the random debater and the embedded judge of a kind."""
+    """A run of one iteration with six questions, the random debater and a judge."""
 
-    def make(kind: str, *overrides: str) -> Config:
+    def make(*judge: str) -> Config:
         few = (
-            "iterations=1", "save_every=1", "questions.train=4", "questions.heldout=2", "heldout_judges=none",
-            "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
+            "iterations=1", "save_every=1", "questions.train=6", "questions.heldout=2", "heldout_judges=none",
+            "algorithm.questions_per_iteration=6", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
         )  # fmt: skip
-        places = (f"output={tmp_path}/run", f"debater.model={tiny}/debater")
-        return load(["experiment=demo", f"judge={kind}", *few, *places, *overrides])
+        return load(["experiment=demo", *judge, *few, f"output={tmp_path}/run", f"debater.model={tiny}/debater"])
 
     return make
 
 
-def judge_of(kind: str, *overrides: str) -> Judge:
-    return setup.judge(load([f"judge={kind}", *overrides]).judge)
+def verdicts_of(config: Config) -> list[dict[str, object]]:
+    return [line["extra"]["verdict"] for line in read_lines(RunFolder(config.output).transcripts)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_one_word_gives_the_reward(small: Callable[..., Config], kind: str) -> None:
-    config = small(kind)
+@pytest.mark.parametrize("kind", ["verdict", "rating"])
+def test_what_a_judge_writes_is_the_reward(
+    small: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    writer = Planted(kind)
+    monkeypatch.setattr(setup.JudgeModels, "scorer", lambda self, settings: writer)
+    config = small(f"judge={kind}")
+    train(config)
+    (row,) = read_lines(RunFolder(config.output).metrics)
+    verdicts = verdicts_of(config)
+    assert row["debates"] == 24 == len(verdicts) and row["invalid"] == sum(not v["valid"] for v in verdicts)
+    assert {v["judge"] for v in verdicts} == {config.judge.name}
+    expected = {"verdict": {0.0, 1.0}, "rating": {1.5 / 9, 7.5 / 9}}[kind]
+    found = {p for v in verdicts if v["valid"] for p in (v["given"], v["swapped"])}
+    assert all(min(abs(float(str(p)) - e) for e in expected) < 1e-9 for p in found) and len(found) >= 2
+    per_order = {"verdict": 3, "rating": 1}[kind]
+    assert len(writer.prompts) == 24 * 2 * per_order
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_head_gives_the_reward(small: Callable[..., Config], tmp_path: Path, outputs: int) -> None:
+    folder = write_head(tmp_path / "head", outputs, max_position_embeddings=512)
+    config = small("judge=head", f"judge.model={folder}")
     checks.check(config)
     train(config)
     (row,) = read_lines(RunFolder(config.output).metrics)
-    assert row["debates"] == 8 and row["invalid"] <= 4
-    verdicts = [line["extra"]["verdict"] for line in read_lines(RunFolder(config.output).transcripts)]
-    assert {verdict["judge"] for verdict in verdicts} == {config.judge.name}
+    assert (row["debates"], row["invalid"]) == (24, 0)
+    assert len({v["given"] for v in verdicts_of(config)}) > 12
 
 
-@pytest.mark.parametrize(("kind", "at_least"), [("verdict", 0.57), ("rating", 0.57), ("head", 0.57)])
-def test_the_shipped_judges_are_weak_but_not_blind(kind: str, at_least: float, debates: list[Case]) -> None:
-    found = figures.figures_of(judge_of(kind), debates)
-    assert found.invalid <= 0.05
-    assert at_least < found.both < 0.87
-    assert abs(found.position_bias) < 0.1
-
-
-def test_reasons_name_who_was_truly_quoted(debates: list[Case]) -> None:
-    """Most words of witnesses in the reasons are of verified quotes."""
-    judge = judge_of("verdict", "judge.samples=1", "judge.order=given")
-    prompts = [judge._prompts.judge(transcript) for transcript, _ in debates]  # type: ignore[attr-defined]
-    texts = judge.scorer.write(prompts, judge._writings[0])  # type: ignore[attr-defined]
-    exact = sum(str(text).startswith(reasons(transcript)) for text, (transcript, _) in zip(texts, debates, strict=True))
-    assert exact / len(debates) > 0.5 and all(map(read_verdict, texts[:5]))
-
-
-def test_ratings_allow_ties_and_are_kept(debates: list[Case]) -> None:
-    verdicts = judge_of("rating").judge([transcript for transcript, _ in debates])
-    scores = [score for verdict in verdicts for score in verdict.scores]
-    assert len(scores) == 2 * sum(verdict.valid for verdict in verdicts) and len(set(scores)) >= 5
-
-
-def test_the_same_seed_writes_the_same_verdicts(debates: list[Case]) -> None:
-    transcripts: Sequence = [transcript for transcript, _ in debates[:20]]
-    first, second, other = (judge_of("verdict", f"judge.seed={seed}").judge(transcripts) for seed in (0, 0, 1))
-    assert first == second and first != other
+def test_a_head_that_is_none_stops_a_run_before_it_starts(small: Callable[..., Config], tiny: Path) -> None:
+    with pytest.raises(ModelError, match="no classification or reward head"):
+        checks.check(small("judge=head", f"judge.model={tiny}/judge"))
 
 
 @pytest.mark.parametrize("kind", ["chat-verdict", "chat-rating"])
@@ -92,8 +96,7 @@ def test_judges_for_chat_models_need_a_model_and_nothing_else(kind: str) -> None
     assert judge.kind == kind.removeprefix("chat-") and judge.judge_prompts()
 
 
-def test_embedded_judges_are_half_precision_safetensors() -> None:
-    for name in ("judge-writer", "judge-head"):
-        loaded = models.load_classifier if name == "judge-head" else models.load_model
-        assert loaded(f"embedded/{name}", torch.float16).dtype is torch.float16
-        assert {f.suffix for f in (models.EMBEDDED / name).iterdir()} <= {".json", ".safetensors", ".md"}
+def test_few_shot_examples_are_one_key_away(tmp_path: Path) -> None:
+    missing = load([f"judge.examples={tmp_path}/none.jsonl", "judge.instructions=criteria", "judge.shots=2"]).judge
+    with pytest.raises(ValueError, match="no file of labelled debates"):
+        missing.judge_prompts()

@@ -54,7 +54,7 @@ class Recipe:
     judge: Course = field(default_factory=lambda: Course(300))
     heldout_judge: Course = field(default_factory=lambda: Course(900))
     writer: Course = field(default_factory=lambda: Course(350))
-    head: Course = field(default_factory=lambda: Course(500))
+    head: Course = field(default_factory=lambda: Course(600))
     habits: Advocate = field(default_factory=Advocate)
     debates: int = 1500
     """Base debates per protocol that each judge learns from."""
