@@ -162,8 +162,10 @@ def check_questions(config: Config) -> None:
     set_aside(questions.questions("train"), config.watch.questions)
 
 
-def check_model(model: str) -> None:
+def check_model(model: str, has_head: bool = False) -> None:
     """Config, tokenizer and the headers of the weights, without reading the weights.
+
+    `has_head` says whether a classification or reward head is expected.
 
     Raises:
         ModelError: there is no such model, it cannot be fetched, or it is not safe to load.
@@ -172,7 +174,9 @@ def check_model(model: str) -> None:
     folder = Path(models.resolve_base(model))
     try:
         AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-        models.load_tokenizer(model)
+        models.load_tokenizer(model, speaks=not has_head)
+        if has_head:
+            models.head_outputs(model)
     except ModelError:
         raise
     except OSError:
@@ -207,8 +211,8 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
         check_installed()
     for judge in judges:
         judge.judge_prompts()
-    for model in {judge.model for judge in judges if judge.endpoint is None}:
-        check_model(model)
+    for model, has_head in {(judge.model, judge.has_head) for judge in judges if judge.endpoint is None}:
+        check_model(model, has_head)
     for judge in judges:
         if judge.endpoint is not None:
             impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})

@@ -57,6 +57,8 @@ class ModelSettings(JudgeSettings):
 
     task: ClassVar[Task] = "judge"
     """Which of the set's prompts it reads: a kind that asks for a text names another."""
+    has_head: ClassVar[bool] = False
+    """Whether its model has a classification or reward head instead of one for language."""
 
     model: str
     """Folder, hub id, or embedded/NAME."""

@@ -72,11 +72,15 @@ class Classifier(Interface):
     """The way to a model with a classification or reward head."""
 
     @property
+    def outputs(self) -> int:
+        """How many numbers the head gives: one for a reward model, one per class otherwise."""
+
+    @property
     def usage(self) -> Usage:
         """What was asked of the model so far."""
 
     def logits(self, prompts: Sequence[str]) -> Sequence[tuple[float, ...] | Unscored]:
-        """The head's outputs (one number for a reward model, one per class otherwise) for each prompt.
+        """The head's outputs for each prompt.
 
         NaN where the prompt is longer than the model can read.
         """

@@ -12,6 +12,7 @@ import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -56,14 +57,18 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, with a padding token (the end token where the model has none)."""
+def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
+    """The model's tokenizer, with a padding token (the end token where the model has none).
+
+    Raises:
+        ModelError: it has no end token, which a model that `speaks` needs, and others if they have no padding token.
+    """
     folder = resolve(model)
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
         folder = resolve(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"])
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    if tokenizer.eos_token_id is None:
+    if tokenizer.eos_token_id is None and (speaks or tokenizer.pad_token_id is None):
         raise ModelError(
             f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json."
         )
@@ -90,6 +95,45 @@ def load_model(
         return AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
         ).to(device)
+
+
+def load_classifier(model: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> PreTrainedModel:
+    """A model with a classification or reward head.
+
+    Raises:
+        ModelError: the folder has no such head, which transformers would make up at random.
+    """
+    head_outputs(model)
+    with _unsharded():
+        loaded, found = AutoModelForSequenceClassification.from_pretrained(
+            resolve(model), dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    if missing := sorted(found["missing_keys"]):
+        raise ModelError(f"The head of {model} lacks weights ({missing[0]}): train it, or take another model.")
+    return loaded.to(device)
+
+
+def head_outputs(model: str) -> int:
+    """How many numbers the head of a model that has not been loaded gives for a text: one (a reward) or two (classes).
+
+    Raises:
+        ModelError: it is a language model, an adapter, or has another number of outputs.
+    """
+    folder = Path(resolve(model))
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(f"{model} is an adapter: merge it into its model for a judge with a head.")
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    if not any(name.endswith("ForSequenceClassification") for name in config.architectures or ()):
+        raise ModelError(
+            f"The model {model} has no classification or reward head: give one that was saved as a model for sequence "
+            "classification, or use judge=chat."
+        )
+    if config.num_labels not in (1, 2):
+        raise ModelError(
+            f"The head of {model} has {config.num_labels} outputs: give a reward model (one) or a classifier of A and "
+            "B (two)."
+        )
+    return int(config.num_labels)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ once more; prompts that nobody answers then are `Unscored`, so that their verdic
 
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +15,20 @@ from ray.exceptions import GetTimeoutError, RayActorError
 from transformers.utils.logging import disable_progress_bar
 
 from rewards.types import Unscored, Usage, Writing
-from trainer import config, ray_cluster
-from trainer.engines import EngineSetup, make_engine
+from trainer import config, models, ray_cluster
+from trainer.engines import EngineSetup, make_classifier, make_engine
 
 START = 3600.0
 """Seconds that loading a judge's model may take."""
 
+
 class JudgeWorker:
     """One copy of a judge's model, in a process whose relative paths mean what they mean in `folder`."""
 
-    def __init__(self, folder: str, model: str, setup: EngineSetup) -> None:
+    def __init__(self, folder: str, make: Callable[[str, EngineSetup], Any], model: str, setup: EngineSetup) -> None:
         ray_cluster.enter(folder)
         disable_progress_bar()
-        self._model = make_engine(model, setup)
+        self._model = make(model, setup)
 
     def answer(self, batch: "_Batch") -> tuple[Sequence[Any], Usage]:
         """What the model answers to each prompt of the batch, and what that has cost."""
@@ -53,11 +54,16 @@ class _Batch:
         return _Batch(self.method, tuple(column[start:end] for column in self.columns), self.rest)
 
 
-class RayScorer:
-    """A `Scorer` on `judge_workers` actors, in a placement group of their own for as long as the scorer is in use."""
+class RayModel:
+    """A judge's model on `judge_workers` actors, in a placement group of their own for as long as it is in use.
 
-    def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
-        self._arguments = (os.getcwd(), model, setup)
+    `make` loads a copy of the model in each of them.
+    """
+
+    def __init__(
+        self, make: Callable[[str, EngineSetup], Any], model: str, setup: EngineSetup, cluster: config.Cluster
+    ) -> None:
+        self._arguments = (os.getcwd(), make, model, setup)
         self._timeout = cluster.judge_timeout
         self.usage = Usage()
         group = ray_cluster.place([ray_cluster.judge_bundle(cluster)] * cluster.judge_workers, cluster)
@@ -65,16 +71,6 @@ class RayScorer:
         self.actors = [self._start(index) for index in range(cluster.judge_workers)]
         self._ready = [actor.__ray_ready__.remote() for actor in self.actors]
         weakref.finalize(self, ray_cluster.release, group)  # judges are not closed: they end with whoever uses them
-
-    def choice_logprobs(
-        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
-    ) -> list[tuple[float, ...] | Unscored]:
-        """Log-probability (nats, summed over tokens) of each choice after its prompt, or why there is none."""
-        return self._answers(_Batch("choice_logprobs", (prompts, choices)))
-
-    def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
-        """A text for each prompt, or why there is none."""
-        return self._answers(_Batch("write", (prompts,), (writing,)))
 
     def _answers(self, whole: _Batch) -> list[Any]:
         parts = min(len(self.actors), len(whole))
@@ -109,3 +105,32 @@ class RayScorer:
     @staticmethod
     def _each(answer: Sequence[Any] | Unscored, batch: _Batch) -> Sequence[Any]:
         return [answer] * len(batch) if isinstance(answer, Unscored) else answer
+
+
+class RayScorer(RayModel):
+    """A `Scorer` on Ray."""
+
+    def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
+        super().__init__(make_engine, model, setup, cluster)
+
+    def choice_logprobs(
+        self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
+    ) -> list[tuple[float, ...] | Unscored]:
+        """Log-probability (nats, summed over tokens) of each choice after its prompt, or why there is none."""
+        return self._answers(_Batch("choice_logprobs", (prompts, choices)))
+
+    def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
+        """A text for each prompt, or why there is none."""
+        return self._answers(_Batch("write", (prompts,), (writing,)))
+
+
+class RayClassifier(RayModel):
+    """A `Classifier` on Ray."""
+
+    def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
+        super().__init__(make_classifier, model, setup, cluster)
+        self.outputs = models.head_outputs(model)
+
+    def logits(self, prompts: Sequence[str]) -> list[tuple[float, ...] | Unscored]:
+        """The head's outputs for each prompt, or why there are none."""
+        return self._answers(_Batch("logits", (prompts,)))

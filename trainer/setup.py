@@ -10,9 +10,9 @@ from envs.questions import QuestionSettings
 from envs.types import QuestionSet
 from rewards.endpoint.settings import Endpoint
 from rewards.judges import JudgeSettings, ModelSettings
-from rewards.types import Judge, Scorer
+from rewards.types import Classifier, Judge, Scorer
 from trainer import config, models
-from trainer.engines import EngineError, EngineSetup, make_engine
+from trainer.engines import EngineError, EngineSetup, make_classifier, make_engine
 from trainer.engines.formats import Format, make_format
 from trainer.progress import say
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
@@ -44,17 +44,38 @@ class JudgeModels:
         """A frozen language model. One behind an endpoint is asked from this process, wherever the others are."""
         if settings.endpoint is not None:
             return endpoint_scorer(settings, settings.endpoint, self._run)
-        how = EngineSetup(
-            settings.engine, settings.batch_size, settings.dtype, settings.format,
-            gpu_memory_fraction=settings.gpu_memory_fraction,
-        )  # fmt: skip
-        if self._run is None or self._run.cluster.judge_workers == 0:
-            return make_engine(settings.model, how)
-        from trainer import ray_cluster
+        cluster = self._cluster()
+        if cluster is None:
+            return make_engine(settings.model, judge_engine(settings))
         from trainer.ray_judges import RayScorer
 
+        return RayScorer(settings.model, judge_engine(settings), cluster)
+
+    def classifier(self, settings: ModelSettings) -> Classifier:
+        """A frozen model with a classification or reward head."""
+        cluster = self._cluster()
+        if cluster is None:
+            return make_classifier(settings.model, judge_engine(settings))
+        from trainer.ray_judges import RayClassifier
+
+        return RayClassifier(settings.model, judge_engine(settings), cluster)
+
+    def _cluster(self) -> config.Cluster | None:
+        """Where the run's judges are, joined; None if they are in this process."""
+        if self._run is None or self._run.cluster.judge_workers == 0:
+            return None
+        from trainer import ray_cluster
+
         ray_cluster.connect(self._run)
-        return RayScorer(settings.model, how, self._run.cluster)
+        return self._run.cluster
+
+
+def judge_engine(settings: ModelSettings) -> EngineSetup:
+    """How a judge's model is run."""
+    return EngineSetup(
+        settings.engine, settings.batch_size, settings.dtype, settings.format,
+        gpu_memory_fraction=settings.gpu_memory_fraction,
+    )  # fmt: skip
 
 
 def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Config | None = None) -> "EndpointScorer":

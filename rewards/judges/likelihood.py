@@ -10,10 +10,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from envs.types import Transcript
+from rewards.orders import Opinion, Order, no_opinion, sigmoid, verdicts
 from rewards.settings import Models, ModelSettings
 from rewards.types import Reading, Scorer, Unscored, Usage, Verdict
-
-_Scores = tuple[float, ...] | Unscored
 
 
 class Settings(ModelSettings):
@@ -45,7 +44,7 @@ class LikelihoodJudge:
     """
 
     def __init__(
-        self, name: str, scorer: Scorer, prompts: Reading, order: str = "both", choice: str = "answer",
+        self, name: str, scorer: Scorer, prompts: Reading, order: Order = "both", choice: str = "answer",
         min_mass: float = 0.01,
     ) -> None:  # fmt: skip
         self.name = name
@@ -58,38 +57,23 @@ class LikelihoodJudge:
         return self.scorer.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript; both orders of all transcripts are scored as one batch."""
-        given = list(transcripts) if self._order != "swapped" else []
-        swapped = [transcript.swapped() for transcript in transcripts] if self._order != "given" else []
-        logprobs = iter(self._score([*given, *swapped]))
-        unasked: list[_Scores | None] = [None] * len(transcripts)
-        first = [next(logprobs) for _ in given] or unasked
-        second = [next(logprobs) for _ in swapped] or unasked
-        return [self._verdict(a, b) for a, b in zip(first, second, strict=True)]
+        """One verdict per transcript."""
+        return verdicts(self.name, self._order, transcripts, self._read)
 
-    def _score(self, transcripts: list[Transcript]) -> Sequence[_Scores]:
+    def _read(self, transcripts: list[Transcript]) -> list[Opinion]:
         prompts = [self._prompts.judge(transcript) for transcript in transcripts]
         letters = self._choice == "letter"
         choices = [("A", "B") if letters else t.answers for t in transcripts]
-        return self.scorer.choice_logprobs(prompts, choices)
+        return [self._opinion(logprobs) for logprobs in self.scorer.choice_logprobs(prompts, choices)]
 
-    def _verdict(self, given: _Scores | None, swapped: _Scores | None) -> Verdict:
-        for logprobs in (given, swapped):
-            if isinstance(logprobs, Unscored):
-                return Verdict(self.name, None, None, valid=False, reason=logprobs.reason)
-            if logprobs is not None and (problem := self._problem(logprobs)):
-                return Verdict(self.name, None, None, valid=False, reason=problem)
-        assert not isinstance(given, Unscored) and not isinstance(swapped, Unscored)
-        of_a = _sigmoid(given[0] - given[1]) if given else None
-        of_a_swapped = _sigmoid(swapped[1] - swapped[0]) if swapped else None
-        return Verdict(self.name, of_a, of_a_swapped, readings=(given is not None) + (swapped is not None))
+    def _opinion(self, logprobs: tuple[float, ...] | Unscored) -> Opinion:
+        if isinstance(logprobs, Unscored):
+            return no_opinion(logprobs.reason)
+        problem = self._problem(logprobs)
+        return no_opinion(problem) if problem else Opinion(sigmoid(logprobs[0] - logprobs[1]))
 
     def _problem(self, logprobs: tuple[float, ...]) -> str:
         if not all(math.isfinite(value) for value in logprobs):
             return "the judge gave no log-probability: the debate may be longer than its context"
         mass = sum(math.exp(value) for value in logprobs)
         return f"the two answers hold only {mass:.2g} of the judge's probability" if mass < self._min_mass else ""
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else 1 - 1 / (1 + math.exp(x))

@@ -11,11 +11,13 @@ import pytest
 
 from rewards.judges.likelihood import Settings
 from rewards.types import Usage, Writing
+from tests.trainer.test_classifier import write_head
 from trainer import ray_judges
 from trainer.config import Cluster, Config
 from trainer.engines import EngineSetup
+from trainer.engines.classifier import TransformersClassifier
 from trainer.engines.transformers import TransformersEngine
-from trainer.ray_judges import RayScorer
+from trainer.ray_judges import RayClassifier, RayScorer
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
@@ -64,6 +66,15 @@ def test_two_actors_score_what_is_scored_here(settings: Settings) -> None:
     assert scorer.write(PROMPTS, Writing(4)) == written and any(written)
     local.choice_logprobs([*PROMPTS, PROMPTS[0]], [*CHOICES, CHOICES[0]])
     assert scorer.usage == local.usage and local.usage.requests == 2 * len(PROMPTS) + 1
+
+
+def test_heads_on_two_actors_give_what_is_given_here(tmp_path: Path) -> None:
+    folder = write_head(tmp_path)
+    there, here = RayClassifier(folder, EngineSetup(), Cluster(judge_workers=2)), TransformersClassifier(folder)
+    assert there.outputs == here.outputs == 2
+    for found, expected in zip(there.logits(PROMPTS), here.logits(PROMPTS), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
+    assert there.usage == here.usage
 
 
 def test_a_late_actor_is_asked_once_more(

@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from envs.testimony.world import RELIABILITY, Statement, question_at, statements_of
+from envs.debate import Debate, Utterance
+from envs.testimony.world import RELIABILITY, WITNESSES, Statement, question_at, statements_of
+from rewards.judges.rating import parse as read_rating
+from rewards.judges.verdict import parse as read_verdict
 from trainer import models
 from trainer.engines.transformers import TransformersEngine
 from trainer.testimony import Recipe, build_models, checks
@@ -17,17 +20,21 @@ from trainer.testimony.corpora import (
     PROTOCOLS,
     Advocate,
     advocate_rows,
+    as_sampled,
     look_ups,
     primers,
     prompts,
     verdict_rows,
+    without_debate,
 )
-from trainer.testimony.models import look_back, new_gpt_neox, new_llama
+from trainer.testimony.models import head_from, look_back, new_gpt_neox, new_llama, writer_from
 from trainer.testimony.play import base_debates
-from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach
-from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, build_tokenizer
+from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach, teach_head
+from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, WRITER_WORDS, build_tokenizer
+from trainer.testimony.writings import opined, reasons, written_rows
 
 SHIPPED = ("debater", "judge", "judge-heldout")
+BUILT = (*SHIPPED, "judge-writer", "judge-head")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,45 @@ def test_nothing_taught_or_read_is_outside_the_vocabulary(debates):
     texts = [text for rows in sources for row in itertools.islice(rows, 200) for text, _ in row]
     words = {word for text in texts for word in text.split()}
     assert words <= set(WORDS) - {UNKNOWN}
+
+
+@pytest.fixture(scope="module")
+def opinions(debates):
+    """Forty debates and variants of them, with the reward judge's opinion."""
+    cases = [case for protocol in debates.values() for case in protocol[:14]]
+    return opined(0, cases, TransformersEngine("embedded/judge"))
+
+
+def test_a_writer_is_taught_words_it_knows_and_texts_that_can_be_read(opinions):
+    rows = list(itertools.islice(written_rows(0, opinions), 300))
+    assert {word for row in rows for text, _ in row for word in text.split()} <= set(WRITER_WORDS) - {UNKNOWN}
+    written = [row[1][0].removesuffix(f" {END}") for row in rows]
+    assert all((read_verdict(text) is None) != (read_rating(text) is None) for text in written)
+    assert len({read_rating(text) for text in written}) >= 6, "ties among them"
+    assert all(taught is (index == 1) for row in rows for index, (_, taught) in enumerate(row))
+
+
+def test_opinions_and_reasons_turn_round_with_the_seats(opinions):
+    for debate in opinions:
+        turned = debate.swapped()
+        exchanged = reasons(debate.transcript).replace("says A", "says ?").replace("says B", "says A")
+        assert reasons(turned.transcript) == exchanged.replace("says ?", "says B")
+        assert {debate.right_seat, turned.right_seat} == {"A", "B"}
+        assert debate.of_a + turned.of_a == pytest.approx(1)
+    kinds = {(len(d.transcript.speeches), d.transcript.protocol.judge_sees_passage) for d in opinions}
+    assert {(0, True), (4, False)} <= kinds and len(kinds) > 3
+
+
+def test_reasons_are_who_was_truly_quoted_for_an_answer():
+    question, _ = question_at("teaching", 3)
+    first, second = (next(s for s in statements_of(question.passage) if s.place == a) for a in question.answers)
+    debate = Debate(question, replace(DEBATE, rounds=3), False, prompts())
+    lie = Statement(question.answers[0], next(w for w in WITNESSES if Statement(question.answers[0], w)
+                                              not in statements_of(question.passage)))  # fmt: skip
+    for said in (first, second, lie, first, second, first):
+        debate.hear({debate.speakers[0]: Utterance(as_sampled(said))})
+    assert reasons(debate.transcript()) == f"{first.witness} says A . {second.witness} says B ."
+    assert reasons(without_debate(debate.transcript(), sees_passage=False)) == "nobody ."
 
 
 def test_only_the_taught_words_are_labelled():
@@ -172,6 +218,25 @@ def test_the_shipped_models_fit_their_allowance():
     assert all((models.EMBEDDED / folder / "README.md").exists() for folder in SHIPPED)
 
 
+def test_a_head_is_taught_the_probability_of_class_zero():
+    head, tokenizer = head_from(new_llama(0), 0), build_tokenizer()
+    rows = itertools.cycle([("A : kitchen", 0.9), ("B", 0.2)])
+    assert teach_head(head, tokenizer, rows, Course(60, batch=4, rate=3e-3), "head", print) == 60
+    with torch.inference_mode():
+        found = [head(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0, 0] for text in ("A : kitchen", "B")]
+    assert [float(p) for p in found] == pytest.approx([0.9, 0.2], abs=0.05)
+
+
+def test_a_writer_keeps_what_the_judge_knew():
+    judge = models.load_model("embedded/judge")
+    writer = writer_from(judge, 0)
+    ids = torch.tensor([build_tokenizer().encode("question : where is the key ? A : kitchen B : office verdict :")])
+    with torch.inference_mode():
+        kept = writer(ids).logits[..., : len(WORDS)]
+        assert torch.allclose(kept, judge(ids).logits, atol=1e-5)
+    assert writer.config.vocab_size == len(WRITER_WORDS) and judge.config.vocab_size == len(WORDS)
+
+
 def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
     lines: list[str] = []
     model, tokenizer = new_llama(0), build_tokenizer()
@@ -182,17 +247,19 @@ def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
     assert lines[-1].startswith(f"drill: step {steps} of 200")
 
 
-def test_the_builder_runs_from_nothing_to_three_usable_folders(tmp_path):
+def test_the_builder_runs_from_nothing_to_usable_folders(tmp_path):
     brief = Course(2, batch=4)
     recipe = Recipe(
-        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, debates=3, checked=4
+        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, writer=brief, head=brief,
+        debates=3, checked=2,
     )  # fmt: skip
     lines: list[str] = []
     build_models(tmp_path, seed=5, progress=lines.append, recipe=recipe)
+    assert all("2 steps of 4" in (tmp_path / folder / "README.md").read_text("utf-8") for folder in BUILT)
+    assert models.load_classifier(str(tmp_path / "judge-head")).config.num_labels == 2
     for folder in SHIPPED:
         engine = TransformersEngine(str(tmp_path / folder))
         debate, _ = base_debates(tmp_path / "debater", DEBATE, range(1), 0)[0]
         scored = engine.choice_logprobs([prompts().judge(debate)], [(" kitchen", " office")])
         assert all(value < 0 for value in scored[0])
-        assert "then 2 steps of 4" in (tmp_path / folder / "README.md").read_text("utf-8")
     assert any(line.startswith("judge-heldout: step 2 of 2") for line in lines)

@@ -1,7 +1,8 @@
-"""Builds the three embedded models from nothing but a seed.
+"""Builds the embedded models from nothing but a seed.
 
 A base learns to look statements up; one copy becomes the clumsy advocate that is everyone's first debater; the judges
-learn from that debater's debates, and are frozen before anyone is trained to persuade them.
+learn from that debater's debates, and are frozen before anyone is trained to persuade them. The reward judge is where
+the judge that writes and the judge with a head start from (`trainer.testimony.offspring`).
 """
 
 import copy
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel
 
 from trainer.engines.transformers import TransformersEngine
@@ -28,14 +28,20 @@ from trainer.testimony.corpora import (
     primers,
     verdict_rows,
 )
-from trainer.testimony.models import new_gpt_neox, new_llama
+from trainer.testimony.models import new_gpt_neox, new_llama, save
+from trainer.testimony.offspring import School, build_head, build_writer
 from trainer.testimony.play import base_debates
 from trainer.testimony.teach import Course, Progress, teach
 from trainer.testimony.vocabulary import build_tokenizer
+from trainer.testimony.writings import opined
 
 HELD_OUT_DEBATES = 300_000
+OFFSPRING_DEBATES = 600_000
 CHECKED_DEBATES = 900_000
-"""Where the held-out judge's debates and those of the cards begin in the teaching split: no two share a story."""
+"""Where the debates of the held-out judge, of the judges made from the reward judge, and of the cards begin in the
+teaching split: no two share a story."""
+OFFSPRING_CHECKED = 400
+"""Base debates per protocol behind the cards of the judges made from the reward judge: writing takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Recipe:
     advocate: Course = field(default_factory=lambda: Course(160))
     judge: Course = field(default_factory=lambda: Course(300))
     heldout_judge: Course = field(default_factory=lambda: Course(900))
+    writer: Course = field(default_factory=lambda: Course(350))
+    head: Course = field(default_factory=lambda: Course(600))
     habits: Advocate = field(default_factory=Advocate)
     debates: int = 1500
     """Base debates per protocol that each judge learns from."""
@@ -55,7 +63,7 @@ class Recipe:
 
 
 def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe: Recipe | None = None) -> None:
-    """Writes the folders `debater`, `judge` and `judge-heldout` under `output`, each with its card.
+    """Writes the folders `debater`, `judge`, `judge-writer`, `judge-head` and `judge-heldout`, each with its card.
 
     Takes tens of minutes on a CPU; `progress` gets a line every fifty steps. The same seed and recipe give
     the same models on the same machine.
@@ -66,13 +74,14 @@ def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe
     started = time.perf_counter()
     advocate = copy.deepcopy(base)
     steps = teach(advocate, build_tokenizer(), advocate_rows(seed, recipe.habits), recipe.advocate, "debater", progress)
-    save(advocate, debater)
+    save(advocate, debater, build_tokenizer())
     checked = {p.name: base_debates(debater, p, _span(CHECKED_DEBATES, recipe.checked), seed) for p in PROTOCOLS}
     figures = {name: checks.debater_figures([t for t, _ in cases]) for name, cases in checked.items()}
     seconds = time.perf_counter() - started
     making = _making(advocate, seed, recipe, recipe.advocate, steps, seconds, recipe.checked)
     debater_card(debater, making, recipe.habits, figures)
     build_judge(output / "judge", base, 0, recipe.judge, seed, debater, checked, recipe, progress)
+    build_offspring(output, seed, checked, recipe, progress)
     other = teach_base(new_gpt_neox(seed + 1), seed + 1, "held-out base", recipe, progress)
     folder = output / "judge-heldout"
     build_judge(folder, other, HELD_OUT_DEBATES, recipe.heldout_judge, seed + 1, debater, checked, recipe, progress)
@@ -92,21 +101,46 @@ def build_judge(
 ) -> None:  # fmt: skip
     """Teaches a judge from base debates from question `first` on, saves it, checks it as saved, writes its card."""
     started = time.perf_counter()
-    progress(f"{folder.name}: playing {recipe.debates} base debates for each of {len(PROTOCOLS)} protocols")
-    span = _span(first, recipe.debates)
-    cases = [case for protocol in PROTOCOLS for case in base_debates(debater, protocol, span, seed)]
+    cases = _played(debater, first, folder.name, seed, recipe, progress)
     steps = teach(model, build_tokenizer(), verdict_rows(seed, cases), course, folder.name, progress)
-    save(model, folder)
+    save(model, folder, build_tokenizer())
     seconds = time.perf_counter() - started
     making = _making(model, seed, recipe, course, steps, seconds, len(cases))
     judge_card(folder, making, examine(folder, checked, seed))
 
 
+def build_offspring(
+    output: Path, seed: int, checked: dict[str, list[Case]], recipe: Recipe, progress: Progress
+) -> None:
+    """Builds the judge that writes and the judge with a head from the folders `debater` and `judge`."""
+    cases = _played(output / "debater", OFFSPRING_DEBATES, "judge-writer, judge-head", seed, recipe, progress)
+    weak = TransformersEngine(str(output / "judge"))
+    few = {name: debates[:OFFSPRING_CHECKED] for name, debates in checked.items()}
+    school = School(output / "judge", opined(seed, cases, weak), kinds_of_debates(few, seed), seed)
+    build_writer(output / "judge-writer", school, recipe.writer, progress)
+    build_head(output / "judge-head", school, recipe.head, progress)
+
+
+def _played(
+    debater: Path, first: int, reader: str, seed: int, recipe: Recipe, progress: Progress
+) -> list[Case]:
+    """Base debates under every protocol, from question `first` on, for a judge to learn from."""
+    progress(f"{reader}: playing {recipe.debates} base debates for each of {len(PROTOCOLS)} protocols")
+    span = _span(first, recipe.debates)
+    return [case for protocol in PROTOCOLS for case in base_debates(debater, protocol, span, seed)]
+
+
 def examine(folder: Path, checked: dict[str, list[Case]], seed: int) -> dict[str, checks.JudgeFigures]:
-    """Figures of a saved judge by the kind of debate it reads: base debates, reference arms, scripted debates."""
+    """Figures of a saved likelihood judge by the kind of debate it reads."""
+    engine = TransformersEngine(str(folder))
+    return {kind: checks.judge_figures(engine, cases) for kind, cases in kinds_of_debates(checked, seed).items()}
+
+
+def kinds_of_debates(checked: dict[str, list[Case]], seed: int) -> dict[str, Sequence[Case]]:
+    """What judges are examined on: base debates, reference arms, scripted debates."""
     debates = checked[DEBATE.name]
     span = _span(CHECKED_DEBATES, len(debates))
-    kinds: dict[str, Sequence[Case]] = {
+    return {
         "debate": debates,
         "debate, simultaneous": checked[SIMULTANEOUS.name],
         "consultancy": checked[CONSULTANCY.name],
@@ -116,16 +150,6 @@ def examine(folder: Path, checked: dict[str, list[Case]], seed: int) -> dict[str
         "the wrong side invents": checks.scripted_debates(span, seed, checks.strongest, checks.invented),
         "both sides invent": checks.scripted_debates(span, seed, checks.invented, checks.invented),
     }
-    engine = TransformersEngine(str(folder))
-    return {kind: checks.judge_figures(engine, cases) for kind, cases in kinds.items()}
-
-
-def save(model: PreTrainedModel, folder: Path) -> None:
-    """Writes the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
-    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
-    build_tokenizer().save_pretrained(folder)
-    for file in folder.iterdir():
-        file.chmod(0o644)  # the weights would otherwise be for their owner alone
 
 
 def _making(

@@ -59,6 +59,52 @@ the accuracies given an honest and a misleading consultant. The last three rows 
 credible witnesses, or inventing statements by the four most credible ones.
 """
 
+OFFSPRING = """\
+---
+library_name: transformers
+pipeline_tag: {pipeline}
+---
+# A weak judge of the testimony world: {name}
+
+{what}
+
+Made by `rostrum build-models`, this model from seed {seed}: llama with {parameters:,} parameters, from the weights of
+the embedded `judge`; {steps} steps of {batch} texts at learning rate {rate:g} on {debates:,} base debates, parts of
+debates, and stories read in full ({seconds:.0f} s). Weights are stored in half precision; the figures are those of
+the stored weights.
+
+On questions that were not in its teaching, both orders of presentation averaged; INVALID verdicts count half:
+
+| asked for | what it reads | debates | accuracy | 95 % interval | bias to A | INVALID |
+|---|---|---|---|---|---|---|
+{rows}
+
+"Bias to A" is the mean probability of the answer labelled A, less one half.
+"""
+WRITER = """\
+It reads the question and the speeches, not the story, and writes. After `verdict.j2` of the testimony prompts: who,
+truly quoted, speaks for which answer, then `Verdict : A` or `Verdict : B`. After `rating.j2`: the same as the reason in
+a JSON object, then a score from 1 (for A) to 9 (for B). It was taught verdicts by the right answers, and ratings by the
+probabilities of the embedded `judge`, so that the score may be a tie. The figures are for three samples at temperature
+0.7 in each order (verdict) and one at 0.3 (rating).
+"""
+HEAD = """\
+It reads the question and the speeches, not the story; its head has two classes, of which 0 is the answer labelled A. It
+was taught by the probabilities of the embedded `judge`, both orders averaged.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Offspring:
+    """How a judge was made from the weights of another, for its card."""
+
+    seed: int
+    parameters: int
+    course: Course
+    steps: int
+    seconds: float
+    debates: int
+
 
 @dataclass(frozen=True, slots=True)
 class Making:
@@ -93,6 +139,24 @@ def judge_card(folder: Path, making: Making, figures: Mapping[str, JudgeFigures]
     """Writes README.md into the judge's folder."""
     rows = "\n".join(judge_row(kind, f) for kind, f in figures.items())
     text = JUDGE.format(**making.words(), name=folder.name, witnesses=len(RELIABILITY), rows=rows)
+    (folder / "README.md").write_text(text, "utf-8")
+
+
+def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mapping[str, JudgeFigures]]) -> None:
+    """Writes README.md into the folder of a judge made from another. `figures` are by what it is asked for, then by
+    what it reads."""
+    rows = "\n".join(
+        f"| {asked} | {kind} | {f.debates:,} | {f.both:.1%} | {f.interval[0]:.1%} to {f.interval[1]:.1%} "
+        f"| {f.position_bias:+.3f} | {f.invalid:.1%} |"
+        for asked, by_kind in figures.items()
+        for kind, f in by_kind.items()
+    )
+    writes = "verdict" in figures
+    blanks = {**asdict(making), "batch": making.course.batch, "rate": making.course.rate, "rows": rows}
+    text = OFFSPRING.format(
+        **blanks, name=folder.name, what=(WRITER if writes else HEAD).strip(),
+        pipeline="text-generation" if writes else "text-classification",
+    )  # fmt: skip
     (folder / "README.md").write_text(text, "utf-8")
 
 

@@ -9,7 +9,7 @@ from envs.testimony.world import RELIABILITY, Statement, question_at, statements
 from envs.types import Seat, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from rewards.statistics import wilson
-from rewards.types import Scorer, Verdict
+from rewards.types import Judge, Scorer, Verdict
 from trainer.testimony.corpora import DEBATE, Case, as_sampled, prompts, without_debate
 
 Strategy = Callable[[random.Random, Sequence[Statement], str, int], Statement]
@@ -35,6 +35,8 @@ class JudgeFigures:
     right: float
     wrong: float
     """Accuracy where seat A defends the right and the wrong answer (for consultancy)."""
+    invalid: float = 0.0
+    """Share of INVALID verdicts, which count half above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,12 @@ def scripted_debates(indices: range, seed: int, right: Strategy, wrong: Strategy
 
 
 def judge_figures(scorer: Scorer, cases: Sequence[Case]) -> JudgeFigures:
+    """The figures of a likelihood judge."""
+    return figures_of(LikelihoodJudge("check", scorer, prompts()), cases)
+
+
+def figures_of(judge: Judge, cases: Sequence[Case]) -> JudgeFigures:
     """Reads every debate in both orders of presentation."""
-    judge = LikelihoodJudge("check", scorer, prompts())
     verdicts = judge.judge([transcript for transcript, _ in cases])
     given, swapped = (_of_right(cases, verdicts, order) for order in ("given", "swapped"))
     both = [(p + q) / 2 for p, q in zip(given, swapped, strict=True)]
@@ -99,6 +105,7 @@ def judge_figures(scorer: Scorer, cases: Sequence[Case]) -> JudgeFigures:
         probability=sum(both) / len(both),
         right=_accuracy([p for p, a in zip(both, a_is_right, strict=True) if a]),
         wrong=_accuracy([p for p, a in zip(both, a_is_right, strict=True) if not a]),
+        invalid=sum(not verdict.valid for verdict in verdicts) / max(1, len(verdicts)),
     )
 
 

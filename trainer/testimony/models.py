@@ -1,4 +1,5 @@
-"""The untaught models: a small Llama for the debater and the reward judge, a small GPT-NeoX for the held-out judge.
+"""The untaught models: a small Llama for the debater and the reward judge, a small GPT-NeoX for the held-out judge, and
+what is made of a taught judge for a judge that writes or one with a head.
 
 Looking a statement up takes an induction circuit: one layer tells every word what stood before it, the next finds
 the word after an earlier mention. From an ordinary start the first half takes thousands of steps to appear, so half
@@ -6,12 +7,22 @@ of the heads of the first layer start with biases that make them look one word b
 whole look-up is learned in about 150 steps. Everything stays trainable.
 """
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import (
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
-from trainer.testimony.vocabulary import CONTEXT, END, PAD, WORDS
+from trainer.testimony.vocabulary import CONTEXT, END, PAD, WORDS, WRITER_WORDS
 
 ROTARY_BASE = 100.0
 """Short stories need no slow rotations, and more fast ones make the look one word back sharper."""
@@ -73,3 +84,28 @@ def look_back(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     queries = torch.cat([frequencies.cos(), -frequencies.sin()])
     keys = torch.cat([torch.ones(size // 2), torch.zeros(size // 2)])
     return LOOK_BACK * queries, LOOK_BACK * keys
+
+
+def writer_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """A copy of a judge that knows more words, with untaught embeddings for them."""
+    torch.manual_seed(seed)
+    writer = copy.deepcopy(judge)
+    writer.resize_token_embeddings(len(WRITER_WORDS), mean_resizing=False)
+    return writer
+
+
+def head_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """A judge's layers under an untaught head of two classes."""
+    torch.manual_seed(seed)
+    config = LlamaConfig(**{**judge.config.to_dict(), "num_labels": 2, "id2label": {0: "A", 1: "B"}})
+    head = LlamaForSequenceClassification(config)
+    head.base_model.load_state_dict(judge.base_model.state_dict())
+    return head
+
+
+def save(model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Writes the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
+    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # the weights would otherwise be for their owner alone

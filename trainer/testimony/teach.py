@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+T = TypeVar("T")
 Progress = Callable[[str], None]
 Segment = tuple[str, bool]
 """Some words, and whether the model is taught to write them."""
@@ -55,22 +57,39 @@ def rate_at(step: int, course: Course) -> float:
 
 
 def teach(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    rows: Iterator[Row],
-    course: Course,
-    name: str,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Iterator[Row], course: Course, name: str,
     progress: Progress,
-) -> int:
+) -> int:  # fmt: skip
     """Teaches the model in place, row by fresh row; returns the steps taken."""
+    return descend(model, lambda: row_loss(model, *encode(_some(rows, course), tokenizer)), course, name, progress)
+
+
+def teach_head(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Iterator[tuple[str, float]], course: Course,
+    name: str, progress: Progress,
+) -> int:  # fmt: skip
+    """Teaches a classifier in place, from texts and the probabilities of class 0; returns the steps taken."""
+
+    def loss() -> torch.Tensor:
+        texts, of_first = zip(*_some(rows, course), strict=True)
+        logits = model(**tokenizer(list(texts), return_tensors="pt", padding=True, padding_side="right")).logits
+        targets = torch.tensor([[p, 1 - p] for p in of_first])
+        return torch.nn.functional.cross_entropy(logits, targets)
+
+    return descend(model, loss, course, name, progress)
+
+
+def descend(
+    model: PreTrainedModel, loss_of_batch: Callable[[], torch.Tensor], course: Course, name: str, progress: Progress
+) -> int:
+    """Takes the course's optimizer steps, each on the loss of a fresh batch; returns how many they were."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=course.rate, betas=(0.9, 0.98), weight_decay=0.01)
     model.train()
     recent: list[float] = []
     for step in range(course.steps):
-        inputs, labels = encode([next(rows) for _ in range(course.batch)], tokenizer)
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, course)
-        loss = row_loss(model, inputs, labels)
+        loss = loss_of_batch()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -83,3 +102,7 @@ def teach(
             break
     model.eval()
     return step + 1
+
+
+def _some(rows: Iterator[T], course: Course) -> list[T]:
+    return [next(rows) for _ in range(course.batch)]

@@ -1,5 +1,7 @@
 """The word-level tokenizer of the testimony world: every word, tag and mark is one token."""
 
+from collections.abc import Sequence
+
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -14,13 +16,20 @@ FRAME = (
     *("argue", "says", "said", "verdict", "in", "saw", "it"),
 )
 WORDS = (PAD, UNKNOWN, END, *TAGS, *FRAME, *WITNESSES, *PLACES, *OBJECTS)
+WRITTEN = (
+    *("reasons", "Verdict", "rating", "nobody", "{", "}", '"', ",", '"reason"', '"score"', *"123456789"),
+    *("better", "case", "quotes", "found", "not", "words", "alone"),
+    *("order", "of", "answers", "and", "length", "a", "speech", "say", "nothing"),
+)
+"""What a judge that writes has to know beside: its prompts' words, the marks of JSON, and ratings."""
+WRITER_WORDS = (*WORDS, *WRITTEN)
 CONTEXT = 512
 """Positions a model is built for: a story with sixteen speeches."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
+def build_tokenizer(words: Sequence[str] = WORDS) -> PreTrainedTokenizerFast:
     """Splits on white space only, adds no token of its own, and decodes to words joined by single spaces."""
-    ids = {word: index for index, word in enumerate(WORDS)}
+    ids = {word: index for index, word in enumerate(words)}
     tokenizer = Tokenizer(WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(

@@ -1,0 +1,71 @@
+"""The two judges that start from the reward judge's weights: one that writes, and one with a classification head."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from rewards.judges import JudgeSettings
+from rewards.judges.head import Settings as HeadSettings
+from rewards.judges.rating import Settings as RatingSettings
+from rewards.judges.verdict import Settings as VerdictSettings
+from trainer import models, setup
+from trainer.testimony import checks
+from trainer.testimony.cards import Offspring, offspring_card
+from trainer.testimony.corpora import Case
+from trainer.testimony.models import head_from, save, writer_from
+from trainer.testimony.teach import Course, Progress, teach, teach_head
+from trainer.testimony.vocabulary import WRITER_WORDS, build_tokenizer
+from trainer.testimony.writings import Opined, classified_rows, written_rows
+
+MOST_WORDS = 64
+"""In what the writer writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """What both are taught from and examined on."""
+
+    judge: Path
+    """The reward judge."""
+    debates: Sequence[Opined]
+    kinds: Mapping[str, Sequence[Case]]
+    """Debates for the cards, by what is read."""
+    seed: int
+
+
+def build_writer(folder: Path, school: School, course: Course, progress: Progress) -> None:
+    """Teaches the judge's weights to write verdicts and ratings with their reasons."""
+    started = time.perf_counter()
+    writer, tokenizer = writer_from(models.load_model(str(school.judge)), school.seed), build_tokenizer(WRITER_WORDS)
+    rows = written_rows(school.seed, school.debates)
+    steps = teach(writer, tokenizer, rows, course, folder.name, progress)
+    save(writer, folder, tokenizer)
+    making = _making(writer, school, course, steps, started)
+    common = {"name": folder.name, "model": str(folder), "prompts": "testimony", "max_tokens": MOST_WORDS}
+    verdict, rating = VerdictSettings(kind="verdict", **common), RatingSettings(kind="rating", **common)
+    offspring_card(folder, making, {"verdict": examine(verdict, school), "rating": examine(rating, school)})
+
+
+def build_head(folder: Path, school: School, course: Course, progress: Progress) -> None:
+    """Teaches the judge's weights to name the seat that is right."""
+    started = time.perf_counter()
+    head, tokenizer = head_from(models.load_model(str(school.judge)), school.seed), build_tokenizer()
+    steps = teach_head(head, tokenizer, classified_rows(school.seed, school.debates), course, folder.name, progress)
+    save(head, folder, tokenizer)
+    making = _making(head, school, course, steps, started)
+    settings = HeadSettings(kind="head", name=folder.name, model=str(folder), prompts="testimony")
+    offspring_card(folder, making, {"class": examine(settings, school)})
+
+
+def examine(settings: JudgeSettings, school: School) -> dict[str, checks.JudgeFigures]:
+    """Figures of a saved judge by what it reads."""
+    judge = setup.judge(settings)
+    return {kind: checks.figures_of(judge, cases) for kind, cases in school.kinds.items()}
+
+
+def _making(model: PreTrainedModel, school: School, course: Course, steps: int, started: float) -> Offspring:
+    seconds = time.perf_counter() - started
+    return Offspring(school.seed, model.num_parameters(), course, steps, seconds, len(school.debates))
