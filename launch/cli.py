@@ -35,7 +35,8 @@ COMMANDS = (
         "train", "launch.commands:train", "train debaters to win a judge's approval",
         "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
         "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration; "
-        "only cluster settings may be given anew.",
+        "only cluster settings, and what a judge's endpoint may cost, may be given anew. dry_run=true only says what "
+        "endpoints would be asked and what that would cost.",
         "rostrum train protocol=consultancy algorithm=dpo judge.order=both output=runs/first\n"
         "  rostrum train resume=runs/first\n"
         "  rostrum train cluster=zero2 cluster.learners=2",

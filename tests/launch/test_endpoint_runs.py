@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from launch.cli import main
+from launch.errors import LaunchError
 from rewards.endpoint.ledger import Ledger
 from rewards.endpoint.scorer import LEDGER
 from tests.fake_endpoint import PROMPT_TOKENS, Answer, FakeEndpoint, error, reply, serving
@@ -143,3 +144,21 @@ def test_endpoints_are_asked_from_this_process(words: list[str], server: FakeEnd
     config = load([*words, "cluster.judge_workers=2"])
     judge = setup.judge(config.judge, config)
     assert judge.judge([]) == [] and not ray.is_initialized()
+
+
+def test_what_a_judge_may_cost_does_not_make_it_another(words: list[str]) -> None:
+    """Caps, prices and patience may be given anew, also inside lists; what the replies depend on may not."""
+    from launch import saved
+    from launch.compose import load, validate
+
+    config = load([*words, "judge.endpoint.spend_cap=1"])
+    values = config.model_dump(mode="json")
+    both = validate({**values, "heldout_judges": [values["judge"]]})
+    for key, value in (("spend_cap", "7"), ("retries", "1"), ("cache", "null")):
+        for judge in ("judge", "heldout_judges.0"):
+            raised = saved.changed(both, [f"{judge}.endpoint.{key}={value}"], allowed=())
+            assert raised != both and saved.difference(both, raised) is None
+    assert saved.changed(both, ["heldout_judges.0.endpoint.spend_cap=7"]).heldout_judges[0].endpoint.spend_cap == 7
+    assert saved.difference(both, saved.changed(both, ["judge.endpoint.samples=3"])) == "judge.endpoint.samples"
+    with pytest.raises(LaunchError, match="cannot be changed"):
+        saved.changed(both, ["judge.endpoint.samples=3"], allowed=())
