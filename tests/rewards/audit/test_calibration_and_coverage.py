@@ -72,6 +72,13 @@ def test_calibration_error_by_hand() -> None:
     assert found.log_loss.estimate == pytest.approx(expected)
 
 
+def test_errors_either_way_add_up_and_their_signs_cancel() -> None:
+    """Four debates at .8, all right, and two at .6, both wrong: ECE (4 * .2 + 2 * .6)/6, signed (-4 * .2 + 2 * .6)/6."""
+    found = calibration(table_of(np.array([0.8, 0.8, 0.8, 0.8, 0.4, 0.4]), np.ones(6, dtype=bool)))
+    assert found.ece.estimate == pytest.approx(2 / 6)
+    assert found.overconfidence.estimate == pytest.approx(0.4 / 6)
+
+
 def test_bins_hold_equally_many_and_equal_values_together() -> None:
     assert np.bincount(equal_mass(np.linspace(0.5, 1, 200))).tolist() == [20] * 10
     assert np.bincount(equal_mass(np.repeat([0.5, 0.6, 0.9], [50, 50, 7]))).tolist() == [50, 50, 7]
