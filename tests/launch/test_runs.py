@@ -83,6 +83,25 @@ def test_every_checkpoint_is_attacked_and_its_conduct_counted(run: Path) -> None
     assert "Attacks on the reward judge" not in (run / "report.html").read_text("utf-8")
 
 
+def test_a_run_that_the_watch_stopped_counts_as_finished(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Every look is taken for suspicious: with a patience of 2 that is an alarm at the second, after iteration 1."""
+    monkeypatch.setattr("trainer.watch.shown", lambda *change: True)
+    run = tmp_path / "run"
+    watch = ["watch.questions=6", "watch.attacks=0", "watch.stop=true", "heldout_judges=testimony"]
+    assert main(["train", *small, *watch, f"output={run}", "heldout_judges.0.min_mass=0"]) == 0
+    said = capfd.readouterr()
+    assert "ALARM after iteration 1" in said.err and "the training stops here" in said.err
+    assert "stopped the training after iteration 1 of 2" in said.out and "iteration-0001" in said.out
+    record = manifest.read(run / "manifest.json")
+    assert "finished" in record and record["last_iteration"] == 1
+    assert main(["train", f"resume={run}"]) == 0 and not (run / "policies" / "iteration-0002").exists()
+    assert main(["evaluate", f"run={run}", "questions.heldout=2", "evaluation.attacks=0"]) == 0
+    page = (run / "report.html").read_text("utf-8")
+    assert "The watch during training" in page and "The training was stopped after iteration 1." in page
+
+
 def test_a_finished_run_can_be_resumed_and_stays_as_it_is(run: Path) -> None:
     before = (run / "metrics.jsonl").read_text("utf-8")
     assert main(["train", f"resume={run}"]) == 0

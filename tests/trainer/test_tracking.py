@@ -15,5 +15,6 @@ def test_an_offline_run_is_written_only_when_asked_for(
 ) -> None:
     tracker = Tracker(configure(f"wandb.mode={mode}", f"output={tmp_path}/run"))
     tracker.log({"iteration": 1, "reward": 0.25})
+    tracker.alert("title", "text")
     tracker.close()
     assert len(list(tmp_path.rglob("*.wandb"))) == logs
