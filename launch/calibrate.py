@@ -32,8 +32,7 @@ def calibrate(overrides: Sequence[str]) -> int:
     from trainer import setup
     from trainer.labelled import play_labelled
 
-    for model in config.judge.needs():
-        checks.check_model(model.model)
+    checks.check_judges(config.judge.needs())
     cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
     verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])
     _tell_worth(verdicts, cases)

@@ -74,8 +74,7 @@ def _play(folder: Path, config: Config, runs: Sequence[Path], rounds: int | None
     from trainer.standings import standings
     from trainer.tournament import Player, Tournament
 
-    for model in config.judge_models:
-        checks.check_model(model.model)
+    checks.check_judges(config.judge_models)
     players = [Player(BASE, config.debater.model)]
     for run in runs:
         published = [iteration for iteration in RunFolder(run).published() if iteration]

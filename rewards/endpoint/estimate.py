@@ -69,7 +69,7 @@ class DryModels:
 
 
 class _DryClassifier:
-    usage = Usage()
+    usage, outputs = Usage(), 2
 
     def logits(self, prompts: Sequence[str]) -> list[tuple[float, ...] | Unscored]:
         return [Unscored("nothing is asked in a dry run")] * len(prompts)
