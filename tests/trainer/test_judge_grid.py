@@ -14,7 +14,7 @@ from envs.types import Protocol, Question, Transcript
 from rewards.labelled import Labelled
 from rewards.types import Verdict
 from trainer.judges import grid, grid_page
-from trainer.judges.heat_map import EVEN, FOOLED, RIGHT, colour_of, heat_map
+from trainer.judges.heat_map import EVEN, FOOLED, HIGH, LEFT, RIGHT, TOP, WIDE, colour_of, heat_map
 from trainer.statistics import paired_change
 
 QUESTIONS = 40
@@ -100,7 +100,9 @@ def test_colours_run_from_fooled_over_even_to_right() -> None:
 def test_the_picture_has_every_number_and_marks_who_was_trained_against_whom() -> None:
     drawn = str(heat_map(grid.figures(cells(FOOLED_ONCE))["cells"]))
     assert re.findall(r">(\d+\.\d) %<", drawn) == ["70.0", "50.0", "60.0", "70.0", "90.0", "80.0"]
-    assert drawn.count("stroke-dasharray") == 2 + 1, "judge 0 and its debaters, judge 1 and its own, and the key"
+    framed = re.findall(r'<rect x="(\d+)" y="(\d+)"[^>]*stroke-width="2" stroke-dasharray', drawn)
+    inside = [(int(x) - LEFT) // WIDE for x, _ in framed], [(int(y) - TOP) // HIGH for _, y in framed]
+    assert inside == ([1, 2], [0, 1]), "debaters 1 and judge 0, debaters 2 and judge 1"
     assert "judge 1 on debaters 2: 80.0 %" in drawn
 
 
