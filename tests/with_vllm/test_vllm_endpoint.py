@@ -97,7 +97,7 @@ def test_letters_in_chat_equal_those_of_transformers(base_url: str, model: str) 
     judge, engine = scorer(base_url), TransformersEngine(model, EngineSetup(format="chat"))
     ours = judge.choice_logprobs(PROMPTS, [("A", "B")] * 3)
     theirs = engine.choice_logprobs(PROMPTS, [("A", "B")] * 3)
-    assert all(sum(map(math.exp, pair)) > 0.3 for pair in theirs)
+    assert all(sum(map(math.exp, pair)) > 0.2 for pair in theirs), "both letters are likely enough to be listed"
     for mine, expected in zip(ours, theirs, strict=True):
         assert mine == pytest.approx(expected, abs=1e-3)
     probe = judge.usage.prompt_tokens - engine.usage.prompt_tokens
