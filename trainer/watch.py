@@ -47,6 +47,7 @@ from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF
 PER_STORY = 4
 """Questions taken of a story that is set aside, at most: more stories say more than more questions about one."""
 
+
 class WatchError(ValueError):
     """A watch that cannot be kept as it is configured; the message says what to do."""
 
