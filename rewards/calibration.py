@@ -1,9 +1,9 @@
 """What can be mended about a judge without training it: its confidence, and its taste for the answer shown first.
 
-Let x be a reading's log-odds for the answer of seat A and o = +1 where that answer was shown first, −1 where it was
-shown second. The calibrated log-odds are (x − o·b) / t: t is the temperature (above 1 for an overconfident judge; Guo
-et al. 2017), b the position bias in nats. Both are fitted by maximum likelihood on labelled debates: a logistic
-regression on x and o without intercept, which relabelling the seats leaves as it is.
+Let z be a reading's log-odds for the answer that is shown first. The calibrated log-odds are (z − b) / t: t is the
+temperature (above 1 for an overconfident judge; Guo et al. 2017), b the position bias in nats. Both are fitted by
+maximum likelihood on labelled debates: a logistic regression on z with an intercept, which relabelling the seats leaves
+as it is.
 """
 
 import math
@@ -11,17 +11,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from rewards.labelled import Labelled
+from rewards.statistics import FloatArray
 from rewards.types import Verdict
 
 _EDGE = 1e-6
 """Probabilities are kept this far from 0 and 1, where log-odds have no end."""
 _LEAST = 20
 """Fewer readings than this say nothing about a temperature."""
+STEEPEST = 20.0
+"""Largest inverse temperature: a judge that is always right on the debates it is fitted to would ask for infinity."""
+FLATTEST = 0.02
+"""Smallest inverse temperature: one that is right half of the time would ask for 0, a worse one for less."""
 
 
 class CalibrationError(ValueError):
@@ -39,8 +45,13 @@ class Calibration(BaseModel):
 
     def apply(self, p: float, shown_first: bool) -> float:
         """P(answer of seat A), calibrated; `shown_first`: its answer was the first of the two."""
-        logit = _logit(min(max(p, _EDGE), 1 - _EDGE))
-        return float(expit((logit - (self.bias if shown_first else -self.bias)) / self.temperature))
+        slot = _log_odds(p) if shown_first else -_log_odds(p)
+        calibrated = float(expit(self.temper(slot)))
+        return calibrated if shown_first else 1 - calibrated
+
+    def temper(self, log_odds: ArrayLike) -> FloatArray:
+        """The calibrated log-odds of the answer shown first."""
+        return (np.asarray(log_odds, dtype=np.float64) - self.bias) / self.temperature
 
     def verdict(self, verdict: Verdict) -> Verdict:
         """The verdict with both of its readings calibrated; an INVALID one as it is."""
@@ -58,38 +69,50 @@ def fit(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> Calibration
         CalibrationError: too few valid readings, or a judge that is not right more often when it is surer.
     """
     readings = [
-        (_logit(min(max(p, _EDGE), 1 - _EDGE)), first, debate.target)
+        (_log_odds(p) * sign, debate.target if sign > 0 else 1 - debate.target)
         for verdict, debate in zip(verdicts, debates, strict=True)
-        for p, first in ((verdict.given, 1.0), (verdict.swapped, -1.0))
+        for p, sign in ((verdict.given, 1), (verdict.swapped, -1))
         if verdict.valid and p is not None
     ]
     if len(readings) < _LEAST:
         raise CalibrationError(f"{len(readings)} valid readings cannot calibrate a judge: give at least {_LEAST}.")
-    x, first, target = np.array(readings).T
-    slope, tilt = minimize(_loss, (1.0, 0.0), args=(x, first, target), jac=True, method="L-BFGS-B").x
-    if slope <= 0.01:
+    found = fit_readings(*zip(*readings, strict=True))
+    if found.temperature >= 0.99 / FLATTEST:
         raise CalibrationError(
             "This judge is not right more often where it is surer, so no temperature mends it: choose another judge, "
             "or give more debates."
         )
-    return Calibration(temperature=1 / slope, bias=-tilt / slope)
+    return found
 
 
-def log_loss(probabilities: Sequence[float], targets: Sequence[float]) -> float:
-    """Mean cross-entropy in nats of P(answer of seat A) against the labels."""
-    p = np.clip(np.array(probabilities), _EDGE, 1 - _EDGE)
-    y = np.array(targets)
-    return float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean())
+def fit_readings(log_odds: ArrayLike, targets: ArrayLike) -> Calibration:
+    """The same from readings: log-odds of the answer shown first (N,), and P(it is right) (N,).
+
+    In slope a = 1 / temperature and intercept c = -bias / temperature the loss is convex, so there is one minimum.
+    """
+    z, t = (np.asarray(values, dtype=np.float64) for values in (log_odds, targets))
+
+    def loss(at: FloatArray) -> tuple[float, FloatArray]:
+        moved = at[0] * z + at[1]
+        wrong = expit(moved) - t
+        return log_loss(moved, t), np.array([(wrong * z).mean(), wrong.mean()])
+
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(FLATTEST, STEEPEST), (-50, 50)])
+    slope, intercept = map(float, found.x)
+    return Calibration(temperature=1 / slope, bias=-intercept / slope + 0.0)
 
 
-def _loss(
-    parameters: np.ndarray, x: np.ndarray, first: np.ndarray, target: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Mean cross-entropy of logit = slope·x + tilt·o, and its gradient."""
-    z = parameters[0] * x + parameters[1] * first
-    error = (expit(z) - target) / len(x)
-    return float((np.logaddexp(0, z) - target * z).mean()), np.array([error @ x, error @ first])
+def log_loss(log_odds: ArrayLike, targets: ArrayLike) -> float:
+    """Mean cross-entropy (nats) of targets in [0, 1] (N,) under log-odds (N,)."""
+    z, t = (np.asarray(values, dtype=np.float64) for values in (log_odds, targets))
+    return float(-(t * log_expit(z) + (1 - t) * log_expit(-z)).mean())
 
 
-def _logit(p: float) -> float:
-    return math.log(p) - math.log1p(-p)
+def log_loss_of(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> float:
+    """Mean cross-entropy (nats) of the labels under the verdicts' probabilities; all must be valid."""
+    return log_loss([_log_odds(verdict.mean) for verdict in verdicts], [debate.target for debate in debates])
+
+
+def _log_odds(p: float) -> float:
+    inside = min(max(p, _EDGE), 1 - _EDGE)
+    return math.log(inside) - math.log1p(-inside)

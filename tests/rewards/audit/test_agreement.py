@@ -79,7 +79,7 @@ def test_differences_become_ratings_by_the_affine_map() -> None:
 def test_a_probability_becomes_the_rating_that_it_came_from() -> None:
     scores = np.arange(1, 10)
     assert rating_of((9.5 - scores) / 9).tolist() == scores.tolist()
-    assert rating_of(np.array([1.0, 0.5, 0.0])).tolist() == [1, 5, 9]
+    assert rating_of(np.array([1.0, 0.78, 0.5, 0.0])).tolist() == [1, 2, 5, 9]  # 9.5 - 9 * .78 = 2.48
     p = np.random.default_rng(0).uniform(size=200)
     assert (rating_of(1 - p) == 10 - rating_of(p)).all(), "relabelling the sides turns the rating round"
 

@@ -73,7 +73,7 @@ def test_calibration_error_by_hand() -> None:
 
 
 def test_errors_either_way_add_up_and_their_signs_cancel() -> None:
-    """Four debates at .8, all right, two at .6, both wrong: ECE (4 * .2 + 2 * .6)/6, signed (-4 * .2 + 2 * .6)/6."""
+    """Four debates at .8, all right, and two at .6, both wrong: ECE (.8 + 1.2)/6, signed (-.8 + 1.2)/6."""
     found = calibration(table_of(np.array([0.8, 0.8, 0.8, 0.8, 0.4, 0.4]), np.ones(6, dtype=bool)))
     assert found.ece.estimate == pytest.approx(2 / 6)
     assert found.overconfidence.estimate == pytest.approx(0.4 / 6)

@@ -71,6 +71,7 @@ def test_ratings_are_held_against_the_judges_own(audit: Audit, debates: Sequence
         ({"accuracy": 0.3}, {"accuracy"}),
         ({"invalid_every": 10}, {"invalid"}),
         ({"position_bias": 2.0}, {"position_bias", "swap_consistency"}),
+        ({"position_bias": -0.5}, {"position_bias"}),
         ({"length_bias": 2.0}, {"length_bias"}),
         ({"mark_weight": 0.0}, {"unverified_shift"}),
         ({"margin": 4.0}, {"ece"}),
