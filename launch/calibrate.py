@@ -10,7 +10,7 @@ from launch import compose, environment
 from launch.commands import take
 from launch.errors import LaunchError
 from rewards import labelled
-from rewards.calibration import Calibration, fit, log_loss
+from rewards.calibration import Calibration, fit, log_loss_of
 from rewards.judges import JudgeSettings
 from rewards.labelled import Labelled
 from rewards.types import Verdict
@@ -52,9 +52,9 @@ def _tell_worth(verdicts: Sequence[Verdict], cases: Sequence[Labelled]) -> None:
     seen, other = halves[1], [pair for pair in halves[0] if pair[0].valid]
     if not seen or not other:
         return
-    found, targets = fit(*zip(*seen, strict=True)), [case.target for _, case in other]
-    before = log_loss([verdict.mean for verdict, _ in other], targets)
-    after = log_loss([found.verdict(verdict).mean for verdict, _ in other], targets)
+    found, debates = fit(*zip(*seen, strict=True)), [case for _, case in other]
+    before = log_loss_of([verdict for verdict, _ in other], debates)
+    after = log_loss_of([found.verdict(verdict) for verdict, _ in other], debates)
     say(f"log loss on {len(other)} debates of stories not fitted on: {before:.4f} before, {after:.4f} after")
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from launch.cli import main
+from launch.compose import load
 from rewards import labelled
 from tests.trainer.test_frozen import flip_last_byte
 from tests.trainer.test_judge_training import planted
@@ -38,10 +39,10 @@ def taught(debates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_trained_judge_is_a_folder_that_gives_the_reward(taught: Path, small: list[str], tmp_path: Path) -> None:
     names = {path.name for path in taught.iterdir()}
-    wanted = {"config.json", "model.safetensors", "tokenizer.json", "judge.yaml", "calibration.json", "training.json",
+    wanted = {"config.json", "model.safetensors", "tokenizer.json", "judge.yaml", "calibrated.yaml", "training.json",
               "README.md"}  # fmt: skip
     assert wanted <= names and ".training" not in names
-    assert set(json.loads((taught / "calibration.json").read_text("utf-8"))) == {"temperature", "bias"}
+    assert load([f"judge={taught}/calibrated.yaml"]).judge.kind == "calibrated"
     run = tmp_path / "run"
     assert main(["train", *small, "iterations=1", f"output={run}", f"judge.model={taught}"]) == 0
     assert read_lines(RunFolder(run).metrics)[0]["invalid"] == 0

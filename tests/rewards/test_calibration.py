@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.types import Protocol, Question, Transcript
-from rewards.calibration import Calibration, CalibrationError, fit, log_loss
+from rewards.calibration import Calibration, CalibrationError, fit, log_loss_of
 from rewards.judges.calibrated import CalibratedJudge
 from rewards.labelled import Labelled
 from rewards.types import Usage, Verdict
@@ -37,9 +37,7 @@ def test_the_planted_fault_is_found_again_and_mended(temperature: float, bias: f
     found = fit(verdicts, debates)
     assert found.temperature == pytest.approx(temperature, rel=0.08)
     assert found.bias == pytest.approx(bias, abs=0.08 * temperature)
-    targets = [debate.target for debate in debates]
-    mended = log_loss([found.verdict(v).mean for v in verdicts], targets)
-    assert mended < log_loss([v.mean for v in verdicts], targets)
+    assert log_loss_of([found.verdict(v) for v in verdicts], debates) < log_loss_of(verdicts, debates)
 
 
 def test_the_fit_is_the_logistic_regression_of_a_library() -> None:

@@ -13,12 +13,14 @@ from scipy.special import expit
 from envs.prompts import load_prompts
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Seat, Speech, Transcript
+from rewards.calibration import FLATTEST, Calibration, log_loss
+from rewards.calibration import fit_readings as fit
 from rewards.labelled import Labelled
 from trainer import models
 from trainer.engines.formats import make_format
 from trainer.judges.batches import IGNORED, ClassCollator, VerdictCollator, class_loss, verdict_loss
-from trainer.judges.calibration import FLATTEST, Calibration, fit, log_loss, mean_probability
 from trainer.judges.data import JudgeTrainingError, Reading, columns_of, readings_of, split_by_story
+from trainer.judges.figures import mean_probability
 from trainer.judges.learning import KeepBest
 
 PROMPTS = load_prompts("testimony")
@@ -139,7 +141,7 @@ def test_judges_beyond_calibration_get_the_ends_of_the_scale() -> None:
     z = np.array([-2.0, -1.0, 1.0, 2.0])
     assert fit(z, z > 0).temperature < 0.1, "always right"
     assert fit(z, z < 0).temperature == pytest.approx(1 / FLATTEST), "always wrong: never turned round"
-    assert Calibration(2.0, 0.0).apply(z) == pytest.approx(z / 2)
+    assert Calibration(temperature=2.0).temper(z) == pytest.approx(z / 2)
 
 
 def test_both_orders_are_averaged_for_the_seat_not_the_slot() -> None:

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from envs.prompts import load_prompts
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Seat, Speech, Transcript
+from rewards.calibration import log_loss
 from rewards.judges.likelihood import Settings
 from rewards.labelled import Labelled
 from tests.chat_models import write_model
@@ -22,7 +23,6 @@ from trainer import models, setup
 from trainer.config import Config
 from trainer.engines.formats import make_format
 from trainer.judges import reward, sft
-from trainer.judges.calibration import log_loss
 from trainer.judges.data import JudgeTrainingError, readings_of, split_by_story
 from trainer.judges.learning import arguments
 from trainer.judges.training import train_judge
@@ -80,7 +80,7 @@ def test_the_judge_that_was_written_is_the_one_that_was_measured(
     assert written_loss(tmp_path / "mine", debates) == pytest.approx(record["calibration"]["log_loss"], abs=1e-4)
     settings = yaml.safe_load((tmp_path / "mine" / "judge.yaml").read_text("utf-8"))
     assert (settings["name"], settings["choice"], settings["model"]) == ("mine", head, str(tmp_path / "mine"))
-    fitted = json.loads((tmp_path / "mine" / "calibration.json").read_text("utf-8"))
+    fitted = yaml.safe_load((tmp_path / "mine" / "calibrated.yaml").read_text("utf-8"))["calibration"]
     assert fitted == {name: pytest.approx(record["calibration"][name]) for name in ("temperature", "bias")}
     assert record["debates"]["learned_from"]["soft"] == 60 - len(_heldout(debates))
 

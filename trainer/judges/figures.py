@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 from rewards.labelled import Labelled
 from rewards.statistics import cluster_mean, wilson
@@ -28,6 +29,13 @@ def counts(learned: Sequence[Labelled], heldout: Sequence[Labelled]) -> dict[str
 def probabilities(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
     """P(answer of seat A) (N,) by each verdict; NaN where it is INVALID."""
     return np.array([verdict.mean if verdict.valid else np.nan for verdict in verdicts])
+
+
+def mean_probability(log_odds: ArrayLike) -> NDArray[np.float64]:
+    """P(answer of seat A) (N,) of N debates, averaged over both orders, from log-odds of the answer shown first (2 N,):
+    each debate as it is and then with the seats relabelled."""
+    z = np.asarray(log_odds, dtype=np.float64).reshape(-1, 2)
+    return np.asarray((expit(z[:, 0]) + expit(-z[:, 1])) / 2)
 
 
 def correct(of_a: ArrayLike, debates: Sequence[Labelled]) -> NDArray[np.float64]:

@@ -1,20 +1,19 @@
-"""The folder of a trained judge: a Hugging Face model with judge.yaml, calibration.json, training.json and a card."""
+"""The folder of a trained judge: a Hugging Face model with judge.yaml, calibrated.yaml, training.json and a card."""
 
 import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from rewards.calibration import Calibration
 from rewards.judges import ModelSettings
-from trainer.judges.calibration import Calibration
 from trainer.judges.data import JudgeTrainingError
 from trainer.summary import jsonable
 
-RECORD, SETTINGS, CALIBRATION = "training.json", "judge.yaml", "calibration.json"
+RECORD, SETTINGS, CALIBRATED = "training.json", "judge.yaml", "calibrated.yaml"
 LAST = "config.json"
 """Comes last into the folder: without it no library takes the folder for a model."""
 _WORKPLACE = ".training"
@@ -41,11 +40,11 @@ Change: {change[change]:+.1%} (95 % interval {change[low]:+.1%} to {change[high]
 {change[headline]}. These debates also chose the weights that were kept, so the figure after training is a little too
 good.
 
-`calibration.json`: P = sigmoid((z - bias) / temperature), z being the log-odds of the answer shown as A; temperature
-{fitted.temperature:.3f}, bias {fitted.bias:+.3f}. The model itself is not changed by it. Log loss on the held-out
+`calibrated.yaml`: the same judge with P = sigmoid((z - bias) / temperature), z being the log-odds of the answer shown
+first; temperature {fitted.temperature:.3f}, bias {fitted.bias:+.3f}. The model itself is not changed by it. Log loss on the held-out
 debates, each order by itself: {loss[log_loss]:.4f} without, {loss[log_loss_calibrated]:.4f} with it.
 
-Use: `judge.model=FOLDER`, or the settings in `judge.yaml`.
+Use: `judge=FOLDER/judge.yaml` or `judge=FOLDER/calibrated.yaml`.
 """
 
 
@@ -87,7 +86,11 @@ def write(
     model.save_pretrained(ready)
     tokenizer.save_pretrained(ready)
     (ready / SETTINGS).write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
-    (ready / CALIBRATION).write_text(json.dumps(asdict(fitted), indent=1), "utf-8")
+    calibrated = {
+        "kind": "calibrated", "name": f"{settings['name']}-calibrated", "base": settings,
+        "calibration": fitted.model_dump(),
+    }  # fmt: skip
+    (ready / CALIBRATED).write_text(yaml.safe_dump(calibrated, sort_keys=False), "utf-8")
     (ready / RECORD).write_text(json.dumps(jsonable(record), indent=1), "utf-8")
     (ready / "README.md").write_text(_card(record, fitted), "utf-8")
     for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback
 
+from rewards.calibration import log_loss
 from trainer.config import JudgeTraining
-from trainer.judges.calibration import log_loss, mean_probability
 from trainer.judges.data import Reading, columns_of
+from trainer.judges.figures import mean_probability
 from trainer.progress import DebatesBar, say
 
 

@@ -14,12 +14,13 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from envs.prompts import load_prompts
+from rewards import calibration
 from rewards.judges import JudgeSettings, ModelSettings
 from rewards.labelled import Labelled
 from trainer import models, setup
 from trainer.config import Config, JudgeTraining
 from trainer.engines.formats import make_format
-from trainer.judges import calibration, figures, folder, reward, sft
+from trainer.judges import figures, folder, reward, sft
 from trainer.judges.data import JudgeTrainingError, Reading, readings_of, split_by_story
 from trainer.judges.learning import JudgeTrainer, KeepBest, ShowSteps, arguments
 from trainer.progress import debates_bar, say
@@ -65,18 +66,18 @@ def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> 
     lesson = _Lesson(settings, pupil, learned, heldout, folder.workplace(output))
     log_odds = lesson.teach()
     targets = [reading.target for reading in lesson.trainer.heldout]
-    fitted = calibration.fit(log_odds, targets)
+    fitted = calibration.fit_readings(log_odds, targets)
     record = {
         "judge": output.name, "started_from": {"judge": settings.judge.name, "model": pupil.judge.model},
         "head": pupil.head, "weights": f"LoRA of rank {training.lora.rank}, merged" if training.lora else "all",
         "seed": settings.seed, "prompts": pupil.judge.prompts,
         "debates": figures.counts(learned, heldout),
         "evaluations": lesson.best.history, "kept": lesson.best.best,
-        "held_out": figures.before_and_after(heldout, before, calibration.mean_probability(log_odds)),
+        "held_out": figures.before_and_after(heldout, before, figures.mean_probability(log_odds)),
         "calibration": {
             "temperature": fitted.temperature, "bias": fitted.bias,
             "log_loss": calibration.log_loss(log_odds, targets),
-            "log_loss_calibrated": calibration.log_loss(fitted.apply(log_odds), targets),
+            "log_loss_calibrated": calibration.log_loss(fitted.temper(log_odds), targets),
         },
         "seconds": round(time.monotonic() - started, 1),
     }  # fmt: skip
