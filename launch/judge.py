@@ -72,7 +72,8 @@ def _tell(config: "Config", record: dict[str, dict]) -> None:
         f"{100 * change['high']:+.1f}, {held_out['after']['n']} debates): {change['headline']}."
     )
     console.print(f"Temperature {fitted['temperature']:.3f}, bias {fitted['bias']:+.3f}.")
-    console.print(f"The judge is in {config.output}: judge={config.output}/judge.yaml, or calibrated.yaml with its confidence set right.")
+    where = config.output
+    console.print(f"Use it with judge={where}/judge.yaml, or with its confidence set right judge={where}/calibrated.yaml.")
 
 
 def _adversarial(overrides: Sequence[str]) -> int:

@@ -125,7 +125,7 @@ def test_a_planted_temperature_and_bias_are_found() -> None:
     z = np.linspace(-6, 6, 50)
     found = fit(z, expit((z - 0.7) / 2.5))
     assert (found.temperature, found.bias) == (pytest.approx(2.5, abs=1e-3), pytest.approx(0.7, abs=1e-3))
-    assert found.apply([3.2]) == pytest.approx([1.0], abs=1e-3)
+    assert found.temper([3.2]) == pytest.approx([1.0], abs=1e-3)
 
 
 def test_the_fit_is_that_of_a_logistic_regression() -> None:

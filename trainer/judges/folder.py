@@ -41,8 +41,8 @@ Change: {change[change]:+.1%} (95 % interval {change[low]:+.1%} to {change[high]
 good.
 
 `calibrated.yaml`: the same judge with P = sigmoid((z - bias) / temperature), z being the log-odds of the answer shown
-first; temperature {fitted.temperature:.3f}, bias {fitted.bias:+.3f}. The model itself is not changed by it. Log loss on the held-out
-debates, each order by itself: {loss[log_loss]:.4f} without, {loss[log_loss_calibrated]:.4f} with it.
+first; temperature {fitted.temperature:.3f}, bias {fitted.bias:+.3f}. The model itself is not changed by it. Log loss on
+the held-out debates, each order by itself: {loss[log_loss]:.4f} without, {loss[log_loss_calibrated]:.4f} with it.
 
 Use: `judge=FOLDER/judge.yaml` or `judge=FOLDER/calibrated.yaml`.
 """
