@@ -73,7 +73,7 @@ def _tell(config: "Config", record: dict[str, dict]) -> None:
     )
     console.print(f"Temperature {fitted['temperature']:.3f}, bias {fitted['bias']:+.3f}.")
     where = config.output
-    console.print(f"Use it with judge={where}/judge.yaml, or with its confidence set right judge={where}/calibrated.yaml.")
+    console.print(f"Use it as judge={where}/judge.yaml, or calibrated as judge={where}/calibrated.yaml.")
 
 
 def _adversarial(overrides: Sequence[str]) -> int:
