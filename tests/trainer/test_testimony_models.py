@@ -33,8 +33,9 @@ from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach, te
 from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, WRITER_WORDS, build_tokenizer
 from trainer.testimony.writings import opined, reasons, written_rows
 
-SHIPPED = ("debater", "judge", "judge-heldout")
-BUILT = (*SHIPPED, "judge-writer", "judge-head")
+SPEAKERS = ("debater", "judge", "judge-heldout")
+SHIPPED = (*SPEAKERS, "judge-writer", "judge-head")
+VOCABULARY = dict.fromkeys(SHIPPED, WORDS) | {"judge-writer": WRITER_WORDS}
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,9 @@ def debates():
 
 @pytest.mark.parametrize("folder", SHIPPED)
 def test_every_word_survives_the_shipped_tokenizers(folder):
-    tokenizer = models.load_tokenizer(f"embedded/{folder}")
-    assert len(tokenizer) == len(WORDS) == len(set(WORDS))
-    for index, word in enumerate(WORDS):
+    tokenizer, words = models.load_tokenizer(f"embedded/{folder}"), VOCABULARY[folder]
+    assert len(tokenizer) == len(words) == len(set(words))
+    for index, word in enumerate(words):
         assert tokenizer.encode(word) == [index] and tokenizer.decode([index]) == word
     text = "A says : <quote> in the kitchen anna saw it </quote> B said : <u_quote> in the office leo saw it </u_quote>"
     assert tokenizer.decode(tokenizer.encode(text)) == text
@@ -255,9 +256,9 @@ def test_the_builder_runs_from_nothing_to_usable_folders(tmp_path):
     )  # fmt: skip
     lines: list[str] = []
     build_models(tmp_path, seed=5, progress=lines.append, recipe=recipe)
-    assert all("2 steps of 4" in (tmp_path / folder / "README.md").read_text("utf-8") for folder in BUILT)
+    assert all("2 steps of 4" in (tmp_path / folder / "README.md").read_text("utf-8") for folder in SHIPPED)
     assert models.load_classifier(str(tmp_path / "judge-head")).config.num_labels == 2
-    for folder in SHIPPED:
+    for folder in SPEAKERS:
         engine = TransformersEngine(str(tmp_path / folder))
         debate, _ = base_debates(tmp_path / "debater", DEBATE, range(1), 0)[0]
         scored = engine.choice_logprobs([prompts().judge(debate)], [(" kitchen", " office")])

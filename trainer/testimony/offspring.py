@@ -22,8 +22,6 @@ from trainer.testimony.writings import Opined, classified_rows, written_rows
 
 MOST_WORDS = 64
 """In what the writer writes."""
-REASONED = 0.15
-"""Share of the rows whose reasons are taught while the writer learns to weigh them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +36,12 @@ class School:
     seed: int
 
 
-def build_writer(folder: Path, school: School, course: Course, weighing: Course, progress: Progress) -> None:
-    """Teaches the judge's weights to write verdicts and ratings with their reasons, then to weigh the reasons."""
+def build_writer(folder: Path, school: School, course: Course, progress: Progress) -> None:
+    """Teaches the judge's weights to write verdicts and ratings with their reasons."""
     started = time.perf_counter()
     writer, tokenizer = writer_from(models.load_model(str(school.judge)), school.seed), build_tokenizer(WRITER_WORDS)
     rows = written_rows(school.seed, school.debates)
     steps = teach(writer, tokenizer, rows, course, folder.name, progress)
-    rows = written_rows(school.seed + 1, school.debates, REASONED)
-    steps += teach(writer, tokenizer, rows, weighing, f"{folder.name}, weighing", progress)
     save(writer, folder, tokenizer)
     making = _making(writer, school, course, steps, started)
     common = {"name": folder.name, "model": str(folder), "prompts": "testimony", "max_tokens": MOST_WORDS}

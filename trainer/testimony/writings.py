@@ -69,26 +69,22 @@ def seen(transcript: Transcript) -> list[Statement]:
     return [statement for statement, words in statements if str(statement).split() == words]
 
 
-def written_rows(seed: int, debates: Sequence[Opined], reasoned: float = 1.0) -> Iterator[Row]:
+def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
     """Endless verdicts and ratings with their reasons, in both orders of presentation.
 
-    Verdicts name the right answer, ratings are the weak judge's opinion. A quarter of the prompts have instructions. In
-    a share `reasoned` of the rows the reasons are taught, in the others they are read and only what follows is taught:
-    otherwise one word in ten would be the verdict, which is the harder part.
+    Verdicts name the right answer, ratings are the weak judge's opinion. A quarter of the prompts have instructions.
     """
     rng, texts = random.Random(f"writings {seed}"), prompts()
     while True:
         debate = rng.choice(debates)
         shown = debate.swapped() if rng.random() < 0.5 else debate
         why, told = reasons(shown.transcript), rng.choice(("criteria", "debias") if rng.random() < 0.25 else ("plain",))
-        taught = rng.random() < reasoned
         if rng.random() < 0.5:
-            yield [(texts.judge(shown.transcript, "verdict", told), False), (f"{why} Verdict :", taught),
-                   (f"{shown.right_seat} {END}", True)]  # fmt: skip
+            yield [(texts.judge(shown.transcript, "verdict", told), False),
+                   (f"{why} Verdict : {shown.right_seat} {END}", True)]  # fmt: skip
         else:
-            yield [(texts.judge(shown.transcript, "rating", told), False),
-                   (f'{{ "reason" : " {why} " , "score" :', taught),
-                   (f"{rating_of(shown.of_a)} }} {END}", True)]  # fmt: skip
+            written = f'{{ "reason" : " {why} " , "score" : {rating_of(shown.of_a)} }} {END}'
+            yield [(texts.judge(shown.transcript, "rating", told), False), (written, True)]
 
 
 def classified_rows(seed: int, debates: Sequence[Opined]) -> Iterator[tuple[str, float]]:
