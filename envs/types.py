@@ -150,7 +150,7 @@ class Speech:
     policy_version: int = 0
     private: str = ""
     """What the debater thought in private: kept for the record, shown to neither opponent nor judge."""
-    neutralised: Mapping[str, int] = field(default_factory=dict)
+    neutralised: Mapping[str, int] = field(default_factory=dict, hash=False)
     """What the environment took out of the speech or broke up, and how often, by kind (`envs.escaping.KINDS`)."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from envs.attacks import ATTACKS
 from envs.types import Protocol, Question, Speech, Transcript
 from rewards.endpoint.estimate import DryModels
 from rewards.judges import JudgeSettings
@@ -45,7 +46,8 @@ def evaluation(config: Config) -> Usage:
             silent = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
             total += _judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
     shown = min(config.evaluation.browser_debates, 2 * len(questions)) * matchups * (speeches + 1)
-    return total + _judged(config.judge, debates, shown)
+    attacked = min(config.evaluation.attacks, 2 * len(questions)) * (1 + len(seats) * len(ATTACKS)) * checkpoints
+    return total + _judged(config.judge, debates, shown + attacked)
 
 
 def _evaluated(config: Config) -> set[int]:

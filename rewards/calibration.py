@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit
 
 from rewards.labelled import Labelled
-from rewards.statistics import FloatArray
 from rewards.types import Verdict
 
+FloatArray = NDArray[np.float64]
 _EDGE = 1e-6
 """Probabilities are kept this far from 0 and 1, where log-odds have no end."""
 _LEAST = 20
@@ -46,7 +44,7 @@ class Calibration(BaseModel):
     def apply(self, p: float, shown_first: bool) -> float:
         """P(answer of seat A), calibrated; `shown_first`: its answer was the first of the two."""
         slot = _log_odds(p) if shown_first else -_log_odds(p)
-        calibrated = float(expit(self.temper(slot)))
+        calibrated = float(_sigmoid(self.temper(slot)))
         return calibrated if shown_first else 1 - calibrated
 
     def temper(self, log_odds: ArrayLike) -> FloatArray:
@@ -90,11 +88,13 @@ def fit_readings(log_odds: ArrayLike, targets: ArrayLike) -> Calibration:
 
     In slope a = 1 / temperature and intercept c = -bias / temperature the loss is convex, so there is one minimum.
     """
+    from scipy.optimize import minimize  # slow to import, and only fitting needs it
+
     z, t = (np.asarray(values, dtype=np.float64) for values in (log_odds, targets))
 
     def loss(at: FloatArray) -> tuple[float, FloatArray]:
         moved = at[0] * z + at[1]
-        wrong = expit(moved) - t
+        wrong = _sigmoid(moved) - t
         return log_loss(moved, t), np.array([(wrong * z).mean(), wrong.mean()])
 
     found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(FLATTEST, STEEPEST), (-50, 50)])
@@ -105,12 +105,16 @@ def fit_readings(log_odds: ArrayLike, targets: ArrayLike) -> Calibration:
 def log_loss(log_odds: ArrayLike, targets: ArrayLike) -> float:
     """Mean cross-entropy (nats) of targets in [0, 1] (N,) under log-odds (N,)."""
     z, t = (np.asarray(values, dtype=np.float64) for values in (log_odds, targets))
-    return float(-(t * log_expit(z) + (1 - t) * log_expit(-z)).mean())
+    return float((t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)).mean())
 
 
 def log_loss_of(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> float:
     """Mean cross-entropy (nats) of the labels under the verdicts' probabilities; all must be valid."""
     return log_loss([_log_odds(verdict.mean) for verdict in verdicts], [debate.target for debate in debates])
+
+
+def _sigmoid(z: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(-np.logaddexp(0, -z)))
 
 
 def _log_odds(p: float) -> float:

@@ -23,7 +23,7 @@ from hypothesis import settings  # noqa: E402
 
 from envs.testimony.world import TestimonyWorld  # noqa: E402
 from envs.types import Question, Seat, Transcript  # noqa: E402
-from rewards.types import Verdict  # noqa: E402
+from rewards.types import Usage, Verdict  # noqa: E402
 from trainer.config import Config  # noqa: E402
 from trainer.engines.base import Completion, Sampling  # noqa: E402
 from trainer.types import Policy  # noqa: E402
@@ -185,7 +185,7 @@ class PlantedJudge:
     The verdict on every `invalid_every`-th transcript is INVALID.
     """
 
-    name = "planted"
+    name, usage = "planted", Usage()
 
     def __init__(self, invalid_every: int = 0) -> None:
         self.invalid_every, self.read = invalid_every, 0

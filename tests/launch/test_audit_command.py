@@ -89,7 +89,7 @@ def test_what_was_judged_is_not_asked_again(audited: Path, tmp_path: Path, asked
     (folder / "verdicts.jsonl").write_bytes(verdicts[:-30])  # its writer was killed
     accuracies = [[found["accuracy"] for found in figures(record)] for record in (run(folder), before)]
     assert accuracies[0] == accuracies[1] and asked == [1]
-    assert main(["audit", *SMALL, f"output={folder}", "judge.order=given", "audit.skip=[tags]"]) == 0
+    assert main(["audit", *SMALL, f"output={folder}", "judge.order=given", "audit.skip=[tags,attacks]"]) == 0
     assert sum(asked[1:]) == 20 + 20, "another judge, in one order, is asked about the debates and their relabelling"
 
 

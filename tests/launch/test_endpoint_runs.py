@@ -44,7 +44,7 @@ def words(tiny: Path, server: FakeEndpoint, tmp_path: Path) -> list[str]:
         f"judge.endpoint.cache={tmp_path}/cache", "judge.endpoint.price_in=1", "judge.endpoint.price_out=2",
         f"debater.model={tiny}/debater", "heldout_judges=none", "questions.train=12", "questions.heldout=4",
         "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
-        "iterations=2", "save_every=1", f"output={tmp_path}/run",
+        "iterations=2", "save_every=1", f"output={tmp_path}/run", "evaluation.attacks=0",
     ]  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def planted(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Sequence[str]], 
     """Puts a scorer without a model into the actors: it meets with trouble, or says -len(prompt) for every choice."""
 
     class Planted:
-        def __init__(self, *_: Any) -> None: ...
+        def __init__(self, *_: Any) -> None:
+            import trainer.ray_judges  # noqa: F401  (what a batch needs is loaded before the clock of its answer runs)
 
         def answer(self, batch: Any) -> Any:
             prompts, choices = batch.columns

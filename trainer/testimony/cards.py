@@ -88,8 +88,8 @@ a JSON object, then a score from 1 (for A) to 9 (for B). It was taught verdicts 
 probabilities of the embedded `judge`, so that the score may be a tie. The figures are for three samples at temperature
 0.7 in each order (verdict) and one at 0.3 (rating).
 
-What it writes is well-formed, and its verdicts and ratings are no better than chance, as the figures show: it is here to
-show how judges that write are used, not to be trained against.
+What it writes is well-formed, and its verdicts and ratings are no better than chance, as the figures show: it is here
+to show how judges that write are used, not to be trained against.
 """
 HEAD = """\
 It reads the question and the speeches, not the story; its head has two classes, of which 0 is the answer labelled A. It

@@ -53,7 +53,7 @@ def test_a_trained_judge_is_a_folder_that_gives_the_reward(taught: Path, small: 
 def test_what_it_did_is_told(debates: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["judge", "train", f"debates={debates}", f"output={tmp_path}/mine", *QUICK]) == 0
     shown = capfd.readouterr()
-    assert "Held-out accuracy" in shown.out and f"judge.model={tmp_path}/mine" in shown.out
+    assert "Held-out accuracy" in shown.out and f"judge={tmp_path}/mine/judge.yaml" in shown.out
     assert "step 0: held-out loss" in shown.err and "LOAD REPORT" not in shown.err
 
 
@@ -93,7 +93,7 @@ def _interrupt() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "judge train or adversarial"),
+        ([], "judge calibrate or train or adversarial"),
         (["tain"], "'tain' is no action"),
         (["train"], "output=FOLDER"),
         (["train", "output=OUT", "debates=/no/such"], "There is no file of labelled debates /no/such"),
