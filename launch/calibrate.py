@@ -34,6 +34,7 @@ def calibrate(overrides: Sequence[str]) -> int:
 
     checks.check_judges(config.judge.needs())
     cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
+    checks.tell_held_out(config, cases)
     verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])
     _tell_worth(verdicts, cases)
     found = fit(verdicts, cases)

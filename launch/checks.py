@@ -4,7 +4,7 @@ import importlib.util
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
 from rewards.judges import ModelSettings, likelihood
+from rewards.labelled import Labelled
 from trainer import models, setup
 from trainer.config import Config, Dpo, Ppo
 from trainer.engines.vllm import check_installed
@@ -220,6 +221,14 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
             scorer.check()
             if isinstance(judge, likelihood.Settings) and judge.choice == "answer":
                 scorer.check_echo()
+
+
+def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:
+    """Says how many debates that a judge is to learn from are about held-out stories, on which it would be measured."""
+    stories = {question.story_id for question in setup.question_set(config.questions).questions("heldout")}
+    known = sum(debate.transcript.question.story_id in stories for debate in debates)
+    if known:
+        say(f"{known} of these debates are about held-out stories: do not evaluate anything by this judge on them.")
 
 
 LONGEST = 20

@@ -51,13 +51,14 @@ def _taught(config: "Config") -> dict[str, dict]:
 
 
 def _debates(config: "Config") -> "list[Labelled]":
+    from launch import checks
     from rewards import labelled
     from trainer.labelled import play_labelled
 
     if config.judge_training.debates is not None:
-        return labelled.read(config.judge_training.debates)
-    from launch import checks
-
+        debates = labelled.read(config.judge_training.debates)
+        checks.tell_held_out(config, debates)
+        return debates
     checks.check_model(config.debater.model)
     return play_labelled(config, "train", config.judge_training.questions)
 

@@ -8,12 +8,13 @@ import yaml
 from envs.testimony.world import question_at
 from envs.types import AnswerKey, Protocol, Transcript
 from launch.calibrate import calibrate
-from launch.checks import tell_shared_judges
+from launch.checks import tell_held_out, tell_shared_judges
 from launch.compose import CONFIGS, ConfigError, load, read, save
 from launch.errors import LaunchError
 from rewards import labelled
 from rewards.judges import settings_by_kind
 from rewards.judges.calibrated import Settings as Calibrated
+from trainer import setup
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
@@ -80,6 +81,17 @@ def debates(tmp_path: Path) -> Path:
     key = AnswerKey({question.id: correct for question, correct in asked})
     labelled.write(tmp_path / "debates.jsonl", labelled.with_key(silent, key))
     return tmp_path / "debates.jsonl"
+
+
+def test_debates_about_held_out_stories_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    config = load(["questions.heldout=6"])
+    source = setup.question_set(config.questions)
+    for split, told in (("train", ""), ("heldout", "6 of these debates are about held-out stories")):
+        asked = source.questions(split)[:6]
+        silent = [Transcript(question, Protocol("naive", (), 0), question.answers, False) for question in asked]
+        tell_held_out(config, labelled.with_key(silent, source.answer_key(split)))
+        found = " ".join(capsys.readouterr().err.split())
+        assert found == "" if not told else found.startswith(told)
 
 
 def test_calibrating_writes_a_judge_that_can_be_chosen(
