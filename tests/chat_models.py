@@ -83,7 +83,7 @@ def tokenizer(name: str) -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-def write_model(folder: Path, name: str, seed: int = 0, context: int = 2048) -> Path:
+def write_model(folder: Path, name: str, seed: int = 0, context: int = 2048, head_dim: int = 16) -> Path:
     """A random model of the family with two small layers, as a Hugging Face folder."""
     family, words = FAMILIES[name], tokenizer(name)
     shape = {
@@ -92,7 +92,7 @@ def write_model(folder: Path, name: str, seed: int = 0, context: int = 2048) -> 
         "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id,
     }  # fmt: skip
     if name != "gpt_neox":
-        shape |= {"num_key_value_heads": 1, "head_dim": 16}
+        shape |= {"num_key_value_heads": 1, "head_dim": head_dim}
     torch.manual_seed(seed)
     model = getattr(transformers, family.model)(getattr(transformers, family.config)(**shape))
     model.save_pretrained(folder)
