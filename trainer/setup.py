@@ -14,7 +14,6 @@ from rewards.types import Classifier, Judge, Scorer
 from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_classifier, make_engine
 from trainer.engines.formats import Format, make_format
-from trainer.progress import say
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
 if TYPE_CHECKING:
@@ -81,6 +80,7 @@ def judge_engine(settings: ModelSettings) -> EngineSetup:
 def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Config | None = None) -> "EndpointScorer":
     """A model behind an endpoint. What it costs a run is counted in the run's folder; without a run, in memory."""
     from rewards.endpoint.scorer import LEDGER, EndpointScorer
+    from trainer.progress import say
 
     ledger = None if run is None else run.output / LEDGER
     return EndpointScorer(endpoint, settings.model, settings.name, ledger, say)
