@@ -12,10 +12,9 @@ from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
-from transformers.utils.logging import disable_progress_bar
 
 from rewards.types import Unscored, Usage, Writing
-from trainer import config, models, ray_cluster
+from trainer import config, ray_cluster
 from trainer.engines import EngineSetup, make_classifier, make_engine
 
 START = 3600.0
@@ -26,6 +25,8 @@ class JudgeWorker:
     """One copy of a judge's model, in a process whose relative paths mean what they mean in `folder`."""
 
     def __init__(self, folder: str, make: Callable[[str, EngineSetup], Any], model: str, setup: EngineSetup) -> None:
+        from transformers.utils.logging import disable_progress_bar
+
         ray_cluster.enter(folder)
         disable_progress_bar()
         self._model = make(model, setup)
@@ -128,6 +129,8 @@ class RayClassifier(RayModel):
     """A `Classifier` on Ray."""
 
     def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
+        from trainer import models
+
         super().__init__(make_classifier, model, setup, cluster)
         self.outputs = models.head_outputs(model)
 

@@ -69,9 +69,9 @@ def test_two_actors_score_what_is_scored_here(settings: Settings) -> None:
     assert scorer.usage == local.usage and local.usage.requests == 2 * len(PROMPTS) + 1
 
 
-def test_heads_on_two_actors_give_what_is_given_here(tmp_path: Path) -> None:
+def test_a_head_in_an_actor_gives_what_is_given_here(tmp_path: Path) -> None:
     folder = write_head(tmp_path)
-    there, here = RayClassifier(folder, EngineSetup(), Cluster(judge_workers=2)), TransformersClassifier(folder)
+    there, here = RayClassifier(folder, EngineSetup(), Cluster(judge_workers=1)), TransformersClassifier(folder)
     assert there.outputs == here.outputs == 2
     for found, expected in zip(there.logits(PROMPTS), here.logits(PROMPTS), strict=True):
         assert found == pytest.approx(expected, abs=1e-5)
