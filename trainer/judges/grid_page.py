@@ -14,7 +14,7 @@ from trainer.judges.heat_map import heat_map
 from trainer.report import wording
 from trainer.report.album import Album, standalone
 from trainer.report.drawing import Drawing
-from trainer.report.page import hash_source
+from trainer.report.html import hash_source
 from trainer.run_folder import write_atomically
 from trainer.summary import jsonable
 
