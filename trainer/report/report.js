@@ -70,7 +70,7 @@
     const gave = known(last) && debate.correct ? `${percent(debate.correct === "A" ? last : 1 - last)} for the right answer` : "";
     const sign = { right: "✓", wrong: "✗", undecided: "=", invalid: "–" }[debate.outcome];
     const against = debate.matchup === "base" ? "against base" : "";
-    return [`${sign} ${short(debate.question)}`, gave, debate.checkpoint, against].filter(Boolean).join(" · ");
+    return [`${sign} ${short(debate.question)}`, debate.id, gave, debate.checkpoint, against].filter(Boolean).join(" · ");
   }
 
   // A link "#debate=7" elsewhere on the page: shows that debate, whatever the filters were.

@@ -60,18 +60,21 @@ def of_verdicts(rows: pd.DataFrame) -> list[Panel]:
         panel("Gap between judges", "probability for the checkpoint's side: reward judge less held-out judge", "number",
               apart, [Level("the judges agree", 0.0)]),
         panel("Words per speech", "on test questions", "number",
-              [_line("words", 0, measures.per_speech(rows, "words"))]),
-        panel("Quotes per speech", "on test questions; verified: found in the passage", "number", quotes),
+              [_line("words", 0, measures.per_speech(rows, "words"))], least=0.0),
+        panel("Quotes per speech", "on test questions; verified: found in the passage", "number", quotes, least=0.0),
     ])  # fmt: skip
 
 
-def panel(heading: str, note: str, unit: Unit, series: Iterable[Series], levels: Iterable[Level] = ()) -> Panel:
-    """A chart over the iterations; without a drawing if no series has a point."""
+def panel(
+    heading: str, note: str, unit: Unit, series: Iterable[Series], levels: Iterable[Level] = (),
+    least: float | None = None,
+) -> Panel:  # fmt: skip
+    """A chart over the iterations; without a drawing if no series has a point. `least` is on the axis in any case."""
     known, levels = [line for line in series if line.points], list(levels)
     points = [point for line in known for point in line.points]
     if not points:
         return Panel(heading, note, None)
-    ends = [end for point in points for end in point.y_interval or ()]
+    ends = [end for point in points for end in point.y_interval or ()] + ([] if least is None else [least])
     x = axis("iteration", [point.x for point in points], "integer")
     y = axis(heading, [*(point.y for point in points), *ends, *(level.value for level in levels)], unit)
     said = "; ".join(_said(line, y) for line in known)
