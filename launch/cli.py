@@ -115,6 +115,13 @@ COMMANDS = (
         "rostrum export run=runs/first output=models/first iteration=12",
     ),
     Command(
+        "export-logs", "launch.export_logs:export_logs", "write evaluated debates as logs that inspect_ai opens",
+        "Writes one .eval log for each arm, checkpoint and matchup of an evaluated run or experiment: a sample is a "
+        "debate, its messages are the speeches, its scores the judges' verdicts. `inspect view --log-dir FOLDER` shows "
+        "them; inspect_ai is not needed to write them.",
+        "rostrum export-logs run=runs/first output=logs/first",
+    ),
+    Command(
         "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
         "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",

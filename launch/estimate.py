@@ -8,6 +8,7 @@ from rewards.endpoint.estimate import DryModels
 from rewards.judges import JudgeSettings
 from rewards.types import Usage
 from trainer import setup
+from trainer.browsed import at_most
 from trainer.config import Config, Ppo
 
 SAMPLE = 20
@@ -45,7 +46,9 @@ def evaluation(config: Config) -> Usage:
         for name in ("naive", "expert"):
             silent = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
             total += _judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
-    shown = min(config.evaluation.browser_debates, 2 * len(questions)) * matchups * (speeches + 1)
+    of_trained = 2 if len(seats) > 1 else 1
+    kept = at_most(config.evaluation.browser_debates, 2 * len(questions), checkpoints - 1, of_trained)
+    shown = kept * (speeches + 1)
     attacked = min(config.evaluation.attacks, 2 * len(questions)) * (1 + len(seats) * len(ATTACKS)) * checkpoints
     return total + _judged(config.judge, debates, shown + attacked)
 

@@ -18,7 +18,7 @@ from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
 from rewards.types import Judge, Verdict
-from trainer import setup, verdicts
+from trainer import browsed, setup, verdicts
 from trainer.config import Config
 from trainer.matchups import Played, matches_of_matchup, play_matches
 from trainer.models import load_tokenizer
@@ -30,7 +30,7 @@ from trainer.schedule import derive
 from trainer.summary import jsonable
 from trainer.types import Policy
 
-CHECKPOINT = "checkpoint"
+CHECKPOINT = verdicts.CHECKPOINT
 DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
 """What lies beside a checkpoint's part of the verdicts, by suffix."""
 
@@ -51,7 +51,7 @@ def evaluate(settings: Config) -> Path:
     _write_parquet(table, settings.output / "verdicts.parquet")
     for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
         found = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(suffix)).exists()]
-        write_atomically(settings.output / name, "".join(found))
+        write_atomically(settings.output / name, browsed.joined(found) if suffix == DEBATES else "".join(found))
     _training_accuracy(settings)
     return settings.output / "verdicts.parquet"
 
@@ -88,17 +88,20 @@ class _Evaluation:
     def checkpoint(self, iteration: int) -> Path:
         """A checkpoint against itself and, in a debate, against the base debater."""
         part = self._part(_name(iteration))
-        if not part.exists():
-            rows, debates, attacks = [], [], list[dict[str, Any]]()
+        if not browsed.finished(part):
+            rows, debates, attacks, stored = [], [], list[dict[str, Any]](), list[tuple[dict[str, Any], Transcript]]()
             for matchup in self._matchups(iteration):
                 outcome = self._play(iteration, matchup)
                 about = {
                     "arm": self.settings.output.name, "checkpoint": _name(iteration), "iteration": iteration,
                     "matchup": matchup,
                 }  # fmt: skip
-                rows += self._judged(about, outcome.finished) + self._failed(about, outcome.failures)
-                debates += list(self._browsed(about, outcome.finished))
+                judged = self._judged(about, outcome.finished)
+                rows += judged + self._failed(about, outcome.failures)
+                debates += self._kept(about, outcome.finished, judged)
+                stored += [(about, debate) for debate in outcome.finished]
                 attacks += self._attacked(about, outcome.finished) if matchup == verdicts.SELF else []
+            browsed.store(part, [about for about, _ in stored], [debate for _, debate in stored])
             for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
                 write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
             _write_parquet(pd.DataFrame(rows), part)
@@ -140,10 +143,24 @@ class _Evaluation:
                 rows.append({**_row(empty, verdict, self.key), **about, "judge_role": role})
         return rows
 
+    def _kept(
+        self, about: Mapping[str, Any], played: Sequence[Transcript], judged: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The debates that the report shows, and with surprising failures what the base debaters had said."""
+        base = self._part(verdicts.BASE)
+        before = None if not about["iteration"] else _of_reward(pd.read_parquet(base))
+        of_reward = pd.DataFrame(judged[: len(played)])  # the judge that gives the reward comes first
+        chosen = browsed.choose(played, of_reward, before, self.settings.evaluation.browser_debates)
+        compared = browsed.counterparts(base, [played[place] for place in chosen.failures])
+        about_base = {**about, "checkpoint": verdicts.BASE, "iteration": 0}
+        return [
+            *self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)
+        ]  # fmt: skip
+
     def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
-        """The debates that the report shows in full, with the reward judge's probability after every speech."""
+        """The debates with the reward judge's probability after every speech."""
         _, judge = self.judges[0]
-        for transcript in played[: self.settings.evaluation.browser_debates]:
+        for transcript in played:
             verdicts_after = judge.judge(list(_prefixes(transcript)))
             yield {
                 **about, "judge": judge.name, "correct_seat": _correct_seat(transcript, self.key).value,
@@ -182,6 +199,10 @@ def _chosen(settings: Config, folder: RunFolder) -> list[int]:
     if missing:
         raise RunError(f"The run {folder.path} kept no checkpoint of iteration {missing[0]}: choose among {published}.")
     return sorted({0, *middle, last})
+
+
+def _of_reward(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["judge_role"] == verdicts.REWARD]
 
 
 def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:

@@ -8,6 +8,8 @@ SELF = "self"
 """The matchup of a checkpoint against itself, or of a lone consultant."""
 NONE = "none"
 """The matchup of a judge who decides without debaters (naive, expert)."""
+CHECKPOINT = "checkpoint"
+"""The policy's name, in a transcript, that is evaluated."""
 REWARD = "reward"
 HELD_OUT = "held-out"
 

@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from trainer.report.inputs import Debate, QuoteRecord, SpeechRecord
+from trainer.verdicts import CHECKPOINT
 
 _OPENING = re.compile(r"(\s*)<[vu]_quote>(\s*)\Z")
 _CLOSING = re.compile(r"\A(\s*)</[vu]_quote>(\s*)")
@@ -70,6 +71,11 @@ def judged(debate: Debate) -> str:
     return "right" if (last > 0.5) == (debate.correct_seat == "A") else "wrong"
 
 
+def seats_of(debate: Debate) -> str:
+    """The seats that the checkpoint held: "AB", "A", "B" or "" (not known)."""
+    return "".join(sorted({speech.seat for speech in debate.transcript.speeches if speech.policy == CHECKPOINT}))
+
+
 def _debate(debate: Debate) -> dict[str, Any]:
     transcript = debate.transcript
     passage = transcript.question.passage
@@ -79,6 +85,7 @@ def _debate(debate: Debate) -> dict[str, Any]:
         "checkpoint": debate.checkpoint,
         "matchup": debate.matchup,
         "judge": debate.judge,
+        "seats": seats_of(debate),
         "outcome": judged(debate),
         "correct": debate.correct_seat,
         "p": debate.p_after,

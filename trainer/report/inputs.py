@@ -238,6 +238,7 @@ class TranscriptRecord(Record):
 
     question: QuestionRecord
     answers: tuple[str, str]
+    swapped_seats: bool = False
     protocol: ProtocolRecord = ProtocolRecord()
     speeches: list[SpeechRecord] = []
 
@@ -255,6 +256,7 @@ class Debate(Record):
     checkpoint: str = ""
     matchup: str = ""
     judge: str = ""
+    iteration: int = 0
     correct_seat: Literal["A", "B"] | None = None
     p_after: list[float | None] = []
 

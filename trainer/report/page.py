@@ -1,38 +1,50 @@
 """Puts the report together: `write_report` is all that the rest of the project needs."""
 
-import base64
-import hashlib
 import json
-from importlib.resources import files
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from trainer.report import wording
+from trainer.report.album import Album
+from trainer.report.arms import page as arms
+from trainer.report.arms.ratings import tournaments
 from trainer.report.curves import training_curves
 from trainer.report.debates import browser_data, script_json
+from trainer.report.html import content_policy, environment, resource
 from trainer.report.inputs import Run, read_run
 from trainer.report.scatter import accuracy_against_win_rate
 from trainer.report.watch import alarms, watch_curves
+from trainer.run_folder import write_atomically
 
 
 def write_report(run: Path) -> Path:
-    """Read a run folder and write `run/report.html`, one file that loads nothing from anywhere.
+    """Read a run folder and write `run/report.html`, a page for each arm in `run/pages`, and the figures on them as
+    files in `run/figures`. The pages load nothing from anywhere.
 
     Raises ReportError if the run has not been evaluated or one of its files cannot be understood.
     """
-    page = render(read_run(run))
-    report = run / "report.html"
-    report.write_text(page, encoding="utf-8", newline="\n")
+    album, read, report = Album(), read_run(run), run / "report.html"
+    verdicts, played = arms.verdicts_of(run), tournaments(run)
+    for arm, name in zip(read.summary.arms, arms.names(read.summary.arms).values(), strict=True):
+        found = arms.find(read, arm, verdicts, played)
+        write_atomically(run / arms.FOLDER / name, render_arm(arms.context(read, arm, found, album)))
+    report.write_text(render(read, album), encoding="utf-8", newline="\n")
+    album.write(run)
     return report
 
 
-def render(run: Run) -> str:
-    """The page as HTML text."""
+def render_arm(context: Mapping[str, Any]) -> str:
+    """The page of an arm as HTML text."""
     style, script = Markup(resource("report.css")), Markup(resource("report.js"))
-    panels, key = accuracy_against_win_rate(run)
+    template = environment().get_template("arm.html.j2")
+    return template.render(**context, style=style, script=script, policy=content_policy(style, script))
+
+
+def render(run: Run, album: Album) -> str:
+    """The front page as HTML text; its figures go into the album."""
+    style, script = Markup(resource("report.css")), Markup(resource("report.js"))
     return (
         environment()
         .get_template("template.html.j2")
@@ -45,8 +57,9 @@ def render(run: Run) -> str:
             curves=training_curves(run),
             watched=watch_curves(run),
             alarms=alarms(run),
-            scatters=panels,
-            scatter_key=key,
+            scatters=accuracy_against_win_rate(run),
+            figure=album.shown(),
+            pages=arms.names(run.summary.arms),
             data=script_json(browser_data(run.debates)),
             style=style,
             script=script,
@@ -55,41 +68,5 @@ def render(run: Run) -> str:
     )
 
 
-def environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(resource),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = (wording.signed, wording.percent, wording.points, wording.decimal, wording.p_value, wording.outcome)
-    environment.filters.update({function.__name__: function for function in filters})
-    words = (
-        wording.percent_range,
-        wording.points_range,
-        wording.overall,
-        wording.smallest_change,
-        wording.other_judges,
-    )
-    environment.globals.update({function.__name__: function for function in words})
-    return environment
-
-
-def resource(name: str) -> str:
-    return (files("trainer.report") / name).read_text("utf-8")
-
-
 def _pretty(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) if values else ""
-
-
-def content_policy(style: str, script: str) -> str:
-    """A content security policy under which this style sheet and this script run, and nothing else loads or runs."""
-    sources = f"style-src {hash_source(style)}; script-src {hash_source(script)}"
-    return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-
-
-def hash_source(text: str) -> str:
-    """The source expression of a content security policy that lets exactly this style sheet or script in."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

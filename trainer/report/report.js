@@ -5,8 +5,15 @@
   const { passages, debates } = JSON.parse(source.textContent);
   const byId = (id) => document.getElementById(id);
   const place = byId("debate");
-  const filters = { arm: byId("filter-arm"), checkpoint: byId("filter-checkpoint"), outcome: byId("filter-outcome") };
-  const outcomes = { right: "right", wrong: "wrong", undecided: "undecided (even)", invalid: "INVALID" };
+  const list = byId("filter-list"); // only on an arm's page
+  const matches = byId("matches");
+  const keys = ["arm", "checkpoint", "matchup", "seats", "outcome"];
+  const filters = Object.fromEntries(keys.map((key) => [key, byId(`filter-${key}`)]));
+  const words = {
+    outcome: { right: "right", wrong: "wrong", undecided: "undecided (even)", invalid: "INVALID" },
+    matchup: { self: "itself", base: "a base debater" },
+    seats: { AB: "A and B", A: "A", B: "B" },
+  };
   let found = [];
   let current = 0;
 
@@ -45,16 +52,42 @@
 
   function search() {
     const wanted = byId("filter-text").value.trim().toLowerCase();
+    const rank = (debate) => debate.ranks?.[list?.value];
     found = debates.filter(
       (debate) =>
         Object.entries(filters).every(([key, select]) => !select.value || debate[key] === select.value) &&
+        (!list?.value || known(rank(debate))) &&
         (!wanted || searchable(debate).includes(wanted)),
     );
+    if (list?.value) found.sort((one, other) => rank(one) - rank(other));
+    matches.replaceChildren(...found.map((debate, index) => make("option", { attributes: { value: index } }, inOneLine(debate))));
+    matches.disabled = !found.length;
     show(0);
+  }
+
+  function inOneLine(debate) {
+    const last = debate.p[debate.p.length - 1];
+    const gave = known(last) && debate.correct ? `${percent(debate.correct === "A" ? last : 1 - last)} for the right answer` : "";
+    const sign = { right: "✓", wrong: "✗", undecided: "=", invalid: "–" }[debate.outcome];
+    const against = debate.matchup === "base" ? "against base" : "";
+    return [`${sign} ${short(debate.question)}`, debate.id, gave, debate.checkpoint, against].filter(Boolean).join(" · ");
+  }
+
+  // A link "#debate=7" elsewhere on the page: shows that debate, whatever the filters were.
+  function follow() {
+    const place = /^#debate=(\d+)$/.exec(location.hash);
+    const debate = place && debates[Number(place[1])];
+    if (!debate) return;
+    byId("filters").reset();
+    search();
+    show(found.indexOf(debate));
+    byId("debate").querySelector("h3").focus();
+    byId("debates").scrollIntoView();
   }
 
   function show(index) {
     current = index;
+    matches.selectedIndex = found.length ? index : -1;
     byId("previous").disabled = byId("next").disabled = found.length < 2;
     byId("position").textContent = found.length ? `${current + 1} of ${found.length}` : "none";
     if (found.length) place.replaceChildren(...debateNodes(found[current]));
@@ -71,7 +104,7 @@
     }[debate.outcome];
     const about = [debate.arm, debate.checkpoint, against, debate.protocol, debate.judge && `judge ${debate.judge}`, debate.id];
     return [
-      make("h3", {}, debate.question),
+      make("h3", { attributes: { tabindex: "-1" } }, debate.question),
       make("p", { class: "about" }, about.filter(Boolean).join(" · ")),
       make("p", {}, make("strong", {}, verdict), finalWords(debate)),
       make("ul", { class: "sides" }, side(debate, "A"), side(debate, "B")),
@@ -226,13 +259,18 @@
   }
 
   const distinct = (key) => [...new Set(debates.map((debate) => debate[key]))].filter(Boolean);
-  fill(filters.arm, "all", distinct("arm"));
-  fill(filters.checkpoint, "all", distinct("checkpoint"));
-  fill(filters.outcome, "any verdict", distinct("outcome"), outcomes);
-  byId("filters").hidden = false;
+  for (const key of keys) {
+    const values = distinct(key);
+    fill(filters[key], key === "outcome" ? "right or wrong" : "all", values, words[key]);
+    filters[key].parentElement.hidden = values.length < 2;
+  }
+  byId("filters").hidden = byId("found").hidden = false;
   byId("filters").addEventListener("input", search);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => show((current + found.length - 1) % found.length));
   byId("next").addEventListener("click", () => show((current + 1) % found.length));
+  matches.addEventListener("change", () => show(matches.selectedIndex));
+  addEventListener("hashchange", follow);
   search();
+  follow();
 })();

@@ -7,19 +7,22 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trainer.report.album import Album
 from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.page import content_policy, environment, resource
+from trainer.report.drawing import Drawing
+from trainer.report.html import content_policy, environment, resource
 from trainer.report.svg import axis
 
 
 def write_tournament(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
-    """Writes `folder/tournament.html` from what `trainer.standings.standings` found; one file that loads nothing."""
-    style = Markup(resource("report.css"))
+    """Writes `folder/tournament.html` from what `trainer.standings.standings` found; it loads nothing. Its figures
+    are stored beside it."""
+    style, album = Markup(resource("report.css")), Album()
     page = (
         environment()
         .get_template("tournament.html.j2")
         .render(
-            title=title, found=found, style=style, policy=content_policy(style, ""),
+            title=title, found=found, style=style, policy=content_policy(style, ""), figure=album.shown(),
             pictures={
                 judge: accuracy_against_rating(judge, one, found["anchor"]) for judge, one in found["judges"].items()
             },
@@ -27,11 +30,13 @@ def write_tournament(folder: Path, title: str, found: Mapping[str, Any]) -> Path
     )  # fmt: skip
     path = folder / "tournament.html"
     path.write_text(page, encoding="utf-8", newline="\n")
+    album.write(folder)
     return path
 
 
-def accuracy_against_rating(judge: str, found: Mapping[str, Any], anchor: str) -> Markup:
-    """One judge's picture: every player a point with both intervals, a line for each run from the anchor on."""
+def accuracy_against_rating(judge: str, found: Mapping[str, Any], anchor: str) -> Drawing:
+    """One judge's picture: every player a point with both intervals, a line for each run from the anchor on,
+    and the fitted line."""
     points = {name: _point(name, player, hollow=name == anchor) for name, player in found["players"].items()}
     x = axis("rating (Elo)", [end for point in points.values() for end in point.x_interval or (point.x,)])
     accuracies = [end for point in points.values() for end in point.y_interval or (point.y,)]
@@ -41,8 +46,20 @@ def accuracy_against_rating(judge: str, found: Mapping[str, Any], anchor: str) -
         Series(run, slot, (_begin(points[anchor], slot), *(points[name] for name in _checkpoints(points, run))))
         for slot, run in enumerate(runs)
     ]
+    slope = found["slope"]["points_per_100_elo"] if found["slope"] else None
+    series += fitted(list(points.values()), slope)
     words = f"Accuracy of judge {judge} against rating, one point for each of {len(points)} players."
     return chart(words, x, y, series, [Level("chance", 0.5)], size=(620, 420))
+
+
+def fitted(points: list[Point], slope: float | None) -> list[Series]:
+    """The line of that slope (points of accuracy per 100 Elo) through the middle of the points."""
+    if slope is None:
+        return []
+    mean_x, mean_y = (sum(values) / len(points) for values in zip(*((p.x, p.y) for p in points), strict=True))
+    ends = [min(p.x for p in points), max(p.x for p in points)]
+    line = tuple(Point(x, mean_y + slope / 1e4 * (x - mean_x)) for x in ends)
+    return [Series("least-squares line", 5, line, marks=False, dashed=True)]
 
 
 def _begin(anchor: Point, slot: int) -> Point:

@@ -1,0 +1,98 @@
+"""Writes the logs of an evaluated run: one per arm, checkpoint and matchup."""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from envs import transcripts
+from envs.types import Transcript
+from trainer.browsed import TRANSCRIPTS
+from trainer.config import Config
+from trainer.inspect_log.log import Evaluated, header
+from trainer.inspect_log.samples import Json, sample, summary
+from trainer.verdicts import BASE, SELF
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Time stamp of the files inside a log: the same evaluation always gives the same bytes."""
+DEBATE = ["checkpoint", "matchup", "question_id", "swapped_seats"]
+"""What tells the debates of an arm apart."""
+
+
+class ExportLogsError(ValueError):
+    """A run whose debates cannot be exported; the message says what to do."""
+
+
+def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> Iterator[Path]:
+    """Writes the logs of the run at `settings.output` into a folder, yielding each when it is there.
+
+    Raises:
+        ExportLogsError: the run has not been evaluated, or by a release that did not keep the transcripts.
+    """
+    run, arm = settings.output, settings.output.name
+    parts = _parts(run)
+    table = pd.read_parquet(run / "verdicts.parquet")
+    verdicts = dict(list(table[table["arm"] == arm].groupby(DEBATE)))
+    output.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        debates = list(transcripts.read_with_extra(part))
+        for matchup in dict.fromkeys(about["matchup"] for _, about in debates):
+            of = Evaluated(arm, part.name.removesuffix(TRANSCRIPTS), matchup)
+            held = [debate for debate, about in debates if about["matchup"] == matchup]
+            judged = [(debate, _rows(verdicts, of, debate)) for debate in held if isinstance(debate, Transcript)]
+            yield _write(of, settings, manifest, judged, output)
+
+
+def _parts(run: Path) -> list[Path]:
+    evaluated = (run / "verdicts.parquet").is_file()
+    parts = sorted((run / "evaluation").glob(f"*{TRANSCRIPTS}"))
+    if not evaluated or not parts:
+        lacks = "has not been evaluated" if not evaluated else "kept no transcripts of its evaluation"
+        raise ExportLogsError(f"{run} {lacks}: run `rostrum evaluate run={run}` first.")
+    return parts
+
+
+def _rows(verdicts: Mapping[Any, pd.DataFrame], of: Evaluated, debate: Transcript) -> pd.DataFrame:
+    key = (of.checkpoint, of.matchup, debate.question.id, debate.swapped_seats)
+    if key not in verdicts:
+        raise ExportLogsError(
+            f"There is no verdict on {debate.question.id} by {of.checkpoint}: run `rostrum evaluate` again."
+        )
+    return verdicts[key]
+
+
+def _write(
+    of: Evaluated, settings: Config, manifest: Mapping[str, Any], judged: Sequence[tuple[Transcript, pd.DataFrame]],
+    output: Path,
+) -> Path:  # fmt: skip
+    """Writes one log, which is there either whole or not at all."""
+    model, base = f"{of.arm}/{of.checkpoint}", f"{of.arm}/{BASE}"
+    opponent = model if of.matchup == SELF else base
+    samples = [sample(debate, rows.to_dict("records"), model, opponent) for debate, rows in judged]
+    rows = pd.concat([rows for _, rows in judged])
+    about = header(of, settings, manifest, rows, [made["id"] for made in samples], model)
+    path = output / _name(of, str(manifest["created"]))
+    temporary = path.with_name(f".{path.name}.tmp")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as log:
+        for made in samples:
+            _add(log, f"samples/{made['id']}_epoch_{made['epoch']}.json", made)
+        _add(log, "summaries.json", [summary(made) for made in samples])
+        _add(log, "header.json", about)
+    temporary.replace(path)
+    return path
+
+
+def _add(log: zipfile.ZipFile, name: str, content: Json | list[Json]) -> None:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    log.writestr(entry, json.dumps(content, ensure_ascii=False, allow_nan=False))
+
+
+def _name(of: Evaluated, created: str) -> str:
+    """As inspect_ai names its logs: time, task and id."""
+    task = re.sub(r"[^A-Za-z0-9-]+", "-", of.task)
+    return f"{created.replace(':', '-')}_{task}_{of.id}.eval"

@@ -1,0 +1,100 @@
+"""What a log says besides its samples: what was evaluated, by whom, and how it came out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+
+from rewards.statistics import cluster_mean
+from trainer.config import Config
+from trainer.inspect_log.samples import Json
+from trainer.notable import p_right
+
+SCHEMA_VERSION = 2
+"""Of inspect_ai's logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A checkpoint of an arm in a matchup: one log."""
+
+    arm: str
+    checkpoint: str
+    matchup: str
+
+    @property
+    def task(self) -> str:
+        """The name that the log is listed under."""
+        return f"{self.arm}-{self.checkpoint}-against-{self.matchup}"
+
+    @property
+    def id(self) -> str:
+        return sha256("/".join([self.arm, self.checkpoint, self.matchup]).encode()).hexdigest()[:22]
+
+
+def header(
+    of: Evaluated, settings: Config, manifest: Mapping[str, Any], rows: pd.DataFrame, samples: Sequence[str],
+    model: str,
+) -> Json:  # fmt: skip
+    """The log without its samples. `rows` are all verdicts on its debates, `samples` the ids."""
+    return {
+        "version": SCHEMA_VERSION,
+        "status": "success",
+        "eval": _spec(of, settings, manifest, samples, model),
+        "plan": {"name": settings.protocol.name, "steps": [_step(settings)], "config": {}},
+        "results": _results(rows, len(samples)),
+        "stats": {"started_at": manifest["created"], "completed_at": manifest.get("finished", manifest["created"])},
+    }
+
+
+def _spec(
+    of: Evaluated, settings: Config, manifest: Mapping[str, Any], samples: Sequence[str], model: str
+) -> Json:  # fmt: skip
+    """Versions, commit and judges come from the run's manifest."""
+    git = manifest.get("git")
+    revision = {"type": "git", "origin": "", "commit": git["commit"], "dirty": git["dirty"]} if git else None
+    judges = {judge.name: [{"model": needed.model} for needed in judge.needs()] for judge in settings.judges}
+    about = {"arm": of.arm, "checkpoint": of.checkpoint, "matchup": of.matchup}
+    return {
+        "eval_id": of.id, "run_id": sha256(str(manifest["created"]).encode()).hexdigest()[:22], "task_id": of.id,
+        "created": manifest["created"], "task": of.task, "task_args": about,
+        "dataset": {
+            "name": settings.questions.kind, "samples": len(samples), "sample_ids": list(samples), "shuffled": False,
+        },
+        "model": model, "model_args": {"base": settings.debater.model},
+        "model_generate_config": {
+            "temperature": settings.debater.temperature, "max_tokens": settings.debater.max_tokens,
+        },
+        "model_roles": {name: models for name, models in judges.items() if models},
+        "config": {}, "revision": revision, "packages": dict(manifest.get("versions", {})),
+        "scorers": [{"name": judge.name} for judge in settings.judges],
+        "metadata": {**about, "seed": settings.seed, "protocol": settings.protocol.name},
+    }  # fmt: skip
+
+
+def _step(settings: Config) -> Json:
+    protocol = settings.protocol
+    rules = {"rounds": protocol.rounds, "max_words": protocol.max_words, "simultaneous": protocol.simultaneous}
+    return {"solver": protocol.name, "params": rules}
+
+
+def _results(rows: pd.DataFrame, total: int) -> Json:
+    return {
+        "total_samples": total, "completed_samples": total,
+        "scores": [_score(str(judge), own) for judge, own in rows.groupby("judge", sort=False)],
+    }  # fmt: skip
+
+
+def _score(judge: str, rows: pd.DataFrame) -> Json:
+    """A judge's accuracy over debates; INVALID verdicts are left out, as everywhere."""
+    valid = rows[rows["valid"]]
+    right = p_right(valid)
+    found = cluster_mean((right > 0.5) + 0.5 * (right == 0.5), valid["story_id"])
+    ends = {} if found.low != found.low else {"low": found.low, "high": found.high}
+    metrics = {"accuracy": {"name": "accuracy", "value": found.estimate, "metadata": ends}} if found.n else {}
+    return {
+        "name": judge, "scorer": judge, "scored_samples": found.n, "unscored_samples": len(rows) - found.n,
+        "metrics": metrics, "metadata": {"judge_role": rows["judge_role"].iloc[0]},
+    }  # fmt: skip

@@ -1,0 +1,73 @@
+"""Puts the page of an arm together: pages/NAME.html beside the front page."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from trainer.report.album import Album
+from trainer.report.arms import panels, ratings
+from trainer.report.arms.cases import Case, Stored
+from trainer.report.curves import Panel
+from trainer.report.debates import browser_data, script_json
+from trainer.report.inputs import Arm, Debate, Run
+
+FOLDER = "pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an arm's page shows besides the summary's figures."""
+
+    curves: list[Panel]
+    rated: list[Panel]
+    in_tournament: bool
+    persuasive: list[Case]
+    failures: list[Case]
+    debates: list[Debate]
+
+
+def names(arms: Sequence[Arm]) -> dict[str, str]:
+    """The file of each arm's page without its folder, by the arm's name; no two alike."""
+    files: dict[str, str] = {}
+    for arm in arms:
+        plain = re.sub(r"[^a-z0-9]+", "-", arm.name.lower()).strip("-")[:80] or "arm"
+        taken = [name for name in files.values() if re.fullmatch(rf"{plain}(-\d+)?\.html", name)]
+        files[arm.name] = f"{plain}-{len(taken) + 1}.html" if taken else f"{plain}.html"
+    return files
+
+
+def find(run: Run, arm: Arm, verdicts: pd.DataFrame | None, played: Sequence[ratings.Tournament]) -> Found:
+    """What is known of an arm; without verdicts (an unevaluated or older folder) only what the summary holds."""
+    debates = [debate for debate in run.debates if debate.arm == arm.name]
+    rated = ratings.from_tournaments(arm, list(played))
+    curves, persuasive, failures = panels.of_summary(run, arm), list[Case](), list[Case]()
+    rows = None if verdicts is None else verdicts[verdicts["arm"] == arm.name]
+    if rows is not None and len(rows):
+        curves += panels.of_verdicts(rows)
+        stored = Stored(debates, rows)
+        persuasive, failures = stored.persuasive(), stored.failures()
+    return Found(curves, rated or ratings.from_win_rates(arm), bool(rated), persuasive, failures, debates)
+
+
+def verdicts_of(run: Path) -> pd.DataFrame | None:
+    """The table of verdicts of a run; None if it has none."""
+    path = run / "verdicts.parquet"
+    return pd.read_parquet(path) if path.is_file() else None
+
+
+def context(run: Run, arm: Arm, found: Found, album: Album) -> dict[str, Any]:
+    """What the template is filled in with."""
+    data = browser_data(found.debates)
+    for name, cases in (("persuasive", found.persuasive), ("failures", found.failures)):
+        for rank, case in enumerate(cases):
+            if case.place is not None:
+                data["debates"][case.place].setdefault("ranks", {})[name] = rank
+    return {
+        "run": run, "arm": arm, "found": found, "manifest": run.manifest, "figure": album.shown("../"),
+        "data": Markup(script_json(data)),
+    }  # fmt: skip

@@ -1,0 +1,119 @@
+"""Judge accuracy against rating on an arm's page: from a tournament, or else from win rates against the base."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trainer.report.charts import Level, Point, Series, chart
+from trainer.report.curves import Panel, judges_of
+from trainer.report.inputs import Arm, Checkpoint, Interval, ReportError
+from trainer.report.svg import axis
+from trainer.report.tournament import accuracy_against_rating, fitted
+from trainer.report.wording import signed
+
+PLACES = ("tournament.json", "tournament*/tournament.json", "tournament*/*/tournament.json")
+"""Where in a run's folder tournaments are looked for."""
+
+
+class Tournament(NamedTuple):
+    """What tournament.json holds, and the folder that it lies in, as seen from the run's."""
+
+    folder: str
+    found: dict[str, Any]
+
+
+def tournaments(run: Path) -> list[Tournament]:
+    """The tournaments in a run's folder.
+
+    Raises:
+        ReportError: one of them cannot be read.
+    """
+    paths = sorted({path for place in PLACES for path in run.glob(place)})
+    return [Tournament(str(path.parent.relative_to(run)), _read(path)) for path in paths]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if not {"anchor", "players", "judges"} <= set(found):
+            raise ReportError(f"{path} holds no standings: run `rostrum tournament` again, or take it away.")
+    except json.JSONDecodeError:
+        raise ReportError(f"{path} is not valid JSON: run `rostrum tournament` again, or take it away.") from None
+    return dict(found)
+
+
+def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
+    """A picture for each judge of every tournament in which the arm's checkpoints took part."""
+    return [
+        Panel(f"{judge}, rated in a tournament", slope_in_words(one["slope"]),
+              accuracy_against_rating(judge, one, of.found["anchor"]))
+        for of in played
+        if any(name.rpartition(" ")[0] == arm.name for name in of.found["players"])
+        for judge, one in of.found["judges"].items()
+    ]  # fmt: skip
+
+
+def slope_in_words(slope: dict[str, float] | None) -> str:
+    """What a tournament's slope says."""
+    if slope is None:
+        return "no slope with fewer than three players"
+    per = f"{signed(slope['points_per_100_elo'], 1)} points of accuracy per 100 Elo"
+    return f"{per} (95 % interval {signed(slope['low'], 1)} to {signed(slope['high'], 1)})"
+
+
+def from_win_rates(arm: Arm) -> list[Panel]:
+    """A picture for each judge with every checkpoint at the rating that its win rate against the base amounts to.
+
+    A lone consultant meets nobody, so it has no such rating; neither has a checkpoint that won or lost every debate.
+    """
+    if arm.win_rate.against != "base debaters":
+        return []
+    drawn = [(judge, [point for at in _ordered(arm) if (point := _point(at, judge))]) for judge, _ in judges_of(arm)]
+    return [_panel(arm, judge, points) for judge, points in drawn if len(points) > 1]
+
+
+def elo(win_rate: float) -> float:
+    """The rating, over an opponent rated 0, at which this share of debates is won: 400 log10(w / (1 - w))."""
+    return 400 * math.log10(win_rate / (1 - win_rate))
+
+
+def slope(points: list[Point]) -> float | None:
+    """Points of accuracy per 100 Elo of the least-squares line; None where fewer than three ratings differ."""
+    mean_x, mean_y = (sum(values) / len(points) for values in zip(*((p.x, p.y) for p in points), strict=True))
+    spread = sum((p.x - mean_x) ** 2 for p in points)
+    if len({p.x for p in points}) < 3:
+        return None
+    return 1e4 * sum((p.x - mean_x) * (p.y - mean_y) for p in points) / spread
+
+
+def _ordered(arm: Arm) -> list[Checkpoint]:
+    return sorted(arm.checkpoints, key=lambda checkpoint: checkpoint.iteration)
+
+
+def _point(at: Checkpoint, judge: str) -> Point | None:
+    accuracy = at.accuracy.get(judge, Interval()).estimate
+    share = 0.5 if at.iteration == 0 else at.win_rate.estimate
+    if accuracy is None or share is None or not 0 < share < 1:
+        return None
+    interval = at.accuracy[judge]
+    y_ends = None if interval.low is None or interval.high is None else (interval.low, interval.high)
+    ends = tuple(elo(end) for end in _ends(at.win_rate) if 0 < end < 1) if at.iteration else ()
+    label = "base" if at.iteration == 0 else f"iteration {at.iteration}"
+    return Point(elo(share), accuracy, ends if len(ends) == 2 else None, y_ends, label, hollow=at.iteration == 0)
+
+
+def _ends(interval: Interval) -> Iterator[float]:
+    yield from (end for end in (interval.low, interval.high) if end is not None)
+
+
+def _panel(arm: Arm, judge: str, points: list[Point]) -> Panel:
+    x = axis("rating (Elo), from the win rate against the base", [e for p in points for e in p.x_interval or (p.x,)])
+    y = axis("judge accuracy", [0.5, *(e for p in points for e in p.y_interval or (p.y,))], "percent")
+    found = slope(points)
+    line = "no slope with fewer than three checkpoints" if found is None else (
+        f"slope {signed(found, 1)} points of accuracy per 100 Elo; its interval needs a tournament")  # fmt: skip
+    words = f"Accuracy of judge {judge} against rating. " + "; ".join(f"{p.label}: {signed(p.x)} Elo" for p in points)
+    series = [Series(arm.name, 0, tuple(points)), *fitted(points, found)]
+    return Panel(judge, line, chart(words, x, y, series, [Level("chance", 0.5)], size=(620, 400)))
