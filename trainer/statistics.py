@@ -70,8 +70,8 @@ def paired_change(
         change=float(differences.sum() / n),
         low=low,
         high=high,
-        p=_sign_flip_p(differences, resamples, seed),
-        minimum_detectable_change=_minimum_detectable_change(differences, sizes),
+        p=sign_flip_p(differences, resamples, seed),
+        minimum_detectable_change=smallest_detectable(differences, sizes),
         n_questions=n,
         n_stories=len(sizes),
     )
@@ -106,7 +106,7 @@ def holm(p_values: ArrayLike) -> FloatArray:
     return adjusted
 
 
-def _sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
+def sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
     """Two-sided p-value of the sum of the clusters' differences (K,) if each sign had been a coin toss."""
     changed = differences[np.abs(differences) > ROUNDING]
     exact = 2 ** len(changed) <= resamples
@@ -119,7 +119,8 @@ def _sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
     return as_extreme / len(bits) if exact else (1 + as_extreme) / (1 + resamples)
 
 
-def _minimum_detectable_change(differences: FloatArray, sizes: FloatArray) -> float:
+def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
+    """The minimum detectable change (`paired_change`) from the differences (K,) and sizes (K,) of the clusters."""
     n_clusters = len(sizes)
     if n_clusters < FEWEST_STORIES:
         return np.nan
