@@ -91,6 +91,6 @@ def _variance(
 
 
 def _freedom(variance: tuple[float, float], seeds: int) -> float:
-    if seeds == 1:
+    if not variance[0] or seeds == 1:
         return float("inf")
     return 1.0 if seeds == 2 else (seeds - 1) * (sum(variance) / variance[0]) ** 2
