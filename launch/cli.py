@@ -89,6 +89,13 @@ COMMANDS = (
         "  rostrum plan output=runs/demo iterations=8 amend='too slow'",
     ),
     Command(
+        "verify", "launch.verify:verify", "check that a run's figures follow from its verdicts, and its files are as made",
+        "Works the summary out again from the stored verdicts of a run or an experiment, and compares it with the stored "
+        "one; compares verdicts, configuration, plan, questions, judges and debater with the hashes in the manifest. "
+        "Exit code 0 if all match, 1 with one line for each that does not.",
+        "rostrum verify run=runs/demo",
+    ),
+    Command(
         "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
         "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Writes "

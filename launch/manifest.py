@@ -18,8 +18,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | None = None) -> None:
-    """Records title, time, configuration, the judge's audit if it has one, versions, commit, platform, hardware, and the
-    hashes of what the run is made with: configuration, plan, questions, prompts, chat templates, debater, judges."""
+    """Records title, time, configuration, the judge's audit if it has one, versions, commit, platform and hardware.
+
+    Hashes say what the run is made with: configuration, plan, questions, prompts, chat templates, debater and judges.
+    """
     from trainer import frozen, lock, provenance
 
     models = sorted({config.debater.model, *(m.model for m in config.judge_models if m.endpoint is None)})

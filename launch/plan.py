@@ -95,8 +95,8 @@ def _show(power: Mapping[str, Any]) -> None:
     seeds = list(power["rows"][0]["smallest_change"])
     console, assumed = Console(soft_wrap=True, markup=False, highlight=False), power["assumed"]
     console.print(
-        f"The smallest change in points that is shown with {power['power']:.0%} power, two-sided at {power['level']:.0%}, "
-        f"on {power['questions']} paired questions about {power['stories']} stories:"
+        f"The smallest change in points that is shown with {power['power']:.0%} power, two-sided at "
+        f"{power['level']:.0%}, on {power['questions']} paired questions about {power['stories']} stories:"
     )
     table = Table("discordant questions", *(f"{n} seed{'' if n == '1' else 's'}" for n in seeds))
     for row in power["rows"]:
@@ -104,8 +104,8 @@ def _show(power: Mapping[str, Any]) -> None:
         table.add_row(f"{row['discordant']:.0%}", *("–" if one is None else f"{100 * one:.1f}" for one in found))
     Console().print(table)
     console.print(
-        f"Taken for granted: correlation {assumed['story_correlation']:g} between the changes of two questions about one "
-        f"story and {assumed['seed_correlation']:g} between those of one question under two seeds; true changes that "
-        f"vary over seeds by {100 * assumed['seed_sd']:g} points (standard deviation). One seed is for that training run "
-        "alone, several are for others too."
+        f"Taken for granted: correlation {assumed['story_correlation']:g} between the changes of two questions about "
+        f"one story and {assumed['seed_correlation']:g} between those of one question under two seeds; true changes "
+        f"that vary over seeds by {100 * assumed['seed_sd']:g} points (standard deviation). One seed is for that "
+        "training run alone, several are for others too."
     )

@@ -26,7 +26,8 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     Raises:
         PlanError: the primary comparison is of an arm or a judge that is not there.
     """
-    groups, questions = replicates(arms), question_hashes(config.questions)
+    groups = replicates({name: arm.model_dump(mode="json") for name, arm in arms.items()})
+    questions = question_hashes(config.questions)
     compared = list(_comparisons(arms, groups))
     primary = _primary(config, arms, groups, compared)
     heldout = questions["heldout"]
@@ -43,7 +44,7 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
         "judges": _merged([frozen.hashes(arm.judges) for arm in arms.values()]),
         "debaters": {model: frozen.model_hash(model) for model in sorted({a.debater.model for a in arms.values()})},
         "power": power_table(int(heldout["questions"]), int(heldout["stories"]), seeds, assumed),
-        "config": run_settings(config),
+        "config": run_settings(config.model_dump(mode="json")),
     }
 
 

@@ -76,7 +76,8 @@ def append(folder: Path, declared: Mapping[str, Any], reason: str = "", changes:
 
 def governing(run: Path) -> Path | None:
     """The folder whose lock holds for a run: its own, or that of the experiment that it is an arm of."""
-    experiment = [run.parents[1]] if run.parent.name == "arms" and len(run.parents) > 1 else []
+    above = run.resolve().parents
+    experiment = [above[1]] if above[0].name == "arms" else []
     return next((folder for folder in (run, *experiment) if (folder / NAME).is_file()), None)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from envs.fingerprints import answers_hash, questions_hash, record_hash
 from envs.questions import QuestionSettings
 from rewards.endpoint.settings import MEANS
@@ -18,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def config_hash(config: Config) -> str:
-    """The hash of what a run was made with (`run_settings`)."""
-    return record_hash(run_settings(config))
+    """The hash of what a run is made with (`run_settings`)."""
+    return record_hash(run_settings(config.model_dump(mode="json")))
 
 
-def run_settings(config: Config) -> dict[str, Any]:
-    """The configuration but for where the run lies, which other arms its experiment has, and by what means endpoints
-    are asked: none of these changes what comes out."""
-    values = config.model_dump(mode="json")
-    return without_means({key: value for key, value in values.items() if key not in ("output", "arms")})
+def run_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration's plain values but for where the run lies, which other arms its experiment has, and by what means
+    endpoints are asked: none of these changes what comes out."""
+    kept: dict[str, Any] = without_means({key: value for key, value in values.items() if key not in ("output", "arms")})
+    return kept
 
 
 def without_means(values: Any) -> Any:
@@ -53,6 +55,17 @@ def question_hashes(settings: QuestionSettings) -> dict[str, dict[str, str | int
         found[split] = {"hash": questions_hash(asked), "questions": len(asked), "stories": stories}
     found["heldout"]["answers"] = answers_hash(source.answer_key("heldout"))
     return found
+
+
+def saved_config_hash(run: Path) -> str:
+    """The hash of the configuration that lies in a run's folder."""
+    return record_hash(run_settings(saved_settings(run)))
+
+
+def saved_settings(run: Path) -> dict[str, Any]:
+    """The plain values of a run's configuration as it was saved; empty if it was not."""
+    path = run / "config.yaml"
+    return dict(yaml.safe_load(path.read_text("utf-8"))) if path.is_file() else {}
 
 
 def verdicts_hash(verdicts: "pd.DataFrame") -> str:
