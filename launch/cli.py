@@ -89,10 +89,10 @@ COMMANDS = (
         "  rostrum plan output=runs/demo iterations=8 amend='too slow'",
     ),
     Command(
-        "verify", "launch.verify:verify", "check that a run's figures follow from its verdicts, and its files are as made",
-        "Works the summary out again from the stored verdicts of a run or an experiment, and compares it with the stored "
-        "one; compares verdicts, configuration, plan, questions, judges and debater with the hashes in the manifest. "
-        "Exit code 0 if all match, 1 with one line for each that does not.",
+        "verify", "launch.verify:verify", "check that a run's figures follow from its stored verdicts",
+        "Works the summary out again from the stored verdicts of a run or an experiment, and compares it with the "
+        "stored one; compares verdicts, configuration, plan, questions, judges and debater with the hashes in the "
+        "manifest. Exit code 0 if all match, 1 if one does not; a line for each.",
         "rostrum verify run=runs/demo",
     ),
     Command(

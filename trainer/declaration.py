@@ -50,7 +50,10 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Everything, by dotted key, that two declarations say otherwise; what follows from the rest is left out."""
-    return [key for key in _differences(before, now) if key.partition(".")[0] not in ("power", "secondary")]
+    keys = [key for key in _differences(before, now) if key.partition(".")[0] not in ("power", "secondary")]
+    shared = [key.removeprefix("config.") for key in keys if key.startswith("config.")]
+    own = [key for key in keys if not key.startswith("config.") and not (shared and key.endswith(".config_hash"))]
+    return [*shared, *own]
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:

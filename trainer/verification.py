@@ -12,7 +12,7 @@ from trainer import frozen, lock, provenance
 from trainer.config import Config
 from trainer.experiment import summary_of
 
-TOLERANCE = 1e-6
+TOLERANCE = 1.5e-6
 """Between stored and recomputed figures, which are rounded to six decimals."""
 
 
