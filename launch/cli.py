@@ -79,6 +79,23 @@ COMMANDS = (
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
     ),
     Command(
+        "plan", "launch.plan:plan", "declare an experiment before it is run, with what it will be able to show",
+        "Writes protocol.lock into the experiment's folder: questions by hash, judges and debater by the hash of their "
+        "weights, arms, training seeds, iterations, the primary comparison (plan.arm, plan.judge), what INVALID counts "
+        "for (plan.invalid), and a table of the smallest changes that can be shown. `rostrum demo` then runs nothing "
+        "else in that folder, and the report says whether what was run is what was planned. A lock is never rewritten: "
+        "amend=REASON adds what is changed and why, with the date.",
+        "rostrum plan output=runs/demo plan.arm=debate plan.judge=heldout-judge\n"
+        "  rostrum plan output=runs/demo iterations=8 amend='too slow'",
+    ),
+    Command(
+        "verify", "launch.verify:verify", "check that a run's figures follow from its stored verdicts",
+        "Works the summary out again from the stored verdicts of a run or an experiment, and compares it with the "
+        "stored one; compares verdicts, configuration, plan, questions, judges and debater with the hashes in the "
+        "manifest. Exit code 0 if all match, 1 if one does not; a line for each.",
+        "rostrum verify run=runs/demo",
+    ),
+    Command(
         "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
         "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Writes "

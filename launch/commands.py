@@ -138,6 +138,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         _tell_cost(config, training=False)
         _forget_other_settings(config)
         measure(config)
+        manifest.evaluated(config, config.output)
         return _report(config.output)
 
 

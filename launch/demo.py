@@ -18,7 +18,7 @@ def demo(overrides: Sequence[str]) -> int:
     """Runs what is not finished yet of an experiment, then reports; returns 0, or the code of an arm that failed."""
     given = list(overrides) if compose.sets(overrides, "experiment") else ["experiment=demo", *overrides]
     config = compose.load(given)
-    arms = _arms(config, given)
+    arms = arms_of(config, given)
     with saved.reserved(config.output), continued_with(" ".join(["rostrum demo", *overrides])):
         _begin(config, arms)
         try:
@@ -29,11 +29,17 @@ def demo(overrides: Sequence[str]) -> int:
 
         summary = report(config.output, list(config.arms))
         manifest.finish(RunFolder(config.output).manifest)
+        manifest.evaluated(config, config.output)
     show_summary(summary, config.output)
     return 0
 
 
-def _arms(config: Config, given: Sequence[str]) -> list[Arm]:
+def arms_of(config: Config, given: Sequence[str]) -> list[Arm]:
+    """The arms of an experiment, from its configuration and the overrides that it was composed of.
+
+    Raises:
+        LaunchError: there are none, or an override is what they differ in.
+    """
     if not config.arms:
         raise LaunchError("The experiment has no arms: name them under `arms`, as configs/experiment/demo.yaml does.")
     shared = [override for override in given if override.partition("=")[0] != "output"]
@@ -45,8 +51,11 @@ def _arms(config: Config, given: Sequence[str]) -> list[Arm]:
 
 
 def _begin(config: Config, arms: Sequence[Arm]) -> None:
-    """An experiment in the same folder is gone on with if it is the same one."""
+    """An experiment in the same folder is gone on with if it is the same one, and as it was declared if it was."""
+    from launch.plan import check_lock
+
     folder = RunFolder(config.output)
+    check_lock(config, arms)
     if not folder.config.exists():
         title = f"Does persuasion training make the judge right more often? ({config.output.name})"
         manifest.write(folder.manifest, config, title)

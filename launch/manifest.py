@@ -18,9 +18,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | None = None) -> None:
-    """Records title, time, configuration, the judge's audit if it has one, versions, commit, hashes of prompts and
-    judges, and platform."""
-    from trainer import frozen
+    """Records title, time, configuration, the judge's audit if it has one, versions, commit, platform and hardware.
+
+    Hashes say what the run is made with: configuration, plan, questions, prompts, chat templates, debater and judges.
+    """
+    from trainer import frozen, lock, provenance
+
+    models = sorted({config.debater.model, *(m.model for m in config.judge_models if m.endpoint is None)})
 
     record: dict[str, Any] = {
         "title": title,
@@ -29,9 +33,15 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
         "audit": audit,
         "versions": versions(),
         "git": commit(ROOT),
+        "config_hash": provenance.config_hash(config),
+        "lock": lock.current_hash(config.output),
+        "questions": provenance.question_hashes(config.questions),
         "prompts": prompt_hashes(config),
+        "chat_templates": provenance.chat_template_hashes(models),
+        "debater": {config.debater.model: frozen.model_hash(config.debater.model)},
         "judges": frozen.hashes(config.judges),
         "platform": platform.platform(),
+        "hardware": provenance.hardware(),
     }
     write_atomically(path, json.dumps(record, indent=1))
 
@@ -40,6 +50,23 @@ def finish(path: Path, last: int | None = None) -> None:
     """Notes that the run came to its end, and after which iteration."""
     notes = {"finished": _now()} | ({} if last is None else {"last_iteration": last})
     write_atomically(path, json.dumps(read(path) | notes, indent=1))
+
+
+def evaluated(config: Config, run: Path) -> None:
+    """Notes what the verdicts in the run's folder are, and which questions and judges they were made with."""
+    import pandas as pd
+
+    from trainer import frozen, provenance
+
+    path = run / "manifest.json"
+    record = {
+        "at": _now(),
+        "verdicts": provenance.verdicts_hash(pd.read_parquet(run / "verdicts.parquet")),
+        "config_hash": provenance.config_hash(config),
+        "questions": provenance.question_hashes(config.questions)["heldout"],
+        "judges": frozen.hashes(config.judges),
+    }
+    write_atomically(path, json.dumps(read(path) | {"evaluated": record}, indent=1))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from launch import compose
 from launch.errors import LaunchError
 from rewards.endpoint.settings import MEANS
 from trainer.config import Config
+from trainer.provenance import without_means
 from trainer.run_folder import RunFolder
 
 _MEANS = re.compile(rf"(judge|heldout_judges)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
@@ -76,19 +77,7 @@ def difference(one: Config, other: Config) -> str | None:
     """The first key, dotted, in which two configurations differ; None if they agree. The output folder and the means by
     which endpoints are asked do not count."""
     a, b = (config.model_copy(update={"output": Path()}).model_dump(mode="json") for config in (one, other))
-    return _difference(_without_means(a), _without_means(b))
-
-
-def _without_means(values: Any) -> Any:
-    if isinstance(values, list):
-        return [_without_means(value) for value in values]
-    if not isinstance(values, Mapping):
-        return values
-    return {
-        key: {inner: v for inner, v in value.items() if inner not in MEANS}
-        if key == "endpoint" and isinstance(value, Mapping) else _without_means(value)
-        for key, value in values.items()
-    }  # fmt: skip
+    return _difference(without_means(a), without_means(b))
 
 
 def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:

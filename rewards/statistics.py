@@ -72,7 +72,7 @@ def cluster_statistic(
         estimate = float(statistic(sums.sum(axis=1, keepdims=True))[0]) if n else np.nan
         if len(sizes) < 2:
             return Interval(estimate, np.nan, np.nan, n)
-        found = statistic((_resample_weights(len(sizes), resamples, seed) @ sums.T).T)
+        found = statistic((resample_weights(len(sizes), resamples, seed) @ sums.T).T)
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2]) if len(found) else (np.nan, np.nan)
     return Interval(estimate, float(low), float(high), n)
@@ -101,7 +101,7 @@ def _sums(values: Sequence[FloatArray], clusters: ArrayLike) -> tuple[FloatArray
 
 
 @lru_cache(maxsize=2)
-def _resample_weights(n_clusters: int, resamples: int, seed: int) -> FloatArray:
+def resample_weights(n_clusters: int, resamples: int, seed: int) -> FloatArray:
     """How often each cluster is drawn in each resample, (resamples, K). Kept, for a summary asks again and again."""
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=resamples).astype(np.float64)
@@ -113,6 +113,6 @@ def percentile_interval(sums: FloatArray, sizes: FloatArray, resamples: int, see
     """The 95 % interval of a mean from the sums (K,) and sizes (K,) of its clusters; NaN with fewer than two."""
     if len(sizes) < 2:
         return np.nan, np.nan
-    weights = _resample_weights(len(sizes), resamples, seed)
+    weights = resample_weights(len(sizes), resamples, seed)
     low, high = np.quantile((weights @ sums) / (weights @ sizes), [SIGNIFICANCE / 2, 1 - SIGNIFICANCE / 2])
     return float(low), float(high)

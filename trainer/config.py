@@ -261,6 +261,23 @@ class Adversarial(_Section):
     """Questions of the training split that the debaters of each round play, in both seatings, to teach the judge."""
 
 
+class Plan(_Section):
+    """What `rostrum plan` declares besides the experiment itself, and what its power table takes for granted."""
+
+    arm: str | None = None
+    """The arm of the primary comparison, or the name that its seeds are pooled under. None: the first debate."""
+    judge: str | None = None
+    """Whose accuracy the primary comparison is about. None: the first held-out judge, or the only one there is."""
+    invalid: Literal["dropped", "half", "wrong"] = "dropped"
+    """What INVALID verdicts count for in headlines: nothing at all, half right, or not right."""
+    story_correlation: float = Field(0.2, ge=0, le=1)
+    """Of the changes of two questions about one story."""
+    seed_correlation: float = Field(0.5, ge=0, le=1)
+    """Of the changes of one question under two training seeds."""
+    seed_sd: float = Field(0.02, ge=0, lt=1)
+    """Standard deviation, over training seeds, of the true change, as a share of one."""
+
+
 class Wandb(_Section):
     """Weights & Biases; metrics.jsonl is written in any case."""
 
@@ -298,6 +315,7 @@ class Config(_Section):
     wandb: Wandb = Wandb()
     judge_training: JudgeTraining = JudgeTraining()
     adversarial: Adversarial = Adversarial()
+    plan: Plan = Plan()
     arms: dict[str, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from trainer.adherence import adherence, declared_primary
+from trainer.provenance import saved_settings
+from trainer.replicates import replicates
 from trainer.report import write_report
 from trainer.run_folder import RunError, write_atomically
 from trainer.summary import summarise
@@ -23,7 +26,8 @@ def arms_of(folder: Path) -> dict[str, Path]:
 def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
     """Writes verdicts.parquet, debates.jsonl, summary.json and report.html; returns the summary.
 
-    `order` is that of the arms in the summary, alphabetical if not given.
+    `order` is that of the arms in the summary, alphabetical if not given. Arms that differ in nothing but the seed are
+    pooled.
 
     Raises:
         RunError: an arm has not been evaluated.
@@ -41,7 +45,21 @@ def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
         pd.concat([tables[0], *others], ignore_index=True).to_parquet(folder / "verdicts.parquet", index=False)
         debates = "".join((arms[name] / "debates.jsonl").read_text("utf-8") for name in names)
         write_atomically(folder / "debates.jsonl", debates)
-    summary = summarise(pd.read_parquet(folder / "verdicts.parquet"))
+    summary = summary_of(folder)
     write_atomically(folder / "summary.json", json.dumps(summary, indent=1))
     write_report(folder)
     return summary
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """The summary of the verdicts that lie in a folder, by its configurations and its plan, if there was one."""
+    arms = arms_of(folder)
+    configs = {name: saved_settings(path) for name, path in arms.items()}
+    own = saved_settings(folder)
+    summary = summarise(
+        pd.read_parquet(folder / "verdicts.parquet"),
+        replicates({name: config for name, config in configs.items() if config}),
+        own.get("plan", {}).get("invalid", "dropped"),
+        declared_primary(folder),
+    )  # fmt: skip
+    return summary | {"plan": adherence(folder, arms)}

@@ -70,8 +70,8 @@ def paired_change(
         change=float(differences.sum() / n),
         low=low,
         high=high,
-        p=_sign_flip_p(differences, resamples, seed),
-        minimum_detectable_change=_minimum_detectable_change(differences, sizes),
+        p=sign_flip_p(differences, resamples, seed),
+        minimum_detectable_change=smallest_detectable(differences, sizes),
         n_questions=n,
         n_stories=len(sizes),
     )
@@ -87,7 +87,26 @@ def headline(change: PairedChange) -> Headline:
     return "no change shown"
 
 
-def _sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
+def holm(p_values: ArrayLike) -> FloatArray:
+    """The p-values (N,) of a family of comparisons, adjusted by Holm's step-down procedure (Holm 1979), in their order.
+
+    The k-th smallest of m (k from 1) is multiplied by m - k + 1, made no smaller than the one before it and at most 1.
+    NaN, a comparison that could not be made, stays NaN and is none of the m.
+
+    Raises:
+        ValueError: one is outside [0, 1].
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    made = np.flatnonzero(~np.isnan(p))
+    if not ((p[made] >= 0) & (p[made] <= 1)).all():
+        raise ValueError("Give p-values between 0 and 1.")
+    order = made[np.argsort(p[made], kind="stable")]
+    adjusted = np.full_like(p, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return adjusted
+
+
+def sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
     """Two-sided p-value of the sum of the clusters' differences (K,) if each sign had been a coin toss."""
     changed = differences[np.abs(differences) > ROUNDING]
     exact = 2 ** len(changed) <= resamples
@@ -100,7 +119,8 @@ def _sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
     return as_extreme / len(bits) if exact else (1 + as_extreme) / (1 + resamples)
 
 
-def _minimum_detectable_change(differences: FloatArray, sizes: FloatArray) -> float:
+def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
+    """The minimum detectable change (`paired_change`) from the differences (K,) and sizes (K,) of the clusters."""
     n_clusters = len(sizes)
     if n_clusters < FEWEST_STORIES:
         return np.nan

@@ -1,27 +1,38 @@
 """From the table of verdicts to the numbers a run is reported by: summary.json.
 
 Every accuracy is paired by question and clustered by story (`trainer.statistics`). A verdict picks the answer it
-gives more than half; a tie picks half of each. INVALID verdicts are left out and counted.
+gives more than half; a tie picks half of each. INVALID verdicts are counted, and left out unless the plan says
+otherwise; what every accuracy is with them left out, half right and wrong stands beside it.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from rewards.statistics import SIGNIFICANCE, Interval, cluster_mean, wilson
-from trainer.statistics import FEWEST_STORIES, PairedChange, headline, paired_change
+from rewards.statistics import Interval, cluster_mean, wilson
+from trainer.comparisons import Comparison, adjusted, change_as_stored, pooled_arms
+from trainer.invalid import WAYS, Invalid, counted
+from trainer.replicates import Replicates
+from trainer.sentences import sentence
+from trainer.statistics import PairedChange, headline, paired_change
 from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
 
 
-def summarise(verdicts: pd.DataFrame) -> dict[str, Any]:
+def summarise(
+    verdicts: pd.DataFrame, groups: Sequence[Replicates] = (), invalid: Invalid = "dropped",
+    primary: Comparison | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The summary of a run as stored in summary.json; floats have 6 decimals, a number that is not known is None.
 
-    Arms and references come in the order of the table, judges with the reward judge first.
+    Arms and references come in the order of the table, judges with the reward judge first. Arms of one of the `groups`
+    are pooled besides; `invalid` is what INVALID verdicts count for; `primary` is the comparison that was declared as
+    such, which is none of those that are adjusted for being many.
 
     Raises:
         VerdictTableError: a column is missing or an arm cannot be compared with its base; the message says what to do.
@@ -29,41 +40,24 @@ def summarise(verdicts: pd.DataFrame) -> dict[str, Any]:
     check_verdicts(verdicts)
     table = _with_outcomes(verdicts)
     alone = table["matchup"] == NONE
-    arms = [_Arm(str(name), rows) for name, rows in table[~alone].groupby("arm", sort=False)]
+    arms = {str(name): _Arm(str(name), rows, invalid) for name, rows in table[~alone].groupby("arm", sort=False)}
+    summaries = [arm.summary() for arm in arms.values()]
+    pooled = pooled_arms(groups, arms, summaries)
     return {
         "schema_version": SCHEMA_VERSION,
-        "arms": [jsonable(arm.summary()) for arm in arms],
-        "references": [jsonable(reference) for reference in _references(table[alone])],
+        "invalid": invalid,
+        "family": adjusted(summaries, pooled, primary),
+        "pooled": jsonable(pooled),
+        "arms": jsonable(summaries),
+        "references": [jsonable(reference) for reference in _references(table[alone], invalid)],
     }
-
-
-def sentence(change: PairedChange) -> str:
-    """What happened to the reward judge's accuracy, in one sentence with its numbers."""
-    if not change.n_questions:
-        return "No change can be shown: no question has a valid verdict on both checkpoints."
-    before, after = f"{100 * change.base:.1f} %", f"{100 * change.trained:.1f} %"
-    moved = f"change {_points(change.change, sign='+')} points"
-    questions = f"{change.n_questions} question{'' if change.n_questions == 1 else 's'}"
-    if change.n_stories < FEWEST_STORIES:
-        return (
-            f"No change can be shown: {before} to {after} ({moved}), for the {questions} come from "
-            f"{change.n_stories} {'story' if change.n_stories == 1 else 'stories'} and {FEWEST_STORIES} are needed."
-        )
-    evidence = f"{moved}, 95 % interval {_points(change.low)} to {_points(change.high)}, {_p_value(change.p)}"
-    if (verdict := headline(change)) != "no change shown":
-        return f"Training {verdict} the reward judge's accuracy from {before} to {after} ({evidence}, {questions})."
-    return (
-        f"No change shown: {before} to {after} ({evidence}); with {questions} a change of "
-        f"{_points(change.minimum_detectable_change)} points or more would have been found with 80 % power."
-    )
 
 
 class _Arm:
     """One arm's rows, its reward judge, and its base and final checkpoint."""
 
-    def __init__(self, name: str, rows: pd.DataFrame) -> None:
-        self.name = name
-        self.rows = rows
+    def __init__(self, name: str, rows: pd.DataFrame, invalid: Invalid) -> None:
+        self.name, self.rows, self.invalid = name, rows, invalid
         self.protocol = self._only("protocol", rows)
         self.reward_judge = self._only("judge", rows[rows["judge_role"] == REWARD])
         self.judges = [self.reward_judge, *sorted(set(rows["judge"].unique()) - {self.reward_judge})]
@@ -116,36 +110,42 @@ class _Arm:
         rows = self.rows
         return rows[(rows["checkpoint"] == checkpoint) & (rows["judge"] == judge) & (rows["matchup"] == matchup)]
 
-    def _paired_rows(self, judge: str) -> pd.DataFrame:
-        """One row per question and seating with a valid verdict on both checkpoints: base, trained, given_right.
+    def _paired_rows(self, judge: str, invalid: Invalid) -> pd.DataFrame:
+        """One row per question and seating with a verdict that counts on both checkpoints: base, trained, given_right.
 
         Pairing seatings too keeps an INVALID verdict from being read as change: in a consultancy the two seatings of a
         question are the consultant given the right and the wrong answer.
         """
-        base = self._seatings(BASE, judge).rename(columns={"correct": "base"})
-        return base.join(self._seatings(self.final, judge)["correct"].rename("trained"), how="inner")
+        base = self._seatings(BASE, judge, invalid).rename(columns={"correct": "base"})
+        return base.join(self._seatings(self.final, judge, invalid)["correct"].rename("trained"), how="inner")
 
-    def _seatings(self, checkpoint: str, judge: str) -> pd.DataFrame:
-        """Self-play with a valid verdict, one row per question and seating: correct, given_right, story_id."""
-        rows = self._select(checkpoint, judge)
+    def _seatings(self, checkpoint: str, judge: str, invalid: Invalid) -> pd.DataFrame:
+        """Self-play with a verdict that counts, one row per question and seating: correct, given_right, story_id."""
         return (
-            rows[rows["valid"]]
+            counted(self._select(checkpoint, judge), invalid)
             .groupby(["question_id", "swapped_seats"])
             .agg(correct=("correct", "mean"), given_right=("given_right", "first"), story_id=("story_id", "first"))
         )
 
-    def _change(self, judge: str) -> PairedChange:
-        questions = (
-            self._paired_rows(judge)
+    def questions(self, judge: str, invalid: Invalid) -> pd.DataFrame:
+        """One row per question that counts on both checkpoints: base, trained, story_id."""
+        return (
+            self._paired_rows(judge, invalid)
             .groupby("question_id")
             .agg(base=("base", "mean"), trained=("trained", "mean"), story_id=("story_id", "first"))
         )
+
+    def n_invalid(self, judge: str) -> int:
+        """INVALID verdicts on the base and the final checkpoint."""
+        return sum(int((~self._select(checkpoint, judge)["valid"]).sum()) for checkpoint in (BASE, self.final))
+
+    def _change(self, judge: str, invalid: Invalid | None = None) -> PairedChange:
+        questions = self.questions(judge, invalid or self.invalid)
         return paired_change(questions["base"], questions["trained"], questions["story_id"])
 
     def _accuracy(self, judge: str) -> dict[str, Any]:
         change = self._change(judge)
         n = change.n_questions
-        both = pd.concat([self._select(BASE, judge), self._select(self.final, judge)])
         base, trained = (wilson(rate * n if n else 0.0, n) for rate in (change.base, change.trained))
         row = {
             "judge": judge,
@@ -159,15 +159,21 @@ class _Arm:
             "headline": headline(change),
             "n_questions": n,
             "n_stories": change.n_stories,
-            "n_invalid": int((~both["valid"]).sum()),
+            "n_invalid": self.n_invalid(judge),
+            "invalid": self._each_way(judge, change),
             "base_interval": [base.low, base.high],
             "trained_interval": [trained.low, trained.high],
         }
         return row | self._by_assignment(judge) if self.lone else row
 
+    def _each_way(self, judge: str, change: PairedChange) -> dict[str, Any]:
+        """The change with INVALID verdicts dropped, half right, and wrong; all one if there are none."""
+        none = not self.n_invalid(judge)
+        return {way: change_as_stored(change if none else self._change(judge, way)) for way in WAYS}
+
     def _by_assignment(self, judge: str) -> dict[str, Any]:
         """The judge's accuracy where the consultant was given the right and the wrong answer."""
-        pairs = self._paired_rows(judge)
+        pairs = self._paired_rows(judge, self.invalid)
         right = pairs["given_right"].astype(bool)
         return {
             name: {"base": rows["base"].mean(), "trained": rows["trained"].mean()}
@@ -216,12 +222,17 @@ class _Arm:
         return {
             "checkpoint": checkpoint,
             "iteration": int(rows["iteration"].iloc[0]),
-            "accuracy": {judge: _interval(_question_mean(self._select(checkpoint, judge))) for judge in self.judges},
+            "accuracy": {judge: _interval(self._mean_accuracy(checkpoint, judge)) for judge in self.judges},
+            "invalid": {judge: _each_way(self._select(checkpoint, judge)) for judge in self.judges},
             **{name: _interval(rate) for name, rate in self._win_rates(checkpoint).items()},
             "verified_quotes": self._verified_quotes(checkpoint),
             "words_per_speech": self._words_per_speech(checkpoint),
             "conduct": self._conduct(checkpoint),
         }
+
+
+    def _mean_accuracy(self, checkpoint: str, judge: str) -> Interval:
+        return _question_mean(self._select(checkpoint, judge), self.invalid)
 
 
 def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
@@ -237,17 +248,17 @@ def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _references(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _references(rows: pd.DataFrame, invalid: Invalid) -> list[dict[str, Any]]:
     """Judges without debaters: protocols in the order of the table, the reward judge first."""
     references = []
     for _, own in rows.groupby("protocol", sort=False):
-        judges = [_reference(group) for _, group in own.groupby("judge")]
+        judges = [_reference(group, invalid) for _, group in own.groupby("judge")]
         references += sorted(judges, key=lambda reference: reference["role"] != REWARD)
     return references
 
 
-def _reference(rows: pd.DataFrame) -> dict[str, Any]:
-    accuracy = _question_mean(rows)
+def _reference(rows: pd.DataFrame, invalid: Invalid) -> dict[str, Any]:
+    accuracy = _question_mean(rows, invalid)
     first = rows.iloc[0]
     return {
         "protocol": first["protocol"],
@@ -256,12 +267,18 @@ def _reference(rows: pd.DataFrame) -> dict[str, Any]:
         "accuracy": _interval(accuracy),
         "n_questions": accuracy.n,
         "n_invalid": int((~rows["valid"]).sum()),
+        "invalid": _each_way(rows),
     }
 
 
-def _question_mean(rows: pd.DataFrame) -> Interval:
-    """Mean over questions of the mean over each question's valid rows, clustered by story."""
-    by_question = rows[rows["valid"]].groupby("question_id")
+def _each_way(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The accuracy with INVALID verdicts dropped, half right, and wrong."""
+    return {way: _interval(_question_mean(rows, way)) for way in WAYS}
+
+
+def _question_mean(rows: pd.DataFrame, invalid: Invalid) -> Interval:
+    """Mean over questions of the mean over each question's rows that count, clustered by story."""
+    by_question = counted(rows, invalid).groupby("question_id")
     questions = by_question.agg(correct=("correct", "mean"), story_id=("story_id", "first"))
     return cluster_mean(questions["correct"], questions["story_id"])
 
@@ -278,17 +295,6 @@ def _ratio(part: float, whole: float) -> float:
 
 def _interval(interval: Interval) -> dict[str, float]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-
-
-def _points(share: float, sign: str = "") -> str:
-    """A share of one in percentage points, one decimal, never "-0.0"."""
-    return f"{round(100 * share, 1) + 0.0:{sign}.1f}"
-
-
-def _p_value(p: float) -> str:
-    if p < 0.001:
-        return "p < 0.001"
-    return f"p = {p:.2f}" if p >= 2 * SIGNIFICANCE else f"p = {p:.3f}"
 
 
 def jsonable(value: Any) -> Any:

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from launch.cli import main
+from trainer import lock
 
 START = (
     "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -26,7 +29,14 @@ def arguments(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> lis
 
 
 @pytest.fixture(scope="module")
-def interrupted(arguments: list[str]) -> tuple[int, str]:
+def planned(arguments: list[str]) -> Path:
+    """The folder, with its plan, before anything is run."""
+    assert main(["plan", *arguments[1:]]) == 0
+    return _folder(arguments)
+
+
+@pytest.fixture(scope="module")
+def interrupted(arguments: list[str], planned: Path) -> tuple[int, str]:
     """Exit code and standard error of a demo that was interrupted after the first iteration of its first arm."""
     folder = _folder(arguments)
     command = [sys.executable, "-c", START, *arguments]
@@ -93,6 +103,40 @@ def test_the_summary_has_what_scripts_look_for(finished: Path) -> None:
         assert arm["accuracy"][0]["role"] == "reward" and arm["accuracy"][0]["n_questions"] == 12
 
 
+def test_the_report_says_that_it_went_as_planned(finished: Path) -> None:
+    plan = json.loads((finished / "summary.json").read_text("utf-8"))["plan"]
+    assert (plan["status"], plan["deviations"]) == ("as planned", [])
+    page = (finished / "report.html").read_text("utf-8")
+    assert "What was run is what was planned." in page
+    assert plan["hash"][:12] in page
+
+
+def test_what_was_run_verifies_and_what_was_tampered_with_does_not(
+    finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "copy"))
+    assert main(["verify", f"run={run}"]) == 0
+    shown = capfd.readouterr().out
+    assert "0 do not, 0 could not be made" in shown and "differs" not in shown
+    summary = json.loads((run / "summary.json").read_text("utf-8"))
+    summary["arms"][0]["accuracy"][0]["change"] += 0.04
+    (run / "summary.json").write_text(json.dumps(summary), "utf-8")
+    config = (run / "arms" / "debate" / "config.yaml").read_text("utf-8")
+    (run / "arms" / "debate" / "config.yaml").write_text(config.replace("kl: 0.01", "kl: 0.02"), "utf-8")
+    table = pd.read_parquet(run / "arms" / "consultancy" / "verdicts.parquet")
+    table.loc[0, "p_mean"] = 1 - table.loc[0, "p_mean"]
+    table.to_parquet(run / "arms" / "consultancy" / "verdicts.parquet", index=False)
+    lock = (run / "protocol.lock").read_text("utf-8")
+    (run / "protocol.lock").write_text(lock.replace('"level": 0.05', '"level": 0.1'), "utf-8")
+    assert main(["verify", f"run={run}"]) == 1
+    wrong = [line for line in capfd.readouterr().out.splitlines() if line.startswith("  differs")]
+    for words in (
+        "arms[debate].accuracy[weak-judge].change is", "the configuration: not what", "the verdicts (verdicts.parquet)",
+        "was changed by hand",
+    ):  # fmt: skip
+        assert any(words in line for line in wrong), (words, wrong)
+
+
 def test_a_third_start_runs_nothing_again(
     finished: Path, arguments: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +150,54 @@ def test_another_configuration_does_not_go_on_with_it(
     finished: Path, arguments: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, "algorithm.kl=0.5"]) == 2
-    assert "another algorithm.kl" in capfd.readouterr().err
+    error = capfd.readouterr().err
+    assert "protocol.lock declares another algorithm.kl" in error and "amend=REASON" in error
+
+
+def test_a_plan_is_kept_or_amended_and_never_rewritten(
+    finished: Path, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["plan", *(word for word in arguments[1:] if not word.startswith("output=")), f"output={tmp_path}"]
+    assert main([*words, "amend=nothing to amend"]) == 2
+    assert "to amend" in capfd.readouterr().err
+    assert main(words) == 0
+    before = (tmp_path / "protocol.lock").read_bytes()
+    assert main(words) == 0 and (tmp_path / "protocol.lock").read_bytes() == before
+    assert main([*words, "iterations=3"]) == 2
+    assert "declares another iterations" in capfd.readouterr().err
+    assert main([*words, "iterations=3", "amend=too noisy"]) == 0
+    first, second = lock.read(tmp_path)
+    assert (second.reason, second.previous) == ("too noisy", first.hash)
+    assert second.changes == ("another iterations", *(f"another arms.{a}.{k}" for a in ("debate", "consultancy")
+                                                       for k in ("iterations", "stop")))  # fmt: skip
+
+
+def test_what_has_been_begun_is_not_planned_any_more(
+    finished: Path, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (run / "protocol.lock").unlink()
+    words = [f"output={run}" if word.startswith("output=") else word for word in arguments[1:]]
+    assert main(["plan", *words]) == 2
+    assert "has already been begun" in capfd.readouterr().err
+    assert main(["report", f"run={run}"]) == 0
+    summary = json.loads((run / "summary.json").read_text("utf-8"))
+    assert summary["plan"] == {"status": "nothing was declared beforehand", "deviations": []}
+    assert "Nothing was declared beforehand" in (run / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [("plan.arm=debat", "plan.arm=debat is none"), ("plan.judge=nobody", "no judge of the arm"),
+     ("plan.invalid=perhaps", "plan.invalid")],
+)  # fmt: skip
+def test_a_plan_that_cannot_be_made_is_refused(
+    override: str, said: str, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for word in arguments[1:] if not word.startswith("output=")]
+    assert main(["plan", *words, f"output={tmp_path}/new", override]) == 2
+    error = capfd.readouterr().err
+    assert said in error and error.count("\n") == 1
 
 
 def test_a_failing_arm_ends_the_demo_with_its_words_and_its_code(

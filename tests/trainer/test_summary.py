@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainer.sentences import sentence
 from trainer.statistics import PairedChange
-from trainer.summary import sentence, summarise
+from trainer.summary import summarise
 from trainer.verdicts import COLUMNS, VerdictTableError
 
 ITERATIONS = {"base": 0, "iteration-0003": 3, "iteration-0006": 6}
@@ -262,7 +263,7 @@ def test_the_summary_survives_parquet_and_json(tmp_path: Path):
     summary = summarise(pd.read_parquet(tmp_path / "verdicts.parquet"))
     assert summary == summarise(verdicts)
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-    assert set(summary) == {"schema_version", "arms", "references"}
+    assert set(summary) == {"schema_version", "invalid", "family", "pooled", "arms", "references"}
     assert [arm["name"] for arm in summary["arms"]] == ["debate", "consultancy"]
 
 
@@ -281,8 +282,9 @@ def test_the_sentence_for_each_outcome():
         "(change +4.0 points, 95 % interval 1.0 to 7.0, p = 0.012, 400 questions)."
     )
     assert sentence(_change(-0.02, 0.041, 0.5, base=0.71, trained=0.721, change=0.011)) == (
-        "No change shown: 71.0 % to 72.1 % (change +1.1 points, 95 % interval -2.0 to 4.1, p = 0.50); "
-        "with 400 questions a change of 4.4 points or more would have been found with 80 % power."
+        "Training was not shown to change the reward judge's accuracy: 71.0 % to 72.1 % (change +1.1 points, 95 % "
+        "interval -2.0 to 4.1, p = 0.50, 400 questions). A change of 4.4 points or more, up or down, would have been "
+        "found with 80 % power."
     )
     assert sentence(_change(-0.3, 0.1, 0.5, n_questions=1, n_stories=1)) == (
         "No change can be shown: 72.0 % to 52.1 % (change -19.9 points), "

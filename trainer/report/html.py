@@ -25,6 +25,10 @@ def environment() -> Environment:
         wording.overall,
         wording.smallest_change,
         wording.other_judges,
+        wording.primary,
+        wording.after_correction,
+        wording.corrected,
+        wording.invalid_rows,
     )
     environment.globals.update({function.__name__: function for function in words})
     return environment

@@ -64,11 +64,9 @@ class BeforeAfter(Record):
 Headline = Literal["raised", "lowered", "no change shown"]
 
 
-class Accuracy(BeforeAfter):
-    """One judge's accuracy before and after training, paired by question."""
+class Change(BeforeAfter):
+    """An accuracy before and after training, paired by question."""
 
-    judge: str
-    role: str = ""
     change: float | None = None
     low: float | None = None
     high: float | None = None
@@ -76,7 +74,21 @@ class Accuracy(BeforeAfter):
     headline: Headline | None = None
     n_questions: int | None = None
     n_stories: int | None = None
+
+
+class Accuracy(Change):
+    """One judge's accuracy before and after training."""
+
+    judge: str
+    role: str = ""
+    p_adjusted: float | None = None
+    primary: bool = False
+    """It was declared as the primary comparison."""
     n_invalid: int | None = None
+    invalid: dict[str, Change] = {}
+    """The same with INVALID verdicts "dropped", "half" right, and "wrong"."""
+    on_seeds: str = ""
+    """What the interval over several seeds covers."""
     base_interval: tuple[float | None, float | None] = (None, None)
     trained_interval: tuple[float | None, float | None] = (None, None)
     given_right: BeforeAfter | None = None
@@ -102,6 +114,9 @@ class Arm(Record):
 
     name: str
     protocol: str = ""
+    arms: list[str] = []
+    """Of arms that are pooled because they differ in nothing but the seed: their names, and their `seeds`."""
+    seeds: list[int] = []
     headline: Headline | None = None
     sentence: str = ""
     minimum_detectable_change: float | None = None
@@ -123,12 +138,48 @@ class Reference(Record):
     n_invalid: int | None = None
 
 
+class Family(Record):
+    """The comparisons whose p-values are adjusted for being many."""
+
+    correction: str = ""
+    size: int = 0
+
+
+class Amendment(Record):
+    """What was declared otherwise after the plan."""
+
+    at: str = ""
+    reason: str = ""
+    changes: list[str] = []
+
+
+class PlanRecord(Record):
+    """Whether what was run is what was planned (`trainer.adherence`)."""
+
+    status: str = ""
+    declared: str = ""
+    hash: str = ""
+    amendments: list[Amendment] = []
+    deviations: list[str] = []
+
+
 class Summary(Record):
     """The figures of a run."""
 
     schema_version: int
+    invalid: str = "dropped"
+    """What INVALID verdicts count for in the headlines."""
+    family: Family = Family()
+    plan: PlanRecord = PlanRecord()
+    pooled: list[Arm] = []
     arms: list[Arm] = []
     references: list[Reference] = []
+
+    @property
+    def units(self) -> list[Arm]:
+        """What is compared: arms, but those of several seeds pooled."""
+        parts = {name for group in self.pooled for name in group.arms}
+        return [*self.pooled, *(arm for arm in self.arms if arm.name not in parts)]
 
     @model_validator(mode="after")
     def _known_version(self) -> Self:

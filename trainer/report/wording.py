@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.report.inputs import Accuracy, Arm, Headline
+from rewards.statistics import SIGNIFICANCE
+from trainer.report.inputs import Accuracy, Arm, Family, Headline
 
 MISSING = "–"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -85,15 +86,31 @@ def smallest_change(arm: Arm) -> str:
 
 def other_judges(arm: Arm) -> list[str]:
     """What the judges that gave no reward saw, one sentence each."""
-    return [_one_judge(row) for row in arm.accuracy if row.role == "held-out"]
+    return [f"Held-out judge {row.judge}: {_result(row)}." for row in arm.accuracy if row.role == "held-out"]
 
 
-def _one_judge(row: Accuracy) -> str:
+def _result(row: Accuracy) -> str:
     if row.change is None:
-        return f"Held-out judge {row.judge}: not measured."
+        return "not measured"
     interval = points_range(row.low, row.high)
     figures = f"{points(row.change)} points" + (f", interval {interval}" if interval else "")
-    return f"Held-out judge {row.judge}: {outcome(row.headline).word.lower()} ({figures})."
+    return f"{outcome(row.headline).word.lower()} ({figures})"
+
+
+def primary(arms: Sequence[Arm]) -> str:
+    """The result of the comparison that was declared as the primary one; empty if none was."""
+    found = [(arm, row) for arm in arms for row in arm.accuracy if row.primary]
+    return "".join(
+        f"The comparison declared as primary, judge {row.judge} on {arm.name}: {_result(row)}." for arm, row in found
+    )
+
+
+def after_correction(row: Accuracy, family: Family) -> str:
+    """What is to be said of a direction that is not shown any more when the number of comparisons is taken into
+    account."""
+    if row.headline in (None, "no change shown") or row.p_adjusted is None or row.p_adjusted < SIGNIFICANCE:
+        return ""
+    return f"not after {family.correction}’s correction for {family.size} comparisons (p = {p_value(row.p_adjusted)})"
 
 
 _ANSWERS: dict[Headline | None, str] = {
@@ -115,6 +132,20 @@ def overall(arms: Sequence[Arm]) -> str:
     parts = [f"{word} in {count}" for word, count in counts.items()]
     listed = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     return f"Of {len(headlines)} arms: {listed}, for the judge that gave the reward. {_agreement(arms)}".strip()
+
+
+def invalid_rows(arms: Sequence[Arm]) -> list[tuple[Arm, Accuracy]]:
+    """Arms and judges of whom any verdict was INVALID."""
+    return [(arm, row) for arm in arms for row in arm.accuracy if row.n_invalid and row.invalid]
+
+
+def corrected(arms: Sequence[Arm], family: Family) -> str:
+    """Which results of the reward judges are not shown any more after the correction; empty if all are."""
+    rows = [(arm.name, row) for arm in arms for row in arm.accuracy if row.role == "reward"]
+    lost = [name for name, row in rows if after_correction(row, family)]
+    if not lost:
+        return ""
+    return f"Corrected for {family.size} comparisons ({family.correction}) this is not shown for {' and '.join(lost)}."
 
 
 def _agreement(arms: Sequence[Arm]) -> str:

@@ -1,0 +1,16 @@
+"""What INVALID verdicts count for: a table in which they are dropped, half right, or not right at all."""
+
+from typing import Literal, get_args
+
+import pandas as pd
+
+Invalid = Literal["dropped", "half", "wrong"]
+WAYS: tuple[Invalid, ...] = get_args(Invalid)
+_CREDIT = {"half": 0.5, "wrong": 0.0}
+
+
+def counted(rows: pd.DataFrame, way: Invalid) -> pd.DataFrame:
+    """The rows that count, with the INVALID ones among them (`valid` is False) as right (`correct`) as `way` says."""
+    if way == "dropped":
+        return rows[rows["valid"]]
+    return rows.assign(correct=rows["correct"].where(rows["valid"], _CREDIT[way]))
