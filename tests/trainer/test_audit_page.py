@@ -18,11 +18,16 @@ from rewards.audit.table import read
 from rewards.labelled import Labelled, with_key
 from rewards.scripted import ScriptedJudge
 from rewards.types import Usage
-from trainer.report.audit.page import render
+from trainer.report.album import Album
+from trainer.report.audit.page import render as render_into
 from trainer.report.audit.wording import COLUMNS, result, sentence
 
 WORLD = TestimonyWorld(train=0, heldout=20)
 PAYLOAD = "</style><script>alert(1)</script><img src=x>"
+
+
+def render(record: dict[str, Any]) -> str:
+    return render_into(record, Album())
 
 
 def debates() -> list[Labelled]:

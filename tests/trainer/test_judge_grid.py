@@ -98,7 +98,7 @@ def test_colours_run_from_fooled_over_even_to_right() -> None:
 
 
 def test_the_picture_has_every_number_and_marks_who_was_trained_against_whom() -> None:
-    drawn = str(heat_map(grid.figures(cells(FOOLED_ONCE))["cells"]))
+    drawn = heat_map(grid.figures(cells(FOOLED_ONCE))["cells"]).svg
     assert re.findall(r">(\d+\.\d) %<", drawn) == ["70.0", "50.0", "60.0", "70.0", "90.0", "80.0"]
     framed = re.findall(r'<rect x="(\d+)" y="(\d+)"[^>]*stroke-width="2" stroke-dasharray', drawn)
     inside = [(int(x) - LEFT) // WIDE for x, _ in framed], [(int(y) - TOP) // HIGH for _, y in framed]
@@ -108,7 +108,7 @@ def test_the_picture_has_every_number_and_marks_who_was_trained_against_whom() -
 
 def test_a_cell_without_a_verdict_is_drawn_as_such() -> None:
     row: list[Any] = [{"estimate": None, "low": None, "high": None}, {"estimate": 0.5, "low": None, "high": None}]
-    assert "no verdict" in str(heat_map([row]))
+    assert "no verdict" in heat_map([row]).svg
 
 
 def test_the_three_files(tmp_path: Path) -> None:

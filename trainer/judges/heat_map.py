@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trainer.report.drawing import Cell, Drawing, Table
 from trainer.report.svg import element
 
 WIDE, HIGH = 128.0, 64.0
@@ -16,7 +17,7 @@ FOOLED, EVEN, RIGHT = (178, 69, 11), (250, 248, 240), (11, 98, 168)
 INK, PALE = "#1d1f22", "#ffffff"
 
 
-def heat_map(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
+def heat_map(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Drawing:
     """Accuracy of each judge (row) on the debates of each set of debaters (column), with its 95 % interval."""
     rows, columns = len(cells), len(cells[0])
     drawn = [_words((LEFT + columns * WIDE / 2), 18, "debates of", "middle", size=13)]
@@ -33,11 +34,16 @@ def heat_map(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
             drawn += _cell(found, LEFT + d * WIDE, TOP + j * HIGH, own=d == j + 1)
     drawn += _key(TOP + rows * HIGH)
     width, height = LEFT + columns * WIDE + 12, TOP + rows * HIGH + FOOT
-    return element(
-        "svg", *drawn, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width:g} {height:g}", role="img",
-        aria_label=_spoken(cells), class_="grid-map", color=INK, font_family="system-ui, sans-serif",
-        width=f"{width:g}", height=f"{height:g}",
-    )  # fmt: skip
+    return Drawing(_spoken(cells), Markup("").join(drawn), (width, height), _table(cells), class_="grid-map")
+
+
+def _table(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (j, d, found["estimate"], found["low"], found["high"])
+        for j, row in enumerate(cells)
+        for d, found in enumerate(row)
+    ]
+    return Table(("judge", "debaters", "accuracy", "low", "high"), tuple(rows))
 
 
 def _trained(debaters: int) -> str:

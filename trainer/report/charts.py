@@ -1,4 +1,4 @@
-"""One chart: series of points with interval bars over two linear axes, as an inline SVG."""
+"""One chart: series of points with interval bars over two linear axes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from trainer.report.drawing import Cell, Drawing, Entry, Table
 from trainer.report.svg import COLOURS, Axis, element, marker
 
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 22.0, 12.0, 40.0
@@ -91,7 +92,7 @@ def chart(
     series: Sequence[Series],
     levels: Sequence[Level] = (),
     size: tuple[float, float] = (340, 210),
-) -> Markup:
+) -> Drawing:
     """Draw the series. `description` is what a screen reader says in place of the picture; size is in pixels."""
     frame = _Frame(x, y, *size)
     frame.taken += [box for line in series for box in _boxes(frame, line)]
@@ -100,22 +101,32 @@ def chart(
     drawn += [part for line in series for part in _line(frame, line)]
     drawn += [part for line in series for part in _labels(frame, line)]
     drawn += [_level_label(frame, level) for level in levels]
-    width, height = size
-    return element(
-        "svg", *drawn, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=description, class_="chart"
-    )
+    return Drawing(description, Markup("").join(drawn), size, _table(x, y, series, levels), _entries(series))
 
 
-def legend(series: Sequence[Series]) -> Markup:
-    """The series by name, each with its line and mark, as an HTML list."""
-    return element("ul", *(_entry(line) for line in series), class_="legend")
+def _entries(series: Sequence[Series]) -> tuple[Entry, ...]:
+    return tuple(Entry(line.name, _swatch(line)) for line in series if line.name)
 
 
-def _entry(line: Series) -> Markup:
+def _swatch(line: Series) -> Markup:
     stroke = element("path", d="M1,8H27", class_=_stroke(line))
-    drawn = [stroke, marker(line.slot, 14, 8)] if line.marks else [stroke]
-    swatch = element("svg", *drawn, viewBox="0 0 28 16", width="28", height="16", aria_hidden="true")
-    return element("li", swatch, element("span", Markup.escape(line.name)))
+    return stroke + marker(line.slot, 14, 8) if line.marks else stroke
+
+
+def _table(x: Axis, y: Axis, series: Sequence[Series], levels: Sequence[Level]) -> Table:
+    """One row per point, then the reference lines."""
+    across, up = x.label or "x", y.label or "y"
+    columns = ("series", "label", across, f"{across}, low", f"{across}, high", up, f"{up}, low", f"{up}, high")
+    rows: list[tuple[Cell, ...]] = [
+        (line.name, p.label, p.x, *(p.x_interval or (None, None)), p.y, *(p.y_interval or (None, None)))
+        for line in series
+        for p in line.points
+    ]
+    rows += [
+        (level.label, "", *((level.value, *[None] * 5) if level.vertical else (*[None] * 3, level.value, None, None)))
+        for level in levels
+    ]
+    return Table(columns, tuple(rows))
 
 
 def _stroke(line: Series) -> str:

@@ -4,9 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from trainer.report.charts import Point, Series, chart, legend
+from trainer.report.charts import Point, Series, chart
+from trainer.report.drawing import Drawing
 from trainer.report.inputs import Arm, Checkpoint, Interval, Run
 from trainer.report.svg import Axis, Unit, axis
 
@@ -17,8 +16,7 @@ class Panel:
 
     heading: str
     note: str
-    drawing: Markup | None
-    key: Markup | None
+    drawing: Drawing | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +64,14 @@ def small_multiples(run: Run, measures: Sequence[Measure]) -> list[ArmCurves]:
 
 def _panel(measure: Measure, arm: Arm, x: Axis, y: Axis, series: list[Series]) -> Panel:
     if not series:
-        return Panel(measure.heading, measure.note, None, None)
+        return Panel(measure.heading, measure.note, None)
     ends = "; ".join(
         f"{line.name}: {y.text(line.points[0].y)} at iteration {line.points[0].x:g}, "
         f"{y.text(line.points[-1].y)} at iteration {line.points[-1].x:g}"
         for line in series
     )
     drawing = chart(f"{measure.heading}, arm {arm.name}. {ends}.", x, y, series)
-    return Panel(measure.heading, measure.note, drawing, legend(series) if len(series) > 1 or series[0].marks else None)
+    return Panel(measure.heading, measure.note, drawing)
 
 
 def _all(read: Callable[[Point], float], series: Iterable[Series]) -> list[float]:

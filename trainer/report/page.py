@@ -11,6 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from trainer.report import wording
+from trainer.report.album import Album
 from trainer.report.curves import training_curves
 from trainer.report.debates import browser_data, script_json
 from trainer.report.inputs import Run, read_run
@@ -19,20 +20,20 @@ from trainer.report.watch import alarms, watch_curves
 
 
 def write_report(run: Path) -> Path:
-    """Read a run folder and write `run/report.html`, one file that loads nothing from anywhere.
+    """Read a run folder and write `run/report.html`, which loads nothing from anywhere, and the figures on it as files.
 
     Raises ReportError if the run has not been evaluated or one of its files cannot be understood.
     """
-    page = render(read_run(run))
+    album = Album()
     report = run / "report.html"
-    report.write_text(page, encoding="utf-8", newline="\n")
+    report.write_text(render(read_run(run), album), encoding="utf-8", newline="\n")
+    album.write(run)
     return report
 
 
-def render(run: Run) -> str:
-    """The page as HTML text."""
+def render(run: Run, album: Album) -> str:
+    """The front page as HTML text; its figures go into the album."""
     style, script = Markup(resource("report.css")), Markup(resource("report.js"))
-    panels, key = accuracy_against_win_rate(run)
     return (
         environment()
         .get_template("template.html.j2")
@@ -45,8 +46,8 @@ def render(run: Run) -> str:
             curves=training_curves(run),
             watched=watch_curves(run),
             alarms=alarms(run),
-            scatters=panels,
-            scatter_key=key,
+            scatters=accuracy_against_win_rate(run),
+            figure=album.shown(),
             data=script_json(browser_data(run.debates)),
             style=style,
             script=script,

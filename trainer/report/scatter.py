@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
-from trainer.report.charts import Level, Point, Series, chart, legend
+from trainer.report.charts import Level, Point, Series, chart
 from trainer.report.curves import Panel, judges_of
+from trainer.report.drawing import Drawing
 from trainer.report.inputs import Arm, Checkpoint, Interval, Run
 from trainer.report.svg import Axis, axis
 from trainer.report.wording import percent
@@ -13,8 +12,8 @@ from trainer.report.wording import percent
 _LEVELS = {"naive": "judge alone", "expert": "judge with the passage"}
 
 
-def accuracy_against_win_rate(run: Run) -> tuple[list[Panel], Markup]:
-    """The charts, on common axes so that judges can be compared, and the key they share."""
+def accuracy_against_win_rate(run: Run) -> list[Panel]:
+    """The charts, on common axes so that judges can be compared."""
     roles = _roles(run.summary.arms)
     series = {judge: lines for judge in roles if (lines := _trajectories(run.summary.arms, judge))}
     levels = {judge: _levels(run, judge) for judge in series}
@@ -23,13 +22,10 @@ def accuracy_against_win_rate(run: Run) -> tuple[list[Panel], Markup]:
     wins = [0.5, *(end for point in points for end in point.x_interval or (point.x,))]
     accuracies += [end for point in points for end in point.y_interval or (point.y,)]
     x, y = axis("win rate", _padded(wins), "percent", wanted=6), axis("judge accuracy", _padded(accuracies), "percent")
-    panels = [
-        Panel(
-            _heading(judge, roles[judge]), "judge accuracy, by win rate", _draw(judge, x, y, lines, levels[judge]), None
-        )
+    return [
+        Panel(_heading(judge, roles[judge]), "judge accuracy, by win rate", _draw(judge, x, y, lines, levels[judge]))
         for judge, lines in series.items()
     ]
-    return panels, legend(list({line.name: line for lines in series.values() for line in lines}.values()))
 
 
 def _roles(arms: Sequence[Arm]) -> dict[str, list[str]]:
@@ -53,7 +49,7 @@ def _padded(values: Sequence[float]) -> list[float]:
     return [min(values) - margin, max(values) + margin] if values else []
 
 
-def _draw(judge: str, x: Axis, y: Axis, series: Sequence[Series], levels: Sequence[Level]) -> Markup:
+def _draw(judge: str, x: Axis, y: Axis, series: Sequence[Series], levels: Sequence[Level]) -> Drawing:
     moves = "; ".join(
         f"{line.name}: from win rate {percent(line.points[0].x)} and accuracy {percent(line.points[0].y)} "
         f"to {percent(line.points[-1].x)} and {percent(line.points[-1].y)}"

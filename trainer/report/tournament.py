@@ -7,19 +7,22 @@ from typing import Any
 
 from markupsafe import Markup
 
+from trainer.report.album import Album
 from trainer.report.charts import Level, Point, Series, chart
+from trainer.report.drawing import Drawing
 from trainer.report.page import content_policy, environment, resource
 from trainer.report.svg import axis
 
 
 def write_tournament(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
-    """Writes `folder/tournament.html` from what `trainer.standings.standings` found; one file that loads nothing."""
-    style = Markup(resource("report.css"))
+    """Writes `folder/tournament.html` from what `trainer.standings.standings` found; it loads nothing. Its figures
+    are stored beside it."""
+    style, album = Markup(resource("report.css")), Album()
     page = (
         environment()
         .get_template("tournament.html.j2")
         .render(
-            title=title, found=found, style=style, policy=content_policy(style, ""),
+            title=title, found=found, style=style, policy=content_policy(style, ""), figure=album.shown(),
             pictures={
                 judge: accuracy_against_rating(judge, one, found["anchor"]) for judge, one in found["judges"].items()
             },
@@ -27,10 +30,11 @@ def write_tournament(folder: Path, title: str, found: Mapping[str, Any]) -> Path
     )  # fmt: skip
     path = folder / "tournament.html"
     path.write_text(page, encoding="utf-8", newline="\n")
+    album.write(folder)
     return path
 
 
-def accuracy_against_rating(judge: str, found: Mapping[str, Any], anchor: str) -> Markup:
+def accuracy_against_rating(judge: str, found: Mapping[str, Any], anchor: str) -> Drawing:
     """One judge's picture: every player a point with both intervals, a line for each run from the anchor on."""
     points = {name: _point(name, player, hollow=name == anchor) for name, player in found["players"].items()}
     x = axis("rating (Elo)", [end for point in points.values() for end in point.x_interval or (point.x,)])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from trainer.report.drawing import Drawing, Entry, Table
 from trainer.report.svg import COLOURS, Axis, axis, element, marker
 
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 16.0, 10.0, 40.0
@@ -35,7 +36,7 @@ class Estimate:
 def bars(
     description: str, categories: Sequence[str], groups: Sequence[Bars], label: str,
     size: tuple[float, float] = (440, 220),
-) -> Markup:  # fmt: skip
+) -> Drawing:  # fmt: skip
     """Shares of one as bars, the groups beside each other in every category; `label` stands below."""
     width, height = size
     scale = axis("", [0.0, *(value for group in groups for value in group.values)], "percent")
@@ -46,12 +47,14 @@ def bars(
         drawn.append(_text(left + wide / 2, height - BOTTOM + 18, category, "middle"))
         drawn += _group(groups, index, left + wide * 0.12, wide * 0.76, scale, height)
     drawn.append(_text((LEFT + width - RIGHT) / 2, height - 5, label, "middle", "axis-label"))
-    return _svg(drawn, size, description)
+    shares = [(group.name, *share) for group in groups for share in zip(categories, group.values, strict=True)]
+    table = Table(("series", label, "share"), tuple(shares))
+    return Drawing(description, Markup("").join(drawn), size, table, _entries(groups))
 
 
 def rows(
     description: str, estimates: Sequence[Estimate], label: str, unit_axis: Axis, guide: float, width: float = 560
-) -> Markup:
+) -> Drawing:
     """Estimates below each other on a common axis, with a line at `guide`."""
     left = 14 + LETTER * max((len(estimate.label) for estimate in estimates), default=0)
     height = TOP + ROW * len(estimates) + BOTTOM
@@ -72,7 +75,9 @@ def rows(
             drawn.append(element("path", d=f"M{low:.1f},{down:.1f}H{high:.1f}{caps}", class_=_colour("bar", estimate)))
         drawn.append(marker(estimate.slot, right(estimate.value), down))
     drawn.append(_text((left + width - RIGHT) / 2, height - 5, label, "middle", "axis-label"))
-    return _svg(drawn, (width, height), description)
+    values = tuple((of.label, of.value, *(of.interval or (None, None))) for of in estimates)
+    table = Table(("estimate of", label, "low", "high"), values)
+    return Drawing(description, Markup("").join(drawn), (width, height), table)
 
 
 def _group(
@@ -103,19 +108,8 @@ def _text(x: float, y: float, words: str, anchor: str, class_: str = "tick") -> 
     return element("text", Markup.escape(words), x=x, y=y, text_anchor=anchor, class_=class_)
 
 
-def _svg(drawn: Sequence[Markup], size: tuple[float, float], description: str) -> Markup:
-    width, height = size
-    return element(
-        "svg", *drawn, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=description, class_="chart"
+def _entries(groups: Sequence[Bars]) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(group.name, element("rect", x=8, y=2, width=12, height=12, class_=_colour("column", group)))
+        for group in groups
     )
-
-
-def bar_legend(groups: Sequence[Bars]) -> Markup:
-    """The groups of a bar chart by name, each with its colour."""
-    return element("ul", *(_entry(group) for group in groups), class_="legend")
-
-
-def _entry(group: Bars) -> Markup:
-    square = element("rect", x=1, y=2, width=12, height=12, class_=_colour("column", group))
-    swatch = element("svg", square, viewBox="0 0 14 16", width="14", height="16", aria_hidden="true")
-    return element("li", swatch, element("span", Markup.escape(group.name)))

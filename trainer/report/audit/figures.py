@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
-from trainer.report.audit.drawings import Bars, Estimate, bar_legend, bars, rows
+from trainer.report.audit.drawings import Bars, Estimate, bars, rows
 from trainer.report.audit.wording import Arm, found, percent
-from trainer.report.charts import Point, Series, chart, legend
+from trainer.report.charts import Point, Series, chart
+from trainer.report.drawing import Drawing
 from trainer.report.svg import Axis, axis
 
 SQUARE = (360.0, 330.0)
@@ -18,7 +17,9 @@ Row = tuple[str, int, Mapping[str, Any]]
 """Label, colour and estimate."""
 
 
-def estimates(arms: Sequence[Arm], path: Sequence[str], label: str, guide: float, percent_axis: bool = True) -> Markup:
+def estimates(
+    arms: Sequence[Arm], path: Sequence[str], label: str, guide: float, percent_axis: bool = True
+) -> Drawing | None:
     """One estimate of every judge, below each other; `guide` is where nothing is amiss, or chance."""
     named = [(arm["name"], slot, found(arm, *path)) for slot, arm in enumerate(arms)]
     return _rows([row for row in named if row[2]], label, guide, percent_axis)
@@ -26,23 +27,23 @@ def estimates(arms: Sequence[Arm], path: Sequence[str], label: str, guide: float
 
 def several(
     arm: Arm, paths: Sequence[tuple[str, Sequence[str]]], label: str, guide: float, percent_axis: bool
-) -> Markup:
+) -> Drawing | None:
     """Several estimates of one judge, each under its own label."""
     named = [(name, slot, found(arm, *path)) for slot, (name, path) in enumerate(paths)]
     return _rows([row for row in named if row[2]], label, guide, percent_axis)
 
 
-def both_orders(arm: Arm) -> Markup:
+def both_orders(arm: Arm) -> Drawing | None:
     """Each debate as a point: P(answer A) when it is shown first against when it is shown second."""
     readings = found(arm, "position", "readings") or []
     points = [Series("", 0, (Point(given, swapped),)) for given, swapped in readings]
     same = Series("", 2, (Point(0, 0), Point(1, 1)), marks=False, dashed=True)
     words = f"Probability of answer A in both orders, for {len(points)} debates judged by {arm['name']}."
     x, y = Axis("P(answer A) when shown first", QUARTERS, "percent"), Axis("", QUARTERS, "percent")
-    return chart(words, x, y, [same, *points], size=SQUARE) if points else Markup()
+    return chart(words, x, y, [same, *points], size=SQUARE) if points else None
 
 
-def reliability(arm: Arm) -> Markup:
+def reliability(arm: Arm) -> Drawing | None:
     """Accuracy against confidence, bin by bin, with Wilson intervals."""
     bins = found(arm, "calibration", "bins") or []
     points = tuple(
@@ -55,11 +56,11 @@ def reliability(arm: Arm) -> Markup:
     words = f"Accuracy of {arm['name']} against its confidence in {len(bins)} bins."
     y = axis("accuracy", [low, 1.0], "percent")
     measured = Series("", 0, points)
-    return chart(words, Axis("confidence", ticks, "percent"), y, [right, measured], size=SQUARE) if bins else Markup()
+    return chart(words, Axis("confidence", ticks, "percent"), y, [right, measured], size=SQUARE) if bins else None
 
 
-def selective(arms: Sequence[Arm]) -> Markup:
-    """Accuracy against coverage, one line for each judge, and the key to them."""
+def selective(arms: Sequence[Arm]) -> Drawing:
+    """Accuracy against coverage, one line for each judge."""
     curves = [
         Series(arm["name"], slot, tuple(_drawn(curve)), marks=False, dashed=slot % 2 == 1)
         for slot, arm in enumerate(arms)
@@ -68,10 +69,10 @@ def selective(arms: Sequence[Arm]) -> Markup:
     accuracies = [point.y for curve in curves for point in curve.points]
     words = "; ".join(f"{curve.name}: {percent(curve.points[-1].y)} on all debates" for curve in curves)
     x, y = Axis("share of debates decided", QUARTERS, "percent"), axis("accuracy", accuracies, "percent")
-    return chart(f"Accuracy against coverage. {words}.", x, y, curves, size=(560, 300)) + legend(curves)
+    return chart(f"Accuracy against coverage. {words}.", x, y, curves, size=(560, 300))
 
 
-def routes(arm: Arm) -> Markup:
+def routes(arm: Arm) -> Drawing:
     """Accuracy against cost, from the first judge alone to the second for everything; the configured margin filled."""
     at = found(arm, "routing")
     points = tuple(Point(point["cost"], point["accuracy"]) for point in at["curve"])
@@ -82,28 +83,27 @@ def routes(arm: Arm) -> Markup:
     return chart(words, x, y, [Series("", 0, points, marks=False), Series("", 1, (chosen,))], size=(560, 300))
 
 
-def thirds(arms: Sequence[Arm]) -> Markup:
-    """In which third of the scale the readings lie, and the key to the judges."""
+def thirds(arms: Sequence[Arm]) -> Drawing:
+    """In which third of the scale the readings lie, by judge."""
     groups = [
         Bars(arm["name"], slot, [split[third] / max(sum(split.values()), 1) for third in ("first", "middle", "second")])
         for slot, arm in enumerate(arms)
         if (split := found(arm, "ties", "buckets"))
     ]
-    drawn = bars(
+    return bars(
         "Share of readings by third of the scale.", ("first shown", "middle third", "second shown"), groups,
         "answer favoured",
     )  # fmt: skip
-    return drawn + bar_legend(groups)
 
 
-def histograms(agreement: Mapping[str, Any], judge: str) -> Markup:
-    """Ratings by people and by a judge, side by side, and the key."""
+def histograms(agreement: Mapping[str, Any], judge: str) -> Drawing:
+    """Ratings by people and by a judge, side by side."""
     groups = [
         Bars(name, slot, [count / max(sum(counts), 1) for count in counts])
         for slot, (name, counts) in enumerate((("people", agreement["human"]), (judge, agreement["judge"])))
     ]
     words = f"Histograms of the ratings by people and by {judge}."
-    return bars(words, [str(score) for score in range(1, 10)], groups, "rating, 5 is a tie") + bar_legend(groups)
+    return bars(words, [str(score) for score in range(1, 10)], groups, "rating, 5 is a tie")
 
 
 def _drawn(curve: Sequence[tuple[float, float]]) -> Iterator[Point]:
@@ -111,10 +111,10 @@ def _drawn(curve: Sequence[tuple[float, float]]) -> Iterator[Point]:
     yield from (Point(covered, accuracy) for covered, accuracy in curve if covered >= FIRST_DRAWN)
 
 
-def _rows(given: Sequence[Row], label: str, guide: float, percent_axis: bool) -> Markup:
+def _rows(given: Sequence[Row], label: str, guide: float, percent_axis: bool) -> Drawing | None:
     known = [(name, slot, estimate) for name, slot, estimate in given if estimate["estimate"] is not None]
     if not known:
-        return Markup()
+        return None
     scale = axis(label, [guide, *_ends(known)], "percent" if percent_axis else "number")
     drawn = [
         Estimate(

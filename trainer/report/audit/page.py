@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from rewards.audit.sections import SECTIONS
 from trainer.report import wording as shared
+from trainer.report.album import Album
 from trainer.report.audit import figures, wording
 
 WORDS = (
@@ -26,19 +27,22 @@ DRAWINGS = (
 
 
 def write_audit(record: Mapping[str, Any], path: Path) -> Path:
-    """Writes the page of an audit (the contents of audit.json): one file that loads nothing from anywhere."""
-    path.write_text(render(record), encoding="utf-8", newline="\n")
+    """Writes the page of an audit (the contents of audit.json), which loads nothing from anywhere, and figures/."""
+    album = Album()
+    path.write_text(render(record, album), encoding="utf-8", newline="\n")
+    album.write(path.parent)
     return path
 
 
-def render(record: Mapping[str, Any]) -> str:
-    """The page as HTML text."""
+def render(record: Mapping[str, Any], album: Album) -> str:
+    """The page as HTML text; its figures go into the album."""
     style = Markup((files("trainer.report") / "report.css").read_text("utf-8") + _resource("audit.css"))
     measured = [name for name in SECTIONS if any(wording.found(arm, name) for arm in record["arms"])]
     template = _environment().get_template("template.html.j2")
     return template.render(
         record=record, arms=record["arms"], columns=wording.COLUMNS, sections=measured, style=style,
-        policy=_content_policy(style), options=json.dumps(record["options"], indent=1, ensure_ascii=False),
+        figure=album.shown(), policy=_content_policy(style),
+        options=json.dumps(record["options"], indent=1, ensure_ascii=False),
     )  # fmt: skip
 
 
