@@ -39,11 +39,11 @@ def ablate(overrides: Sequence[str]) -> int:
     arms = [_arm(cell, folder, config) for cell in cells]
     with saved.reserved(folder), continued_with(" ".join(["rostrum ablate", *overrides])):
         check(arms)
-        _begin(folder, arms[0].config)
+        begin(folder, arms[0].config)
         from launch import ray_cells
 
         failures = ray_cells.finish(arms, config.ablation, config.cluster)
-        _report(folder, cells, failures)
+        _report(folder, cells, arms, failures)
     return tell_failures(failures)
 
 
@@ -53,17 +53,19 @@ def check(arms: Sequence[Arm]) -> None:
     Raises:
         LaunchError: something is; the sentence begins with the run's name.
     """
-    environment.silence()
-    from launch import checks
-
-    checked: list[Config] = []
     for arm in arms:
         with named(arm.name):
             arm.check()
-            alike = arm.config.model_copy(update={"seed": 0, "output": Path()})
-            if not arm.evaluated and alike not in checked:
-                checks.check(arm.config)
-                checked.append(alike)
+    new = {arm.config.model_copy(update={"seed": 0, "output": Path()}).model_dump_json(): arm
+           for arm in reversed(arms) if not arm.evaluated}  # fmt: skip
+    if not new:
+        return
+    environment.silence()
+    from launch import checks
+
+    for arm in reversed(new.values()):  # cells that differ by seed alone are checked once
+        with named(arm.name):
+            checks.check(arm.config)
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def _arm(cell: Cell, folder: Path, config: Config) -> Arm:
         return Arm(cell.name, overrides, folder / "cells" / cell.name)
 
 
-def _begin(folder: Path, config: Config) -> None:
+def begin(folder: Path, config: Config) -> None:
     run = RunFolder(folder)
     if run.config.exists():
         raise LaunchError(f"{folder} holds a run or an experiment: choose another output=FOLDER.")
@@ -102,14 +104,16 @@ def _begin(folder: Path, config: Config) -> None:
         manifest.write(run.manifest, config, f"Ablation: {folder.name}")
 
 
-def _report(folder: Path, cells: Sequence[Cell], failures: Mapping[str, str]) -> None:
+def _report(folder: Path, cells: Sequence[Cell], arms: Sequence[Arm], failures: Mapping[str, str]) -> None:
     from trainer.ablation import Result, compare
+    from trainer.replicates import replicates
     from trainer.report.ablation import write_ablation
 
     results = [
-        Result(cell.name, cell.settings, folder / "cells" / cell.name, failures.get(cell.name)) for cell in cells
+        Result(cell.name, cell.settings, arm.folder, failures.get(cell.name))
+        for cell, arm in zip(cells, arms, strict=True)
     ]
-    found = compare(results)
+    found = compare(results, replicates({arm.name: arm.config for arm in arms}))
     write_ablation(folder, f"Ablation: {folder.name}", found)
     manifest.finish(RunFolder(folder).manifest)
     show_cells(found, folder / "ablation.html")

@@ -106,6 +106,14 @@ COMMANDS = (
         words="KEY=VALUE,VALUE",
     ),
     Command(
+        "study", "launch.study:study", "plan, several seeds of several protocols, tournaments, one report: all at once",
+        "Declares configs/experiment/study.yaml as `rostrum plan` does, trains and evaluates its arms side by side as Ray "
+        "has room (as `rostrum ablate` does), lets the checkpoints of each protocol meet in a tournament, and writes "
+        "study.html: the answer for each protocol over its seeds, judge accuracy against rating, and every run beside "
+        "the others. What is finished is not done again: start it once more after an interruption.",
+        "rostrum study\n  rostrum study output=runs/small iterations=4 save_every=2 questions.heldout=100",
+    ),
+    Command(
         "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
         "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Writes "

@@ -5,25 +5,19 @@ question and seating and clustered by story. Two families of comparisons, the ch
 to the first cell, over all cells and judges, are each adjusted by Holm's procedure.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from rewards.statistics import SIGNIFICANCE
-from trainer.statistics import PairedChange, holm, paired_change
+from trainer.pooling import UNTESTED, adjust, counterpart, outcomes, pairs, pool
+from trainer.replicates import Replicates
+from trainer.statistics import PairedChange, paired_change
 from trainer.summary import jsonable, summarise
-from trainer.verdicts import REWARD, SELF
 
 SCHEMA_VERSION = 1
-PAIR = ["question_id", "story_id", "swapped_seats"]
-"""What two debates must share to be compared."""
-UNTESTED = {"p_holm": math.nan, "shown": "nothing"}
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -35,8 +29,9 @@ class Result:
     failure: str | None = None
 
 
-def compare(results: Sequence[Result]) -> dict[str, Any]:
-    """All cells in their order, as stored in ablation.json; the first is what the others are compared with.
+def compare(results: Sequence[Result], groups: Sequence[Replicates] = ()) -> dict[str, Any]:
+    """All cells in their order, as stored in ablation.json; the first is what the others are compared with. `groups`
+    are cells that differ by training seed alone; the finished ones of each are pooled.
 
     Floats have 6 decimals; what is not known is None. Nothing is compared if the first cell has failed.
     """
@@ -45,13 +40,14 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
     cells = [_cell(result, tables.get(result.name), tables.get(first.name)) for result in results]
     judged = [row for cell in cells for row in cell["judges"]]
     others = [row for row in judged if row["difference"] is not None and row["cell"] != first.name]
-    families = {"change": _adjust(judged, "change"), "difference": _adjust(others, "difference")}
+    families = {"change": adjust(judged, "change"), "difference": adjust(others, "difference")}
     return {
         "schema_version": SCHEMA_VERSION,
         "first": first.name,
         "axes": list(first.settings),
         "families": families,
         "cells": jsonable(cells),
+        "pooled": jsonable(pool(_finished(groups, tables))),
     }
 
 
@@ -60,21 +56,17 @@ def rows(found: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame([row for cell in found["cells"] for row in _flat(cell)])
 
 
+def _finished(
+    groups: Sequence[Replicates], tables: Mapping[str, pd.DataFrame]
+) -> dict[str, dict[int, pd.DataFrame]]:  # fmt: skip
+    found = {g.name: {seed: tables[cell] for cell, seed in g.seeds.items() if cell in tables} for g in groups}
+    return {name: runs for name, runs in found.items() if len(runs) > 1}
+
+
 def difference(first: pd.DataFrame, own: pd.DataFrame) -> PairedChange:
-    """What a cell's final verdicts (`finals`) say against the first cell's, on what both have a valid verdict on."""
-    pairs = first.join(own, how="inner", lsuffix="_first")
-    questions = pairs.groupby(level=["question_id", "story_id"]).mean()
-    return paired_change(questions["correct_first"], questions["correct"], questions.index.get_level_values("story_id"))
-
-
-def finals(verdicts: pd.DataFrame, judge: str) -> pd.DataFrame:
-    """Whether a judge's valid verdicts on the final policy's debates with itself picked the right answer (1, 0, a tie
-    .5): a column `correct`, by question, story and seating."""
-    own = verdicts[(verdicts["matchup"] == SELF) & (verdicts["judge"] == judge) & verdicts["valid"].astype(bool)]
-    own = own[own["iteration"] == verdicts["iteration"].max()]
-    picks_a = (1 + np.sign(own["p_mean"] - 0.5)) / 2
-    correct = picks_a.where(own["correct_seat"] == "A", 1 - picks_a)
-    return own.assign(correct=correct).groupby(PAIR)[["correct"]].mean()
+    """What a cell's final verdicts (`outcomes`) say against the first cell's, on what both have a valid verdict on."""
+    questions = pairs(first, own)
+    return paired_change(questions["before"], questions["after"], questions["story_id"])
 
 
 def _cell(result: Result, own: pd.DataFrame | None, first: pd.DataFrame | None) -> dict[str, Any]:
@@ -94,10 +86,10 @@ def _judged(
     cell: str, row: Mapping[str, Any], final: Mapping[str, Any], own: pd.DataFrame, first: pd.DataFrame | None
 ) -> dict[str, Any]:
     """One judge on one cell. Where the first cell knows no judge of that name, reward judge meets reward judge."""
-    against = None if first is None else _counterpart(first, row["judge"], row["role"])
+    against = None if first is None else counterpart(first, row["judge"], row["role"])
     found = None
     if first is not None and against is not None:
-        found = difference(finals(first, against), finals(own, row["judge"]))
+        found = difference(outcomes(first, against), outcomes(own, row["judge"]))
     kept = ("judge", "role", "n_questions", "n_stories", "n_invalid", "base")
     return {
         "cell": cell,
@@ -114,25 +106,6 @@ def _triple(found: PairedChange) -> dict[str, Any]:
         "estimate": found.change, "low": found.low, "high": found.high, "p": found.p,
         "n_questions": found.n_questions, "n_stories": found.n_stories, **UNTESTED,
     }  # fmt: skip
-
-
-def _counterpart(first: pd.DataFrame, judge: str, role: str) -> str | None:
-    if judge in set(first["judge"]):
-        return judge
-    rewarding = first.loc[first["judge_role"] == REWARD, "judge"]
-    return str(rewarding.iloc[0]) if role == REWARD else None
-
-
-def _adjust(judged: Sequence[dict[str, Any]], name: str) -> int:
-    """Adds to each comparison its p-value among all of them, and whether that shows a direction; returns how many there
-    are."""
-    compared = [row[name] for row in judged]
-    p_values = [math.nan if one["p"] is None else one["p"] for one in compared]
-    for one, adjusted in zip(compared, holm(p_values), strict=True):
-        one["p_holm"] = float(adjusted)
-        shown = adjusted < SIGNIFICANCE
-        one["shown"] = "up" if shown and one["low"] > 0 else "down" if shown and one["high"] < 0 else "nothing"
-    return int((~np.isnan(p_values)).sum())
 
 
 def _flat(cell: Mapping[str, Any]) -> list[dict[str, Any]]:

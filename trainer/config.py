@@ -289,6 +289,13 @@ class Ablation(_Section):
     """Cells side by side at the most; none: as many as there is room for."""
 
 
+class Study(_Section):
+    """What `rostrum study` does beyond training and evaluating its arms (configs/experiment/study.yaml)."""
+
+    tournament_questions: int = Field(80, ge=1)
+    """Held-out questions that the checkpoints argue against each other, in both seatings."""
+
+
 class Wandb(_Section):
     """Weights & Biases; metrics.jsonl is written in any case."""
 
@@ -330,6 +337,7 @@ class Config(_Section):
     adversarial: Adversarial = Adversarial()
     plan: Plan = Plan()
     ablation: Ablation = Ablation()
+    study: Study = Study()
     arms: dict[str, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""
 

@@ -1,7 +1,6 @@
 """ablation.json, ablation.html, cells.parquet and cells.csv: the cells of an ablation beside each other."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,19 +9,21 @@ from markupsafe import Markup
 
 from trainer.ablation import rows
 from trainer.report import wording
-from trainer.report.charts import Series, legend
+from trainer.report.album import Album
+from trainer.report.drawing import Drawing
 from trainer.report.forest import Mark, Panel, forest
 from trainer.report.page import content_policy, environment, resource
 from trainer.report.svg import Unit, axis
 from trainer.run_folder import write_atomically
-from trainer.verdicts import REWARD
+from trainer.verdicts import HELD_OUT, REWARD
 
 STYLE = """
 .forest .heading { font-size: 13px; font-weight: 650; fill: var(--ink); }
 .stripe { fill: var(--panel); }
 .wide { overflow-x: auto; } .wide .chart { min-width: 52rem; }
 """
-SHOWN = {"up": "Higher", "down": "Lower", "nothing": "No difference shown"}
+SHOWN = {"up": "more often right", "down": "less often right", "nothing": "no difference shown"}
+CHANGED = {"up": "raised", "down": "lowered", "nothing": "no change shown"}
 
 
 def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
@@ -31,11 +32,12 @@ def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
     table = rows(found)
     table.to_parquet(folder / "cells.parquet", index=False)
     table.to_csv(folder / "cells.csv", index=False)
-    style = Markup(resource("report.css") + STYLE)
+    style, album = Markup(resource("report.css") + STYLE), Album()
     page = environment().get_template("ablation.html.j2").render(
-        title=title, found=found, lead=lead(found), picture=picture(found), key=key(found), shown=SHOWN, style=style,
-        policy=content_policy(style, ""),
+        title=title, found=found, lead=lead(found), picture=picture(found), shown=SHOWN, changed=CHANGED,
+        figure=album.shown(), style=style, policy=content_policy(style, ""),
     )  # fmt: skip
+    album.write(folder)
     path = folder / "ablation.html"
     write_atomically(path, page)
     return path
@@ -47,25 +49,21 @@ def lead(found: Mapping[str, Any]) -> list[str]:
     done = [cell for cell in cells if cell["failure"] is None]
     failed = len(cells) - len(done)
     sentences = [f"{len(cells)} cells" + (f", {failed} of which failed." if failed else ".")]
-    for role in dict.fromkeys(row["role"] for cell in done for row in cell["judges"]):
-        compared = [row["difference"]["shown"] for cell in done if cell["name"] != found["first"]
-                    for row in cell["judges"] if row["role"] == role and row["difference"]]  # fmt: skip
-        if compared:
-            sentences.append(_counted(role, Counter(compared), len(compared), found["first"]))
+    for role, judges in ((REWARD, "Judges that gave the reward"), (HELD_OUT, "Held-out judges")):
+        shown = [row["difference"]["shown"] for cell in done if cell["name"] != found["first"]
+                 for row in cell["judges"] if row["role"] == role and row["difference"]]  # fmt: skip
+        if shown:
+            counts = [f"{words} in {shown.count(what)}" for what, words in SHOWN.items() if what in shown]
+            sentences.append(f"{judges}, against {found['first']}: {', '.join(counts)}.")
     return sentences
 
 
-def _counted(role: str, counts: Mapping[str, int], total: int, first: str) -> str:
-    judges = "the judges that gave the reward are" if role == REWARD else "held-out judges are"
-    said = {"up": "more often right", "down": "less often right", "nothing": "no difference is shown"}
-    parts = [f"{said[what]} in {counts[what]}" for what in said if counts.get(what)]
-    return f"Against {first}, of {total} comparisons of final debaters, {judges} {', '.join(parts)}."
-
-
-def picture(found: Mapping[str, Any]) -> Markup:
-    """All cells in small multiples: final accuracy, change over the base, difference to the first cell, win rate."""
+def picture(found: Mapping[str, Any]) -> Drawing | None:
+    """All finished cells in small multiples: accuracy, change over the base, difference to the first, win rate."""
     done = [cell for cell in found["cells"] if cell["failure"] is None]
-    judged = [[row for row in cell["judges"]] for cell in done]
+    if not done:
+        return None
+    judged = [cell["judges"] for cell in done]
     panels = [
         _panel("Judge accuracy", "of the final debaters", "percent", judged, lambda row: row["accuracy"], 0.5),
         _panel("Change over the base", "points", "number", judged, lambda row: row["change"], 0.0),
@@ -73,16 +71,16 @@ def picture(found: Mapping[str, Any]) -> Markup:
         _won(done),
     ]  # fmt: skip
     words = "; ".join(f"{cell['name']}: " + ", ".join(_spoken(row) for row in cell["judges"]) for cell in done)
-    return forest(f"Cells of the ablation. {words}.", [cell["name"] for cell in done], panels, max(map(len, judged)))
+    return forest(f"Cells of the ablation. {words}.", [cell["name"] for cell in done], panels, _series(done))
 
 
-def key(found: Mapping[str, Any]) -> Markup:
-    """Which mark is which judge."""
+def _series(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the marks of each slot stand for: judges, the one that gave the reward first."""
     named: dict[int, dict[str, None]] = {}
-    for cell in found["cells"]:
+    for cell in cells:
         for slot, row in enumerate(cell["judges"]):
             named.setdefault(slot, {})[f"{row['judge']} ({row['role']})"] = None
-    return legend([Series(" or ".join(names), slot, ()) for slot, names in sorted(named.items())])
+    return [" or ".join(names) for _, names in sorted(named.items())]
 
 
 def _panel(

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from trainer.report.drawing import Drawing, Entry, Table
 from trainer.report.svg import COLOURS, Axis, element, marker
 
-LETTER = 6.7
+LETTER = 7.0
 """Width of a letter, in pixels, by which room for labels is reserved."""
 PANEL, GAP = 205.0, 22.0
 """Width of a panel and the space between two, in pixels."""
@@ -38,21 +39,34 @@ class Panel:
     level: float | None = None
 
 
-def forest(description: str, labels: Sequence[str], panels: Sequence[Panel], slots: int) -> Markup:
-    """Draws the panels side by side; `slots` is how many marks a row may have. `description` is what a screen reader
-    says in place of the picture."""
+def forest(description: str, labels: Sequence[str], panels: Sequence[Panel], series: Sequence[str]) -> Drawing:
+    """Draws the panels side by side. `series` names the marks that a row may have, by slot; `description` is what a
+    screen reader says in place of the picture."""
     left = LETTER * max(map(len, labels), default=0) + 16
-    high = STEP * slots + 9
+    high = STEP * len(series) + 9
     foot = TOP + high * len(labels)
     width = left + len(panels) * (PANEL + GAP)
     drawn = [*_stripes(labels, high, width)]
     for number, panel in enumerate(panels):
         drawn += _panel(panel, left + number * (PANEL + GAP), high, foot)
     drawn += [_words(left - 10, TOP + (row + 0.5) * high + 4, label, "end") for row, label in enumerate(labels)]
-    return element(
-        "svg", *drawn, viewBox=f"0 0 {width:g} {foot + FOOT:g}", role="img", aria_label=description,
-        class_="chart forest",
-    )  # fmt: skip
+    entries = tuple(Entry(name, _swatch(slot)) for slot, name in enumerate(series))
+    table = _table(labels, panels, series)
+    return Drawing(description, Markup("").join(drawn), (width, foot + FOOT), table, entries, "chart forest")
+
+
+def _table(labels: Sequence[str], panels: Sequence[Panel], series: Sequence[str]) -> Table:
+    rows = [
+        (label, panel.heading, series[mark.slot], mark.value, *(mark.interval or (None, None)))
+        for panel in panels
+        for label, marks in zip(labels, panel.rows, strict=True)
+        for mark in marks
+    ]
+    return Table(("row", "measure", "series", "value", "low", "high"), tuple(rows))
+
+
+def _swatch(slot: int) -> Markup:
+    return element("path", d="M1,8H27", class_=f"bar c{slot % COLOURS}") + marker(slot, 14, 8)
 
 
 def _stripes(labels: Sequence[str], high: float, width: float) -> Iterator[Markup]:
@@ -68,13 +82,21 @@ def _panel(panel: Panel, left: float, high: float, foot: float) -> Iterator[Mark
     yield _words(left, 33, panel.note, "start")
     for tick in panel.axis.ticks:
         yield element("path", d=f"M{across(tick):.1f},{TOP:g}V{foot:.1f}", class_="grid")
-    for tick in panel.axis.ticks[:: 1 + len(panel.axis.ticks) // 6]:
-        yield _words(across(tick), foot + 16, panel.axis.text(tick).replace("\N{NO-BREAK SPACE}", " "), "middle")
+    for tick in _labelled(panel):
+        yield _words(across(tick), foot + 16, panel.axis.text(tick), "middle")
     if panel.level is not None:
         yield element("path", d=f"M{across(panel.level):.1f},{TOP:g}V{foot:.1f}", class_="axis")
     for row, marks in enumerate(panel.rows):
         for mark in marks:
             yield from _mark(mark, across, TOP + row * high + 4.5 + (mark.slot + 0.5) * STEP)
+
+
+def _labelled(panel: Panel) -> Iterator[float]:
+    """Ticks with room for their labels between them, the one at the level among them."""
+    ticks = panel.axis.ticks
+    step = 1 + len(ticks) // 6
+    level = ticks[0] if panel.level is None else min(ticks, key=lambda tick: abs(tick - (panel.level or 0.0)))
+    yield from ticks[ticks.index(level) % step :: step]
 
 
 def _mark(mark: Mark, across: Callable[[float], float], down: float) -> Iterator[Markup]:
