@@ -113,7 +113,7 @@ def _report(folder: Path, cells: Sequence[Cell], arms: Sequence[Arm], failures: 
         Result(cell.name, cell.settings, arm.folder, failures.get(cell.name))
         for cell, arm in zip(cells, arms, strict=True)
     ]
-    found = compare(results, replicates({arm.name: arm.config for arm in arms}))
+    found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
     write_ablation(folder, f"Ablation: {folder.name}", found)
     manifest.finish(RunFolder(folder).manifest)
     show_cells(found, folder / "ablation.html")

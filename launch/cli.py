@@ -107,10 +107,10 @@ COMMANDS = (
     ),
     Command(
         "study", "launch.study:study", "plan, several seeds of several protocols, tournaments, one report: all at once",
-        "Declares configs/experiment/study.yaml as `rostrum plan` does, trains and evaluates its arms side by side as Ray "
-        "has room (as `rostrum ablate` does), lets the checkpoints of each protocol meet in a tournament, and writes "
-        "study.html: the answer for each protocol over its seeds, judge accuracy against rating, and every run beside "
-        "the others. What is finished is not done again: start it once more after an interruption.",
+        "Declares configs/experiment/study.yaml as `rostrum plan` does, trains and evaluates its arms side by side as "
+        "Ray has room (as `rostrum ablate` does), lets the checkpoints of each protocol meet in a tournament, and "
+        "writes study.html: the answer for each protocol over its seeds, judge accuracy against rating, and every run "
+        "beside the others. What is finished is not done again: start it once more after an interruption.",
         "rostrum study\n  rostrum study output=runs/small iterations=4 save_every=2 questions.heldout=100",
     ),
     Command(

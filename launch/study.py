@@ -10,7 +10,7 @@ A conductor: every part is a command of its own, and one that is finished is not
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from launch.arms import Arm
 from launch.demo import arms_of, begin
 from launch.errors import continued_with
 from launch.plan import plan
+from launch.results import show_summary
 from launch.tournament import tournament
 from trainer.config import Config
 from trainer.progress import say
@@ -74,29 +75,23 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     from trainer.report.study import write_study
 
     folder = config.output
-    report(folder, list(config.arms))
+    summary = report(folder, list(config.arms))
     settings = [{"protocol": arm.config.protocol.name, "seed": str(arm.config.seed)} for arm in arms]
     results = [Result(arm.name, own, arm.folder) for arm, own in zip(arms, settings, strict=True)]
-    found = compare(results, replicates({arm.name: arm.config for arm in arms}))
+    found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
     title = f"Study: {folder.name}"
     write_ablation(folder, title, found)
-    page = write_study(folder, title, found, _standings(folder, arms))
+    write_study(folder, title, summary, found, _standings(folder, arms))
     manifest.finish(RunFolder(folder).manifest)
     manifest.evaluated(config, folder)
-    _show(found, page)
+    show_summary(summary, folder)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for group in summary["pooled"]:
+        console.print(f"{group['name']}, {len(group['seeds'])} seeds: {group['sentence']}")
+    console.print(f"Study: {folder / 'study.html'}")
 
 
 def _standings(folder: Path, arms: Sequence[Arm]) -> dict[str, Any]:
     """What each protocol's tournament found."""
     files = {name: folder / TOURNAMENTS / name / "tournament.json" for name in _by_protocol(arms)}
     return {name: json.loads(path.read_text("utf-8")) for name, path in files.items()}
-
-
-def _show(found: Mapping[str, Any], page: Path) -> None:
-    from trainer.report.study import sentences
-
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    for group in found["pooled"]:
-        for said in sentences(group):
-            console.print(said)
-    console.print(f"Report: {page}")
