@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launch import compose, manifest, saved
+from launch import compose, environment, manifest, saved
 from launch.errors import LaunchError
 from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
@@ -56,8 +56,9 @@ class Training:
     def trained(self) -> bool:
         return "finished" in manifest.read(self._run.manifest)
 
-    def step(self, environment: Mapping[str, str]) -> bool:
-        """Starts the next process if none is running; False once there is nothing left to do.
+    def step(self, variables: Mapping[str, str]) -> bool:
+        """Starts the next process, with these variables in its environment, if none is running; False once there is
+        nothing left to do. The process ends with this one, however this one ends.
 
         Raises:
             subprocess.CalledProcessError: the last one failed; its output is the end of its log.
@@ -71,7 +72,7 @@ class Training:
                 raise subprocess.CalledProcessError(code, self.name, self._end_of_log())
         words = self._next()
         if words:
-            self._start(words, environment)
+            self._start(words, variables)
         return bool(words)
 
     def _next(self) -> list[str]:
@@ -82,12 +83,12 @@ class Training:
             compose.save(self._config, self._run.config)
         return ["train", f"resume={self.folder}"]
 
-    def _start(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    def _start(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "launch", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, **environment}, start_new_session=True,
+                [sys.executable, "-m", "launch", *words], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                env={**os.environ, **variables, environment.CHILD: "1"}, start_new_session=True,
             )  # fmt: skip
 
     def stop(self) -> None:
@@ -124,8 +125,9 @@ class Arm(Training):
     """One arm of an experiment: trained from its overrides, then evaluated."""
 
     def __init__(self, name: str, overrides: Sequence[str], folder: Path) -> None:
-        self._overrides = [*overrides, f"output={folder}"]
-        super().__init__(name, compose.load(self._overrides))
+        self.overrides = tuple(overrides)
+        self._words = [*overrides, f"output={compose.quoted(folder)}"]
+        super().__init__(name, compose.load(self._words))
 
     @property
     def evaluated(self) -> bool:
@@ -134,11 +136,11 @@ class Arm(Training):
     def _next(self) -> list[str]:
         if self.evaluated:
             return []
-        given_anew = [override for override in self._overrides if saved.is_means(override.partition("=")[0])]
+        given_anew = [override for override in self._words if saved.is_means(override.partition("=")[0])]
         if self.trained:
             return ["evaluate", f"run={self.folder}", *given_anew]
         resumed = ["train", f"resume={self.folder}", *given_anew]
-        return resumed if self._run.config.exists() else ["train", *self._overrides]
+        return resumed if self._run.config.exists() else ["train", *self._words]
 
     def _stage(self, iterations: int) -> Iterator[str]:
         if self.trained and not self.evaluated:

@@ -96,6 +96,24 @@ COMMANDS = (
         "rostrum verify run=runs/demo",
     ),
     Command(
+        "ablate", "launch.ablate:ablate", "train and evaluate the cross product of settings, one table of all cells",
+        "Every combination of the values that are listed with commas is a cell: a run that is trained and evaluated in "
+        "output=FOLDER/cells/NAME, side by side as Ray has room (ablation.cpus and ablation.gpus for each cell, "
+        "ablation.at_once cells at the most; cluster.address joins a cluster). Writes a page, ablation.json, cells.csv "
+        "and cells.parquet, each cell compared with the first one on the same questions. A cell that fails does not "
+        "stop the others. What is finished is not done again: start it once more after an interruption.",
+        "rostrum ablate experiment=demo protocol=debate,consultancy algorithm=ppo,dpo seed=1,2,3 output=runs/ablation",
+        words="KEY=VALUE,VALUE",
+    ),
+    Command(
+        "study", "launch.study:study", "plan, several seeds of several protocols, tournaments, one report: all at once",
+        "Declares configs/experiment/study.yaml as `rostrum plan` does, trains and evaluates its arms side by side as "
+        "Ray has room (as `rostrum ablate` does), lets the checkpoints of each protocol meet in a tournament, and "
+        "writes study.html: the answer for each protocol over its seeds, judge accuracy against rating, and every run "
+        "beside the others. What is finished is not done again: start it once more after an interruption.",
+        "rostrum study\n  rostrum study output=runs/small iterations=4 save_every=2 questions.heldout=100",
+    ),
+    Command(
         "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
         "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Writes "

@@ -52,6 +52,11 @@ def sets(overrides: Sequence[str], key: str) -> bool:
     return any(override.lstrip("+").partition("=")[0] == key for override in overrides)
 
 
+def quoted(value: Path | str) -> str:
+    """A path or name as the value of an override, in which Hydra then reads no commas and no equals signs."""
+    return "'" + str(value).replace("'", "\\'") + "'"
+
+
 def _forced(override: str) -> str:
     """Lets a value be set whether or not the YAML names its key; keys that nobody knows are pydantic's to refuse."""
     key, value = _parts(override)

@@ -20,7 +20,7 @@ def demo(overrides: Sequence[str]) -> int:
     config = compose.load(given)
     arms = arms_of(config, given)
     with saved.reserved(config.output), continued_with(" ".join(["rostrum demo", *overrides])):
-        _begin(config, arms)
+        begin(config, arms)
         try:
             side_by_side.run(arms)
         except subprocess.CalledProcessError as error:
@@ -50,7 +50,7 @@ def arms_of(config: Config, given: Sequence[str]) -> list[Arm]:
     return [Arm(name, [*shared, *own], config.output / "arms" / name) for name, own in config.arms.items()]
 
 
-def _begin(config: Config, arms: Sequence[Arm]) -> None:
+def begin(config: Config, arms: Sequence[Arm]) -> None:
     """An experiment in the same folder is gone on with if it is the same one, and as it was declared if it was."""
     from launch.plan import check_lock
 

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+import threading
 
 SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -14,6 +16,9 @@ SETTINGS = {
 }
 """What the user has set already stays."""
 
+CHILD = "ROSTRUM_CHILD"
+"""Set for a process whose standard input is a pipe that its parent holds, and that closes when the parent is gone."""
+
 
 def prepare() -> None:
     """Sets the variables that libraries read when they are imported."""
@@ -21,6 +26,14 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
     for client in ("httpx", "httpx2"):
         logging.getLogger(client).setLevel(logging.ERROR)
+    if os.environ.pop(CHILD, None):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """As if the user had stopped this process, so that what it has finished can be gone on with."""
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def silence() -> None:

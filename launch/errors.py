@@ -21,10 +21,11 @@ class Stopped(Exception):
 
 @contextmanager
 def continued_with(command: str) -> Iterator[None]:
-    """Turns an interruption of what is inside into `Stopped`, which names the command that goes on with it."""
+    """Turns an interruption of what is inside into `Stopped`, which names the command that goes on with it: the one
+    that the user gave, where one command runs another."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         raise Stopped(f"stopped; continue with `{command}`") from None
 
 

@@ -27,6 +27,29 @@ def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     console.print(f"Report: {folder / 'report.html'}")
 
 
+def show_cells(found: Mapping[str, Any], page: Path) -> None:
+    """A table of an ablation's cells, and where the page about them is; on standard output."""
+    table = Table("cell", "judge", "accuracy", "change (points)", "difference to the first (points)", "p (Holm)")
+    for cell in found["cells"]:
+        if cell["failure"] is not None:
+            table.add_row(*map(Text, (cell["name"], "failed", "", "", "", "")))
+        for number, row in enumerate(cell["judges"]):
+            table.add_row(*map(Text, ("" if number else cell["name"], *_compared(row))))
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    Console(soft_wrap=True, markup=False, highlight=False).print(f"Report: {page}")
+
+
+def _compared(row: Mapping[str, Any]) -> list[str]:
+    change, difference = row["change"], row["difference"]
+    own = [f"{row['judge']} ({row['role']})", _percent(row["accuracy"]["estimate"]), _change(change)]
+    p = None if difference is None else difference["p_holm"]
+    return [*own, "–" if p is None else _change(difference), "–" if p is None else f"{p:.3f}"]
+
+
+def _change(value: Mapping[str, Any]) -> str:
+    return f"{_points(value['estimate'])} [{_points(value['low'])}, {_points(value['high'])}]"
+
+
 def _row(arm: Mapping[str, Any], accuracy: Mapping[str, Any], first: bool) -> list[str]:
     """The arm's own figures stand in the row of its first judge."""
     win, quotes = arm["win_rate"], arm["verified_quotes"]

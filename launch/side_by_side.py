@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from rich.live import Live
 from rich.table import Table
@@ -31,10 +32,10 @@ def run(arms: Sequence[Training]) -> None:
     Raises:
         subprocess.CalledProcessError: a child failed, see `failed`.
     """
-    view, environment = _View(arms), _environment(arms)
+    view, variables = View(arms), variables_of(arms)
     try:
         with view.live:
-            while any([arm.step(environment) for arm in arms]):  # a list: every arm is to take its step
+            while any([arm.step(variables) for arm in arms]):  # a list: every arm is to take its step
                 view.show()
                 time.sleep(INTERVAL)
             view.show()
@@ -52,9 +53,10 @@ def failed(error: subprocess.CalledProcessError, folder: Path) -> int:
     return error.returncode if error.returncode > 0 else 1
 
 
-def _environment(arms: Sequence[Training]) -> dict[str, str]:
-    """For the children: one thread each unless told otherwise, and no look at the hub where every model is at hand."""
-    settings = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+def variables_of(arms: Sequence[Training], threads: int = 1) -> dict[str, str]:
+    """For the children: so many threads each unless told otherwise, and no look at the hub where every model is at
+    hand."""
+    settings = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
     models = [arm.config.debater.model for arm in arms]
     models += [judge.model for arm in arms for judge in arm.config.judge_models if judge.endpoint is None]
     if all(model.startswith("embedded/") or Path(model).is_dir() for model in models):
@@ -62,10 +64,19 @@ def _environment(arms: Sequence[Training]) -> dict[str, str]:
     return settings
 
 
-class _View:
+class Watched(Protocol):
+    """What has a name and can say how far it is."""
+
+    @property
+    def name(self) -> str: ...
+
+    def status(self) -> Status: ...
+
+
+class View:
     """One row per arm in a terminal; elsewhere a line whenever an arm has come further."""
 
-    def __init__(self, arms: Sequence[Training]) -> None:
+    def __init__(self, arms: Sequence[Watched]) -> None:
         self._arms, self._said = arms, dict[str, str]()
         self.live = Live(console=console, auto_refresh=False, transient=True)
 

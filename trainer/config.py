@@ -278,11 +278,31 @@ class Plan(_Section):
     """Standard deviation, over training seeds, of the true change, as a share of one."""
 
 
+class Ablation(_Section):
+    """How the cells of `rostrum ablate` share a machine or a cluster."""
+
+    cpus: float = Field(1, gt=0)
+    """CPUs that a cell asks Ray for; Ray runs as many cells side by side as fit."""
+    gpus: float = Field(0, ge=0)
+    """GPUs that a cell asks Ray for; a share of one is possible, and 0 hides all of them from it."""
+    at_once: int | None = Field(None, ge=1)
+    """Cells side by side at the most; none: as many as there is room for."""
+
+
+class Study(_Section):
+    """What `rostrum study` does beyond training and evaluating its arms (configs/experiment/study.yaml)."""
+
+    tournament_questions: int = Field(80, ge=1)
+    """Held-out questions that the checkpoints argue against each other, in both seatings."""
+
+
 class Wandb(_Section):
     """Weights & Biases; metrics.jsonl is written in any case."""
 
     mode: Literal["disabled", "offline", "online"] = "disabled"
     project: str = "rostrum"
+    group: str | None = None
+    """What runs that belong together are grouped by; `rostrum ablate` sets it."""
 
 
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
@@ -316,6 +336,8 @@ class Config(_Section):
     judge_training: JudgeTraining = JudgeTraining()
     adversarial: Adversarial = Adversarial()
     plan: Plan = Plan()
+    ablation: Ablation = Ablation()
+    study: Study = Study()
     arms: dict[str, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""
 

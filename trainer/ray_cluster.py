@@ -33,21 +33,29 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
     Raises:
         ClusterError: there is no cluster at the address.
     """
-    if ray.is_initialized():
-        return
     cluster = settings.cluster
     judges = cluster.judge_workers * len(settings.judge_models)
-    actors = cluster.learners + cluster.rollout_workers + judges
-    cpus = None if cluster.address else max(actors, os.cpu_count() or 1)
+    join(cluster.address, cluster.learners + cluster.rollout_workers + judges, log_to_driver)
+
+
+def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
+    """Joins the cluster at the address, or starts a Ray of this machine's own with room for so many actors.
+
+    Raises:
+        ClusterError: there is no cluster at the address.
+    """
+    if ray.is_initialized():
+        return
+    cpus = None if address else max(actors, os.cpu_count() or 1)
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
-            cluster.address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
+            address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
             logging_level=logging.ERROR,
         )  # fmt: skip
     except ConnectionError:
         raise ClusterError(
-            f"There is no Ray cluster at {cluster.address}: start one with `ray start --head`, or leave "
+            f"There is no Ray cluster at {address}: start one with `ray start --head`, or leave "
             "cluster.address out to use this machine alone."
         ) from None
     signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
@@ -112,6 +120,20 @@ def place(bundles: Sequence[Bundle], cluster: Cluster) -> PlacementGroup:
             "end what else runs there, or ask for less (cluster.learners, rollout_workers, judge_workers)."
         )
     return group
+
+
+def check_fits(bundle: Bundle, cluster: Cluster, remedy: str) -> None:
+    """One node must be able to hold the bundle, if not at once then when the cluster's nodes have joined it.
+
+    Raises:
+        ClusterError: none can; `remedy` says what to lower.
+    """
+    deadline = time.monotonic() + (JOINING if cluster.address else 0)
+    while not _possible([bundle]):
+        if time.monotonic() >= deadline:
+            has = "; ".join(map(_said, _nodes())) or "there are none"
+            raise ClusterError(f"No node of the cluster has {_said(bundle)} ({has}): lower {remedy}, or add nodes.")
+        time.sleep(1)
 
 
 def release(group: PlacementGroup) -> None:

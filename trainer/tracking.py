@@ -15,7 +15,7 @@ class Tracker:
 
             self._run = wandb.init(
                 project=settings.wandb.project, name=settings.output.name, mode=settings.wandb.mode,
-                dir=str(settings.output), config=settings.model_dump(mode="json"),
+                group=settings.wandb.group, dir=str(settings.output), config=settings.model_dump(mode="json"),
             )  # fmt: skip
 
     def log(self, row: dict[str, Any]) -> None:

@@ -1,0 +1,97 @@
+"""`rostrum study`: an experiment from its declaration to one report, in one folder.
+
+    protocol.lock                     what was declared before anything was run (`rostrum plan`)
+    arms/debate-s1/ ...               runs: the same settings but for the protocol and the training seed
+    tournaments/debate/ ...           the checkpoints of a protocol's runs against each other (`rostrum tournament`)
+    study.html study.json             the answer for each protocol over its seeds
+    report.html ablation.html ...     what `rostrum demo` and `rostrum ablate` write
+
+A conductor: every part is a command of its own, and one that is finished is not done again.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from launch import compose, manifest, saved
+from launch.ablate import OWN, check, tell_failures
+from launch.arms import Arm
+from launch.demo import arms_of, begin
+from launch.errors import continued_with
+from launch.plan import plan
+from launch.results import show_summary
+from launch.tournament import tournament
+from trainer.config import Config
+from trainer.progress import say
+from trainer.replicates import replicates
+from trainer.run_folder import RunFolder
+
+TOURNAMENTS = "tournaments"
+
+
+def study(overrides: Sequence[str]) -> int:
+    """Does what is not done yet, then reports; returns 1 if a run has failed."""
+    given = list(overrides) if compose.sets(overrides, "experiment") else ["experiment=study", *overrides]
+    settings = compose.load(given).ablation
+    what = [override for override in given if not override.startswith(OWN)]
+    config = compose.load(what)
+    arms = arms_of(config, what)
+    with continued_with(" ".join(["rostrum study", *overrides])):
+        plan(what)
+        with saved.reserved(config.output):
+            begin(config, arms)
+            check(arms)
+            from launch import ray_cells
+
+            failures = ray_cells.finish(arms, settings, config.cluster)
+            if not failures:
+                _meet(config, arms)
+                _report(config, arms)
+    return tell_failures(failures)
+
+
+def _meet(config: Config, arms: Sequence[Arm]) -> None:
+    """One tournament for each protocol."""
+    for protocol, runs in _by_protocol(arms).items():
+        folder = config.output / TOURNAMENTS / protocol
+        if not (folder / "tournament.json").exists():
+            say(f"tournament: {protocol}")
+            tournament([f"runs={','.join(str(run.folder) for run in runs)}", f"output={folder}",
+                        f"questions.heldout={config.study.tournament_questions}"])  # fmt: skip
+
+
+def _by_protocol(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
+    names = dict.fromkeys(arm.config.protocol.name for arm in arms)
+    return {name: [arm for arm in arms if arm.config.protocol.name == name] for name in names}
+
+
+def _report(config: Config, arms: Sequence[Arm]) -> None:
+    from trainer.ablation import Result, compare
+    from trainer.experiment import report
+    from trainer.report.ablation import write_ablation
+    from trainer.report.study import write_study
+
+    folder = config.output
+    summary = report(folder, list(config.arms))
+    settings = [{"protocol": arm.config.protocol.name, "seed": str(arm.config.seed)} for arm in arms]
+    results = [Result(arm.name, own, arm.folder) for arm, own in zip(arms, settings, strict=True)]
+    found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
+    title = f"Study: {folder.name}"
+    write_ablation(folder, title, found)
+    write_study(folder, title, summary, found, _standings(folder, arms))
+    manifest.finish(RunFolder(folder).manifest)
+    manifest.evaluated(config, folder)
+    show_summary(summary, folder)
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    for group in summary["pooled"]:
+        console.print(f"{group['name']}, {len(group['seeds'])} seeds: {group['sentence']}")
+    console.print(f"Study: {folder / 'study.html'}")
+
+
+def _standings(folder: Path, arms: Sequence[Arm]) -> dict[str, Any]:
+    """What each protocol's tournament found."""
+    files = {name: folder / TOURNAMENTS / name / "tournament.json" for name in _by_protocol(arms)}
+    return {name: json.loads(path.read_text("utf-8")) for name, path in files.items()}

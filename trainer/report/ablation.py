@@ -1,0 +1,119 @@
+"""ablation.json, ablation.html, cells.parquet and cells.csv: the cells of an ablation beside each other."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from trainer.ablation import rows
+from trainer.report import wording
+from trainer.report.album import Album
+from trainer.report.drawing import Drawing
+from trainer.report.forest import Mark, Panel, forest
+from trainer.report.page import content_policy, environment, resource
+from trainer.report.svg import Unit, axis
+from trainer.run_folder import write_atomically
+from trainer.verdicts import HELD_OUT, REWARD
+
+STYLE = """
+.forest .heading { font-size: 13px; font-weight: 650; fill: var(--ink); }
+.stripe { fill: var(--panel); }
+.wide { overflow-x: auto; } .wide .chart { min-width: 52rem; }
+"""
+SHOWN = {"up": "more often right", "down": "less often right", "nothing": "no difference shown"}
+CHANGED = {"up": "raised", "down": "lowered", "nothing": "no change shown"}
+
+
+def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
+    """Writes the four files from what `trainer.ablation.compare` found; returns the page, which loads nothing."""
+    write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
+    table = rows(found)
+    table.to_parquet(folder / "cells.parquet", index=False)
+    table.to_csv(folder / "cells.csv", index=False)
+    style, album = Markup(resource("report.css") + STYLE), Album()
+    page = environment().get_template("ablation.html.j2").render(
+        title=title, found=found, lead=lead(found), picture=picture(found), shown=SHOWN, changed=CHANGED,
+        figure=album.shown(), style=style, policy=content_policy(style, ""),
+    )  # fmt: skip
+    album.write(folder)
+    path = folder / "ablation.html"
+    write_atomically(path, page)
+    return path
+
+
+def lead(found: Mapping[str, Any]) -> list[str]:
+    """What is to be said first: how many cells there are, and how many differ from the first one."""
+    cells = found["cells"]
+    done = [cell for cell in cells if cell["failure"] is None]
+    failed = len(cells) - len(done)
+    sentences = [f"{len(cells)} cells" + (f", {failed} of which failed." if failed else ".")]
+    for role, judges in ((REWARD, "Judges that gave the reward"), (HELD_OUT, "Held-out judges")):
+        shown = [row["difference"]["shown"] for cell in done if cell["name"] != found["first"]
+                 for row in cell["judges"] if row["role"] == role and row["difference"]]  # fmt: skip
+        if shown:
+            counts = [f"{words} in {shown.count(what)}" for what, words in SHOWN.items() if what in shown]
+            sentences.append(f"{judges}, against {found['first']}: {', '.join(counts)}.")
+    return sentences
+
+
+def picture(found: Mapping[str, Any]) -> Drawing | None:
+    """All finished cells in small multiples: accuracy, change over the base, difference to the first, win rate."""
+    done = [cell for cell in found["cells"] if cell["failure"] is None]
+    if not done:
+        return None
+    judged = [cell["judges"] for cell in done]
+    panels = [
+        _panel("Judge accuracy", "of the final debaters", "percent", judged, lambda row: row["accuracy"], 0.5),
+        _panel("Change over the base", "points", "number", judged, lambda row: row["change"], 0.0),
+        _panel("Difference to the first cell", "points", "number", judged, lambda row: row["difference"], 0.0),
+        _won(done),
+    ]  # fmt: skip
+    words = "; ".join(f"{cell['name']}: " + ", ".join(_spoken(row) for row in cell["judges"]) for cell in done)
+    return forest(f"Cells of the ablation. {words}.", [cell["name"] for cell in done], panels, _series(done))
+
+
+def _series(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the marks of each slot stand for: judges, the one that gave the reward first."""
+    named: dict[int, dict[str, None]] = {}
+    for cell in cells:
+        for slot, row in enumerate(cell["judges"]):
+            named.setdefault(slot, {})[f"{row['judge']} ({row['role']})"] = None
+    return [" or ".join(names) for _, names in sorted(named.items())]
+
+
+def _panel(
+    heading: str, note: str, unit: Unit, judged: Sequence[Sequence[Mapping[str, Any]]],
+    figure: Callable[[Mapping[str, Any]], Mapping[str, Any] | None], level: float,
+) -> Panel:  # fmt: skip
+    """A measure of every judge on every cell: shares as they are ("percent"), or changes in points ("number")."""
+    scale = 1.0 if unit == "percent" else 100.0
+    marks = [
+        [_mark(value, slot, scale) for slot, row in enumerate(cell) if (value := figure(row)) and _known(value)]
+        for cell in judged
+    ]
+    return Panel(heading, note, axis(heading, _ends(marks, level), unit), marks, level)
+
+
+def _won(done: Sequence[Mapping[str, Any]]) -> Panel:
+    marks = [[_mark(cell["win_rate"], 0, 1.0)] if _known(cell["win_rate"]) else [] for cell in done]
+    return Panel("Win rate", "by the judge of the reward", axis("win rate", _ends(marks, 0.5), "percent"), marks, 0.5)
+
+
+def _known(value: Mapping[str, Any]) -> bool:
+    return value["estimate"] is not None
+
+
+def _mark(value: Mapping[str, Any], slot: int, scale: float) -> Mark:
+    ends = None if value["low"] is None else (scale * value["low"], scale * value["high"])
+    return Mark(scale * value["estimate"], ends, slot)
+
+
+def _ends(marks: Sequence[Sequence[Mark]], level: float) -> list[float]:
+    """What the axis must hold."""
+    return [level, *(end for row in marks for mark in row for end in mark.interval or (mark.value,))]
+
+
+def _spoken(row: Mapping[str, Any]) -> str:
+    return f"{row['judge']} {wording.percent(row['accuracy']['estimate'])}"
