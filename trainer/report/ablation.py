@@ -12,7 +12,7 @@ from trainer.report import wording
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
 from trainer.report.forest import Mark, Panel, forest
-from trainer.report.page import content_policy, environment, resource
+from trainer.report.html import content_policy, environment, resource
 from trainer.report.svg import Unit, axis
 from trainer.run_folder import write_atomically
 from trainer.verdicts import HELD_OUT, REWARD

@@ -11,7 +11,7 @@ from trainer.report.ablation import STYLE, picture
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
 from trainer.report.inputs import Summary
-from trainer.report.page import content_policy, environment, resource
+from trainer.report.html import content_policy, environment, resource
 from trainer.report.tournament import accuracy_against_rating
 from trainer.run_folder import write_atomically
 
