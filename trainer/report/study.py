@@ -10,8 +10,8 @@ from markupsafe import Markup
 from trainer.report.ablation import STYLE, picture
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
-from trainer.report.inputs import Summary
 from trainer.report.html import content_policy, environment, resource
+from trainer.report.inputs import Summary
 from trainer.report.tournament import accuracy_against_rating
 from trainer.run_folder import write_atomically
 
