@@ -30,8 +30,8 @@ class Pair:
 def pairs_of(experience: Experience, branch_plies: dict[str, int], min_gap: float) -> list[Pair]:
     """The best and the worst sibling of every branched debate, for each seat that spoke at the branching ply.
 
-    Opponents' speeches make no pairs. A speech is worth the seat's return from it on. Siblings that are the same speech, or closer than `min_gap`, make no
-    pair. Debates whose verdict is INVALID have no siblings to offer.
+    A speech is worth the seat's return from it on. Siblings that are the same speech, or closer than `min_gap`, make no
+    pair, and neither do speeches of opponents. Debates whose verdict is INVALID have no siblings to offer.
     """
     families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
     for judged in experience.judged:

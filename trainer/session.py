@@ -101,8 +101,9 @@ def _paid(usage: Usage) -> dict[str, float | int]:
 def _line(row: dict[str, Any], iterations: int) -> str:
     parts = [f"iteration {row['iteration']}/{iterations}"]
     for key, label, form in (
-        ("reward", "reward", "+.2f"), ("win_rate", "win rate", ".0%"), ("kl", "KL", ".3f"), ("entropy", "entropy", ".2f"),
-        ("verified_quotes", "verified", ".0%"), ("debates_per_second", "debates/s", ".0f"),
+        ("reward", "reward", "+.2f"), ("win_rate", "win rate", ".0%"), ("kl", "KL", ".3f"),
+        ("entropy", "entropy", ".2f"), ("verified_quotes", "verified", ".0%"),
+        ("debates_per_second", "debates/s", ".0f"),
     ):  # fmt: skip
         if key in row:
             parts.append(f"{label} {row[key]:{form}}")

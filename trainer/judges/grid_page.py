@@ -10,8 +10,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from trainer.judges.grid import COMPARISONS
-from trainer.judges.heat_map import heat_map
 from trainer.report import wording
+from trainer.report.heat_map import Labels, heat_map
 from trainer.report.page import hash_source
 from trainer.run_folder import write_atomically
 from trainer.summary import jsonable
@@ -22,10 +22,22 @@ STYLE = ".grid-map { display: block; max-width: 100%; height: auto; color: var(-
 def write(folder: Path, title: str, grid: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]], played: int) -> None:
     """Writes the three files. `rounds` tell of each retrained judge; `played` is the questions its debaters played."""
     record = jsonable({"title": title, **grid, "rounds": list(rounds)})
-    picture = heat_map(record["cells"])
+    picture = draw(record["cells"])
     write_atomically(folder / "grid.json", json.dumps(record, indent=1))
     write_atomically(folder / "grid.svg", str(picture))
     write_atomically(folder / "grid.html", _page(title, record, picture, played))
+
+
+def draw(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Markup:
+    """Judges down, debaters across; judges on debaters who were trained against them are framed."""
+    judges, debaters = range(len(cells)), range(len(cells[0]))
+    labels = Labels(
+        [(f"judge {j}", "the original" if j == 0 else f"retrained, round {j}") for j in judges],
+        [(f"debaters {d}", "before training" if d == 0 else f"against judge {d - 1}") for d in debaters],
+        across="debates of", key="judge is right in", title="Judge accuracy", between="on", empty="no verdict",
+        framed="debaters who were trained against this very judge",
+    )  # fmt: skip
+    return heat_map(cells, labels, framed=[(j, j + 1) for j in judges])
 
 
 def _page(title: str, record: Mapping[str, Any], picture: Markup, played: int) -> str:
