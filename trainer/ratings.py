@@ -9,6 +9,7 @@ Ratings are given on Elo's scale, 400·θ / ln 10, where the anchor (the base ch
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,8 @@ def rate(
     penalty = np.array([ridge] * len(players) + [ridge] * len(names))
     fitted = _fit(table.design, *table.totals(table.once()), penalty)
     drawn = table.draws(resamples, seed)
-    resampled = np.concatenate([_fit(table.design, *table.totals(part), penalty) for part in _parts(drawn)])
+    parts = [_fit(table.design, *table.totals(part), penalty, fitted) for part in _parts(drawn)]
+    resampled = np.concatenate(parts)
     zero = players.index(anchor)
     elo, again = (ELO * (theta[:, : len(players)] - theta[:, [zero]]) for theta in (fitted, resampled))
     betas = dict(zip(names, (ELO * fitted[0, len(players) :]).tolist(), strict=True))
@@ -224,13 +226,20 @@ class _Table:
         return drawn @ self._weight, drawn @ self._won
 
 
-def _fit(design: FloatArray, weight: FloatArray, won: FloatArray, penalty: FloatArray) -> FloatArray:
-    """Penalised logistic regression by Newton's method, one for each line of `weight` and `won`: (draws, columns)."""
-    theta = np.zeros((len(weight), design.shape[1]))
+def _fit(
+    design: FloatArray, weight: FloatArray, won: FloatArray, penalty: FloatArray, start: FloatArray | float = 0.0
+) -> FloatArray:
+    """Penalised logistic regression by Newton's method, one for each line of `weight` and `won`: (draws, columns).
+
+    `start` is where it begins: the fit to the whole data is close to those of its resamples.
+    """
+    columns = design.shape[1]
+    theta = np.zeros((len(weight), columns)) + start
+    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), columns**2)
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-theta @ design.T))
         gradient = (won - weight * p) @ design - theta * penalty
-        curvature = np.einsum("br,ri,rj->bij", weight * p * (1 - p), design, design, optimize=True) + np.diag(penalty)
+        curvature = ((weight * p * (1 - p)) @ squares).reshape(-1, columns, columns) + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
         theta = theta + np.clip(step, -2, 2)  # far from the solution a whole step may overshoot
         if np.abs(step).max() < CLOSE:
@@ -238,9 +247,13 @@ def _fit(design: FloatArray, weight: FloatArray, won: FloatArray, penalty: Float
     return theta
 
 
+@lru_cache(maxsize=2)
 def _draws(clusters: int, resamples: int, seed: int) -> FloatArray:
+    """How often each cluster is drawn, (resamples, clusters). Kept, for standings ask for the same again and again."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
+    drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _parts(drawn: FloatArray, size: int = 250) -> list[FloatArray]:
@@ -258,9 +271,10 @@ def _check(games: Sequence[Game], players: Sequence[str], anchor: str) -> None:
         raise RatingError(f"{anchor} played no game, so nothing can be measured from it: choose another anchor.")
     if any(not 0 <= game.score <= 1 for game in games):
         raise RatingError("A game's score lies outside [0, 1]: leave INVALID verdicts out before rating.")
+    met = {(g.first, g.second) for g in games} | {(g.second, g.first) for g in games}
     reached, edge = {anchor}, {anchor}
     while edge:
-        edge = {b for g in games for a, b in ((g.first, g.second), (g.second, g.first)) if a in edge} - reached
+        edge = {b for a, b in met if a in edge} - reached
         reached |= edge
     if missing := sorted(set(players) - reached):
         raise RatingError(f"{missing[0]} is connected with {anchor} by no chain of games: let them meet.")
