@@ -115,9 +115,11 @@ def side(player: str, right: bool) -> str:
 
 
 def rate_by_truth(
-    games: Sequence[Game], anchor: str, *, ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
-) -> TruthRatings:
+    games: Sequence[Game], anchor: str, *, whole: str = "", ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
+) -> TruthRatings:  # fmt: skip
     """Every player split in two, one for each side of the truth. Games of a player with itself count.
+
+    `whole` is a second player who argues for nothing and is not split.
 
     Raises:
         RatingError: a game does not say who was right, or as `rate` does.
@@ -125,9 +127,12 @@ def rate_by_truth(
     if any(game.first_is_right is None for game in games):
         raise RatingError("A game does not say which player argued for the right answer: give first_is_right.")
     halves = [
-        replace(g, first=side(g.first, bool(g.first_is_right)), second=side(g.second, not g.first_is_right))
+        replace(
+            g, first=side(g.first, bool(g.first_is_right)),
+            second=whole if g.second == whole else side(g.second, not g.first_is_right),
+        )
         for g in games
-    ]
+    ]  # fmt: skip
     rated = rate(halves, side(anchor, True), ridge=ridge, resamples=resamples, seed=seed)
     other = rated.players.index(side(anchor, False))
     middles = rated.elo[other] / 2, rated.resampled[:, [other]] / 2
@@ -157,7 +162,8 @@ def accuracy_slope(
     asked about, such as each checkpoint's debates with itself.
 
     Raises:
-        RatingError: fewer than three players have both, or games and debates are not about the same clusters.
+        RatingError: fewer than three players have both, games and debates are not about the same clusters, or all are
+            rated alike.
     """
     clusters = sorted({game.cluster for game in games})
     players = sorted({player for player, _, _ in judged} & {n for g in games for n in (g.first, g.second)})
@@ -176,6 +182,8 @@ def accuracy_slope(
     drawn = _draws(len(clusters), resamples, seed)
     accuracy = right.sum(0) / number.sum(0)
     found = _line(rated.elo[None, columns], accuracy[None])
+    if np.isnan(found[0]):
+        raise RatingError("All checkpoints are rated alike, so nothing can go with their ratings: add others.")
     again = _line(rated.resampled[:, columns], (drawn @ right) / (drawn @ number))
     low, high = np.nanquantile(again, [0.025, 0.975])
     elo = dict(zip(players, rated.elo[columns].tolist(), strict=True))
