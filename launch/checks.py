@@ -17,6 +17,7 @@ from envs import windows
 from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
+from launch.opponents import check_opponent
 from rewards.judges import ModelSettings, likelihood
 from rewards.labelled import Labelled
 from trainer import models, setup
@@ -43,6 +44,7 @@ def check(config: Config) -> None:
     check_judges(config.judge_models, config)
     tell_shared_judges(config)
     check_algorithm(config)
+    check_opponent(config)
     check_context(config)
     check_space(config)
 
@@ -288,7 +290,7 @@ def checkpoint_bytes(config: Config) -> int:
     weights = sum(path.stat().st_size for path in Path(models.resolve(config.debater.model)).glob("*.safetensors"))
     if config.debater.lora is not None:
         weights //= 20  # rank 16 on every linear layer of a small model; larger ones have relatively less
-    published = 2 + config.iterations // config.save_every
+    published = 2 + config.iterations // config.save_every + len(config.opponent.kept(config.iterations))
     trainer_states = 0 if isinstance(config.algorithm, Dpo) else 2 * 3
     return weights * (published + trainer_states)
 

@@ -39,7 +39,8 @@ COMMANDS = (
         "endpoints would be asked and what that would cost.",
         "rostrum train protocol=consultancy algorithm=dpo judge.order=both output=runs/first\n"
         "  rostrum train resume=runs/first\n"
-        "  rostrum train cluster=zero2 cluster.learners=2",
+        "  rostrum train cluster=zero2 cluster.learners=2\n"
+        "  rostrum train opponent=league opponent.self_play=0.5",
     ),
     Command(
         "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",
@@ -116,10 +117,12 @@ COMMANDS = (
     Command(
         "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
-        "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Writes "
-        "Bradley-Terry ratings on Elo's scale, what arguing the right answer is worth to each player, and the slope of "
-        "judge accuracy on rating. What has been played is not played again.",
-        "rostrum tournament runs=runs/first,runs/second output=runs/tournament questions.heldout=200",
+        "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Runs of "
+        "different protocols are groups of one tournament; consultants are rated by the judge's approval. Writes "
+        "Bradley-Terry ratings on Elo's scale, what arguing the right answer is worth to each player, who wins against "
+        "whom, and the slope of judge accuracy on rating. What has been played is not played again.",
+        "rostrum tournament runs=runs/first,runs/second output=runs/tournament questions.heldout=200\n"
+        "  rostrum tournament runs=runs/demo output=runs/tournament    # its debates and its consultancy, side by side",
     ),
     Command(
         "questions", "launch.questions:questions", "look at a question set before training on it",

@@ -56,7 +56,8 @@ def evaluation(config: Config) -> Usage:
 def _evaluated(config: Config) -> set[int]:
     """The iterations whose checkpoints are evaluated."""
     chosen, last = config.evaluation.checkpoints, config.iterations
-    middle = range(0, last, config.save_every) if chosen == "all" else chosen if isinstance(chosen, list) else ()
+    saved = *range(0, last, config.save_every), *config.opponent.kept(last)
+    middle = saved if chosen == "all" else chosen if isinstance(chosen, list) else ()
     return {0, *middle, last}
 
 

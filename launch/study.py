@@ -2,7 +2,7 @@
 
     protocol.lock                     what was declared before anything was run (`rostrum plan`)
     arms/debate-s1/ ...               runs: the same settings but for the protocol and the training seed
-    tournaments/debate/ ...           the checkpoints of a protocol's runs against each other (`rostrum tournament`)
+    tournament/                       the checkpoints of all runs, each against those of its protocol
     study.html study.json             the answer for each protocol over its seeds
     report.html ablation.html ...     what `rostrum demo` and `rostrum ablate` write
 
@@ -11,8 +11,6 @@ A conductor: every part is a command of its own, and one that is finished is not
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -29,7 +27,7 @@ from trainer.progress import say
 from trainer.replicates import replicates
 from trainer.run_folder import RunFolder
 
-TOURNAMENTS = "tournaments"
+TOURNAMENT = "tournament"
 
 
 def study(overrides: Sequence[str]) -> int:
@@ -54,18 +52,12 @@ def study(overrides: Sequence[str]) -> int:
 
 
 def _meet(config: Config, arms: Sequence[Arm]) -> None:
-    """One tournament for each protocol."""
-    for protocol, runs in _by_protocol(arms).items():
-        folder = config.output / TOURNAMENTS / protocol
-        if not (folder / "tournament.json").exists():
-            say(f"tournament: {protocol}")
-            tournament([f"runs={','.join(str(run.folder) for run in runs)}", f"output={folder}",
-                        f"questions.heldout={config.study.tournament_questions}"])  # fmt: skip
-
-
-def _by_protocol(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
-    names = dict.fromkeys(arm.config.protocol.name for arm in arms)
-    return {name: [arm for arm in arms if arm.config.protocol.name == name] for name in names}
+    """One tournament, in which checkpoints meet those of their own protocol."""
+    folder = config.output / TOURNAMENT
+    if not (folder / "tournament.json").exists():
+        say("tournament")
+        tournament([f"runs={','.join(str(arm.folder) for arm in arms)}", f"output={folder}",
+                    f"questions.heldout={config.study.tournament_questions}"])  # fmt: skip
 
 
 def _report(config: Config, arms: Sequence[Arm]) -> None:
@@ -81,7 +73,7 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
     title = f"Study: {folder.name}"
     write_ablation(folder, title, found)
-    write_study(folder, title, summary, found, _standings(folder, arms))
+    write_study(folder, title, summary, found, json.loads((folder / TOURNAMENT / "tournament.json").read_text("utf-8")))
     manifest.finish(RunFolder(folder).manifest)
     manifest.evaluated(config, folder)
     show_summary(summary, folder)
@@ -90,8 +82,3 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
         console.print(f"{group['name']}, {len(group['seeds'])} seeds: {group['sentence']}")
     console.print(f"Study: {folder / 'study.html'}")
 
-
-def _standings(folder: Path, arms: Sequence[Arm]) -> dict[str, Any]:
-    """What each protocol's tournament found."""
-    files = {name: folder / TOURNAMENTS / name / "tournament.json" for name in _by_protocol(arms)}
-    return {name: json.loads(path.read_text("utf-8")) for name, path in files.items()}

@@ -1,7 +1,12 @@
-"""`rostrum tournament`: the checkpoints of finished runs, and the base debater, rated against each other."""
+"""`rostrum tournament`: the checkpoints of finished runs, and the base debater, rated against each other.
+
+Runs are grouped by protocol: only debaters of one protocol can meet, but all are judged by the same judges on the same
+questions, so how judge accuracy goes with persuasiveness can be compared between protocols.
+"""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from launch import compose, environment, saved
@@ -10,12 +15,21 @@ from launch.errors import LaunchError, continued_with
 from trainer.config import Config
 from trainer.progress import say
 from trainer.run_folder import RunFolder, write_atomically
+from trainer.verdicts import BASE
 
 RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster")
 """What may be another than in training."""
-SHARED = ("questions", "protocol", "judge", "heldout_judges")
+SHARED = ("questions", "judge", "heldout_judges")
 """Sections in which the runs of one tournament must agree; debater.model and debater.prompts as well."""
-BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs of one protocol, under the name that the group has in files and on the page."""
+
+    name: str
+    config: Config
+    runs: tuple[Path, ...]
 
 
 def tournament(overrides: Sequence[str]) -> int:
@@ -27,13 +41,15 @@ def tournament(overrides: Sequence[str]) -> int:
         raise LaunchError("Name the runs and a folder: rostrum tournament runs=RUN[,RUN...] output=FOLDER [swiss=N].")
     if rounds is not None and not rounds.isdecimal():
         raise LaunchError(f"swiss={rounds} is no number of rounds: give a whole number, or leave it out for everybody.")
-    folders = [folder for name in runs.split(",") for folder in _runs_of(Path(name))]
-    config = saved.changed(_agreed(folders), rest, RECONSIDERED)
+    groups = _groups([folder for name in runs.split(",") for folder in _runs_of(Path(name))], rest)
+    if rounds is not None and all(len(group.config.protocol.seats) == 1 for group in groups):
+        raise LaunchError("swiss=N says who meets whom, and consultants meet nobody: leave it out.")
     folder = Path(output)
     with saved.reserved(folder), continued_with(" ".join(["rostrum tournament", *overrides])):
-        _begin(folder, config, folders)
+        for group in groups:
+            _begin(folder / group.name, group)
         environment.silence()
-        _play(folder, config, folders, None if rounds is None else int(rounds))
+        _play(folder, groups, None if rounds is None else int(rounds))
     say(f"The standings are in {folder}/tournament.html and {folder}/tournament.json.")
     return 0
 
@@ -45,48 +61,95 @@ def _runs_of(path: Path) -> list[Path]:
     return [path]
 
 
-def _agreed(folders: Sequence[Path]) -> Config:
-    """The configuration of the first run, with which the others agree where it matters."""
-    first, *others = [saved.run_config(folder) for folder in folders]
+def _groups(folders: Sequence[Path], overrides: Sequence[str]) -> list[Group]:
+    """The runs by protocol, in the order in which they are named, with the first one's configuration."""
+    configs = [saved.run_config(folder) for folder in folders]
+    _check_agreement(folders, configs)
+    groups: list[Group] = []
+    for first in configs:
+        if any(first.protocol == group.config.protocol for group in groups):
+            continue
+        same = tuple(folder for folder, c in zip(folders, configs, strict=True) if c.protocol == first.protocol)
+        alike = sum(group.config.protocol.name == first.protocol.name for group in groups)
+        name = first.protocol.name + (f"-{alike + 1}" if alike else "")
+        groups.append(Group(name, saved.changed(first, overrides, RECONSIDERED), same))
+    return groups
+
+
+def _check_agreement(folders: Sequence[Path], configs: Sequence[Config]) -> None:
+    """The runs must agree where it matters.
+
+    Raises:
+        LaunchError: one of them does not.
+    """
+    first, *others = configs
     for folder, other in zip(folders[1:], others, strict=True):
         same = {name: getattr(first, name) for name in SHARED}
         debater = other.debater.model_copy(update={"model": first.debater.model, "prompts": first.debater.prompts})
         if key := saved.difference(other, other.model_copy(update={**same, "debater": debater})):
             raise LaunchError(f"{folder} was trained with another {key} than {folders[0]}: they cannot meet.")
-    return first
 
 
-def _begin(folder: Path, config: Config, runs: Sequence[Path]) -> None:
+def _begin(folder: Path, group: Group) -> None:
     """What was played under another configuration, or by other runs, does not count."""
     made_with, names = folder / "config.yaml", folder / "runs.json"
     if made_with.exists():
-        same = json.loads(names.read_text("utf-8")) == [str(run) for run in runs]
-        if not same or saved.difference(compose.read(made_with), config):
+        same = json.loads(names.read_text("utf-8")) == [str(run) for run in group.runs]
+        if not same or saved.difference(compose.read(made_with), group.config):
             raise LaunchError(f"{folder} holds another tournament: choose another output=FOLDER.")
         return
-    compose.save(config, made_with)
-    write_atomically(names, json.dumps([str(run) for run in runs]))
+    compose.save(group.config, made_with)
+    write_atomically(names, json.dumps([str(run) for run in group.runs]))
 
 
-def _play(folder: Path, config: Config, runs: Sequence[Path], rounds: int | None) -> None:
+def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
+    import pandas as pd
+
     from launch import checks
+    from trainer import setup
     from trainer.report.tournament import write_tournament
     from trainer.standings import standings
+    from trainer.summary import jsonable
     from trainer.tournament import Player, Tournament
 
+    config = groups[0].config
     checks.check_judges(config.judge_models)
-    players = [Player(BASE, config.debater.model)]
-    for run in runs:
-        published = [iteration for iteration in RunFolder(run).published() if iteration]
-        players += [Player(f"{run.name} {i}", str(RunFolder(run).policy(i))) for i in published]
-    if len(players) < 2:
-        raise LaunchError(f"{runs[0]} has published no trained policy yet: train it first.")
-    played = Tournament(config, players, folder)
-    try:
-        table = played.round_robin() if rounds is None else played.swiss(rounds)
-    finally:
-        played.close()
-    table.to_parquet(folder / "verdicts.parquet", index=False)
-    found = standings(table, BASE)
+    players = {group.name: [Player(*player) for player in _players(group)] for group in groups}
+    judges = [setup.judge(judge, config) for judge in config.judges]
+    tables: dict[str, pd.DataFrame] = {}
+    for group in groups:
+        played = Tournament(group.config, players[group.name], judges, folder / group.name)
+        try:
+            tables[group.name] = played.round_robin() if rounds is None else played.swiss(rounds)
+        finally:
+            played.close()
+    together = [table.assign(protocol=name) for name, table in tables.items()]
+    pd.concat(together, ignore_index=True).to_parquet(folder / "verdicts.parquet", index=False)
+    rated = {name: standings(table, BASE) for name, table in tables.items()}
+    found = jsonable({"anchor": BASE, "groups": rated})
     write_atomically(folder / "tournament.json", json.dumps(found, indent=1))
-    write_tournament(folder, f"Tournament: {config.protocol.name}, {len(players)} players", found)
+    write_tournament(folder, f"Tournament: {', '.join(tables)}, {sum(map(len, players.values()))} players", found)
+
+
+def _players(group: Group) -> list[tuple[str, str]]:
+    """Name and folder of the base debater and of every checkpoint.
+
+    Raises:
+        LaunchError: there is none but the base.
+    """
+    players = [(BASE, group.config.debater.model)]
+    for run, name in zip(group.runs, names_of(group.runs), strict=True):
+        folder = RunFolder(run)
+        players += [(f"{name} {i}", str(folder.policy(i))) for i in folder.published() if i]
+    if len(players) < 2:
+        raise LaunchError(f"{group.runs[0]} has published no trained policy yet: train it first.")
+    return players
+
+
+def names_of(runs: Sequence[Path]) -> list[str]:
+    """The folders' names, with as much of the path before them as tells them apart."""
+    for length in range(1, max(len(run.parts) for run in runs) + 1):
+        names = ["/".join(run.parts[-length:]) for run in runs]
+        if len(set(names)) == len(names):
+            return names
+    raise LaunchError(f"{runs[0]} is named twice: name each run once.")

@@ -12,6 +12,7 @@ from envs.windows import Window
 from rewards.audit.settings import AuditOptions
 from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rewards.reward import RewardRule
+from trainer.opponents.settings import AnyOpponent, SelfPlay
 
 
 def _known_keys(kind: type) -> BeforeValidator:
@@ -328,6 +329,7 @@ class Config(_Section):
     heldout_judges: list[AnyJudge] = []
     reward: Annotated[RewardRule, _known_keys(RewardRule)] = RewardRule()
     algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
+    opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
     evaluation: Evaluation = Evaluation()
     audit: Audit = Audit()

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from trainer.config import Dpo
-from trainer.types import Experience, Trajectory, trajectories_of
+from trainer.types import Experience, Trajectory, seats_of, trajectories_of
 
 
 class PairError(ValueError):
@@ -31,11 +31,11 @@ def pairs_of(experience: Experience, branch_plies: dict[str, int], min_gap: floa
     """The best and the worst sibling of every branched debate, for each seat that spoke at the branching ply.
 
     A speech is worth the seat's return from it on. Siblings that are the same speech, or closer than `min_gap`, make no
-    pair. Debates whose verdict is INVALID have no siblings to offer.
+    pair, and neither do speeches of opponents. Debates whose verdict is INVALID have no siblings to offer.
     """
     families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
     for judged in experience.judged:
-        for seat in judged.rewards or {}:
+        for seat in seats_of(judged, experience.policy.name):
             families[judged.episode.match, seat.value] += trajectories_of(judged, seat)
     pairs = [
         _pair([row for row in rows if branch_plies[match] in row.plies], branch_plies[match])

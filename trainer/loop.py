@@ -23,13 +23,14 @@ Progress = Callable[[int, float], None]
 
 def collect(
     iteration: int, matches: Sequence[Match], policy: Policy, rollouts: Rollouts, judge: Judge, rule: RewardRule,
-    shard_size: int, seed: int, progress: Progress = lambda done, approval: None,
+    shard_size: int, seed: int, progress: Progress = lambda done, approval: None, opponents: Sequence[Policy] = (),
 ) -> Experience:  # fmt: skip
-    """Plays the matches with the published policy, has them judged, and pays the seats."""
+    """Plays the matches with the published policy, and whom it meets in them, has them judged, and pays the seats."""
     start = time.monotonic()
+    policies = {playing.name: playing for playing in (policy, *opponents)}
     judged: dict[int, list[Judged]] = {}
     failures: dict[int, list[Failure]] = {}
-    for shard, outcomes in rollouts.play(shards_of(matches, shard_size, seed), {policy.name: policy}):
+    for shard, outcomes in rollouts.play(shards_of(matches, shard_size, seed), policies):
         episodes = [outcome for outcome in outcomes if isinstance(outcome, Episode)]
         failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         judged[shard.index] = judge_episodes(episodes, judge, rule)

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from envs.types import Seat, Speech
 from trainer.loop import mean_approval
-from trainer.types import Experience
+from trainer.types import Experience, seats_of
 
 
 def measure(experience: Experience) -> dict[str, float | int]:
-    """Counts and means over one iteration; means over nothing are left out."""
-    speeches = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
-    rewards = [(seat, reward) for judged in experience.judged for seat, reward in (judged.rewards or {}).items()]
+    """Counts and means over one iteration, of the policy and not of opponents; means over nothing are left out."""
+    policy = experience.policy.name
+    said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
+    speeches = [speech for speech in said if speech.policy == policy]
+    rewards = [(seat, j.rewards[seat]) for j in experience.judged if j.rewards for seat in seats_of(j, policy)]
     sampled = [x for t in experience.trajectories() for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
     debates = len(experience.judged) + len(experience.failures)
     measured = {

@@ -9,6 +9,7 @@ Ratings are given on Elo's scale, 400·θ / ln 10, where the anchor (the base ch
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,8 @@ def rate(
     penalty = np.array([ridge] * len(players) + [ridge] * len(names))
     fitted = _fit(table.design, *table.totals(table.once()), penalty)
     drawn = table.draws(resamples, seed)
-    resampled = np.concatenate([_fit(table.design, *table.totals(part), penalty) for part in _parts(drawn)])
+    parts = [_fit(table.design, *table.totals(part), penalty, fitted) for part in _parts(drawn)]
+    resampled = np.concatenate(parts)
     zero = players.index(anchor)
     elo, again = (ELO * (theta[:, : len(players)] - theta[:, [zero]]) for theta in (fitted, resampled))
     betas = dict(zip(names, (ELO * fitted[0, len(players) :]).tolist(), strict=True))
@@ -113,9 +115,11 @@ def side(player: str, right: bool) -> str:
 
 
 def rate_by_truth(
-    games: Sequence[Game], anchor: str, *, ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
-) -> TruthRatings:
+    games: Sequence[Game], anchor: str, *, whole: str = "", ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
+) -> TruthRatings:  # fmt: skip
     """Every player split in two, one for each side of the truth. Games of a player with itself count.
+
+    `whole` is a second player who argues for nothing and is not split.
 
     Raises:
         RatingError: a game does not say who was right, or as `rate` does.
@@ -123,9 +127,12 @@ def rate_by_truth(
     if any(game.first_is_right is None for game in games):
         raise RatingError("A game does not say which player argued for the right answer: give first_is_right.")
     halves = [
-        replace(g, first=side(g.first, bool(g.first_is_right)), second=side(g.second, not g.first_is_right))
+        replace(
+            g, first=side(g.first, bool(g.first_is_right)),
+            second=whole if g.second == whole else side(g.second, not g.first_is_right),
+        )
         for g in games
-    ]
+    ]  # fmt: skip
     rated = rate(halves, side(anchor, True), ridge=ridge, resamples=resamples, seed=seed)
     other = rated.players.index(side(anchor, False))
     middles = rated.elo[other] / 2, rated.resampled[:, [other]] / 2
@@ -155,7 +162,8 @@ def accuracy_slope(
     asked about, such as each checkpoint's debates with itself.
 
     Raises:
-        RatingError: fewer than three players have both, or games and debates are not about the same clusters.
+        RatingError: fewer than three players have both, games and debates are not about the same clusters, or all are
+            rated alike.
     """
     clusters = sorted({game.cluster for game in games})
     players = sorted({player for player, _, _ in judged} & {n for g in games for n in (g.first, g.second)})
@@ -174,6 +182,8 @@ def accuracy_slope(
     drawn = _draws(len(clusters), resamples, seed)
     accuracy = right.sum(0) / number.sum(0)
     found = _line(rated.elo[None, columns], accuracy[None])
+    if np.isnan(found[0]):
+        raise RatingError("All checkpoints are rated alike, so nothing can go with their ratings: add others.")
     again = _line(rated.resampled[:, columns], (drawn @ right) / (drawn @ number))
     low, high = np.nanquantile(again, [0.025, 0.975])
     elo = dict(zip(players, rated.elo[columns].tolist(), strict=True))
@@ -224,13 +234,20 @@ class _Table:
         return drawn @ self._weight, drawn @ self._won
 
 
-def _fit(design: FloatArray, weight: FloatArray, won: FloatArray, penalty: FloatArray) -> FloatArray:
-    """Penalised logistic regression by Newton's method, one for each line of `weight` and `won`: (draws, columns)."""
-    theta = np.zeros((len(weight), design.shape[1]))
+def _fit(
+    design: FloatArray, weight: FloatArray, won: FloatArray, penalty: FloatArray, start: FloatArray | float = 0.0
+) -> FloatArray:
+    """Penalised logistic regression by Newton's method, one for each line of `weight` and `won`: (draws, columns).
+
+    `start` is where it begins: the fit to the whole data is close to those of its resamples.
+    """
+    columns = design.shape[1]
+    theta = np.zeros((len(weight), columns)) + start
+    squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), columns**2)
     for _ in range(STEPS):
         p = 1 / (1 + np.exp(-theta @ design.T))
         gradient = (won - weight * p) @ design - theta * penalty
-        curvature = np.einsum("br,ri,rj->bij", weight * p * (1 - p), design, design, optimize=True) + np.diag(penalty)
+        curvature = ((weight * p * (1 - p)) @ squares).reshape(-1, columns, columns) + np.diag(penalty)
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
         theta = theta + np.clip(step, -2, 2)  # far from the solution a whole step may overshoot
         if np.abs(step).max() < CLOSE:
@@ -238,9 +255,13 @@ def _fit(design: FloatArray, weight: FloatArray, won: FloatArray, penalty: Float
     return theta
 
 
+@lru_cache(maxsize=2)
 def _draws(clusters: int, resamples: int, seed: int) -> FloatArray:
+    """How often each cluster is drawn, (resamples, clusters). Kept, for standings ask for the same again and again."""
     rng = np.random.default_rng(seed)
-    return rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
+    drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def _parts(drawn: FloatArray, size: int = 250) -> list[FloatArray]:
@@ -258,9 +279,10 @@ def _check(games: Sequence[Game], players: Sequence[str], anchor: str) -> None:
         raise RatingError(f"{anchor} played no game, so nothing can be measured from it: choose another anchor.")
     if any(not 0 <= game.score <= 1 for game in games):
         raise RatingError("A game's score lies outside [0, 1]: leave INVALID verdicts out before rating.")
+    met = {(g.first, g.second) for g in games} | {(g.second, g.first) for g in games}
     reached, edge = {anchor}, {anchor}
     while edge:
-        edge = {b for g in games for a, b in ((g.first, g.second), (g.second, g.first)) if a in edge} - reached
+        edge = {b for a, b in met if a in edge} - reached
         reached |= edge
     if missing := sorted(set(players) - reached):
         raise RatingError(f"{missing[0]} is connected with {anchor} by no chain of games: let them meet.")

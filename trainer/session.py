@@ -9,6 +9,7 @@ from trainer.config import Config
 from trainer.loop import collect
 from trainer.measure import measure
 from trainer.models import load_tokenizer
+from trainer.opponents.league import opponents
 from trainer.probe import check_adapter
 from trainer.progress import debates_bar, say
 from trainer.publish import check_parity, probe_rows
@@ -28,7 +29,7 @@ class Session:
         every = setup.question_set(settings.questions).questions("train")
         self.questions, watched = set_aside(every, settings.watch.questions)
         self.judge = setup.judge(settings.judge, settings)
-        self.rollouts = setup.rollouts(settings)
+        self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.probe = probe_rows(self.tokenizer)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, self.probe)
@@ -50,9 +51,11 @@ class Session:
                 iteration, matches, policy, self.rollouts, self.judge, self.settings.reward,
                 self.settings.cluster.shard_size, derive(self.settings.seed, "play", iteration),
                 lambda done, approval: bar.advance(done, f"approval of seat A {approval:.2f}"),
+                self.opponents.policies(iteration),
             )  # fmt: skip
         self._store(experience)
-        self._measured = {**measure(experience), **_paid(self.judge.usage - before), "parity": parity}
+        measured = {**measure(experience), **self.opponents.learn(experience)}
+        self._measured = {**measured, **_paid(self.judge.usage - before), "parity": parity}
         return experience
 
     def record(self, learned: dict[str, Any]) -> None:
@@ -98,8 +101,9 @@ def _paid(usage: Usage) -> dict[str, float | int]:
 def _line(row: dict[str, Any], iterations: int) -> str:
     parts = [f"iteration {row['iteration']}/{iterations}"]
     for key, label, form in (
-        ("reward", "reward", "+.2f"), ("kl", "KL", ".3f"), ("entropy", "entropy", ".2f"),
-        ("verified_quotes", "verified", ".0%"), ("debates_per_second", "debates/s", ".0f"),
+        ("reward", "reward", "+.2f"), ("win_rate", "win rate", ".0%"), ("kl", "KL", ".3f"),
+        ("entropy", "entropy", ".2f"), ("verified_quotes", "verified", ".0%"),
+        ("debates_per_second", "debates/s", ".0f"),
     ):  # fmt: skip
         if key in row:
             parts.append(f"{label} {row[key]:{form}}")

@@ -148,10 +148,12 @@ def rows_per_seat(settings: config.Config) -> int:
 
 
 def rows_per_iteration(settings: config.Config) -> int:
-    """Rows that a PPO iteration learns from: both seatings of each question, every seat."""
+    """Rows that a PPO iteration learns from: both seatings of each question, every seat that the policy has in it."""
     assert isinstance(settings.algorithm, config.Ppo)
-    debates = settings.algorithm.questions_per_iteration * 2 * settings.algorithm.debates_per_seating
-    return debates * len(settings.protocol.seats) * rows_per_seat(settings)
+    questions = settings.algorithm.questions_per_iteration
+    alone = settings.opponent.against_itself(questions)
+    seats = alone * len(settings.protocol.seats) + questions - alone
+    return seats * 2 * settings.algorithm.debates_per_seating * rows_per_seat(settings)
 
 
 def learner_dtype(settings: config.Config) -> torch.dtype:

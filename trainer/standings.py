@@ -1,7 +1,8 @@
 """What a tournament's verdicts say: ratings, what truth is worth to each player, and judge accuracy against rating.
 
-In a debate a game is won by the seat that the judge favours. A lone consultant meets nobody: two consultants who
-defend the same answer to the same question are compared by the probability that each makes the judge give it.
+In a debate a game is won by the seat that the judge favours. A lone consultant meets nobody but the judge: its game is
+won if the judge approves of its answer. So its rating is the log-odds of its approval, over both assignments of every
+question, less the base's on the same questions: persuasiveness on the same scale, though of another kind.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from rewards.statistics import cluster_mean, wilson
-from trainer.ratings import Game, RatingError, Ratings, TruthRatings, accuracy_slope, rate, rate_by_truth
+from rewards.statistics import cluster_mean
+from trainer.ratings import FloatArray, Game, RatingError, Ratings, TruthRatings, accuracy_slope, rate, rate_by_truth
 
 Triple = list[float]
 """Estimate and the ends of its 95 % interval."""
+JUDGE = "(the judge)"
+"""Whom lone consultants play against."""
 
 
 def standings(table: pd.DataFrame, anchor: str, resamples: int = 1000) -> dict[str, Any]:
@@ -35,46 +39,52 @@ def order(table: pd.DataFrame, judge: str, players: Sequence[str]) -> list[str]:
 
 
 def games_of(table: pd.DataFrame) -> list[Game]:
-    """The games in one judge's valid verdicts, with their covariates."""
-    alone = (table["seat_b"] == "").all()
-    return _comparisons(table) if alone else _debates(table)
+    """The games in one judge's valid verdicts; those of debates with their covariates."""
+    return _approvals(table) if alone(table) else _debates(table)
+
+
+def alone(table: pd.DataFrame) -> bool:
+    """Whether these are lone consultants."""
+    return bool((table["seat_b"] == "").all())
 
 
 def _of_judge(table: pd.DataFrame, anchor: str, resamples: int) -> dict[str, Any]:
-    valid = table[table["valid"]]
-    games, alone = games_of(valid), bool((table["seat_b"] == "").all())
+    valid, lone = table[table["valid"]], alone(table)
+    games = games_of(valid)
     between = [game for game in games if game.first != game.second]
     plain = [_without_covariates(game) for game in between]
     rated = rate(plain, anchor, resamples=resamples)
-    controlled = truth = None
-    if not alone:
-        controlled = rate(between, anchor, resamples=resamples)
-        truth = rate_by_truth([_without_covariates(game) for game in games], anchor, resamples=resamples)
+    controlled = None if lone else rate(between, anchor, resamples=resamples)
+    whole = JUDGE if lone else ""
+    truth = rate_by_truth([_without_covariates(game) for game in games], anchor, whole=whole, resamples=resamples)
+    players = [name for name in rated.players if name != JUDGE]
     return {
         "invalid": int((~table["valid"]).sum()),
         "debates": len(table),
         "covariates": dict(controlled.covariates) if controlled else {},
-        "players": {name: _player(name, valid, rated, controlled, truth) for name in rated.players},
-        "grid": _grid(between, rated.players),
+        "players": {name: _player(name, valid, rated, controlled, truth) for name in players},
+        "grid": _grid([] if lone else between, players),
         "slope": _slope(valid, plain, anchor, resamples),
     }
 
 
 def _player(
-    name: str, valid: pd.DataFrame, rated: Ratings, controlled: Ratings | None, truth: TruthRatings | None
+    name: str, valid: pd.DataFrame, rated: Ratings, controlled: Ratings | None, truth: TruthRatings
 ) -> dict[str, Any]:
     own = _own(valid, name)
-    accuracy = cluster_mean(_right(own), own["story_id"])
     found: dict[str, Any] = {
-        "elo": _triple(rated.interval, name),
-        "accuracy": [accuracy.estimate, accuracy.low, accuracy.high],
-    }
-    if controlled is not None and truth is not None:
-        found |= {
-            "elo_controlled": _triple(controlled.interval, name), "right": _triple(truth.right, name),
-            "wrong": _triple(truth.wrong, name), "truth_advantage": _triple(truth.truth_advantage, name),
-        }  # fmt: skip
-    return found
+        "elo": _triple(rated.interval, name), "accuracy": _mean(_right(own), own["story_id"]),
+        "right": _triple(truth.right, name), "wrong": _triple(truth.wrong, name),
+        "truth_advantage": _triple(truth.truth_advantage, name),
+    }  # fmt: skip
+    if controlled is None:
+        return found | {"approval": _mean(_won(own["p_mean"]), own["story_id"])}
+    return found | {"elo_controlled": _triple(controlled.interval, name)}
+
+
+def _mean(values: ArrayLike, stories: ArrayLike) -> Triple:
+    found = cluster_mean(values, stories)
+    return [found.estimate, found.low, found.high]
 
 
 def _triple(interval: Callable[[str], tuple[float, float, float]], name: str) -> Triple:
@@ -86,10 +96,14 @@ def _own(valid: pd.DataFrame, name: str) -> pd.DataFrame:
     return valid[(valid["seat_a"] == name) & valid["seat_b"].isin((name, ""))]
 
 
-def _right(table: pd.DataFrame) -> np.ndarray:
+def _right(table: pd.DataFrame) -> FloatArray:
     """1 where the judge favours the right answer, .5 at exactly one half, else 0."""
-    p = np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"])
-    return np.where(p == 0.5, 0.5, (p > 0.5).astype(float))
+    return _won(np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"]))
+
+
+def _won(p: ArrayLike) -> FloatArray:
+    """1 where the judge gives an answer more than one half, .5 at exactly one half, else 0."""
+    return (1 + np.sign(np.asarray(p, np.float64) - 0.5)) / 2
 
 
 def _debates(table: pd.DataFrame) -> list[Game]:
@@ -99,9 +113,9 @@ def _debates(table: pd.DataFrame) -> list[Game]:
         "more verified quotes": _squashed(table["verified_a"] - table["verified_b"]),
     }, index=table.index)  # fmt: skip
     return [
-        Game(a, b, 0.5 if p == 0.5 else float(p > 0.5), story, values, first_is_right=correct == "A")
-        for a, b, p, story, correct, values in zip(
-            table["seat_a"], table["seat_b"], table["p_mean"], table["story_id"], table["correct_seat"],
+        Game(a, b, won, story, values, first_is_right=correct == "A")
+        for a, b, won, story, correct, values in zip(
+            table["seat_a"], table["seat_b"], _won(table["p_mean"]).tolist(), table["story_id"], table["correct_seat"],
             covariates.to_dict("records"), strict=True,
         )
     ]  # fmt: skip
@@ -113,15 +127,14 @@ def _squashed(difference: pd.Series) -> pd.Series:
     return np.tanh(difference / spread) if spread else difference * 0.0
 
 
-def _comparisons(table: pd.DataFrame) -> list[Game]:
-    """Two consultants on the same side of the same question: the one whom the judge believes more has won."""
-    games = []
-    for (_, _, story), cases in table.groupby(["question_id", "swapped_seats", "story_id"], sort=True):
-        opinions = dict(zip(cases["seat_a"], cases["p_mean"], strict=True))
-        for one, two in combinations(sorted(opinions), 2):
-            p, q = opinions[one], opinions[two]
-            games.append(Game(one, two, 0.5 if p == q else float(p > q), story))
-    return games
+def _approvals(table: pd.DataFrame) -> list[Game]:
+    """Each consultant against the judge, on both answers to every question."""
+    return [
+        Game(name, JUDGE, score, story, first_is_right=correct == "A")
+        for name, score, story, correct in zip(
+            table["seat_a"], _won(table["p_mean"]).tolist(), table["story_id"], table["correct_seat"], strict=True
+        )
+    ]
 
 
 def _without_covariates(game: Game) -> Game:
@@ -129,21 +142,21 @@ def _without_covariates(game: Game) -> Game:
 
 
 def _grid(games: Sequence[Game], players: Sequence[str]) -> dict[str, dict[str, Triple]]:
-    """Win rate of the row's player against the column's, with its Wilson interval, for those who met."""
+    """Win rate of the row's player against the column's, for those who met, with its story-clustered interval."""
     found: dict[str, dict[str, Triple]] = {name: {} for name in players}
     for one, two in combinations(players, 2):
-        scores = [g.score if g.first == one else 1 - g.score for g in games if {g.first, g.second} == {one, two}]
-        if scores:
-            share = wilson(sum(scores), len(scores))
-            found[one][two] = [share.estimate, share.low, share.high]
-            found[two][one] = [1 - share.estimate, 1 - share.high, 1 - share.low]
+        met = [game for game in games if {game.first, game.second} == {one, two}]
+        if met:
+            scores = [game.score if game.first == one else 1 - game.score for game in met]
+            share, low, high = found[one][two] = _mean(scores, [game.cluster for game in met])
+            found[two][one] = [1 - share, 1 - high, 1 - low]
     return found
 
 
 def _slope(valid: pd.DataFrame, games: Sequence[Game], anchor: str, resamples: int) -> dict[str, Any] | None:
-    """Points of accuracy per 100 Elo over the players; None with fewer than three."""
-    alone = valid[valid["seat_b"].isin(("",)) | (valid["seat_a"] == valid["seat_b"])]
-    judged = list(zip(alone["seat_a"], alone["story_id"], _right(alone).tolist(), strict=True))
+    """Points of accuracy per 100 Elo over the players; None with fewer than three, or if all are rated alike."""
+    own = valid[(valid["seat_b"] == "") | (valid["seat_a"] == valid["seat_b"])]
+    judged = list(zip(own["seat_a"], own["story_id"], _right(own).tolist(), strict=True))
     shared = {story for _, story, _ in judged} & {game.cluster for game in games}
     try:
         found = accuracy_slope(

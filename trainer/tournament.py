@@ -31,21 +31,21 @@ class Player:
 
 
 class Tournament:
-    """Plays pairs of players and keeps the verdicts, one file per pair, under `folder`/games."""
+    """Plays pairs of players and keeps the verdicts, one file per pair, under `folder`/games. Lone consultants meet
+    nobody: each plays alone."""
 
-    def __init__(self, settings: Config, players: Sequence[Player], folder: Path) -> None:
-        self.settings, self.folder = settings, folder / "games"
+    def __init__(self, settings: Config, players: Sequence[Player], judges: Sequence[Judge], folder: Path) -> None:
+        self.settings, self.folder, self.judges = settings, folder / "games", judges
         self.players = {player.name: player for player in players}
         source = setup.question_set(settings.questions)
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
-        self.judges: list[Judge] = [setup.judge(judge, settings) for judge in settings.judges]
         self.rollouts: Rollouts = setup.rollouts(settings)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def round_robin(self) -> pd.DataFrame:
         """Everybody against everybody else, and against themselves."""
-        return self.play([*self._alone(), *combinations(self.players, 2)])
+        return self.play([*self._alone(), *(() if self.lone else combinations(self.players, 2))])
 
     def swiss(self, rounds: int) -> pd.DataFrame:
         """The first player meets all others; in each round after that neighbours in the standings who have not met.
@@ -53,6 +53,8 @@ class Tournament:
         Everybody argues against themselves as well. The first player ties the standings together: without it pairs
         that never met, not even through others, could not be compared.
         """
+        if self.lone:
+            return self.round_robin()
         anchor, *others = self.players
         met = [(anchor, other) for other in others]
         for _ in range(rounds):
@@ -62,8 +64,13 @@ class Tournament:
 
     def play(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """The verdicts on all debates of these pairs: one row for each debate and judge."""
-        parts = [self._part(one, two) for one, two in pairs]
+        parts = [self._part(*sorted(pair, key=list(self.players).index)) for pair in pairs]
         return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+
+    @property
+    def lone(self) -> bool:
+        """Whether the players are consultants."""
+        return len(self.settings.protocol.seats) == 1
 
     def close(self) -> None:
         """Lets go of the engines."""

@@ -23,7 +23,7 @@ from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
 from trainer.run_folder import STATE, RunError, RunFolder, prune, write_atomically
 from trainer.schedule import derive, matches_of, questions_of
 from trainer.session import Session
-from trainer.types import Experience, Match, Policy, Trajectory, trajectories_of
+from trainer.types import Match, Policy, Trajectory
 from trainer.watch import Stopped
 
 LEARNED = {
@@ -114,11 +114,22 @@ class _Run:
         if self.session is not None:
             self.folder.cut_back(iteration)
 
+    def opponents_state(self) -> dict[str, Any]:
+        """What a checkpoint must hold of the opponents."""
+        state = self.session.opponents.state if self.session is not None else {}
+        return {"opponents": state} if state else {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over what a checkpoint holds of the opponents."""
+        if self.session is not None:
+            self.session.opponents.restore(state.get("opponents", {}))
+
     def kept(self) -> list[int]:
         """Iterations whose published weights stay."""
-        chosen = self.settings.evaluation.checkpoints
+        chosen, last = self.settings.evaluation.checkpoints, self.settings.iterations
         extra = chosen if isinstance(chosen, list) else []
-        return [0, *range(0, self.settings.iterations + 1, self.settings.save_every), *extra, self.settings.iterations]
+        league = self.settings.opponent.kept(last)
+        return [0, *range(0, last + 1, self.settings.save_every), *extra, *league, last]
 
     def matches(self, iteration: int, repeats: int = 1, branches: int = 1) -> list[Match]:
         """The debates of an iteration."""
@@ -128,9 +139,10 @@ class _Run:
             self.session.questions, iteration, settings.algorithm.questions_per_iteration, derive(seed, "questions")
         )
         plies = len(settings.protocol.plies())
-        return matches_of(
+        matches = matches_of(
             questions, settings.protocol.seats, repeats, branches, plies, derive(seed, "branch", iteration)
         )
+        return self.session.opponents.line_up(iteration, matches)
 
 
 class _PpoRun(_Run):
@@ -166,6 +178,7 @@ class _PpoRun(_Run):
             path, state = found
             self._check_ranks(path, state)
             self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in state["baselines"]}
+            self.restore(state)
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
         policy, _ = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, self.settings.iterations)
@@ -180,7 +193,7 @@ class _PpoRun(_Run):
         if self.session is not None:
             matches = self.matches(iteration, self.algorithm.debates_per_seating)
             experience = self.session.collect(iteration, matches, policy, learner)
-            batch = [_rows(experience, matches, self.rows_per_seat)]
+            batch = [experience.rows(matches, self.rows_per_seat)]
             prune(self.folder, self.kept())
         if self.world > 1:
             broadcast_object_list(batch)
@@ -195,7 +208,7 @@ class _PpoRun(_Run):
         cursor = iteration * self.algorithm.questions_per_iteration
         state = {
             "iteration": iteration, "policy_version": iteration, "question_cursor": cursor, "baselines": baselines,
-            "ranks": self._ranks,
+            "ranks": self._ranks, **self.opponents_state(),
         }  # fmt: skip
         write_atomically(checkpoint / STATE, json.dumps(state))
 
@@ -254,6 +267,7 @@ class _DpoRun(_Run):
         found = self.folder.checkpoint()
         done = found[1]["iteration"] if found else 0
         self.cut_back(done)
+        self.restore(found[1] if found else {})
         if not done:
             self.publish(setup.policy_model(self.settings.debater), None, 0)
         for iteration in range(done + 1, self.settings.iterations + 1):
@@ -309,19 +323,10 @@ class _DpoRun(_Run):
 
     def _mark(self, iteration: int) -> None:
         cursor = iteration * self.algorithm.questions_per_iteration
-        state = {"iteration": iteration, "policy_version": iteration, "question_cursor": cursor}
+        state = {
+            "iteration": iteration, "policy_version": iteration, "question_cursor": cursor, **self.opponents_state(),
+        }  # fmt: skip
         write_atomically(self.folder.trainer / f"checkpoint-{iteration}" / STATE, json.dumps(state))
-
-
-def _rows(experience: Experience, matches: list[Match], rows_per_seat: int) -> list[Trajectory | None]:
-    """The rows of every seat of every match, in the order of the matches; None where there is nothing to learn from."""
-    found = {
-        (judged.episode.match, seat): trajectories_of(judged, seat)
-        for judged in experience.judged
-        for seat in judged.rewards or {}
-    }
-    nothing: list[Trajectory | None] = [None] * rows_per_seat
-    return [row for match in matches for seat in match.policies for row in found.get((match.id, seat), nothing)]
 
 
 def _learned(logs: dict[str, Any]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What passes between rollouts, credit and learner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from envs.types import Failure, Question, Seat, Transcript
@@ -112,11 +112,34 @@ class Experience:
         return [
             trajectory
             for judged in self.judged
-            if judged.rewards is not None
-            for seat in judged.rewards
-            if judged.episode.transcript.speeches and _speaker(judged.episode.transcript, seat) == policy
+            for seat in seats_of(judged, policy)
             for trajectory in trajectories_of(judged, seat)
         ]
+
+    def rows(self, matches: Sequence[Match], rows_per_seat: int) -> list[Trajectory | None]:
+        """The rows of every seat that the policy has in the matches, in their order; None where there is nothing to
+        learn from. What others said is not learned from, and has no place in it."""
+        policy = self.policy.name
+        found = {
+            (judged.episode.match, seat): trajectories_of(judged, seat)
+            for judged in self.judged
+            for seat in seats_of(judged, policy)
+        }
+        nothing: list[Trajectory | None] = [None] * rows_per_seat
+        return [
+            row
+            for match in matches
+            for seat in match.policies
+            if match.policies[seat] == policy
+            for row in found.get((match.id, seat), nothing)
+        ]
+
+
+def seats_of(judged: Judged, policy: str) -> list[Seat]:
+    """The seats from which the policy has spoken; none if the verdict is INVALID."""
+    transcript = judged.episode.transcript
+    spoke = {speech.seat for speech in transcript.speeches if speech.policy == policy}
+    return [seat for seat in judged.rewards or {} if seat in spoke]
 
 
 def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
@@ -136,7 +159,3 @@ def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
         )  # fmt: skip
         first = last
     return made
-
-
-def _speaker(transcript: Transcript, seat: Seat) -> str:
-    return next(speech.policy for speech in transcript.speeches if speech.seat is seat)

@@ -220,7 +220,8 @@ PLAYER = {"elo": [0.0, -10.0, 10.0], "accuracy": [0.7, 0.6, 0.8]}
 def standings(*players: str) -> dict[str, Any]:
     found = {name: PLAYER | {"elo": [50.0 * n, 50.0 * n - 10, 50.0 * n + 10]} for n, name in enumerate(players)}
     slope = {"points_per_100_elo": -9.04, "low": -12.5, "high": -5.3}
-    return {"anchor": "base", "players": list(players), "judges": {"weak-judge": {"players": found, "slope": slope}}}
+    group = {"players": list(players), "judges": {"weak-judge": {"players": found, "slope": slope}}}
+    return {"anchor": "base", "groups": {"debate": group}}
 
 
 @pytest.mark.parametrize("place", ["", "tournament", "tournaments/debate"])

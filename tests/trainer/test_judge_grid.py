@@ -14,7 +14,7 @@ from envs.types import Protocol, Question, Transcript
 from rewards.labelled import Labelled
 from rewards.types import Verdict
 from trainer.judges import grid, grid_page
-from trainer.judges.heat_map import EVEN, FOOLED, HIGH, LEFT, RIGHT, TOP, WIDE, colour_of, heat_map
+from trainer.report.heat_map import EVEN, FOOLED, HIGH, LEFT, RIGHT, TOP, WIDE, colour_of
 from trainer.statistics import paired_change
 
 QUESTIONS = 40
@@ -98,17 +98,17 @@ def test_colours_run_from_fooled_over_even_to_right() -> None:
 
 
 def test_the_picture_has_every_number_and_marks_who_was_trained_against_whom() -> None:
-    drawn = heat_map(grid.figures(cells(FOOLED_ONCE))["cells"]).svg
+    drawn = grid_page.draw(grid.figures(cells(FOOLED_ONCE))["cells"]).svg
     assert re.findall(r">(\d+\.\d) %<", drawn) == ["70.0", "50.0", "60.0", "70.0", "90.0", "80.0"]
     framed = re.findall(r'<rect x="(\d+)" y="(\d+)"[^>]*stroke-width="2" stroke-dasharray', drawn)
     inside = [(int(x) - LEFT) // WIDE for x, _ in framed], [(int(y) - TOP) // HIGH for _, y in framed]
     assert inside == ([1, 2], [0, 1]), "debaters 1 and judge 0, debaters 2 and judge 1"
-    assert "judge 1 on debaters 2: 80.0 %" in drawn
+    assert "judge 1 retrained, round 1 on debaters 2 against judge 1: 80.0 %" in drawn
 
 
 def test_a_cell_without_a_verdict_is_drawn_as_such() -> None:
     row: list[Any] = [{"estimate": None, "low": None, "high": None}, {"estimate": 0.5, "low": None, "high": None}]
-    assert "no verdict" in heat_map([row]).svg
+    assert "no verdict" in grid_page.draw([row]).svg
 
 
 def test_the_three_files(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Bradley-Terry ratings: by hand, against a library's regression, laws, and coverage on simulated games."""
 
 import math
+from itertools import combinations, product
 
+import choix
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -14,16 +16,15 @@ def games(wins: int, losses: int, ties: int = 0) -> list[Game]:
     return [Game("new", "base", score, f"q{i}") for i, score in enumerate(scores)]
 
 
-def simulated(elo: dict[str, float], questions: int, seed: int, bias: float = 0.0, spread: float = 0.0) -> list[Game]:
-    """Every pair on every question; `bias` (nats) for whoever is first, `spread` of a question's own lean."""
+def simulated(elo: dict[str, float], questions: int, seed: int, bias: float = 0.0) -> list[Game]:
+    """Every pair on every question; `bias` (nats) for whoever is first."""
     rng, names = np.random.default_rng(seed), sorted(elo)
     found = []
     for question in range(questions):
-        lean = rng.normal(0, spread, len(names))
         for i, a in enumerate(names):
-            for j, b in enumerate(names[:i]):
+            for b in names[:i]:
                 first = rng.random() < 0.5
-                logit = (elo[a] - elo[b]) / ELO + lean[i] - lean[j] + (bias if first else -bias)
+                logit = (elo[a] - elo[b]) / ELO + (bias if first else -bias)
                 won = float(rng.random() < 1 / (1 + math.exp(-logit)))
                 found.append(Game(a, b, won, f"q{question}", {"first": 1.0 if first else -1.0}))
     return found
@@ -170,15 +171,59 @@ def test_a_slope_wants_three_checkpoints_and_one_set_of_questions() -> None:
         accuracy_slope(played, accuracies(5, elo, 6, seed=5), "base")
 
 
+SPREAD = 0.8
+"""Nats by which a question leans towards a player: games of one question are then not independent."""
+FOUR = {"base": 0.0, "one": 60.0, "two": 140.0, "three": -80.0}
+CLUSTERS = [f"q{question}" for question in range(120)]
+
+
+def leaning(seed: int) -> list[Game]:
+    """A round-robin of the four on 120 questions that lean."""
+    rng = np.random.default_rng(seed)
+    strength = rng.normal([elo / ELO for elo in FOUR.values()], SPREAD, (len(CLUSTERS), len(FOUR)))
+    found = []
+    for (i, one), (j, two) in combinations(enumerate(FOUR), 2):
+        won = rng.random(len(CLUSTERS)) < 1 / (1 + np.exp(strength[:, j] - strength[:, i]))
+        found += [Game(one, two, score, cluster) for score, cluster in zip(won.astype(float), CLUSTERS, strict=True)]
+    return found
+
+
+def on_average() -> list[Game]:
+    """The same with what each player scores on average over all leans, by Gauss-Hermite quadrature.
+
+    Leans flatten the odds that a rating means: this is the truth that ratings of very many games would come to.
+    """
+    nodes, weights = np.polynomial.hermite.hermgauss(60)
+    found = []
+    for one, two in combinations(FOUR, 2):
+        logits = (FOUR[one] - FOUR[two]) / ELO + SPREAD * math.sqrt(2) * math.sqrt(2) * nodes
+        mean = float(weights @ (1 / (1 + np.exp(-logits))) / math.sqrt(math.pi))
+        found.append(Game(one, two, mean, "q", weight=1e6))
+    return found
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """300 tournaments of four players whose questions lean (so games of a question are not independent)."""
-    elo = {"base": 0.0, "one": 60.0, "two": 140.0, "three": -80.0}
-    # A question's lean flattens the odds that a rating means on average: compare with the truth of very many games.
-    truth = rate(simulated(elo, 40_000, seed=10**6, spread=0.8), "base", resamples=1)
+    """300 tournaments of four players."""
+    truth = rate(on_average(), "base", resamples=1)
+    assert truth.interval("two")[0] < 140, "leans flatten"
     covered = []
     for seed in range(300):
-        found = rate(simulated(elo, 120, seed, spread=0.8), "base", resamples=400, seed=seed)
+        found = rate(leaning(seed), "base", resamples=400, seed=seed // 30)
         for name in ("one", "two", "three"):
             _, low, high = found.interval(name)
             covered.append(low <= truth.interval(name)[0] <= high)
     assert 0.93 <= np.mean(covered) <= 0.97
+
+
+@pytest.mark.parametrize("players", [2, 3, 6, 12])
+def test_the_fit_is_that_of_another_library(players: int) -> None:
+    """choix (Maystre, MIT) finds the same maximum of the likelihood on random win matrices; ours without its ridge."""
+    rng = np.random.default_rng(players)
+    wins = rng.integers(1, 30, (players, players))
+    beaten = [(i, j) for i, j in product(range(players), repeat=2) if i != j for _ in range(wins[i, j])]
+    theirs = choix.opt_pairwise(players, beaten, alpha=0, method="Newton-CG", tol=1e-12)
+    names = [f"player {i:02d}" for i in range(players)]
+    played = [Game(names[i], names[j], 1, f"q{q}") for q, (i, j) in enumerate(beaten)]
+    ours = rate(played, names[0], ridge=1e-10, resamples=1)
+    assert ours.players == tuple(names)
+    assert ours.elo == pytest.approx(ELO * (theirs - theirs[0]), abs=1e-3)

@@ -10,10 +10,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from trainer.judges.grid import COMPARISONS
-from trainer.judges.heat_map import heat_map
 from trainer.report import wording
 from trainer.report.album import Album, standalone
 from trainer.report.drawing import Drawing
+from trainer.report.heat_map import Labels, heat_map
 from trainer.report.html import hash_source
 from trainer.run_folder import write_atomically
 from trainer.summary import jsonable
@@ -26,12 +26,24 @@ def write(folder: Path, title: str, grid: Mapping[str, Any], rounds: Sequence[Ma
     """Writes the three files, and figures/. `rounds` tell of each retrained judge; `played` is the questions that its
     debaters played."""
     record = jsonable({"title": title, **grid, "rounds": list(rounds)})
-    picture = heat_map(record["cells"])
+    picture = draw(record["cells"])
     write_atomically(folder / "grid.json", json.dumps(record, indent=1))
     album = Album()
     write_atomically(folder / "grid.svg", standalone(TITLE, picture))
     write_atomically(folder / "grid.html", _page(title, record, picture, album, played))
     album.write(folder)
+
+
+def draw(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Drawing:
+    """Judges down, debaters across; judges on debaters who were trained against them are framed."""
+    judges, debaters = range(len(cells)), range(len(cells[0]))
+    labels = Labels(
+        [(f"judge {j}", "the original" if j == 0 else f"retrained, round {j}") for j in judges],
+        [(f"debaters {d}", "before training" if d == 0 else f"against judge {d - 1}") for d in debaters],
+        across="debates of", key="judge is right in", title="Judge accuracy", between="on", empty="no verdict",
+        framed="debaters who were trained against this very judge",
+    )  # fmt: skip
+    return heat_map(cells, labels, framed=[(j, j + 1) for j in judges])
 
 
 def _page(title: str, record: Mapping[str, Any], picture: Drawing, album: Album, played: int) -> str:

@@ -17,19 +17,19 @@ from trainer.run_folder import write_atomically
 
 
 def write_study(
-    folder: Path, title: str, summary: Mapping[str, Any], cells: Mapping[str, Any], standings: Mapping[str, Any]
+    folder: Path, title: str, summary: Mapping[str, Any], cells: Mapping[str, Any], tournament: Mapping[str, Any]
 ) -> Path:
     """Writes both files; returns the page, which loads nothing.
 
     `summary` is that of the experiment (`trainer.experiment.report`), `cells` what `trainer.ablation.compare` found,
-    `standings` what each protocol's tournament did.
+    `tournament` what tournament.json holds.
     """
-    stored = {"title": title, "summary": summary, "cells": cells, "tournaments": standings}
+    stored = {"title": title, "summary": summary, "cells": cells, "tournament": tournament}
     write_atomically(folder / "study.json", json.dumps(stored, indent=1))
     style, album = Markup(resource("report.css") + STYLE), Album()
     page = environment().get_template("study.html.j2").render(
         title=title, summary=Summary.model_validate(summary), pooled=cells["pooled"], picture=picture(cells),
-        slopes=list(slopes(standings)), figure=album.shown(), style=style, policy=content_policy(style, ""),
+        slopes=list(slopes(tournament)), figure=album.shown(), style=style, policy=content_policy(style, ""),
     )  # fmt: skip
     album.write(folder)
     path = folder / "study.html"
@@ -37,8 +37,9 @@ def write_study(
     return path
 
 
-def slopes(standings: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any] | None, Drawing]]:
-    """For each protocol and judge: the slope of accuracy on rating with its interval, and the picture of it."""
-    for protocol, found in standings.items():
-        for judge, one in found["judges"].items():
-            yield protocol, judge, one["slope"], accuracy_against_rating(judge, one, found["anchor"])
+def slopes(tournament: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any] | None], Drawing]]:
+    """For each judge: the slope of accuracy on rating by protocol, and the picture of all of them."""
+    groups = tournament["groups"]
+    for judge in next(iter(groups.values()))["judges"]:
+        found = {name: group["judges"][judge]["slope"] for name, group in groups.items()}
+        yield judge, found, accuracy_against_rating(judge, groups, tournament["anchor"])

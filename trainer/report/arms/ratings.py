@@ -37,7 +37,7 @@ def tournaments(run: Path) -> list[Tournament]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
-        if not {"anchor", "players", "judges"} <= set(found):
+        if not {"anchor", "groups"} <= set(found):
             raise ReportError(f"{path} holds no standings: run `rostrum tournament` again, or take it away.")
     except json.JSONDecodeError:
         raise ReportError(f"{path} is not valid JSON: run `rostrum tournament` again, or take it away.") from None
@@ -45,13 +45,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
-    """A picture for each judge of every tournament in which the arm's checkpoints took part."""
+    """A picture for each judge of every group of a tournament in which the arm's checkpoints took part."""
     return [
         Panel(f"{judge}, rated in a tournament", slope_in_words(one["slope"]),
-              accuracy_against_rating(judge, one, of.found["anchor"]))
+              accuracy_against_rating(judge, {name: group}, of.found["anchor"]))
         for of in played
-        if any(name.rpartition(" ")[0] == arm.name for name in of.found["players"])
-        for judge, one in of.found["judges"].items()
+        for name, group in of.found["groups"].items()
+        if any(player.rpartition(" ")[0] == arm.name for player in group["players"])
+        for judge, one in group["judges"].items()
     ]  # fmt: skip
 
 

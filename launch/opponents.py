@@ -1,0 +1,46 @@
+"""What can be wrong with the opponents that a configuration asks for."""
+
+import torch
+
+from launch.errors import LaunchError
+from trainer.config import Config
+
+
+def check_opponent(config: Config) -> None:
+    """Somebody to sit opposite, debates that are left for others, and room for all policies that play at a time.
+
+    Raises:
+        LaunchError: one of these is amiss.
+    """
+    kind = config.opponent.kind
+    if kind == "self":
+        return
+    if len(config.protocol.seats) < 2:
+        raise LaunchError(
+            f"opponent={kind} needs two seats and protocol={config.protocol.name} has one: leave opponent=self."
+        )
+    questions = config.algorithm.questions_per_iteration
+    if config.opponent.against_itself(questions) == questions:
+        raise LaunchError(
+            f"opponent.self_play={config.opponent.self_play:g} leaves none of an iteration's {questions} questions for "
+            "others: lower it, raise algorithm.questions_per_iteration, or choose opponent=self."
+        )
+    _check_gpu_memory(config)
+
+
+def _check_gpu_memory(config: Config) -> None:
+    """vLLM takes a share of the GPU for each model with full weights; adapters share one copy of their base.
+
+    Raises:
+        LaunchError: the shares of one worker are more than the GPU.
+    """
+    debater, policies = config.debater, 1 + config.opponent.at_once
+    on_gpu = config.cluster.gpus_per_worker > 0 or torch.cuda.is_available()
+    if debater.engine != "vllm" or debater.lora is not None or not on_gpu:
+        return
+    if policies * debater.gpu_memory_fraction > 1:
+        raise LaunchError(
+            f"opponent={config.opponent.kind} has up to {policies} policies in one worker and each may take "
+            f"debater.gpu_memory_fraction={debater.gpu_memory_fraction:g} of its GPU: set it to at most "
+            f"{1 / policies:.2f}, or train adapters (debater.lora.rank=16), which share one model."
+        )
