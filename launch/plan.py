@@ -103,6 +103,8 @@ def _show(power: Mapping[str, Any]) -> None:
         found = [row["smallest_change"][n] for n in seeds]
         table.add_row(f"{row['discordant']:.0%}", *("–" if one is None else f"{100 * one:.1f}" for one in found))
     Console().print(table)
+    if any(change is None for row in power["rows"] for change in row["smallest_change"].values()):
+        console.print("–: none, not even if every discordant question changed the same way.")
     console.print(
         f"Taken for granted: correlation {assumed['story_correlation']:g} between the changes of two questions about "
         f"one story and {assumed['seed_correlation']:g} between those of one question under two seeds; true changes "

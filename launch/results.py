@@ -14,16 +14,20 @@ WIDTH = 140
 
 
 def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
-    """A table of the arms, a sentence on each, and where the report is; on standard output."""
+    """A table of the arms, with those of several seeds pooled besides, a sentence on each, whether all went as planned,
+    and where the report is; on standard output."""
     table = Table("arm", "headline", "judge", "accuracy", "change (points)", "win rate", "verified quotes")
-    for arm in summary["arms"]:
+    arms = [*summary["pooled"], *summary["arms"]]
+    for arm in arms:
         for number, accuracy in enumerate(arm["accuracy"]):
             table.add_row(*map(Text, _row(arm, accuracy, first=number == 0)))
     if len(summary["arms"]) > 1:
         Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     console = Console(soft_wrap=True, markup=False, highlight=False)
-    for arm in summary["arms"]:
+    for arm in arms:
         console.print(f"{arm['name']}: {arm['sentence']}")
+    for line in _plan(summary["plan"]):
+        console.print(line)
     console.print(f"Report: {folder / 'report.html'}")
 
 
@@ -50,6 +54,13 @@ def _change(value: Mapping[str, Any]) -> str:
     return f"{_points(value['estimate'])} [{_points(value['low'])}, {_points(value['high'])}]"
 
 
+def _plan(plan: Mapping[str, Any]) -> list[str]:
+    """Nothing where nothing was declared; else whether it was kept to, and every deviation."""
+    if "declared" not in plan and not plan["deviations"]:
+        return []
+    return [f"Plan: {plan['status']}.", *(f"  {sentence}" for sentence in plan["deviations"])]
+
+
 def _row(arm: Mapping[str, Any], accuracy: Mapping[str, Any], first: bool) -> list[str]:
     """The arm's own figures stand in the row of its first judge."""
     win, quotes = arm["win_rate"], arm["verified_quotes"]
@@ -60,7 +71,9 @@ def _row(arm: Mapping[str, Any], accuracy: Mapping[str, Any], first: bool) -> li
     ]
     if not first:
         return ["", "", *judged, "", ""]
-    won = f"{_percent(win['estimate'])} [{_percent(win['low'])}, {_percent(win['high'])}]"
+    won = _percent(win["estimate"])
+    if "low" in win:
+        won += f" [{_percent(win['low'])}, {_percent(win['high'])}]"
     return [arm["name"], arm["headline"], *judged, won, f"{_percent(quotes['base'])} → {_percent(quotes['trained'])}"]
 
 

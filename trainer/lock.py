@@ -53,7 +53,8 @@ def read(folder: Path) -> list[Entry]:
     try:
         stored = json.loads(path.read_text("utf-8"))
         entries = [Entry(**{**entry, "changes": tuple(entry["changes"])}) for entry in stored["entries"]]
-    except (ValueError, KeyError, TypeError):
+        entries[-1]  # a lock declares something
+    except (ValueError, LookupError, TypeError):
         raise LockError(f"{path} is not what `rostrum plan` wrote: put it back, or plan in another folder.") from None
     before = [None, *(entry.hash for entry in entries)]
     for entry, previous in zip(entries, before, strict=False):

@@ -124,13 +124,13 @@ def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
     n_clusters = len(sizes)
     if n_clusters < FEWEST_STORIES:
         return np.nan
-    detectable = POWER_Z * _clustered_error(differences, sizes)
+    detectable = POWER_Z * clustered_error(differences, sizes)
     if (np.abs(differences) > ROUNDING).sum() < FEWEST_STORIES:
         return max(detectable, float(beta.ppf(POWER, FEWEST_STORIES, n_clusters - FEWEST_STORIES + 1)))
     return detectable
 
 
-def _clustered_error(sums: FloatArray, sizes: FloatArray) -> float:
+def clustered_error(sums: FloatArray, sizes: FloatArray) -> float:
     """Standard error of sum(sums) / sum(sizes), a ratio estimator over clusters (Cochran 1977, ch. 6)."""
     n_clusters, n = len(sizes), sizes.sum()
     residuals = sums - sizes * sums.sum() / n

@@ -73,7 +73,8 @@ def test_the_crossed_error_by_hand() -> None:
     # -1, 1; rest 0 0 / -1 1 / 1 -1. MS_seed = 2 * 2 / 2 = 2, MS_story = 3 * 2 / 1 = 6, MS_rest = 4 / 2 = 2.
     table = np.array([[1.0, 3.0], [2.0, 6.0], [3.0, 3.0]])
     error, freedom = crossed_error(Crossed(table, np.ones((3, 2))))
-    assert error == pytest.approx(math.sqrt((2 + 6 - 2) / 6)) and freedom == pytest.approx(2 * (6 / 2) ** 2)
+    # With the seeds as they are: stories' sums less their mean -3 and 3, error sqrt(2 / 1 * 18) / 6 = 1.
+    assert error == pytest.approx(math.sqrt((2 + 6 - 2) / 6)) == 1 and freedom == pytest.approx(2 * (6 / 2) ** 2)
     assert crossed_error(Crossed(table[:2], np.ones((2, 2))))[1] == 1
 
 

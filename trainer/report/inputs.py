@@ -143,6 +143,8 @@ class Family(Record):
 
     correction: str = ""
     size: int = 0
+    primary: list[str] = []
+    """Arm and judge of the comparison that was declared as primary, which is none of them."""
 
 
 class Amendment(Record):
