@@ -68,6 +68,8 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
 
     folder = config.output
     summary = report(folder, list(config.arms))
+    order = list(config.arms)
+    summary["pooled"].sort(key=lambda group: order.index(group["arms"][0]))
     settings = [{"protocol": arm.config.protocol.name, "seed": str(arm.config.seed)} for arm in arms]
     results = [Result(arm.name, own, arm.folder) for arm, own in zip(arms, settings, strict=True)]
     found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))

@@ -13,8 +13,9 @@ from trainer.tracking import Tracker
 def test_an_offline_run_is_written_only_when_asked_for(
     configure: Callable[..., Config], tmp_path: Path, mode: str, logs: int
 ) -> None:
-    tracker = Tracker(configure(f"wandb.mode={mode}", f"output={tmp_path}/run"))
+    tracker = Tracker(configure(f"wandb.mode={mode}", "wandb.group=siblings", f"output={tmp_path}/run"))
     tracker.log({"iteration": 1, "reward": 0.25})
     tracker.alert("title", "text")
     tracker.close()
-    assert len(list(tmp_path.rglob("*.wandb"))) == logs
+    written = list(tmp_path.rglob("*.wandb"))
+    assert len(written) == logs and all(b"siblings" in path.read_bytes() for path in written)

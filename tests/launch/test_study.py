@@ -1,0 +1,124 @@
+"""`rostrum study`: its parts in their order, once each, and the page made of what they leave. No model is run: runs and
+tournaments are stood in for by the files that they write."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from launch import compose, manifest, ray_cells, study
+from launch.arms import Arm
+from launch.cli import main
+from tests.trainer.test_ablation import verdicts
+from trainer.run_folder import RunFolder
+from trainer.standings import standings
+
+ENDS = {"debate": 12, "consultancy": 7}
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was done, in order."""
+    done: list[str] = []
+
+    def finish(arms: Sequence[Arm], *_: object) -> dict[str, str]:
+        for arm in arms:
+            if not arm.evaluated:
+                done.append(arm.name)
+                _write_run(arm)
+        return {}
+
+    def tournament(words: Sequence[str]) -> int:
+        runs, output, _ = (word.partition("=")[2] for word in words)
+        done.append(f"tournament of {', '.join(Path(run).name for run in runs.split(','))}")
+        (Path(output)).mkdir(parents=True)
+        found = standings(_games([Path(run).name for run in runs.split(",")]), "base", resamples=20)
+        (Path(output) / "tournament.json").write_text(json.dumps(found))
+        return 0
+
+    monkeypatch.setattr(ray_cells, "finish", finish)
+    monkeypatch.setattr(study, "tournament", tournament)
+    monkeypatch.setattr(study, "check", lambda arms: done.append(f"check of {len(arms)}"))
+    return done
+
+
+def _write_run(arm: Arm) -> None:
+    """What training and evaluation leave: final accuracy by protocol, a question more for every seed."""
+    run, protocol = RunFolder(arm.folder), arm.config.protocol.name
+    compose.save(arm.config, run.config)
+    manifest.write(run.manifest, arm.config, arm.name)
+    end = ENDS[protocol] + arm.config.seed
+    table = verdicts({"weak-judge": (8, end), "heldout-judge": (8, end)})
+    table.assign(arm=arm.name, protocol=protocol).to_parquet(arm.folder / "verdicts.parquet")
+    (arm.folder / "debates.jsonl").write_text("")
+    manifest.finish(run.manifest, arm.config.iterations)
+    manifest.evaluated(arm.config, arm.folder)
+
+
+def _games(names: Sequence[str]) -> pd.DataFrame:
+    players = ["base", *(f"{name} 4" for name in names)]
+    rows = [
+        {"seat_a": a, "seat_b": b, "question_id": f"q{q}", "story_id": f"s{q}", "swapped_seats": swapped, "valid": True,
+         "judge": "weak-judge", "p_mean": (0.2, 0.6, 0.8)[(q + i + 2 * j) % 3], "correct_seat": "AB"[swapped],
+         "words_a": 5, "words_b": 6, "verified_a": 1, "verified_b": q % 2}
+        for i, a in enumerate(players) for j, b in enumerate(players) for q in range(6) for swapped in (False, True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    small = ["questions.train=4", "questions.heldout=16", "~arms.debate-s3", "~arms.consultancy-s3"]
+    return ["study", *small, "ablation.at_once=1", f"output={tmp_path}/study"]
+
+
+def test_a_study_does_its_parts_once_and_says_what_it_found(
+    parts: list[str], arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert main(arguments) == 0
+    runs = ["debate-s1", "debate-s2", "consultancy-s1", "consultancy-s2"]
+    met = ["tournament of debate-s1, debate-s2", "tournament of consultancy-s1, consultancy-s2"]
+    assert parts == ["check of 4", *runs, *met]
+    shown = capfd.readouterr().out
+    assert "Primary comparison: heldout-judge on debate." in shown and "debate, 2 seeds: " in shown
+
+    folder = tmp_path / "study"
+    lock = json.loads((folder / "protocol.lock").read_text("utf-8"))
+    assert len(lock["entries"]) == 1
+    page = (folder / "study.html").read_text("utf-8")
+    assert "What was run is what was planned." in page and page.count("points of accuracy per 100 Elo") == 2
+    assert page.index("<h2>debate") < page.index("<h2>consultancy")
+    stored: dict[str, Any] = json.loads((folder / "study.json").read_text("utf-8"))
+    first, second = stored["cells"]["pooled"]
+    assert [first["name"], second["name"]] == ["debate", "consultancy"] and first["seeds"] == [1, 2]
+    assert second["judges"][0]["difference"]["estimate"] == pytest.approx(-5 / 16, abs=1e-6)
+    for name in ("report.html", "ablation.html", "cells.csv"):
+        assert (folder / name).exists()
+
+    monkeypatch.setattr(study, "_report", lambda *_: None)
+    assert main(arguments) == 0
+    assert parts[len(runs) + 3 :] == ["check of 4"], "something was done twice"
+
+
+def test_a_failed_run_keeps_the_study_from_its_tournaments(
+    parts: list[str], arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ray_cells, "finish", lambda *_: {"debate-s2": "It was lost."})
+    assert main(arguments) == 1
+    assert parts == ["check of 4"]
+    assert "debate-s2 failed: It was lost." in capfd.readouterr().err
+
+
+def test_an_interruption_names_the_study(
+    parts: list[str], arguments: list[str], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ray_cells, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(arguments) == 130
+    assert f"continue with `rostrum {' '.join(arguments)}`" in capfd.readouterr().err
+    monkeypatch.setattr(ray_cells, "finish", lambda *_: {})
+    assert "declares another" in refused(*arguments, "iterations=3")
