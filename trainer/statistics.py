@@ -87,6 +87,25 @@ def headline(change: PairedChange) -> Headline:
     return "no change shown"
 
 
+def holm(p_values: ArrayLike) -> FloatArray:
+    """The p-values (N,) of a family of comparisons, adjusted by Holm's step-down procedure (Holm 1979), in their order.
+
+    The k-th smallest of m (k from 1) is multiplied by m - k + 1, made no smaller than the one before it and at most 1.
+    NaN, a comparison that could not be made, stays NaN and is none of the m.
+
+    Raises:
+        ValueError: one is outside [0, 1].
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    made = np.flatnonzero(~np.isnan(p))
+    if not ((p[made] >= 0) & (p[made] <= 1)).all():
+        raise ValueError("Give p-values between 0 and 1.")
+    order = made[np.argsort(p[made], kind="stable")]
+    adjusted = np.full_like(p, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return adjusted
+
+
 def _sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
     """Two-sided p-value of the sum of the clusters' differences (K,) if each sign had been a coin toss."""
     changed = differences[np.abs(differences) > ROUNDING]
