@@ -13,6 +13,7 @@ import pandas as pd
 
 from rewards.statistics import cluster_mean, wilson
 from trainer.ratings import Game, RatingError, Ratings, TruthRatings, accuracy_slope, rate, rate_by_truth
+from trainer.verdicts import right
 
 Triple = list[float]
 """Estimate and the ends of its 95 % interval."""
@@ -64,7 +65,7 @@ def _player(
     name: str, valid: pd.DataFrame, rated: Ratings, controlled: Ratings | None, truth: TruthRatings | None
 ) -> dict[str, Any]:
     own = _own(valid, name)
-    accuracy = cluster_mean(_right(own), own["story_id"])
+    accuracy = cluster_mean(right(own), own["story_id"])
     found: dict[str, Any] = {
         "elo": _triple(rated.interval, name),
         "accuracy": [accuracy.estimate, accuracy.low, accuracy.high],
@@ -84,12 +85,6 @@ def _triple(interval: Callable[[str], tuple[float, float, float]], name: str) ->
 def _own(valid: pd.DataFrame, name: str) -> pd.DataFrame:
     """A player's debates with itself, or all of a lone consultant's."""
     return valid[(valid["seat_a"] == name) & valid["seat_b"].isin((name, ""))]
-
-
-def _right(table: pd.DataFrame) -> np.ndarray:
-    """1 where the judge favours the right answer, .5 at exactly one half, else 0."""
-    p = np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"])
-    return np.where(p == 0.5, 0.5, (p > 0.5).astype(float))
 
 
 def _debates(table: pd.DataFrame) -> list[Game]:
@@ -143,7 +138,7 @@ def _grid(games: Sequence[Game], players: Sequence[str]) -> dict[str, dict[str, 
 def _slope(valid: pd.DataFrame, games: Sequence[Game], anchor: str, resamples: int) -> dict[str, Any] | None:
     """Points of accuracy per 100 Elo over the players; None with fewer than three."""
     alone = valid[valid["seat_b"].isin(("",)) | (valid["seat_a"] == valid["seat_b"])]
-    judged = list(zip(alone["seat_a"], alone["story_id"], _right(alone).tolist(), strict=True))
+    judged = list(zip(alone["seat_a"], alone["story_id"], right(alone).tolist(), strict=True))
     shared = {story for _, story, _ in judged} & {game.cluster for game in games}
     try:
         found = accuracy_slope(

@@ -23,7 +23,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit):
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    names = {"train", "evaluate", "report", "audit", "debate", "demo", "tournament", "questions", "export"}
+    names = {"train", "evaluate", "report", "audit", "debate", "demo", "tournament", "questions", "export", "compare"}
     names |= {"judge", "build-models"}
     assert {command.name for command in COMMANDS} == names
     for command in COMMANDS:
