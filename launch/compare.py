@@ -38,12 +38,18 @@ def compare(overrides: Sequence[str]) -> int:
 
 def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
     """That of the run, or the one that the overrides compose; with the default arms where they choose no others."""
-    given = list(overrides)
-    if not compose.sets(given, "comparison"):
-        given.insert(0, "comparison=default")
+    own = [override for override in overrides if _about_arms(override)]
+    others = [override for override in overrides if not _about_arms(override)]
+    if not compose.sets(own, "comparison"):
+        own.insert(0, "comparison=default")
     if run is None:
-        return compose.load(given)
-    return saved.changed(saved.run_config(Path(run)), given, RECONSIDERED)
+        return saved.changed(compose.load(others), own)
+    return saved.changed(saved.run_config(Path(run)), [*others, *own], RECONSIDERED)
+
+
+def _about_arms(override: str) -> bool:
+    """Of the section of the arms, whose overrides hold overrides, which Hydra would not read."""
+    return override.lstrip("+").partition("=")[0].partition(".")[0] == "comparison"
 
 
 def _arms(config: Config, names: str | None) -> dict[str, Config]:
