@@ -15,6 +15,8 @@ RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster", "comparison")
 SHARED = ("questions", "judge", "heldout_judges", "cluster", "output", "seed")
 """What the arms of one comparison have in common; debater.model and debater.prompts as well."""
 
+TITLE = "Comparison of arms"
+
 
 def compare(overrides: Sequence[str]) -> int:
     """Plays and judges what has not been yet; writes comparison.json, comparison.html and verdicts.parquet."""
@@ -32,6 +34,7 @@ def compare(overrides: Sequence[str]) -> int:
     with saved.reserved(config.output), continued_with(" ".join(["rostrum compare", *overrides])):
         _begin(config, arms, policies)
         environment.silence()
+        _prepare(config, arms)
         _play(config, arms, policies)
     return 0
 
@@ -119,22 +122,34 @@ def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, st
     write_atomically(played_by, json.dumps(players))
 
 
+def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
+    """Checks what can be known before anything is played, and that the judges are those that the folder knows."""
+    from launch import checks, manifest
+
+    checks.check_judges(config.judge_models, config)
+    for arm in arms.values():
+        checks.check_context(arm)
+    record = RunFolder(config.output).manifest
+    manifest.check_judges(record, config)
+    if not record.exists():
+        manifest.write(record, config, TITLE)
+
+
 def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
-    from launch import checks
+    from launch import manifest
     from trainer.comparison import Comparison as Play
     from trainer.comparison import Player
     from trainer.contrasts import contrasts
     from trainer.progress import say
     from trainer.report.comparison import write_comparison
+    from trainer.verdict_rows import write_parquet
 
-    checks.check_judges(config.judge_models, config)
-    for arm in arms.values():
-        checks.check_context(arm)
     play = Play(config, arms, [Player(number, path) for number, path in policies.items()], config.output)
     own = play.own_answers()
     table = play.verdicts()
-    table.to_parquet(config.output / "verdicts.parquet", index=False)
+    write_parquet(table, config.output / "verdicts.parquet")
     found = contrasts(table, own)
     write_atomically(config.output / "comparison.json", json.dumps(found, indent=1))
-    write_comparison(config.output, f"Comparison of {len(arms)} arms", found)
+    write_comparison(config.output, f"{TITLE}: {', '.join(arms)}", found)
+    manifest.finish(RunFolder(config.output).manifest)
     say(f"The comparison is in {config.output}/comparison.html and {config.output}/comparison.json.")
