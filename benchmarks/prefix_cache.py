@@ -20,7 +20,7 @@ def of_judges(bench: Bench, experience: Experience, debates: int = 32) -> list[M
     third = min(debates, len(transcripts) // 3)
     parts = [transcripts[i * third : (i + 1) * third] for i in range(3)]
     judge = setup.judge(bench.settings.judge.model_copy(update={"engine": "vllm"}))
-    engine = judge.scorer
+    engine = judge.base.scorer
     assert isinstance(engine, VllmEngine)
     asked = {
         "debates, both orders": parts[0],

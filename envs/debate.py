@@ -54,7 +54,8 @@ class Debate:
         Speeches of the present ply are not in it: simultaneous speakers do not see each other.
         """
         own = [speech.ply for speech in self.speeches if speech.seat is seat]
-        heard = [s for s in self.speeches if s.seat is not seat and (not own or own[-1] <= s.ply) and s.ply < self.ply]
+        others = [s for s in self.speeches if s.seat is not seat] if self.protocol.debaters_hear_each_other else []
+        heard = [speech for speech in others if (not own or own[-1] <= speech.ply) and speech.ply < self.ply]
         turn = self.prompts.turn(seat, heard, self.protocol)
         if own:
             return turn

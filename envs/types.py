@@ -87,7 +87,11 @@ class Protocol:
     scratchpad: bool = False
     """True: a debater may think in private first, which nobody else ever sees (`envs.scratchpad`)."""
     debaters_see_passage: bool = True
+    debaters_hear_each_other: bool = True
+    """False: nobody is ever told what another seat says, so that two seats are two consultants."""
     judge_sees_passage: bool = False
+    judged_apart: bool = False
+    """True: a judge reads the speeches of each seat alone, and its verdicts on them are averaged (`rewards.apart`)."""
 
     def plies(self) -> tuple[tuple[Seat, ...], ...]:
         """The seats that speak at each ply; seats of one ply do not see each other's speech of that ply."""

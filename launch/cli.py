@@ -125,6 +125,18 @@ COMMANDS = (
         "  rostrum tournament runs=runs/demo output=runs/tournament    # its debates and its consultancy, side by side",
     ),
     Command(
+        "compare", "launch.compare:compare", "compare protocols and controls on the same questions at equal budget",
+        "Lets a run's final checkpoint (or that of iteration=N) and the base debater argue the same held-out questions "
+        "in every arm; without run=, the base debater alone. Arms are named lists of overrides in configs/comparison/, "
+        "or given as comparison.arms.NAME=[OVERRIDE,...]; arms=NAME,NAME chooses some, and all are compared with the "
+        "first. Writes accuracies, paired differences and what each verdict took. What has been played is not played "
+        "again.",
+        "rostrum compare run=runs/first output=runs/comparison questions.heldout=200\n"
+        "  rostrum compare run=runs/first iteration=4 arms=debate,consultancy output=runs/comparison\n"
+        "  rostrum compare arms=debate,cool 'comparison.arms.cool=[protocol=debate,debater.temperature=0.5]' "
+        "output=runs/cool",
+    ),
+    Command(
         "questions", "launch.questions:questions", "look at a question set before training on it",
         "audit prints one JSON object: how many stories and questions each split has, what the filters left out and "
         "what they could not tell, what the splits have in common, and how often the right answer can be told without "

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from envs.attacks import ATTACKS
 from envs.types import Protocol, Question, Speech, Transcript
+from rewards.apart import Apart
 from rewards.endpoint.estimate import DryModels
 from rewards.judges import JudgeSettings
 from rewards.types import Usage
@@ -78,7 +79,7 @@ def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[T
 def _judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
     """What `count` debates like these would cost."""
     models = DryModels()
-    settings.make(models).judge(debates)
+    Apart(settings.make(models)).judge(debates)
     share, usage = count / len(debates), models.usage
     return Usage(
         round(usage.requests * share), round(usage.prompt_tokens * share), round(usage.new_tokens * share),

@@ -297,6 +297,19 @@ class Study(_Section):
     """Held-out questions that the checkpoints argue against each other, in both seatings."""
 
 
+class Comparison(_Section):
+    """The arms of `rostrum compare` (configs/comparison/), and how an arm's debates are shown to judges."""
+
+    arms: dict[Annotated[str, Field(pattern=r"^\w[\w-]*$")], list[str]] = {}
+    """Each a list of overrides on the configuration; what is compared is compared with the first."""
+    speakers: Literal["own", "exchanged", "shuffled"] = "own"
+    """In whose mouth judges are shown a speech: that of its own speaker, of the other seat, or of a seat drawn for it,
+    as a control. What is said, and which answer each seat defends, stays as it was."""
+    own_answer: Literal["auto", "answer", "letter"] = "auto"
+    """What is scored when a debater is asked for its own answer: the answers' words or the letters A and B; auto: the
+    letters where prompts are turns of a chat template."""
+
+
 class Wandb(_Section):
     """Weights & Biases; metrics.jsonl is written in any case."""
 
@@ -335,6 +348,7 @@ class Config(_Section):
     audit: Audit = Audit()
     watch: Watch = Watch()
     wandb: Wandb = Wandb()
+    comparison: Comparison = Comparison()
     judge_training: JudgeTraining = JudgeTraining()
     adversarial: Adversarial = Adversarial()
     plan: Plan = Plan()

@@ -4,7 +4,6 @@ The only place, with the reports made from it, that is given an `AnswerKey`.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,11 +12,9 @@ from typing import Any
 import pandas as pd
 
 from envs import transcripts
-from envs.conduct import conduct
-from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from envs.types import Failure, Question, Seat, Transcript
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
-from rewards.types import Judge, Verdict
 from trainer import browsed, setup, verdicts
 from trainer.config import Config
 from trainer.matchups import Played, matches_of_matchup, play_matches
@@ -29,8 +26,8 @@ from trainer.run_folder import RunError, RunFolder, append_line, write_atomicall
 from trainer.schedule import derive
 from trainer.summary import jsonable
 from trainer.types import Policy
+from trainer.verdict_rows import Bench, checkpoint_name, correct_seat, write_parquet
 
-CHECKPOINT = verdicts.CHECKPOINT
 DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
 """What lies beside a checkpoint's part of the verdicts, by suffix."""
 
@@ -48,7 +45,7 @@ def evaluate(settings: Config) -> Path:
         evaluation.rollouts.close()
     table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
     verdicts.check_verdicts(table)
-    _write_parquet(table, settings.output / "verdicts.parquet")
+    write_parquet(table, settings.output / "verdicts.parquet")
     for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
         found = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(suffix)).exists()]
         write_atomically(settings.output / name, browsed.joined(found) if suffix == DEBATES else "".join(found))
@@ -65,10 +62,7 @@ class _Evaluation:
         questions = setup.question_set(settings.questions)
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
-        self.judges: list[tuple[str, Judge]] = [
-            (verdicts.REWARD, setup.judge(settings.judge, settings)),
-            *((verdicts.HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
-        ]
+        self.bench = Bench(settings, self.key)
         self.rollouts: Rollouts = setup.rollouts(settings)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, probe_rows(load_tokenizer(settings.debater.model)))
@@ -77,34 +71,30 @@ class _Evaluation:
         """The judges without debaters: naive (the question alone) and expert (question and passage)."""
         part = self._part("references")
         if not part.exists():
-            rows: list[dict[str, Any]] = []
-            for name in ("naive", "expert"):
-                protocol = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
-                silent = [Transcript(q, protocol, q.answers, swapped_seats=False) for q in self.questions]
-                rows += self._judged({"arm": "", "checkpoint": verdicts.BASE, "matchup": verdicts.NONE}, silent)
-            _write_parquet(pd.DataFrame(rows), part)
+            write_parquet(pd.DataFrame(self.bench.references(self.questions)), part)
         return part
 
     def checkpoint(self, iteration: int) -> Path:
         """A checkpoint against itself and, in a debate, against the base debater."""
-        part = self._part(_name(iteration))
+        part = self._part(checkpoint_name(iteration))
         if not browsed.finished(part):
             rows, debates, attacks, stored = [], [], list[dict[str, Any]](), list[tuple[dict[str, Any], Transcript]]()
             for matchup in self._matchups(iteration):
                 outcome = self._play(iteration, matchup)
                 about = {
-                    "arm": self.settings.output.name, "checkpoint": _name(iteration), "iteration": iteration,
+                    "arm": self.settings.output.name, "checkpoint": checkpoint_name(iteration), "iteration": iteration,
                     "matchup": matchup,
                 }  # fmt: skip
-                judged = self._judged(about, outcome.finished)
-                rows += judged + self._failed(about, outcome.failures)
+                judged = self.bench.rows(about, outcome.finished)
+                rows += judged
+                rows += self.bench.failed(about, outcome.failures, self.questions, self.settings.protocol)
                 debates += self._kept(about, outcome.finished, judged)
                 stored += [(about, debate) for debate in outcome.finished]
                 attacks += self._attacked(about, outcome.finished) if matchup == verdicts.SELF else []
             browsed.store(part, [about for about, _ in stored], [debate for _, debate in stored])
             for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
                 write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
-            _write_parquet(pd.DataFrame(rows), part)
+            write_parquet(pd.DataFrame(rows), part)
         return part
 
     def _matchups(self, iteration: int) -> list[str]:
@@ -113,35 +103,15 @@ class _Evaluation:
 
     def _play(self, iteration: int, matchup: str) -> Played:
         own, base = (
-            Policy(CHECKPOINT, iteration, str(self.folder.policy(iteration))),
+            Policy(verdicts.CHECKPOINT, iteration, str(self.folder.policy(iteration))),
             Policy(verdicts.BASE, 0, str(self.folder.policy(0))),
         )
         return play_matches(
             self.rollouts,
             matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, own.name, base.name),
             (own, base), self.settings.cluster.shard_size, derive(self.settings.seed, "evaluate", matchup),
-            f"{self.settings.output.name}: evaluating {_name(iteration)} against {matchup}",
+            f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
         )  # fmt: skip
-
-    def _judged(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
-        rows = []
-        for role, judge in self.judges:
-            for transcript, verdict in zip(played, judge.judge(played), strict=True):
-                rows.append({**_row(transcript, verdict, self.key), **about, "judge_role": role})
-        return rows
-
-    def _failed(self, about: Mapping[str, Any], failures: Sequence[Failure]) -> list[dict[str, Any]]:
-        """A debate that could not be played counts as an INVALID verdict of every judge: left out, and counted."""
-        questions = {question.id: question for question in self.questions}
-        rows = []
-        for failure in failures:
-            question = questions[failure.question_id]
-            answers = question.answers[::-1] if failure.swapped_seats else question.answers
-            empty = Transcript(question, self.settings.protocol, answers, failure.swapped_seats)
-            for role, judge in self.judges:
-                verdict = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {failure.reason}")
-                rows.append({**_row(empty, verdict, self.key), **about, "judge_role": role})
-        return rows
 
     def _kept(
         self, about: Mapping[str, Any], played: Sequence[Transcript], judged: Sequence[Mapping[str, Any]]
@@ -159,11 +129,11 @@ class _Evaluation:
 
     def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
         """The debates with the reward judge's probability after every speech."""
-        _, judge = self.judges[0]
+        _, judge = self.bench.judges[0]
         for transcript in played:
             verdicts_after = judge.judge(list(_prefixes(transcript)))
             yield {
-                **about, "judge": judge.name, "correct_seat": _correct_seat(transcript, self.key).value,
+                **about, "judge": judge.name, "correct_seat": correct_seat(transcript, self.key).value,
                 "p_after": [verdict.mean if verdict.valid else None for verdict in verdicts_after],
                 "transcript": transcripts.to_json(transcript),
             }  # fmt: skip
@@ -173,7 +143,7 @@ class _Evaluation:
         debates = with_key(played[: self.settings.evaluation.attacks], self.key)
         if not debates:
             return []
-        _, judge = self.judges[0]
+        _, judge = self.bench.judges[0]
         found = attack_success(judge, debates, seed=self.settings.seed)
         return [{**about, "judge": judge.name, **jsonable(asdict(result))} for result in found]
 
@@ -205,32 +175,6 @@ def _of_reward(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["judge_role"] == verdicts.REWARD]
 
 
-def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
-    own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
-    shown = conduct(transcript, own)
-    given, swapped = verdict.given, verdict.swapped
-    return {
-        "iteration": 0,
-        "protocol": transcript.protocol.name,
-        "checkpoint_seats": "".join(sorted({speech.seat.value for speech in own})),
-        "question_id": transcript.question.id,
-        "story_id": transcript.question.story_id,
-        "swapped_seats": transcript.swapped_seats,
-        "judge": verdict.judge,
-        "p_given": math.nan if given is None else given,
-        "p_swapped": math.nan if swapped is None else swapped,
-        "p_mean": verdict.mean if verdict.valid else math.nan,
-        "valid": verdict.valid,
-        "reason": verdict.reason,
-        "correct_seat": _correct_seat(transcript, key).value,
-        **asdict(shown),
-    }
-
-
-def _correct_seat(transcript: Transcript, key: AnswerKey) -> Seat:
-    return Seat.A if transcript.answer_index(Seat.A) == key[transcript.question.id] else Seat.B
-
-
 def _prefixes(transcript: Transcript) -> Iterator[Transcript]:
     """The transcript before any speech, after the first, …"""
     for count in range(len(transcript.speeches) + 1):
@@ -247,19 +191,9 @@ def _training_accuracy(settings: Config) -> None:
             continue
         of_a = [p for p in (verdict["given"], verdict["swapped"]) if p is not None]
         p = sum(of_a) / len(of_a)
-        correct = p if _correct_seat(record, key) is Seat.A else 1 - p
+        correct = p if correct_seat(record, key) is Seat.A else 1 - p
         right.setdefault(extra["iteration"], []).append(0.5 if correct == 0.5 else float(correct > 0.5))
     path = settings.output / "training_accuracy.jsonl"
     path.unlink(missing_ok=True)
     for iteration, values in sorted(right.items()):
         append_line(path, {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)})
-
-
-def _name(iteration: int) -> str:
-    return verdicts.BASE if iteration == 0 else f"iteration-{iteration:04d}"
-
-
-def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(path)

@@ -8,9 +8,10 @@ from accelerate import PartialState
 
 from envs.questions import QuestionSettings
 from envs.types import QuestionSet
+from rewards.apart import Apart
 from rewards.endpoint.settings import Endpoint
 from rewards.judges import JudgeSettings, ModelSettings
-from rewards.types import Classifier, Judge, Scorer
+from rewards.types import Classifier, Scorer
 from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_classifier, make_engine
 from trainer.engines.formats import Format, make_format
@@ -28,9 +29,12 @@ def question_set(settings: QuestionSettings) -> QuestionSet:
     return settings.load()
 
 
-def judge(settings: JudgeSettings, run: config.Config | None = None) -> Judge:
-    """A frozen judge on engines of its own, or on Ray if that is where the run's judges are."""
-    return settings.make(JudgeModels(run))
+def judge(settings: JudgeSettings, run: config.Config | None = None) -> Apart:
+    """A frozen judge on engines of its own, or on Ray if that is where the run's judges are.
+
+    It reads debaters apart where the protocol of a debate says so.
+    """
+    return Apart(settings.make(JudgeModels(run)))
 
 
 class JudgeModels:

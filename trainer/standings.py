@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from rewards.statistics import cluster_mean
 from trainer.ratings import FloatArray, Game, RatingError, Ratings, TruthRatings, accuracy_slope, rate, rate_by_truth
+from trainer.verdicts import right
 
 Triple = list[float]
 """Estimate and the ends of its 95 % interval."""
@@ -73,7 +74,7 @@ def _player(
 ) -> dict[str, Any]:
     own = _own(valid, name)
     found: dict[str, Any] = {
-        "elo": _triple(rated.interval, name), "accuracy": _mean(_right(own), own["story_id"]),
+        "elo": _triple(rated.interval, name), "accuracy": _mean(right(own), own["story_id"]),
         "right": _triple(truth.right, name), "wrong": _triple(truth.wrong, name),
         "truth_advantage": _triple(truth.truth_advantage, name),
     }  # fmt: skip
@@ -94,11 +95,6 @@ def _triple(interval: Callable[[str], tuple[float, float, float]], name: str) ->
 def _own(valid: pd.DataFrame, name: str) -> pd.DataFrame:
     """A player's debates with itself, or all of a lone consultant's."""
     return valid[(valid["seat_a"] == name) & valid["seat_b"].isin((name, ""))]
-
-
-def _right(table: pd.DataFrame) -> FloatArray:
-    """1 where the judge favours the right answer, .5 at exactly one half, else 0."""
-    return _won(np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"]))
 
 
 def _won(p: ArrayLike) -> FloatArray:
@@ -156,7 +152,7 @@ def _grid(games: Sequence[Game], players: Sequence[str]) -> dict[str, dict[str, 
 def _slope(valid: pd.DataFrame, games: Sequence[Game], anchor: str, resamples: int) -> dict[str, Any] | None:
     """Points of accuracy per 100 Elo over the players; None with fewer than three, or if all are rated alike."""
     own = valid[(valid["seat_b"] == "") | (valid["seat_a"] == valid["seat_b"])]
-    judged = list(zip(own["seat_a"], own["story_id"], _right(own).tolist(), strict=True))
+    judged = list(zip(own["seat_a"], own["story_id"], right(own).tolist(), strict=True))
     shared = {story for _, story, _ in judged} & {game.cluster for game in games}
     try:
         found = accuracy_slope(

@@ -1,5 +1,6 @@
 """The table of verdicts: one row per (transcript, judge), stored as verdicts.parquet."""
 
+import numpy as np
 import pandas as pd
 
 BASE = "base"
@@ -76,3 +77,10 @@ def check_verdicts(verdicts: pd.DataFrame) -> None:
     without = verdicts["valid"].astype(bool) & ~verdicts["p_mean"].between(0, 1)
     if without.any():
         raise VerdictTableError(f"{without.sum()} verdicts are valid but have no probability: mark them INVALID.")
+
+
+def right(table: pd.DataFrame) -> np.ndarray:
+    """(N,) 1 where the judge favours the right answer, .5 at exactly one half, else 0. INVALID verdicts favour none:
+    whoever calls this takes valid rows only."""
+    p = np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"])
+    return np.where(p == 0.5, 0.5, (p > 0.5).astype(float))

@@ -24,7 +24,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     names = {"train", "evaluate", "report", "audit", "debate", "demo", "tournament", "questions", "export"}
-    names |= {"plan", "verify", "ablate", "study", "judge", "build-models", "export-logs"}
+    names |= {"plan", "verify", "ablate", "study", "judge", "build-models", "export-logs", "compare"}
     assert {command.name for command in COMMANDS} == names
     for command in COMMANDS:
         assert f"{command.name} {command.summary}" in text
@@ -35,7 +35,10 @@ def test_train_lists_the_groups_and_their_choices(capsys: pytest.CaptureFixture[
         main(["train", "--help"])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["algorithm", "dpo", "ppo"] in lines
-    assert ["protocol", "consultancy", "debate", "expert", "khan", "naive", "simultaneous"] in lines
+    assert [
+        "protocol", "consultancy", "debate", "double_consultancy", "ensembled_consultancy", "expert", "khan", "naive",
+        "simultaneous",
+    ] in lines  # fmt: skip
 
 
 def test_help_loads_nothing_heavy() -> None:

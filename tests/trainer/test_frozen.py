@@ -113,7 +113,8 @@ def test_training_leaves_the_judge_in_memory_as_it_was(
 
     def keep(settings: JudgeSettings, run: Config | None = None) -> Any:
         judge = make(settings, run)
-        made.append((judge.scorer._model, _state(judge.scorer._model)))
+        model = judge.base.scorer._model
+        made.append((model, _state(model)))
         return judge
 
     monkeypatch.setattr("trainer.setup.judge", keep)

@@ -1,0 +1,155 @@
+"""`rostrum compare`: arms side by side on the same held-out questions, argued by a run's checkpoint and by the base."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from launch import compose, environment, saved
+from launch.commands import take
+from launch.errors import LaunchError, continued_with
+from trainer.config import Comparison, Config
+from trainer.run_folder import RunFolder, write_atomically
+
+RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster", "comparison")
+"""What may be another than in training; arms may change more, but not what they must share."""
+SHARED = ("questions", "judge", "heldout_judges", "cluster", "output", "seed")
+"""What the arms of one comparison have in common; debater.model and debater.prompts as well."""
+
+TITLE = "Comparison of arms"
+
+
+def compare(overrides: Sequence[str]) -> int:
+    """Plays and judges what has not been yet; writes comparison.json, comparison.html and verdicts.parquet."""
+    rest, run = take(overrides, "run")
+    rest, iteration = take(rest, "iteration")
+    rest, names = take(rest, "arms")
+    rest, output = take(rest, "output")
+    if output is None:
+        raise LaunchError("Name a folder: rostrum compare [run=RUN] [iteration=N] [arms=ARM,ARM,...] output=FOLDER.")
+    if iteration is not None and (run is None or not iteration.isdecimal()):
+        raise LaunchError("iteration=N is a whole number and names a checkpoint of run=RUN: give both, or neither.")
+    config = _configuration(run, rest).model_copy(update={"output": Path(output)})
+    arms = _arms(config, names)
+    policies = _policies(config, run, iteration)
+    with saved.reserved(config.output), continued_with(" ".join(["rostrum compare", *overrides])):
+        _begin(config, arms, policies)
+        environment.silence()
+        _prepare(config, arms)
+        _play(config, arms, policies)
+    return 0
+
+
+def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
+    """That of the run, or the one that the overrides compose; with the default arms where they choose no others."""
+    own = [override for override in overrides if _about_arms(override)]
+    others = [override for override in overrides if not _about_arms(override)]
+    if not compose.sets(own, "comparison"):
+        own.insert(0, "comparison=default")
+    if run is None:
+        return saved.changed(compose.load(others), own)
+    return saved.changed(saved.run_config(Path(run)), [*others, *own], RECONSIDERED)
+
+
+def _about_arms(override: str) -> bool:
+    """Of the section of the arms, whose overrides hold overrides, which Hydra would not read."""
+    return override.lstrip("+").partition("=")[0].partition(".")[0] == "comparison"
+
+
+def _arms(config: Config, names: str | None) -> dict[str, Config]:
+    """The chosen arms, in the order in which they are named.
+
+    Raises:
+        LaunchError: there is no such arm, or it would not be comparable.
+    """
+    known = config.comparison.arms
+    chosen = list(known) if names is None else names.split(",")
+    for name in chosen:
+        if name not in known:
+            raise LaunchError(f"There is no arm {name!r}: choose among {', '.join(known)}, or set comparison.arms.")
+    if len(set(chosen)) < max(len(chosen), 2):
+        raise LaunchError("A comparison needs at least two arms, each named once: arms=ARM,ARM[,...].")
+    return {name: _arm(config, name) for name in chosen}
+
+
+def _arm(config: Config, name: str) -> Config:
+    arm = saved.changed(config, config.comparison.arms[name])
+    same = arm.model_copy(update={key: getattr(config, key) for key in SHARED})
+    debater = same.debater.model_copy(
+        update={"model": config.debater.model, "prompts": config.debater.prompts, "lora": config.debater.lora}
+    )
+    if key := saved.difference(arm, same.model_copy(update={"debater": debater})):
+        raise LaunchError(f"The arm {name} changes {key}, which all arms share: leave that override out.")
+    if not arm.protocol.seats:
+        raise LaunchError(f"Nobody speaks in the arm {name}: leave it out (naive and expert judges are always there).")
+    return arm.model_copy(update={"comparison": arm.comparison.model_copy(update={"arms": {}})})
+
+
+def _policies(config: Config, run: str | None, iteration: str | None) -> dict[int, str]:
+    """The folders of the base and of the chosen checkpoint, by iteration.
+
+    Raises:
+        LaunchError: the run has no such checkpoint.
+    """
+    if run is None:
+        return {0: config.debater.model}
+    folder = RunFolder(Path(run))
+    published = folder.published()
+    wanted = folder.final(config.iterations) if iteration is None else int(iteration)
+    for needed in (0, wanted):
+        if needed not in published:
+            raise LaunchError(f"{run} has no policy of iteration {needed}: train it, or choose among {published}.")
+    return {number: str(folder.policy(number)) for number in sorted({0, wanted})}
+
+
+def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
+    """What is in the folder counts only if the same policies played the same arms on the same questions; arms may be
+    added.
+
+    Raises:
+        LaunchError: it holds another comparison.
+    """
+    made_with, played_by = config.output / "config.yaml", config.output / "policies.json"
+    stored = config.model_copy(update={"comparison": Comparison()})
+    files = {made_with: stored, **{config.output / "arms" / name / "config.yaml": arm for name, arm in arms.items()}}
+    players = {str(number): path for number, path in policies.items()}
+    if played_by.exists() and json.loads(played_by.read_text("utf-8")) != players:
+        raise LaunchError(f"{config.output} compares other policies: choose another output=FOLDER.")
+    for path, asked in files.items():
+        if path.exists() and (key := saved.difference(compose.read(path), asked)):
+            raise LaunchError(f"{path.parent} was made with another {key}: choose another output=FOLDER.")
+    for path, asked in files.items():
+        compose.save(asked, path)
+    write_atomically(played_by, json.dumps(players))
+
+
+def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
+    """Checks what can be known before anything is played, and that the judges are those that the folder knows."""
+    from launch import checks, manifest
+
+    checks.check_judges(config.judge_models, config)
+    for arm in arms.values():
+        checks.check_context(arm)
+    record = RunFolder(config.output).manifest
+    manifest.check_judges(record, config)
+    if not record.exists():
+        manifest.write(record, config, TITLE)
+
+
+def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
+    from launch import manifest
+    from trainer.comparison import Comparison as Play
+    from trainer.comparison import Player
+    from trainer.contrasts import contrasts
+    from trainer.progress import say
+    from trainer.report.comparison import write_comparison
+    from trainer.verdict_rows import write_parquet
+
+    play = Play(config, arms, [Player(number, path) for number, path in policies.items()], config.output)
+    own = play.own_answers()
+    table = play.verdicts()
+    write_parquet(table, config.output / "verdicts.parquet")
+    found = contrasts(table, own)
+    write_atomically(config.output / "comparison.json", json.dumps(found, indent=1))
+    write_comparison(config.output, f"{TITLE}: {', '.join(arms)}", found)
+    manifest.finish(RunFolder(config.output).manifest)
+    say(f"The comparison is in {config.output}/comparison.html and {config.output}/comparison.json.")

@@ -1,0 +1,74 @@
+"""Finished debates told otherwise: what is said stays, who says it does not."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from envs.debate import Debate, Utterance
+from envs.prompts import load_prompts
+from envs.recasting import alone, exchanged, shuffled
+from envs.types import Protocol, Question, Seat, Transcript
+
+CONSULTANTS = Protocol("double-consultancy", simultaneous=True, debaters_hear_each_other=False)
+
+
+def played(question: Question, protocol: Protocol, swapped: bool = False) -> tuple[Transcript, dict[Seat, str]]:
+    """A debate of telling words, and all that each seat was told in it."""
+    debate, told = Debate(question, protocol, swapped, load_prompts("testimony")), dict.fromkeys(Seat, "")
+    while not debate.finished:
+        for seat in debate.speakers:
+            told[seat] += debate.told(seat)
+        debate.hear({seat: Utterance(f"word{seat.value}{debate.ply}") for seat in debate.speakers})
+    return debate.transcript(), told
+
+
+@pytest.mark.parametrize("simultaneous", [True, False])
+def test_consultants_never_hear_each_other(questions: Sequence[Question], simultaneous: bool) -> None:
+    protocol = replace(CONSULTANTS, simultaneous=simultaneous, rounds=3)
+    transcript, told = played(questions[0], protocol)
+    assert len(transcript.speeches) == 6
+    for seat in Seat:
+        assert "word" not in told[seat] and "said :" not in told[seat]
+    _, heard = played(questions[0], replace(protocol, debaters_hear_each_other=True))
+    assert "wordA" in heard[Seat.B] and "wordB" in heard[Seat.A]
+
+
+def test_a_consultant_is_told_what_a_lone_one_is_told(questions: Sequence[Question]) -> None:
+    _, lone = played(questions[0], Protocol("consultancy", seats=(Seat.A,)))
+    _, told = played(questions[0], CONSULTANTS)
+    assert told[Seat.A] == lone[Seat.A]
+
+
+def test_a_seat_alone_is_a_consultancy(questions: Sequence[Question]) -> None:
+    apart = replace(CONSULTANTS, judged_apart=True)
+    transcript, _ = played(questions[0], apart)
+    for seat in Seat:
+        part = alone(transcript, seat)
+        assert {speech.seat for speech in part.speeches} == {seat} and len(part.speeches) == 2
+        assert part.answers == transcript.answers and part.protocol.seats == (seat,)
+        assert not part.protocol.judged_apart
+        assert alone(transcript.swapped(), seat.other).speeches == part.swapped().speeches
+
+
+def test_exchanging_changes_seats_alone_and_twice_changes_nothing(questions: Sequence[Question]) -> None:
+    transcript, _ = played(questions[0], CONSULTANTS)
+    other = exchanged(transcript)
+    assert exchanged(other) == transcript != other
+    assert [s.text for s in other.speeches] == [s.text for s in transcript.speeches]
+    assert all(a.seat is b.seat.other for a, b in zip(other.speeches, transcript.speeches, strict=True))
+    assert (other.answers, other.swapped_seats) == (transcript.answers, transcript.swapped_seats)
+
+
+def test_shuffled_speakers_are_drawn_evenly_and_by_the_seed(questions: Sequence[Question]) -> None:
+    one, _ = played(questions[0], replace(CONSULTANTS, rounds=4))
+    many = [replace(one, question=replace(one.question, id=f"q{i}")) for i in range(300)]
+    drawn = Counter(
+        (speech.seat, was.seat) for t in many
+        for speech, was in zip(shuffled(t, seed=1).speeches, t.speeches, strict=True)
+    )  # fmt: skip
+    assert len(drawn) == 4 and all(0.45 < count / 1200 < 0.55 for count in drawn.values())
+    assert [shuffled(t, 1) for t in many] == [shuffled(t, 1) for t in many]
+    assert [shuffled(t, 1) for t in many] != [shuffled(t, 2) for t in many]
+    assert all(shuffled(t, 1).speeches[0].text == t.speeches[0].text for t in many)

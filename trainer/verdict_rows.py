@@ -1,0 +1,111 @@
+"""From debates to rows of the table of verdicts (`trainer.verdicts`): every judge reads every debate.
+
+Given an `AnswerKey`, for evaluations alone.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from envs.conduct import conduct
+from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from rewards.types import Judge, Verdict
+from trainer import setup, verdicts
+from trainer.config import Config
+from trainer.verdicts import CHECKPOINT
+
+
+class Bench:
+    """The judges of an evaluation, the one that gives the reward first, and the answers that they do not know."""
+
+    def __init__(self, settings: Config, key: AnswerKey) -> None:
+        self.key = key
+        self.judges: list[tuple[str, Judge]] = [
+            (verdicts.REWARD, setup.judge(settings.judge, settings)),
+            *((verdicts.HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
+        ]
+
+    def ask(self, shown: Sequence[Transcript]) -> Iterator[tuple[str, list[Verdict]]]:
+        """Each judge's role and its verdicts."""
+        for role, judge in self.judges:
+            yield role, judge.judge(shown)
+
+    def rows(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
+        """One row for each judge and debate."""
+        return [
+            {**row(transcript, verdict, self.key), **about, "judge_role": role}
+            for role, given in self.ask(played) for transcript, verdict in zip(played, given, strict=True)
+        ]  # fmt: skip
+
+    def failed(
+        self, about: Mapping[str, Any], failures: Sequence[Failure], questions: Sequence[Question], protocol: Protocol
+    ) -> list[dict[str, Any]]:
+        """A debate that could not be played counts as an INVALID verdict of every judge: left out, and counted."""
+        by_id = {question.id: question for question in questions}
+        rows = []
+        for failure in failures:
+            empty = unplayed(failure, by_id[failure.question_id], protocol)
+            for role, judge in self.judges:
+                verdict = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {failure.reason}")
+                rows.append({**row(empty, verdict, self.key), **about, "judge_role": role})
+        return rows
+
+    def references(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
+        """The judges without debaters: naive (the question alone) and expert (question and passage)."""
+        about = {"arm": "", "checkpoint": verdicts.BASE, "matchup": verdicts.NONE}
+        rows = []
+        for name in ("naive", "expert"):
+            protocol = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
+            silent = [Transcript(q, protocol, q.answers, swapped_seats=False) for q in questions]
+            rows += self.rows(about, silent)
+        return rows
+
+
+def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
+    """What the table holds of one verdict, but for what the debate was played for."""
+    own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
+    given, swapped = verdict.given, verdict.swapped
+    return {
+        "iteration": 0,
+        "protocol": transcript.protocol.name,
+        "checkpoint_seats": "".join(sorted({speech.seat.value for speech in own})),
+        "question_id": transcript.question.id,
+        "story_id": transcript.question.story_id,
+        "swapped_seats": transcript.swapped_seats,
+        "judge": verdict.judge,
+        "p_given": math.nan if given is None else given,
+        "p_swapped": math.nan if swapped is None else swapped,
+        "p_mean": verdict.mean if verdict.valid else math.nan,
+        "valid": verdict.valid,
+        "reason": verdict.reason,
+        "correct_seat": correct_seat(transcript, key).value,
+        **asdict(conduct(transcript, own)),
+    }
+
+
+def unplayed(failure: Failure, question: Question, protocol: Protocol) -> Transcript:
+    """The debate that failed, before anybody has spoken."""
+    answers = question.answers[::-1] if failure.swapped_seats else question.answers
+    return Transcript(question, protocol, answers, failure.swapped_seats)
+
+
+def correct_seat(transcript: Transcript, key: AnswerKey) -> Seat:
+    """The seat that defends the right answer."""
+    return Seat.A if transcript.answer_index(Seat.A) == key[transcript.question.id] else Seat.B
+
+
+def checkpoint_name(iteration: int) -> str:
+    """What the table calls the policy after that many updates."""
+    return verdicts.BASE if iteration == 0 else f"iteration-{iteration:04d}"
+
+
+def write_parquet(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table that is there either whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    table.to_parquet(temporary, index=False)
+    temporary.replace(path)
