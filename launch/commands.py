@@ -17,7 +17,7 @@ from trainer.run_folder import RunFolder
 if TYPE_CHECKING:
     from trainer.config import Config
 
-RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster")
+RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "inference")
 """What may be changed when a trained run is evaluated."""
 
 

@@ -12,6 +12,7 @@ from envs.windows import Window
 from rewards.audit.settings import AuditOptions
 from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rewards.reward import RewardRule
+from trainer.inference.settings import AnyInference, Plain
 
 
 def _known_keys(kind: type) -> BeforeValidator:
@@ -292,6 +293,7 @@ class Config(_Section):
     reward: Annotated[RewardRule, _known_keys(RewardRule)] = RewardRule()
     algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
     cluster: Cluster = Cluster()
+    inference: AnyInference = Plain()
     evaluation: Evaluation = Evaluation()
     audit: Audit = Audit()
     watch: Watch = Watch()

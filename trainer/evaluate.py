@@ -20,6 +20,7 @@ from rewards.labelled import with_key
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
+from trainer.inference.length_matched import lengths_of, write_lengths
 from trainer.matchups import Played, matches_of_matchup, play_matches
 from trainer.models import load_tokenizer
 from trainer.probe import check_adapter
@@ -98,7 +99,10 @@ class _Evaluation:
                 }  # fmt: skip
                 rows += self._judged(about, outcome.finished) + self._failed(about, outcome.failures)
                 debates += list(self._browsed(about, outcome.finished))
-                attacks += self._attacked(about, outcome.finished) if matchup == verdicts.SELF else []
+                if matchup == verdicts.SELF:
+                    attacks += self._attacked(about, outcome.finished)
+                    lengths = self.settings.output / "lengths" / f"{_name(iteration)}.json"
+                    write_lengths(lengths, lengths_of(outcome.finished, CHECKPOINT))
             for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
                 write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
             _write_parquet(pd.DataFrame(rows), part)
