@@ -78,7 +78,7 @@ def play(
         for match, seen in zip(matches, shown, strict=True)
     ]
     for ply in range(len(protocol.plies())):
-        _ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
+        ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
         tables = [sibling for table in tables for sibling in _siblings(table, ply)]
         _play_ply([table for table in tables if table.failure is None], engines, sampling, versions, inference)
     return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
@@ -93,7 +93,7 @@ def _shown(questions: Sequence[Question], window: Window | None, engines: Mappin
     return [by_question[question] for question in questions]
 
 
-def _ask(tables: Sequence[Table], inference: Inference) -> None:
+def ask(tables: Sequence[Table], inference: Inference) -> None:
     """Lets the judge ask in these debates. Before siblings part: they are to share what was asked."""
     if not tables:
         return

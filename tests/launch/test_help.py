@@ -35,7 +35,7 @@ def test_train_lists_the_groups_and_their_choices(capsys: pytest.CaptureFixture[
         main(["train", "--help"])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["algorithm", "dpo", "ppo"] in lines
-    assert ["protocol", "consultancy", "debate", "expert", "khan", "naive", "simultaneous"] in lines
+    assert ["protocol", "consultancy", "debate", "expert", "interactive", "khan", "naive", "simultaneous"] in lines
 
 
 def test_help_loads_nothing_heavy() -> None:
