@@ -133,7 +133,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
-        checks.check_judges(config.judge_models, config)
+        checks.check_judges([*config.judge_models, *config.inference.needs()], config)
         manifest.check_judges(RunFolder(config.output).manifest, config)
         _tell_cost(config, training=False)
         _forget_other_settings(config)

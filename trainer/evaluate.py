@@ -21,6 +21,7 @@ from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
 from trainer.inference.length_matched import lengths_of, write_lengths
+from trainer.inference.turns import budget
 from trainer.matchups import Played, matches_of_matchup, play_matches
 from trainer.models import load_tokenizer
 from trainer.probe import check_adapter
@@ -207,6 +208,7 @@ def _row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, 
         "reason": verdict.reason,
         "correct_seat": _correct_seat(transcript, key).value,
         **asdict(shown),
+        **budget(transcript, CHECKPOINT),
     }
 
 

@@ -28,7 +28,7 @@ class Table:
         self.match, self.debate, self.branch = match, debate, branch
         self.failure: Failure | None = None
         self.spent = Counter[str]()
-        """What its speeches have cost beside their own tokens, for the record."""
+        """What speeches were come by with that were not sampled once, by policy and kind, for the record."""
         self._row_per_speech = row_per_speech
         self._tokens: dict[Seat, SeatTokens] = {}
 
@@ -138,7 +138,7 @@ def _speak(
     turns = [Turn(f"{table.match.id}:{table.branch}", table.debate, seat, context) for table, seat, context in ready]
     choices = speaking.speak(turns, engine, replace(sampling, seed=seed), policy)
     for (table, seat, _), choice in zip(ready, choices, strict=True):
-        table.spent.update(choice.spent)
+        table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
         if choice.said is None:
             table.fail(choice.problem)
         else:

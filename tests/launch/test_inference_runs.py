@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from envs.transcripts import from_json
@@ -30,24 +31,32 @@ def debates(run: Path) -> list[Transcript]:
     return [transcript for transcript in found if isinstance(transcript, Transcript)]
 
 
+def table(run: Path) -> pd.DataFrame:
+    return pd.read_parquet(run / "verdicts.parquet")
+
+
+def spent(run: Path) -> pd.Series:
+    return table(run)["sampled_texts"].rename("speeches")
+
+
 def test_a_run_is_evaluated_with_more_at_inference(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """And its parts are not mixed with those of another way to speak."""
     few = ["questions.heldout=2", "evaluation.attacks=0"]
     assert main(["evaluate", f"run={run}", *few]) == 0
     plain = debates(run)
-    assert not any("sampled_texts" in transcript.provenance for transcript in plain)
+    assert spent(run).equals(table(run)["speeches"]), "plainly, each speech is one text"
     assert main(["evaluate", f"run={run}", *few, "inference=best_of", "inference.candidates=3"]) == 0
     chosen = debates(run)
-    for transcript in chosen:
-        own = sum(speech.policy == "checkpoint" for speech in transcript.speeches)
-        assert transcript.provenance["sampled_texts"] == 3 * own and own in (2, 4), "the base opponent speaks plainly"
+    assert spent(run).equals(3 * table(run)["speeches"])
+    assert not any("base sampled_texts" in t.provenance for t in chosen), "the base opponent speaks plainly"
     assert len(chosen) == len(plain) and chosen != plain
     lengths = run / "lengths" / "base.json"
     matched = ["inference=length_matched", f"inference.lengths={lengths}", "inference.candidates=2"]
     assert main(["evaluate", f"run={run}", *few, *matched]) == 0
-    of_base = [t for t in debates(run) if any(s.policy_version == 0 for s in t.speeches)]
-    assert of_base and all(t.provenance["preference_readings"] == 0 for t in of_base)
-    assert any("sampled_texts" not in t.provenance for t in debates(run)), "the trained policy speaks as it likes"
+    trained = table(run)["checkpoint"] != "base"
+    assert spent(run)[trained].equals(table(run)["speeches"][trained]), "the trained policy speaks as it likes"
+    assert spent(run)[~trained].equals(2 * table(run)["speeches"][~trained])
+    assert (table(run)["preference_readings"] == 0).all()
 
 
 def test_training_with_it_is_refused(refused: Callable[..., str], tmp_path: Path, small: list[str]) -> None:
@@ -114,4 +123,4 @@ def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: No
         played.append(play_matches(rollouts, matches, [policy], 3, 7, "playing").finished)
         rollouts.close()
     assert played[0] == played[1] and len(played[0]) == 6
-    assert all(len(t.inquiries) == 1 and t.provenance["sampled_texts"] == 8 for t in played[0])
+    assert all(len(t.inquiries) == 1 and t.provenance["checkpoint sampled_texts"] == 8 for t in played[0])

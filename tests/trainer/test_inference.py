@@ -20,6 +20,7 @@ from trainer.inference.best_of import BestOfN
 from trainer.inference.length_matched import LengthError, LengthMatched, lengths_of, read_lengths, write_lengths
 from trainer.inference.refine import CritiqueAndRefine
 from trainer.inference.setup import Inference
+from trainer.inference.turns import budget
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
@@ -107,7 +108,8 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
     for transcript in transcripts:
         n = 4 * len(transcript.speeches)
         counted = {"sampled_texts": n, "sampled_tokens": 2 * n, "preference_readings": 2 * n}
-        assert counted.items() <= transcript.provenance.items()
+        assert budget(transcript, "checkpoint") == counted
+        assert transcript.provenance["checkpoint sampled_tokens"] == 2 * n
 
 
 def test_each_seat_is_given_what_is_liked_for_its_own_side(engines: Engines, questions: Sequence[Question]) -> None:
@@ -142,7 +144,9 @@ def test_candidates_are_read_in_the_real_debate_so_far(engines: Engines, questio
         *before, candidate = supposed.speeches
         whole = real[supposed.question.id, supposed.swapped_seats]
         assert tuple(before) == whole.speeches[: candidate.ply] and candidate.seat is Seat.A
-    assert all(t.provenance["sampled_texts"] == 6 for t in transcripts)
+    assert all(budget(t, "checkpoint")["sampled_texts"] == 6 for t in transcripts)
+    plain = {"sampled_texts": 2, "sampled_tokens": 4, "preference_readings": 0}
+    assert all(budget(t, "base") == plain for t in transcripts)
     assert len(engines["base"].seeds) == 2
 
 
@@ -246,7 +250,7 @@ def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequen
         for order in (transcript, transcript.swapped()):
             read = load_prompts("chat").judge(order)
             assert "CRITIQUE" not in read and read.count("DRAFT") == 2, "those that the plain opponent has said"
-        assert transcript.provenance["sampled_texts"] == 2 * 5
+        assert budget(transcript, "checkpoint")["sampled_texts"] == 2 * 5
     assert not any("CRITIQUE" in context for context in writers["base"].contexts)
     assert not any("CRITIQUE" in speech.text for supposed in judge.read for speech in supposed.speeches)
     of_own = [context for context in writers["checkpoint"].contexts if "<draft>" not in context]
@@ -256,7 +260,7 @@ def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequen
 def test_one_critique_needs_no_judge(writers: Engines, questions: Sequence[Question]) -> None:
     transcripts = played(writers, matches(questions[:1]), SIMULTANEOUS, Inference(CritiqueAndRefine(1, None)), "chat")
     assert set(words(transcripts)) == {"final cellar"}
-    assert all(t.provenance["preference_readings"] == 0 for t in transcripts)
+    assert all(budget(t, "checkpoint")["preference_readings"] == 0 for t in transcripts)
 
 
 def test_a_draft_whose_critique_does_not_fit_fails_alone(

@@ -1,15 +1,28 @@
 """What debaters do at inference beside sampling a speech (configs/inference/)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rewards.judges import AnyJudge
+from rewards.judges import AnyJudge, ModelSettings
 
 
 class _Inference(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def needs(self) -> Sequence[ModelSettings]:
+        """Every model that a judge named here reads with."""
+        return ()
+
+
+class _Choosing(_Inference):
+    judge: AnyJudge | None = None
+    """The judge that chooses; none: the run's reward judge, on a copy of its model in each process that plays."""
+
+    def needs(self) -> Sequence[ModelSettings]:
+        return () if self.judge is None else self.judge.needs()
 
 
 class Plain(_Inference):
@@ -18,23 +31,19 @@ class Plain(_Inference):
     kind: Literal["plain"] = "plain"
 
 
-class BestOf(_Inference):
+class BestOf(_Choosing):
     """Each speech is the candidate that a judge likes best; of every policy but one named "base", the opponent."""
 
     kind: Literal["best_of"]
     candidates: int = Field(4, ge=2)
-    judge: AnyJudge | None = None
-    """The judge that chooses; none: the run's reward judge, on a copy of its model in each process that plays."""
 
 
-class Refine(_Inference):
+class Refine(_Choosing):
     """A draft of each speech is criticised by the policy itself and rewritten; of every policy but one named "base"."""
 
     kind: Literal["refine"]
     critiques: int = Field(2, ge=1)
     """Each is heeded in a rewrite of its own, and the rewrite that the judge likes best is spoken."""
-    judge: AnyJudge | None = None
-    """As for best_of; it is not asked where there is one critique."""
 
 
 class LengthMatched(_Inference):

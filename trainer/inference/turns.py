@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 from envs.debate import Debate, Utterance, speech_of
-from envs.types import Seat, Speech
+from envs.types import Seat, Speech, Transcript
 from trainer.engines.base import Engine, Sampling
 from trainer.types import Policy
+from trainer.verdicts import BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Choice:
 
     said: Utterance | None
     spent: Mapping[str, int] = field(default_factory=dict)
-    """Counts for the transcript's provenance."""
+    """Counts by the names of `trainer.verdicts.BUDGET`; they go into the transcript's provenance, after the policy's
+    name."""
     problem: str = ""
     """Why nothing is said: the debate fails."""
 
@@ -89,6 +91,13 @@ def reseeded(sampling: Sampling, purpose: str, number: int = 0) -> Sampling:
 
 
 def cost(sampled: Sequence[Utterance], readings: int = 0) -> dict[str, int]:
-    """What was sampled and how often a judge's model read, by the names under which provenance has it."""
-    tokens = sum(len(said.token_ids) for said in sampled)
-    return {"sampled_texts": len(sampled), "sampled_tokens": tokens, "preference_readings": readings}
+    """What was sampled for a speech, itself included, and how often a judge's model read for it."""
+    return dict(zip(BUDGET, (len(sampled), sum(len(said.token_ids) for said in sampled), readings), strict=True))
+
+
+def budget(transcript: Transcript, policy: str) -> dict[str, int]:
+    """The same for all speeches of a policy in a debate; those that were sampled once cost their own tokens alone."""
+    own = [speech for speech in transcript.speeches if speech.policy == policy]
+    plain = (len(own), sum(len(speech.token_ids) for speech in own), 0)
+    noted = transcript.provenance
+    return {what: int(noted.get(f"{policy} {what}", count)) for what, count in zip(BUDGET, plain, strict=True)}
