@@ -66,6 +66,10 @@ class JudgeTemplates:
         except TemplateNotFound:
             raise PromptError(f"The prompt set {self._folder} has no {name}.j2: add that template.") from None
 
+    def has(self, name: str) -> bool:
+        """Whether the set has a template of this name."""
+        return (self._folder / f"{name}.j2").is_file()
+
     def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
         right = target < 0.5
         return {

@@ -31,18 +31,31 @@ def critique_prompt(debate: Debate, draft: Speech) -> str:
 
 def rewrite_prompt(debate: Debate, draft: Speech, critique: Speech) -> str:
     """What the debater reads before it makes its speech in the place of the draft."""
-    (told,) = escaped([critique])
-    return _prompt("rewrite", debate, draft, told["text"])
+    return _prompt("rewrite", debate, draft, _text(critique))
+
+
+def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Speech) -> str:
+    """What a judge's model reads that is to say whether a critique helps: what a judge may know, and `helpful.j2`."""
+    return prompts.judges.template("helpful").render(
+        question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1], heard=_heard(debate),
+        seat=draft.seat.value, draft=_text(draft), critique=_text(critique),
+    )  # fmt: skip
 
 
 def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
     prompts, seat, protocol = debate.prompts, draft.seat, debate.protocol
     passage = debate.shown if protocol.debaters_see_passage else ""
     openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Seat}
-    (drafted,) = escaped([draft])
-    heard = escaped(in_order(debate.speeches, debate.inquiries))
     return prompts.judges.template(template).render(
-        opening=openings[seat], opposing=openings[seat.other], heard=heard,
-        seat=seat.value, other=seat.other.value, draft=drafted["text"], critique=critique,
-        max_words=protocol.max_words,
+        opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate), seat=seat.value,
+        other=seat.other.value, draft=_text(draft), critique=critique, max_words=protocol.max_words,
     )  # fmt: skip
+
+
+def _heard(debate: Debate) -> list[dict[str, str]]:
+    return escaped(in_order(debate.speeches, debate.inquiries))
+
+
+def _text(speech: Speech) -> str:
+    (shown,) = escaped([speech])
+    return shown["text"]

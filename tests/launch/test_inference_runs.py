@@ -14,6 +14,7 @@ from envs.types import Transcript
 from launch import compose, saved
 from launch.cli import main
 from launch.commands import RECONSIDERED
+from rewards.judges import JudgeError
 from trainer import models, setup
 from trainer.matchups import matches_of_matchup, play_matches
 from trainer.types import Policy
@@ -100,6 +101,19 @@ def test_another_judge_chooses_if_it_is_named(run: Path) -> None:
     chosen = setup.inference(saved.changed(config, overrides, RECONSIDERED)).settings.judge
     assert (chosen.name, chosen.order) == ("heldout-judge", "both")
     assert saved.changed(config, ["judge.audit=warn"]).judge.audit == "warn", "a key that is called as a group is"
+
+
+def test_critiques_are_chosen_by_who_can_choose_them(run: Path) -> None:
+    config = saved.run_config(run)
+
+    def chosen(*overrides: str) -> Any:
+        return setup.inference(saved.changed(config, ["inference=refine", *overrides])).settings
+
+    assert (chosen().choose, chosen().judge.name) == ("speech", "weak-judge")
+    assert chosen("judge.prompts=chat", "judge.choice=letter").choose == "helpfulness"
+    assert chosen("inference.critiques=1").judge is None
+    with pytest.raises(JudgeError, match="weak-judge cannot say which critique helps most"):
+        chosen("inference.choose=helpfulness")
 
 
 @pytest.fixture(scope="module")

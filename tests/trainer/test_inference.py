@@ -11,6 +11,7 @@ import pytest
 
 from envs.prompts import load_prompts
 from envs.types import Failure, Protocol, Question, Seat, Transcript
+from rewards.helpfulness import Helpfulness
 from rewards.inquirer import Inquirer
 from rewards.judges.likelihood import LikelihoodJudge
 from rewards.types import Unscored, Usage, Verdict
@@ -255,6 +256,41 @@ def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequen
     assert not any("CRITIQUE" in speech.text for supposed in judge.read for speech in supposed.speeches)
     of_own = [context for context in writers["checkpoint"].contexts if "<draft>" not in context]
     assert of_own and not any("CRITIQUE" in context for context in of_own), "later drafts remember speeches alone"
+
+
+class YesToTheSecond:
+    """Finds critiques helpful that say SECOND; keeps what it was asked."""
+
+    usage = Usage()
+
+    def __init__(self, unscored: bool = False) -> None:
+        self.unscored = unscored
+        self.prompts: list[str] = []
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Any) -> list[Any]:
+        assert set(choices) == {("yes", "no")}
+        self.prompts += prompts
+        return [Unscored("lost") if self.unscored else (-0.1, -2.0) if "SECOND" in p else (-2.0, -0.1) for p in prompts]
+
+    def write(self, prompts: Sequence[str], writing: Any) -> list[str]:
+        raise AssertionError("it is to be asked for yes or no")
+
+
+@pytest.mark.parametrize(("unscored", "spoken"), [(False, "final attic"), (True, "final cellar")])
+def test_the_most_helpful_critique_alone_is_heeded(
+    writers: Engines, questions: Sequence[Question], unscored: bool, spoken: str
+) -> None:
+    asked = YesToTheSecond(unscored)
+    inference = Inference(CritiqueAndRefine(2, None, Helpfulness(asked, load_prompts("chat"))))
+    transcripts = played(writers, matches(questions[:2], "base"), DEBATE, inference, prompts="chat")
+    assert set(words(transcripts, Seat.A)) == {spoken}
+    for transcript in transcripts:
+        assert budget(transcript, "checkpoint")["sampled_texts"] == 2 * 4, "a draft, two critiques and one rewrite each"
+        assert budget(transcript, "checkpoint")["preference_readings"] == 2 * 2
+    assert len(asked.prompts) == 2 * 2 * len(transcripts)
+    for prompt in asked.prompts:
+        assert "CRITIQUE" in prompt and "DRAFT" in prompt
+        assert not any(question.passage in prompt for question in questions), "a judge does not read the passage"
 
 
 def test_one_critique_needs_no_judge(writers: Engines, questions: Sequence[Question]) -> None:

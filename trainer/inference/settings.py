@@ -43,7 +43,10 @@ class Refine(_Choosing):
 
     kind: Literal["refine"]
     critiques: int = Field(2, ge=1)
-    """Each is heeded in a rewrite of its own, and the rewrite that the judge likes best is spoken."""
+    choose: Literal["auto", "helpfulness", "speech"] = "auto"
+    """helpfulness: the judge's model says which critique helps most, and that one is heeded; speech: each is heeded in
+    a rewrite of its own, and the rewrite that the judge likes best is spoken; auto: helpfulness where the judge's
+    prompt set has a helpful.j2."""
 
 
 class LengthMatched(_Inference):

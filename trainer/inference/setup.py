@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from envs import revisions
 from envs.prompts import load_prompts
 from envs.types import Protocol
+from rewards.helpfulness import Helpfulness, helping_model, make_helpfulness
 from rewards.inquirer import Inquirer, inquiring_model, make_inquirer
-from rewards.judges import JudgeSettings, Models, ModelSettings
+from rewards.judges import JudgeError, JudgeSettings, Models, ModelSettings
 from rewards.preference import in_both_orders
+from rewards.types import Judge
 from trainer.inference.best_of import BestOfN
 from trainer.inference.length_matched import LengthMatched, Lengths, read_lengths
 from trainer.inference.refine import CritiqueAndRefine
@@ -47,10 +49,19 @@ class InferenceSetup:
             assert settings.judge is not None
             return BestOfN(settings.candidates, settings.judge.make(self._models()))
         if isinstance(settings, Refine):
-            judge = settings.judge
-            return CritiqueAndRefine(settings.critiques, None if judge is None else judge.make(self._models()))
+            return CritiqueAndRefine(settings.critiques, *self._critics(settings))
         assert self.lengths is not None
         return LengthMatched(settings.candidates, self.lengths)
+
+    def _critics(self, settings: Refine) -> tuple[Judge | None, Helpfulness | None]:
+        """Who chooses: among the rewrites, or among the critiques; nobody where there is one critique."""
+        if settings.judge is None:
+            return None, None
+        if settings.choose == "speech":
+            return settings.judge.make(self._models()), None
+        helping = helping_model(settings.judge)
+        assert helping is not None
+        return None, make_helpfulness(helping, self._models())
 
     def _models(self) -> Models:
         assert self.models is not None
@@ -67,14 +78,27 @@ def inference_setup(
         PromptError: a prompt set lacks a template that this needs.
         LengthError: there are no lengths to match.
     """
-    if isinstance(settings, BestOf | Refine):
-        chooses = isinstance(settings, BestOf) or settings.critiques > 1
-        chosen = in_both_orders(settings.judge or judge) if chooses else None
-        settings = settings.model_copy(update={"judge": chosen})
+    if isinstance(settings, BestOf):
+        settings = settings.model_copy(update={"judge": in_both_orders(settings.judge or judge)})
     if isinstance(settings, Refine):
         revisions.require(load_prompts(prompts))
+        settings = _refine(settings, settings.judge or judge)
     asks = inquiring_model(judge) if protocol.judge_asks else None
     return InferenceSetup(settings, models, asks, _lengths(settings, protocol))
+
+
+def _refine(settings: Refine, judge: JudgeSettings) -> Refine:
+    """With the judge that chooses, none for a single critique, and by what it does."""
+    if settings.critiques == 1:
+        return settings.model_copy(update={"judge": None})
+    helps = helping_model(judge) is not None
+    if settings.choose == "helpfulness" and not helps:
+        raise JudgeError(
+            f"{judge.name} cannot say which critique helps most: its prompt set has no helpful.j2, or its model a head "
+            "in the place of words; choose another judge, or inference.choose=speech."
+        )
+    how = ("helpfulness" if helps else "speech") if settings.choose == "auto" else settings.choose
+    return settings.model_copy(update={"judge": in_both_orders(judge), "choose": how})
 
 
 def _lengths(settings: AnyInference, protocol: Protocol) -> Lengths | None:
