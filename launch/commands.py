@@ -56,7 +56,7 @@ def _tell_cost(config: "Config", training: bool = True) -> None:
 
 def _cost(config: "Config", training: bool = True) -> str | None:
     """What endpoints will cost, in words; None where there is none."""
-    if all(model.endpoint is None for model in config.judge_models):
+    if all(model.endpoint is None for model in (*config.judge_models, *config.inference.needs())):
         return None
     from launch import estimate
 

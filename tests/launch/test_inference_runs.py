@@ -11,7 +11,7 @@ import pytest
 
 from envs.transcripts import from_json
 from envs.types import Transcript
-from launch import compose, saved
+from launch import compose, estimate, saved
 from launch.cli import main
 from launch.commands import RECONSIDERED
 from rewards.judges import JudgeError
@@ -114,6 +114,22 @@ def test_critiques_are_chosen_by_who_can_choose_them(run: Path) -> None:
     assert chosen("inference.critiques=1").judge is None
     with pytest.raises(JudgeError, match="weak-judge cannot say which critique helps most"):
         chosen("inference.choose=helpfulness")
+
+
+def test_what_is_asked_at_inference_is_in_the_estimate(configure: Callable[..., Any]) -> None:
+    """Two debates a question, of four speeches each, by the base and by one checkpoint; and that one against the base
+    with two speeches of its own in each."""
+    at_endpoint = ["judge=endpoint", "questions.heldout=5", "heldout_judges=none"]
+
+    def requests(*overrides: str) -> int:
+        return estimate.evaluation(configure(*at_endpoint, *overrides)).requests
+
+    plain = requests()
+    own = 5 * 2 * (4 + 4 + 2)
+    assert requests("inference=best_of", "inference.candidates=3") - plain == 2 * 3 * own, "in both orders"
+    assert requests("inference=length_matched", "inference.words=6") == plain
+    assert requests("inference=refine", "inference.critiques=1", "debater.prompts=chat") == plain
+    assert requests("protocol=interactive") - plain == 3 * 5 * 2
 
 
 @pytest.fixture(scope="module")
