@@ -5,12 +5,12 @@ utterances to `hear`, until `finished`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from envs import scratchpad
+from envs import inquiries, scratchpad
 from envs.prompts import Prompts
 from envs.quotes import count_words, verify
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Inquiry, Protocol, Question, Seat, Speech, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Utterance:
     finish_reason: str = "stop"
     policy: str = ""
     policy_version: int = 0
+    private: str = ""
+    """What was written on the way to it, for the record alone."""
 
 
 class Debate:
@@ -37,6 +39,7 @@ class Debate:
         first, second = question.answers
         self.answers = (second, first) if swapped_seats else (first, second)
         self.speeches: tuple[Speech, ...] = ()
+        self.inquiries: tuple[Inquiry, ...] = ()
         self.ply = 0
 
     @property
@@ -48,6 +51,11 @@ class Debate:
         """Who speaks at this ply; nobody when the debate is over."""
         return () if self.finished else self.protocol.plies()[self.ply]
 
+    @property
+    def awaits_question(self) -> bool:
+        """Whether it is the judge's turn to ask."""
+        return self.protocol.asks_before(self.ply) and all(inquiry.ply != self.ply for inquiry in self.inquiries)
+
     def told(self, seat: Seat) -> str:
         """What the seat reads now: everything it has not read before, so that its context only ever grows.
 
@@ -56,11 +64,29 @@ class Debate:
         own = [speech.ply for speech in self.speeches if speech.seat is seat]
         others = [s for s in self.speeches if s.seat is not seat] if self.protocol.debaters_hear_each_other else []
         heard = [speech for speech in others if (not own or own[-1] <= speech.ply) and speech.ply < self.ply]
-        turn = self.prompts.turn(seat, heard, self.protocol)
+        asked = [inquiry for inquiry in self.inquiries if not own or own[-1] < inquiry.ply]
+        turn = self.prompts.turn(seat, inquiries.in_order(heard, asked), self.protocol)
         if own:
             return turn
         passage = self.shown if self.protocol.debaters_see_passage else ""
         return self.prompts.opening(self.question, self.answers, seat, passage) + turn
+
+    def ask(self, written: str, problem: str = "") -> None:
+        """Takes what the judge wrote when it was asked for a question; `problem` says why it wrote nothing.
+
+        Raises:
+            ValueError: no question is due.
+        """
+        if not self.awaits_question:
+            raise ValueError(f"The judge does not ask before ply {self.ply}.")
+        found = inquiries.inquiry_of(written, self.ply, self.protocol, self.question.passage)
+        self.inquiries += (Inquiry(self.ply, "", problem) if problem else found,)
+
+    def supposing(self, seat: Seat, utterance: Utterance) -> Transcript:
+        """The debate as it would read if the seat said this now, and nobody else anything at this ply."""
+        speech = speech_of(utterance, seat, self.ply, self.protocol, self.question.passage)
+        so_far = self.transcript()
+        return replace(so_far, speeches=(*so_far.speeches, speech))
 
     def hear(self, utterances: Mapping[Seat, Utterance]) -> None:
         """Takes the speeches of this ply, verifies their quotes and moves on.
@@ -79,18 +105,21 @@ class Debate:
     def fork(self) -> "Debate":
         """An independent continuation of the debate so far."""
         branch = Debate(self.question, self.protocol, self.swapped_seats, self.prompts, self.shown)
-        branch.speeches, branch.ply = self.speeches, self.ply
+        branch.speeches, branch.inquiries, branch.ply = self.speeches, self.inquiries, self.ply
         return branch
 
     def transcript(self, provenance: Mapping[str, str | int | float] | None = None) -> Transcript:
         """The record of what was said so far."""
         noted = {"prompts": self.prompts.hash, **(provenance or {})}
-        return Transcript(self.question, self.protocol, self.answers, self.swapped_seats, self.speeches, noted)
+        return Transcript(
+            self.question, self.protocol, self.answers, self.swapped_seats, self.speeches, noted, self.inquiries
+        )
 
 
 def speech_of(said: Utterance, seat: Seat, ply: int, protocol: Protocol, passage: str) -> Speech:
     """What judge and opponent get of an utterance: thoughts taken out, text escaped, quotes looked up."""
-    public, private = scratchpad.split(said.raw) if protocol.scratchpad else (said.raw, "")
+    public, thoughts = scratchpad.split(said.raw) if protocol.scratchpad else (said.raw, "")
+    private = "\n".join(part for part in (said.private, thoughts) if part)
     neutralised: dict[str, int] = {}
     text, quotes = verify(public, passage, counts=neutralised)
     return Speech(

@@ -1,9 +1,9 @@
 """What judges read: the prompt of a task, with instructions and examples where they are asked for.
 
 `judge.j2` asks for nothing but an answer, `verdict.j2` for reasons and a last line, `rating.j2` for a number from 1 to
-9 in a JSON object. Each is given the debate's own variables, `instructions` (the text of `criteria.j2` or `debias.j2`,
-or nothing), and `examples`: debates as `debate.j2` tells them, with the seat that is `right`, its `answer`, and the
-`score` they deserve.
+9 in a JSON object, `inquiry.j2` for a question to the debaters. Each is given the debate's own variables,
+`instructions` (the text of `criteria.j2` or `debias.j2`, or nothing), and `examples`: debates as `debate.j2` tells
+them, with the seat that is `right`, its `answer`, and the `score` they deserve.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,11 @@ from typing import Any, Literal
 from jinja2 import Environment, Template, TemplateNotFound, meta
 
 from envs.escaping import escape_speech
+from envs.inquiries import in_order
 from envs.ratings import rating_of
-from envs.types import Speech, Transcript
+from envs.types import Inquiry, Speech, Transcript
 
-Task = Literal["judge", "verdict", "rating"]
+Task = Literal["judge", "verdict", "rating", "inquiry"]
 Instructions = Literal["plain", "criteria", "debias"]
 Example = tuple[Transcript, float]
 """A debate and P(answer of seat A) in it, as it is known."""
@@ -65,6 +66,10 @@ class JudgeTemplates:
         except TemplateNotFound:
             raise PromptError(f"The prompt set {self._folder} has no {name}.j2: add that template.") from None
 
+    def has(self, name: str) -> bool:
+        """Whether the set has a template of this name."""
+        return (self._folder / f"{name}.j2").is_file()
+
     def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
         right = target < 0.5
         return {
@@ -79,17 +84,25 @@ class JudgeTemplates:
         return meta.find_undeclared_variables(self._environment.parse(source))
 
 
-def escaped(speeches: Sequence[Speech]) -> list[dict[str, str]]:
-    """Seat and text of each speech, as safe to show as `escape_speech` makes it."""
-    return [{"seat": speech.seat.value, "text": escape_speech(speech.text)} for speech in speeches]
+def escaped(said: Sequence[Speech | Inquiry]) -> list[dict[str, str]]:
+    """Seat and text of each speech, as safe to show as `escape_speech` makes it; the judge's questions have the seat
+    "judge", and those that came to nothing are left out."""
+    return [
+        {"seat": each.seat.value if isinstance(each, Speech) else "judge", "text": escape_speech(each.text)}
+        for each in said
+        if isinstance(each, Speech) or each.text
+    ]
 
 
 def _debate(transcript: Transcript) -> dict[str, Any]:
+    last = max((speech.ply for speech in transcript.speeches), default=-1)
+    answered = [inquiry for inquiry in transcript.inquiries if inquiry.ply <= last]
     return {
         "passage": transcript.question.passage if transcript.protocol.judge_sees_passage else "",
         "question": transcript.question.text,
         "answer_a": transcript.answers[0],
         "answer_b": transcript.answers[1],
-        "speeches": escaped(transcript.speeches),
+        "speeches": escaped(in_order(transcript.speeches, answered)),
         "debaters": len(transcript.protocol.seats),
+        "max_words": transcript.protocol.max_words,
     }

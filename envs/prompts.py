@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from envs.judge_prompts import Example, Instructions, JudgeTemplates, PromptError, Task, escaped
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Inquiry, Protocol, Question, Seat, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
 NAMES = ("opening", "turn", "judge")
@@ -42,8 +42,8 @@ class Prompts:
             own=answers[seat is Seat.B], other=answers[seat is Seat.A],
         )  # fmt: skip
 
-    def turn(self, seat: Seat, heard: Sequence[Speech], protocol: Protocol) -> str:
-        """What a debater reads before a speech: what was said since its last one, and how it may speak."""
+    def turn(self, seat: Seat, heard: Sequence[Speech | Inquiry], protocol: Protocol) -> str:
+        """What a debater reads before a speech: what was said and asked since its last one, and how it may speak."""
         return self._turn.render(
             seat=seat.value, heard=escaped(heard), max_words=protocol.max_words, scratchpad=protocol.scratchpad
         )

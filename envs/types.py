@@ -4,6 +4,7 @@ A question is argued under a protocol by debaters in seats; their speeches make 
 which answer is right: the `AnswerKey` is a separate object, and only evaluation is given one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -92,12 +93,19 @@ class Protocol:
     judge_sees_passage: bool = False
     judged_apart: bool = False
     """True: a judge reads the speeches of each seat alone, and its verdicts on them are averaged (`rewards.apart`)."""
+    judge_asks: bool = False
+    """True: after each round but the last the judge asks one question of at most `max_words`, which all read."""
 
     def plies(self) -> tuple[tuple[Seat, ...], ...]:
         """The seats that speak at each ply; seats of one ply do not see each other's speech of that ply."""
         if self.simultaneous:
             return (self.seats,) * self.rounds
         return tuple((seat,) for _ in range(self.rounds) for seat in self.seats)
+
+    def asks_before(self, ply: int) -> bool:
+        """Whether the judge asks a question before the speeches of this ply."""
+        plies = len(self.plies())
+        return self.judge_asks and 0 < ply < plies and ply % (plies // self.rounds) == 0
 
 
 class QuoteStatus(StrEnum):
@@ -158,6 +166,25 @@ class Speech:
     """What the environment took out of the speech or broke up, and how often, by kind (`envs.escaping.KINDS`)."""
 
 
+_NAMED = re.compile(r"(\b(?i:debater|consultant|answer|side|seat)\s+|\b(?=[AB] sa(?:id|ys)\b))([AB])\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What the judge asked between two rounds."""
+
+    ply: int
+    """The speeches from this ply on were made with the question read."""
+    text: str
+    """As everybody reads it, escaped and tagged as speeches are; empty: the judge asked nothing that could be used."""
+    problem: str = ""
+    """Why there is no question."""
+
+    def swapped(self) -> "Inquiry":
+        """The same question with the seats relabelled where it names them ("debater A", "answer B", "A said")."""
+        return replace(self, text=_NAMED.sub(lambda found: found[1] + Seat(found[2]).other, self.text))
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """A finished debate. `answers` holds what seat A and seat B defend, in this order."""
@@ -170,6 +197,8 @@ class Transcript:
     speeches: tuple[Speech, ...] = ()
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     """Prompt hash, seed, debate id, …: whatever is needed to play it again."""
+    inquiries: tuple[Inquiry, ...] = ()
+    """What the judge asked between the rounds, in order."""
 
     def answer_index(self, seat: Seat) -> int:
         """Which of `question.answers` the seat defends."""
@@ -182,6 +211,7 @@ class Transcript:
             answers=(self.answers[1], self.answers[0]),
             swapped_seats=not self.swapped_seats,
             speeches=tuple(replace(speech, seat=speech.seat.other) for speech in self.speeches),
+            inquiries=tuple(inquiry.swapped() for inquiry in self.inquiries),
         )
 
 

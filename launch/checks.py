@@ -37,6 +37,7 @@ BUILD_TIME = 1800.0
 
 def check(config: Config) -> None:
     """Raises what is wrong with a training run that is about to start: one of our errors, one sentence, what to do."""
+    check_inference(config)
     check_machine(config)
     check_questions(config)
     load_prompts(config.debater.prompts)
@@ -144,6 +145,21 @@ def check_algorithm(config: Config) -> None:
             )  # fmt: skip
         except ValueError as error:
             raise LaunchError(str(error)) from None
+
+
+def check_inference(config: Config) -> None:
+    """What is learned from must be what the policy samples in its place.
+
+    Raises:
+        LaunchError: speeches would be chosen among samples, or written elsewhere.
+        PromptError: the protocol lets the judge ask, and its prompt set has no template for that.
+    """
+    if config.inference.kind != "plain":
+        raise LaunchError(
+            f"inference={config.inference.kind} is for evaluations: train without it, then `rostrum evaluate run=RUN "
+            f"inference={config.inference.kind}`."
+        )
+    setup.inference(config)
 
 
 def check_questions(config: Config) -> None:

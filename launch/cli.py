@@ -45,9 +45,11 @@ COMMANDS = (
     Command(
         "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",
         "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
-        "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges and "
-        "cluster and the key questions.heldout may differ from training.",
-        "rostrum evaluate run=runs/first evaluation=all questions.heldout=200",
+        "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges, "
+        "inference and cluster and the key questions.heldout may differ from training: inference=best_of samples each "
+        "speech several times and speaks the one that the reward judge likes best.",
+        "rostrum evaluate run=runs/first evaluation=all questions.heldout=200\n"
+        "  rostrum evaluate run=runs/first inference=best_of inference.candidates=8",
     ),
     Command(
         "report", "launch.commands:report", "write the report again from stored verdicts",

@@ -17,7 +17,7 @@ from trainer.run_folder import RunFolder
 if TYPE_CHECKING:
     from trainer.config import Config
 
-RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster")
+RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "inference")
 """What may be changed when a trained run is evaluated."""
 
 
@@ -56,7 +56,7 @@ def _tell_cost(config: "Config", training: bool = True) -> None:
 
 def _cost(config: "Config", training: bool = True) -> str | None:
     """What endpoints will cost, in words; None where there is none."""
-    if all(model.endpoint is None for model in config.judge_models):
+    if all(model.endpoint is None for model in (*config.judge_models, *config.inference.needs())):
         return None
     from launch import estimate
 
@@ -133,7 +133,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
-        checks.check_judges(config.judge_models, config)
+        checks.check_judges([*config.judge_models, *config.inference.needs()], config)
         manifest.check_judges(RunFolder(config.output).manifest, config)
         _tell_cost(config, training=False)
         _forget_other_settings(config)

@@ -15,7 +15,7 @@ from rewards.judges import settings_by_kind
 from trainer.config import Config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-UNIONS = ("questions", "algorithm", "opponent")
+UNIONS = ("questions", "algorithm", "opponent", "inference")
 """Sections that are one of several; pydantic puts which one after their name into the place of an error. With judges it
 does so at every depth."""
 

@@ -6,11 +6,13 @@ from envs.attacks import ATTACKS
 from envs.types import Protocol, Question, Speech, Transcript
 from rewards.apart import Apart
 from rewards.endpoint.estimate import DryModels
+from rewards.inquirer import make_inquirer
 from rewards.judges import JudgeSettings
 from rewards.types import Usage
 from trainer import setup
 from trainer.browsed import at_most
 from trainer.config import Config, Ppo
+from trainer.inference.settings import BestOf, Refine
 
 SAMPLE = 20
 """Questions whose debates are reckoned with; the others are taken to be like them."""
@@ -22,7 +24,8 @@ def in_words(config: Config, training: bool = True) -> str:
     """The estimate in a sentence: what the reward judge is asked in training, and all judges in the evaluation."""
     parts = [("the evaluation", evaluation(config))]
     if training:
-        parts.insert(0, ("the training", _judged(config.judge, _debates(config, "train"), training_debates(config))))
+        debates, count = _debates(config, "train"), training_debates(config)
+        parts.insert(0, ("the training", _judged(config.judge, debates, count) + at_inference(config, debates, count)))
     said = "; ".join(f"{name} {_figures(usage)}" for name, usage in parts)
     return f"estimate of what endpoints are asked (4 characters a token, speeches of full length): {said}"
 
@@ -51,7 +54,25 @@ def evaluation(config: Config) -> Usage:
     kept = at_most(config.evaluation.browser_debates, 2 * len(questions), checkpoints - 1, of_trained)
     shown = kept * (speeches + 1)
     attacked = min(config.evaluation.attacks, 2 * len(questions)) * (1 + len(seats) * len(ATTACKS)) * checkpoints
-    return total + _judged(config.judge, debates, shown + attacked)
+    against_base = matchups - checkpoints
+    own = len(questions) * speeches * (2 * checkpoints + against_base)
+    playing = at_inference(config, debates, matchups * 2 * len(questions), own)
+    return total + _judged(config.judge, debates, shown + attacked) + playing
+
+
+def at_inference(config: Config, debates: Sequence[Transcript], played: int, own: int = 0) -> Usage:
+    """What is asked while so many debates like these are played: for the judge's questions, and to choose what is said
+    in `own` speeches."""
+    chosen = setup.inference(config)
+    models = DryModels()
+    if chosen.asks is not None:
+        make_inquirer(chosen.asks, models).write(debates)
+    total = _share(models.usage, played * (config.protocol.rounds - 1) / len(debates))
+    settings = chosen.settings
+    if isinstance(settings, BestOf | Refine) and settings.judge is not None:
+        options = settings.candidates if isinstance(settings, BestOf) else settings.critiques
+        total += _judged(settings.judge, debates, own * options)
+    return total
 
 
 def _evaluated(config: Config) -> set[int]:
@@ -80,7 +101,10 @@ def _judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) 
     """What `count` debates like these would cost."""
     models = DryModels()
     Apart(settings.make(models)).judge(debates)
-    share, usage = count / len(debates), models.usage
+    return _share(models.usage, count / len(debates))
+
+
+def _share(usage: Usage, share: float) -> Usage:
     return Usage(
         round(usage.requests * share), round(usage.prompt_tokens * share), round(usage.new_tokens * share),
         usage.dollars * share,

@@ -59,7 +59,7 @@ def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | N
 
 
 def _set(values: Any, key: str, value: str) -> Any:
-    group = compose.CONFIGS / key
+    group = compose.CONFIGS / ("judge" if key == "inference.judge" else key)
     if not group.is_dir():
         if any(part.isdecimal() for part in key.split(".")):  # of a list, which merging would replace
             OmegaConf.update(values, key, OmegaConf.from_dotlist([f"value={value}"]).value)
@@ -69,7 +69,7 @@ def _set(values: Any, key: str, value: str) -> Any:
     if not chosen.is_file():
         known = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
         raise LaunchError(f"There is no {key}={value}: choose among {known}.")
-    values[key] = OmegaConf.load(chosen)
+    OmegaConf.update(values, key, OmegaConf.load(chosen), merge=False)
     return values
 
 

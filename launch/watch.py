@@ -14,7 +14,7 @@ from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.quotes import escape_markup
-from envs.types import AnswerKey, Question, Seat, Speech, Transcript
+from envs.types import AnswerKey, Inquiry, Question, Seat, Speech, Transcript
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
@@ -40,6 +40,8 @@ def debate(overrides: Sequence[str]) -> int:
     config = _config([name for name in (a, b) if name], rest)
     if not config.protocol.seats:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
+    if config.inference.kind != "plain":
+        raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
     models = {Seat.A: _policy(a or config.debater.model), Seat.B: _policy(b or config.debater.model)}
     from launch import checks
     from trainer import setup
@@ -103,9 +105,11 @@ def _play(
     question: Question, config: Config, engines: Mapping[Seat, "Engine"], judge: Judge, screen: "_Screen"
 ) -> Transcript:
     """The debate, shown as it is made."""
-    from trainer.play import Table
+    from trainer import setup
+    from trainer.play import Table, ask
     from trainer.types import Match
 
+    inference = setup.inference(config).make()
     match = Match("watched", question, False, {seat: seat.value for seat in config.protocol.seats})
     count = next(iter(engines.values())).format.count if engines else len
     shown = windows.shown(question, config.debater.window, count)
@@ -113,6 +117,9 @@ def _play(
     table = Table(match, game)
     screen.probability(judge.judge([game.transcript()])[0])
     while not game.finished:
+        if game.awaits_question:
+            ask([table], inference)
+            screen.inquiry(game.inquiries[-1])
         before = len(game.speeches)
         said = {seat: _speak(table, seat, engines[seat], config) for seat in game.speakers}
         game.hear(said)
@@ -158,6 +165,12 @@ class _Screen:
         if speech.private:
             self._console.print(_seat(speech.seat), _plain(f"(thinks, unseen) {speech.private}", "dim"))
         self._console.print(_seat(speech.seat), Text("").join(_marked(speech.text)))
+
+    def inquiry(self, inquiry: Inquiry) -> None:
+        """What the judge asks, or why it asks nothing."""
+        self._console.print()
+        told = _plain(inquiry.text, "bold") if inquiry.text else _plain(f"nothing ({inquiry.problem})", "yellow")
+        self._console.print(_plain("    judge asks:"), told)
 
     def probability(self, verdict: Verdict) -> None:
         """The judge's probability of seat A's answer, as a number and a bar."""

@@ -20,7 +20,7 @@ from trainer.train import train
 WORLD = TestimonyWorld(train=24, heldout=0)
 ALGORITHMS = {
     "group": ("algorithm.credit=group",),
-    "role_ema": ("algorithm.credit=role_ema",),
+    "role_ema": ("algorithm.credit=role_ema", "protocol=interactive"),
     "gae": ("algorithm.credit=gae",),
     "dpo": ("algorithm=dpo", "algorithm.min_gap=0"),
 }

@@ -143,16 +143,9 @@ def _judged(
     return [
         {
             **row(replace(transcript, protocol=settings.protocol), verdict, bench.key), **about, "judge_role": role,
-            "readings": verdict.readings, "new_tokens": generated_tokens(transcript),
+            "readings": verdict.readings,
             "first_defends": transcript.answer_index(settings.protocol.seats[0]),
         }
         for role, given in bench.ask([shown(transcript, settings) for transcript in played])
         for transcript, verdict in zip(played, given, strict=True)
     ]  # fmt: skip
-
-
-def generated_tokens(transcript: Transcript) -> int:
-    """Tokens that were sampled for a debate: those of its speeches, or, where its provenance counts what was not spoken
-    as well (`sampled_tokens`), all of them."""
-    spoken = sum(len(speech.token_ids) for speech in transcript.speeches)
-    return max(spoken, int(transcript.provenance.get("sampled_tokens", 0)))

@@ -12,6 +12,7 @@ from envs.windows import Window
 from rewards.audit.settings import AuditOptions
 from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rewards.reward import RewardRule
+from trainer.inference.settings import AnyInference, Plain
 from trainer.opponents.settings import AnyOpponent, SelfPlay
 
 
@@ -344,6 +345,7 @@ class Config(_Section):
     algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
     opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
+    inference: AnyInference = Plain()
     evaluation: Evaluation = Evaluation()
     audit: Audit = Audit()
     watch: Watch = Watch()

@@ -16,8 +16,9 @@ from trainer.summary import jsonable
 from trainer.verdicts import NONE, right
 
 SCHEMA_VERSION = 1
-BUDGET = ("speeches", "words", "new_tokens", "readings")
-"""What one verdict took, on average: speeches, words and sampled tokens in it, and how often a model read of it."""
+BUDGET = ("speeches", "words", "sampled_tokens", "preference_readings", "readings")
+"""What one verdict took, on average: speeches and words in it, tokens that were sampled for it (those that were not
+spoken as well), and how often a model read to choose what is said and to judge it."""
 
 Found = dict[str, Any]
 

@@ -17,6 +17,7 @@ from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
 from trainer import browsed, setup, verdicts
 from trainer.config import Config
+from trainer.inference.length_matched import lengths_of, write_lengths
 from trainer.matchups import Played, matches_of_matchup, play_matches
 from trainer.models import load_tokenizer
 from trainer.probe import check_adapter
@@ -90,7 +91,10 @@ class _Evaluation:
                 rows += self.bench.failed(about, outcome.failures, self.questions, self.settings.protocol)
                 debates += self._kept(about, outcome.finished, judged)
                 stored += [(about, debate) for debate in outcome.finished]
-                attacks += self._attacked(about, outcome.finished) if matchup == verdicts.SELF else []
+                if matchup == verdicts.SELF:
+                    attacks += self._attacked(about, outcome.finished)
+                    lengths = self.settings.output / "lengths" / f"{checkpoint_name(iteration)}.json"
+                    write_lengths(lengths, lengths_of(outcome.finished, verdicts.CHECKPOINT))
             browsed.store(part, [about for about, _ in stored], [debate for _, debate in stored])
             for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
                 write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))

@@ -1,17 +1,24 @@
 """Playing a batch of debates with engines, ply by ply, tokens in and tokens out."""
 
 import zlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
 from envs.types import Failure, Protocol, Question, Seat
 from envs.windows import Window
-from trainer.engines.base import Completion, Engine, Sampling
+from rewards.types import Unscored
+from trainer.engines.base import Engine, Sampling
+from trainer.inference.setup import Inference
+from trainer.inference.turns import OneSample, Turn
 from trainer.rows import SeatTokens
 from trainer.types import Episode, Match, Policy
+
+PLAIN = Inference()
+"""Every speech is sampled once, and nobody asks."""
 
 
 class Table:
@@ -20,6 +27,8 @@ class Table:
     def __init__(self, match: Match, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
         self.match, self.debate, self.branch = match, debate, branch
         self.failure: Failure | None = None
+        self.spent = Counter[str]()
+        """What speeches were come by with that were not sampled once, by policy and kind, for the record."""
         self._row_per_speech = row_per_speech
         self._tokens: dict[Seat, SeatTokens] = {}
 
@@ -40,13 +49,13 @@ class Table:
     def fork(self, branch: int) -> "Table":
         """A sibling that shares everything so far."""
         sibling = Table(self.match, self.debate.fork(), self._row_per_speech, branch)
-        sibling.failure = self.failure
+        sibling.failure, sibling.spent = self.failure, Counter(self.spent)
         sibling._tokens = {seat: tokens.fork() for seat, tokens in self._tokens.items()}
         return sibling
 
     def episode(self, provenance: Mapping[str, str | int | float]) -> Episode:
         """The finished debate."""
-        note = {**provenance, "match": self.match.id, "branch": self.branch}
+        note = {**provenance, "match": self.match.id, "branch": self.branch, **self.spent}
         rows = {seat: tokens.rows() for seat, tokens in self._tokens.items()}
         return Episode(self.match.id, self.branch, self.debate.transcript(note), rows)
 
@@ -54,12 +63,14 @@ class Table:
 def play(
     matches: Sequence[Match], protocol: Protocol, prompts: Prompts, engines: Mapping[str, Engine], sampling: Sampling,
     versions: Mapping[str, Policy], row_per_speech: bool = False, window: Window | None = None,
+    inference: Inference = PLAIN,
 ) -> list[Episode | Failure]:  # fmt: skip
     """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
 
     `engines` are by policy name. `row_per_speech` is explained at `SeatTokens`; `window` limits what
-    debaters read of a passage. Sampling seeds derive from `sampling.seed`, the ply and the policy, so the same shard
-    played again gives the same debates.
+    debaters read of a passage; `inference` is how they come by their speeches, and who asks them between the rounds.
+    Sampling seeds derive from `sampling.seed`, the ply and the policy, so the same shard played again gives the same
+    debates.
     """
     shown = _shown([match.question for match in matches], window, engines)
     tables = [
@@ -67,8 +78,9 @@ def play(
         for match, seen in zip(matches, shown, strict=True)
     ]
     for ply in range(len(protocol.plies())):
+        ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
         tables = [sibling for table in tables for sibling in _siblings(table, ply)]
-        _play_ply([table for table in tables if table.failure is None], engines, sampling, versions)
+        _play_ply([table for table in tables if table.failure is None], engines, sampling, versions, inference)
     return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
 
 
@@ -81,6 +93,17 @@ def _shown(questions: Sequence[Question], window: Window | None, engines: Mappin
     return [by_question[question] for question in questions]
 
 
+def ask(tables: Sequence[Table], inference: Inference) -> None:
+    """Lets the judge ask in these debates. Before siblings part: they are to share what was asked."""
+    if not tables:
+        return
+    if inference.inquirer is None:
+        raise ValueError("The protocol lets the judge ask, and nobody was given who writes its questions.")
+    written = inference.inquirer.write([table.debate.transcript() for table in tables])
+    for table, text in zip(tables, written, strict=True):
+        table.debate.ask("", problem=text.reason) if isinstance(text, Unscored) else table.debate.ask(text)
+
+
 def _siblings(table: Table, ply: int) -> list[Table]:
     if table.match.branch_ply != ply or table.match.branches == 1:
         return [table]
@@ -88,15 +111,16 @@ def _siblings(table: Table, ply: int) -> list[Table]:
 
 
 def _play_ply(
-    tables: list[Table], engines: Mapping[str, Engine], sampling: Sampling, versions: Mapping[str, Policy]
-) -> None:
+    tables: list[Table], engines: Mapping[str, Engine], sampling: Sampling, versions: Mapping[str, Policy],
+    inference: Inference,
+) -> None:  # fmt: skip
     turns: dict[str, list[tuple[Table, Seat]]] = defaultdict(list)
     for table in tables:
         for seat in table.debate.speakers:
             turns[table.match.policies[seat]].append((table, seat))
     said: dict[int, dict[Seat, Utterance]] = defaultdict(dict)
     for name, speakers in turns.items():
-        for table, seat, utterance in _speak(speakers, engines[name], sampling, versions[name]):
+        for table, seat, utterance in _speak(speakers, engines[name], sampling, versions[name], inference):
             said[id(table)][seat] = utterance
     for table in tables:
         if table.failure is None:
@@ -104,27 +128,21 @@ def _play_ply(
 
 
 def _speak(
-    speakers: list[tuple[Table, Seat]], engine: Engine, sampling: Sampling, policy: Policy
-) -> list[tuple[Table, Seat, Utterance]]:
+    speakers: list[tuple[Table, Seat]], engine: Engine, sampling: Sampling, policy: Policy, inference: Inference
+) -> Iterator[tuple[Table, Seat, Utterance]]:
     ready = [(table, seat, context) for table, seat in speakers if (context := _tell(table, seat, engine, sampling))]
     if not ready:
-        return []
-    ply = ready[0][0].debate.ply
-    seed = zlib.crc32(f"{sampling.seed}:{ply}:{policy.name}".encode())
-    completions = engine.generate(
-        [context for _, _, context in ready], Sampling(sampling.max_tokens, sampling.temperature, seed)
-    )
-    return [
-        (table, seat, _utterance(completion, engine, policy))
-        for (table, seat, _), completion in zip(ready, completions, strict=True)
-    ]
-
-
-def _utterance(completion: Completion, engine: Engine, policy: Policy) -> Utterance:
-    return Utterance(
-        engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason,
-        policy.name, policy.version,
-    )  # fmt: skip
+        return
+    seed = zlib.crc32(f"{sampling.seed}:{ready[0][0].debate.ply}:{policy.name}".encode())
+    speaking = inference.speaking if inference.speaking.serves(policy) else OneSample()
+    turns = [Turn(f"{table.match.id}:{table.branch}", table.debate, seat, context) for table, seat, context in ready]
+    choices = speaking.speak(turns, engine, replace(sampling, seed=seed), policy)
+    for (table, seat, _), choice in zip(ready, choices, strict=True):
+        table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
+        if choice.said is None:
+            table.fail(choice.problem)
+        else:
+            yield table, seat, choice.said
 
 
 def _tell(table: Table, seat: Seat, engine: Engine, sampling: Sampling) -> list[int] | None:

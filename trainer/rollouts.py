@@ -13,6 +13,7 @@ from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
 from trainer.engines.base import Engine, EngineSetup, Sampling
+from trainer.inference.setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
@@ -30,6 +31,7 @@ class PlaySetup:
     engine: EngineSetup
     row_per_speech: bool = False
     window: Window | None = None
+    inference: InferenceSetup = InferenceSetup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,17 @@ class Worker:
         self._prompts = load_prompts(setup.prompts)
         self._engines: dict[str, Engine] = {}
         self._serving: dict[str, Policy] = {}
+        self._inference: Inference | None = None
 
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
         """The shard's debates, each as an episode or a failure."""
         engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
         setup = self._setup
+        self._inference = self._inference or setup.inference.make()
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         return play(
             shard.matches, setup.protocol, self._prompts, engines, sampling, policies, setup.row_per_speech,
-            setup.window,
+            setup.window, self._inference,
         )  # fmt: skip
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
@@ -69,6 +73,7 @@ class Worker:
         """Lets go of the engines; the next call starts them again."""
         self._engines.clear()
         self._serving.clear()
+        self._inference = None
 
     def _engine(self, policy: Policy) -> Engine:
         if policy.name not in self._engines:

@@ -15,6 +15,7 @@ from rewards.types import Classifier, Scorer
 from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_classifier, make_engine
 from trainer.engines.formats import Format, make_format
+from trainer.inference.setup import InferenceSetup, inference_setup
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def rollouts(settings: config.Config) -> Rollouts:
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(
         settings.protocol, debater.prompts, debater.max_tokens, debater.temperature, debater_engine(settings),
-        row_per_speech(settings), debater.window,
+        row_per_speech(settings), debater.window, inference(settings),
     )  # fmt: skip
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
@@ -113,6 +114,14 @@ def rollouts(settings: config.Config) -> Rollouts:
 
     ray_cluster.connect(settings)
     return RayRollouts(setup, cluster)
+
+
+def inference(settings: config.Config) -> InferenceSetup:
+    """How debaters come by their speeches and who asks between the rounds. Judges that are needed for it are loaded in
+    each process that plays, wherever those are that give verdicts."""
+    cluster = settings.cluster.model_copy(update={"judge_workers": 0})
+    models = JudgeModels(settings.model_copy(update={"cluster": cluster}))
+    return inference_setup(settings.inference, settings.protocol, settings.debater.prompts, settings.judge, models)
 
 
 def debater_format(settings: config.Config) -> Format:

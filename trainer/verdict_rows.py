@@ -16,6 +16,7 @@ from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
+from trainer.inference.turns import budget
 from trainer.verdicts import CHECKPOINT
 
 
@@ -84,6 +85,7 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
         "reason": verdict.reason,
         "correct_seat": correct_seat(transcript, key).value,
         **asdict(conduct(transcript, own)),
+        **budget(transcript, CHECKPOINT),
     }
 
 

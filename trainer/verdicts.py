@@ -48,6 +48,13 @@ CONDUCT: dict[str, str] = {
 }
 """Columns that tables of earlier releases lack, and that nothing but the curves of conduct is made from."""
 
+BUDGET: dict[str, str] = {
+    "sampled_texts": "texts sampled for own speeches: candidates, drafts, critiques and the speeches themselves",
+    "sampled_tokens": "tokens in them",
+    "preference_readings": "how often a judge's model read to choose among them",
+}
+"""Columns that tables of earlier releases lack: what own speeches have cost (`trainer.inference`)."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     "matchup": (SELF, BASE, NONE),
     "checkpoint_seats": ("AB", "A", "B", ""),

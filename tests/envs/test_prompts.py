@@ -56,7 +56,7 @@ def test_the_hash_changes_with_each_template(tmp_path: Path) -> None:
     for path in templates:
         path.write_text(path.read_text("utf-8") + " .", "utf-8")
         hashes.add(Prompts(tmp_path / "mine").hash)
-    assert len(hashes) == 1 + len(templates) == 9
+    assert len(hashes) == 1 + len(templates) == 12
 
 
 def test_the_hash_tells_moving_text_between_templates(tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ def test_train_lists_the_groups_and_their_choices(capsys: pytest.CaptureFixture[
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["algorithm", "dpo", "ppo"] in lines
     assert [
-        "protocol", "consultancy", "debate", "double_consultancy", "ensembled_consultancy", "expert", "khan", "naive",
-        "simultaneous",
+        "protocol", "consultancy", "debate", "double_consultancy", "ensembled_consultancy", "expert", "interactive",
+        "khan", "naive", "simultaneous",
     ] in lines  # fmt: skip
 
 

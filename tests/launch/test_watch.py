@@ -51,6 +51,17 @@ def test_a_debate_is_shown_speech_by_speech(
     assert {len(filled) + len(empty) for filled, empty in bars} == {24}
 
 
+def test_the_judges_question_is_shown_between_the_rounds(
+    scripted: None, small: list[str], capfd: pytest.CaptureFixture[str], refused: Callable[..., str]
+) -> None:
+    assert main(["debate", *small, "protocol=interactive"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    (asked,) = (number for number, line in enumerate(lines) if "judge asks:" in line)
+    spoken = [number for number, line in enumerate(lines) if re.match(r" [AB]  +red", line)]
+    assert spoken[1] < asked < spoken[2]
+    assert "A debate in the terminal is played plainly" in refused("debate", *small, "inference=best_of")
+
+
 def test_quotes_are_marked_and_hostile_text_stays_text(
     scripted: None, small: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,8 @@ def verdict_rows(arm: str, right: Right, player: str = "base", judge: str = "wea
                  "matchup": "self", "checkpoint_seats": seats, "question_id": f"q{i}", "story_id": f"s{i}",
                  "swapped_seats": swapped, "judge": judge, "judge_role": "reward" if judge == "weak" else "held-out",
                  "p_mean": p, "valid": found is not None, "reason": "", "correct_seat": correct_seat, "speeches": 4,
-                 "words": 20 + i % 2, "new_tokens": 30.0, "readings": 2.0, "first_defends": float(swapped)}
+                 "words": 20 + i % 2, "sampled_tokens": 30.0, "preference_readings": 0.0,
+                 "readings": 2.0, "first_defends": float(swapped)}
             )  # fmt: skip
     return rows
 
@@ -65,7 +66,9 @@ def test_accuracies_differences_and_budgets_by_hand() -> None:
     assert (difference["first"], difference["arm"], difference["change"]) == (0.75, 0.25, -0.5)
     assert (difference["questions"], difference["stories"], difference["headline"]) == (STORIES, STORIES, "lowered")
     assert "difference" not in judge["arms"]["debate"]["base"] and "training" not in judge["arms"]["debate"]
-    assert found["budget"]["other"]["base"] == {"speeches": 4, "words": 20.5, "new_tokens": 30, "readings": 2}
+    assert found["budget"]["other"]["base"] == {
+        "speeches": 4, "words": 20.5, "sampled_tokens": 30, "preference_readings": 0, "readings": 2,
+    }
     assert found["arms"] == ["debate", "other"] and judge["role"] == "reward"
 
 

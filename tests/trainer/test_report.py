@@ -404,6 +404,16 @@ def test_passages_are_stored_once_and_hidden_characters_shown() -> None:
     assert "<" not in script_json({"a": "</script><!--"}) and json.loads(script_json({"a": "</"})) == {"a": "</"}
 
 
+def test_the_judges_questions_stand_before_the_speeches_that_answer_them() -> None:
+    stored = debate("x", 0)
+    asked = [{"ply": 2, "text": "why\u202e ?"}, {"ply": 1, "text": "", "problem": "empty"}]
+    stored["transcript"] |= {"inquiries": asked}
+    (row,) = browser_data([Debate.model_validate(stored)])["debates"]
+    assert row["asked"] == {2: "why\ufffd ?", 1: "(nothing: empty)"}
+    (row,) = browser_data([Debate.model_validate(debate("x", 0))])["debates"]
+    assert row["asked"] == {}
+
+
 def test_axes_are_round_and_hold_their_values() -> None:
     scale = axis("x", [0.523, 0.85], "percent")
     assert [scale.text(tick) for tick in scale.ticks] == ["50 %", "60 %", "70 %", "80 %", "90 %"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trainer.report.inputs import Debate, QuoteRecord, SpeechRecord
+from trainer.report.inputs import Debate, QuoteRecord, SpeechRecord, TranscriptRecord
 from trainer.verdicts import CHECKPOINT
 
 _OPENING = re.compile(r"(\s*)<[vu]_quote>(\s*)\Z")
@@ -95,7 +95,17 @@ def _debate(debate: Debate) -> dict[str, Any]:
         "answers": [visible(answer) for answer in transcript.answers],
         "marks": marks(passage, [(number, quote) for quotes in numbered for number, quote in quotes]),
         "speeches": [_speech(speech, quotes) for speech, quotes in zip(transcript.speeches, numbered, strict=True)],
+        "asked": _asked(transcript),
     }
+
+
+def _asked(transcript: TranscriptRecord) -> dict[int, str]:
+    """What the judge asked, by the number of speeches before it."""
+    return {
+        sum(speech.ply < inquiry.ply for speech in transcript.speeches):
+        visible(inquiry.text) or f"(nothing: {inquiry.problem})"
+        for inquiry in transcript.inquiries
+    }  # fmt: skip
 
 
 def _numbered(speeches: Sequence[SpeechRecord]) -> list[list[tuple[int, QuoteRecord]]]:

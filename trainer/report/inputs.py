@@ -263,12 +263,21 @@ class SpeechRecord(Record):
     """A stored `envs.types.Speech`, as judged."""
 
     seat: Literal["A", "B"]
+    ply: int = 0
     text: str
     private: str = ""
     quotes: list[QuoteRecord] = []
     words: int | None = None
     policy: str = ""
     policy_version: int | None = None
+
+
+class InquiryRecord(Record):
+    """A stored `envs.types.Inquiry`."""
+
+    ply: int
+    text: str = ""
+    problem: str = ""
 
 
 class QuestionRecord(Record):
@@ -294,6 +303,7 @@ class TranscriptRecord(Record):
     swapped_seats: bool = False
     protocol: ProtocolRecord = ProtocolRecord()
     speeches: list[SpeechRecord] = []
+    inquiries: list[InquiryRecord] = []
 
     @model_validator(mode="before")
     @classmethod

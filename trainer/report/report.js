@@ -140,7 +140,10 @@
     if (known(debate.p[0])) {
       node.append(make("p", { class: "about" }, `Before any speech the judge gives A ${percent(debate.p[0])}.`));
     }
-    debate.speeches.forEach((speech, index) => node.append(speechNode(debate, speech, index)));
+    debate.speeches.forEach((speech, index) => {
+      if (debate.asked[index]) node.append(make("p", { class: "about" }, `The judge asks: ${debate.asked[index]}`));
+      node.append(speechNode(debate, speech, index));
+    });
     if (debate.p.some(known)) node.append(probabilityNode(debate));
     return node;
   }

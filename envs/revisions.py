@@ -1,0 +1,61 @@
+"""What is read on the way from a draft to the speech that is made: by a critic, and by the debater that rewrites it.
+
+`critique.j2` and `rewrite.j2` of a prompt set are given the debater's own opening and that of the other seat
+(`opening`, `opposing`), what both seats have heard so far (`heard`), the `draft`, for a rewrite its `critique`, and the
+limit of words. A critic sees what the debater sees and nothing of what the other debater has in mind.
+"""
+
+from envs.debate import Debate
+from envs.inquiries import in_order
+from envs.judge_prompts import escaped
+from envs.prompts import Prompts
+from envs.types import Seat, Speech
+
+TEMPLATES = ("critique", "rewrite")
+
+
+def require(prompts: Prompts) -> None:
+    """Asks whether a prompt set can have speeches criticised and rewritten.
+
+    Raises:
+        PromptError: it lacks a template for it.
+    """
+    for name in TEMPLATES:
+        prompts.judges.template(name)
+
+
+def critique_prompt(debate: Debate, draft: Speech) -> str:
+    """What a critic reads of the draft of a speech to be made now."""
+    return _prompt("critique", debate, draft, "")
+
+
+def rewrite_prompt(debate: Debate, draft: Speech, critique: Speech) -> str:
+    """What the debater reads before it makes its speech in the place of the draft."""
+    return _prompt("rewrite", debate, draft, _text(critique))
+
+
+def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Speech) -> str:
+    """What a judge's model reads that is to say whether a critique helps: what a judge may know, and `helpful.j2`."""
+    return prompts.judges.template("helpful").render(
+        question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1], heard=_heard(debate),
+        seat=draft.seat.value, draft=_text(draft), critique=_text(critique),
+    )  # fmt: skip
+
+
+def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
+    prompts, seat, protocol = debate.prompts, draft.seat, debate.protocol
+    passage = debate.shown if protocol.debaters_see_passage else ""
+    openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Seat}
+    return prompts.judges.template(template).render(
+        opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate), seat=seat.value,
+        other=seat.other.value, draft=_text(draft), critique=critique, max_words=protocol.max_words,
+    )  # fmt: skip
+
+
+def _heard(debate: Debate) -> list[dict[str, str]]:
+    return escaped(in_order(debate.speeches, debate.inquiries))
+
+
+def _text(speech: Speech) -> str:
+    (shown,) = escaped([speech])
+    return shown["text"]

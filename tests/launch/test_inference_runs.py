@@ -1,0 +1,156 @@
+"""More at inference from the command line: evaluated on a saved run, refused in training, the same on Ray."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from envs.transcripts import from_json
+from envs.types import Transcript
+from launch import compose, estimate, saved
+from launch.cli import main
+from launch.commands import RECONSIDERED
+from rewards.judges import JudgeError
+from trainer import models, setup
+from trainer.matchups import matches_of_matchup, play_matches
+from trainer.types import Policy
+from trainer.verdicts import SELF
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "run")
+
+
+def debates(run: Path) -> list[Transcript]:
+    lines = [json.loads(line) for line in (run / "debates.jsonl").read_text("utf-8").splitlines()]
+    found = [from_json(line["transcript"]) for line in lines]
+    return [transcript for transcript in found if isinstance(transcript, Transcript)]
+
+
+def table(run: Path) -> pd.DataFrame:
+    return pd.read_parquet(run / "verdicts.parquet")
+
+
+def spent(run: Path) -> pd.Series:
+    return table(run)["sampled_texts"].rename("speeches")
+
+
+def test_a_run_is_evaluated_with_more_at_inference(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """And its parts are not mixed with those of another way to speak."""
+    few = ["questions.heldout=2", "evaluation.attacks=0"]
+    assert main(["evaluate", f"run={run}", *few]) == 0
+    plain = debates(run)
+    assert spent(run).equals(table(run)["speeches"]), "plainly, each speech is one text"
+    assert main(["evaluate", f"run={run}", *few, "inference=best_of", "inference.candidates=3"]) == 0
+    chosen = debates(run)
+    assert spent(run).equals(3 * table(run)["speeches"])
+    assert not any("base sampled_texts" in t.provenance for t in chosen), "the base opponent speaks plainly"
+    assert len(chosen) == len(plain) and chosen != plain
+    lengths = run / "lengths" / "base.json"
+    matched = ["inference=length_matched", f"inference.lengths={lengths}", "inference.candidates=2"]
+    assert main(["evaluate", f"run={run}", *few, *matched]) == 0
+    trained = table(run)["checkpoint"] != "base"
+    assert spent(run)[trained].equals(table(run)["speeches"][trained]), "the trained policy speaks as it likes"
+    assert spent(run)[~trained].equals(2 * table(run)["speeches"][~trained])
+    assert (table(run)["preference_readings"] == 0).all()
+
+
+def test_training_with_it_is_refused(refused: Callable[..., str], tmp_path: Path, small: list[str]) -> None:
+    for choice in ("best_of", "refine", "length_matched"):
+        words = ["inference.words=3"] if choice == "length_matched" else []
+        said = refused("train", *small, f"inference={choice}", *words, f"output={tmp_path}/new")
+        assert f"inference={choice} is for evaluations" in said and "rostrum evaluate run=RUN" in said
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["inference=best_of", "inference.candidates=1"], "inference.candidates cannot be 1"),
+        (["inference=length_matched"], "give inference.words=N or inference.lengths="),
+        (["inference=best_of", "inference.judge=nobody"], "There is no inference.judge=nobody: choose among"),
+        (["inference=more"], "There is no inference=more: choose among best_of, length_matched, plain, refine"),
+        (["inference=length_matched", "inference.lengths=none.json"], "none.json cannot be read as lengths"),
+        (["protocol=interactive"], "protocol cannot be changed after training"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(
+    refused: Callable[..., str], run: Path, overrides: list[str], message: str
+) -> None:
+    assert message in refused("evaluate", f"run={run}", *overrides)
+
+
+def test_a_prompt_set_without_the_templates_is_refused(configure: Callable[..., Any]) -> None:
+    from envs.judge_prompts import PromptError
+
+    with pytest.raises(PromptError, match=r"has no critique\.j2: add that template"):
+        setup.inference(configure("inference=refine", "debater.prompts=prose"))
+    setup.inference(configure("inference=refine", "debater.prompts=chat"))
+
+
+def test_another_judge_chooses_if_it_is_named(run: Path) -> None:
+    config = saved.run_config(run)
+    assert setup.inference(saved.changed(config, ["inference=best_of"])).settings.judge == config.judge.model_copy(
+        update={"order": "both"}
+    )
+    overrides = ["inference=best_of", "inference.judge=testimony-heldout", "inference.judge.order=given"]
+    chosen = setup.inference(saved.changed(config, overrides, RECONSIDERED)).settings.judge
+    assert (chosen.name, chosen.order) == ("heldout-judge", "both")
+    assert saved.changed(config, ["judge.audit=warn"]).judge.audit == "warn", "a key that is called as a group is"
+
+
+def test_critiques_are_chosen_by_who_can_choose_them(run: Path) -> None:
+    config = saved.run_config(run)
+
+    def chosen(*overrides: str) -> Any:
+        return setup.inference(saved.changed(config, ["inference=refine", *overrides])).settings
+
+    assert (chosen().choose, chosen().judge.name) == ("speech", "weak-judge")
+    assert chosen("judge.prompts=chat", "judge.choice=letter").choose == "helpfulness"
+    assert chosen("inference.critiques=1").judge is None
+    with pytest.raises(JudgeError, match="weak-judge cannot say which critique helps most"):
+        chosen("inference.choose=helpfulness")
+
+
+def test_what_is_asked_at_inference_is_in_the_estimate(configure: Callable[..., Any]) -> None:
+    """Two debates a question, of four speeches each, by the base and by one checkpoint; and that one against the base
+    with two speeches of its own in each."""
+    at_endpoint = ["judge=endpoint", "questions.heldout=5", "heldout_judges=none"]
+
+    def requests(*overrides: str) -> int:
+        return estimate.evaluation(configure(*at_endpoint, *overrides)).requests
+
+    plain = requests()
+    own = 5 * 2 * (4 + 4 + 2)
+    assert requests("inference=best_of", "inference.candidates=3") - plain == 2 * 3 * own, "in both orders"
+    assert requests("inference=length_matched", "inference.words=6") == plain
+    assert requests("inference=refine", "inference.critiques=1", "debater.prompts=chat") == plain
+    assert requests("protocol=interactive") - plain == 3 * 5 * 2
+
+
+@pytest.fixture(scope="module")
+def ray_runtime() -> Iterator[None]:
+    import ray
+
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: None, tmp_path: Path) -> None:
+    """The embedded models, with a judge that asks and one that chooses."""
+    overrides = ["protocol=interactive", "inference=best_of", "inference.candidates=2", "questions.heldout=3"]
+    played: list[Sequence[Transcript]] = []
+    for workers in (0, 1):
+        config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])
+        rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(models.resolve(config.debater.model)))
+        questions = setup.question_set(config.questions).questions("heldout")
+        matches = matches_of_matchup(questions, config.protocol.seats, SELF, policy.name, "")
+        played.append(play_matches(rollouts, matches, [policy], 3, 7, "playing").finished)
+        rollouts.close()
+    assert played[0] == played[1] and len(played[0]) == 6
+    assert all(len(t.inquiries) == 1 and t.provenance["checkpoint sampled_texts"] == 8 for t in played[0])

@@ -1,0 +1,55 @@
+"""Best of N: every speech is sampled several times, and the judge's favourite is spoken (Khan et al. 2024).
+
+Candidates are read in the real transcript so far. In a simultaneous round that is the transcript before the round with
+the candidate alone: the opponent's speech of the same round is not known to anybody who chooses.
+"""
+
+from collections.abc import Sequence
+
+from envs.debate import Utterance
+from rewards.preference import best, preferences
+from rewards.types import Judge
+from trainer.engines.base import Engine, Sampling
+from trainer.inference.turns import Choice, Turn, candidates, cost
+from trainer.types import Policy
+from trainer.verdicts import BASE
+
+
+class Favourite:
+    """Chooses what the judge likes best; the first of equals."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def choose(self, turns: Sequence[Turn], options: Sequence[Sequence[Utterance]]) -> list[tuple[Utterance, int]]:
+        """For each turn the favourite among its options, and how often a model read for it."""
+        supposed = [
+            (turn.debate.supposing(turn.seat, said), turn.seat)
+            for turn, offered in zip(turns, options, strict=True)
+            for said in offered
+        ]
+        liked = iter(preferences(self._judge, supposed))
+        chosen = []
+        for offered in options:
+            own = [next(liked) for _ in offered]
+            chosen.append((offered[best(own)], sum(preference.readings for preference in own)))
+        return chosen
+
+
+class BestOfN:
+    """Speaks the favourite of N samples."""
+
+    def __init__(self, count: int, judge: Judge) -> None:
+        self._count, self._favourite = count, Favourite(judge)
+
+    def serves(self, policy: Policy) -> bool:
+        """All but the opponent that checkpoints are measured against."""
+        return policy.name != BASE
+
+    def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
+        """The favourites."""
+        options = candidates(turns, self._count, engine, sampling, policy)
+        chosen = self._favourite.choose(turns, options)
+        return [
+            Choice(said, cost(offered, readings)) for (said, readings), offered in zip(chosen, options, strict=True)
+        ]

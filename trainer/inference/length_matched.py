@@ -1,0 +1,81 @@
+"""The length-matched control: an untrained debater that speaks as long as a trained one, and no better."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from envs.types import Protocol, Speech, Transcript
+from trainer.engines.base import Engine, Sampling
+from trainer.inference.turns import Choice, Turn, candidates, cost
+from trainer.types import Policy
+
+Lengths = Mapping[int, Sequence[int]]
+"""Words of each of a debater's speeches, by ply."""
+
+
+class LengthError(ValueError):
+    """Lengths that cannot be matched; the message says what to do."""
+
+
+class LengthMatched:
+    """Speaks the candidate whose number of words is nearest to a target; the first of equals."""
+
+    def __init__(self, count: int, lengths: Lengths) -> None:
+        self._count, self._lengths = count, lengths
+
+    def serves(self, policy: Policy) -> bool:
+        """Untrained debaters."""
+        return policy.version == 0
+
+    def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
+        """The candidates of nearly the right length."""
+        options = candidates(turns, self._count, engine, sampling, policy)
+        chosen = []
+        for turn, offered in zip(turns, options, strict=True):
+            target = self._target(turn, sampling.seed)
+            nearest = min(offered, key=lambda said: abs(turn.speech(said).words - target))
+            chosen.append(Choice(nearest, cost(offered)))
+        return chosen
+
+    def _target(self, turn: Turn, seed: int) -> int:
+        return random.Random(f"{seed}:{turn.id}:{turn.seat}").choice(self._lengths[turn.debate.ply])
+
+
+def lengths_of(transcripts: Sequence[Transcript], policy: str) -> dict[int, list[int]]:
+    """The lengths of the policy's speeches in these debates."""
+    own = [speech for transcript in transcripts for speech in transcript.speeches if speech.policy == policy]
+    return {ply: [speech.words for speech in own if speech.ply == ply] for ply in sorted({_ply(s) for s in own})}
+
+
+def write_lengths(path: Path, lengths: Lengths) -> None:
+    """As JSON: an object of lists by ply."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({str(ply): list(words) for ply, words in lengths.items()}), encoding="utf-8")
+
+
+def read_lengths(path: Path, protocol: Protocol) -> dict[int, list[int]]:
+    """The lengths in a file.
+
+    Raises:
+        LengthError: the file cannot be read, or knows nothing of a ply of the protocol.
+    """
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        found = {int(ply): [int(words) for words in values] for ply, values in stored.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise LengthError(
+            f"{path} cannot be read as lengths of speeches: give a file RUN/lengths/CHECKPOINT.json that `rostrum "
+            "evaluate` has written."
+        ) from None
+    missing = [ply for ply in range(len(protocol.plies())) if not found.get(ply)]
+    if missing:
+        raise LengthError(
+            f"{path} has no speech at ply {missing[0]}, and {protocol.name} has one: give the lengths of a debater "
+            "under the same protocol."
+        )
+    return found
+
+
+def _ply(speech: Speech) -> int:
+    return speech.ply

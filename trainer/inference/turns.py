@@ -1,0 +1,103 @@
+"""A seat's turn to speak, what it may come to, and the sampling that every way of speaking is made of."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol as Interface
+
+from envs.debate import Debate, Utterance, speech_of
+from envs.types import Seat, Speech, Transcript
+from trainer.engines.base import Engine, Sampling
+from trainer.types import Policy
+from trainer.verdicts import BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A seat that is to speak now."""
+
+    id: str
+    """Of the debate, by which chance is told from that of other debates."""
+    debate: Debate
+    seat: Seat
+    context: Sequence[int]
+    """All that it has been told and has said, as tokens."""
+
+    def speech(self, said: Utterance) -> Speech:
+        """What judge and opponent would get of it."""
+        debate = self.debate
+        return speech_of(said, self.seat, debate.ply, debate.protocol, debate.question.passage)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a seat says, and what that has cost beside the tokens of the speech itself."""
+
+    said: Utterance | None
+    spent: Mapping[str, int] = field(default_factory=dict)
+    """Counts by the names of `trainer.verdicts.BUDGET`; they go into the transcript's provenance, after the policy's
+    name."""
+    problem: str = ""
+    """Why nothing is said: the debate fails."""
+
+
+class Speaking(Interface):
+    """How speeches are come by."""
+
+    def serves(self, policy: Policy) -> bool:
+        """Whether this policy speaks so; the others say what they sample first."""
+
+    def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
+        """What each seat says, given an engine that serves the policy and the seed for this ply."""
+
+
+class OneSample:
+    """The first thing that comes to mind."""
+
+    def serves(self, policy: Policy) -> bool:
+        return True
+
+    def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
+        """One sample for each turn."""
+        return [Choice(said) for said in sample([turn.context for turn in turns], engine, sampling, policy)]
+
+
+def sample(contexts: Sequence[Sequence[int]], engine: Engine, sampling: Sampling, policy: Policy) -> list[Utterance]:
+    """One utterance after each context."""
+    return [
+        Utterance(
+            engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs,
+            completion.finish_reason, policy.name, policy.version,
+        )
+        for completion in engine.generate(contexts, sampling)
+    ]  # fmt: skip
+
+
+def candidates(
+    turns: Sequence[Turn], count: int, engine: Engine, sampling: Sampling, policy: Policy
+) -> list[tuple[Utterance, ...]]:
+    """So many utterances for each turn. The first of each is what would be said plainly, and more of them begin with
+    what fewer would have been."""
+    contexts = [turn.context for turn in turns]
+    drawn = [sample(contexts, engine, reseeded(sampling, "candidate", n), policy) for n in range(count)]
+    return list(zip(*drawn, strict=True))
+
+
+def reseeded(sampling: Sampling, purpose: str, number: int = 0) -> Sampling:
+    """The same sampling with a seed of its own; that of candidate 0 is the one given."""
+    if (purpose, number) == ("candidate", 0):
+        return sampling
+    return replace(sampling, seed=zlib.crc32(f"{sampling.seed}:{purpose}:{number}".encode()))
+
+
+def cost(sampled: Sequence[Utterance], readings: int = 0) -> dict[str, int]:
+    """What was sampled for a speech, itself included, and how often a judge's model read for it."""
+    return dict(zip(BUDGET, (len(sampled), sum(len(said.token_ids) for said in sampled), readings), strict=True))
+
+
+def budget(transcript: Transcript, policy: str) -> dict[str, int]:
+    """The same for all speeches of a policy in a debate; those that were sampled once cost their own tokens alone."""
+    own = [speech for speech in transcript.speeches if speech.policy == policy]
+    plain = (len(own), sum(len(speech.token_ids) for speech in own), 0)
+    noted = transcript.provenance
+    return {what: int(noted.get(f"{policy} {what}", count)) for what, count in zip(BUDGET, plain, strict=True)}
