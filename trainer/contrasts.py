@@ -5,7 +5,7 @@ all differences between an arm and the first one (every player, every judge), an
 checkpoint (every arm, every judge).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -31,22 +31,16 @@ def contrasts(table: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Found:
     """
     played = table[table["matchup"] != NONE]
     arms, players, judges = (list(dict.fromkeys(played[name])) for name in ("arm", "checkpoint", "judge"))
-    found = {
+    found: Found = {
         "schema_version": SCHEMA_VERSION, "arms": arms, "players": players,
         "budget": {arm: _budgets(rows) for arm, rows in played.groupby("arm", sort=False)},
         "own_answers": {player: _beliefs(played, own[player]) for player in players},
         "judges": {judge: _judge(table[table["judge"] == judge], arms, players, own) for judge in judges},
     }  # fmt: skip
-    _adjust([arm[player]["difference"] for arm, player in _cells(found) if "difference" in arm[player]])
-    _adjust([arm["training"] for arm, player in _cells(found) if "training" in arm and player == players[0]])
+    every = [arm for judge in found["judges"].values() for arm in judge["arms"].values()]
+    _adjust([arm[player]["difference"] for arm in every for player in players if "difference" in arm[player]])
+    _adjust([arm["training"] for arm in every if "training" in arm])
     return jsonable(found)
-
-
-def _cells(found: Found) -> Iterator[tuple[Found, str]]:
-    """Every arm of every judge with every player."""
-    for judge in found["judges"].values():
-        for arm in judge["arms"].values():
-            yield from ((arm, player) for player in found["players"])
 
 
 def _adjust(family: list[Found]) -> None:
