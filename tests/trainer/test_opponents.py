@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -130,10 +131,14 @@ def test_draws_follow_the_win_rates(power: float) -> None:
         assert counts[snapshot] / 5600 == pytest.approx(weight / sum(weights.values()), abs=0.02)
 
 
+Words = Mapping[int, str | Iterator[str]]
+"""What each version of others says, always or in turn."""
+
+
 class Table:
     """Rollouts of scripted debaters: each policy says its own word, so that a judge can tell them apart."""
 
-    def __init__(self, config: Config, make: Callable[..., Any], words: Mapping[int, str]) -> None:
+    def __init__(self, config: Config, make: Callable[..., Any], words: Words) -> None:
         self.config, self.make, self.words = config, make, words
 
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
@@ -143,7 +148,8 @@ class Table:
             yield shard, play(shard.matches, self.config.protocol, prompts, engines, sampling, policies)
 
     def _say(self, policy: Policy, context: str) -> str:
-        return "attic" if policy.name == "current" else self.words[policy.version]
+        words = "attic" if policy.name == "current" else self.words[policy.version]
+        return words if isinstance(words, str) else next(words)
 
 
 @pytest.fixture
@@ -152,10 +158,12 @@ def met(
 ) -> Callable[..., Experience]:
     """Plays an iteration under the judge who pays for "attic"."""
 
-    def meet(config: Config, iteration: int, words: Mapping[int, str], found: Opponents | None = None) -> Experience:
+    def meet(
+        config: Config, iteration: int, words: Words, found: Opponents | None = None, branches: int = 1
+    ) -> Experience:
         found = found or opponents(config)
         asked = [questions[i % 4] for i in range(config.algorithm.questions_per_iteration)]
-        matches = found.line_up(iteration, matches_of(asked, config.protocol.seats, 2))
+        matches = found.line_up(iteration, matches_of(asked, config.protocol.seats, 2, branches))
         rollouts = Table(config, scripted_engine, words)
         current = Policy("current", iteration - 1, "x")
         return collect(
@@ -184,21 +192,18 @@ def _seats(judged: Any) -> dict[Seat, str]:
 
 
 def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experience]) -> None:
+    """The base says now this and now that, so its siblings differ and earn differently; the policy always says one."""
     from trainer.dpo import pairs_of
 
     config = configured("opponent=base", "algorithm.questions_per_iteration=8")
-    experience = met(config, 1, {0: "barn"})
-    sought: list[tuple[str, int]] = []
-
-    class Plies(dict[str, int]):
-        def __getitem__(self, match: str) -> int:
-            sought.append((match, 0))
-            return 0
-
-    assert pairs_of(experience, Plies(), 0.1) == []
-    assert len({match for match, _ in sought}) == 32
-    seats = {j.episode.match: _seats(j) for j in experience.judged}
-    assert Counter(seats[match][Seat.A] for match, _ in sought)["base"] > 0
+    experience = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
+    assert len(experience.judged) == 2 * 32
+    seated = {judged.episode.match: _seats(judged) for judged in experience.judged}
+    theirs = {match: next(ply for ply, seat in enumerate(SEATS) if seats[seat] == "base") + 2
+              for match, seats in seated.items()}  # fmt: skip
+    assert pairs_of(experience, theirs, 0.1) == []
+    as_if_it_were_the_policy = replace(experience, policy=Policy("base", 0, "x"))
+    assert pairs_of(as_if_it_were_the_policy, theirs, 0.1), "there were differences to be had"
 
 
 def test_what_is_measured_is_the_policys_own(met: Callable[..., Experience]) -> None:
