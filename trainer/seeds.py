@@ -97,7 +97,7 @@ def crossed_error(table: Crossed) -> tuple[float, float]:
     - MS_residual)) / SK, and no smaller than with the seeds as they are; the degrees of freedom are Hillis's (2007,
     Statistics in Medicine 26:596), as where readers and cases are crossed: S - 1 where seeds are all that varies, more
     where stories do. Two seeds cannot tell which, and get 1. In simulations without a true change the t-test at 5 %
-    then finds one in at most 1 % of experiments of two seeds, 8 % of three, 7 % of four and 6 % of five. Stories of
+    then finds one in at most 1 % of experiments of two seeds, about 8 % of three, 7 % of four, 6 % of five. Stories of
     unequal size are brought to one scale as a ratio estimator's residuals. NaN with one seed or one story.
     """
     n_seeds, n_stories = table.sizes.shape

@@ -10,6 +10,8 @@ import pytest
 from envs.attacks import ATTACKS
 from launch import manifest, saved
 from launch.cli import main
+from trainer import provenance
+from trainer.frozen import model_hash
 from trainer.verdicts import CONDUCT
 
 
@@ -25,6 +27,12 @@ def test_a_run_says_where_it_comes_from(trained: Path) -> None:
     assert record["config"]["iterations"] == 1
     assert set(record["prompts"]) == {"testimony"}
     assert saved.run_config(trained).iterations == 1
+    config = saved.run_config(trained)
+    assert record["config_hash"] == provenance.config_hash(config) == provenance.saved_config_hash(trained)
+    assert record["questions"] == provenance.question_hashes(config.questions) and record["lock"] is None
+    assert record["debater"] == {config.debater.model: model_hash(config.debater.model)}
+    assert record["chat_templates"] == {config.debater.model: None, config.judge.model: None}
+    assert record["hardware"]["cores"] >= 1 and record["hardware"]["gpus"] == [] and record["hardware"]["cpu"]
 
 
 def test_a_commit_is_recorded_with_its_changes(tmp_path: Path) -> None:
@@ -52,6 +60,20 @@ def test_a_moved_run_is_evaluated_and_reported_where_it_lies(run: Path, capfd: p
     (run / "report.html").unlink()
     assert main(["report", f"run={run}"]) == 0
     assert (run / "report.html").exists()
+    assert main(["verify", f"run={run}"]) == 0
+
+
+def test_a_run_that_was_never_evaluated_cannot_be_verified(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", f"run={trained}"]) == 2
+    assert "evaluate it first" in capfd.readouterr().err
+
+
+def test_hashes_of_a_configuration_see_what_changes_results_and_nothing_else(trained: Path) -> None:
+    config = saved.run_config(trained)
+    same = config.model_copy(update={"output": Path("elsewhere"), "arms": {"a": []}})
+    assert provenance.config_hash(same) == provenance.config_hash(config)
+    for change in ({"seed": 1}, {"iterations": 2}, {"judge": config.judge.model_copy(update={"order": "given"})}):
+        assert provenance.config_hash(config.model_copy(update=change)) != provenance.config_hash(config)
 
 
 def test_an_evaluation_is_kept_until_its_questions_change(run: Path) -> None:

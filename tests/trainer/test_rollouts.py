@@ -2,20 +2,28 @@
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol
 from launch.errors import sentence
-from trainer.config import Cluster, Resources
+from trainer import setup
+from trainer.config import Cluster, Config, Resources
 from trainer.engines.base import EngineSetup
+from trainer.evaluate import evaluate
+from trainer.frozen import model_hash
+from trainer.provenance import verdicts_hash
 from trainer.ray_cluster import ClusterError
 from trainer.ray_rollouts import RayRollouts, RolloutError
-from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Shard
+from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Rollouts, Shard
+from trainer.run_folder import read_lines
 from trainer.schedule import matches_of, shards_of
+from trainer.train import train
 from trainer.types import Episode, Policy
 
 SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=64))
@@ -95,6 +103,36 @@ def test_two_ray_workers_play_what_is_played_here(
         pair.logprobs(PROBE, policy(tiny)["current"]),
     )
     assert there == [here, here]
+
+
+def test_a_run_is_the_same_to_the_byte_with_two_workers(
+    ray_runtime: None, configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained and evaluated here, and with two workers: metrics but for the speed, weights, and verdicts."""
+    make, close, made = setup.rollouts, RayRollouts.close, dict[int, Rollouts]()
+
+    def once(settings: Config) -> Rollouts:
+        workers = settings.cluster.rollout_workers
+        if workers not in made:
+            made[workers] = make(settings)
+        return made[workers]
+
+    monkeypatch.setattr(setup, "rollouts", once)  # the same workers train and evaluate: starting them takes longest
+    monkeypatch.setattr(RayRollouts, "close", lambda self: None)
+
+    def run(workers: int) -> tuple[list[dict[str, Any]], str, str]:
+        folder = tmp_path / str(workers) / "run"
+        settings = configure(f"cluster.rollout_workers={workers}", "cluster.shard_size=4", f"output={folder}")
+        train(settings)
+        table = pd.read_parquet(evaluate(settings))
+        assert len(table) == 2 * 2 + 3 * 4  # naive and expert; base, final and final against base in both seatings
+        metrics = [{**line, "debates_per_second": None} for line in read_lines(folder / "metrics.jsonl")]
+        return metrics, model_hash(str(folder / "policies" / "iteration-0001")), verdicts_hash(table)
+
+    here, there = run(0), run(2)
+    assert isinstance(made[2], RayRollouts) and len(made[2].actors) == 2
+    close(made[2])
+    assert here[0] and here == there
 
 
 def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
