@@ -79,8 +79,5 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     manifest.finish(RunFolder(folder).manifest)
     manifest.evaluated(config, folder)
     show_summary(summary, folder)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    for group in summary["pooled"]:
-        console.print(f"{group['name']}, {len(group['seeds'])} seeds: {group['sentence']}")
-    console.print(f"Study: {folder / 'study.html'}")
+    Console(soft_wrap=True, markup=False, highlight=False).print(f"Study: {folder / 'study.html'}")
 

@@ -93,8 +93,10 @@ def test_a_killed_ablation_goes_on_and_a_failing_cell_does_not_stop_it(
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL and not (killed / "verdicts.parquet").exists()
-    while _working_on(folder):  # the children notice that they are orphans
+    patience = time.monotonic() + 120
+    while (orphans := _working_on(folder)) and time.monotonic() < patience:
         time.sleep(0.05)
+    assert not orphans
     kept = [done, folder / f"cells/{AXIS}=1/verdicts.parquet"]
     before = [path.stat().st_mtime_ns for path in kept]
 
@@ -120,5 +122,5 @@ def test_a_child_ends_with_its_parent() -> None:
     )  # fmt: skip
     assert child.stdin is not None and child.stdout is not None and child.stdout.readline() == b"\n"
     child.stdin.close()
-    assert child.wait() == -signal.SIGTERM
+    assert child.wait(120) == -signal.SIGTERM
     child.stdout.close()
