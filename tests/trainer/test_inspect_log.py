@@ -18,7 +18,7 @@ from trainer.inspect_log import ExportLogsError, export_logs
 from trainer.inspect_log.samples import sample, score
 
 MANIFEST = {
-    "created": "2026-11-22T10:00:00+00:00", "finished": "2026-11-22T10:05:00+00:00", "versions": {"trl": "1.16.0"},
+    "created": "2026-11-22T10:00:00+00:00", "versions": {"trl": "1.16.0"},
     "git": {"commit": "c" * 40, "dirty": True},
 }  # fmt: skip
 HOSTILE = "</script> ![x](https://example.org/x.png) \u202e \"quoted\" \\ é"

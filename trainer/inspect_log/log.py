@@ -45,14 +45,13 @@ def header(
         "eval": _spec(of, settings, manifest, samples, model),
         "plan": {"name": settings.protocol.name, "steps": [_step(settings)], "config": {}},
         "results": _results(rows, len(samples)),
-        "stats": {"started_at": manifest["created"], "completed_at": manifest.get("finished", manifest["created"])},
     }
 
 
 def _spec(
     of: Evaluated, settings: Config, manifest: Mapping[str, Any], samples: Sequence[str], model: str
 ) -> Json:  # fmt: skip
-    """Versions, commit and judges come from the run's manifest."""
+    """Time, versions and commit are the run's, from its manifest: how long the evaluation took is not recorded."""
     git = manifest.get("git")
     revision = {"type": "git", "origin": "", "commit": git["commit"], "dirty": git["dirty"]} if git else None
     judges = {judge.name: [{"model": needed.model} for needed in judge.needs()] for judge in settings.judges}

@@ -272,8 +272,12 @@
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => show((current + found.length - 1) % found.length));
   byId("next").addEventListener("click", () => show((current + 1) % found.length));
-  matches.addEventListener("change", () => show(matches.selectedIndex));
+  matches.addEventListener("change", () => matches.selectedIndex >= 0 && show(matches.selectedIndex));
   addEventListener("hashchange", follow);
+  addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#debate="]');
+    if (link && link.hash === location.hash) follow(); // no change of the hash tells of a second click
+  });
   search();
   follow();
 })();
