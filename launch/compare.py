@@ -137,6 +137,7 @@ def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
 
 def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
     from launch import manifest
+    from trainer import models
     from trainer.comparison import Comparison as Play
     from trainer.comparison import Player
     from trainer.contrasts import contrasts
@@ -144,7 +145,8 @@ def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
     from trainer.report.comparison import write_comparison
     from trainer.verdict_rows import write_parquet
 
-    play = Play(config, arms, [Player(number, path) for number, path in policies.items()], config.output)
+    players = [Player(number, models.resolve(path)) for number, path in policies.items()]
+    play = Play(config, arms, players, config.output)
     own = play.own_answers()
     table = play.verdicts()
     write_parquet(table, config.output / "verdicts.parquet")
