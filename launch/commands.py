@@ -130,10 +130,12 @@ def evaluate(overrides: Sequence[str]) -> int:
     config = saved.changed(saved.run_config(Path(run)), rest, RECONSIDERED).model_copy(update={"output": Path(run)})
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
         from launch import checks, manifest
+        from trainer import setup
         from trainer.evaluate import evaluate as measure
 
         environment.silence()
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
+        setup.inference(config)  # refused before the parts of an earlier evaluation are given up
         manifest.check_judges(RunFolder(config.output).manifest, config)
         _tell_cost(config, training=False)
         _forget_other_settings(config)

@@ -81,7 +81,11 @@ def test_training_with_it_is_refused(refused: Callable[..., str], tmp_path: Path
 def test_what_cannot_be_is_said_in_a_sentence(
     refused: Callable[..., str], run: Path, overrides: list[str], message: str
 ) -> None:
+    earlier = run / "evaluation" / "config.yaml"
+    compose.save(saved.run_config(run), earlier)
+    before = earlier.read_bytes()
     assert message in refused("evaluate", f"run={run}", *overrides)
+    assert earlier.read_bytes() == before, "an earlier evaluation is not given up for a request that is refused"
 
 
 def test_a_prompt_set_without_the_templates_is_refused(configure: Callable[..., Any]) -> None:
