@@ -1,13 +1,9 @@
 """comparison.html: unequal budgets are told, what is not known is not drawn, and nothing is loaded."""
 
-import re
 from pathlib import Path
 from typing import Any
 
-from trainer.report.charts import Level
-from trainer.report.comparison import uneven, write_comparison
-from trainer.report.forest import Mark, Row, forest
-from trainer.report.svg import axis
+from trainer.report.comparison import accuracies, open_accuracies, uneven, write_comparison
 
 KNOWN = {"estimate": 0.6, "low": 0.5, "high": 0.7}
 UNKNOWN = dict.fromkeys(KNOWN)
@@ -23,7 +19,7 @@ def cell(**more: Any) -> dict[str, Any]:
 
 
 def found(speeches: float) -> dict[str, Any]:
-    took = {"speeches": 4.0, "words": 24.0, "new_tokens": 30.0, "readings": 2.0}
+    took = {"speeches": 4.0, "words": 24.0, "sampled_tokens": 30.0, "preference_readings": 0.0, "readings": 2.0}
     other = cell(difference=CHANGE, accuracy=UNKNOWN)
     return {
         "schema_version": 1, "arms": ["debate", "<b>other"], "players": ["base"],
@@ -48,11 +44,11 @@ def test_the_page_tells_unequal_budgets_and_differences(tmp_path: Path) -> None:
         assert "1 of 18" in page and "8 questions (1 without an answer of its own)" in page
 
 
-def test_a_forest_draws_what_is_known_in_its_row() -> None:
-    one, two = Row("one", [Mark(0, 0.25, (0.0, 0.5)), Mark(1, 0.75, None)]), Row("two", [Mark(0, 1.0, None)])
-    rows = [one, Row("none", []), two]
-    drawn = str(forest("words", axis("share", [0.0, 1.0], "percent"), rows, [Level("guide", 0.5, vertical=True)]))
-    circles = [tuple(map(float, place)) for place in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', drawn)]
-    (low, first), (high, last) = circles
-    assert low < high and first < last and drawn.count('class="bar') == 1 and drawn.count('class="guide"') == 1
-    assert 'aria-label="words"' in drawn and ">none<" in drawn
+def test_what_is_known_is_drawn_in_its_row() -> None:
+    drawn = accuracies(found(4.0))
+    assert [row[:3] for row in drawn.table.rows] == [
+        ("debate", "weak", "base"), ("naive", "weak", "no debaters"), ("expert", "weak", "no debaters"),
+    ]  # fmt: skip
+    assert drawn.table.rows[0][3:] == (0.6, 0.5, 0.7)
+    beliefs = [row[2] for row in open_accuracies(found(4.0)).table.rows]
+    assert beliefs == ["own answer right"] * 2, "nothing is known of wrong own answers"

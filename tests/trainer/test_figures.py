@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from trainer.judges.heat_map import heat_map
+from trainer.judges import grid_page
 from trainer.report.album import Album, standalone
 from trainer.report.audit.drawings import Bars, Estimate, bars
 from trainer.report.audit.drawings import rows as estimate_rows
@@ -46,8 +46,11 @@ def test_bars_estimates_and_cells_are_stored_too() -> None:
     found = estimate_rows("words", [Estimate("one", 0, 0.5, (0.4, 0.6)), Estimate("two", 1, 0.1, None)], "accuracy",
                           axis("accuracy", [0, 1]), 0.5)  # fmt: skip
     assert read(found.table.csv())[1:] == [["one", "0.5", "0.4", "0.6"], ["two", "0.1", "", ""]]
-    cells = heat_map([[{"estimate": 0.5, "low": 0.4, "high": 0.6}, {"estimate": None, "low": None, "high": None}]])
-    assert read(cells.table.csv())[1:] == [["0", "0", "0.5", "0.4", "0.6"], ["0", "1", "", "", ""]]
+    known, unknown = {"estimate": 0.5, "low": 0.4, "high": 0.6}, dict.fromkeys(("estimate", "low", "high"))
+    assert read(grid_page.draw([[known, unknown]]).table.csv())[1:] == [
+        ["judge 0 the original", "debaters 0 before training", "0.5", "0.4", "0.6"],
+        ["judge 0 the original", "debaters 1 against judge 0", "", "", ""],
+    ]
 
 
 @pytest.mark.parametrize("name", ["weak-judge", HOSTILE])
