@@ -13,7 +13,7 @@ from launch import compose, manifest, ray_cells, study
 from launch.arms import Arm
 from launch.cli import main
 from tests.trainer.test_ablation import verdicts
-from trainer.run_folder import RunFolder
+from trainer.run_folder import RunFolder, write_atomically
 from trainer.standings import standings
 
 ENDS = {"debate": 12, "consultancy": 7}
@@ -34,9 +34,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def tournament(words: Sequence[str]) -> int:
         runs, output, _ = (word.partition("=")[2] for word in words)
         done.append(f"tournament of {', '.join(Path(run).name for run in runs.split(','))}")
-        (Path(output)).mkdir(parents=True)
-        found = standings(_games([Path(run).name for run in runs.split(",")]), "base", resamples=20)
-        (Path(output) / "tournament.json").write_text(json.dumps(found))
+        groups = {name: standings(_games([f"{name}-s1", f"{name}-s2"]), "base", resamples=20) for name in ENDS}
+        write_atomically(Path(output) / "tournament.json", json.dumps({"anchor": "base", "groups": groups}))
         return 0
 
     monkeypatch.setattr(ray_cells, "finish", finish)
@@ -59,11 +58,12 @@ def _write_run(arm: Arm) -> None:
 
 
 def _games(names: Sequence[str]) -> pd.DataFrame:
+    """Three players, the later one of two the more persuasive."""
     players = ["base", *(f"{name} 4" for name in names)]
     rows = [
         {"seat_a": a, "seat_b": b, "question_id": f"q{q}", "story_id": f"s{q}", "swapped_seats": swapped, "valid": True,
-         "judge": "weak-judge", "p_mean": (0.2, 0.6, 0.8)[(q + i + 2 * j) % 3], "correct_seat": "AB"[swapped],
-         "words_a": 5, "words_b": 6, "verified_a": 1, "verified_b": q % 2}
+         "judge": "weak-judge", "p_mean": 0.8 if (7 * q + 3 * i - 2 * j) % 5 < 2 + i - j else 0.3,
+         "correct_seat": "AB"[swapped], "words_a": 5, "words_b": 6, "verified_a": 1, "verified_b": q % 2}
         for i, a in enumerate(players) for j, b in enumerate(players) for q in range(6) for swapped in (False, True)
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -81,8 +81,7 @@ def test_a_study_does_its_parts_once_and_says_what_it_found(
 ) -> None:  # fmt: skip
     assert main(arguments) == 0
     runs = ["debate-s1", "debate-s2", "consultancy-s1", "consultancy-s2"]
-    met = ["tournament of debate-s1, debate-s2", "tournament of consultancy-s1, consultancy-s2"]
-    assert parts == ["check of 4", *runs, *met]
+    assert parts == ["check of 4", *runs, f"tournament of {', '.join(runs)}"]
     shown = capfd.readouterr().out
     for said in ("Primary comparison: heldout-judge on debate.", "debate: Training", "Plan: as planned."):
         assert said in shown
@@ -102,10 +101,10 @@ def test_a_study_does_its_parts_once_and_says_what_it_found(
 
     monkeypatch.setattr(study, "_report", lambda *_: None)
     assert main(arguments) == 0
-    assert parts[len(runs) + 3 :] == ["check of 4"], "something was done twice"
+    assert parts[len(runs) + 2 :] == ["check of 4"], "something was done twice"
 
 
-def test_a_failed_run_keeps_the_study_from_its_tournaments(
+def test_a_failed_run_keeps_the_study_from_its_tournament(
     parts: list[str], arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ray_cells, "finish", lambda *_: {"debate-s2": "It was lost."})

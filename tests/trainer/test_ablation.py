@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from trainer.ablation import Result, compare, rows
-from trainer.pooling import pool
+from trainer.pooling import PAIR, pairs, pool
 from trainer.replicates import Replicates
 from trainer.report.ablation import write_ablation
 from trainer.report.forest import Mark, Panel, forest
@@ -112,6 +112,13 @@ def test_an_invalid_verdict_takes_its_seating_out_of_the_comparison(results: lis
     assert judged(found, "seed=4", "weak")["n_invalid"] == 6
 
 
+def test_a_seating_without_both_verdicts_is_left_out() -> None:
+    seatings = pd.MultiIndex.from_tuples([("q", "s", False), ("q", "s", True)], names=PAIR)
+    before = pd.DataFrame({"correct": [1.0, 0.0]}, index=seatings)
+    (question,) = pairs(before, before.iloc[1:]).to_dict("records")
+    assert question == {"story_id": "s", "before": 0, "after": 0}
+
+
 def test_other_questions_are_not_compared(results: list[Result], tmp_path: Path) -> None:
     table = verdicts({"weak": (8, 12), "other": (8, 8)})
     elsewhere = result(tmp_path, "seed=4", table.assign(story_id=table["story_id"] + "'"), seed="4")
@@ -133,7 +140,7 @@ def test_a_failed_cell_has_a_row_and_no_figures(results: list[Result], tmp_path:
     broken = Result("seed=9", {"seed": "9"}, tmp_path / "none", "It ended <badly>.")
     found = compare([results[0], broken])
     table = rows(found)
-    assert len(table) == 3 and table["failure"].tolist()[:2] == [None] * 2
+    assert table["failure"].isna().tolist() == [True, True, False]
     assert table["failure"].iloc[-1] == "It ended <badly>." and np.isnan(table["accuracy"].iloc[-1])
     alone = compare([broken, results[0]])
     assert all(row["difference"] is None for cell in alone["cells"] for row in cell["judges"])

@@ -39,6 +39,7 @@ def write_tournament(folder: Path, title: str, found: Found) -> Path:
             },
         )
     )  # fmt: skip
+    album.write(folder)
     path = folder / "tournament.html"
     path.write_text(page, encoding="utf-8", newline="\n")
     return path
