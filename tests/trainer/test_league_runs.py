@@ -49,9 +49,7 @@ def cut_after(iterations: int, settings: Config, monkeypatch: pytest.MonkeyPatch
         train(settings)
 
 
-@pytest.mark.parametrize(
-    "algorithm", [("debater.lora.rank=4",), ("algorithm=dpo", "algorithm.min_gap=0")], ids=["ppo, adapters", "dpo"]
-)
+@pytest.mark.parametrize("algorithm", [(), ("algorithm=dpo", "algorithm.min_gap=0")], ids=["ppo", "dpo"])
 def test_a_league_resumed_equals_one_undisturbed(
     configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: tuple[str, ...]
 ) -> None:
