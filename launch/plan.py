@@ -106,6 +106,8 @@ def _show(power: Mapping[str, Any]) -> None:
     if any(change is None for row in power["rows"] for change in row["smallest_change"].values()):
         console.print("–: none, not even if every discordant question changed the same way.")
     console.print(
+        "A question is discordant if the judge changes its verdict; argued in both seatings it may change by halves, "
+        "and its squared change is what counts. "
         f"Taken for granted: correlation {assumed['story_correlation']:g} between the changes of two questions about "
         f"one story and {assumed['seed_correlation']:g} between those of one question under two seeds; true changes "
         f"that vary over seeds by {100 * assumed['seed_sd']:g} points (standard deviation). One seed is for that "

@@ -2,7 +2,8 @@
 
 A question that the judge gets right before training and wrong after it, or the reverse, is discordant; the others say
 nothing about the change. Of n questions with a share of discordant ones, a change d has the variance (share - d^2) / n
-(McNemar's test; Connett, Smith & McHugh 1987, Statistics in Medicine 6:585).
+(McNemar's test; Connett, Smith & McHugh 1987, Statistics in Medicine 6:53). Where a question is argued in both seatings
+and may change by halves, the mean square of its change is what stands for the share.
 """
 
 from collections.abc import Sequence
