@@ -25,6 +25,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
     text = " ".join(capsys.readouterr().out.split())
     names = {"train", "evaluate", "report", "audit", "debate", "demo", "tournament", "questions", "export"}
     names |= {"judge", "build-models"}
+    names |= {"export-logs"}
     assert {command.name for command in COMMANDS} == names
     for command in COMMANDS:
         assert f"{command.name} {command.summary}" in text
