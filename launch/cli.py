@@ -53,7 +53,8 @@ COMMANDS = (
     ),
     Command(
         "report", "launch.commands:report", "write the report again from stored verdicts",
-        "Reads the verdicts of an evaluated run or experiment, and writes summary.json and report.html.",
+        "Reads the verdicts of an evaluated run or experiment, and writes summary.json, report.html, a page for each "
+        "arm (pages/) and every figure as SVG and CSV (figures/). Those pages show a tournament in the run's folder.",
         "rostrum report run=runs/first",
     ),
     Command(

@@ -176,7 +176,8 @@ class Evaluation(_Section):
     checkpoints: list[int] | Literal["all", "final"] = "final"
     """Iterations to evaluate besides the base; the final one always is."""
     browser_debates: int = Field(24, ge=0)
-    """Debates per arm and checkpoint that the report shows in full."""
+    """Debates per checkpoint and matchup that the report shows in full, besides up to ten of the most persuasive wrong
+    ones and ten of the most surprising failures."""
     attacks: int = Field(20, ge=0)
     """Debates per checkpoint in which the reward judge is attacked (`envs.attacks`); 0 attacks none."""
 

@@ -24,7 +24,7 @@ def arms_of(folder: Path) -> dict[str, Path]:
 
 
 def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
-    """Writes verdicts.parquet, debates.jsonl, summary.json and report.html; returns the summary.
+    """Writes verdicts.parquet, debates.jsonl, summary.json, report.html, pages/ and figures/; returns the summary.
 
     `order` is that of the arms in the summary, alphabetical if not given. Arms that differ in nothing but the seed are
     pooled.

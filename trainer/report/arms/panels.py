@@ -20,7 +20,7 @@ def of_summary(run: Run, arm: Arm) -> list[Panel]:
     """Accuracy by judge and win rate by side."""
     roles = dict(judges_of(arm))
     accuracy = [
-        _series(f"{judge} ({role})" if role else judge, slot, _points(arm, lambda c, j=judge: c.accuracy.get(j)))
+        _series(f"{judge} ({role})" if role else judge, slot, _points(arm, _accuracy_of(judge)))
         for slot, (judge, role) in enumerate(roles.items())
     ]
     levels = [
@@ -91,6 +91,10 @@ def _known(panels: list[Panel]) -> list[Panel]:
 
 def _series(name: str, slot: int, points: Iterable[Point], dashed: bool = False) -> Series:
     return Series(name, slot, tuple(sorted(points, key=lambda point: point.x)), dashed=dashed)
+
+
+def _accuracy_of(judge: str) -> Callable[[inputs.Checkpoint], inputs.Interval | None]:
+    return lambda checkpoint: checkpoint.accuracy.get(judge)
 
 
 def _points(arm: Arm, read: Callable[[inputs.Checkpoint], inputs.Interval | None]) -> list[Point]:

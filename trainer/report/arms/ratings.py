@@ -86,7 +86,7 @@ def slope(points: list[Point]) -> float | None:
     spread = sum((p.x - mean_x) ** 2 for p in points)
     if len({p.x for p in points}) < 3:
         return None
-    return 1e4 * sum((p.x - mean_x) * (p.y - mean_y) for p in points) / spread
+    return float(1e4 * sum((p.x - mean_x) * (p.y - mean_y) for p in points) / spread)
 
 
 def _ordered(arm: Arm) -> list[Checkpoint]:

@@ -39,7 +39,7 @@ def both_orders(arm: Arm) -> Drawing | None:
     points = [Series("", 0, (Point(given, swapped),)) for given, swapped in readings]
     same = Series("", 2, (Point(0, 0), Point(1, 1)), marks=False, dashed=True)
     words = f"Probability of answer A in both orders, for {len(points)} debates judged by {arm['name']}."
-    x, y = Axis("P(answer A) when shown first", QUARTERS, "percent"), Axis("", QUARTERS, "percent")
+    x, y = (Axis(f"P(answer A) when shown {place}", QUARTERS, "percent") for place in ("first", "second"))
     return chart(words, x, y, [same, *points], size=SQUARE) if points else None
 
 
