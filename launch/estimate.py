@@ -20,7 +20,12 @@ def in_words(config: Config, training: bool = True) -> str:
     """The estimate in a sentence: what the reward judge is asked in training, and all judges in the evaluation."""
     parts = [("the evaluation", evaluation(config))]
     if training:
-        parts.insert(0, ("the training", _judged(config.judge, _debates(config, "train"), training_debates(config))))
+        parts.insert(0, ("the training", judged(config.judge, debates_like(config, "train"), training_debates(config))))
+    return sentence(parts)
+
+
+def sentence(parts: Iterable[tuple[str, Usage]]) -> str:
+    """What each named part costs, and what that is reckoned from."""
     said = "; ".join(f"{name} {_figures(usage)}" for name, usage in parts)
     return f"estimate of what endpoints are asked (4 characters a token, speeches of full length): {said}"
 
@@ -38,16 +43,16 @@ def evaluation(config: Config) -> Usage:
     seats, speeches = config.protocol.seats, len(config.protocol.seats) * config.protocol.rounds
     checkpoints = len(_evaluated(config))
     matchups = checkpoints + (checkpoints - 1 if len(seats) > 1 else 0)
-    debates = _debates(config, "heldout")
+    debates = debates_like(config, "heldout")
     total = Usage()
     for judge in config.judges:
-        total += _judged(judge, debates, matchups * 2 * len(questions))
+        total += judged(judge, debates, matchups * 2 * len(questions))
         for name in ("naive", "expert"):
             silent = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
-            total += _judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
+            total += judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
     shown = min(config.evaluation.browser_debates, 2 * len(questions)) * matchups * (speeches + 1)
     attacked = min(config.evaluation.attacks, 2 * len(questions)) * (1 + len(seats) * len(ATTACKS)) * checkpoints
-    return total + _judged(config.judge, debates, shown + attacked)
+    return total + judged(config.judge, debates, shown + attacked)
 
 
 def _evaluated(config: Config) -> set[int]:
@@ -57,7 +62,8 @@ def _evaluated(config: Config) -> set[int]:
     return {0, *middle, last}
 
 
-def _debates(config: Config, split: str) -> list[Transcript]:
+def debates_like(config: Config, split: str) -> list[Transcript]:
+    """Debates about the first questions of a split, as long as they may be."""
     return _of_full_length(setup.question_set(config.questions).questions(split)[:SAMPLE], config.protocol)
 
 
@@ -71,7 +77,7 @@ def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[T
     return [Transcript(question, protocol, question.answers, False, speeches) for question in questions]
 
 
-def _judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
+def judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
     """What `count` debates like these would cost."""
     models = DryModels()
     settings.make(models).judge(debates)
