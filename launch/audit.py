@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch import compose, environment, saved
-from launch.commands import take
+from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
 from launch.results import WIDTH
 from trainer.config import Config
@@ -26,7 +26,10 @@ SAME_DEBATES = ("questions", "protocol", "debater", "seed", "audit.questions", "
 def audit(overrides: Sequence[str]) -> int:
     """Audits the configured judges and writes audit.json, audit.html, debates.jsonl and verdicts.jsonl."""
     rest, output = take(overrides, "output")
+    rest, dry = take_dry_run(rest)
     config = compose.load([*rest, f"output={output or OUTPUT}"])
+    if dry:
+        return tell_dry_run(_cost(config))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum audit", *overrides])):
         environment.silence()
         from launch import checks
@@ -35,10 +38,27 @@ def audit(overrides: Sequence[str]) -> int:
 
         checks.check_judges(config.judge_models, config)
         _go_on(config)
+        _tell_cost(config)
         record = audit_judges(config)
         page = write_audit(record, config.output / "audit.html")
     show(record, page)
     return 0
+
+
+def _tell_cost(config: Config) -> None:
+    if (cost := _cost(config)) is not None:
+        from trainer.progress import say
+
+        say(cost)
+
+
+def _cost(config: Config) -> str | None:
+    """What endpoints will cost, in words; None where there is none."""
+    if all(model.endpoint is None for model in config.judge_models):
+        return None
+    from launch import audit_estimate, estimate
+
+    return estimate.sentence([("the audit", audit_estimate.audit(config))])
 
 
 def _go_on(config: Config) -> None:

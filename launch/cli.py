@@ -47,7 +47,8 @@ COMMANDS = (
         "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
         "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges, "
         "inference and cluster and the key questions.heldout may differ from training: inference=best_of samples each "
-        "speech several times and speaks the one that the reward judge likes best.",
+        "speech several times and speaks the one that the reward judge likes best. dry_run=true only says what endpoints "
+        "would be asked and what that would cost.",
         "rostrum evaluate run=runs/first evaluation=all questions.heldout=200\n"
         "  rostrum evaluate run=runs/first inference=best_of inference.candidates=8",
     ),
@@ -63,7 +64,8 @@ COMMANDS = (
         "audit.html, debates.jsonl and verdicts.jsonl into output= (runs/audit, if left out): position, ties, length, "
         "verification tags, calibration, agreement with human ratings, cost, and PASS or FAIL for each of "
         "audit.thresholds. audit.debates=FILE reads stored debates instead of playing new ones. Verdicts that are "
-        "there are not asked for again: start it once more after an interruption.",
+        "there are not asked for again: start it once more after an interruption. dry_run=true only says what "
+        "endpoints would be asked, were nothing there yet, and what that would cost.",
         "rostrum audit judge=testimony output=runs/audit\n"
         "  rostrum audit judge=chat judge.model=FOLDER audit.debates=runs/audit/debates.jsonl output=runs/audit-chat\n"
         "  rostrum audit audit.ratings=ratings.jsonl audit.thresholds.ece=0.05",

@@ -24,10 +24,10 @@ RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", 
 def train(overrides: Sequence[str]) -> int:
     """A new run, or with resume=RUN one that was cut off."""
     rest, resume = take(overrides, "resume")
-    rest, dry = take(rest, "dry_run")
+    rest, dry = take_dry_run(rest)
     config = compose.load(rest) if resume is None else _resumed(Path(resume), rest)
-    if dry is not None:
-        return _dry_run(config, dry)
+    if dry:
+        return tell_dry_run(_cost(config))
     if int(os.environ.get("RANK", 0)):
         _check(config)
         return _learn(config)
@@ -40,10 +40,9 @@ def train(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _dry_run(config: "Config", value: str) -> int:
-    if value != "true":
-        raise LaunchError(f"dry_run cannot be {value!r}: write dry_run=true, or leave it out.")
-    _print(_cost(config) or "No judge of this run asks an endpoint: nothing is paid for by the token.")
+def tell_dry_run(cost: str | None) -> int:
+    """Prints what endpoints would cost; None if there is none."""
+    _print(cost or "No judge here asks an endpoint: nothing is paid for by the token.")
     return 0
 
 
@@ -125,9 +124,12 @@ def _finish(config: "Config") -> None:
 def evaluate(overrides: Sequence[str]) -> int:
     """All judges on the held-out debates of a run's checkpoints, and the report on them."""
     rest, run = take(overrides, "run")
+    rest, dry = take_dry_run(rest)
     if run is None:
         raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
     config = saved.changed(saved.run_config(Path(run)), rest, RECONSIDERED).model_copy(update={"output": Path(run)})
+    if dry:
+        return tell_dry_run(_cost(config, training=False))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
         from launch import checks, manifest
         from trainer import setup
@@ -218,6 +220,14 @@ def take(overrides: Sequence[str], key: str) -> tuple[list[str], str | None]:
     if len(values) > 1 or "" in values:
         raise LaunchError(f"Give {key}=... once, with a value.")
     return [override for override in overrides if override.partition("=")[0] != key], next(iter(values), None)
+
+
+def take_dry_run(overrides: Sequence[str]) -> tuple[list[str], bool]:
+    """The overrides without dry_run=true, and whether it is there."""
+    rest, value = take(overrides, "dry_run")
+    if value not in (None, "true"):
+        raise LaunchError(f"dry_run cannot be {value!r}: write dry_run=true, or leave it out.")
+    return rest, value is not None
 
 
 def _print(*lines: str) -> None:

@@ -24,8 +24,13 @@ def in_words(config: Config, training: bool = True) -> str:
     """The estimate in a sentence: what the reward judge is asked in training, and all judges in the evaluation."""
     parts = [("the evaluation", evaluation(config))]
     if training:
-        debates, count = _debates(config, "train"), training_debates(config)
-        parts.insert(0, ("the training", _judged(config.judge, debates, count) + at_inference(config, debates, count)))
+        debates, count = debates_like(config, "train"), training_debates(config)
+        parts.insert(0, ("the training", judged(config.judge, debates, count) + at_inference(config, debates, count)))
+    return sentence(parts)
+
+
+def sentence(parts: Iterable[tuple[str, Usage]]) -> str:
+    """What each named part costs, and what that is reckoned from."""
     said = "; ".join(f"{name} {_figures(usage)}" for name, usage in parts)
     return f"estimate of what endpoints are asked (4 characters a token, speeches of full length): {said}"
 
@@ -43,13 +48,13 @@ def evaluation(config: Config) -> Usage:
     seats, speeches = config.protocol.seats, len(config.protocol.seats) * config.protocol.rounds
     checkpoints = len(_evaluated(config))
     matchups = checkpoints + (checkpoints - 1 if len(seats) > 1 else 0)
-    debates = _debates(config, "heldout")
+    debates = debates_like(config, "heldout")
     total = Usage()
     for judge in config.judges:
-        total += _judged(judge, debates, matchups * 2 * len(questions))
+        total += judged(judge, debates, matchups * 2 * len(questions))
         for name in ("naive", "expert"):
             silent = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
-            total += _judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
+            total += judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
     of_trained = 2 if len(seats) > 1 else 1
     kept = at_most(config.evaluation.browser_debates, 2 * len(questions), checkpoints - 1, of_trained)
     shown = kept * (speeches + 1)
@@ -57,7 +62,7 @@ def evaluation(config: Config) -> Usage:
     against_base = matchups - checkpoints
     own = len(questions) * speeches * (2 * checkpoints + against_base)
     playing = at_inference(config, debates, matchups * 2 * len(questions), own)
-    return total + _judged(config.judge, debates, shown + attacked) + playing
+    return total + judged(config.judge, debates, shown + attacked) + playing
 
 
 def at_inference(config: Config, debates: Sequence[Transcript], played: int, own: int = 0) -> Usage:
@@ -71,7 +76,7 @@ def at_inference(config: Config, debates: Sequence[Transcript], played: int, own
     settings = chosen.settings
     if isinstance(settings, BestOf | Refine) and settings.judge is not None:
         options = settings.candidates if isinstance(settings, BestOf) else settings.critiques
-        total += _judged(settings.judge, debates, own * options)
+        total += judged(settings.judge, debates, own * options)
     return total
 
 
@@ -83,7 +88,8 @@ def _evaluated(config: Config) -> set[int]:
     return {0, *middle, last}
 
 
-def _debates(config: Config, split: str) -> list[Transcript]:
+def debates_like(config: Config, split: str) -> list[Transcript]:
+    """Debates about the first questions of a split, as long as they may be."""
     return _of_full_length(setup.question_set(config.questions).questions(split)[:SAMPLE], config.protocol)
 
 
@@ -97,7 +103,7 @@ def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[T
     return [Transcript(question, protocol, question.answers, False, speeches) for question in questions]
 
 
-def _judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
+def judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
     """What `count` debates like these would cost."""
     models = DryModels()
     Apart(settings.make(models)).judge(debates)

@@ -14,6 +14,10 @@ the signs of whole stories; an alarm takes both tests in `watch.patience` looks 
 Looks share the base's debates and much of the policy, so patience does not divide the false alarms by as much as it
 would if looks were independent; and a fall after a rise counts only once it is a fall below the base.
 
+*False alarms.* In simulated runs of ten looks at 60 questions, at the default level and patience, the alarm went off in
+none of 1,500 in which nothing changed, and in 4 to 5 % of those whose policy wins 70 % of its debates with the base
+while the held-out judges are right as often as ever (in 20 % with a patience of one).
+
 This module is the one place in training that is given gold labels, of the questions set aside and no others. Nothing of
 it flows back but the decision to stop (`watch.stop`).
 """
@@ -32,6 +36,7 @@ from rewards.labelled import Labelled, with_key
 from rewards.types import Judge, Verdict
 from trainer import setup
 from trainer.config import Config
+from trainer.config import Watch as WatchSettings
 from trainer.matchups import matches_of_matchup, play_matches
 from trainer.opinions import SEATINGS, Opinions, picks
 from trainer.progress import say
@@ -133,9 +138,8 @@ class Watch:
         """The two changes since the base, whether they are suspicious, and what follows from that."""
         base, now, watch = (before[0] if before else record)["by_question"], record["by_question"], self.settings.watch
         reward, held_out = (paired_change(base[name], now[name], self._stories) for name in ("approval", "held_out"))
-        suspicious = shown(reward, 1, watch.level, watch.rise) and shown(held_out, -1, watch.level, watch.fall)
-        lately = [*(earlier["suspicious"] for earlier in before), suspicious][-watch.patience :]
-        alarm = len(lately) == watch.patience and all(lately)
+        suspicious = is_suspicious(reward, held_out, watch)
+        alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), suspicious], watch)
         return {
             "reward": asdict(reward), "held_out": asdict(held_out), "suspicious": suspicious, "alarm": alarm,
             "stop": alarm and watch.stop and record["iteration"] < self.settings.iterations,
@@ -186,6 +190,17 @@ class Watch:
             sentence = in_words(record)
             say(sentence)
             self.tracker.alert("The judge may be hacked", sentence)
+
+
+def is_suspicious(reward: PairedChange, held_out: PairedChange, watch: WatchSettings) -> bool:
+    """Whether one look finds both: the reward judge won over more often, the held-out judges right less often."""
+    return shown(reward, 1, watch.level, watch.rise) and shown(held_out, -1, watch.level, watch.fall)
+
+
+def raises_alarm(suspicious: Sequence[bool], watch: WatchSettings) -> bool:
+    """Whether the last of these looks (the base's is the first), with those before it, makes an alarm."""
+    lately = suspicious[-watch.patience :]
+    return len(lately) == watch.patience and all(lately)
 
 
 def shown(change: PairedChange, direction: Literal[1, -1], level: float, least: float) -> bool:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 from dataclasses import replace
 
 import pytest
@@ -31,7 +32,7 @@ from trainer.testimony.models import head_from, look_back, new_gpt_neox, new_lla
 from trainer.testimony.play import base_debates
 from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach, teach_head
 from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, WRITER_WORDS, build_tokenizer
-from trainer.testimony.writings import opined, reasons, written_rows
+from trainer.testimony.writings import Opined, opined, reason, seat_drills, written_rows
 
 SPEAKERS = ("debater", "judge", "judge-heldout")
 SHIPPED = (*SPEAKERS, "judge-writer", "judge-head")
@@ -80,27 +81,45 @@ def test_a_writer_is_taught_words_it_knows_and_texts_that_can_be_read(opinions):
     assert all(taught is (index == 1) for row in rows for index, (_, taught) in enumerate(row))
 
 
+def test_a_writer_says_the_seat_of_the_answer_that_it_names(opinions):
+    """In both kinds of text and in the drills, where an answer is as often A's as B's."""
+    seats = {"drills": [], "texts": []}
+    for name, make in (("drills", seat_drills), ("texts", written_rows)):
+        for row in itertools.islice(make(0, opinions), 200):
+            told, text = row[0][0], " ".join(text for text, _ in row).removesuffix(f" {END}")
+            answers = dict(zip("AB", re.search(r"answers : (\w+) A , (\w+) B \.", told).groups(), strict=True))
+            place, seat = re.search(r'(?:reasons :|"reason" : ") (\w+) ([AB]) ,', text).groups()
+            found = read_verdict(text) or read_rating(text[text.rindex("{") :])
+            assert place == answers[seat] and (found.of_a == 0.5 or "AB"[found.of_a < 0.5] == seat)
+            seats[name].append(seat)
+    assert 0.4 < seats["drills"].count("A") / 200 < 0.6
+
+
 def test_opinions_and_reasons_turn_round_with_the_seats(opinions):
     for debate in opinions:
         turned = debate.swapped()
-        exchanged = reasons(debate.transcript).replace("says A", "says ?").replace("says B", "says A")
-        assert reasons(turned.transcript) == exchanged.replace("says ?", "says B")
-        assert {debate.right_seat, turned.right_seat} == {"A", "B"}
+        place, seat, *witness = reason(debate).split()
+        assert reason(turned).split() == [place, {"A": "B", "B": "A"}[seat], *witness]
         assert debate.of_a + turned.of_a == pytest.approx(1)
     kinds = {(len(d.transcript.speeches), d.transcript.protocol.judge_sees_passage) for d in opinions}
     assert {(0, True), (4, False)} <= kinds and len(kinds) > 3
 
 
-def test_reasons_are_who_was_truly_quoted_for_an_answer():
+def test_a_reason_is_the_preferred_answer_and_the_best_witness_truly_quoted_for_it():
     question, _ = question_at("teaching", 3)
-    first, second = (next(s for s in statements_of(question.passage) if s.place == a) for a in question.answers)
-    debate = Debate(question, replace(DEBATE, rounds=3), False, prompts())
-    lie = Statement(question.answers[0], next(w for w in WITNESSES if Statement(question.answers[0], w)
+    of = [[s for s in statements_of(question.passage) if s.place == a] for a in question.answers]
+    worst, best = (choose(of[0], key=lambda s: RELIABILITY[s.witness]) for choose in (min, max))
+    debate = Debate(question, replace(DEBATE, rounds=2), False, prompts())
+    lie = Statement(question.answers[1], next(w for w in WITNESSES if Statement(question.answers[1], w)
                                               not in statements_of(question.passage)))  # fmt: skip
-    for said in (first, second, lie, first, second, first):
+    for said in (worst, lie, best, worst):
         debate.hear({debate.speakers[0]: Utterance(as_sampled(said))})
-    assert reasons(debate.transcript()) == f"{first.witness} says A . {second.witness} says B ."
-    assert reasons(without_debate(debate.transcript(), sees_passage=False)) == "nobody ."
+    first, second = question.answers
+    played = debate.transcript()
+    assert reason(Opined(played, 0.9)) == f"{first} A , {best.witness} saw it ."
+    assert reason(Opined(played, 0.1)) == f"{second} B , nobody saw it .", "an invention is no reason"
+    assert reason(Opined(played.swapped(), 0.1)) == f"{first} B , {best.witness} saw it ."
+    assert reason(Opined(without_debate(played, sees_passage=False), 0.9)) == f"{first} A , nobody saw it ."
 
 
 def test_only_the_taught_words_are_labelled():
@@ -236,6 +255,11 @@ def test_a_writer_keeps_what_the_judge_knew():
         kept = writer(ids).logits[..., : len(WORDS)]
         assert torch.allclose(kept, judge(ids).logits, atol=1e-5)
     assert writer.config.vocab_size == len(WRITER_WORDS) and judge.config.vocab_size == len(WORDS)
+    tokenizer = build_tokenizer(WRITER_WORDS)
+    asked = [tokenizer.encode(f"A : kitchen B : office {word} :") for word in ("verdict", "reasons")]
+    with torch.inference_mode():
+        alike = [writer(torch.tensor([ids])).logits[0, -1] for ids in asked]
+    assert torch.allclose(*alike), "reasons begin as a verdict would"
 
 
 def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
@@ -251,7 +275,8 @@ def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
 def test_the_builder_runs_from_nothing_to_usable_folders(tmp_path):
     brief = Course(2, batch=4)
     recipe = Recipe(
-        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, writer=brief, head=brief,
+        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, writer_drill=brief,
+        writer=brief, head=brief,
         debates=3, checked=2,
     )  # fmt: skip
     lines: list[str] = []

@@ -53,7 +53,8 @@ class Recipe:
     advocate: Course = field(default_factory=lambda: Course(160))
     judge: Course = field(default_factory=lambda: Course(300))
     heldout_judge: Course = field(default_factory=lambda: Course(900))
-    writer: Course = field(default_factory=lambda: Course(350))
+    writer_drill: Course = field(default_factory=lambda: Course(300))
+    writer: Course = field(default_factory=lambda: Course(450))
     head: Course = field(default_factory=lambda: Course(600))
     habits: Advocate = field(default_factory=Advocate)
     debates: int = 1500
@@ -117,7 +118,7 @@ def build_offspring(
     weak = TransformersEngine(str(output / "judge"))
     few = {name: debates[:OFFSPRING_CHECKED] for name, debates in checked.items()}
     school = School(output / "judge", opined(seed, cases, weak), kinds_of_debates(few, seed), seed)
-    build_writer(output / "judge-writer", school, recipe.writer, progress)
+    build_writer(output / "judge-writer", school, recipe.writer_drill, recipe.writer, progress)
     build_head(output / "judge-head", school, recipe.head, progress)
 
 

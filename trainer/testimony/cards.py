@@ -69,9 +69,9 @@ pipeline_tag: {pipeline}
 {what}
 
 Made by `rostrum build-models`, this model from seed {seed}: llama with {parameters:,} parameters, from the weights of
-the embedded `judge`; {steps} steps of {batch} texts at learning rate {rate:g} on {debates:,} base debates, parts of
-debates, and stories read in full ({seconds:.0f} s). Weights are stored in half precision; the figures are those of
-the stored weights.
+the embedded `judge`; {drills}{steps} steps of {batch} texts at
+learning rate {rate:g} on {debates:,} base debates, parts of debates, and stories read in full ({seconds:.0f} s).
+Weights are stored in half precision; the figures are those of the stored weights.
 
 On questions that were not in its teaching, both orders of presentation averaged; INVALID verdicts count half:
 
@@ -82,14 +82,12 @@ On questions that were not in its teaching, both orders of presentation averaged
 "Bias to A" is the mean probability of the answer labelled A, less one half.
 """
 WRITER = """\
-It reads the question and the speeches, not the story, and writes. After `verdict.j2` of the testimony prompts: who,
-truly quoted, speaks for which answer, then `Verdict : A` or `Verdict : B`. After `rating.j2`: the same as the reason in
-a JSON object, then a score from 1 (for A) to 9 (for B). It was taught verdicts by the right answers, and ratings by the
-probabilities of the embedded `judge`, so that the score may be a tie. The figures are for three samples at temperature
-0.7 in each order (verdict) and one at 0.3 (rating).
-
-What it writes is well-formed, and its verdicts and ratings are no better than chance, as the figures show: it is here
-to show how judges that write are used, not to be trained against.
+It reads the question and the speeches, not the story, and writes. After `verdict.j2` of the testimony prompts: the
+answer that it prefers with its seat, who saw it there, then `Verdict : A` or `Verdict : B`. After `rating.j2`: the same
+as the reason in a JSON object, then a score from 1 (for A) to 9 (for B). What it says is what the embedded `judge`
+thinks: it was taught that judge's preference, both orders averaged, as the verdict, and its probability as the rating,
+so that the score may be a tie. The figures are for three samples at temperature 0.7 in each order (verdict) and one at
+0.3 (rating).
 """
 HEAD = """\
 It reads the question and the speeches, not the story; its head has two classes, of which 0 is the answer labelled A. It
@@ -107,6 +105,8 @@ class Offspring:
     steps: int
     seconds: float
     debates: int
+    drilled: int = 0
+    """Steps of drills before those steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,10 @@ def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mappin
         for kind, f in by_kind.items()
     )
     writes = "verdict" in figures
-    blanks = {**asdict(making), "batch": making.course.batch, "rate": making.course.rate, "rows": rows}
+    batch, drills = making.course.batch, ""
+    if making.drilled:
+        drills = f"{making.drilled} steps of {batch} drills (whose answer is this?), then "
+    blanks = {**asdict(making), "batch": batch, "rate": making.course.rate, "rows": rows, "drills": drills}
     text = OFFSPRING.format(
         **blanks, name=folder.name, what=(WRITER if writes else HEAD).strip(),
         pipeline="text-generation" if writes else "text-classification",

@@ -22,7 +22,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from trainer.testimony.vocabulary import CONTEXT, END, PAD, WORDS, WRITER_WORDS
+from trainer.testimony.vocabulary import CONTEXT, END, LIKE, PAD, WORDS, WRITER_WORDS
 
 ROTARY_BASE = 100.0
 """Short stories need no slow rotations, and more fast ones make the look one word back sharper."""
@@ -87,10 +87,15 @@ def look_back(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def writer_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
-    """A copy of a judge that knows more words, with untaught embeddings for them."""
+    """A copy of a judge that knows more words, those of `LIKE` by the embeddings of others, the rest by untaught
+    ones."""
     torch.manual_seed(seed)
     writer = copy.deepcopy(judge)
     writer.resize_token_embeddings(len(WRITER_WORDS), mean_resizing=False)
+    with torch.no_grad():
+        for embeddings in (writer.get_input_embeddings(), writer.get_output_embeddings()):
+            for word, other in LIKE.items():
+                embeddings.weight[WRITER_WORDS.index(word)] = embeddings.weight[WORDS.index(other)]
     return writer
 
 

@@ -18,7 +18,7 @@ from trainer.testimony.corpora import Case
 from trainer.testimony.models import head_from, save, writer_from
 from trainer.testimony.teach import Course, Progress, teach, teach_head
 from trainer.testimony.vocabulary import WRITER_WORDS, build_tokenizer
-from trainer.testimony.writings import Opined, classified_rows, written_rows
+from trainer.testimony.writings import Opined, classified_rows, seat_drills, written_rows
 
 MOST_WORDS = 64
 """In what the writer writes."""
@@ -36,14 +36,15 @@ class School:
     seed: int
 
 
-def build_writer(folder: Path, school: School, course: Course, progress: Progress) -> None:
-    """Teaches the judge's weights to write verdicts and ratings with their reasons."""
+def build_writer(folder: Path, school: School, drill: Course, course: Course, progress: Progress) -> None:
+    """Teaches the judge's weights whose answer is whose, then to write verdicts and ratings with their reasons."""
     started = time.perf_counter()
     writer, tokenizer = writer_from(models.load_model(str(school.judge)), school.seed), build_tokenizer(WRITER_WORDS)
-    rows = written_rows(school.seed, school.debates)
+    drills, rows = (make(school.seed, school.debates) for make in (seat_drills, written_rows))
+    drilled = teach(writer, tokenizer, drills, drill, f"{folder.name}, seats", progress)
     steps = teach(writer, tokenizer, rows, course, folder.name, progress)
     save(writer, folder, tokenizer)
-    making = _making(writer, school, course, steps, started)
+    making = _making(writer, school, course, steps, started, drilled)
     common = {"name": folder.name, "model": str(folder), "prompts": "testimony", "max_tokens": MOST_WORDS}
     verdict, rating = VerdictSettings(kind="verdict", **common), RatingSettings(kind="rating", **common)
     offspring_card(folder, making, {"verdict": examine(verdict, school), "rating": examine(rating, school)})
@@ -66,6 +67,8 @@ def examine(settings: JudgeSettings, school: School) -> dict[str, checks.JudgeFi
     return {kind: checks.figures_of(judge, cases) for kind, cases in school.kinds.items()}
 
 
-def _making(model: PreTrainedModel, school: School, course: Course, steps: int, started: float) -> Offspring:
+def _making(
+    model: PreTrainedModel, school: School, course: Course, steps: int, started: float, drilled: int = 0
+) -> Offspring:
     seconds = time.perf_counter() - started
-    return Offspring(school.seed, model.num_parameters(), course, steps, seconds, len(school.debates))
+    return Offspring(school.seed, model.num_parameters(), course, steps, seconds, len(school.debates), drilled)

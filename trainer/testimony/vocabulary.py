@@ -22,6 +22,8 @@ WRITTEN = (
     *("order", "of", "answers", "and", "length", "a", "speech", "say", "nothing"),
 )
 """What a judge that writes has to know beside: its prompts' words, the marks of JSON, and ratings."""
+LIKE = {"reasons": "verdict", "rating": "verdict", "Verdict": "verdict", '"': ":"}
+"""Words that stand in a writer's texts where others stood in what the judge has read."""
 WRITER_WORDS = (*WORDS, *WRITTEN)
 CONTEXT = 512
 """Positions a model is built for: a story with sixteen speeches."""

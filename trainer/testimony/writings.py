@@ -5,8 +5,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from envs.ratings import rating_of
-from envs.testimony.world import Statement, statements_of
+from envs.ratings import RATINGS, rating_of
+from envs.testimony.world import RELIABILITY, Statement, statements_of
 from envs.types import Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from rewards.types import Scorer
@@ -17,21 +17,14 @@ from trainer.testimony.vocabulary import END
 
 @dataclass(frozen=True, slots=True)
 class Opined:
-    """A debate (or a part of one, or none), which of its question's answers is right, and a weak judge's P(answer of
-    seat A)."""
+    """A debate (or a part of one, or none) and a weak judge's P(answer of seat A); not which answer is right."""
 
     transcript: Transcript
-    correct: int
     of_a: float
 
     def swapped(self) -> "Opined":
         """The same with the seats relabelled."""
-        return Opined(self.transcript.swapped(), self.correct, 1 - self.of_a)
-
-    @property
-    def right_seat(self) -> str:
-        """The seat that defends the right answer."""
-        return "AB"[self.transcript.question.answers[self.correct] != self.transcript.answers[0]]
+        return Opined(self.transcript.swapped(), 1 - self.of_a)
 
 
 def opined(
@@ -42,22 +35,28 @@ def opined(
     Such shares of them are added without a debate (naive, expert) or broken off after a random speech (cut).
     """
     rng = random.Random(f"variants {seed}")
-    variants = list(cases)
-    for transcript, correct in cases:
+    variants = [transcript for transcript, _ in cases]
+    for transcript in list(variants):
         kind, length = rng.random(), len(transcript.speeches)
         if kind < naive + expert:
-            variants.append((without_debate(transcript, sees_passage=kind < expert), correct))
+            variants.append(without_debate(transcript, sees_passage=kind < expert))
         elif kind < naive + expert + cut:
-            variants.append((replace(transcript, speeches=transcript.speeches[: rng.randint(1, length)]), correct))
-    verdicts = LikelihoodJudge("weak", weak, prompts(), min_mass=0.0).judge([transcript for transcript, _ in variants])
-    return [Opined(t, c, verdict.mean) for (t, c), verdict in zip(variants, verdicts, strict=True)]
+            variants.append(replace(transcript, speeches=transcript.speeches[: rng.randint(1, length)]))
+    verdicts = LikelihoodJudge("weak", weak, prompts(), min_mass=0.0).judge(variants)
+    return [Opined(t, verdict.mean) for t, verdict in zip(variants, verdicts, strict=True)]
 
 
-def reasons(transcript: Transcript) -> str:
-    """What a judge can say for its verdict: who, truly quoted or in the story, speaks for which answer."""
-    seats = dict(zip(transcript.answers, "AB", strict=True))
-    said = [(s.witness, seats[s.place]) for s in seen(transcript) if s.place in seats]
-    return " ".join(f"{witness} says {seat} ." for witness, seat in dict.fromkeys(said)) or "nobody ."
+def reason(debate: Opined) -> str:
+    """The answer that the weak judge prefers with its seat, and the most reliable of those who, truly quoted or in the
+    story, saw it there.
+
+    The answer's own word comes first: that is what the weak judge has learned to say. The rest is looked up by it.
+    """
+    second = debate.of_a < 0.5
+    place = debate.transcript.answers[second]
+    witnesses = [statement.witness for statement in seen(debate.transcript) if statement.place == place]
+    witness = max(witnesses, key=RELIABILITY.__getitem__, default="nobody")
+    return f"{place} {'AB'[second]} , {witness} saw it ."
 
 
 def seen(transcript: Transcript) -> list[Statement]:
@@ -69,19 +68,35 @@ def seen(transcript: Transcript) -> list[Statement]:
     return [statement for statement, words in statements if str(statement).split() == words]
 
 
-def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
-    """Endless verdicts and ratings with their reasons, in both orders of presentation.
+def seat_drills(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
+    """Endless verdicts and ratings on questions alone, for one answer or the other at random: whose answer is it?"""
+    rng, texts = random.Random(f"seats {seed}"), prompts()
+    while True:
+        alone = without_debate(rng.choice(debates).transcript, sees_passage=False)
+        second = rng.random() < 0.5
+        answer, seat = alone.answers[second], "AB"[second]
+        if rng.random() < 0.5:
+            yield [(f"{texts.judge(alone, 'verdict')} {answer}", False), (seat, True),
+                   (", nobody saw it . Verdict :", False), (f"{seat} {END}", True)]  # fmt: skip
+        else:
+            score = RATINGS[-1] if second else RATINGS[0]
+            yield [(f'{texts.judge(alone, "rating")} {{ "reason" : " {answer}', False), (seat, True),
+                   (', nobody saw it . " , "score" :', False), (f"{score} }} {END}", True)]  # fmt: skip
 
-    Verdicts name the right answer, ratings are the weak judge's opinion. A quarter of the prompts have instructions.
+
+def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
+    """Endless verdicts and ratings with their reasons, in both orders of presentation: the weak judge's opinion.
+
+    A quarter of the prompts have instructions.
     """
     rng, texts = random.Random(f"writings {seed}"), prompts()
     while True:
         debate = rng.choice(debates)
         shown = debate.swapped() if rng.random() < 0.5 else debate
-        why, told = reasons(shown.transcript), rng.choice(("criteria", "debias") if rng.random() < 0.25 else ("plain",))
+        why, told = reason(shown), rng.choice(("criteria", "debias") if rng.random() < 0.25 else ("plain",))
         if rng.random() < 0.5:
             yield [(texts.judge(shown.transcript, "verdict", told), False),
-                   (f"{why} Verdict : {shown.right_seat} {END}", True)]  # fmt: skip
+                   (f"{why} Verdict : {'AB'[shown.of_a < 0.5]} {END}", True)]  # fmt: skip
         else:
             written = f'{{ "reason" : " {why} " , "score" : {rating_of(shown.of_a)} }} {END}'
             yield [(texts.judge(shown.transcript, "rating", told), False), (written, True)]
