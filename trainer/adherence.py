@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import lock
-from trainer.comparisons import Comparison
+from trainer.family import Comparison
 
 AS_PLANNED, DEVIATES, UNDECLARED = "as planned", "not as planned", "nothing was declared beforehand"
 

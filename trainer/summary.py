@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from rewards.statistics import Interval, cluster_mean, wilson
-from trainer.comparisons import Comparison, adjusted, change_as_stored, pooled_arms
+from trainer.family import Comparison, adjusted, change_as_stored, pooled_arms
 from trainer.invalid import WAYS, Invalid, counted
 from trainer.replicates import Replicates
 from trainer.sentences import sentence

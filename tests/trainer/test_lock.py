@@ -9,7 +9,7 @@ import pytest
 
 from trainer import lock
 from trainer.adherence import AS_PLANNED, DEVIATES, UNDECLARED, adherence, declared_primary
-from trainer.comparisons import Comparison
+from trainer.family import Comparison
 
 DECLARED: dict[str, Any] = {
     "primary": {"arm": "debate", "judge": "large"},

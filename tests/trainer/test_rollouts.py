@@ -50,7 +50,7 @@ def locally(tiny: Path) -> dict[int, list[Outcome]]:
 def ray_runtime() -> Iterator[None]:
     import ray
 
-    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=5, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -184,7 +184,7 @@ def test_without_any_worker_the_run_says_how_to_go_on(pair: RayRollouts, tiny: P
 
 
 def test_more_than_the_cluster_has_is_refused(ray_runtime: None) -> None:
-    with pytest.raises(ClusterError, match=r"asks for 9 CPU in 9 actors, .*3 CPU"):
+    with pytest.raises(ClusterError, match=r"asks for 9 CPU in 9 actors, .*5 CPU"):
         RayRollouts(SETUP, Cluster(rollout_workers=9))
     with pytest.raises(ClusterError, match="2 fast_node"):
         RayRollouts(SETUP, Cluster(rollout_workers=2, resources=Resources(rollout={"fast_node": 1})))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.trainer.test_summary import _questions
-from trainer.comparisons import Comparison
+from trainer.family import Comparison
 from trainer.replicates import Replicates, replicates
 from trainer.seeds import pooled_change
 from trainer.statistics import holm
