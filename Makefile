@@ -14,7 +14,7 @@ demo: $(READY)
 	rostrum demo
 
 test: $(READY)
-	python -m pytest --numprocesses 2 --dist loadfile --ignore tests/with_vllm
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
 
 test-vllm: $(VLLM_READY)
 	python -m pytest tests/with_vllm
