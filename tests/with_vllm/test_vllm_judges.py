@@ -37,7 +37,8 @@ def test_greedy_texts_equal_those_of_transformers(engine: VllmEngine, prompts: l
 
 
 def test_samples_differ_by_seed_and_come_again(engine: VllmEngine, prompts: list[str]) -> None:
-    first, again, other = (engine.write(prompts, Writing(64, 1.0, seed)) for seed in (1, 1, 2))
+    """Hot, for with the story in sight this judge is sure of what it writes."""
+    first, again, other = (engine.write(prompts, Writing(64, 3.0, seed)) for seed in (1, 1, 2))
     assert first == again != other
 
 
