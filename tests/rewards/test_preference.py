@@ -36,6 +36,23 @@ def test_liking_is_the_mean_log_odds_of_the_own_answer() -> None:
     assert of_a.readings == of_b.readings == 2
 
 
+class LikesTheFirst:
+    """Likes letters, and the seat that is shown first."""
+
+    name, usage = "likes-the-first", Usage()
+
+    def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        leads = [sum(len(s.text) if s.seat is Seat.A else -len(s.text) for s in t.speeches) for t in transcripts]
+        return [Verdict("j", 1 / (1 + math.exp(-0.1 * a - 2)), 1 - 1 / (1 + math.exp(0.1 * a - 2))) for a in leads]
+
+
+def test_relabelling_the_seats_changes_no_liking() -> None:
+    """The law that candidates chosen for the wrong seat, or in one order alone, would break."""
+    judge = LikesTheFirst()
+    as_is, relabelled = preferences(judge, [(TRANSCRIPT, Seat.A), (TRANSCRIPT.swapped(), Seat.B)])
+    assert as_is.log_odds == pytest.approx(relabelled.log_odds) and abs(as_is.log_odds) > 0.1
+
+
 def test_liking_is_not_clipped_as_rewards_are() -> None:
     surer, sure = preferences(
         Opinionated(Verdict("j", 0.9999, None), Verdict("j", 0.999, None)), [(TRANSCRIPT, Seat.A)] * 2

@@ -105,10 +105,10 @@ def test_two_ray_workers_play_what_is_played_here(
     assert there == [here, here]
 
 
-def test_a_run_is_the_same_to_the_byte_with_two_workers(
+def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
     ray_runtime: None, configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained and evaluated here, and with two workers: metrics but for the speed, weights, and verdicts."""
+    """Trained and evaluated here, and with workers: metrics but for the speed, weights, and verdicts."""
     make, close, made = setup.rollouts, RayRollouts.close, dict[int, Rollouts]()
 
     def once(settings: Config) -> Rollouts:
@@ -129,10 +129,12 @@ def test_a_run_is_the_same_to_the_byte_with_two_workers(
         metrics = [{**line, "debates_per_second": None} for line in read_lines(folder / "metrics.jsonl")]
         return metrics, model_hash(str(folder / "policies" / "iteration-0001")), verdicts_hash(table)
 
-    here, there = run(0), run(2)
-    assert isinstance(made[2], RayRollouts) and len(made[2].actors) == 2
-    close(made[2])
-    assert here[0] and here == there
+    here, one, two = run(0), run(1), run(2)
+    for workers in (1, 2):
+        rollouts = made[workers]
+        assert isinstance(rollouts, RayRollouts) and len(rollouts.actors) == workers
+        close(rollouts)
+    assert here[0] and here == one == two
 
 
 def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
