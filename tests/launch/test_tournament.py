@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +13,7 @@ from launch.errors import LaunchError
 from launch.tournament import names_of, tournament
 from trainer.config import Config
 from trainer.run_folder import RunFolder
-from trainer.tournament import Tournament, _neighbours
+from trainer.tournament import Player, Tournament, _neighbours
 
 
 @pytest.fixture
@@ -59,6 +59,22 @@ def test_every_pair_plays_every_question_in_both_seatings(
 
     monkeypatch.setattr(Tournament, "_debates", not_again)
     assert tournament([f"runs={run.output}", f"output={tmp_path}/t"]) == 0
+
+
+def test_players_are_folders_that_workers_elsewhere_can_see(
+    publish: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = publish("run", "debater.model=embedded/debater", policies=1)
+    paths: list[str] = []
+
+    def take_down(self: Tournament, settings: Config, players: Sequence[Player], *_: object) -> None:
+        paths.extend(player.path for player in players)
+        raise LaunchError("enough is known")
+
+    monkeypatch.setattr(Tournament, "__init__", take_down)
+    with pytest.raises(LaunchError, match="enough"):
+        tournament([f"runs={run.output}", f"output={tmp_path}/t"])
+    assert len(paths) == 2 and all((Path(path) / "config.json").is_file() for path in paths), paths
 
 
 def test_runs_are_grouped_by_protocol(publish: Callable[..., Config], tmp_path: Path) -> None:
