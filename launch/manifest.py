@@ -11,7 +11,7 @@ from typing import Any
 
 from envs.prompts import load_prompts
 from trainer.config import Config
-from trainer.run_folder import write_atomically
+from trainer.run_folder import read_record, write_atomically
 
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "ray", "deepspeed", "vllm", "numpy", "pandas")
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def evaluated(config: Config, run: Path) -> None:
 
 def read(path: Path) -> dict[str, Any]:
     """The manifest; empty if there is none."""
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    return read_record(path)
 
 
 def check_judges(path: Path, config: Config) -> None:

@@ -1,12 +1,12 @@
 """Whether what was run is what was planned: the lock of an experiment against what its runs' manifests record."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from trainer import lock
 from trainer.family import Comparison
+from trainer.run_folder import RunFolder, read_record
 
 AS_PLANNED, DEVIATES, UNDECLARED = "as planned", "not as planned", "nothing was declared beforehand"
 
@@ -37,7 +37,7 @@ def adherence(folder: Path, arms: Mapping[str, Path]) -> dict[str, Any]:
     last = entries[-1]
     found = list(_missing(last.declared, arms)) if home == folder else []
     for name, path in arms.items():
-        found += _deviations(name, _manifest(path), entries)
+        found += _deviations(name, read_record(RunFolder(path).manifest), entries)
     return {
         "status": DEVIATES if found else AS_PLANNED,
         "declared": entries[0].at,
@@ -115,8 +115,3 @@ def _models(name: str, manifest: Mapping[str, Any], declared: Mapping[str, Any])
             yield f"Arm {name} was judged by {judge} too, which was not declared."
         elif any(planned.get(model) != found for model, found in models.items()):
             yield f"Arm {name} was judged by {judge} with other weights than declared."
-
-
-def _manifest(run: Path) -> Mapping[str, Any]:
-    path = run / "manifest.json"
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from rewards.statistics import SIGNIFICANCE, Interval, cluster_mean
+from trainer.pooling import by_seating, pairs
 from trainer.statistics import Headline, headline, holm, paired_change
 from trainer.summary import jsonable
 from trainer.verdicts import NONE, right
@@ -72,9 +73,9 @@ def _judge(table: pd.DataFrame, arms: list[str], players: list[str], own: Mappin
 
 def _cell(rows: pd.DataFrame) -> Found:
     """Accuracy over questions, the mean of each question's valid verdicts first, and what was left out."""
-    values = _values(rows).groupby("question_id").agg(right=("right", "mean"), story_id=("story_id", "first"))
+    values = by_seating(rows).groupby(level=["question_id", "story_id"]).mean().reset_index("story_id")
     return {
-        "accuracy": _triple(cluster_mean(values["right"], values["story_id"])), "questions": len(values),
+        "accuracy": _triple(cluster_mean(values["correct"], values["story_id"])), "questions": len(values),
         "debates": len(rows), "invalid": int((~rows["valid"].astype(bool)).sum()),
     }  # fmt: skip
 
@@ -82,22 +83,13 @@ def _cell(rows: pd.DataFrame) -> Found:
 def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
     """What changes from one to the other, over questions and seatings with a valid verdict on both. `names` are what
     their accuracies over these are stored as."""
-    both = _values(one).rename(columns={"right": "base"}).join(_values(other)["right"].rename("trained"), how="inner")
-    questions = both.groupby("question_id").agg(
-        base=("base", "mean"), trained=("trained", "mean"), story_id=("story_id", "first")
-    )
-    change = paired_change(questions["base"], questions["trained"], questions["story_id"])
+    questions = pairs(by_seating(one), by_seating(other))
+    change = paired_change(questions["before"], questions["after"], questions["story_id"])
     return dict(zip(names, (change.base, change.trained), strict=True)) | {
         "change": change.change, "low": change.low, "high": change.high, "p": change.p,
         "headline": headline(change), "minimum_detectable_change": change.minimum_detectable_change,
         "questions": change.n_questions, "stories": change.n_stories,
     }  # fmt: skip
-
-
-def _values(rows: pd.DataFrame) -> pd.DataFrame:
-    """Valid verdicts by question and seating: `right` and `story_id`."""
-    valid = rows[rows["valid"].astype(bool)]
-    return valid.assign(right=right(valid)).set_index(["question_id", "swapped_seats"])[["right", "story_id"]]
 
 
 def _open(rows: pd.DataFrame, own: pd.DataFrame) -> Found:

@@ -14,7 +14,7 @@ import pandas as pd
 from rewards.statistics import SIGNIFICANCE
 from trainer.seeds import PooledChange, pooled_change, words_on_seeds
 from trainer.statistics import holm
-from trainer.verdicts import REWARD, SELF
+from trainer.verdicts import REWARD, SELF, right
 
 PAIR = ["question_id", "story_id", "swapped_seats"]
 """What two debates must share to be compared."""
@@ -27,11 +27,14 @@ def outcomes(verdicts: pd.DataFrame, judge: str, iteration: int | None = None) -
     """Whether a judge's valid verdicts on a checkpoint's debates with itself picked the right answer (1, 0, a tie .5):
     a column `correct`, by question, story and seating. The last iteration that was evaluated, if none is given."""
     last = verdicts["iteration"].max() if iteration is None else iteration
-    own = verdicts[(verdicts["matchup"] == SELF) & (verdicts["judge"] == judge) & (verdicts["iteration"] == last)]
-    own = own[own["valid"].astype(bool)]
-    picks_a = (1 + np.sign(own["p_mean"] - 0.5)) / 2
-    correct = picks_a.where(own["correct_seat"] == "A", 1 - picks_a)
-    return own.assign(correct=correct).groupby(PAIR)[["correct"]].mean()
+    own = (verdicts["matchup"] == SELF) & (verdicts["judge"] == judge) & (verdicts["iteration"] == last)
+    return by_seating(verdicts[own])
+
+
+def by_seating(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same of the verdicts of one judge on one checkpoint."""
+    valid = rows[rows["valid"].astype(bool)]
+    return valid.assign(correct=right(valid)).groupby(PAIR)[["correct"]].mean()
 
 
 def pairs(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

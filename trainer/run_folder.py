@@ -92,6 +92,11 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in _whole_lines(path)] if path.exists() else []
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """The record of a JSON file; empty if it is not there."""
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Writes a file that is there either whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

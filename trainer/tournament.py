@@ -20,6 +20,7 @@ from trainer.progress import debates_bar
 from trainer.rollouts import Rollouts
 from trainer.schedule import derive, shards_of
 from trainer.types import Match, Policy
+from trainer.verdict_rows import correct_seat, unplayed, write_parquet
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Tournament:
         if not part.exists():
             played = self._debates(one, two)
             rows = [row for judge in self.judges for row in self._judged(judge, played)]
-            _write(pd.DataFrame(rows), part)
+            write_parquet(pd.DataFrame(rows), part)
         return part
 
     def _debates(self, one: str, two: str) -> list["_Played"]:
@@ -114,9 +115,7 @@ class Tournament:
     def _played(self, outcome: Any, match: Match, seats: Mapping[Seat, str]) -> "_Played":
         if not isinstance(outcome, Failure):
             return _Played(outcome.transcript, seats)
-        answers = match.question.answers[::-1] if match.swapped_seats else match.question.answers
-        empty = Transcript(match.question, self.settings.protocol, answers, match.swapped_seats)
-        return _Played(empty, seats, outcome.reason)
+        return _Played(unplayed(outcome, match.question, self.settings.protocol), seats, outcome.reason)
 
     def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:
         """One row per debate; one that failed counts as an INVALID verdict."""
@@ -127,13 +126,13 @@ class Tournament:
 
     def _row(self, debate: "_Played", verdict: Verdict) -> dict[str, Any]:
         transcript = debate.transcript
-        right = Seat.A if transcript.answer_index(Seat.A) == self.key[transcript.question.id] else Seat.B
         return {
             "seat_a": debate.seats.get(Seat.A, ""), "seat_b": debate.seats.get(Seat.B, ""),
             "question_id": transcript.question.id, "story_id": transcript.question.story_id,
             "swapped_seats": transcript.swapped_seats, "judge": verdict.judge,
             "p_mean": verdict.mean if verdict.valid else math.nan, "valid": verdict.valid, "reason": verdict.reason,
-            "correct_seat": right.value, **_counts(transcript, Seat.A), **_counts(transcript, Seat.B),
+            "correct_seat": correct_seat(transcript, self.key).value,
+            **_counts(transcript, Seat.A), **_counts(transcript, Seat.B),
         }  # fmt: skip
 
 
@@ -170,9 +169,3 @@ def _neighbours(order: Sequence[str], met: Sequence[tuple[str, str]]) -> Iterato
         if opponent is not None:
             free.remove(opponent)
             yield player, opponent
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(path)

@@ -11,6 +11,7 @@ import pandas as pd
 from trainer import frozen, lock, provenance
 from trainer.config import Config
 from trainer.experiment import summary_of
+from trainer.run_folder import read_record
 
 TOLERANCE = 1.5e-6
 """Between stored and recomputed figures, which are rounded to six decimals."""
@@ -29,7 +30,7 @@ def verify(run: Path, config: Config, tested: Config) -> Iterator[Finding]:
 
     `config` is what it was made with, `tested` what it was evaluated with, which may name other questions and judges.
     """
-    manifest = _read(run / "manifest.json")
+    manifest = read_record(run / "manifest.json")
     evaluated = manifest.get("evaluated", {})
     yield from _figures(run)
     yield _compared(
@@ -51,7 +52,7 @@ def verify(run: Path, config: Config, tested: Config) -> Iterator[Finding]:
 
 
 def _figures(run: Path) -> Iterator[Finding]:
-    stored, path = _read(run / "summary.json"), run / "summary.json"
+    stored, path = read_record(run / "summary.json"), run / "summary.json"
     if not stored:
         yield Finding("not recorded", f"{path}: there is no summary; `rostrum report run={run}` writes it.")
         return
@@ -129,7 +130,3 @@ def _short(value: Any) -> str:
 
 def _verdicts(run: Path) -> pd.DataFrame:
     return pd.read_parquet(run / "verdicts.parquet")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

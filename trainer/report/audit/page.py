@@ -1,7 +1,5 @@
 """Puts the page of an audit together from audit.json: a head, the table of judges, and a partial for each section."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -15,6 +13,7 @@ from rewards.audit.sections import SECTIONS
 from trainer.report import wording as shared
 from trainer.report.album import Album
 from trainer.report.audit import figures, wording
+from trainer.report.html import content_policy
 
 WORDS = (
     wording.found, wording.share, wording.share_range, wording.change, wording.change_range, wording.number,
@@ -41,7 +40,7 @@ def render(record: Mapping[str, Any], album: Album) -> str:
     template = _environment().get_template("template.html.j2")
     return template.render(
         record=record, arms=record["arms"], columns=wording.COLUMNS, sections=measured, style=style,
-        figure=album.shown(), policy=_content_policy(style),
+        figure=album.shown(), policy=content_policy(style, ""),
         options=json.dumps(record["options"], indent=1, ensure_ascii=False),
     )  # fmt: skip
 
@@ -57,9 +56,3 @@ def _environment() -> Environment:
 
 def _resource(name: str) -> str:
     return (files("trainer.report.audit") / name).read_text("utf-8")
-
-
-def _content_policy(style: str) -> str:
-    """A content security policy under which this style sheet applies, and nothing else loads or runs."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
