@@ -83,6 +83,7 @@ def load_model(
     """The causal language model; a LoRA adapter folder is loaded together with the base model that it names.
 
     With `float32_adapter` the adapter is held in float32 over a base of any dtype, as one that is trained should be.
+    Nothing is drawn from torch's random numbers: an engine may load as often as it likes beside a learner.
     """
     folder = Path(resolve(model))
     adapter = folder / "adapter_config.json"
@@ -90,7 +91,8 @@ def load_model(
         from peft import PeftModel
 
         base = load_model(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"], dtype, device)
-        return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=float32_adapter)
+        with torch.random.fork_rng(devices=[]):  # peft fills an adapter with random numbers before it reads its weights
+            return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=float32_adapter)
     with _unsharded():
         return AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False

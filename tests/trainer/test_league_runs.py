@@ -49,11 +49,17 @@ def cut_after(iterations: int, settings: Config, monkeypatch: pytest.MonkeyPatch
         train(settings)
 
 
-@pytest.mark.parametrize("algorithm", [(), ("algorithm=dpo", "algorithm.min_gap=0")], ids=["ppo", "dpo"])
+@pytest.mark.parametrize(
+    "algorithm", [("debater.lora.rank=4",), ("algorithm=dpo", "algorithm.min_gap=0")], ids=["ppo-lora", "dpo"]
+)
 def test_a_league_resumed_equals_one_undisturbed(
     configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: tuple[str, ...]
 ) -> None:
-    """Cut off in iteration 3, which is played against two snapshots, one of which is no checkpoint."""
+    """Cut off in iteration 3, which is played against two snapshots, one of which is no checkpoint.
+
+    The resumed process loads other opponents than the one that was cut off had left to load, and in the process of an
+    adapter's learner: loading must not move the random numbers that the learner shuffles its rows by.
+    """
     whole, broken = (configure(*algorithm, *LEAGUE, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
     cut_after(2, broken, monkeypatch)

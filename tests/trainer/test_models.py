@@ -77,6 +77,14 @@ def test_a_hub_id_stays_one() -> None:
     assert models.resolve("someone/some-model") == "someone/some-model"
 
 
+def test_loading_draws_no_random_numbers(tiny: Path, adapter: Path) -> None:
+    """The learner shuffles by the same generator: a run would differ by how often its engines have loaded."""
+    before = torch.get_rng_state()
+    for folder in (tiny / "debater", adapter):
+        models.load_model(str(folder))
+        assert torch.equal(torch.get_rng_state(), before), folder
+
+
 def test_an_adapter_is_loaded_with_its_base(tiny: Path, adapter: Path) -> None:
     loaded = models.load_model(str(adapter))
     names = [name for name, _ in loaded.named_parameters() if "lora_B" in name]
