@@ -29,6 +29,8 @@ from trainer.types import Episode, Policy
 SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=64))
 SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), ("A", "B"), 2), 4, seed=5)
 PROBE = [[5, 6, 7, 8], [9, 10]]
+LEAGUE = ("opponent=league", "opponent.at_once=2", "iterations=2", "save_every=2", "debater.lora.rank=4",
+          "algorithm.learning_rate=3e-3", "algorithm.minibatches=2", "cluster.shard_size=4")  # fmt: skip
 
 
 def policy(tiny: Path, version: int = 0, name: str = "debater") -> dict[str, Policy]:
@@ -108,7 +110,8 @@ def test_two_ray_workers_play_what_is_played_here(
 def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
     ray_runtime: None, configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained and evaluated here, and with workers: metrics but for the speed, weights, and verdicts."""
+    """An adapter trained in a league and evaluated, here and with workers: metrics but for the speed, all debates,
+    weights, and verdicts."""
     make, close, made = setup.rollouts, RayRollouts.close, dict[int, Rollouts]()
 
     def once(settings: Config) -> Rollouts:
@@ -120,21 +123,22 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
     monkeypatch.setattr(setup, "rollouts", once)  # the same workers train and evaluate: starting them takes longest
     monkeypatch.setattr(RayRollouts, "close", lambda self: None)
 
-    def run(workers: int) -> tuple[list[dict[str, Any]], str, str]:
+    def run(workers: int) -> tuple[list[dict[str, Any]], bytes, str, str]:
         folder = tmp_path / str(workers) / "run"
-        settings = configure(f"cluster.rollout_workers={workers}", "cluster.shard_size=4", f"output={folder}")
+        settings = configure(*LEAGUE, f"cluster.rollout_workers={workers}", f"output={folder}")
         train(settings)
         table = pd.read_parquet(evaluate(settings))
         assert len(table) == 2 * 2 + 3 * 4  # naive and expert; base, final and final against base in both seatings
         metrics = [{**line, "debates_per_second": None} for line in read_lines(folder / "metrics.jsonl")]
-        return metrics, model_hash(str(folder / "policies" / "iteration-0001")), verdicts_hash(table)
+        said = (folder / "transcripts.jsonl").read_bytes()
+        return metrics, said, model_hash(str(folder / "policies" / "iteration-0002")), verdicts_hash(table)
 
     here, one, two = run(0), run(1), run(2)
     for workers in (1, 2):
         rollouts = made[workers]
         assert isinstance(rollouts, RayRollouts) and len(rollouts.actors) == workers
         close(rollouts)
-    assert here[0] and here == one == two
+    assert here[0][1]["league"] and here == one == two
 
 
 def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
