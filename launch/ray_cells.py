@@ -62,6 +62,8 @@ def _connect(settings: Ablation, cluster: Cluster) -> None:
 def _work_on(waiting: list[Run], runs: Sequence[Run], settings: Ablation) -> None:
     view, working = View(runs), dict[Any, Run]()
     variables = variables_of([run.arm for run in runs], threads=max(1, int(settings.cpus)))
+    if not settings.gpus:
+        variables["CUDA_VISIBLE_DEVICES"] = ""  # Ray hides none from a task that asks for none
     task = ray.remote(num_cpus=settings.cpus, num_gpus=settings.gpus, max_retries=RESTARTS)(work)
     at_once = settings.at_once or len(waiting)
     try:
