@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from torch.utils.cpp_extension import get_default_build_root
+from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 from transformers import AutoConfig
 
 from envs import windows
@@ -97,7 +97,7 @@ def check_machine(config: Config) -> None:
         return
     if importlib.util.find_spec("deepspeed") is None:
         raise LaunchError("cluster.deepspeed needs DeepSpeed, which runs on Linux only: choose cluster=local.")
-    _check_build()
+    _check_build(cluster.offload)
     if not cluster.learners and not under_torchrun:
         raise LaunchError(
             f"cluster.deepspeed={cluster.deepspeed} needs one process per device: set cluster.learners=N, or start it "
@@ -105,13 +105,18 @@ def check_machine(config: Config) -> None:
         )
 
 
-def _check_build() -> None:
-    """DeepSpeed compiles operators when it is first used; a build that was killed leaves a lock that is waited on for
-    ever.
+def _check_build(offload: str) -> None:
+    """DeepSpeed compiles operators when it is first used, and for offloading its Adam for CPUs, without which it does
+    not offload; a build that was killed leaves a lock that is waited on for ever.
 
     Raises:
-        LaunchError: there is such a lock.
+        LaunchError: there is nothing to compile with, or there is such a lock.
     """
+    if offload != "none" and not (shutil.which(os.environ.get("CXX", "c++")) and is_ninja_available()):
+        raise LaunchError(
+            f"cluster.offload={offload} needs DeepSpeed's Adam for CPUs, which is compiled when it is first used: "
+            "install a C++ compiler and ninja (`pip install ninja`), or choose cluster.offload=none."
+        )
     for lock in Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()).glob("*/*/lock"):
         if time.time() - lock.stat().st_mtime > BUILD_TIME:
             raise LaunchError(f"A build of DeepSpeed's operators was cut off and left {lock}: remove that file.")

@@ -84,6 +84,14 @@ def test_a_build_that_was_cut_off_is_not_waited_for(
     assert f"{lock}: remove that file" in refused("train", *small, f"output={tmp_path}/run", *ranks)
 
 
+def test_offloading_without_a_compiler_is_refused(
+    small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    ranks = ("cluster.learners=2", "cluster.deepspeed=zero3", "cluster.offload=all")
+    assert "install a C++ compiler and ninja" in refused("train", *small, f"output={tmp_path}/run", *ranks)
+
+
 def test_a_missing_questions_file_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
     path = tmp_path / "none.jsonl"
     assert str(path) in refused("train", *small, f"output={tmp_path}/run", "questions=jsonl", f"questions.path={path}")
