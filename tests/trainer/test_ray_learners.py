@@ -21,7 +21,8 @@ from trainer.train import train
 SMALL = (
     "algorithm.credit=gae", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3", "algorithm.epochs=1",
     "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
-    "questions.train=12", "iterations=3", "save_every=1", "judge.min_mass=0", "heldout_judges=none",
+    "questions.train=20", "iterations=4", "save_every=1", "judge.min_mass=0", "heldout_judges=testimony",
+    "watch.questions=6", "watch.attacks=1", "watch.stop=true",
 )  # fmt: skip
 
 
@@ -36,24 +37,37 @@ def make(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
 def ray_runtime() -> Iterator[None]:
     import ray
 
-    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=5, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
 
 @pytest.fixture(scope="module")
 def pair(make: Callable[..., Config]) -> Config:
-    """A finished run of two ranks."""
+    """A finished run of two ranks, which the watch has stopped after three of four iterations."""
     settings = make("pair", "cluster.learners=2")
-    ray_learners.train(settings, environment.quieten)
+    ray_learners.train(settings, watchful())
     return settings
+
+
+def watchful() -> Callable[[], None]:
+    """Called in every actor: the watch will raise its alarm at the fourth look."""
+
+    def prepare() -> None:
+        from trainer import watch
+
+        environment.quieten()
+        watch.raises_alarm = lambda suspicious, _: len(suspicious) == 4
+
+    return prepare
 
 
 def planted(sabotage: Callable[[], None], marker: Path, rank: int) -> Callable[[], None]:
     """Called in every actor: does something to that rank, unless the marker says that it has had its effect."""
+    begin = watchful()
 
     def prepare() -> None:
-        environment.quieten()
+        begin()
         if int(os.environ["RANK"]) == rank and not marker.exists():
             sabotage()
 
@@ -68,6 +82,10 @@ def metrics(settings: Config) -> list[dict[str, Any]]:
 def debates(settings: Config) -> list[tuple[int, str]]:
     lines = read_lines(RunFolder(settings.output).transcripts)
     return [(line["extra"]["iteration"], line["record"]["provenance"]["match"]) for line in lines]
+
+
+def looks(settings: Config) -> list[dict[str, Any]]:
+    return read_lines(RunFolder(settings.output).watch)
 
 
 def weights(settings: Config, iteration: int) -> dict[str, Any]:
@@ -91,9 +109,19 @@ def test_two_ranks_take_one_ranks_step(pair: Config, make: Callable[..., Config]
     assert moved > 0 and off < 0.1 * moved, (off, moved)
 
 
+def test_the_watch_ends_the_training_of_all_ranks(pair: Config) -> None:
+    """Rank 0 decides and the other one ends with it; a run that was stopped stays as it is."""
+    folder = RunFolder(pair.output)
+    assert [look["stop"] for look in looks(pair)] == [False, False, False, True]
+    assert folder.stopped() == 3 == folder.final(pair.iterations) and folder.published() == [0, 1, 2, 3]
+    before = folder.metrics.read_bytes(), folder.watch.read_bytes()
+    assert train(pair) == folder.policy(3)
+    assert (folder.metrics.read_bytes(), folder.watch.read_bytes()) == before
+
+
 def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Config], tmp_path: Path) -> None:
     """Rank 1 is killed when it is about to learn from the second iteration, whose debates rank 0 has recorded by then.
-    They were played by a rollout worker, which ends and starts again with rank 0."""
+    They were played by a rollout worker, which ends and starts again with rank 0, as do the judges' two workers."""
     marker = tmp_path / "killed"
 
     def sabotage() -> None:
@@ -109,18 +137,19 @@ def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Conf
 
         DebatePpo._compute_loss = die
 
-    killed = make("killed", "cluster.learners=2", "cluster.rollout_workers=1")
+    killed = make("killed", "cluster.learners=2", "cluster.rollout_workers=1", "cluster.judge_workers=1")
     ray_learners.train(killed, planted(sabotage, marker, rank=1))
     assert marker.exists(), "it was killed"
-    assert metrics(killed) == metrics(pair)
+    assert metrics(killed) == metrics(pair) and looks(killed) == looks(pair)
     assert debates(killed) == debates(pair) and len(set(debates(killed))) == len(debates(killed)) == 24
     name = "policies/iteration-0003/model.safetensors"
     assert (killed.output / name).read_bytes() == (pair.output / name).read_bytes()
 
 
 def test_one_rank_goes_on_where_two_left_off(pair: Config, make: Callable[..., Config]) -> None:
-    moved = make("moved")
+    moved = make("moved", "iterations=3", "watch.stop=false")
     shutil.copytree(pair.output, moved.output)
+    RunFolder(moved.output).watch.unlink()
     newest = RunFolder(moved.output).checkpoint()
     assert newest is not None and newest[1]["iteration"] == 3
     shutil.rmtree(newest[0])
@@ -151,7 +180,7 @@ def test_what_an_actor_cannot_do_is_told_in_a_sentence(make: Callable[..., Confi
 
         transformers.PreTrainedModel.save_pretrained = full
 
-    settings = make("full", "cluster.learners=1", "iterations=2")
+    settings = make("full", "cluster.learners=1", "iterations=2", "watch.questions=0")
     with pytest.raises(Exception, match="No space left") as caught:
         ray_learners.train(settings, planted(sabotage, marker, rank=0))
     assert "The disk is full" in (sentence(caught.value) or "")
