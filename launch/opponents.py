@@ -12,6 +12,7 @@ def check_opponent(config: Config) -> None:
     Raises:
         LaunchError: one of these is amiss.
     """
+    _check_gpu_memory(config)
     kind = config.opponent.kind
     if kind == "self":
         return
@@ -25,22 +26,31 @@ def check_opponent(config: Config) -> None:
             f"opponent.self_play={config.opponent.self_play:g} leaves none of an iteration's {questions} questions for "
             "others: lower it, raise algorithm.questions_per_iteration, or choose opponent=self."
         )
-    _check_gpu_memory(config)
 
 
 def _check_gpu_memory(config: Config) -> None:
     """vLLM takes a share of the GPU for each model with full weights; adapters share one copy of their base.
 
+    Besides its opponents the policy meets the base debater, in the watch's looks and in the evaluation.
+
     Raises:
         LaunchError: the shares of one worker are more than the GPU.
     """
-    debater, policies = config.debater, 1 + config.opponent.at_once
+    debater, policies = config.debater, _policies(config)
     on_gpu = config.cluster.gpus_per_worker > 0 or torch.cuda.is_available()
     if debater.engine != "vllm" or debater.lora is not None or not on_gpu:
         return
     if policies * debater.gpu_memory_fraction > 1:
         raise LaunchError(
-            f"opponent={config.opponent.kind} has up to {policies} policies in one worker and each may take "
-            f"debater.gpu_memory_fraction={debater.gpu_memory_fraction:g} of its GPU: set it to at most "
+            f"opponent={config.opponent.kind} has up to {policies} policies in one worker (with the evaluation's) and "
+            f"each may take debater.gpu_memory_fraction={debater.gpu_memory_fraction:g} of its GPU: set it to at most "
             f"{1 / policies:.2f}, or train adapters (debater.lora.rank=16), which share one model."
         )
+
+
+def _policies(config: Config) -> int:
+    """The most policies that a worker holds at a time. All names that it has once played stay with it."""
+    if len(config.protocol.seats) < 2:
+        return 1
+    base = int(config.watch.questions > 0 and config.opponent.kind == "league")  # others have it among them by its name
+    return 1 + max(1, config.opponent.at_once + base)

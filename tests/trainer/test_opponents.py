@@ -31,6 +31,7 @@ from trainer.schedule import matches_of
 from trainer.types import Experience, Match, Policy
 
 SEATS = (Seat.A, Seat.B)
+VLLM = ("debater.engine=vllm", "cluster.gpus_per_worker=1")
 
 
 def configured(*overrides: str) -> Config:
@@ -281,7 +282,10 @@ def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Experience]) -> No
     [
         (["opponent=league", "protocol=consultancy"], "opponent=league needs two seats and protocol=consultancy has"),
         (["opponent=base", "opponent.self_play=0.9", "algorithm.questions_per_iteration=4"], "leaves none of an"),
-        (["opponent=league", "debater.engine=vllm", "cluster.gpus_per_worker=1"], "set it to at most 0.20, or train"),
+        (["opponent=league", *VLLM], "set it to at most 0.20, or train"),
+        (["opponent=league", "watch.questions=8", *VLLM], "set it to at most 0.17, or train"),
+        (["opponent=base", "watch.questions=8", *VLLM], "set it to at most 0.50, or train"),
+        ([*VLLM], "up to 2 policies in one worker .with the evaluation's.* at most 0.50, or train"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(words: list[str], told: str) -> None:
@@ -290,8 +294,9 @@ def test_what_cannot_be_is_told_in_a_sentence(words: list[str], told: str) -> No
 
 
 def test_what_can_be_is_let_through() -> None:
-    vllm = ("debater.engine=vllm", "cluster.gpus_per_worker=1")
-    for words in ([], ["opponent=base"], ["opponent=league", *vllm, "debater.lora.rank=8"], list(vllm)):
+    alone = [*VLLM, "protocol=consultancy"]
+    half = [*VLLM, "debater.gpu_memory_fraction=0.5"]
+    for words in ([], ["opponent=base"], ["opponent=league", *VLLM, "debater.lora.rank=8"], alone, half):
         check_opponent(configured(*words))
 
 
