@@ -139,7 +139,7 @@ def _players(group: Group) -> list[tuple[str, str]]:
     Raises:
         LaunchError: there is none but the base.
     """
-    players = [(BASE, group.config.debater.model)]
+    players = [(BASE, str(RunFolder(group.runs[0]).policy(0)))]  # of the same kind as the others: an adapter, or not
     for run, name in zip(group.runs, names_of(group.runs), strict=True):
         folder = RunFolder(run)
         players += [(f"{name} {i}", str(folder.policy(i))) for i in folder.published() if i]

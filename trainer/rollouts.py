@@ -4,8 +4,10 @@ Work is cut into shards of a fixed size whose seeds depend on the iteration and 
 workers changes who plays a shard, not what is played; and a shard that was lost with its worker is played again.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol as Interface
 
 from envs.prompts import load_prompts
@@ -76,12 +78,20 @@ class Worker:
         self._inference = None
 
     def _engine(self, policy: Policy) -> Engine:
+        if policy.name in self._engines and _rank(self._serving[policy.name].path) != _rank(policy.path):
+            del self._engines[policy.name]  # before the other one starts, which may need its memory
         if policy.name not in self._engines:
             self._engines[policy.name] = make_engine(policy.path, self._setup.engine)
         elif self._serving[policy.name] != policy:
             self._engines[policy.name].load(policy)
         self._serving[policy.name] = policy
         return self._engines[policy.name]
+
+
+def _rank(model: str) -> int:
+    """The rank of the LoRA adapter in a folder; 0 for a whole model. An engine takes over weights of one rank alone."""
+    config = Path(model) / "adapter_config.json"
+    return int(json.loads(config.read_text("utf-8"))["r"]) if config.is_file() else 0
 
 
 def _names(matches: Sequence[Match]) -> set[str]:

@@ -1,5 +1,6 @@
 """Local and Ray rollouts play the same debates, also when a worker is killed."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,25 @@ def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list
         assert versions == {version}
     (before,), (after,) = (rollouts.logprobs(PROBE, p["current"]) for p in (policy(tiny), policy(tiny, 1, "judge")))
     assert before != after
+
+
+def test_an_adapter_is_not_loaded_into_an_engine_on_full_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., Any]
+) -> None:
+    """A tournament's players take turns under two names, and may be whole models and adapters of several ranks."""
+    made, loaded = [], []
+    monkeypatch.setattr(
+        "trainer.rollouts.make_engine", lambda path, _: made.append(Path(path).name) or scripted_engine(str)
+    )
+    monkeypatch.setattr(type(scripted_engine(str)), "load", lambda _, policy: loaded.append(Path(policy.path).name))
+    for name, rank in {"base": None, "full": None, "four": 4, "other-four": 4, "eight": 8}.items():
+        (tmp_path / name).mkdir()
+        if rank:
+            (tmp_path / name / "adapter_config.json").write_text(json.dumps({"r": rank}), "utf-8")
+    rollouts = LocalRollouts(SETUP)
+    for name in ("base", "full", "four", "other-four", "eight", "base"):
+        rollouts.logprobs(PROBE, Policy("one", 0, str(tmp_path / name)))
+    assert (made, loaded) == (["base", "four", "eight", "base"], ["full", "other-four"])
 
 
 def test_one_ray_worker_plays_what_is_played_here(
