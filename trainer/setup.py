@@ -209,6 +209,7 @@ def join_ranks(stage: str | None) -> None:
         import deepspeed
 
         deepspeed.init_distributed("gloo" if cpu else None, auto_mpi_discovery=False, timeout=PATIENCE)
+        PartialState(cpu=cpu)  # or, on CPUs, every rank takes itself for the first one until its trainer is made
 
 
 def deepspeed_config(stage: str | None, offload: str = "none") -> dict[str, object] | None:
