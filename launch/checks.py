@@ -141,6 +141,8 @@ def check_algorithm(config: Config) -> None:
             f"evaluation.checkpoints names iteration {beyond[0]} and the run has {config.iterations}: raise iterations "
             "or leave it out."
         )
+    if isinstance(algorithm, Dpo):
+        _check_updates_are_kept(config)
     if isinstance(algorithm, Ppo):
         try:
             trl_config(
@@ -150,6 +152,21 @@ def check_algorithm(config: Config) -> None:
             )  # fmt: skip
         except ValueError as error:
             raise LaunchError(str(error)) from None
+
+
+def _check_updates_are_kept(config: Config) -> None:
+    """DeepSpeed's copies of the weights in float32 end with its trainer, and each iteration of DPO has a new one, which
+    starts from what was published.
+
+    Raises:
+        LaunchError: that is too coarse for what an iteration changes.
+    """
+    debater, stage = config.debater, config.cluster.deepspeed
+    if stage is not None and debater.dtype == "bfloat16" and debater.lora is None:
+        raise LaunchError(
+            f"algorithm=dpo with cluster.deepspeed={stage} would round full weights to bfloat16 after every iteration, "
+            "which undoes small updates: train an adapter (debater.lora.rank=16), or choose debater.dtype=float32."
+        )
 
 
 def check_inference(config: Config) -> None:

@@ -14,6 +14,8 @@ from transformers import PreTrainedModel
 
 from launch import cli, errors
 from launch.cli import main
+from launch.errors import LaunchError
+from trainer.config import Config
 from trainer.publish import ParityError
 from trainer.run_folder import STATE, RunFolder, read_lines
 
@@ -90,6 +92,17 @@ def test_offloading_without_a_compiler_is_refused(
     monkeypatch.setenv("CXX", "no-such-compiler")
     ranks = ("cluster.learners=2", "cluster.deepspeed=zero3", "cluster.offload=all")
     assert "install a C++ compiler and ninja" in refused("train", *small, f"output={tmp_path}/run", *ranks)
+
+
+def test_dpo_that_would_forget_its_updates_is_refused(configure: Callable[..., Config]) -> None:
+    """At a learning rate of 1e-6 an iteration changed 37 of 24,096 weights, and in float32 24,000."""
+    from launch.checks import check_algorithm
+
+    half = ("debater.dtype=bfloat16", "algorithm=dpo")
+    with pytest.raises(LaunchError, match="round full weights to bfloat16.*debater.lora.rank=16"):
+        check_algorithm(configure(*half, "cluster=zero3"))
+    for kept in (half, (*half, "cluster=zero3", "debater.lora.rank=4"), ("algorithm=dpo", "cluster=zero3")):
+        check_algorithm(configure(*kept))
 
 
 def test_a_missing_questions_file_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
