@@ -409,3 +409,10 @@ class Config(_Section):
                 "debater.engine=vllm and debater.lora=null"
             )
         return self
+
+    @model_validator(mode="after")
+    def _somebody_sleeps(self) -> "Config":
+        engines = {self.debater.engine, *(model.engine for model in self.judge_models)}
+        if self.cluster.sleep and "vllm" not in engines:
+            raise ValueError("cluster.sleep is for engines of vLLM: set debater.engine=vllm or judge.engine=vllm")
+        return self
