@@ -1,7 +1,9 @@
 """What the rest of Rostrum asks of an inference engine: tokens in, tokens and log-probabilities out."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
@@ -51,6 +53,10 @@ class EngineSetup:
     """Whether a chat template is asked to let the model think first."""
     gpu_memory_fraction: float = 0.9
     """For vLLM on GPUs: how much of a GPU's memory weights and caches may take."""
+    sleep: bool = False
+    """For vLLM on GPUs: whether that memory can be given back between turns (`trainer.engines.resting`)."""
+    weight_transfer: str = "disk"
+    """How vLLM comes by new full weights: from "disk", or from the learner over "nccl" or "gloo"."""
 
 
 class Engine(Interface):
@@ -88,3 +94,9 @@ def check_room(prompts: Sequence[Sequence[int]], sampling: Sampling, max_context
             f"A prompt of {longest} tokens and {sampling.max_tokens} new ones exceed the context of {max_context}: "
             "shorten the passage or the speeches, or take a model with a longer context."
         )
+
+
+def lora_rank(folder: str) -> int:
+    """The rank of the LoRA adapter in a folder; 0 for a whole model. An engine takes over weights of one rank alone."""
+    config = Path(folder) / "adapter_config.json"
+    return int(json.loads(config.read_text("utf-8"))["r"]) if config.is_file() else 0
