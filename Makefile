@@ -20,7 +20,7 @@ test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
 
 test-vllm: $(VLLM_READY)
-	python -m pytest tests/with_vllm
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/with_vllm
 
 lint: $(READY)
 	ruff check .

@@ -15,6 +15,8 @@ import pytest
 from launch.cli import main
 from trainer import lock
 
+pytestmark = pytest.mark.long
+
 START = (
     "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from launch.cli import main\nsys.exit(main(sys.argv[1:]))"

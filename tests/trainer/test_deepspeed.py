@@ -18,6 +18,8 @@ from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
+pytestmark = pytest.mark.long
+
 ALGORITHMS = {
     "ppo": ("iterations=2", "algorithm.credit=gae", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3",
             "algorithm.epochs=1", "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2",

@@ -18,6 +18,8 @@ from trainer.statistics import paired_change
 from trainer.train import train
 from trainer.watch import Watch, WatchError, set_aside, shown
 
+pytestmark = pytest.mark.long
+
 WATCHED = ("questions.train=20", "watch.questions=6", "watch.attacks=1", "heldout_judges=testimony")
 
 

@@ -21,6 +21,8 @@ from trainer.setup import rollouts
 from trainer.train import train
 from trainer.types import Episode, Policy
 
+pytestmark = pytest.mark.long
+
 VLLM = (
     "debater.engine=vllm", "judge.engine=vllm", "debater.model=embedded/debater", "judge.model=embedded/judge",
     "evaluation.checkpoints=all",
