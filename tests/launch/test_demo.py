@@ -16,7 +16,7 @@ import pytest
 from launch.arms import Training
 from launch.cli import main
 from tests.launch.here import run_here
-from trainer import lock
+from trainer.evidence import lock
 
 pytestmark = pytest.mark.long
 
