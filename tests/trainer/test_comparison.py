@@ -102,7 +102,9 @@ class Rollouts:
 def default() -> tuple[Config, dict[str, Config]]:
     """The default comparison on a few questions, and its arms."""
     config = load([f"questions.heldout={QUESTIONS}", "comparison=default"])
-    three = config.model_copy(update={"heldout_judges": [config.heldout_judges[0]] * 2})
+    held_out = config.heldout_judges[0]
+    others = [held_out, held_out.model_copy(update={"name": "another"})]
+    three = config.model_copy(update={"heldout_judges": others})
     return three, _arms(three, None)
 
 
