@@ -29,7 +29,6 @@ from trainer.schedule import derive
 from trainer.types import Policy
 from trainer.verdict_rows import Bench, checkpoint_name, row, write_parquet
 
-
 REFERENCES = "references.parquet"
 """The judges without debaters."""
 
