@@ -69,6 +69,28 @@ def test_an_audit_asks_as_often_as_was_said(
     assert len(asked) == requests(said) > 12
 
 
+def test_an_audit_that_is_gone_on_with_asks_for_the_rest_only(
+    words: list[str], debates: Path, server: FakeEndpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of two judges at the endpoint, each with verdicts of its own: as often as was said, and nothing twice."""
+    few = ("judge.endpoint.cache=null", "audit.skip=[tags]", "audit.attacked=1", "audit.variants=[criteria]")
+    command = ["audit", *words, *few, f"audit.debates={debates}", f"output={tmp_path}/audit"]
+    stored = tmp_path / "audit" / "verdicts.jsonl"
+
+    def left() -> int:
+        assert main([*command, "dry_run=true"]) == 0
+        return requests(capfd.readouterr().out)
+
+    in_all = left()
+    assert main(command) == 0 and left() == 0
+    lines = stored.read_text().splitlines(keepends=True)
+    stored.write_text("".join(lines[2:9]))
+    assert left() == len(lines) - 7 == in_all - 7 and stored.read_text() == "".join(lines[2:9])
+    before = len(server.bodies)
+    assert main(command) == 0
+    assert len([body for body in server.bodies[before:] if "alphabet" not in str(body)]) == in_all - 7
+
+
 def test_an_audit_of_debates_yet_to_be_played_with_examples(
     words: list[str], server: FakeEndpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
