@@ -207,6 +207,14 @@ def test_only_what_decides_what_is_said_tells_plays_apart(default: tuple[Config,
     assert plays_like(arms["debate"].model_copy(update={"debater": cooler})) != same["debate"]
 
 
+@pytest.mark.parametrize(("choice", "speeches"), [("default", 4), ("khan", 6)])
+def test_every_arm_has_as_many_speeches_for_a_verdict(choice: str, speeches: int) -> None:
+    """And the controls and the ensemble are judged on what another arm has said."""
+    arms = _arms(load(["questions.heldout=2", f"comparison={choice}"]), None)
+    assert {len(arm.protocol.seats) * arm.protocol.rounds for arm in arms.values()} == {speeches}
+    assert len(arms) == 6 and len({plays_like(arm) for arm in arms.values()}) == 3
+
+
 def test_shown_debates_keep_their_words_and_answers(stage: Callable[..., Any]) -> None:
     _, (words, *_) = stage("debate,exchanged_speakers,shuffled_speakers")
     by_seating: dict[Any, list[Transcript]] = {}
