@@ -157,9 +157,29 @@ class Cluster(_Section):
     resources: Resources = Resources()
     shard_size: int = Field(64, ge=1)
     """Debates that one worker plays together. Part of the seed scheme: changing it changes the sampled debates."""
+    sleep: bool = False
+    """Engines of vLLM move to the CPU's memory while the learner works, for one GPU that serves them all."""
+    weight_transfer: Literal["auto", "disk", "nccl", "gloo"] = "auto"
+    """How engines of vLLM come by new full weights: from the published folder, or from the learner's memory over NCCL
+    (every engine on a GPU of its own) or gloo; auto: nccl where it can be had. Adapters come from their folders."""
     deepspeed: Literal["zero2", "zero3"] | None = None
     offload: Literal["none", "optimizer", "all"] = "none"
     """What DeepSpeed keeps in the memory of the CPU: the optimizer's state, or (zero3) the parameters as well."""
+
+    @property
+    def gpus_apart(self) -> bool:
+        """Whether each rollout worker, and the first learner, has a GPU to itself."""
+        alone = self.gpus_per_learner is None or self.gpus_per_learner >= 1
+        return alone and self.rollout_workers > 0 and self.gpus_per_worker >= 1
+
+    @model_validator(mode="after")
+    def _nccl_needs_gpus(self) -> "Cluster":
+        if self.weight_transfer == "nccl" and not self.gpus_apart:
+            raise ValueError(
+                "cluster.weight_transfer=nccl needs rollout workers and learners with a GPU of their own each: set "
+                "cluster.rollout_workers and cluster.gpus_per_worker to at least 1, or take gloo or disk"
+            )
+        return self
 
     @model_validator(mode="after")
     def _offload_has_a_stage(self) -> "Cluster":
@@ -390,3 +410,20 @@ class Config(_Section):
         debater = values.get("debater")
         dtype = debater.get("dtype", "float32") if isinstance(debater, dict) else "float32"
         return {**values, "parity_tolerance": PARITY.get(dtype, PARITY["float32"])}
+
+    @model_validator(mode="after")
+    def _only_full_weights_are_transferred(self) -> "Config":
+        transport = self.cluster.weight_transfer
+        if transport in ("nccl", "gloo") and (self.debater.engine != "vllm" or self.debater.lora is not None):
+            raise ValueError(
+                f"cluster.weight_transfer={transport} is for full weights in debater.engine=vllm: leave it out, or set "
+                "debater.engine=vllm and debater.lora=null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_sleeps(self) -> "Config":
+        engines = {self.debater.engine, *(model.engine for model in self.judge_models)}
+        if self.cluster.sleep and "vllm" not in engines:
+            raise ValueError("cluster.sleep is for engines of vLLM: set debater.engine=vllm or judge.engine=vllm")
+        return self

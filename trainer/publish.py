@@ -1,12 +1,13 @@
 """Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve that policy."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from accelerate import PartialState
+from transformers.core_model_loading import revert_weight_conversion
 
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
@@ -23,15 +24,20 @@ class ParityError(RuntimeError):
     """The engine and the learner disagree about the policy; training on its speeches would be off-policy unawares."""
 
 
+Send = Callable[[Policy, Mapping[str, torch.Tensor]], None]
+"""Brings weights, by name as in the policy's folder, to the engines without their having to read it."""
+
+
 def publish(
     model: "PreTrainedModel", accelerator: "Accelerator | None", tokenizer: "PreTrainedTokenizerBase", folder: Path,
-    version: int,
+    version: int, send: Send | None = None,
 ) -> Policy:  # fmt: skip
     """Writes the policy's weights as safetensors to `folder`, all at once (every rank must call this).
 
     `accelerator` is the one that wrapped the model; none for a model as it was loaded. A LoRA adapter is written as an
-    adapter folder, without its base model.
+    adapter folder, without its base model. With `send`, the first rank brings full weights to the engines besides.
     """
+    policy = Policy("current", version, str(folder))
     ranks = PartialState()
     state = accelerator.get_state_dict(model) if accelerator else model.state_dict()
     if ranks.is_main_process:
@@ -44,8 +50,17 @@ def publish(
         tokenizer.save_pretrained(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
+        if send is not None:
+            send(policy, _as_in_the_folder(unwrapped, weights))
     ranks.wait_for_everyone()
-    return Policy("current", version, str(folder))
+    return policy
+
+
+def _as_in_the_folder(model: "PreTrainedModel", weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Each tensor once and under the name that `save_pretrained` gives it."""
+    named = revert_weight_conversion(model, dict(weights))
+    once = {(tensor.data_ptr(), tuple(tensor.shape)): name for name, tensor in reversed(named.items())}
+    return {name: tensor for name, tensor in named.items() if name in once.values()}
 
 
 def probe_rows(tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int = 48) -> list[list[int]]:

@@ -15,7 +15,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 
 from rewards.types import Unscored, Usage, Writing
 from trainer import config, ray_cluster
-from trainer.engines import EngineSetup, make_classifier, make_engine
+from trainer.engines import EngineSetup, make_classifier, make_engine, resting
 
 START = 3600.0
 """Seconds that loading a judge's model may take."""
@@ -36,6 +36,10 @@ class JudgeWorker:
         before = self._model.usage
         answers = getattr(self._model, batch.method)(*batch.columns, *batch.rest)
         return answers, self._model.usage - before
+
+    def rest(self) -> None:
+        """What this copy has on a GPU gives its memory back."""
+        resting.rest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,13 @@ class RayModel:
         self._places = [ray_cluster.actor_options(group, index) for index in range(cluster.judge_workers)]
         self.actors = [self._start(index) for index in range(cluster.judge_workers)]
         self._ready = [actor.__ray_ready__.remote() for actor in self.actors]
+        if setup.sleep:
+            resting.register(self)
         weakref.finalize(self, ray_cluster.release, group)  # judges are not closed: they end with whoever uses them
+
+    def rest(self) -> None:
+        """What the copies have on GPUs gives its memory back. One that is gone is missed when it is next asked."""
+        ray.wait([actor.rest.remote() for actor in self.actors], num_returns=len(self.actors), timeout=self._timeout)
 
     def _answers(self, whole: _Batch) -> list[Any]:
         parts = min(len(self.actors), len(whole))

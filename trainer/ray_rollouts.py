@@ -8,7 +8,7 @@ current policy: every shard comes with it.
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from trainer import ray_cluster
 from trainer.config import Cluster
-from trainer.engines.base import Engine, EngineLost
+from trainer.engines import resting
+from trainer.engines.base import Engine, EngineError, EngineLost
 from trainer.ray_cluster import ClusterError
-from trainer.rollouts import Outcome, PlaySetup, Shard, Worker
+from trainer.rollouts import Outcome, PlaySetup, Shard, TransferError, Worker
 from trainer.types import Policy
 
 RESTARTS = 3
@@ -58,6 +59,15 @@ class RayWorker(Worker):
         with _gone_with_its_engine():
             return super().logprobs(rows, policy)
 
+    def transfer(self, policy: Policy, step: str, payload: Any) -> None:
+        """One step of the transfer of a policy's weights to its engine."""
+        with _gone_with_its_engine():
+            super().transfer(policy, step, payload)
+
+    def rest(self) -> None:
+        """What this worker has on a GPU gives its memory back."""
+        resting.rest()
+
     def _engine(self, policy: Policy) -> Engine:
         if not Path(policy.path).is_dir():
             raise ClusterError(
@@ -84,6 +94,8 @@ class RayRollouts:
         self._own, places = _room(cluster)
         actor = ray.remote(max_restarts=RESTARTS, max_task_retries=0)(RayWorker)
         self.actors = [actor.options(**place).remote(setup, os.getcwd()) for place in places]
+        if setup.engine.sleep:
+            resting.register(self)
         self._up: list[Any] = list(self.actors)
         self._recovering: dict[Any, Any] = {}
         """Workers that failed, by the answer to the question whether they are back."""
@@ -129,6 +141,43 @@ class RayRollouts:
             if answers:
                 return answers
             self._welcome(PATIENCE)
+
+    def receivers(self, policy: Policy) -> list[str]:
+        """The engines of the workers that are up, in one order from step to step.
+
+        Raises:
+            RolloutError: no worker is left.
+        """
+        self._welcome(timeout=0)
+        while True:
+            asked = [(worker, worker.receiver.remote(policy)) for worker in self._up]
+            found = [answer for worker, reply in asked if (answer := self._answer(worker, reply)) is not None]
+            if found:
+                return found
+            self._welcome(PATIENCE)
+
+    def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
+        """One step in all of these engines at once.
+
+        Raises:
+            TransferError: it failed in one of them, or a worker died.
+        """
+        asked = [(worker, worker.transfer.remote(policy, step, payload(i))) for i, worker in enumerate(self._up)]
+        try:
+            for worker, reply in asked:
+                self._answer(worker, reply)
+        except EngineError as error:
+            raise TransferError(str(error)) from error
+        if len(self._up) < len(asked):
+            raise TransferError(self._trouble)
+
+    def let_go(self, policy: Policy) -> None:
+        """Ends these engines. A worker that is gone is missed by whoever asks it next."""
+        _wait([worker.let_go.remote(policy) for worker in self._up])
+
+    def rest(self) -> None:
+        """What the workers have on GPUs gives its memory back."""
+        _wait([worker.rest.remote() for worker in self._up])
 
     def close(self) -> None:
         """Lets the actors go; Ray itself stays up for the next run of this process."""
@@ -182,6 +231,12 @@ class RayRollouts:
             "for memory pressure or failing nodes in Ray's logs, then continue with `rostrum train resume=RUN`. "
             f"({self._trouble})"
         )
+
+
+def _wait(replies: Sequence[Any]) -> None:
+    """Until all have been answered or cannot be."""
+    if replies:
+        ray.wait(list(replies), num_returns=len(replies))
 
 
 def _ready(replies: Mapping[Any, Any]) -> list[Any]:

@@ -4,20 +4,27 @@ Work is cut into shards of a fixed size whose seeds depend on the iteration and 
 workers changes who plays a shard, not what is played; and a shard that was lost with its worker is played again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from typing import Protocol as Interface
 
 from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
-from trainer.engines.base import Engine, EngineSetup, Sampling
+from trainer.engines.base import Engine, EngineError, EngineSetup, Sampling
 from trainer.inference.setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
 Outcome = Episode | Failure
+FINISH = "finish_weight_update"
+"""The last step of a weight transfer."""
+
+
+class TransferError(RuntimeError):
+    """Weights that did not reach their engines; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,21 @@ class Worker:
         """What the engine makes of these rows under these weights (the parity probe)."""
         return self._engine(policy).logprobs(rows)
 
+    def receiver(self, policy: Policy) -> str:
+        """The engine that takes over the weights of policies of this name; the first is started on the folder."""
+        engine = self._engines[policy.name] if policy.name in self._engines else self._engine(policy)
+        return engine.receiver
+
+    def transfer(self, policy: Policy, step: str, payload: Any) -> None:
+        """One step of the transfer of a policy's weights to its engine."""
+        self._engines[policy.name].transfer(step, payload)
+        if step == FINISH:
+            self._serving[policy.name] = policy
+
+    def let_go(self, policy: Policy) -> None:
+        """Ends the engine of policies of this name; the next call starts another on the folder."""
+        self._engines.pop(policy.name, None)
+
     def close(self) -> None:
         """Lets go of the engines; the next call starts them again."""
         self._engines.clear()
@@ -98,6 +120,19 @@ class Rollouts(Interface):
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         """The probe's log-probabilities from every worker."""
 
+    def receivers(self, policy: Policy) -> list[str]:
+        """The engines of all workers that take over new weights of the policies of this name."""
+
+    def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
+        """One step of a weight transfer in all of these engines at once, each with the payload for its index.
+
+        Raises:
+            TransferError: it failed in one of them.
+        """
+
+    def let_go(self, policy: Policy) -> None:
+        """Ends these engines."""
+
     def close(self) -> None: ...
 
 
@@ -113,6 +148,18 @@ class LocalRollouts:
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         return [self._worker.logprobs(rows, policy)]
+
+    def receivers(self, policy: Policy) -> list[str]:
+        return [self._worker.receiver(policy)]
+
+    def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
+        try:
+            self._worker.transfer(policy, step, payload(0))
+        except EngineError as error:
+            raise TransferError(str(error)) from error
+
+    def let_go(self, policy: Policy) -> None:
+        self._worker.let_go(policy)
 
     def close(self) -> None:
         """Lets go of the engines."""

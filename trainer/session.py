@@ -6,6 +6,7 @@ from envs import transcripts
 from rewards.types import Usage
 from trainer import setup
 from trainer.config import Config
+from trainer.engines import resting
 from trainer.loop import collect
 from trainer.measure import measure
 from trainer.models import load_tokenizer
@@ -30,6 +31,7 @@ class Session:
         self.questions, watched = set_aside(every, settings.watch.questions)
         self.judge = setup.judge(settings.judge, settings)
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
+        self.send = setup.sender(settings, self.rollouts)
         self.probe = probe_rows(self.tokenizer)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, self.probe)
@@ -56,6 +58,7 @@ class Session:
         self._store(experience)
         measured = {**measure(experience), **self.opponents.learn(experience)}
         self._measured = {**measured, **_paid(self.judge.usage - before), "parity": parity}
+        resting.rest()
         return experience
 
     def record(self, learned: dict[str, Any]) -> None:

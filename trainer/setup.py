@@ -16,6 +16,7 @@ from trainer import config, models
 from trainer.engines import EngineError, EngineSetup, make_classifier, make_engine
 from trainer.engines.formats import Format, make_format
 from trainer.inference.setup import InferenceSetup, inference_setup
+from trainer.publish import Send
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class JudgeModels:
             return endpoint_scorer(settings, settings.endpoint, self._run)
         cluster = self._cluster()
         if cluster is None:
-            return make_engine(settings.model, judge_engine(settings))
+            return make_engine(settings.model, judge_engine(settings, self._sleeps()))
         from trainer.ray_judges import RayScorer
 
-        return RayScorer(settings.model, judge_engine(settings), cluster)
+        return RayScorer(settings.model, judge_engine(settings, self._sleeps()), cluster)
 
     def classifier(self, settings: ModelSettings) -> Classifier:
         """A frozen model with a classification or reward head."""
@@ -63,6 +64,9 @@ class JudgeModels:
         from trainer.ray_judges import RayClassifier
 
         return RayClassifier(settings.model, judge_engine(settings), cluster)
+
+    def _sleeps(self) -> bool:
+        return self._run is not None and self._run.cluster.sleep
 
     def _cluster(self) -> config.Cluster | None:
         """Where the run's judges are, joined; None if they are in this process."""
@@ -74,11 +78,11 @@ class JudgeModels:
         return self._run.cluster
 
 
-def judge_engine(settings: ModelSettings) -> EngineSetup:
+def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSetup:
     """How a judge's model is run."""
     return EngineSetup(
         settings.engine, settings.batch_size, settings.dtype, settings.format,
-        gpu_memory_fraction=settings.gpu_memory_fraction,
+        gpu_memory_fraction=settings.gpu_memory_fraction, sleep=sleep,
     )  # fmt: skip
 
 
@@ -96,8 +100,33 @@ def debater_engine(settings: config.Config) -> EngineSetup:
     debater = settings.debater
     return EngineSetup(
         debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad,
-        gpu_memory_fraction=debater.gpu_memory_fraction,
+        gpu_memory_fraction=debater.gpu_memory_fraction, sleep=settings.cluster.sleep,
+        weight_transfer=weight_transfer(settings),
     )  # fmt: skip
+
+
+def weight_transfer(settings: config.Config) -> str:
+    """How engines come by new weights: "disk", "nccl" or "gloo"."""
+    cluster, debater = settings.cluster, settings.debater
+    if cluster.weight_transfer != "auto":
+        return cluster.weight_transfer
+    full_weights = debater.engine == "vllm" and debater.lora is None
+    return "nccl" if full_weights and cluster.gpus_apart else "disk"
+
+
+def sender(settings: config.Config, played: Rollouts) -> Send | None:
+    """What brings new weights to the engines from the learner's memory; none where they read the folders."""
+    transport = weight_transfer(settings)
+    if transport == "disk":
+        return None
+    from trainer.engines.vllm_transfer import WeightSender
+
+    address = "127.0.0.1"
+    if settings.cluster.rollout_workers:
+        from ray.util import get_node_ip_address
+
+        address = get_node_ip_address()
+    return WeightSender(played, transport, address).send
 
 
 def rollouts(settings: config.Config) -> Rollouts:

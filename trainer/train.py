@@ -90,7 +90,8 @@ class _Run:
         self, model: Any, accelerator: Accelerator | None, version: int
     ) -> tuple[Policy, list[tuple[float, ...]]]:
         """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
-        policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version)
+        send = self.session.send if self.session is not None else None
+        policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version, send)
         return policy, learner_logprobs(model, self.probe)
 
     def look(self, policy: Policy) -> None:

@@ -50,6 +50,8 @@ Refused = Callable[..., str]
         ("cluster.learners=3", "do not divide"),
         ("cluster.offload=optimizer", "zero2 or zero3"),
         ("cluster.judge_timeout=0", "greater than 0"),
+        ("cluster.weight_transfer=gloo", "debater.engine=vllm"),
+        ("cluster.sleep=true", "judge.engine=vllm"),
         ("watch.questions=6", "heldout_judges"),
         ("watch.level=0.5", "less than 0.5"),
         ("evaluation.attacks=-1", "greater than or equal to 0"),

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from trainer import setup
 from trainer.config import Cluster, Config
+from trainer.engines import resting
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
@@ -59,3 +60,51 @@ def test_offload_names_what_goes_to_the_memory_of_the_cpu() -> None:
 def test_offload_without_the_stage_it_needs_is_refused(offload: str, stage: str | None) -> None:
     with pytest.raises(ValidationError, match="cluster.deepspeed"):
         Cluster(offload=offload, deepspeed=stage)
+
+
+APART = {"rollout_workers": 2, "gpus_per_worker": 1}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "debater", "transport"),
+    [
+        ({}, ("debater.engine=vllm",), "disk"),
+        (APART, ("debater.engine=vllm",), "nccl"),
+        (APART, ("debater.engine=vllm", "debater.lora.rank=4"), "disk"),
+        (APART, (), "disk"),
+        ({**APART, "gpus_per_worker": 0.5}, ("debater.engine=vllm",), "disk"),
+        ({**APART, "gpus_per_learner": 0.5}, ("debater.engine=vllm",), "disk"),
+        ({**APART, "weight_transfer": "disk"}, ("debater.engine=vllm",), "disk"),
+        ({"weight_transfer": "gloo"}, ("debater.engine=vllm",), "gloo"),
+    ],
+)
+def test_full_weights_go_over_nccl_where_every_engine_has_a_gpu_of_its_own(
+    configure: Callable[..., Config], cluster: dict[str, object], debater: tuple[str, ...], transport: str
+) -> None:
+    config = configure(*debater, *(f"cluster.{key}={value}" for key, value in cluster.items()))
+    assert setup.weight_transfer(config) == transport
+    assert setup.debater_engine(config).weight_transfer == transport
+
+
+def test_nccl_between_processes_that_share_a_gpu_is_refused() -> None:
+    with pytest.raises(ValidationError, match="GPU of their own"):
+        Cluster(weight_transfer="nccl", rollout_workers=2, gpus_per_worker=0.5)
+
+
+class Sleeper:
+    """Something that counts how often it is put to rest."""
+
+    rests = 0
+
+    def rest(self) -> None:
+        self.rests += 1
+
+
+def test_what_is_still_in_use_rests() -> None:
+    kept, dropped = Sleeper(), Sleeper()
+    resting.register(kept)
+    resting.register(dropped)
+    del dropped
+    resting.rest()
+    resting.rest()
+    assert kept.rests == 2

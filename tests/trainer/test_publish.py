@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from envs.types import Protocol
+from tests.chat_models import write_model
 from trainer import models
 from trainer.config import Config
 from trainer.engines.base import EngineSetup
@@ -116,6 +117,19 @@ def test_a_corrupted_publish_stops_a_run(
     monkeypatch.setattr("trainer.train.publish", bad)
     with pytest.raises(ParityError):
         train(configure())
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma3", "mistral", "gpt_neox"])
+def test_what_is_sent_is_what_the_folder_holds(family: str, tmp_path: Path) -> None:
+    """The same names and numbers: tensors that are one (as Gemma's embeddings are) go once, and no critic goes."""
+    folder = str(write_model(tmp_path / "model", family))
+    model, tokenizer = models.load_model(folder), models.load_tokenizer(folder)
+    model.value_head = torch.nn.Linear(32, 1)
+    sent: list[tuple[Policy, dict[str, torch.Tensor]]] = []
+    policy = publish(model, None, tokenizer, tmp_path / "p", 4, lambda policy, weights: sent.append((policy, weights)))
+    ((same, weights),), written = sent, load_file(tmp_path / "p" / "model.safetensors")
+    assert same == policy and weights.keys() == written.keys()
+    assert all(torch.equal(weights[name], written[name]) for name in written)
 
 
 def test_learner_logprobs_leave_the_model_as_it_was(learner: Any) -> None:

@@ -78,8 +78,9 @@ def descendants() -> set[psutil.Process]:
     return found
 
 
-def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker is killed at the end of the run, and what it had started must follow it."""
+def test_workers_of_ray_around_vllm(configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both workers take the learner's weights over, which the parity check sees. They are killed at the end of the run,
+    and what they had started must follow them."""
     import ray
 
     from trainer.ray_rollouts import RayRollouts
@@ -91,14 +92,18 @@ def test_a_worker_of_ray_around_vllm(configure: Callable[..., Config], monkeypat
         close(played)
 
     monkeypatch.setattr(RayRollouts, "close", noted)
-    config = configure("cluster.rollout_workers=1", *VLLM[:1], *VLLM[2:], *LORA)
+    config = configure(
+        "iterations=2", "cluster.rollout_workers=2", "cluster.weight_transfer=gloo", "cluster.sleep=true", *VLLM[:1],
+        *VLLM[2:],
+    )  # fmt: skip
     try:
         train(config)
     finally:
         ray.shutdown()
-    (row,) = metrics(config)
-    assert row["parity"] < config.parity_tolerance and not row.get("failed")
-    assert len(started) == 2, "the model and the process that it was forked from"
+    rows = metrics(config)
+    assert len(rows) == 2 and all(row["parity"] < config.parity_tolerance and not row.get("failed") for row in rows)
+    assert moved(config, "model.safetensors") > 1e-5
+    assert len(started) == 4, "the models and the processes that they were forked from"
     assert not psutil.wait_procs(started, timeout=60)[1]
 
 

@@ -51,6 +51,10 @@ class EngineSetup:
     """Whether a chat template is asked to let the model think first."""
     gpu_memory_fraction: float = 0.9
     """For vLLM on GPUs: how much of a GPU's memory weights and caches may take."""
+    sleep: bool = False
+    """For vLLM on GPUs: whether that memory can be given back between turns (`trainer.engines.resting`)."""
+    weight_transfer: str = "disk"
+    """How vLLM comes by new full weights: from "disk", or from the learner over "nccl" or "gloo"."""
 
 
 class Engine(Interface):

@@ -1,15 +1,18 @@
 """vLLM as an engine: batched continuously, with a prefix cache, on GPUs or on CPUs with AVX-512.
 
-Weights come from the published folders on disk. LoRA adapters are served on top of one copy of their base model, under
-names that are never used twice; full weights replace the old ones in place.
+LoRA adapters come from their published folders and are served on top of one copy of their base model, under names that
+are never used twice. Full weights replace the old ones in place: from the published folder or the learner's memory
+(`trainer.engines.vllm_transfer`).
 """
 
 import itertools
 import json
+import socket
 import zlib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 from trainer import models
@@ -60,6 +63,19 @@ class VllmEngine(TextEngine):
             self._adapter = _adapter(policy.name, policy.version, policy.path)
         else:
             self._process.call("reload", _absolute(models.resolve(policy.path)))
+
+    @property
+    def receiver(self) -> str:
+        """Which process takes weights over: node and process id."""
+        return f"{socket.gethostname()}:{self.pid}"
+
+    def transfer(self, step: str, payload: Any) -> None:
+        """One step of a weight transfer; after the last one, the new weights are served.
+
+        Raises:
+            EngineError: it failed, and this engine cannot go on.
+        """
+        self._process.call("transfer", step, payload)
 
     @property
     def max_context(self) -> int:
@@ -140,7 +156,9 @@ class VllmEngine(TextEngine):
 def _process(model: str, setup: EngineSetup, rank: int) -> VllmProcess:
     """A child with the model; one that runs already if its base model is asked for again to serve adapters."""
     base = _absolute(models.resolve_base(model))
-    server = ServerSetup(base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank)
+    server = ServerSetup(
+        base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank, setup.sleep, setup.weight_transfer
+    )
     running = _shared.get(server) if rank else None
     process = running if running and running.alive else VllmProcess(server)
     if rank:

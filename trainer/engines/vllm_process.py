@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from trainer.engines import resting
 from trainer.engines.base import EngineError, EngineLost
 from trainer.models import default_device
 
@@ -35,6 +36,10 @@ class ServerSetup:
     gpu_memory_fraction: float
     lora_rank: int = 0
     """Highest rank of an adapter; 0: none are served."""
+    sleep: bool = False
+    """Whether it can give a GPU's memory back between turns."""
+    weight_transfer: str = "disk"
+    """How new full weights come: from "disk", or from the learner over "nccl" or "gloo"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class VllmProcess:
         theirs.close()
         weakref.finalize(self, _end, self._connection, self._process)
         self.max_context = int(self._answer())
+        if setup.sleep:
+            resting.register(self)
 
     @property
     def pid(self) -> int:
@@ -83,6 +90,11 @@ class VllmProcess:
         with contextlib.suppress(BrokenPipeError):  # the child is no more, which the answer will say
             self._connection.send((method, arguments))
         return self._answer()
+
+    def rest(self) -> None:
+        """Gives the memory of the GPU back until the next call."""
+        if self.alive:
+            self.call("sleep")
 
     def _answer(self) -> Any:
         try:

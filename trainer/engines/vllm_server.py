@@ -1,8 +1,9 @@
-"""One vLLM model, as it runs in the child process that `vllm_process` starts; the only module that imports vLLM."""
+"""One vLLM model, as it runs in the child process that `vllm_process` starts; the only one in which vLLM computes."""
 
 import logging
 import os
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 _SETTINGS = {
@@ -16,6 +17,7 @@ for _name, _value in _SETTINGS.items():
 logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
 
 from vllm import LLM, SamplingParams  # noqa: E402
+from vllm.config import WeightTransferConfig  # noqa: E402
 from vllm.lora.request import LoRARequest  # noqa: E402
 from vllm.platforms import current_platform  # noqa: E402
 from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS  # noqa: E402
@@ -35,6 +37,7 @@ class VllmServer:
         on_cpu = current_platform.is_cpu()
         rank = next((rank for rank in _RANKS if rank >= setup.lora_rank), _RANKS[-1])
         lora = {"enable_lora": True, "max_loras": 2, "max_lora_rank": rank} if setup.lora_rank else {}
+        transfer = {} if setup.weight_transfer == "disk" else {"weight_transfer_config": _transfer(setup)}
         self._llm = LLM(
             setup.model, dtype=setup.dtype, seed=0, max_num_seqs=setup.batch_size, enforce_eager=on_cpu,
             max_model_len=-1,  # the model's context, or as much of it as the cache has room for
@@ -42,8 +45,10 @@ class VllmServer:
             enable_chunked_prefill=not on_cpu,  # 0.32 on CPUs cannot sample with a seed after a prompt read in parts
             enable_prefix_caching=True, logprobs_mode="processed_logprobs", disable_log_stats=False,
             skip_tokenizer_init=True, generation_config="vllm", load_format="safetensors", trust_remote_code=False,
-            **lora,
+            enable_sleep_mode=setup.sleep and not on_cpu,  # which has no memory of its own to give back
+            **lora, **transfer,
         )  # fmt: skip
+        self._asleep = False
         self.max_context = int(self._llm.model_config.max_model_len)
 
     def generate(
@@ -87,11 +92,25 @@ class VllmServer:
 
     def reload(self, folder: str) -> None:
         """Takes over the full weights of a model folder in place, and forgets what was cached under the old ones."""
+        self._wake()
         self._llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
         self._llm.reset_prefix_cache()
 
+    def transfer(self, step: str, payload: Any) -> None:
+        """One step of vLLM's weight transfer (a method of its workers); what was cached goes with the old weights."""
+        self._wake()
+        self._llm.collective_rpc(step, args=() if payload is None else (payload,))
+        self._llm.reset_prefix_cache()
+
+    def sleep(self) -> None:
+        """Moves the weights to the CPU's memory and forgets the cache, until the next call."""
+        if not self._asleep:
+            self._llm.sleep(level=1)
+            self._asleep = True
+
     def forget(self, adapter: Adapter) -> None:
         """Frees the place of an adapter."""
+        self._wake()
         self._llm.llm_engine.remove_lora(adapter.number)
 
     def prefix_cache(self) -> tuple[int, int]:
@@ -102,6 +121,18 @@ class VllmServer:
     def _run(
         self, prompts: Sequence[Sequence[int]], sampling: Sequence[SamplingParams], adapter: Adapter | None
     ) -> Sequence[Any]:
+        self._wake()
         requests: Any = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
         return self._llm.generate(requests, list(sampling), use_tqdm=False, lora_request=lora)
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._llm.wake_up()
+            self._asleep = False
+
+
+def _transfer(setup: ServerSetup) -> WeightTransferConfig:
+    if setup.weight_transfer == "gloo":
+        import_module("trainer.engines.vllm_gloo")  # which makes vLLM know it
+    return WeightTransferConfig(backend=setup.weight_transfer)

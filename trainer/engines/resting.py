@@ -1,0 +1,27 @@
+"""What holds the memory of GPUs between its turns, and can give it back.
+
+Where one GPU serves the debater, the judges and the learner, the first two have nothing to do while the third works.
+"""
+
+from typing import Protocol as Interface
+from weakref import WeakSet
+
+
+class Resting(Interface):
+    """Something that gives its memory back, and takes it again by itself when it is next asked."""
+
+    def rest(self) -> None: ...
+
+
+_known: WeakSet[Resting] = WeakSet()
+
+
+def register(resting: Resting) -> None:
+    """From now on `rest` reaches this, for as long as somebody uses it."""
+    _known.add(resting)
+
+
+def rest() -> None:
+    """Everything in this process, and what it has started on Ray, gives its memory back."""
+    for resting in list(_known):
+        resting.rest()

@@ -1,0 +1,133 @@
+"""Full weights from the learner's memory into every vLLM engine at once, by vLLM's weight-transfer API.
+
+The engines form a group with the learner, which is formed anew when one of them is another one than before. If a
+transfer fails, its engines are let go: those that take their place read the published folder, as does every engine that
+starts. Imported where weights are transferred only, as vLLM changes torch and transformers a little.
+"""
+
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
+from typing import Any
+
+import torch
+from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource, WeightTransferUpdatePayload
+from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
+from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+
+from trainer.engines.vllm_gloo import NAME as GLOO
+from trainer.engines.vllm_gloo import GlooTrainerInitInfo
+from trainer.models import default_device
+from trainer.progress import say
+from trainer.rollouts import FINISH, Rollouts, TransferError
+from trainer.types import Policy
+
+
+class WeightSender:
+    """Sends published weights over "nccl" or "gloo"; the first of the learner's ranks has one."""
+
+    def __init__(self, rollouts: Rollouts, transport: str, address: str) -> None:
+        self._rollouts, self._transport, self._address = rollouts, transport, address
+        self._receivers, self._weights = _Receivers(rollouts), _Weights()
+        self._engines: list[str] = []
+        self._sender: Any = None
+
+    def send(self, policy: Policy, weights: Mapping[str, torch.Tensor]) -> None:
+        """Lets all engines serve these weights, which lie in the policy's folder too, under the same names.
+
+        Raises:
+            TransferError: the learner and the engines do not find each other.
+        """
+        self._receivers.policy, self._weights.tensors = policy, weights
+        engines = self._rollouts.receivers(policy)
+        if engines != self._engines:
+            self._meet(engines)
+        try:
+            self._sender.send_weights()
+        except RuntimeError as error:
+            self._part()
+            self._receivers.let_go()
+            say(f"the weights did not reach every engine ({_first_line(error)}): their places are taken by new ones")
+        finally:
+            self._weights.tensors = {}
+
+    def _meet(self, engines: list[str]) -> None:
+        self._part()
+        kind = GlooTrainerInitInfo if self._transport == GLOO else NCCLTrainerInitInfo
+        place = kind(self._address, _free_port(), len(engines) + 1, rank=0)
+        try:
+            self._sender = WeightTransferTrainerFactory.trainer_init(
+                place, client=self._receivers, source=self._weights
+            )
+        except RuntimeError as error:
+            raise TransferError(
+                f"The learner and its {len(engines)} engines do not find each other over {self._transport} "
+                f"({_first_line(error)}): see that the nodes reach {self._address}, or set "
+                "cluster.weight_transfer=disk."
+            ) from error
+        self._engines = engines
+
+    def _part(self) -> None:
+        if self._sender is not None:
+            self._sender.shutdown()
+        self._sender, self._engines = None, []
+
+
+class _Receivers:
+    """vLLM's `VLLMWeightSyncClient`: what its sender asks of the receiving side, passed on to every engine."""
+
+    def __init__(self, rollouts: Rollouts) -> None:
+        self._rollouts = rollouts
+        self._asking = Lock()
+        """vLLM's sender asks from a thread of its own, and does not wait for it when the sending fails."""
+        self.policy = Policy("", 0, "")
+
+    def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
+        """Each engine is the only worker of a vLLM of its own, so the ranks are given out here."""
+        first = init_info["rank_offset"]
+        self._ask("init_weight_transfer_engine", lambda index: {**init_info, "rank_offset": first + index})
+
+    def start_weight_update(self) -> None:
+        self._ask("start_weight_update")
+
+    def update_weights(self, update_info: WeightTransferUpdatePayload) -> None:
+        self._ask("update_weights", lambda _: update_info)
+
+    def finish_weight_update(self, weight_version: str | None = None) -> None:
+        self._ask(FINISH)
+
+    def shutdown_weight_transfer_engine(self) -> None:
+        self._ask("shutdown_weight_transfer_engine")
+
+    def let_go(self) -> None:
+        """Ends the engines; those that take their place read the folder."""
+        with self._asking:
+            self._rollouts.let_go(self.policy)
+
+    def _ask(self, step: str, payload: Callable[[int], Any] = lambda _: None) -> None:
+        with self._asking:
+            self._rollouts.transfer(self.policy, step, payload)
+
+
+class _Weights(WeightSource):
+    """The tensors of one round. Those that lie on the CPU travel by way of the GPU where NCCL carries them."""
+
+    tensors: Mapping[str, torch.Tensor] = {}
+
+    def metadata(self) -> list[ParamMeta]:
+        return [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in self.tensors.items()]
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        device = default_device()
+        for name, tensor in self.tensors.items():
+            yield name, tensor.detach().to(device)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        return int(free.getsockname()[1])
