@@ -105,8 +105,8 @@ def begin(folder: Path, config: Config) -> None:
 
 
 def _report(folder: Path, cells: Sequence[Cell], arms: Sequence[Arm], failures: Mapping[str, str]) -> None:
-    from trainer.ablation import Result, compare
-    from trainer.replicates import replicates
+    from trainer.comparisons.ablation import Result, compare
+    from trainer.evaluation.replicates import replicates
     from trainer.report.ablation import write_ablation
 
     results = [

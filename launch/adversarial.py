@@ -139,7 +139,7 @@ class Rounds:
         """Labelled debates of a set of debaters with themselves, played once."""
         path = self.folder / "debates" / f"{split}-{debaters}.jsonl"
         if not path.exists():
-            from trainer.labelled import play_labelled
+            from trainer.judges.labelled import play_labelled
 
             policy = RunFolder(self.folder / f"debaters-{debaters}").policy(self.config.iterations)
             path.parent.mkdir(exist_ok=True)

@@ -30,7 +30,7 @@ def calibrate(overrides: Sequence[str]) -> int:
     environment.silence()
     from launch import checks
     from trainer import setup
-    from trainer.labelled import play_labelled
+    from trainer.judges.labelled import play_labelled
 
     checks.check_judges(config.judge.needs())
     cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)

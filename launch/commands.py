@@ -98,7 +98,7 @@ def _check(config: "Config", new: bool = False) -> None:
 
 def _learn(config: "Config") -> int:
     if config.cluster.learners:
-        from trainer import ray_learners
+        from trainer.on_ray import learners as ray_learners
 
         ray_learners.train(config, environment.quieten)
     else:
@@ -133,7 +133,7 @@ def evaluate(overrides: Sequence[str]) -> int:
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
         from launch import checks, manifest
         from trainer import setup
-        from trainer.evaluate import evaluate as measure
+        from trainer.evaluation.evaluate import evaluate as measure
 
         environment.silence()
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
@@ -170,7 +170,7 @@ def report(overrides: Sequence[str]) -> int:
 
 
 def _report(folder: Path) -> int:
-    from trainer.experiment import report as write
+    from trainer.evidence.experiment import report as write
 
     arms = list(saved.run_config(folder).arms) if (folder / "arms").is_dir() else None
     show_summary(write(folder, arms), folder)

@@ -175,12 +175,12 @@ def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
 def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
     from launch import manifest
     from trainer import models
-    from trainer.comparison import Comparison as Play
-    from trainer.comparison import Player
-    from trainer.contrasts import contrasts
+    from trainer.comparisons.comparison import Comparison as Play
+    from trainer.comparisons.comparison import Player
+    from trainer.comparisons.contrasts import contrasts
+    from trainer.evaluation.verdict_rows import write_parquet
     from trainer.progress import say
     from trainer.report.comparison import write_comparison
-    from trainer.verdict_rows import write_parquet
 
     players = [Player(number, models.resolve(path)) for number, path in policies.items()]
     play = Play(config, arms, players, config.output)

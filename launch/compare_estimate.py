@@ -6,7 +6,7 @@ from pathlib import Path
 from launch.estimate import at_inference, debates_like, of_all_judges, references
 from rewards.types import Usage
 from trainer import setup
-from trainer.comparison import REFERENCES, Player, debates_file, verdicts_file
+from trainer.comparisons.comparison import REFERENCES, Player, debates_file, verdicts_file
 from trainer.config import Config
 
 

@@ -10,8 +10,8 @@ from rewards.inquirer import make_inquirer
 from rewards.judges import JudgeSettings
 from rewards.types import Usage
 from trainer import setup
-from trainer.browsed import at_most
 from trainer.config import Config, Ppo
+from trainer.evaluation.browsed import at_most
 from trainer.inference.settings import BestOf, Refine
 
 SAMPLE = 20

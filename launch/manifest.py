@@ -22,7 +22,8 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
 
     Hashes say what the run is made with: configuration, plan, questions, prompts, chat templates, debater and judges.
     """
-    from trainer import frozen, lock, provenance
+    from trainer import frozen, provenance
+    from trainer.evidence import lock
 
     models = sorted({config.debater.model, *(m.model for m in config.judge_models if m.endpoint is None)})
 

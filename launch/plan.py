@@ -13,8 +13,8 @@ from launch.arms import Arm
 from launch.commands import take
 from launch.demo import arms_of
 from launch.errors import LaunchError
-from trainer import lock
 from trainer.config import Config
+from trainer.evidence import lock
 from trainer.run_folder import RunFolder
 
 
@@ -38,7 +38,7 @@ def plan(overrides: Sequence[str]) -> int:
 def declaration(config: Config, arms: Sequence[Arm]) -> dict[str, Any]:
     """What the experiment declares, as the lock holds it."""
     environment.silence()
-    from trainer.declaration import declare
+    from trainer.evidence.declaration import declare
 
     declared: dict[str, Any] = json.loads(json.dumps(declare(config, {arm.name: arm.config for arm in arms})))
     return declared
@@ -86,7 +86,7 @@ def _not_begun(folder: Path) -> None:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    from trainer.declaration import differences
+    from trainer.evidence.declaration import differences
 
     return differences(before, now)
 

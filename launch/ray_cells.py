@@ -16,8 +16,8 @@ from ray.exceptions import RayError
 
 from launch.arms import LOG, PATIENCE, Arm, Status
 from launch.side_by_side import INTERVAL, View, variables_of
-from trainer import ray_cluster
 from trainer.config import Ablation, Cluster
+from trainer.on_ray import cluster as ray_cluster
 
 RESTARTS = 3
 """How often Ray starts a run again whose worker or node was lost."""

@@ -23,8 +23,8 @@ from launch.plan import plan
 from launch.results import show_summary
 from launch.tournament import tournament
 from trainer.config import Config
+from trainer.evaluation.replicates import replicates
 from trainer.progress import say
-from trainer.replicates import replicates
 from trainer.run_folder import RunFolder
 
 TOURNAMENT = "tournament"
@@ -61,8 +61,8 @@ def _meet(config: Config, arms: Sequence[Arm]) -> None:
 
 
 def _report(config: Config, arms: Sequence[Arm]) -> None:
-    from trainer.ablation import Result, compare
-    from trainer.experiment import report
+    from trainer.comparisons.ablation import Result, compare
+    from trainer.evidence.experiment import report
     from trainer.report.ablation import write_ablation
     from trainer.report.study import write_study
 

@@ -107,10 +107,10 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
 
     from launch import checks
     from trainer import models, setup
+    from trainer.comparisons.standings import standings
+    from trainer.comparisons.tournament import Player, Tournament
+    from trainer.evaluation.summary import jsonable
     from trainer.report.tournament import write_tournament
-    from trainer.standings import standings
-    from trainer.summary import jsonable
-    from trainer.tournament import Player, Tournament
 
     config = groups[0].config
     checks.check_judges(config.judge_models)

@@ -28,7 +28,7 @@ def verify(overrides: Sequence[str]) -> int:
 
 
 def _told(folder: Path, config: Config) -> int:
-    from trainer import verification
+    from trainer.evidence import verification
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     results: list[str] = []

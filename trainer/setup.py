@@ -52,7 +52,7 @@ class JudgeModels:
         cluster = self._cluster()
         if cluster is None:
             return make_engine(settings.model, judge_engine(settings, self._sleeps()))
-        from trainer.ray_judges import RayScorer
+        from trainer.on_ray.judges import RayScorer
 
         return RayScorer(settings.model, judge_engine(settings, self._sleeps()), cluster)
 
@@ -61,7 +61,7 @@ class JudgeModels:
         cluster = self._cluster()
         if cluster is None:
             return make_classifier(settings.model, judge_engine(settings))
-        from trainer.ray_judges import RayClassifier
+        from trainer.on_ray.judges import RayClassifier
 
         return RayClassifier(settings.model, judge_engine(settings), cluster)
 
@@ -72,7 +72,7 @@ class JudgeModels:
         """Where the run's judges are, joined; None if they are in this process."""
         if self._run is None or self._run.cluster.judge_workers == 0:
             return None
-        from trainer import ray_cluster
+        from trainer.on_ray import cluster as ray_cluster
 
         ray_cluster.connect(self._run)
         return self._run.cluster
@@ -138,8 +138,8 @@ def rollouts(settings: config.Config) -> Rollouts:
     )  # fmt: skip
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
-    from trainer import ray_cluster
-    from trainer.ray_rollouts import RayRollouts
+    from trainer.on_ray import cluster as ray_cluster
+    from trainer.on_ray.rollouts import RayRollouts
 
     ray_cluster.connect(settings)
     return RayRollouts(setup, cluster)

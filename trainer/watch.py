@@ -37,14 +37,14 @@ from rewards.types import Judge, Verdict
 from trainer import setup
 from trainer.config import Config
 from trainer.config import Watch as WatchSettings
-from trainer.matchups import matches_of_matchup, play_matches
-from trainer.opinions import SEATINGS, Opinions, picks
+from trainer.evaluation.matchups import matches_of_matchup, play_matches
+from trainer.evaluation.opinions import SEATINGS, Opinions, picks
+from trainer.evaluation.summary import jsonable
 from trainer.progress import say
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunFolder, append_line, read_lines
 from trainer.schedule import derive
-from trainer.statistics import FEWEST_STORIES, FloatArray, PairedChange, paired_change
-from trainer.summary import jsonable
+from trainer.statistics.paired import FEWEST_STORIES, FloatArray, PairedChange, paired_change
 from trainer.tracking import Tracker
 from trainer.types import Policy
 from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF

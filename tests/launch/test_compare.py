@@ -35,8 +35,8 @@ def test_the_base_alone_in_every_kind_of_arm(
     page = (folder / "comparison.html").read_text()
     assert page.count("<svg") >= 2 and "http" not in page.replace("http-equiv", "")
 
-    monkeypatch.setattr("trainer.comparison._play", not_again)
-    monkeypatch.setattr("trainer.comparison.own_answers", not_again)
+    monkeypatch.setattr("trainer.comparisons.comparison._play", not_again)
+    monkeypatch.setattr("trainer.comparisons.comparison.own_answers", not_again)
     assert main([*words[:1], "arms=debate,exchanged_speakers,shuffled_speakers", *words[2:]]) == 0
     added = json.loads((folder / "comparison.json").read_text())
     assert added["judges"]["weak-judge"]["arms"]["debate"] == judge["arms"]["debate"]

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from launch.cli import main
-from trainer import lock
+from trainer.evidence import lock
 
 START = (
     "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"

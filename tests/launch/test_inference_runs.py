@@ -16,7 +16,7 @@ from launch.cli import main
 from launch.commands import RECONSIDERED
 from rewards.judges import JudgeError
 from trainer import models, setup
-from trainer.matchups import matches_of_matchup, play_matches
+from trainer.evaluation.matchups import matches_of_matchup, play_matches
 from trainer.types import Policy
 from trainer.verdicts import SELF
 

@@ -14,8 +14,8 @@ from launch.arms import Training
 from launch.cli import main
 from launch.compose import load
 from rewards import labelled
+from tests.trainer.judges.test_judge_training import planted
 from tests.trainer.test_frozen import flip_last_byte
-from tests.trainer.test_judge_training import planted
 from trainer import models
 from trainer.run_folder import RunFolder, read_lines
 from trainer.session import Session

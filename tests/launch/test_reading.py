@@ -14,7 +14,7 @@ from envs import transcripts
 from envs.types import Transcript
 from launch.cli import main
 from rewards.types import Usage, Verdict
-from trainer.notable import most_persuasive_wrong, most_surprising_failures, of_training
+from trainer.evaluation.notable import most_persuasive_wrong, most_surprising_failures, of_training
 from trainer.report.arms.cases import key_of
 from trainer.report.inputs import read_run
 

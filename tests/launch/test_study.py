@@ -12,9 +12,9 @@ import pytest
 from launch import compose, manifest, ray_cells, study
 from launch.arms import Arm
 from launch.cli import main
-from tests.trainer.test_ablation import verdicts
+from tests.trainer.comparisons.test_ablation import verdicts
+from trainer.comparisons.standings import standings
 from trainer.run_folder import RunFolder, write_atomically
-from trainer.standings import standings
 
 ENDS = {"debate": 12, "consultancy": 7}
 

@@ -11,9 +11,9 @@ import pytest
 from launch import compose
 from launch.errors import LaunchError
 from launch.tournament import names_of, tournament
+from trainer.comparisons.tournament import Player, Tournament, _neighbours
 from trainer.config import Config
 from trainer.run_folder import RunFolder
-from trainer.tournament import Player, Tournament, _neighbours
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from launch import checks
 from launch.compose import load
 from rewards.types import Unscored, Usage, Writing
-from tests.trainer.test_classifier import write_head
+from tests.trainer.engines.test_classifier import write_head
 from trainer import setup
 from trainer.config import Config
 from trainer.models import ModelError

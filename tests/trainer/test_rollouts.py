@@ -15,11 +15,11 @@ from launch.errors import sentence
 from trainer import setup
 from trainer.config import Cluster, Config, Resources
 from trainer.engines.base import EngineSetup
-from trainer.evaluate import evaluate
+from trainer.evaluation.evaluate import evaluate
 from trainer.frozen import model_hash
+from trainer.on_ray.cluster import ClusterError
+from trainer.on_ray.rollouts import RayRollouts, RolloutError
 from trainer.provenance import verdicts_hash
-from trainer.ray_cluster import ClusterError
-from trainer.ray_rollouts import RayRollouts, RolloutError
 from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Rollouts, Shard
 from trainer.run_folder import read_lines
 from trainer.schedule import matches_of, shards_of

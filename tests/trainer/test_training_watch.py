@@ -14,7 +14,7 @@ from rewards.types import Usage, Verdict
 from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
 from trainer.session import Session
-from trainer.statistics import paired_change
+from trainer.statistics.paired import paired_change
 from trainer.train import train
 from trainer.watch import Watch, WatchError, set_aside, shown
 
@@ -119,7 +119,7 @@ def test_the_alarm_needs_a_rise_and_a_fall_as_often_as_patience_asks(
 def test_a_run_that_is_stopped_is_finished(
     configure: Callable[..., Config], bribable: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainer.evaluate import evaluate
+    from trainer.evaluation.evaluate import evaluate
 
     settings = configure(*LEARNING, "watch.patience=1", "watch.stop=true", "iterations=8", "evaluation=all",
                          "questions.heldout=2", "evaluation.attacks=0")  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.config import Watch
-from trainer.statistics import paired_change
+from trainer.statistics.paired import paired_change
 from trainer.watch import is_suspicious, raises_alarm
 
 QUESTIONS, LOOKS = 60, 10

@@ -11,8 +11,8 @@ import pandas as pd
 
 from envs import transcripts
 from envs.types import Transcript
-from trainer.browsed import TRANSCRIPTS
 from trainer.config import Config
+from trainer.evaluation.browsed import TRANSCRIPTS
 from trainer.inspect_log.log import Evaluated, header
 from trainer.inspect_log.samples import Json, sample, summary
 from trainer.verdicts import BASE, SELF

@@ -9,8 +9,8 @@ import pandas as pd
 
 from rewards.statistics import cluster_mean
 from trainer.config import Config
+from trainer.evaluation.notable import p_right
 from trainer.inspect_log.samples import Json
-from trainer.notable import p_right
 
 SCHEMA_VERSION = 2
 """Of inspect_ai's logs."""

@@ -12,7 +12,7 @@ from rewards.audit.sections import debate_id
 from rewards.labelled import Labelled
 from trainer import setup
 from trainer.config import Config
-from trainer.labelled import play_labelled
+from trainer.judges.labelled import play_labelled
 
 
 def debates(settings: Config, stored: Path) -> list[Labelled]:

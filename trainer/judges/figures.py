@@ -11,7 +11,7 @@ from scipy.special import expit
 from rewards.labelled import Labelled
 from rewards.statistics import cluster_mean, wilson
 from rewards.types import Verdict
-from trainer.statistics import headline, paired_change
+from trainer.statistics.paired import headline, paired_change
 
 
 def counts(learned: Sequence[Labelled], heldout: Sequence[Labelled]) -> dict[str, Any]:

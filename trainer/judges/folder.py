@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rewards.calibration import Calibration
 from rewards.judges import ModelSettings
+from trainer.evaluation.summary import jsonable
 from trainer.judges.data import JudgeTrainingError
-from trainer.summary import jsonable
 
 RECORD, SETTINGS, CALIBRATED = "training.json", "judge.yaml", "calibrated.yaml"
 LAST = "config.json"

@@ -16,7 +16,7 @@ from rewards.labelled import Labelled
 from rewards.statistics import cluster_mean
 from rewards.types import Verdict
 from trainer.judges.figures import correct, probabilities
-from trainer.statistics import PairedChange, headline, paired_change
+from trainer.statistics.paired import PairedChange, headline, paired_change
 
 BASE_TRICKS, OLD_TRICKS, OWN_TRICKS = "base_debaters", "old_tricks", "own_tricks"
 COMPARISONS = {

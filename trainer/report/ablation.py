@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trainer.ablation import rows
+from trainer.comparisons.ablation import rows
 from trainer.report import wording
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
@@ -27,7 +27,8 @@ CHANGED = {"up": "raised", "down": "lowered", "nothing": "no change shown"}
 
 
 def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
-    """Writes the four files from what `trainer.ablation.compare` found; returns the page, which loads nothing."""
+    """Writes the four files from what `trainer.comparisons.ablation.compare` found; returns the page, which loads
+    nothing."""
     write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
     table = rows(found)
     table.to_parquet(folder / "cells.parquet", index=False)

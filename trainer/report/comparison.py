@@ -23,8 +23,8 @@ BELIEFS = ("own_right", "own_wrong")
 
 
 def write_comparison(folder: Path, title: str, found: Found) -> Path:
-    """Writes `folder/comparison.html` from what `trainer.contrasts.contrasts` found, and its figures beside it; the
-    page loads nothing."""
+    """Writes `folder/comparison.html` from what `trainer.comparisons.contrasts.contrasts` found, and its figures beside
+    it; the page loads nothing."""
     style, album = Markup(resource("report.css") + STYLE + NARROW), Album()
     page = environment().get_template("comparison.html.j2").render(
         title=title, found=found, style=style, policy=content_policy(style, ""), uneven=uneven(found),

@@ -156,7 +156,7 @@ class Amendment(Record):
 
 
 class PlanRecord(Record):
-    """Whether what was run is what was planned (`trainer.adherence`)."""
+    """Whether what was run is what was planned (`trainer.evidence.adherence`)."""
 
     status: str = ""
     declared: str = ""
@@ -227,7 +227,7 @@ class AttackRecord(Record):
 
 
 class WatchJudge(Record):
-    """One judge at one look of the watch (`trainer.opinions`)."""
+    """One judge at one look of the watch (`trainer.evaluation.opinions`)."""
 
     judge: str
     role: str = ""

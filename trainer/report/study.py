@@ -21,8 +21,8 @@ def write_study(
 ) -> Path:
     """Writes both files; returns the page, which loads nothing.
 
-    `summary` is that of the experiment (`trainer.experiment.report`), `cells` what `trainer.ablation.compare` found,
-    `tournament` what tournament.json holds.
+    `summary` is that of the experiment (`trainer.evidence.experiment.report`), `cells` what
+    `trainer.comparisons.ablation.compare` found, `tournament` what tournament.json holds.
     """
     stored = {"title": title, "summary": summary, "cells": cells, "tournament": tournament}
     write_atomically(folder / "study.json", json.dumps(stored, indent=1))

@@ -16,7 +16,7 @@ from trainer.report.svg import axis
 
 STYLE = ".grid-map { display: block; max-width: 100%; height: auto; color: var(--ink); }\n"
 Found = Mapping[str, Any]
-"""What `trainer.standings.standings` found of a group, or a part of it."""
+"""What `trainer.comparisons.standings.standings` found of a group, or a part of it."""
 
 
 def write_tournament(folder: Path, title: str, found: Found) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainer import notable
+from trainer.evaluation import notable
 from trainer.report.debates import seats_of, visible
 from trainer.report.inputs import Debate
 from trainer.verdicts import BASE, REWARD, SELF

@@ -1,0 +1,191 @@
+"""The table of an ablation: figures counted by hand, and the laws it must obey."""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainer.comparisons.ablation import Result, compare, rows
+from trainer.comparisons.pooling import PAIR, pairs, pool
+from trainer.evaluation.replicates import Replicates
+from trainer.report.ablation import write_ablation
+from trainer.report.forest import Mark, Panel, forest
+from trainer.report.svg import axis
+from trainer.statistics.paired import holm, paired_change
+from trainer.verdicts import COLUMNS
+
+QUESTIONS = 16
+
+
+def verdicts(shares: Mapping[str, tuple[int, int]], invalid: int = 0) -> pd.DataFrame:
+    """A table in which each judge is right on so many of the questions before and after training, both seatings; the
+    first of the judges gives the reward. The final verdicts on the first `invalid` questions are INVALID."""
+    made = []
+    for number, (judge, right) in enumerate(shares.items()):
+        for iteration, count in zip((0, 4), right, strict=True):
+            for question in range(QUESTIONS):
+                for swapped in (False, True):
+                    valid = not (iteration and question < invalid)
+                    made.append(_row(judge, number == 0, iteration, question, swapped, question < count, valid))
+    return pd.DataFrame(made)
+
+
+def _row(
+    judge: str, rewards: bool, iteration: int, question: int, swapped: bool, right: bool, valid: bool
+) -> dict[str, Any]:
+    p = (0.9 if right else 0.1) if not swapped else (0.1 if right else 0.9)
+    return dict.fromkeys(COLUMNS, 0) | {
+        "arm": "cell", "protocol": "debate", "checkpoint": "iteration-0004" if iteration else "base",
+        "iteration": iteration, "matchup": "self", "checkpoint_seats": "AB", "question_id": f"q{question}",
+        "story_id": f"s{question}", "swapped_seats": swapped, "judge": judge,
+        "judge_role": "reward" if rewards else "held-out", "p_mean": p if valid else np.nan, "valid": valid,
+        "reason": "", "correct_seat": "B" if swapped else "A",
+    }  # fmt: skip
+
+
+def result(folder: Path, name: str, table: pd.DataFrame, **settings: str) -> Result:
+    path = folder / name
+    path.mkdir(exist_ok=True)
+    table.to_parquet(path / "verdicts.parquet")
+    return Result(name, settings, path)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
+    """Three cells whose reward judge ends at 12, 4 and 13 of 16 questions, the held-out one always at 8."""
+    folder, ends = tmp_path_factory.mktemp("cells"), {"seed=1": 12, "seed=2": 4, "seed=3": 13}
+    tables = {name: verdicts({"weak": (8, end), "other": (8, 8)}) for name, end in ends.items()}
+    return [result(folder, name, table, seed=name[-1]) for name, table in tables.items()]
+
+
+@pytest.fixture(scope="module")
+def found(results: list[Result]) -> dict[str, Any]:
+    return compare(results)
+
+
+def judged(found: Mapping[str, Any], cell: str, judge: str) -> dict[str, Any]:
+    (row,) = [row for c in found["cells"] if c["name"] == cell for row in c["judges"] if row["judge"] == judge]
+    return row
+
+
+def test_the_first_cell_differs_from_itself_by_nothing(found: dict[str, Any]) -> None:
+    for judge in ("weak", "other"):
+        own = judged(found, "seed=1", judge)["difference"]
+        assert (own["estimate"], own["low"], own["high"], own["p"]) == (0, 0, 0, 1)
+        assert own["shown"] == "nothing" and own["p_holm"] is None
+
+
+def test_differences_are_paired_on_the_same_questions(found: dict[str, Any]) -> None:
+    second = judged(found, "seed=2", "weak")
+    assert second["accuracy"]["estimate"] == 4 / 16 and second["base"] == 0.5
+    assert second["change"]["estimate"] == -4 / 16
+    by_hand = paired_change(*([float(q < n) for q in range(16)] for n in (12, 4)), [f"s{q:02}" for q in range(16)])
+    assert second["difference"]["estimate"] == -8 / 16 == by_hand.change
+    assert second["difference"]["p"] == pytest.approx(by_hand.p, abs=1e-6)
+    assert second["difference"]["n_questions"] == 16 and second["against"] == "weak"
+
+
+def test_each_family_is_adjusted_by_holm(found: dict[str, Any]) -> None:
+    others = [judged(found, cell, judge) for cell in ("seed=2", "seed=3") for judge in ("weak", "other")]
+    family = [row["difference"]["p"] for row in others]
+    assert [row["difference"]["p_holm"] for row in others] == pytest.approx(holm(family), abs=1e-5)
+    assert found["families"] == {"change": 6, "difference": 4}
+    assert [row["difference"]["shown"] for row in others] == ["down", "nothing", "nothing", "nothing"]
+
+
+def test_permuting_cells_permutes_rows(results: list[Result], found: dict[str, Any]) -> None:
+    other = compare([results[0], results[2], results[1]])
+    assert found["cells"] == [other["cells"][index] for index in (0, 2, 1)]
+    assert {**found, "cells": None} == {**other, "cells": None}
+
+
+def test_an_invalid_verdict_takes_its_seating_out_of_the_comparison(results: list[Result], tmp_path: Path) -> None:
+    spoilt = result(tmp_path, "seed=4", verdicts({"weak": (8, 12), "other": (8, 8)}, invalid=3), seed="4")
+    found = compare([results[0], spoilt])
+    difference = judged(found, "seed=4", "weak")["difference"]
+    assert difference["n_questions"] == 13 and difference["estimate"] == 0
+    assert judged(found, "seed=4", "weak")["n_invalid"] == 6
+
+
+def test_a_seating_without_both_verdicts_is_left_out() -> None:
+    seatings = pd.MultiIndex.from_tuples([("q", "s", False), ("q", "s", True)], names=PAIR)
+    before = pd.DataFrame({"correct": [1.0, 0.0]}, index=seatings)
+    (question,) = pairs(before, before.iloc[1:]).to_dict("records")
+    assert question == {"story_id": "s", "before": 0, "after": 0}
+
+
+def test_other_questions_are_not_compared(results: list[Result], tmp_path: Path) -> None:
+    table = verdicts({"weak": (8, 12), "other": (8, 8)})
+    elsewhere = result(tmp_path, "seed=4", table.assign(story_id=table["story_id"] + "'"), seed="4")
+    difference = judged(compare([results[0], elsewhere]), "seed=4", "weak")["difference"]
+    assert difference["n_questions"] == 0 and difference["estimate"] is None and difference["shown"] == "nothing"
+
+
+def test_another_reward_judge_meets_the_first_cells_and_a_new_held_out_judge_nobody(
+    results: list[Result], tmp_path: Path
+) -> None:
+    table = verdicts({"strong": (8, 14), "new": (8, 8)})
+    found = compare([results[0], result(tmp_path, "judge=strong", table)])
+    assert judged(found, "judge=strong", "strong")["against"] == "weak"
+    assert judged(found, "judge=strong", "strong")["difference"]["estimate"] == 2 / 16
+    assert judged(found, "judge=strong", "new")["difference"] is None
+
+
+def test_a_failed_cell_has_a_row_and_no_figures(results: list[Result], tmp_path: Path) -> None:
+    broken = Result("seed=9", {"seed": "9"}, tmp_path / "none", "It ended <badly>.")
+    found = compare([results[0], broken])
+    table = rows(found)
+    assert table["failure"].isna().tolist() == [True, True, False]
+    assert table["failure"].iloc[-1] == "It ended <badly>." and np.isnan(table["accuracy"].iloc[-1])
+    alone = compare([broken, results[0]])
+    assert all(row["difference"] is None for cell in alone["cells"] for row in cell["judges"])
+    page = write_ablation(tmp_path, "Ablation: test", found).read_text("utf-8")
+    assert "1 of which failed" in page and "It ended &lt;badly&gt;." in page and "<badly>" not in page
+
+
+def test_the_exports_hold_what_the_page_shows(found: dict[str, Any], tmp_path: Path) -> None:
+    write_ablation(tmp_path, "Ablation: test", found)
+    stored = pd.read_parquet(tmp_path / "cells.parquet")
+    pd.testing.assert_frame_equal(stored, rows(found))
+    with (tmp_path / "cells.csv").open() as file:
+        read = list(csv.DictReader(file))
+    assert [(row["cell"], row["judge"], float(row["difference"])) for row in read] == [
+        ("seed=1", "weak", 0), ("seed=1", "other", 0), ("seed=2", "weak", -0.5), ("seed=2", "other", 0),
+        ("seed=3", "weak", 0.0625), ("seed=3", "other", 0),
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "ablation.json").read_text())["first"] == "seed=1"
+    page = (tmp_path / "ablation.html").read_text("utf-8")
+    assert "less often right in 1, no difference shown in 1" in page and "−50.0" in page
+    assert (tmp_path / "figures/all-cells.csv").exists() and "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_seeds_are_pooled_and_compared_seed_by_seed() -> None:
+    ends = {"a": 8, "b": 5}
+    groups = {name: {seed: verdicts({"weak": (8, end + seed)}) for seed in (1, 2, 3)} for name, end in ends.items()}
+    first, second = (group["judges"][0] for group in pool(groups))
+    assert first["change"]["estimate"] == pytest.approx(2 / 16) and first["difference"] is None
+    assert first["change"]["by_seed"] == pytest.approx([1 / 16, 2 / 16, 3 / 16])
+    assert second["difference"]["estimate"] == pytest.approx(-3 / 16) and second["against"] == "weak"
+    assert second["difference"]["by_seed"] == pytest.approx([-3 / 16] * 3)
+
+
+def test_finished_replicates_are_pooled_if_there_are_two(results: list[Result], tmp_path: Path) -> None:
+    lost = Result("seed=9", {"seed": "9"}, tmp_path / "none", "failed")
+    all_of_them = Replicates("seeds", {"seed=1": 1, "seed=2": 2, "seed=9": 9})
+    (pooled,) = compare([*results[:2], lost], [all_of_them])["pooled"]
+    assert pooled["seeds"] == [1, 2] and pooled["judges"][0]["change"]["by_seed"] == [0.25, -0.25]
+    assert compare([results[0], lost], [Replicates("seeds", {"seed=1": 1, "seed=9": 9})])["pooled"] == []
+
+
+def test_a_picture_has_a_mark_for_every_value_and_its_table() -> None:
+    marks = [[Mark(0.5, (0.4, 0.6), 0), Mark(0.7, None, 1)], [Mark(0.6, (0.5, 0.7), 0)]]
+    panels = [Panel("Accuracy", "share", axis("share", [0.4, 0.7], "percent"), marks, 0.5)]
+    drawing = forest("Two cells", ["one <1>", "two"], panels, ["weak", "other"])
+    assert str(drawing.parts).count('class="mark') == 3 and str(drawing.parts).count('class="bar') == 2
+    assert "one &lt;1&gt;" in drawing.parts and [entry.name for entry in drawing.key] == ["weak", "other"]
+    assert drawing.table.rows[1] == ("one <1>", "Accuracy", "other", 0.7, None, None)

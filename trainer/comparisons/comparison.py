@@ -1,0 +1,164 @@
+"""Comparisons: several arms argue the same held-out questions, and the same judges read all of their debates.
+
+An arm is a configuration: another protocol, another way to make speeches, another way to show them. Arms that differ
+only in how their debates are shown are judged on the same debates. What is finished before an interruption is not done
+again. Given an `AnswerKey`, like every evaluation.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from envs import transcripts
+from envs.recasting import exchanged, shuffled
+from envs.types import Failure, Question, Transcript
+from trainer import setup, verdicts
+from trainer.comparisons.own_answers import own_answers
+from trainer.config import Config
+from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
+from trainer.evaluation.verdict_rows import Bench, checkpoint_name, row, write_parquet
+from trainer.models import load_tokenizer
+from trainer.probe import check_adapter
+from trainer.progress import say
+from trainer.publish import probe_rows
+from trainer.schedule import derive
+from trainer.types import Policy
+
+REFERENCES = "references.parquet"
+"""The judges without debaters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A policy that plays every arm: the base, or a checkpoint."""
+
+    iteration: int
+    path: str
+
+    @property
+    def name(self) -> str:
+        return checkpoint_name(self.iteration)
+
+
+class Comparison:
+    """Plays and judges every arm with every player; keeps what is finished under `folder`.
+
+    debates/HASH-PLAYER.jsonl      what was said, shared by arms that play alike
+    arms/ARM/PLAYER.parquet        the verdicts on it
+    own-answers-PLAYER.parquet     what each player believes
+    references.parquet             the judges without debaters
+    """
+
+    def __init__(self, settings: Config, arms: Mapping[str, Config], players: Sequence[Player], folder: Path) -> None:
+        """`settings` has questions, judges, seed and cluster, which all `arms` share."""
+        self.settings, self.arms, self.players, self.folder = settings, arms, players, folder
+        source = setup.question_set(settings.questions)
+        self.questions: Sequence[Question] = source.questions("heldout")
+        self.key = source.answer_key("heldout")
+
+    def own_answers(self) -> dict[str, pd.DataFrame]:
+        """What each player believes, as `trainer.comparisons.own_answers` gives it."""
+        found = {}
+        for player in self.players:
+            part = self.folder / f"own-answers-{player.name}.parquet"
+            if not part.exists():
+                policy = Policy(verdicts.CHECKPOINT, player.iteration, player.path)
+                write_parquet(own_answers(self.settings, policy, self.questions), part)
+            found[player.name] = pd.read_parquet(part)
+        return found
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row for each arm, player, debate and judge, and the references."""
+        bench = Bench(self.settings, self.key)
+        references = self.folder / REFERENCES
+        if not references.exists():
+            write_parquet(pd.DataFrame(bench.references(self.questions)), references)
+        parts = [self._part(bench, arm, player) for arm in self.arms for player in self.players]
+        table = pd.concat([pd.read_parquet(part) for part in (references, *parts)], ignore_index=True)
+        verdicts.check_verdicts(table)
+        return table
+
+    def _part(self, bench: Bench, arm: str, player: Player) -> Path:
+        part = verdicts_file(self.folder, arm, player)
+        if not part.exists():
+            settings = self.arms[arm]
+            played = self._debates(arm, player)
+            about = {"arm": arm, "checkpoint": player.name, "iteration": player.iteration, "matchup": verdicts.SELF}
+            rows = _judged(bench, about, played.finished, settings)
+            rows += bench.failed(about, played.failures, self.questions, settings.protocol)
+            write_parquet(pd.DataFrame(rows), part)
+            say(f"{arm}: the debates of {player.name} are judged")
+        return part
+
+    def _debates(self, arm: str, player: Player) -> Played:
+        """Each question in both seatings, the player in every seat; read back if they have been played before."""
+        settings = self.arms[arm]
+        stored = debates_file(self.folder, settings, player)
+        if not stored.exists():
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            played = _play(settings, player, self.questions, f"{arm}: {player.name} argues")
+            transcripts.write(stored, [*played.finished, *played.failures])
+        records = list(transcripts.read(stored))
+        return Played(
+            [record for record in records if isinstance(record, Transcript)],
+            [record for record in records if isinstance(record, Failure)],
+        )
+
+
+def verdicts_file(folder: Path, arm: str, player: Player) -> Path:
+    """Where the verdicts on an arm's debates are, once all are given."""
+    return folder / "arms" / arm / f"{player.name}.parquet"
+
+
+def debates_file(folder: Path, settings: Config, player: Player) -> Path:
+    """Where what was said in an arm is, once all of it is played."""
+    return folder / "debates" / f"{plays_like(settings)}-{player.name}.jsonl"
+
+
+def plays_like(settings: Config) -> str:
+    """A hash of all that decides what is said: arms in which it is the same share their debates."""
+    values = settings.model_dump(mode="json", exclude={"output", "comparison"})
+    for name in ("name", "judged_apart"):
+        del values["protocol"][name]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def shown(transcript: Transcript, settings: Config) -> Transcript:
+    """A debate as an arm shows it to judges."""
+    told = replace(transcript, protocol=settings.protocol)
+    if settings.comparison.speakers == "exchanged":
+        return exchanged(told)
+    return shuffled(told, settings.seed) if settings.comparison.speakers == "shuffled" else told
+
+
+def _play(settings: Config, player: Player, questions: Sequence[Question], title: str) -> Played:
+    policy = Policy(verdicts.CHECKPOINT, player.iteration, player.path)
+    matches = matches_of_matchup(questions, settings.protocol.seats, verdicts.SELF, policy.name, policy.name)
+    rollouts = setup.rollouts(settings)
+    try:
+        if settings.debater.lora is not None:
+            check_adapter(settings, rollouts, probe_rows(load_tokenizer(settings.debater.model)))
+        seed = derive(settings.seed, "evaluate", verdicts.SELF)
+        return play_matches(rollouts, matches, [policy], settings.cluster.shard_size, seed, title)
+    finally:
+        rollouts.close()
+
+
+def _judged(
+    bench: Bench, about: Mapping[str, Any], played: Sequence[Transcript], settings: Config
+) -> list[dict[str, Any]]:
+    """Rows on what was said, by verdicts on what was shown, and what each verdict took."""
+    return [
+        {
+            **row(replace(transcript, protocol=settings.protocol), verdict, bench.key), **about, "judge_role": role,
+            "readings": verdict.readings,
+            "first_defends": transcript.answer_index(settings.protocol.seats[0]),
+        }
+        for role, given in bench.ask([shown(transcript, settings) for transcript in played])
+        for transcript, verdict in zip(played, given, strict=True)
+    ]  # fmt: skip

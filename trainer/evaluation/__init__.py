@@ -1,0 +1,1 @@
+"""One run, measured: its held-out debates, the judges' verdicts on them, and the summary of these."""

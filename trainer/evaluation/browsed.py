@@ -1,0 +1,98 @@
+"""Which debates of an evaluation are kept to be read, and where all of its transcripts lie."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from envs import transcripts
+from envs.types import Speech, Transcript
+from trainer.evaluation import notable
+from trainer.verdicts import CHECKPOINT
+
+TRANSCRIPTS = ".transcripts.jsonl"
+"""What all transcripts of a part of the evaluation are stored under, beside its verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Places of debates among those played."""
+
+    kept: list[int]
+    """To be stored with the judge's probability after every speech."""
+    failures: list[int]
+    """Those of them that are compared with what base debaters said."""
+
+
+def choose(played: Sequence[Transcript], verdicts: pd.DataFrame, base: pd.DataFrame | None, first: int) -> Chosen:
+    """The first so many debates, the most persuasive wrong ones and the most surprising failures
+    (`trainer.evaluation.notable`), as many of either as there are first ones, ten at most.
+
+    `verdicts` are the reward judge's, one for each debate in its order, on a trained checkpoint if `base` is given:
+    the reward judge's on the base debater against itself.
+    """
+    places, count = list(range(min(first, len(played)))), min(first, notable.KEPT)
+    if base is None or not played:
+        return Chosen(places, [])
+    verdicts = verdicts.reset_index(drop=True)
+    wrong = notable.most_persuasive_wrong(verdicts, count).index.tolist()
+    failures = notable.most_surprising_failures(verdicts, base, count).index.tolist()
+    return Chosen(list(dict.fromkeys([*places, *wrong, *failures])), failures)
+
+
+def at_most(first: int, debates: int, trained: int, matchups: int) -> int:
+    """Debates that are kept of the base and of so many trained checkpoints at the most, out of so many in each matchup
+    of theirs; the base has one."""
+    count = min(first, notable.KEPT)
+    of_trained = matchups * min(first + 2 * count, debates) + min(count, debates)
+    return min(first, debates) + trained * of_trained
+
+
+def counterparts(part: Path, chosen: Sequence[Transcript]) -> list[Transcript]:
+    """The base debaters' transcripts on the same questions in the same seating, from their part of the evaluation."""
+    if not chosen:
+        return []
+    wanted = {_setting(transcript) for transcript in chosen}
+    stored = transcripts.read(part.with_suffix(TRANSCRIPTS))
+    return [record for record in stored if isinstance(record, Transcript) and _setting(record) in wanted]
+
+
+def finished(part: Path) -> bool:
+    """Whether a part of the evaluation is there with its transcripts; parts of earlier releases lack them."""
+    return part.exists() and part.with_suffix(TRANSCRIPTS).exists()
+
+
+def store(part: Path, about: Sequence[Mapping[str, Any]], played: Sequence[Transcript]) -> None:
+    """Stores all transcripts of a part, without the tokens, which nobody learns from. `about` says of each which
+    checkpoint and matchup it belongs to."""
+    bare = [replace(debate, speeches=tuple(map(_without_tokens, debate.speeches))) for debate in played]
+    transcripts.write(part.with_suffix(TRANSCRIPTS), bare, extra=about)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The lines of the parts' debates, each debate once: a base debater's is kept by every checkpoint that
+    did worse."""
+    found: dict[tuple[Any, ...], str] = {}
+    for line in (line for part in parts for line in part.splitlines(keepends=True)):
+        found.setdefault(_debate(json.loads(line)), line)
+    return "".join(found.values())
+
+
+def _debate(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    stored = record["transcript"]["record"]
+    seats = {speech["seat"] for speech in stored["speeches"] if speech["policy"] == CHECKPOINT}
+    return (
+        record["checkpoint"], record["matchup"], stored["question"]["id"], stored["swapped_seats"],
+        "".join(sorted(seats)),
+    )  # fmt: skip
+
+
+def _setting(transcript: Transcript) -> tuple[str, bool]:
+    return transcript.question.id, transcript.swapped_seats
+
+
+def _without_tokens(speech: Speech) -> Speech:
+    return replace(speech, token_ids=(), logprobs=())

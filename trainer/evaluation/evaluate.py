@@ -1,0 +1,204 @@
+"""Evaluation: every chosen checkpoint argues the same held-out questions, and every judge reads every debate.
+
+The only place, with the reports made from it, that is given an `AnswerKey`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from envs import transcripts
+from envs.types import Failure, Question, Seat, Transcript
+from rewards.audit.attacks import attack_success
+from rewards.labelled import with_key
+from trainer import setup, verdicts
+from trainer.config import Config
+from trainer.evaluation import browsed
+from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
+from trainer.evaluation.summary import jsonable
+from trainer.evaluation.verdict_rows import Bench, checkpoint_name, correct_seat, write_parquet
+from trainer.inference.length_matched import lengths_of, write_lengths
+from trainer.models import load_tokenizer
+from trainer.probe import check_adapter
+from trainer.publish import probe_rows
+from trainer.rollouts import Rollouts
+from trainer.run_folder import RunError, RunFolder, append_line, write_atomically
+from trainer.schedule import derive
+from trainer.types import Policy
+
+DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
+"""What lies beside a checkpoint's part of the verdicts, by suffix."""
+
+
+def evaluate(settings: Config) -> Path:
+    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl, attacks.jsonl and training_accuracy.jsonl into
+    its folder.
+
+    What was finished before an interruption is not done again.
+    """
+    evaluation = _Evaluation(settings)
+    try:
+        parts = [evaluation.references(), *(evaluation.checkpoint(iteration) for iteration in evaluation.iterations)]
+    finally:
+        evaluation.rollouts.close()
+    table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    verdicts.check_verdicts(table)
+    write_parquet(table, settings.output / "verdicts.parquet")
+    for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
+        found = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(suffix)).exists()]
+        write_atomically(settings.output / name, browsed.joined(found) if suffix == DEBATES else "".join(found))
+    _training_accuracy(settings)
+    return settings.output / "verdicts.parquet"
+
+
+class _Evaluation:
+    """One run's questions, judges and policies."""
+
+    def __init__(self, settings: Config) -> None:
+        self.settings, self.folder = settings, RunFolder(settings.output)
+        self.iterations = _chosen(settings, self.folder)
+        questions = setup.question_set(settings.questions)
+        self.questions: Sequence[Question] = questions.questions("heldout")
+        self.key = questions.answer_key("heldout")
+        self.bench = Bench(settings, self.key)
+        self.rollouts: Rollouts = setup.rollouts(settings)
+        if settings.debater.lora is not None:
+            check_adapter(settings, self.rollouts, probe_rows(load_tokenizer(settings.debater.model)))
+
+    def references(self) -> Path:
+        """The judges without debaters: naive (the question alone) and expert (question and passage)."""
+        part = self._part("references")
+        if not part.exists():
+            write_parquet(pd.DataFrame(self.bench.references(self.questions)), part)
+        return part
+
+    def checkpoint(self, iteration: int) -> Path:
+        """A checkpoint against itself and, in a debate, against the base debater."""
+        part = self._part(checkpoint_name(iteration))
+        if not browsed.finished(part):
+            rows, debates, attacks, stored = [], [], list[dict[str, Any]](), list[tuple[dict[str, Any], Transcript]]()
+            for matchup in self._matchups(iteration):
+                outcome = self._play(iteration, matchup)
+                about = {
+                    "arm": self.settings.output.name, "checkpoint": checkpoint_name(iteration), "iteration": iteration,
+                    "matchup": matchup,
+                }  # fmt: skip
+                judged = self.bench.rows(about, outcome.finished)
+                rows += judged
+                rows += self.bench.failed(about, outcome.failures, self.questions, self.settings.protocol)
+                debates += self._kept(about, outcome.finished, judged)
+                stored += [(about, debate) for debate in outcome.finished]
+                if matchup == verdicts.SELF:
+                    attacks += self._attacked(about, outcome.finished)
+                    lengths = self.settings.output / "lengths" / f"{checkpoint_name(iteration)}.json"
+                    write_lengths(lengths, lengths_of(outcome.finished, verdicts.CHECKPOINT))
+            browsed.store(part, [about for about, _ in stored], [debate for _, debate in stored])
+            for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
+                write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
+            write_parquet(pd.DataFrame(rows), part)
+        return part
+
+    def _matchups(self, iteration: int) -> list[str]:
+        against_base = iteration > 0 and len(self.settings.protocol.seats) > 1
+        return [verdicts.SELF, verdicts.BASE] if against_base else [verdicts.SELF]
+
+    def _play(self, iteration: int, matchup: str) -> Played:
+        own, base = (
+            Policy(verdicts.CHECKPOINT, iteration, str(self.folder.policy(iteration))),
+            Policy(verdicts.BASE, 0, str(self.folder.policy(0))),
+        )
+        return play_matches(
+            self.rollouts,
+            matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, own.name, base.name),
+            (own, base), self.settings.cluster.shard_size, derive(self.settings.seed, "evaluate", matchup),
+            f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
+        )  # fmt: skip
+
+    def _kept(
+        self, about: Mapping[str, Any], played: Sequence[Transcript], judged: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The debates that the report shows, and with surprising failures what the base debaters had said."""
+        base = self._part(verdicts.BASE)
+        before = None if not about["iteration"] else _of_reward(pd.read_parquet(base))
+        of_reward = pd.DataFrame(judged[: len(played)])  # the judge that gives the reward comes first
+        chosen = browsed.choose(played, of_reward, before, self.settings.evaluation.browser_debates)
+        compared = browsed.counterparts(base, [played[place] for place in chosen.failures])
+        about_base = {**about, "checkpoint": verdicts.BASE, "iteration": 0}
+        return [
+            *self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)
+        ]  # fmt: skip
+
+    def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
+        """The debates with the reward judge's probability after every speech."""
+        _, judge = self.bench.judges[0]
+        for transcript in played:
+            verdicts_after = judge.judge(list(_prefixes(transcript)))
+            yield {
+                **about, "judge": judge.name, "correct_seat": correct_seat(transcript, self.key).value,
+                "p_after": [verdict.mean if verdict.valid else None for verdict in verdicts_after],
+                "transcript": transcripts.to_json(transcript),
+            }  # fmt: skip
+
+    def _attacked(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
+        """How far attacks move the reward judge in this checkpoint's debates, one record per attack."""
+        debates = with_key(played[: self.settings.evaluation.attacks], self.key)
+        if not debates:
+            return []
+        _, judge = self.bench.judges[0]
+        found = attack_success(judge, debates, seed=self.settings.seed)
+        return [{**about, "judge": judge.name, **jsonable(asdict(result))} for result in found]
+
+    def _part(self, name: str) -> Path:
+        folder = self.settings.output / "evaluation"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.parquet"
+
+
+def _chosen(settings: Config, folder: RunFolder) -> list[int]:
+    """The base, the checkpoints that the configuration names, and the final one, which may be where the watch stopped.
+
+    Raises:
+        RunError: one of them is not there.
+    """
+    published, wanted = folder.published(), settings.evaluation.checkpoints
+    last = folder.final(settings.iterations)
+    if last not in published:
+        raise RunError(f"The run {folder.path} is not finished: continue it with `rostrum train resume={folder.path}`.")
+    named = wanted if isinstance(wanted, list) else published if wanted == "all" else []
+    middle = [iteration for iteration in named if iteration <= last]
+    missing = [iteration for iteration in middle if iteration not in published]
+    if missing:
+        raise RunError(f"The run {folder.path} kept no checkpoint of iteration {missing[0]}: choose among {published}.")
+    return sorted({0, *middle, last})
+
+
+def _of_reward(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["judge_role"] == verdicts.REWARD]
+
+
+def _prefixes(transcript: Transcript) -> Iterator[Transcript]:
+    """The transcript before any speech, after the first, …"""
+    for count in range(len(transcript.speeches) + 1):
+        yield replace(transcript, speeches=transcript.speeches[:count])
+
+
+def _training_accuracy(settings: Config) -> None:
+    """Joins the training verdicts with the answer key, now that training is over: judge accuracy by iteration."""
+    key = setup.question_set(settings.questions).answer_key("train")
+    right: dict[int, list[float]] = {}
+    for record, extra in transcripts.read_with_extra(settings.output / "transcripts.jsonl"):
+        verdict = (extra or {}).get("verdict", {})
+        if isinstance(record, Failure) or not verdict.get("valid"):
+            continue
+        of_a = [p for p in (verdict["given"], verdict["swapped"]) if p is not None]
+        p = sum(of_a) / len(of_a)
+        correct = p if correct_seat(record, key) is Seat.A else 1 - p
+        right.setdefault(extra["iteration"], []).append(0.5 if correct == 0.5 else float(correct > 0.5))
+    path = settings.output / "training_accuracy.jsonl"
+    path.unlink(missing_ok=True)
+    for iteration, values in sorted(right.items()):
+        append_line(path, {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)})

@@ -1,0 +1,37 @@
+"""A change in words, with its numbers: one that was shown and one that was not read equally clearly."""
+
+from rewards.statistics import SIGNIFICANCE
+from trainer.statistics.paired import FEWEST_STORIES, PairedChange, headline
+
+
+def sentence(change: PairedChange) -> str:
+    """What happened to the reward judge's accuracy, in one sentence with its numbers."""
+    if not change.n_questions:
+        return "No change can be shown: no question has a valid verdict on both checkpoints."
+    before, after = f"{100 * change.base:.1f} %", f"{100 * change.trained:.1f} %"
+    moved = f"change {_points(change.change, sign='+')} points"
+    questions = f"{change.n_questions} question{'' if change.n_questions == 1 else 's'}"
+    if change.n_stories < FEWEST_STORIES:
+        return (
+            f"No change can be shown: {before} to {after} ({moved}), for the {questions} come from "
+            f"{change.n_stories} {'story' if change.n_stories == 1 else 'stories'} and {FEWEST_STORIES} are needed."
+        )
+    evidence = f"{moved}, 95 % interval {_points(change.low)} to {_points(change.high)}, {_p_value(change.p)}"
+    if (verdict := headline(change)) != "no change shown":
+        return f"Training {verdict} the reward judge's accuracy from {before} to {after} ({evidence}, {questions})."
+    return (
+        f"Training was not shown to change the reward judge's accuracy: {before} to {after} ({evidence}, {questions}). "
+        f"A change of {_points(change.minimum_detectable_change)} points or more, up or down, would have been found "
+        "with 80 % power."
+    )
+
+
+def _points(share: float, sign: str = "") -> str:
+    """A share of one in percentage points, one decimal, never "-0.0"."""
+    return f"{round(100 * share, 1) + 0.0:{sign}.1f}"
+
+
+def _p_value(p: float) -> str:
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.2f}" if p >= 2 * SIGNIFICANCE else f"p = {p:.3f}"

@@ -1,0 +1,308 @@
+"""From the table of verdicts to the numbers a run is reported by: summary.json.
+
+Every accuracy is paired by question and clustered by story (`trainer.statistics`). A verdict picks the answer it
+gives more than half; a tie picks half of each. INVALID verdicts are counted, and left out unless the plan says
+otherwise; what every accuracy is with them left out, half right and wrong stands beside it.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from rewards.statistics import Interval, cluster_mean, wilson
+from trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
+from trainer.evaluation.invalid import WAYS, Invalid, counted
+from trainer.evaluation.replicates import Replicates
+from trainer.evaluation.sentences import sentence
+from trainer.statistics.paired import PairedChange, headline, paired_change
+from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
+
+SCHEMA_VERSION = 1
+DECIMALS = 6
+
+
+def summarise(
+    verdicts: pd.DataFrame, groups: Sequence[Replicates] = (), invalid: Invalid = "dropped",
+    primary: Comparison | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The summary of a run as stored in summary.json; floats have 6 decimals, a number that is not known is None.
+
+    Arms and references come in the order of the table, judges with the reward judge first. Arms of one of the `groups`
+    are pooled besides; `invalid` is what INVALID verdicts count for; `primary` is the comparison that was declared as
+    such, which is none of those that are adjusted for being many.
+
+    Raises:
+        VerdictTableError: a column is missing or an arm cannot be compared with its base; the message says what to do.
+    """
+    check_verdicts(verdicts)
+    table = _with_outcomes(verdicts)
+    alone = table["matchup"] == NONE
+    arms = {str(name): _Arm(str(name), rows, invalid) for name, rows in table[~alone].groupby("arm", sort=False)}
+    summaries = [arm.summary() for arm in arms.values()]
+    pooled = pooled_arms(groups, arms, summaries)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "invalid": invalid,
+        "family": adjusted(summaries, pooled, primary),
+        "pooled": jsonable(pooled),
+        "arms": jsonable(summaries),
+        "references": [jsonable(reference) for reference in _references(table[alone], invalid)],
+    }
+
+
+class _Arm:
+    """One arm's rows, its reward judge, and its base and final checkpoint."""
+
+    def __init__(self, name: str, rows: pd.DataFrame, invalid: Invalid) -> None:
+        self.name, self.rows, self.invalid = name, rows, invalid
+        self.protocol = self._only("protocol", rows)
+        self.reward_judge = self._only("judge", rows[rows["judge_role"] == REWARD])
+        self.judges = [self.reward_judge, *sorted(set(rows["judge"].unique()) - {self.reward_judge})]
+        self.checkpoints = self._checkpoints()
+        self.final = self.checkpoints[-1]
+        self.lone = not rows.loc[rows["matchup"] == SELF, "checkpoint_seats"].eq("AB").any()
+        """A consultancy: the checkpoint speaks for one seat and nobody answers."""
+
+    def summary(self) -> dict[str, Any]:
+        accuracy = [self._accuracy(judge) for judge in self.judges]
+        reward = self._change(self.reward_judge)
+        return {
+            "name": self.name,
+            "protocol": self.protocol,
+            "headline": headline(reward),
+            "minimum_detectable_change": reward.minimum_detectable_change,
+            "sentence": sentence(reward),
+            "win_rate": self._win_rate_of_final(),
+            "verified_quotes": {"base": self._verified_quotes(BASE), "trained": self._verified_quotes(self.final)},
+            "words_per_speech": {"base": self._words_per_speech(BASE), "trained": self._words_per_speech(self.final)},
+            "accuracy": accuracy,
+            "checkpoints": [self._checkpoint(checkpoint) for checkpoint in self.checkpoints],
+        }
+
+    def _only(self, column: str, rows: pd.DataFrame) -> str:
+        found = rows[column].unique()
+        if len(found) != 1:
+            what = "protocol" if column == "protocol" else "reward judge"
+            raise VerdictTableError(
+                f"Arm {self.name!r} has {len(found)} {what}s in the verdict table: evaluate each arm with exactly one."
+            )
+        return str(found[0])
+
+    def _checkpoints(self) -> list[str]:
+        """Names in order of iteration, base first."""
+        own = self.rows.loc[self.rows["matchup"] == SELF, ["iteration", "checkpoint"]]
+        pairs = own.drop_duplicates().sort_values(["iteration", "checkpoint"])
+        names = [str(name) for name in pairs["checkpoint"]]
+        if BASE not in names or len(names) < 2:
+            raise VerdictTableError(
+                f"Arm {self.name!r} needs verdicts on a base and a trained checkpoint: evaluate both on the same set."
+            )
+        if pairs["iteration"].duplicated().any() or len(set(names)) < len(names) or names[0] != BASE:
+            raise VerdictTableError(
+                f"Arm {self.name!r} needs one iteration per checkpoint, 0 for the base alone: give each its own number."
+            )
+        return names
+
+    def _select(self, checkpoint: str, judge: str, matchup: str = SELF) -> pd.DataFrame:
+        rows = self.rows
+        return rows[(rows["checkpoint"] == checkpoint) & (rows["judge"] == judge) & (rows["matchup"] == matchup)]
+
+    def _paired_rows(self, judge: str, invalid: Invalid) -> pd.DataFrame:
+        """One row per question and seating with a verdict that counts on both checkpoints: base, trained, given_right.
+
+        Pairing seatings too keeps an INVALID verdict from being read as change: in a consultancy the two seatings of a
+        question are the consultant given the right and the wrong answer.
+        """
+        base = self._seatings(BASE, judge, invalid).rename(columns={"correct": "base"})
+        return base.join(self._seatings(self.final, judge, invalid)["correct"].rename("trained"), how="inner")
+
+    def _seatings(self, checkpoint: str, judge: str, invalid: Invalid) -> pd.DataFrame:
+        """Self-play with a verdict that counts, one row per question and seating: correct, given_right, story_id."""
+        return (
+            counted(self._select(checkpoint, judge), invalid)
+            .groupby(["question_id", "swapped_seats"])
+            .agg(correct=("correct", "mean"), given_right=("given_right", "first"), story_id=("story_id", "first"))
+        )
+
+    def questions(self, judge: str, invalid: Invalid) -> pd.DataFrame:
+        """One row per question that counts on both checkpoints: base, trained, story_id."""
+        return (
+            self._paired_rows(judge, invalid)
+            .groupby("question_id")
+            .agg(base=("base", "mean"), trained=("trained", "mean"), story_id=("story_id", "first"))
+        )
+
+    def n_invalid(self, judge: str) -> int:
+        """INVALID verdicts on the base and the final checkpoint."""
+        return sum(int((~self._select(checkpoint, judge)["valid"]).sum()) for checkpoint in (BASE, self.final))
+
+    def _change(self, judge: str, invalid: Invalid | None = None) -> PairedChange:
+        questions = self.questions(judge, invalid or self.invalid)
+        return paired_change(questions["base"], questions["trained"], questions["story_id"])
+
+    def _accuracy(self, judge: str) -> dict[str, Any]:
+        change = self._change(judge)
+        n = change.n_questions
+        base, trained = (wilson(rate * n if n else 0.0, n) for rate in (change.base, change.trained))
+        row = {
+            "judge": judge,
+            "role": REWARD if judge == self.reward_judge else HELD_OUT,
+            "base": change.base,
+            "trained": change.trained,
+            "change": change.change,
+            "low": change.low,
+            "high": change.high,
+            "p": change.p,
+            "headline": headline(change),
+            "n_questions": n,
+            "n_stories": change.n_stories,
+            "n_invalid": self.n_invalid(judge),
+            "invalid": self._each_way(judge, change),
+            "base_interval": [base.low, base.high],
+            "trained_interval": [trained.low, trained.high],
+        }
+        return row | self._by_assignment(judge) if self.lone else row
+
+    def _each_way(self, judge: str, change: PairedChange) -> dict[str, Any]:
+        """The change with INVALID verdicts dropped, half right, and wrong; all one if there are none."""
+        none = not self.n_invalid(judge)
+        return {way: change_as_stored(change if none else self._change(judge, way)) for way in WAYS}
+
+    def _by_assignment(self, judge: str) -> dict[str, Any]:
+        """The judge's accuracy where the consultant was given the right and the wrong answer."""
+        pairs = self._paired_rows(judge, self.invalid)
+        right = pairs["given_right"].astype(bool)
+        return {
+            name: {"base": rows["base"].mean(), "trained": rows["trained"].mean()}
+            for name, rows in (("given_right", pairs[right]), ("given_wrong", pairs[~right]))
+        }
+
+    def _win_rate_of_final(self) -> dict[str, Any]:
+        rates = self._win_rates(self.final)
+        return _interval(rates["win_rate"]) | {
+            "by_side": {"right": _interval(rates["win_rate_right"]), "wrong": _interval(rates["win_rate_wrong"])},
+            "against": "the judge (approval)" if self.lone else "base debaters",
+        }
+
+    def _win_rates(self, checkpoint: str) -> dict[str, Interval]:
+        """How often the reward judge sided with the checkpoint, in all and by whether its answer was right."""
+        rows = self._select(checkpoint, self.reward_judge, SELF if self.lone else BASE)
+        if checkpoint == BASE and not self.lone and rows.empty:
+            return self._base_against_itself()
+        right = rows["given_right"]
+        sides = {"win_rate": rows, "win_rate_right": rows[right], "win_rate_wrong": rows[~right]}
+        return {name: _mean(side, "won") for name, side in sides.items()}
+
+    def _base_against_itself(self) -> dict[str, Interval]:
+        """One of two equals wins half; the seat with the right answer wins whenever the judge is right."""
+        right = _mean(self._select(BASE, self.reward_judge), "correct")
+        wrong = Interval(1 - right.estimate, 1 - right.high, 1 - right.low, right.n)
+        even = Interval(0.5, math.nan, math.nan, 0)
+        return {"win_rate": even, "win_rate_right": right, "win_rate_wrong": wrong}
+
+    def _verified_quotes(self, checkpoint: str) -> float:
+        """Share of the checkpoint's quotes that stand in the passage."""
+        rows = self._select(checkpoint, self.reward_judge)
+        return _ratio(rows["verified_quotes"].sum(), rows["quotes"].sum())
+
+    def _words_per_speech(self, checkpoint: str) -> float:
+        rows = self._select(checkpoint, self.reward_judge)
+        return _ratio(rows["words"].sum(), rows["speeches"].sum())
+
+    def _conduct(self, checkpoint: str) -> dict[str, float]:
+        """Means per speech; what the table does not tell is left out."""
+        rows = self._select(checkpoint, self.reward_judge)
+        return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in CONDUCT if name in rows}
+
+    def _checkpoint(self, checkpoint: str) -> dict[str, Any]:
+        rows = self.rows[self.rows["checkpoint"] == checkpoint]
+        return {
+            "checkpoint": checkpoint,
+            "iteration": int(rows["iteration"].iloc[0]),
+            "accuracy": {judge: _interval(self._mean_accuracy(checkpoint, judge)) for judge in self.judges},
+            "invalid": {judge: _each_way(self._select(checkpoint, judge)) for judge in self.judges},
+            **{name: _interval(rate) for name, rate in self._win_rates(checkpoint).items()},
+            "verified_quotes": self._verified_quotes(checkpoint),
+            "words_per_speech": self._words_per_speech(checkpoint),
+            "conduct": self._conduct(checkpoint),
+        }
+
+
+    def _mean_accuracy(self, checkpoint: str, judge: str) -> Interval:
+        return _question_mean(self._select(checkpoint, judge), self.invalid)
+
+
+def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """The table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5); and
+    where the checkpoint holds one seat, `won`, whether the judge picked its answer, and `given_right`, whether that
+    answer is right. The picks of INVALID verdicts mean nothing: whoever reads them takes valid rows only."""
+    picks_a = (1 + np.sign(verdicts["p_mean"] - 0.5)) / 2
+    return verdicts.assign(
+        valid=verdicts["valid"].astype(bool),
+        correct=picks_a.where(verdicts["correct_seat"] == "A", 1 - picks_a),
+        won=picks_a.where(verdicts["checkpoint_seats"] == "A", 1 - picks_a),
+        given_right=verdicts["checkpoint_seats"] == verdicts["correct_seat"],
+    )
+
+
+def _references(rows: pd.DataFrame, invalid: Invalid) -> list[dict[str, Any]]:
+    """Judges without debaters: protocols in the order of the table, the reward judge first."""
+    references = []
+    for _, own in rows.groupby("protocol", sort=False):
+        judges = [_reference(group, invalid) for _, group in own.groupby("judge")]
+        references += sorted(judges, key=lambda reference: reference["role"] != REWARD)
+    return references
+
+
+def _reference(rows: pd.DataFrame, invalid: Invalid) -> dict[str, Any]:
+    accuracy = _question_mean(rows, invalid)
+    first = rows.iloc[0]
+    return {
+        "protocol": first["protocol"],
+        "judge": first["judge"],
+        "role": first["judge_role"],
+        "accuracy": _interval(accuracy),
+        "n_questions": accuracy.n,
+        "n_invalid": int((~rows["valid"]).sum()),
+        "invalid": _each_way(rows),
+    }
+
+
+def _each_way(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The accuracy with INVALID verdicts dropped, half right, and wrong."""
+    return {way: _interval(_question_mean(rows, way)) for way in WAYS}
+
+
+def _question_mean(rows: pd.DataFrame, invalid: Invalid) -> Interval:
+    """Mean over questions of the mean over each question's rows that count, clustered by story."""
+    by_question = counted(rows, invalid).groupby("question_id")
+    questions = by_question.agg(correct=("correct", "mean"), story_id=("story_id", "first"))
+    return cluster_mean(questions["correct"], questions["story_id"])
+
+
+def _mean(rows: pd.DataFrame, outcome: str) -> Interval:
+    """Mean over rows with a valid verdict, clustered by story."""
+    valid = rows[rows["valid"]]
+    return cluster_mean(valid[outcome], valid["story_id"])
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else math.nan
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+
+
+def jsonable(value: Any) -> Any:
+    """Plain Python, floats of 6 decimals, None for NaN."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(float(value), DECIMALS) + 0.0
+    return value

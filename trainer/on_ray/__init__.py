@@ -1,0 +1,1 @@
+"""Ray actors for the roles of a run (learners, rollouts, judges), and finding room for them on a cluster."""
