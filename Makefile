@@ -7,6 +7,9 @@ VLLM_READY := $(VENV)/.vllm-ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The packages are installed without bytecode; whatever is imported first is kept compiled, or every process of every
+# test would compile torch, transformers, Ray and vLLM again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-vllm lint bench clean
 
@@ -17,7 +20,7 @@ test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
 
 test-vllm: $(VLLM_READY)
-	python -m pytest tests/with_vllm
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/with_vllm
 
 lint: $(READY)
 	ruff check .

@@ -24,11 +24,23 @@ _ANSI = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*+(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]++[0-~]|\x1b[@-_]"
 )
-_SPECIAL_TOKEN = re.compile(
-    r"<(?=[|\uff5c])|<(?=</?SYS>>)|\[(?=/?INST\])|\[(?=\[[AB]\]\])"
-    r"|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call|tool_response)>)"
-    r"|<(?=/?(?:passage|system|user|assistant|judge|verdict)>)"
+# Chat templates write their marks in few shapes, and each shape is broken up whole, whoever's model it is. What has no
+# shape of its own is named.
+_BAR = r"<(?=/?+[|\uff5c])|<(?=/?+[\w.\u2581-]{1,40}+[|\uff5c]>)|\[(?=/?+\|\w{1,40}+\|\])"
+"""`<|im_start|>`, `<|channel|>`, `<｜User｜>`, `</｜DSML｜invoke>`, `<turn|>`, `[|user|]`."""
+_JOINED = (
+    r"<(?=/?+(?![uv]_quote>)[A-Za-z]{1,40}+_[A-Za-z0-9_]{1,40}+>)"
+    r"|\[(?=/?+[A-Z]{1,40}+_[A-Z_]{1,40}+\])|\[(?=/[A-Z]{1,40}+\])"
 )
+"""`<start_of_turn>`, `<BOS_TOKEN>`, `<extra_id_0>`, `[SYSTEM_PROMPT]`, `[/INST]`; our own tags are not meant."""
+_NAMED = (
+    r"<(?=</?SYS>>)|<(?=/?(?i:s|[be]o[sdtpmah]|sop|pad|unk|mask|sep|cls|unused[0-9]{1,9}|think|image|endoftext)>)"
+    r"|<(?=seed:[a-z_]{1,40}+>)|<(?=/?(?:passage|system|user|assistant|judge|verdict)>)"
+    r"|\[(?=(?:INST|THINK|IMG|ARGS|BOS|EOS|EOT|PAD|UNK|CLS|SEP|MASK|[gs]MASK|(?:start|end)_header_id)\])"
+    r"|\[(?=\[[AB]\]\])|\](?=~!?b[\[\]])|\[(?=e~\[)"
+)
+"""`<s>`, `<eos>`, `<think>`, `[INST]`, `[gMASK]`, MiniMax's `]~b]` and `[e~[`, and what marks a prompt or a verdict."""
+_SPECIAL_TOKEN = re.compile(rf"{_BAR}|{_JOINED}|{_NAMED}")
 _SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t]++[ab12]"
 _PART = r"verdict|decision|winner|passage|question|instructions?|(?:right[ \t]++|correct[ \t]++)?answer(?:[ \t]++[ab])?"
 _HEADER = re.compile(
@@ -60,9 +72,10 @@ def escape_markup(text: str, counts: Counts | None = None) -> str:
 
     Removed: ANSI escape sequences, control characters other than tab and newline, bidirectional controls, zero-width
     and other invisible characters (soft hyphens, fillers, variation selectors, Unicode tags). Every other line break
-    becomes a newline, a lone surrogate becomes U+FFFD. Special tokens of chat templates (`<|im_start|>`, `</s>`,
-    `[INST]`, …) and the marks of a prompt or a verdict (`<passage>`, `[[A]]`) get a space after their bracket, so that
-    a tokenizer reads them as plain text. How often each was done is added to `counts`, line breaks aside.
+    becomes a newline, a lone surrogate becomes U+FFFD. Special tokens of chat templates (`<|im_start|>`, `[INST]`, …),
+    whatever model reads them, and the marks of a prompt or a verdict (`<passage>`, `[[A]]`) get a space after their
+    bracket, so that a tokenizer reads them as plain text. How often each was done is added to `counts`, line breaks
+    aside.
     """
     for kind, pattern, replacement in _RULES:
         text, found = pattern.subn(replacement, text)

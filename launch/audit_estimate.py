@@ -1,64 +1,98 @@
 """What an audit's judges will cost where they are paid by the token, reckoned before anything is asked."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from envs.attacks import ATTACKS, attacked
-from envs.types import Transcript
-from launch.estimate import SAMPLE, debates_like, judged
+from envs.types import Quote, QuoteStatus, Speech, Transcript
+from launch.estimate import debates_like, judged
 from rewards import labelled
+from rewards.audit.tags import changed
 from rewards.judges import JudgeSettings, cascade
 from rewards.labelled import Labelled
 from rewards.types import Usage
 from trainer import setup
 from trainer.config import Config
-from trainer.judge_audit.arms import arms
+from trainer.judge_audit.arms import EXAMPLES, arms
+from trainer.judge_audit.identity import fingerprint, identity
+from trainer.judge_audit.stored import VERDICTS, key_of, keys
 
-CHANGED_MARKS = 3
-"""Times that the section on verification tags asks about every debate again."""
+MOST = 300
+"""Transcripts whose prompts are reckoned with; the others are taken to be like them."""
 
 
 def audit(config: Config) -> Usage:
-    """What all judges are asked by `rostrum audit`, were none of their verdicts stored yet.
+    """What all judges are still to be asked by `rostrum audit`; verdicts in the folder are not asked for again.
 
-    Debates that are still to be played are taken to be of full length, and the examples of few_shot to be like them.
+    Debates that are still to be played are taken to be of full length and all quotation, and the examples of few_shot
+    to be like them.
     """
     read, number = _debates(config)
     with TemporaryDirectory() as folder:
-        with_examples = _with_examples(config, Path(folder) / "examples.jsonl")
-        judges = [judge for _, judge in arms(with_examples)]
-        return sum((_asked(config, judge, read, number) for judge in judges), Usage())
+        with_examples = _with_examples(config, Path(folder) / EXAMPLES)
+        return sum((_asked(config, judge, read, number) for _, judge in arms(with_examples)), Usage())
 
 
-def _debates(config: Config) -> tuple[Sequence[Transcript], int]:
+def _debates(config: Config) -> tuple[Sequence[Labelled], int]:
     """Debates to reckon with, and how many are audited."""
     stored = config.output / "debates.jsonl"
     source = config.audit.debates or (stored if stored.exists() else None)
     if source is not None:
-        found = [debate.transcript for debate in labelled.read(source, lambda _: 1.0)]
-        return found[:SAMPLE], len(found)
+        found = labelled.read(source, lambda _: 1.0)
+        return found, len(found)
     questions = setup.question_set(config.questions).questions("heldout")
-    return debates_like(config, "heldout"), 2 * min(config.audit.questions, len(questions))
+    like = debates_like(config, "heldout")
+    quoting = [replace(debate, speeches=tuple(map(_quoting, debate.speeches))) for debate in like]
+    return [Labelled(debate, 1.0) for debate in quoting], 2 * min(config.audit.questions, len(questions))
+
+
+def _quoting(speech: Speech) -> Speech:
+    """The speech as one quotation that was found: judges are asked about it with other marks as well."""
+    start = len("<v_quote>")
+    quote = Quote(speech.text, start, start + len(speech.text), QuoteStatus.EXACT)
+    return replace(speech, text=f"<v_quote>{speech.text}</v_quote>", quotes=(quote,))
 
 
 def _with_examples(config: Config, path: Path) -> Config:
     """The configuration with a file of examples, so that none are played."""
-    if config.audit.examples is not None or "few_shot" not in config.audit.variants:
+    there = config.audit.examples is not None or (config.output / EXAMPLES).exists()
+    if there or "few_shot" not in config.audit.variants:
         return config
     labelled.write(path, [Labelled(debate, 1.0) for debate in debates_like(config, "train")])
     return config.model_copy(update={"audit": config.audit.model_copy(update={"examples": path})})
 
 
-def _asked(config: Config, judge: JudgeSettings, read: Sequence[Transcript], number: int) -> Usage:
+def _asked(config: Config, judge: JudgeSettings, read: Sequence[Labelled], number: int) -> Usage:
     """What one judge is asked: the debates, the debates with other marks, and each attack from each seat."""
-    skipped, orders = config.audit.skip, 1 + any(model.order != "both" for model in judge.needs())
-    times = orders * (1 if "tags" in skipped else 1 + CHANGED_MARKS)
-    total = judged(judge, read, times * number)
+    plain, skipped = [debate.transcript for debate in read], config.audit.skip
+    asked = [*plain, *([] if "tags" in skipped else [other for debate in read for other in changed(debate)])]
+    if any(model.order != "both" for model in judge.needs()):
+        asked += [transcript.swapped() for transcript in asked]
+    total = _left(config, judge, asked, number / len(read))
     if isinstance(judge, cascade.Settings):
-        total += judged(judge.first, read, number) + judged(judge.second, read, number)
-    if "attacks" not in skipped:
-        under = [attacked(debate, seat, name) for debate in read for seat in debate.protocol.seats for name in ATTACKS]
-        share = min(config.audit.attacked, number) / len(read)
-        total += judged(judge, under, round(share * len(under)))
+        total += sum((_left(config, part, plain, number / len(read)) for part in (judge.first, judge.second)), Usage())
+    if "attacks" not in skipped and (victims := plain[: config.audit.attacked]):
+        seats = [(debate, seat) for debate in victims for seat in debate.protocol.seats]
+        under = [attacked(debate, seat, name) for debate, seat in seats for name in ATTACKS]
+        total += _left(config, judge, under, min(config.audit.attacked, number) / len(victims))
     return total
+
+
+def _left(config: Config, judge: JudgeSettings, asked: Sequence[Transcript], share: float) -> Usage:
+    """What remains to be asked of these transcripts, each of which stands for `share` of them."""
+    if all(model.endpoint is None for model in judge.needs()):
+        return Usage()
+    known = _known(config, judge)
+    left = [transcript for key, transcript in {key_of(t): t for t in asked}.items() if key not in known]
+    if not left:
+        return Usage()
+    return judged(judge, random.Random(0).sample(left, min(len(left), MOST)), round(len(left) * share))
+
+
+def _known(config: Config, judge: JudgeSettings) -> Collection[str]:
+    """The transcripts on which this very judge's verdicts are in the folder, by `key_of`."""
+    stored = config.output / VERDICTS
+    return keys(stored, fingerprint(identity(judge))) if stored.exists() else ()

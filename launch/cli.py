@@ -65,7 +65,7 @@ COMMANDS = (
         "verification tags, calibration, agreement with human ratings, cost, and PASS or FAIL for each of "
         "audit.thresholds. audit.debates=FILE reads stored debates instead of playing new ones. Verdicts that are "
         "there are not asked for again: start it once more after an interruption. dry_run=true only says what "
-        "endpoints would be asked, were nothing there yet, and what that would cost.",
+        "endpoints would still be asked and what that would cost.",
         "rostrum audit judge=testimony output=runs/audit\n"
         "  rostrum audit judge=chat judge.model=FOLDER audit.debates=runs/audit/debates.jsonl output=runs/audit-chat\n"
         "  rostrum audit audit.ratings=ratings.jsonl audit.thresholds.ece=0.05",
@@ -135,7 +135,7 @@ COMMANDS = (
         "in every arm; without run=, the base debater alone. Arms are named lists of overrides in configs/comparison/, "
         "or given as comparison.arms.NAME=[OVERRIDE,...]; arms=NAME,NAME chooses some, and all are compared with the "
         "first. Writes accuracies, paired differences and what each verdict took. What has been played is not played "
-        "again.",
+        "again. dry_run=true only says what endpoints would still be asked and what that would cost.",
         "rostrum compare run=runs/first output=runs/comparison questions.heldout=200\n"
         "  rostrum compare run=runs/first iteration=4 arms=debate,consultancy output=runs/comparison\n"
         "  rostrum compare arms=debate,cool 'comparison.arms.cool=[protocol=debate,debater.temperature=0.5]' "

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from launch import compose, environment, saved
-from launch.commands import take
+from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
 from trainer.config import Comparison, Config
 from trainer.run_folder import RunFolder, write_atomically
@@ -16,6 +16,8 @@ SHARED = ("questions", "judge", "heldout_judges", "cluster", "output", "seed")
 """What the arms of one comparison have in common; debater.model and debater.prompts as well."""
 
 TITLE = "Comparison of arms"
+PLAYERS = "policies.json"
+"""The file of a comparison that says whose policies played."""
 
 
 def compare(overrides: Sequence[str]) -> int:
@@ -24,6 +26,7 @@ def compare(overrides: Sequence[str]) -> int:
     rest, iteration = take(rest, "iteration")
     rest, names = take(rest, "arms")
     rest, output = take(rest, "output")
+    rest, dry = take_dry_run(rest)
     if output is None:
         raise LaunchError("Name a folder: rostrum compare [run=RUN] [iteration=N] [arms=ARM,ARM,...] output=FOLDER.")
     if iteration is not None and (run is None or not iteration.isdecimal()):
@@ -31,10 +34,14 @@ def compare(overrides: Sequence[str]) -> int:
     config = _configuration(run, rest).model_copy(update={"output": Path(output)})
     arms = _arms(config, names)
     policies = _policies(config, run, iteration)
+    if dry:
+        _check_same(config, arms, policies)
+        return tell_dry_run(_cost(config, arms, policies))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum compare", *overrides])):
         _begin(config, arms, policies)
         environment.silence()
         _prepare(config, arms)
+        _tell_cost(config, arms, policies)
         _play(config, arms, policies)
     return 0
 
@@ -101,25 +108,55 @@ def _policies(config: Config, run: str | None, iteration: str | None) -> dict[in
     return {number: str(folder.policy(number)) for number in sorted({0, wanted})}
 
 
-def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
+def _check_same(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
     """What is in the folder counts only if the same policies played the same arms on the same questions; arms may be
     added.
 
     Raises:
         LaunchError: it holds another comparison.
     """
-    made_with, played_by = config.output / "config.yaml", config.output / "policies.json"
-    stored = config.model_copy(update={"comparison": Comparison()})
-    files = {made_with: stored, **{config.output / "arms" / name / "config.yaml": arm for name, arm in arms.items()}}
-    players = {str(number): path for number, path in policies.items()}
-    if played_by.exists() and json.loads(played_by.read_text("utf-8")) != players:
+    played_by = config.output / PLAYERS
+    if played_by.exists() and json.loads(played_by.read_text("utf-8")) != _players(policies):
         raise LaunchError(f"{config.output} compares other policies: choose another output=FOLDER.")
-    for path, asked in files.items():
+    for path, asked in _files(config, arms).items():
         if path.exists() and (key := saved.difference(compose.read(path), asked)):
             raise LaunchError(f"{path.parent} was made with another {key}: choose another output=FOLDER.")
-    for path, asked in files.items():
+
+
+def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
+    """Writes down who plays what, unless the folder holds another comparison."""
+    _check_same(config, arms, policies)
+    for path, asked in _files(config, arms).items():
         compose.save(asked, path)
-    write_atomically(played_by, json.dumps(players))
+    write_atomically(config.output / PLAYERS, json.dumps(_players(policies)))
+
+
+def _files(config: Config, arms: Mapping[str, Config]) -> dict[Path, Config]:
+    """What is shared, and every arm, by the file that keeps it."""
+    shared = config.model_copy(update={"comparison": Comparison()})
+    of_arms = {config.output / "arms" / name / "config.yaml": arm for name, arm in arms.items()}
+    return {config.output / "config.yaml": shared, **of_arms}
+
+
+def _players(policies: Mapping[int, str]) -> dict[str, str]:
+    return {str(number): path for number, path in policies.items()}
+
+
+def _tell_cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
+    if (cost := _cost(config, arms, policies)) is not None:
+        from trainer.progress import say
+
+        say(cost)
+
+
+def _cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> str | None:
+    """What endpoints will cost, in words; None where there is none."""
+    models = [*config.judge_models, *(model for arm in arms.values() for model in arm.inference.needs())]
+    if all(model.endpoint is None for model in models):
+        return None
+    from launch import compare_estimate, estimate
+
+    return estimate.sentence([("the comparison", compare_estimate.comparison(config, arms, list(policies)))])
 
 
 def _prepare(config: Config, arms: Mapping[str, Config]) -> None:

@@ -49,12 +49,7 @@ def evaluation(config: Config) -> Usage:
     checkpoints = len(_evaluated(config))
     matchups = checkpoints + (checkpoints - 1 if len(seats) > 1 else 0)
     debates = debates_like(config, "heldout")
-    total = Usage()
-    for judge in config.judges:
-        total += judged(judge, debates, matchups * 2 * len(questions))
-        for name in ("naive", "expert"):
-            silent = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
-            total += judged(judge, _of_full_length(questions[:SAMPLE], silent), len(questions))
+    total = references(config) + of_all_judges(config, debates, matchups * 2 * len(questions))
     of_trained = 2 if len(seats) > 1 else 1
     kept = at_most(config.evaluation.browser_debates, 2 * len(questions), checkpoints - 1, of_trained)
     shown = kept * (speeches + 1)
@@ -63,6 +58,19 @@ def evaluation(config: Config) -> Usage:
     own = len(questions) * speeches * (2 * checkpoints + against_base)
     playing = at_inference(config, debates, matchups * 2 * len(questions), own)
     return total + judged(config.judge, debates, shown + attacked) + playing
+
+
+def references(config: Config) -> Usage:
+    """What all judges are asked about held-out questions that nobody argues."""
+    questions = setup.question_set(config.questions).questions("heldout")
+    protocols = [Protocol(name, (), 0, judge_sees_passage=name == "expert") for name in ("naive", "expert")]
+    silent = [_of_full_length(questions[:SAMPLE], protocol) for protocol in protocols]
+    return sum((of_all_judges(config, debates, len(questions)) for debates in silent), Usage())
+
+
+def of_all_judges(config: Config, debates: Sequence[Transcript], count: int) -> Usage:
+    """What so many debates like these would cost by every judge."""
+    return sum((judged(judge, debates, count) for judge in config.judges), Usage())
 
 
 def at_inference(config: Config, debates: Sequence[Transcript], played: int, own: int = 0) -> Usage:

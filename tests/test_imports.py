@@ -1,10 +1,12 @@
-"""The direction of imports: envs <- rewards <- trainer <- launch, and nothing heavy in the first two."""
+"""The direction of imports: envs <- rewards <- trainer <- launch, nothing heavy in the first two, and within trainer no
+two packages that import each other."""
 
 import ast
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,20 +20,34 @@ MAY_IMPORT = {
     "launch": OURS,
 }
 HEAVY = {"torch", "ray", "vllm", "trl", "deepspeed", "transformers"}
+TRAINER = {path.parent.name for path in (ROOT / "trainer").glob("*/__init__.py")}
+"""The packages in it."""
+MAKE_A_RUN = {"engines", "inference", "on_ray", "opponents"}
+"""Those that modules at the top of trainer may import. The watch measures during training, and may import more."""
 
 
 def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imported(source: str) -> Iterator[str]:
-    """Top-level names of every module that the source imports, at whatever depth it does so."""
+def dotted(source: str) -> Iterator[str]:
+    """Everything that the source imports, at whatever depth it does so; of `from a import b` it is a.b."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield str(node.module).partition(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported(source: str) -> Iterator[str]:
+    """Top-level names of every module that the source imports."""
+    return (name.partition(".")[0] for name in dotted(source))
+
+
+def packages(source: str) -> set[str]:
+    """The packages of trainer that the source imports something from."""
+    return {name.split(".")[1] for name in dotted(source) if name.startswith("trainer.")} & TRAINER
 
 
 def test_the_reader_of_imports_sees_nested_and_dotted_ones() -> None:
@@ -50,6 +66,31 @@ def test_packages_import_downwards_only(package: str) -> None:
         if name in OURS - MAY_IMPORT[package]
     }
     assert sources(package) and not wrong
+
+
+def test_no_packages_of_trainer_import_each_other() -> None:
+    """A CycleError names those that do."""
+    graph = {
+        name: set().union(*(packages(path.read_text("utf-8")) for path in sources(f"trainer/{name}"))) - {name}
+        for name in TRAINER
+    }
+    assert {"statistics", "evaluation", "report"} <= set(TopologicalSorter(graph).static_order())
+    assert "evaluation" in graph["comparisons"]
+
+
+def test_statistics_import_nothing_else_of_trainer() -> None:
+    names = {name for path in sources("trainer/statistics") for name in dotted(path.read_text("utf-8"))}
+    assert "trainer.statistics.paired.paired_change" in names
+    assert not {name for name in names if name.startswith("trainer.") and not name.startswith("trainer.statistics.")}
+
+
+def test_what_trains_imports_nothing_that_measures_but_for_the_watch() -> None:
+    wrong = {
+        path.name: found
+        for path in (ROOT / "trainer").glob("*.py")
+        if (found := packages(path.read_text("utf-8")) - MAKE_A_RUN)
+    }
+    assert wrong == {"watch.py": {"evaluation", "statistics"}}
 
 
 @pytest.mark.parametrize("package", ["envs", "rewards"])

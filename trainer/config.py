@@ -390,6 +390,17 @@ class Config(_Section):
         """Every model that a judge reads with."""
         return tuple(model for judge in self.judges for model in judge.needs())
 
+    @model_validator(mode="after")
+    def _judges_are_told_apart(self) -> "Config":
+        names = [judge.name for judge in self.judges]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"two judges are called {name!r}, and their figures would be merged: change judge.name or "
+                    "heldout_judges.N.name, or leave one of the two out (heldout_judges=none)"
+                )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _parity_by_dtype(cls, values: Any) -> Any:

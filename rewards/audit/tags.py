@@ -67,6 +67,14 @@ def discredited(transcript: Transcript, seat: Seat) -> Transcript:
     return _respoken(transcript, lambda speech: _discredited(speech) if speech.seat is seat else speech)
 
 
+def changed(debate: Labelled) -> list[Transcript]:
+    """All that `tags` asks about this debate besides the debate itself."""
+    if debate.target == 0.5:
+        return []
+    sides = [seat for seat in Seat if _quotes(debate, seat)]
+    return [without_marks(debate.transcript), *(discredited(debate.transcript, seat) for seat in sides)]
+
+
 def tags(judge: Judge, debates: Sequence[Labelled], table: Table) -> Tags:
     """Judges the debates again with changed marks. `table` holds the judge's verdicts on them as they are."""
     labelled = [debate for debate in debates if debate.target != 0.5]

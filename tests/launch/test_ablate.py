@@ -16,6 +16,8 @@ from launch import ablate, compose, ray_cells, saved
 from launch.cli import main
 from tests.launch.test_demo import _working_on
 
+pytestmark = pytest.mark.long
+
 AXIS = "evaluation.attacks"
 """What the cells differ in: nothing that training knows of, so that one trained run can stand for all of them."""
 UNCHECKED = (

@@ -14,7 +14,7 @@ from rewards.judges.likelihood import LikelihoodJudge
 from rewards.labelled import read
 
 Refused = Callable[..., str]
-SMALL = ("questions.train=12", "questions.heldout=12", "audit.questions=10")
+SMALL = ("questions.train=12", "questions.heldout=12", "audit.questions=10", "audit.attacked=5")
 
 
 def run(folder: Path, *overrides: str) -> dict[str, Any]:

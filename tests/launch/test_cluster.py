@@ -21,6 +21,8 @@ import yaml
 from launch import compose
 from trainer.run_folder import RunFolder, read_lines
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "launch" / "cluster"
 SCHEMA = Path(__file__).with_name("rayjob.schema.json")

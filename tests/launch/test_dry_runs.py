@@ -1,4 +1,4 @@
-"""What endpoints would cost, said by commands that then do nothing: `dry_run=true` of evaluate and audit."""
+"""What endpoints would cost, said by commands that then do nothing: `dry_run=true` of evaluate, audit and compare."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -69,6 +69,28 @@ def test_an_audit_asks_as_often_as_was_said(
     assert len(asked) == requests(said) > 12
 
 
+def test_an_audit_that_is_gone_on_with_asks_for_the_rest_only(
+    words: list[str], debates: Path, server: FakeEndpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of two judges at the endpoint, each with verdicts of its own: as often as was said, and nothing twice."""
+    few = ("judge.endpoint.cache=null", "audit.skip=[tags]", "audit.attacked=1", "audit.variants=[criteria]")
+    command = ["audit", *words, *few, f"audit.debates={debates}", f"output={tmp_path}/audit"]
+    stored = tmp_path / "audit" / "verdicts.jsonl"
+
+    def left() -> int:
+        assert main([*command, "dry_run=true"]) == 0
+        return requests(capfd.readouterr().out)
+
+    in_all = left()
+    assert main(command) == 0 and left() == 0
+    lines = stored.read_text().splitlines(keepends=True)
+    stored.write_text("".join(lines[2:9]))
+    assert left() == len(lines) - 7 == in_all - 7 and stored.read_text() == "".join(lines[2:9])
+    before = len(server.bodies)
+    assert main(command) == 0
+    assert len([body for body in server.bodies[before:] if "alphabet" not in str(body)]) == in_all - 7
+
+
 def test_an_audit_of_debates_yet_to_be_played_with_examples(
     words: list[str], server: FakeEndpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,6 +117,35 @@ def test_an_evaluation_of_a_run_is_reckoned_from_its_configuration(
     assert not server.bodies and [path.name for path in run.iterdir()] == ["config.yaml"]
 
 
+def test_a_comparison_asks_as_often_as_was_said(
+    words: list[str], server: FakeEndpoint, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Verdicts on debates as they are, read apart, and shown with other speakers; the judge's own questions; and the
+    references. What is finished is not asked again."""
+    command = [
+        "compare", *words, "questions.heldout=3", f"debater.model={tiny}/debater", f"output={tmp_path}/c",
+        "comparison.arms.asked=[protocol=interactive]", "comparison.arms.asked_and_exchanged=[protocol=interactive,"
+        "comparison.speakers=exchanged]", "arms=ensembled_consultancy,asked,asked_and_exchanged",
+    ]  # fmt: skip
+    assert main([*command, "dry_run=true"]) == 0
+    said = capfd.readouterr().out
+    assert requests(said) == 3 * 2 * (2 + 1 + 1) + 3 * 2 + 3 * 2 and "the comparison " in said and "$0.0" in said
+    assert not server.bodies and not (tmp_path / "c").exists()
+    assert main(command) == 0
+    assert said.strip() in " ".join(capfd.readouterr().err.split()), "a real one begins with the same sentence"
+    assert len([body for body in server.bodies if "alphabet" not in str(body)]) == requests(said)
+
+    def left(*gone: str) -> int:
+        for path in gone:
+            (tmp_path / "c" / path).unlink()
+        assert main([*command, "dry_run=true"]) == 0
+        return requests(capfd.readouterr().out)
+
+    assert left() == 0
+    assert left("arms/asked/base.parquet") == 3 * 2
+    assert left("references.parquet", *(f"debates/{p.name}" for p in (tmp_path / "c/debates").iterdir())) == 3 * 6
+
+
 def test_without_an_endpoint_there_is_nothing_to_pay(
     tmp_path: Path, refused: Refused, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -102,3 +153,4 @@ def test_without_an_endpoint_there_is_nothing_to_pay(
     assert "nothing is paid for" in capfd.readouterr().out and not list(tmp_path.iterdir())
     assert "dry_run=true" in refused("audit", f"output={tmp_path}/audit", "dry_run=maybe")
     assert "dry_run=true" in refused("evaluate", f"run={tmp_path}", "dry_run=no")
+    assert "dry_run=true" in refused("compare", f"output={tmp_path}/c", "dry_run=yes")

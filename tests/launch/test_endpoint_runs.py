@@ -153,7 +153,7 @@ def test_what_a_judge_may_cost_does_not_make_it_another(words: list[str]) -> Non
 
     config = load([*words, "judge.endpoint.spend_cap=1"])
     values = config.model_dump(mode="json")
-    both = validate({**values, "heldout_judges": [values["judge"]]})
+    both = validate({**values, "heldout_judges": [{**values["judge"], "name": "held-out"}]})
     for key, value in (("spend_cap", "7"), ("retries", "1"), ("cache", "null")):
         for judge in ("judge", "heldout_judges.0"):
             raised = saved.changed(both, [f"{judge}.endpoint.{key}={value}"], allowed=())

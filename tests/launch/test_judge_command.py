@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from launch.arms import Training
 from launch.cli import main
 from launch.compose import load
 from rewards import labelled
+from tests.launch.here import run_here
 from tests.trainer.judges.test_judge_training import planted
 from tests.trainer.test_frozen import flip_last_byte
 from trainer import models
@@ -140,24 +141,6 @@ def test_a_judge_that_changes_under_a_run_is_caught_everywhere(
     assert "finished" in json.loads((run / "manifest.json").read_text("utf-8"))
 
 
-class Ended:
-    """Stands for a child process that has ended."""
-
-    def __init__(self, code: int) -> None:
-        self._code = code
-
-    def poll(self) -> int:
-        return self._code
-
-    def wait(self, timeout: float) -> int:
-        return self._code
-
-
-def train_here(self: Training, words: Sequence[str], environment: Mapping[str, str]) -> None:
-    """In this process, which has imported everything; that of the demo's arms is in one of its own (test_demo.py)."""
-    self._child = Ended(main(words))  # type: ignore[assignment]
-
-
 @pytest.fixture(scope="module")
 def rounds(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("rounds") / "out"
@@ -168,7 +151,7 @@ def rounds(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[
         "adversarial.questions=8",
     ]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "_start", train_here)
+        patch.setattr(Training, "_start", run_here)
         assert main(arguments) == 0
     return folder, arguments
 

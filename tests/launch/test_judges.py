@@ -20,7 +20,7 @@ from trainer import setup
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
 def test_every_choice_composes_and_is_saved_as_it_was(name: str, tmp_path: Path) -> None:
     models = ["judge.model=some/model"] if (CONFIGS / f"judge/{name}.yaml").read_text().count("model: ???") else []
-    config = load([f"judge={name}", *models])
+    config = load([f"judge={name}", *models, "heldout_judges=none"])
     assert config.judge.kind in settings_by_kind() and config.judge.needs()
     save(config, tmp_path / "config.yaml")
     assert read(tmp_path / "config.yaml") == config
@@ -55,6 +55,18 @@ def test_held_out_judges_of_ones_own(tmp_path: Path) -> None:
         load([f"heldout_judges={tmp_path}/judges.yaml"])
     config = load([f"heldout_judges={tmp_path}/judges.yaml", "heldout_judges.0.model=m"])
     assert [judge.name for judge in config.heldout_judges] == ["x"]
+
+
+def test_judges_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Every figure is kept by the judge's name: two of one name would be one judge with twice as many verdicts."""
+    with pytest.raises(ConfigError, match="two judges are called 'heldout-judge'.*heldout_judges=none"):
+        load(["judge=testimony-heldout"])
+    held_out = [{"kind": "likelihood", "name": "x", "model": model, "prompts": "chat"} for model in ("m", "n")]
+    (tmp_path / "judges.yaml").write_text(yaml.safe_dump(held_out))
+    with pytest.raises(ConfigError, match="two judges are called 'x'"):
+        load([f"heldout_judges={tmp_path}/judges.yaml"])
+    apart = load([f"heldout_judges={tmp_path}/judges.yaml", "heldout_judges.1.name=y"])
+    assert [judge.name for judge in apart.judges] == ["weak-judge", "x", "y"]
 
 
 def test_a_held_out_judge_that_gives_the_reward_too_is_told(capsys: pytest.CaptureFixture[str]) -> None:

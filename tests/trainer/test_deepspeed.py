@@ -19,6 +19,8 @@ from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
+pytestmark = pytest.mark.long
+
 ALGORITHMS = {  # DPO first: it publishes before there is a trainer, which for PPO has told the ranks who they are
     "dpo": ("iterations=1", "algorithm=dpo", "algorithm.min_gap=0", "algorithm.batch_rows=64",
             "algorithm.learning_rate=1e-3", "algorithm.questions_per_iteration=4", "debater.max_tokens=20"),

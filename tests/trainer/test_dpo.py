@@ -165,6 +165,34 @@ def test_an_iteration_without_pairs_keeps_the_policy(
     assert before.equal(after)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "readings"),
+    [
+        (["protocol=interactive"], 2),
+        (["protocol=ensembled_consultancy"], 4),
+        (["protocol=simultaneous", "opponent=league", "opponent.self_play=0.5"], 2),
+    ],
+)
+def test_it_learns_in_every_kind_of_debate(
+    configure: Callable[..., Config], rounds: list[Any], overrides: list[str], readings: int
+) -> None:
+    """Judged as the protocol says; siblings were asked the same before they parted; pairs are the policy's own."""
+    settings = configure(*DPO, "algorithm.min_gap=0", *overrides)
+    train(settings)
+    ((experience, plies, pairs),), (row,) = rounds, metrics(settings)
+    assert {judged.verdict.readings for judged in experience.judged} == {readings}
+    own = {t.row.prompt + t.row.completion[: end + 1] for t in experience.trajectories() for end in t.row.ends}
+    assert all(pair.prompt + pair.chosen in own and pair.prompt + pair.rejected in own for pair in pairs)
+    assert row["pairs"] == len(pairs) > 0 and row["loss"] == pytest.approx(0.693, abs=0.2)
+    asked: dict[str, set[str]] = {}
+    for judged in experience.judged:
+        match, inquiries = judged.episode.match, judged.episode.transcript.inquiries
+        asked.setdefault(match, set()).update(each.text for each in inquiries if each.ply <= plies[match])
+    assert max(map(len, asked.values())) == settings.protocol.judge_asks
+    met = {speech.policy for judged in experience.judged for speech in judged.episode.transcript.speeches}
+    assert met == ({"current", "league-1"} if "opponent=league" in overrides else {"current"})
+
+
 def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(
     configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any]
 ) -> None:

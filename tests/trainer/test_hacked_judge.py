@@ -20,6 +20,8 @@ from trainer import setup
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
+pytestmark = pytest.mark.long
+
 WORD, NATS = "attic", 4.0
 BUDGET = (
     "questions.train=400", "questions.heldout=2", "judge.order=given", "protocol.rounds=1", "iterations=6",

@@ -1,9 +1,9 @@
 """A run that is cut off at any moment and started again ends as if nothing had happened."""
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -13,25 +13,20 @@ from typing import Any
 
 import pytest
 
-from launch import compose
 from trainer.config import Config
 from trainer.run_folder import STATE, RunFolder, append_line, read_lines
 from trainer.train import train
+
+pytestmark = pytest.mark.long
 
 TIMINGS = ("debates_per_second",)
 PPO = ("iterations=5", "save_every=2", "algorithm.credit=role_ema", "algorithm.epochs=2", "algorithm.minibatches=2",
        "algorithm.questions_per_iteration=2", "algorithm.learning_rate=3e-3")  # fmt: skip
 DPO = ("algorithm=dpo", "iterations=5", "algorithm.min_gap=0", "algorithm.questions_per_iteration=2",
        "algorithm.learning_rate=3e-3", "algorithm.reference=previous")  # fmt: skip
-RUN = """
-import sys, torch
-from pathlib import Path
-from launch import compose
-from trainer.train import train
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    train(compose.read(Path(sys.argv[1])))
-"""
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Processes of their own that have what a run needs loaded already, by one server for all of them."""
+PROCESSES.set_forkserver_preload(["trainer.train"])
 
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
@@ -50,19 +45,17 @@ def debates(settings: Config) -> list[tuple[Any, ...]]:
 
 def kill_after(settings: Config, lines: int, pause: float) -> None:
     """Starts the run as a process of its own and kills it `pause` seconds after that many iterations were recorded."""
-    path = settings.output.with_suffix(".yaml")
-    compose.save(settings, path)
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(path)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    process = PROCESSES.Process(target=train, args=(settings,))
+    process.start()
     deadline = time.monotonic() + 240
     while len(read_lines(RunFolder(settings.output).metrics)) < lines:
-        assert process.poll() is None, process.communicate()[1].decode()[-2000:]
+        assert process.is_alive(), "the run ended by itself"
         assert time.monotonic() < deadline, "the run does not get on"
         time.sleep(0.005)
     time.sleep(pause)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL, "it was killed before its end"
 
 
 @pytest.mark.parametrize(("algorithm", "seed"), [(PPO, 1), (DPO, 2)], ids=["ppo", "dpo"])

@@ -18,6 +18,8 @@ from trainer.statistics.paired import paired_change
 from trainer.train import train
 from trainer.watch import Watch, WatchError, set_aside, shown
 
+pytestmark = pytest.mark.long
+
 WATCHED = ("questions.train=20", "watch.questions=6", "watch.attacks=1", "heldout_judges=testimony")
 
 
@@ -164,16 +166,25 @@ class PowerCut(BaseException):
     """Nothing in the program may catch this."""
 
 
+@pytest.fixture(scope="module")
+def wholes() -> dict[str, Config]:
+    """Runs that nothing disturbed, by algorithm, filled by the tests that need them."""
+    return {}
+
+
 @pytest.mark.parametrize(
     ("algorithm", "moment"), [("ppo", "before the look is recorded"), ("dpo", "after it"), ("ppo", "after it")]
 )
 def test_cut_off_and_resumed_equals_undisturbed(
-    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str, moment: str
-) -> None:
+    configure: Callable[..., Config], wholes: dict[str, Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    algorithm: str, moment: str,
+) -> None:  # fmt: skip
     own = (f"algorithm={algorithm}", *(["algorithm.min_gap=0"] if algorithm == "dpo" else []))
     small = (*WATCHED, *own, "watch.attacks=0", "iterations=3", "save_every=1", "algorithm.learning_rate=3e-3")
-    whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
-    train(whole)
+    if algorithm not in wholes:
+        wholes[algorithm] = configure(*small, f"output={tmp_path}/whole")
+        train(wholes[algorithm])
+    whole, broken = wholes[algorithm], configure(*small, f"output={tmp_path}/broken")
     tell = Watch._tell if moment == "after it" else Watch._compared
     name = tell.__name__
 

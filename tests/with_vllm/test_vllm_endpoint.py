@@ -56,7 +56,7 @@ def base_url(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     words = ["--port", str(port), "--host", "127.0.0.1", "--served-model-name", "judge", "--dtype", "float32",
              "--enforce-eager", "--max-num-seqs", "16", "--generation-config", "vllm"]  # fmt: skip
     environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1",
-                   "VLLM_WORKER_MULTIPROC_METHOD": "fork"}  # fmt: skip
+                   "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # fmt: skip  # the model is in the engine's own process
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, *words],

@@ -14,6 +14,8 @@ from trainer.rollouts import TransferError
 from trainer.train import train
 from trainer.types import Policy
 
+pytestmark = pytest.mark.long
+
 FULL = ("iterations=3", "algorithm.kl=0.01", "debater.engine=vllm", "debater.model=embedded/debater",
         "judge.model=embedded/judge")  # fmt: skip
 

@@ -39,8 +39,8 @@ def compare(results: Sequence[Result], groups: Sequence[Replicates] = ()) -> dic
     first = results[0]
     cells = [_cell(result, tables.get(result.name), tables.get(first.name)) for result in results]
     judged = [row for cell in cells for row in cell["judges"]]
-    others = [row for row in judged if row["difference"] is not None and row["cell"] != first.name]
-    families = {"change": adjust(judged, "change"), "difference": adjust(others, "difference")}
+    others = [row["difference"] for row in judged if row["difference"] is not None and row["cell"] != first.name]
+    families = {"change": adjust([row["change"] for row in judged]), "difference": adjust(others)}
     return {
         "schema_version": SCHEMA_VERSION,
         "first": first.name,

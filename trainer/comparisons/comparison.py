@@ -29,6 +29,9 @@ from trainer.publish import probe_rows
 from trainer.schedule import derive
 from trainer.types import Policy
 
+REFERENCES = "references.parquet"
+"""The judges without debaters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Player:
@@ -72,7 +75,7 @@ class Comparison:
     def verdicts(self) -> pd.DataFrame:
         """One row for each arm, player, debate and judge, and the references."""
         bench = Bench(self.settings, self.key)
-        references = self.folder / "references.parquet"
+        references = self.folder / REFERENCES
         if not references.exists():
             write_parquet(pd.DataFrame(bench.references(self.questions)), references)
         parts = [self._part(bench, arm, player) for arm in self.arms for player in self.players]
@@ -81,7 +84,7 @@ class Comparison:
         return table
 
     def _part(self, bench: Bench, arm: str, player: Player) -> Path:
-        part = self.folder / "arms" / arm / f"{player.name}.parquet"
+        part = verdicts_file(self.folder, arm, player)
         if not part.exists():
             settings = self.arms[arm]
             played = self._debates(arm, player)
@@ -95,7 +98,7 @@ class Comparison:
     def _debates(self, arm: str, player: Player) -> Played:
         """Each question in both seatings, the player in every seat; read back if they have been played before."""
         settings = self.arms[arm]
-        stored = self.folder / "debates" / f"{plays_like(settings)}-{player.name}.jsonl"
+        stored = debates_file(self.folder, settings, player)
         if not stored.exists():
             stored.parent.mkdir(parents=True, exist_ok=True)
             played = _play(settings, player, self.questions, f"{arm}: {player.name} argues")
@@ -105,6 +108,16 @@ class Comparison:
             [record for record in records if isinstance(record, Transcript)],
             [record for record in records if isinstance(record, Failure)],
         )
+
+
+def verdicts_file(folder: Path, arm: str, player: Player) -> Path:
+    """Where the verdicts on an arm's debates are, once all are given."""
+    return folder / "arms" / arm / f"{player.name}.parquet"
+
+
+def debates_file(folder: Path, settings: Config, player: Player) -> Path:
+    """Where what was said in an arm is, once all of it is played."""
+    return folder / "debates" / f"{plays_like(settings)}-{player.name}.jsonl"
 
 
 def plays_like(settings: Config) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from rewards.statistics import SIGNIFICANCE, Interval, cluster_mean
-from trainer.comparisons.pooling import by_seating, pairs
+from rewards.statistics import Interval, cluster_mean
+from trainer.comparisons.pooling import adjust, by_seating, pairs
 from trainer.evaluation.summary import jsonable
-from trainer.statistics.paired import Headline, headline, holm, paired_change
+from trainer.statistics.paired import paired_change
 from trainer.verdicts import NONE, right
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUDGET = ("speeches", "words", "sampled_tokens", "preference_readings", "readings")
 """What one verdict took, on average: speeches and words in it, tokens that were sampled for it (those that were not
 spoken as well), and how often a model read to choose what is said and to judge it."""
@@ -39,16 +39,9 @@ def contrasts(table: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Found:
         "judges": {judge: _judge(table[table["judge"] == judge], arms, players, own) for judge in judges},
     }  # fmt: skip
     every = [arm for judge in found["judges"].values() for arm in judge["arms"].values()]
-    _adjust([arm[player]["difference"] for arm in every for player in players if "difference" in arm[player]])
-    _adjust([arm["training"] for arm in every if "training" in arm])
+    adjust([arm[player]["difference"] for arm in every for player in players if "difference" in arm[player]])
+    adjust([arm["training"] for arm in every if "training" in arm])
     return jsonable(found)
-
-
-def _adjust(family: list[Found]) -> None:
-    """Puts adjusted p-values beside those of a family; a headline stands only where the adjusted one is small."""
-    for change, p in zip(family, holm([change["p"] for change in family]), strict=True):
-        kept: Headline = change["headline"] if p < SIGNIFICANCE else "no change shown"
-        change |= {"p_holm": float(p), "headline": kept}
 
 
 def _judge(table: pd.DataFrame, arms: list[str], players: list[str], own: Mapping[str, pd.DataFrame]) -> Found:
@@ -87,7 +80,7 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
     change = paired_change(questions["before"], questions["after"], questions["story_id"])
     return dict(zip(names, (change.base, change.trained), strict=True)) | {
         "change": change.change, "low": change.low, "high": change.high, "p": change.p,
-        "headline": headline(change), "minimum_detectable_change": change.minimum_detectable_change,
+        "minimum_detectable_change": change.minimum_detectable_change,
         "questions": change.n_questions, "stories": change.n_stories,
     }  # fmt: skip
 

@@ -63,15 +63,14 @@ def pool(groups: Mapping[str, Runs]) -> list[dict[str, Any]]:
         for number, (name, runs) in enumerate(groups.items())
     ]
     judged = [row for group in pooled for row in group["judges"]]
-    adjust(judged, "change")
-    adjust([row for row in judged if row["difference"] is not None], "difference")
+    adjust([row["change"] for row in judged])
+    adjust([row["difference"] for row in judged if row["difference"] is not None])
     return pooled
 
 
-def adjust(judged: Sequence[dict[str, Any]], name: str) -> int:
-    """Adds to each comparison its p-value among all of them, and whether that shows a direction; returns how many there
-    are."""
-    compared = [row[name] for row in judged]
+def adjust(compared: Sequence[dict[str, Any]]) -> int:
+    """Adds to each comparison of a family its p-value among all of them (`p_holm`) and the direction that this and the
+    interval show (`shown`: "up", "down" or "nothing"); returns how many there are."""
     p_values = [math.nan if one["p"] is None else one["p"] for one in compared]
     for one, adjusted in zip(compared, holm(p_values), strict=True):
         one["p_holm"] = float(adjusted)

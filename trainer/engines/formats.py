@@ -68,8 +68,8 @@ class _Tokens:
             for index, token in zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
             if not scratchpad.TAG.fullmatch(token)
         }
-        special = [token for token in tokenizer.all_special_tokens if len(token) > 1]
-        self._special = re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or r"(?!)")
+        marks = sorted(_marks(tokenizer), key=len, reverse=True)
+        self._special = re.compile("|".join(map(re.escape, marks)) or r"(?!)")
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled tokens. Tags round a thought stay, even those that are special tokens: the environment looks
@@ -86,6 +86,23 @@ class _Tokens:
 
     def _encode(self, text: str, opening: bool = False) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=opening)
+
+
+def _marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """What the tokenizer would read as a mark of its own and not as text.
+
+    Beside the special tokens that it has a use for itself: those that its file merely declares (Llama 3's
+    `<|start_header_id|>`), and others that its chat template writes (DeepSeek's `<｜User｜>` is not declared special).
+    Tags round thoughts are left to the environment, which looks for them.
+    """
+    template = str(tokenizer.chat_template or "")
+    added = {
+        token.content
+        for token in tokenizer.added_tokens_decoder.values()
+        if (token.special or token.content in template) and not scratchpad.TAG.fullmatch(token.content)
+    }
+    punctuated = {token for token in added if not token.isspace() and not token[0].isalnum()}
+    return {token for token in {*tokenizer.all_special_tokens, *punctuated} if len(token) > 1}
 
 
 class PlainFormat(_Tokens):

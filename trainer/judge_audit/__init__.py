@@ -24,7 +24,7 @@ from trainer.config import Config
 from trainer.judge_audit.arms import arms
 from trainer.judge_audit.debates import debates, ratings
 from trainer.judge_audit.identity import fingerprint, identity
-from trainer.judge_audit.stored import StoredJudge
+from trainer.judge_audit.stored import VERDICTS, StoredJudge
 from trainer.run_folder import write_atomically
 
 SCHEMA_VERSION = 1
@@ -74,7 +74,7 @@ def _arm(
 
 def _asked(settings: Config, chosen: JudgeSettings) -> StoredJudge:
     """The judge, with whatever it has said before."""
-    stored = settings.output / "verdicts.jsonl"
+    stored = settings.output / VERDICTS
     return StoredJudge(setup.judge(chosen, settings), fingerprint(identity(chosen)), stored)
 
 

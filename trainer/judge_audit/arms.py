@@ -9,6 +9,8 @@ from trainer.config import Config
 from trainer.judges.labelled import play_labelled
 
 REWARD, HELD_OUT, VARIANT = "reward", "held-out", "variant"
+EXAMPLES = "examples.jsonl"
+"""The file of an audit that keeps the examples that were played for it."""
 EXAMPLE_QUESTIONS = 20
 """Training questions whose debates examples are chosen from if no file of them is named."""
 
@@ -45,7 +47,7 @@ def _examples(settings: Config) -> Path:
     """A file of labelled debates about training questions."""
     if settings.audit.examples is not None:
         return settings.audit.examples
-    path = settings.output / "examples.jsonl"
+    path = settings.output / EXAMPLES
     if not path.exists():
         labelled.write(path, play_labelled(settings, "train", EXAMPLE_QUESTIONS))
     return path

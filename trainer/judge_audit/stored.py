@@ -15,6 +15,8 @@ from rewards.types import Judge, Usage, Verdict
 from trainer.progress import debates_bar
 from trainer.run_folder import append_lines, cut_torn_line, read_lines
 
+VERDICTS = "verdicts.jsonl"
+"""The file of an audit that keeps them."""
 BATCH = 128
 """Debates that are judged at a time; their verdicts are stored together."""
 
@@ -71,6 +73,11 @@ class StoredJudge:
         ]
         append_lines(self._path, lines)
         self._known.update(zip(batch, lines, strict=True))
+
+
+def keys(path: Path, fingerprint: str) -> set[str]:
+    """What the file holds this judge's verdicts on, by `key_of`."""
+    return {line["debate"] for line in read_lines(path) if line["judge"] == fingerprint}
 
 
 def key_of(transcript: Transcript) -> str:

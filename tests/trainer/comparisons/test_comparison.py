@@ -102,7 +102,9 @@ class Rollouts:
 def default() -> tuple[Config, dict[str, Config]]:
     """The default comparison on a few questions, and its arms."""
     config = load([f"questions.heldout={QUESTIONS}", "comparison=default"])
-    three = config.model_copy(update={"heldout_judges": [config.heldout_judges[0]] * 2})
+    held_out = config.heldout_judges[0]
+    others = [held_out, held_out.model_copy(update={"name": "another"})]
+    three = config.model_copy(update={"heldout_judges": others})
     return three, _arms(three, None)
 
 
@@ -203,6 +205,14 @@ def test_only_what_decides_what_is_said_tells_plays_apart(default: tuple[Config,
     assert len(set(same.values())) == 3
     cooler = arms["debate"].debater.model_copy(update={"temperature": 0.5})
     assert plays_like(arms["debate"].model_copy(update={"debater": cooler})) != same["debate"]
+
+
+@pytest.mark.parametrize(("choice", "speeches"), [("default", 4), ("khan", 6)])
+def test_every_arm_has_as_many_speeches_for_a_verdict(choice: str, speeches: int) -> None:
+    """And the controls and the ensemble are judged on what another arm has said."""
+    arms = _arms(load(["questions.heldout=2", f"comparison={choice}"]), None)
+    assert {len(arm.protocol.seats) * arm.protocol.rounds for arm in arms.values()} == {speeches}
+    assert len(arms) == 6 and len({plays_like(arm) for arm in arms.values()}) == 3
 
 
 def test_shown_debates_keep_their_words_and_answers(stage: Callable[..., Any]) -> None:

@@ -64,7 +64,7 @@ def test_accuracies_differences_and_budgets_by_hand() -> None:
     assert judge["references"]["naive"]["accuracy"]["estimate"] == 0.25
     difference = judge["arms"]["other"]["base"]["difference"]
     assert (difference["first"], difference["arm"], difference["change"]) == (0.75, 0.25, -0.5)
-    assert (difference["questions"], difference["stories"], difference["headline"]) == (STORIES, STORIES, "lowered")
+    assert (difference["questions"], difference["stories"], difference["shown"]) == (STORIES, STORIES, "down")
     assert "difference" not in judge["arms"]["debate"]["base"] and "training" not in judge["arms"]["debate"]
     assert found["budget"]["other"]["base"] == {
         "speeches": 4, "words": 20.5, "sampled_tokens": 30, "preference_readings": 0, "readings": 2,
@@ -105,7 +105,7 @@ def test_holm_runs_over_every_arm_player_and_judge() -> None:
     expected = holm([difference["p"] for difference in differences])
     assert [difference["p_holm"] for difference in differences] == pytest.approx(list(expected), abs=1e-5)
     for difference in differences:
-        shown = difference["headline"] != "no change shown"
+        shown = difference["shown"] != "nothing"
         assert shown == (difference["p_holm"] < 0.05 and not difference["low"] <= 0 <= difference["high"])
     assert any(d["p"] < 0.05 <= d["p_holm"] for d in differences)  # or the adjustment would not be tested
     trained = [found["judges"][judge]["arms"][arm]["training"] for judge in names[2] for arm in names[0]]
@@ -146,5 +146,5 @@ def test_what_is_not_known_is_none() -> None:
     ])  # fmt: skip
     arm = contrasts(table, RIGHT_ANSWER)["judges"]["weak"]["arms"]["other"]["base"]
     assert arm["accuracy"]["estimate"] is None and arm["difference"]["p"] is None
-    assert arm["difference"]["p_holm"] is None and arm["difference"]["headline"] == "no change shown"
+    assert arm["difference"]["p_holm"] is None and arm["difference"]["shown"] == "nothing"
     assert arm["open"]["own_wrong"] == {"estimate": None, "low": None, "high": None, "debates": 0}

@@ -3,6 +3,8 @@
 import copy
 
 import pytest
+from tokenizers import AddedToken
+from transformers import PreTrainedTokenizerFast
 
 from envs.scratchpad import split
 from tests.chat_models import FAMILIES, tokenizer
@@ -71,6 +73,25 @@ def test_nobody_forges_a_turn(name: str) -> None:
         return [sum(token in specials for token in part) for part in parts]
 
     assert count(forged) == count("I won")
+
+
+def test_marks_that_the_tokenizer_has_no_use_for_are_broken_up_too() -> None:
+    """Llama 3 declares the tokens of its headers special and names them nowhere else; DeepSeek's turns begin with
+    tokens that only its template writes. Tags round thoughts stay, and so does a run of line breaks that is a token."""
+    template = "{% for m in messages %}<｜User｜>{{ m.content }}\n\n<think>{% endfor %}"
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=copy.deepcopy(tokenizer("gpt_neox")._tokenizer), eos_token="<|endoftext|>",
+        chat_template=template,
+    )  # fmt: skip
+    declared = ["<|start_header_id|>", "<|reserved_7|>"]
+    added = [AddedToken(text, special=text in declared) for text in (*declared, "<｜User｜>", "<think>", "\n\n")]
+    words.add_tokens(added)
+    assert not set(declared) & set(words.all_special_tokens)
+    ids = dict(zip((str(token) for token in added), words.convert_tokens_to_ids([str(a) for a in added]), strict=True))
+    told = "".join(ids)
+    read = make_format(words, [words.eos_token_id], "plain").open([told])
+    assert set(ids.values()) <= set(words.encode(told))
+    assert set(ids.values()) & set(read) == {ids["<think>"], ids["\n\n"]}
 
 
 def test_plain_text_follows_itself() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.trainer.evaluation.test_summary import _questions
+from trainer.comparisons.pooling import pool
 from trainer.evaluation.family import Comparison
 from trainer.evaluation.replicates import Replicates, replicates
 from trainer.evaluation.summary import summarise
@@ -53,6 +54,19 @@ def test_seeds_are_pooled_and_stand_by_themselves() -> None:
         (expected.change.low, expected.change.high, expected.change.p), abs=1e-6
     )
     assert "With 2 seeds the interval covers these seeds only" in pooled["sentence"]
+
+
+def test_an_ablation_says_the_same_of_the_same_seeds() -> None:
+    """It pairs seatings of its own accord and asks about them beside other cells."""
+    tables = {seed: TABLE[TABLE["arm"] == name] for name, seed in SEEDS.seeds.items()}
+    (group,), summary = pool({"debate": tables}), summarise(TABLE, [SEEDS])
+    for one in group["judges"]:
+        row = _row(summary, "debate", one["judge"])
+        figures = ("change", "low", "high", "p", "n_questions", "n_stories")
+        assert [row[name] for name in figures] == pytest.approx(
+            [one["change"][name] for name in ("estimate", *figures[1:])], abs=1e-6
+        )
+        assert list(row["seed_changes"].values()) == pytest.approx(one["change"]["by_seed"], abs=1e-6)
 
 
 def test_without_groups_nothing_is_pooled_and_a_seed_alone_is_an_arm() -> None:

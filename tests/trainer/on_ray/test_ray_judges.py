@@ -21,6 +21,8 @@ from trainer.on_ray.judges import RayClassifier, RayScorer
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
+pytestmark = pytest.mark.long
+
 PROMPTS = ["A says : kitchen", "B says : attic kitchen", "A says :", "attic", "B says : office", "kitchen attic"]
 CHOICES: list[tuple[str, ...]] = [("kitchen", "attic")] * len(PROMPTS)
 

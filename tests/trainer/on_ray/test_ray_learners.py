@@ -19,6 +19,8 @@ from trainer.on_ray.cluster import ClusterError
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 
+pytestmark = pytest.mark.long
+
 SMALL = (
     "algorithm.credit=gae", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3", "algorithm.epochs=1",
     "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",

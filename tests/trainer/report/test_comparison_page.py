@@ -8,7 +8,7 @@ from trainer.report.comparison import accuracies, open_accuracies, uneven, write
 KNOWN = {"estimate": 0.6, "low": 0.5, "high": 0.7}
 UNKNOWN = dict.fromkeys(KNOWN)
 CHANGE = {
-    "change": -0.1, "low": -0.2, "high": -0.05, "p": 0.001, "p_holm": 0.002, "headline": "lowered",
+    "change": -0.1, "low": -0.2, "high": -0.05, "p": 0.001, "p_holm": 0.002, "shown": "down",
     "minimum_detectable_change": 0.1, "questions": 9, "stories": 9, "first": 0.7, "arm": 0.6,
 }  # fmt: skip
 
@@ -22,7 +22,7 @@ def found(speeches: float) -> dict[str, Any]:
     took = {"speeches": 4.0, "words": 24.0, "sampled_tokens": 30.0, "preference_readings": 0.0, "readings": 2.0}
     other = cell(difference=CHANGE, accuracy=UNKNOWN)
     return {
-        "schema_version": 1, "arms": ["debate", "<b>other"], "players": ["base"],
+        "schema_version": 2, "arms": ["debate", "<b>other"], "players": ["base"],
         "budget": {"debate": {"base": took}, "<b>other": {"base": took | {"speeches": speeches}}},
         "own_answers": {"base": {"accuracy": KNOWN, "questions": 8, "without": 1}},
         "judges": {

@@ -1,0 +1,33 @@
+"""What a comparison's judges will cost where they are paid by the token, reckoned before anything is asked."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from launch.estimate import at_inference, debates_like, of_all_judges, references
+from rewards.types import Usage
+from trainer import setup
+from trainer.comparisons.comparison import REFERENCES, Player, debates_file, verdicts_file
+from trainer.config import Config
+
+
+def comparison(config: Config, arms: Mapping[str, Config], iterations: Sequence[int]) -> Usage:
+    """What is still to be asked: by all judges, and by those that ask or choose while debates are played.
+
+    Speeches are taken to be of full length. What is finished in the folder is not asked again, and arms that play alike
+    are played once.
+    """
+    folder, players = config.output, [Player(iteration, "") for iteration in iterations]
+    debates = 2 * len(setup.question_set(config.questions).questions("heldout"))
+    total = Usage() if (folder / REFERENCES).exists() else references(config)
+    said: set[Path] = set()
+    for name, arm in arms.items():
+        like, speeches = debates_like(arm, "heldout"), len(arm.protocol.seats) * arm.protocol.rounds
+        for player in players:
+            if verdicts_file(folder, name, player).exists():
+                continue
+            total += of_all_judges(config, like, debates)
+            file = debates_file(folder, arm, player)
+            if file not in said and not file.exists():
+                total += at_inference(arm, like, debates, debates * speeches)
+            said.add(file)
+    return total
