@@ -19,7 +19,7 @@ PATIENCE = 60.0
 def logical_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import ray
 
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")  # which hides GPUs that Ray is told of, too
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)  # which hides GPUs that Ray is told of, too
     ray.init("local", num_cpus=4, num_gpus=GPUS, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
