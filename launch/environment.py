@@ -16,6 +16,9 @@ SETTINGS = {
 }
 """What the user has set already stays."""
 
+LIBRARIES = ("httpx", "httpx2", "trl.trainer.grpo_trainer")
+"""Loggers that tell of every request, and of every row without a reward; the runs' own lines count INVALID verdicts."""
+
 CHILD = "ROSTRUM_CHILD"
 """Set for a process whose standard input is a pipe that its parent holds, and that closes when the parent is gone."""
 
@@ -24,8 +27,8 @@ def prepare() -> None:
     """Sets the variables that libraries read when they are imported."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    for client in ("httpx", "httpx2"):
-        logging.getLogger(client).setLevel(logging.ERROR)
+    for talker in LIBRARIES:
+        logging.getLogger(talker).setLevel(logging.ERROR)
     if os.environ.pop(CHILD, None):
         threading.Thread(target=_end_with_parent, daemon=True).start()
 

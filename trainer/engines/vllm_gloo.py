@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
+from trainer.engines import vllm_settings  # noqa: F401
+
+# isort: split
 import torch
 from torch.distributed import ProcessGroup
 from vllm.distributed.utils import stateless_init_torch_distributed_process_group

@@ -1,28 +1,23 @@
 """One vLLM model, as it runs in the child process that `vllm_process` starts; the only one in which vLLM computes."""
 
-import logging
-import os
 from collections.abc import Sequence
 from importlib import import_module
+from threading import RLock
 from typing import Any
 
-_SETTINGS = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # this already is a process of its own, and one that dies with its parent
-    "VLLM_LOGGING_LEVEL": "ERROR",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-}
-for _name, _value in _SETTINGS.items():
-    os.environ.setdefault(_name, _value)
-logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
+from trainer.engines import vllm_settings  # noqa: F401
 
-from vllm import LLM, SamplingParams  # noqa: E402
-from vllm.config import WeightTransferConfig  # noqa: E402
-from vllm.lora.request import LoRARequest  # noqa: E402
-from vllm.platforms import current_platform  # noqa: E402
-from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS  # noqa: E402
+# isort: split
+from tqdm import tqdm
+from vllm import LLM, SamplingParams
+from vllm.config import WeightTransferConfig
+from vllm.lora.request import LoRARequest
+from vllm.platforms import current_platform
+from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
 
-from trainer.engines.vllm_process import Adapter, ServerSetup  # noqa: E402
+from trainer.engines.vllm_process import Adapter, ServerSetup
+
+tqdm.set_lock(RLock())  # vLLM's bars would make a lock between processes, which is left behind when this one ends
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Adapter ranks that vLLM makes room for."""

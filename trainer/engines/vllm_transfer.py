@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
+from trainer.engines import vllm_settings  # noqa: F401
+
+# isort: split
 import torch
 from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource, WeightTransferUpdatePayload
 from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
