@@ -89,7 +89,7 @@ class GlooTrainerWeightTransferEngine(NCCLTrainerWeightTransferEngine):
     def _broadcast(self, source: WeightSource, meta: list[ParamMeta]) -> None:
         assert self._group is not None
         for _, tensor in self._checked_iter(source, meta):
-            self._group.broadcast(_bytes(tensor.cpu().contiguous()), 0).wait()
+            self._group.broadcast(_bytes(tensor.contiguous()), 0).wait()
 
     def shutdown(self) -> None:
         """Leaves the group, which ends the wait of whoever still listens."""

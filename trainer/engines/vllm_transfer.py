@@ -31,7 +31,8 @@ class WeightSender:
 
     def __init__(self, rollouts: Rollouts, transport: str, address: str) -> None:
         self._rollouts, self._transport, self._address = rollouts, transport, address
-        self._receivers, self._weights = _Receivers(rollouts), _Weights()
+        self._receivers = _Receivers(rollouts)
+        self._weights = _Weights("cpu" if transport == GLOO else default_device())
         self._engines: list[str] = []
         self._sender: Any = None
 
@@ -113,17 +114,18 @@ class _Receivers:
 
 
 class _Weights(WeightSource):
-    """The tensors of one round. Those that lie on the CPU travel by way of the GPU where NCCL carries them."""
+    """The tensors of one round, from the device that the transport takes them from."""
 
-    tensors: Mapping[str, torch.Tensor] = {}
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self.tensors: Mapping[str, torch.Tensor] = {}
 
     def metadata(self) -> list[ParamMeta]:
         return [ParamMeta(name, tensor.dtype, tuple(tensor.shape)) for name, tensor in self.tensors.items()]
 
     def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
-        device = default_device()
         for name, tensor in self.tensors.items():
-            yield name, tensor.detach().to(device)
+            yield name, tensor.detach().to(self._device)
 
 
 def _first_line(error: Exception) -> str:
