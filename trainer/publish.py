@@ -46,7 +46,7 @@ def publish(
         shutil.rmtree(temporary, ignore_errors=True)
         unwrapped = accelerator.unwrap_model(model) if accelerator else model
         adapter = {"selected_adapters": ["default"]} if hasattr(unwrapped, "peft_config") else {}
-        unwrapped.save_pretrained(temporary, state_dict=weights, **adapter)
+        unwrapped.save_pretrained(temporary, state_dict=dict(weights), **adapter)  # it takes tied tensors out
         tokenizer.save_pretrained(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
@@ -57,10 +57,9 @@ def publish(
 
 
 def _as_in_the_folder(model: "PreTrainedModel", weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Each tensor once and under the name that `save_pretrained` gives it."""
-    named = revert_weight_conversion(model, dict(weights))
-    once = {(tensor.data_ptr(), tuple(tensor.shape)): name for name, tensor in reversed(named.items())}
-    return {name: tensor for name, tensor in named.items() if name in once.values()}
+    """Each tensor once, though it be tied to another, and under the name that `save_pretrained` gives it."""
+    once = {name: tensor for name, tensor in weights.items() if name not in model.all_tied_weights_keys}
+    return revert_weight_conversion(model, once)
 
 
 def probe_rows(tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int = 48) -> list[list[int]]:
