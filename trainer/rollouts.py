@@ -13,14 +13,12 @@ from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
-from trainer.engines.base import Engine, EngineError, EngineSetup, Sampling, lora_rank
+from trainer.engines.base import FINISH, Engine, EngineError, EngineSetup, Sampling, lora_rank
 from trainer.inference.setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
 Outcome = Episode | Failure
-FINISH = "finish_weight_update"
-"""The last step of a weight transfer."""
 
 
 class TransferError(RuntimeError):

@@ -22,6 +22,7 @@ from envs.prompts import load_prompts
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
+from tests.chat_models import write_model
 from trainer import models
 from trainer.config import Config
 from trainer.engines import EngineError, EngineSetup, Sampling, make_engine
@@ -185,9 +186,9 @@ def test_debates_are_played(debates: list[Transcript]) -> None:
     assert all(speech.raw for speech in speeches) and any(quote.verified for s in speeches for quote in s.quotes)
 
 
-def changed(folder: Path, seed: int) -> str:
-    """A copy of the debater with other weights."""
-    shutil.copytree(models.resolve("embedded/debater"), folder)
+def changed(folder: Path, seed: int, model: str = "embedded/debater") -> str:
+    """A copy of a model, with other weights."""
+    shutil.copytree(models.resolve(model), folder)
     torch.manual_seed(seed)
     state = {k: v.float() + 0.05 * torch.randn(v.shape) for k, v in load_file(folder / "model.safetensors").items()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
@@ -209,6 +210,16 @@ def test_full_weights_are_taken_over_and_no_stale_prefix_is_left(engine: VllmEng
     finally:
         engine.load(Policy("current", 2, "embedded/debater"))
     assert engine.choice_logprobs(prompts, choices) == before
+
+
+def test_an_output_matrix_that_is_the_embeddings_is_taken_over_with_them(tmp_path: Path) -> None:
+    """As in Gemma, and in small models of Llama and Qwen3. vLLM 0.32 on CPUs keeps a packed copy of the old one."""
+    folder = str(write_model(tmp_path / "gemma", "gemma3", head_dim=32))
+    engine, other = VllmEngine(folder, SETUP), changed(tmp_path / "other", 1, folder)
+    assert "lm_head.weight" not in load_file(Path(other) / "model.safetensors")
+    assert apart(engine.logprobs(ROWS), TransformersEngine(folder).logprobs(ROWS)) < 1e-3
+    engine.load(Policy("current", 1, other))
+    assert apart(engine.logprobs(ROWS), TransformersEngine(other).logprobs(ROWS)) < 1e-3
 
 
 def test_adapters_are_served_side_by_side_on_one_base_model(

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from trainer.engines.formats import Format
 
 
+FINISH = "finish_weight_update"
+"""The last step of a weight transfer, in vLLM's words."""
+
+
 class EngineError(ValueError):
     """A model or a request that the engine cannot serve; the message says what to do."""
 

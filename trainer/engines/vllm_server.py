@@ -15,6 +15,7 @@ from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
 
+from trainer.engines.base import FINISH
 from trainer.engines.vllm_process import Adapter, ServerSetup
 
 tqdm.set_lock(RLock())  # vLLM's bars would make a lock between processes, which is left behind when this one ends
@@ -89,13 +90,14 @@ class VllmServer:
         """Takes over the full weights of a model folder in place, and forgets what was cached under the old ones."""
         self._wake()
         self._llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
-        self._llm.reset_prefix_cache()
+        self._renew()
 
     def transfer(self, step: str, payload: Any) -> None:
-        """One step of vLLM's weight transfer (a method of its workers); what was cached goes with the old weights."""
+        """One step of vLLM's weight transfer (a method of its workers)."""
         self._wake()
         self._llm.collective_rpc(step, args=() if payload is None else (payload,))
-        self._llm.reset_prefix_cache()
+        if step == FINISH:
+            self._renew()
 
     def sleep(self) -> None:
         """Moves the weights to the CPU's memory and forgets the cache, until the next call."""
@@ -121,10 +123,24 @@ class VllmServer:
         lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
         return self._llm.generate(requests, list(sampling), use_tqdm=False, lora_request=lora)
 
+    def _renew(self) -> None:
+        """What was made of the old weights goes with them."""
+        self._llm.reset_prefix_cache()
+        if current_platform.is_cpu():
+            self._llm.apply_model(_pack_head)
+
     def _wake(self) -> None:
         if self._asleep:
             self._llm.wake_up()
             self._asleep = False
+
+
+def _pack_head(model: Any) -> None:
+    """vLLM on CPUs multiplies with a packed copy of the output matrix. In 0.32 one that is tied to the embeddings is
+    passed over when weights are loaded anew, and its copy stays the old one."""
+    head = getattr(model, "lm_head", None)
+    if head is not None:
+        head.quant_method.process_weights_after_loading(head)
 
 
 def _transfer(setup: ServerSetup) -> WeightTransferConfig:

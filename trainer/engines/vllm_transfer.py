@@ -18,11 +18,12 @@ from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource, Weigh
 from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 
+from trainer.engines.base import FINISH
 from trainer.engines.vllm_gloo import NAME as GLOO
 from trainer.engines.vllm_gloo import GlooTrainerInitInfo
 from trainer.models import default_device
 from trainer.progress import say
-from trainer.rollouts import FINISH, Rollouts, TransferError
+from trainer.rollouts import Rollouts, TransferError
 from trainer.types import Policy
 
 
