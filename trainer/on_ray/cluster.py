@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
+from ray import PlacementGroupID
+from ray.util import get_current_placement_group, placement_group_table
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -112,7 +115,8 @@ def place(bundles: Sequence[Bundle], cluster: Cluster) -> PlacementGroup:
                 "judge_workers, their gpus_per_... or cluster.resources, or add nodes."
             )
         time.sleep(1)
-    group = placement_group(list(bundles), strategy="PACK")
+    name = _prefix(get_current_placement_group()) + uuid.uuid4().hex
+    group = placement_group(list(bundles), strategy="PACK", name=name)
     if not group.wait(ROOM):
         remove_placement_group(group)
         raise ClusterError(
@@ -137,9 +141,21 @@ def check_fits(bundle: Bundle, cluster: Cluster, remedy: str) -> None:
 
 
 def release(group: PlacementGroup) -> None:
-    """Gives the reserved room back; actors that are still in it end."""
-    if ray.is_initialized():
-        remove_placement_group(group)
+    """Gives the reserved room back, with what actors in it have reserved; actors that are still there end.
+
+    Ray itself takes back what an actor has reserved only when the driver ends, not when the actor is killed.
+    """
+    if not ray.is_initialized():
+        return
+    for inner, known in placement_group_table().items():
+        if known["name"].startswith(_prefix(group)) and known["state"] != "REMOVED":
+            remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(inner)))
+    remove_placement_group(group)
+
+
+def _prefix(outer: PlacementGroup | None) -> str:
+    """How the names of groups begin that were reserved by actors in this one, or by the driver."""
+    return f"{outer.id.hex() if outer else 'driver'}/"
 
 
 def actor_options(group: PlacementGroup, index: int) -> dict[str, Any]:

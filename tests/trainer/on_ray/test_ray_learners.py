@@ -122,9 +122,13 @@ def test_the_watch_ends_the_training_of_all_ranks(pair: Config) -> None:
     assert (folder.metrics.read_bytes(), folder.watch.read_bytes()) == before
 
 
-def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Config], tmp_path: Path) -> None:
-    """Rank 1 is killed when it is about to learn from the second iteration, whose debates rank 0 has recorded by then.
-    They were played by a rollout worker, which ends and starts again with rank 0, as do the judges' two workers."""
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_learner_changes_nothing(
+    pair: Config, make: Callable[..., Config], tmp_path: Path, rank: int
+) -> None:
+    """It is killed when it is about to learn from the second iteration, whose debates rank 0 has recorded by then.
+    They were played by a rollout worker, which ends and starts again with rank 0, as do the judges' two workers; there
+    is no room to spare, and rank 0 cannot give back what it has reserved for the judges when it is killed itself."""
     marker = tmp_path / "killed"
 
     def sabotage() -> None:
@@ -140,8 +144,8 @@ def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Conf
 
         DebatePpo._compute_loss = die
 
-    killed = make("killed", "cluster.learners=2", "cluster.rollout_workers=1", "cluster.judge_workers=1")
-    ray_learners.train(killed, planted(sabotage, marker, rank=1))
+    killed = make(f"killed{rank}", "cluster.learners=2", "cluster.rollout_workers=1", "cluster.judge_workers=1")
+    ray_learners.train(killed, planted(sabotage, marker, rank))
     assert marker.exists(), "it was killed"
     assert metrics(killed) == metrics(pair) and looks(killed) == looks(pair)
     assert debates(killed) == debates(pair) and len(set(debates(killed))) == len(debates(killed)) == 24
