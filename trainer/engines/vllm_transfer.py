@@ -5,7 +5,6 @@ transfer fails, its engines are let go: those that take their place read the pub
 starts. Imported where weights are transferred only, as vLLM changes torch and transformers a little.
 """
 
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from vllm.distributed.weight_transfer.base import ParamMeta, WeightSource, WeightTransferUpdatePayload
 from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactory
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
+from vllm.utils.network_utils import get_open_port
 
 from trainer.engines.base import FINISH
 from trainer.engines.vllm_gloo import NAME as GLOO
@@ -59,7 +59,7 @@ class WeightSender:
     def _meet(self, engines: list[str]) -> None:
         self._part()
         kind = GlooTrainerInitInfo if self._transport == GLOO else NCCLTrainerInitInfo
-        place = kind(self._address, _free_port(), len(engines) + 1, rank=0)
+        place = kind(self._address, get_open_port(), len(engines) + 1, rank=0)
         try:
             self._sender = WeightTransferTrainerFactory.trainer_init(
                 place, client=self._receivers, source=self._weights
@@ -101,9 +101,6 @@ class _Receivers:
     def finish_weight_update(self, weight_version: str | None = None) -> None:
         self._ask(FINISH)
 
-    def shutdown_weight_transfer_engine(self) -> None:
-        self._ask("shutdown_weight_transfer_engine")
-
     def let_go(self) -> None:
         """Ends the engines; those that take their place read the folder."""
         with self._asking:
@@ -131,9 +128,3 @@ class _Weights(WeightSource):
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("", 0))
-        return int(free.getsockname()[1])

@@ -134,13 +134,7 @@ class RayRollouts:
         Raises:
             RolloutError: no worker is left.
         """
-        self._welcome(timeout=0)
-        while True:
-            asked = [(worker, worker.logprobs.remote(rows, policy)) for worker in self._up]
-            answers = [answer for worker, reply in asked if (answer := self._answer(worker, reply)) is not None]
-            if answers:
-                return answers
-            self._welcome(PATIENCE)
+        return self._of_all(lambda worker: worker.logprobs.remote(rows, policy))
 
     def receivers(self, policy: Policy) -> list[str]:
         """The engines of the workers that are up, in one order from step to step.
@@ -148,13 +142,7 @@ class RayRollouts:
         Raises:
             RolloutError: no worker is left.
         """
-        self._welcome(timeout=0)
-        while True:
-            asked = [(worker, worker.receiver.remote(policy)) for worker in self._up]
-            found = [answer for worker, reply in asked if (answer := self._answer(worker, reply)) is not None]
-            if found:
-                return found
-            self._welcome(PATIENCE)
+        return self._of_all(lambda worker: worker.receiver.remote(policy))
 
     def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
         """One step in all of these engines at once.
@@ -185,6 +173,16 @@ class RayRollouts:
             ray.kill(worker)
         if self._own is not None:
             ray_cluster.release(self._own)
+
+    def _of_all(self, ask: Callable[[Any], Any]) -> list[Any]:
+        """The answers of the workers that are up; of the first that come back where none is."""
+        self._welcome(timeout=0)
+        while True:
+            asked = [(worker, ask(worker)) for worker in self._up]
+            answers = [answer for worker, reply in asked if (answer := self._answer(worker, reply)) is not None]
+            if answers:
+                return answers
+            self._welcome(PATIENCE)
 
     def _answer(self, worker: Any, reply: Any) -> Any:
         """What the worker answered; None if it is gone, and then it is asked to say when it is back."""

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rewards.audit.calibration import calibration
-from tests.trainer.report.test_report import PAYLOAD, Reader, debate, embedded, make_run, summary
+from tests.trainer.report.made_runs import PAYLOAD, Reader, debate, embedded, make_run, summary
 from trainer.report import ReportError, write_report
 from trainer.report.arms import measures, ratings
 from trainer.report.arms.page import names

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainer.report.test_report import PAYLOAD, Reader, arm, make_run, page_of, summary
+from tests.trainer.report.made_runs import PAYLOAD, Reader, arm, make_run, page_of, summary
 
 PLAN: dict[str, Any] = {
     "status": "as planned", "declared": "2026-01-02", "hash": "0123456789abcdef", "amendments": [], "deviations": [],
