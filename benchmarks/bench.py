@@ -76,11 +76,12 @@ def _measure(
 
     from benchmarks import learner, measure, publishing, rollouts, rounds, rows
     from launch.compose import ConfigError, load
+    from trainer.config import PolicyGradient
     from trainer.progress import console
 
     settings = load(overrides)
-    if settings.algorithm.name != "ppo":
-        raise ConfigError("The learner's benchmark is one of PPO: leave algorithm=dpo away.")
+    if not isinstance(settings.algorithm, PolicyGradient):
+        raise ConfigError("The learner's benchmark is one of policy gradients: leave algorithm=dpo away.")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(threads)

@@ -11,7 +11,7 @@ from trl import GRPOConfig
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from trainer import models, setup
-from trainer.config import Config, Ppo
+from trainer.config import Config, PolicyGradient
 from trainer.ppo import GROUP, DebatePpo, trl_config
 from trainer.types import Trajectory
 
@@ -143,9 +143,9 @@ class _LapsAndBare(Laps):
 
 
 def against_bare_steps(
-    settings: Config, algorithm: Ppo, trajectories: list[Trajectory], repeats: int
+    settings: Config, algorithm: PolicyGradient, trajectories: list[Trajectory], repeats: int
 ) -> list[Measurement]:
-    """PPO iterations and their bare equivalents, in turns, on rows that were played before."""
+    """Iterations of a policy gradient and their bare equivalents, in turns, on rows that were played before."""
     rows = [*trajectories, *[None] * (setup.rows_per_iteration(settings) - len(trajectories))]
     model = bare_model(settings)
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +165,7 @@ def bare_model(settings: Config) -> torch.nn.Module:
 
 def learner_arguments(settings: Config, rows: int, iterations: int, folder: str) -> GRPOConfig:
     """TRL's arguments for learning from that many rows, `iterations` times."""
-    assert isinstance(settings.algorithm, Ppo)
+    assert isinstance(settings.algorithm, PolicyGradient)
     return trl_config(
         settings.algorithm, rows, iterations, settings.debater.temperature, world_size=1, output_dir=folder,
         save_strategy="no", seed=settings.seed, bf16=settings.debater.dtype == "bfloat16", report_to="none",
@@ -177,7 +177,7 @@ def learner_arguments(settings: Config, rows: int, iterations: int, folder: str)
 def run_learner(settings: Config, laps: Laps, iterations: int, folder: str) -> TimedPpo:
     """Learns from the rows of `laps`, `iterations` times."""
     debater, algorithm, lora = settings.debater, settings.algorithm, settings.debater.lora
-    assert isinstance(algorithm, Ppo)
+    assert isinstance(algorithm, PolicyGradient)
     laps.trainer = trainer = TimedPpo(
         algorithm, laps.collect, model=models.load_model(debater.model, getattr(torch, debater.dtype)),
         args=learner_arguments(settings, len(laps.rows), iterations, folder),
@@ -191,7 +191,7 @@ def run_learner(settings: Config, laps: Laps, iterations: int, folder: str) -> T
     return trainer
 
 
-def _measurements(laps: _LapsAndBare, trainer: TimedPpo, algorithm: Ppo) -> list[Measurement]:
+def _measurements(laps: _LapsAndBare, trainer: TimedPpo, algorithm: PolicyGradient) -> list[Measurement]:
     batches, steps, bare_steps = trainer.batches, laps.steps[1:], laps.bare_steps[1:]
     tokens = sum(int(b["prompt_mask"].sum() + b["completion_mask"].sum()) for b in batches)
     places = sum(b["prompt_ids"].numel() + b["completion_ids"].numel() for b in batches)

@@ -22,7 +22,7 @@ from trainer.schedule import matches_of, shards_of
 from trainer.types import Episode, Judged, Policy
 
 REPEATS_OF_A_QUESTION = 2
-"""Debates per question and seating: the fewest that credit=group can compare."""
+"""Debates per question and seating: the fewest that RLOO can compare."""
 DEBATES_OF_A_QUESTION = 2 * REPEATS_OF_A_QUESTION
 ROUNDS = 3
 """Speeches per seat."""
@@ -113,8 +113,8 @@ class Rig:
 def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
     debates, rows = workload.debates, workload.debates * GROUP
-    algorithm = config.Ppo(
-        name="ppo", learning_rate=1e-5, questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
+    algorithm = config.Rloo(
+        name="rloo", learning_rate=1e-5, questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
         debates_per_seating=REPEATS_OF_A_QUESTION, kl=0.01, minibatches=4,
         micro_batch_rows=math.gcd(workload.micro_batch_rows, rows // 4),
     )  # fmt: skip

@@ -21,7 +21,7 @@ from launch.opponents import check_opponent
 from rewards.judges import ModelSettings, likelihood
 from rewards.labelled import Labelled
 from trainer import models, setup
-from trainer.config import Config, Dpo, Ppo
+from trainer.config import Config, Dpo, PolicyGradient
 from trainer.engines.vllm import check_installed
 from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
@@ -143,7 +143,7 @@ def check_algorithm(config: Config) -> None:
         )
     if isinstance(algorithm, Dpo):
         _check_updates_are_kept(config)
-    if isinstance(algorithm, Ppo):
+    if isinstance(algorithm, PolicyGradient):
         try:
             trl_config(
                 algorithm, setup.rows_per_iteration(config), config.iterations, config.debater.temperature,

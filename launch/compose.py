@@ -20,6 +20,12 @@ UNIONS = ("questions", "algorithm", "opponent", "inference")
 does so at every depth."""
 
 JUDGES = ("judge", "heldout_judges")
+CREDITS = {
+    "gae": ("ppo", ("gamma", "lam", "value_coefficient")),
+    "group": ("rloo", ()),
+    "role_ema": ("rae", ("ema_decay",)),
+}
+"""What `algorithm.credit` of runs of the first edition is called today, with the keys that it alone has."""
 
 
 class ConfigError(ValueError):
@@ -109,9 +115,21 @@ def validate(values: Any) -> Config:
 def read(path: Path) -> Config:
     """The configuration that was saved with a run."""
     try:
-        return validate(yaml.safe_load(path.read_text("utf-8")))
+        return validate(_renamed(yaml.safe_load(path.read_text("utf-8"))))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read ({type(error).__name__}): give the folder of a run.") from None
+
+
+def _renamed(values: Any) -> Any:
+    """Return saved values with the algorithm's name of today: runs of the first edition had one name, ppo, and told
+    their baselines apart by `credit`."""
+    algorithm = values.get("algorithm") if isinstance(values, dict) else None
+    if not isinstance(algorithm, dict) or "credit" not in algorithm:
+        return values
+    name, own = CREDITS.get(algorithm["credit"], ("ppo", ()))
+    others = {key for _, keys in CREDITS.values() for key in keys if key not in own}
+    kept = {key: value for key, value in algorithm.items() if key != "credit" and key not in others}
+    return {**values, "algorithm": {**kept, "name": name}}
 
 
 def save(config: Config, path: Path) -> None:

@@ -19,9 +19,9 @@ from trainer.train import train
 
 WORLD = TestimonyWorld(train=24, heldout=0)
 ALGORITHMS = {
-    "group": ("algorithm.credit=group",),
-    "role_ema": ("algorithm.credit=role_ema", "protocol=interactive"),
-    "gae": ("algorithm.credit=gae",),
+    "rloo": ("algorithm=rloo",),
+    "rae": ("algorithm=rae", "protocol=interactive"),
+    "ppo": ("algorithm=ppo",),
     "dpo": ("algorithm=dpo", "algorithm.min_gap=0"),
 }
 

@@ -74,11 +74,9 @@ class Debater(_Section):
     """Compute activations twice instead of keeping them: less memory, about a third more time for the learner."""
 
 
-class Ppo(_Section):
-    """TRL's clipped surrogate and KL term with our advantages (configs/algorithm/ppo.yaml)."""
+class PolicyGradient(_Section):
+    """TRL's clipped surrogate and KL term with our advantages; what the advantages are, the algorithm's name says."""
 
-    name: Literal["ppo"]
-    credit: Literal["gae", "group", "role_ema"] = "group"
     learning_rate: float = Field(gt=0)
     questions_per_iteration: int = Field(ge=1)
     """Each is played in both seatings."""
@@ -92,21 +90,50 @@ class Ppo(_Section):
     clip: float = Field(0.2, gt=0)
     kl: float = Field(ge=0)
     """Weight of the KL penalty to the reference (the base debater)."""
+    normalise_advantages: bool = True
+    """Divide the advantages of an iteration by their standard deviation (and centre those of ppo)."""
+    max_grad_norm: float = Field(1.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _credit_is_in_the_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "credit" in values:
+            raise ValueError(
+                f"credit={values['credit']} has become the algorithm's name: leave it out and choose algorithm=ppo "
+                "(gae), algorithm=rloo (group) or algorithm=rae (role_ema)"
+            )
+        return values
+
+
+class Ppo(PolicyGradient):
+    """Proximal policy optimisation with a critic: generalised advantage estimation (configs/algorithm/ppo.yaml)."""
+
+    name: Literal["ppo"]
     gamma: float = Field(1.0, gt=0, le=1)
     lam: float = Field(1.0, ge=0, le=1)
     value_coefficient: float = Field(0.1, ge=0)
-    """Weight of the value loss, for credit=gae."""
-    ema_decay: float = Field(0.9, ge=0, lt=1)
-    """How slowly role baselines move, for credit=role_ema."""
-    normalise_advantages: bool = True
-    """Divide the advantages of an iteration by their standard deviation (and centre those of gae)."""
-    max_grad_norm: float = Field(1.0, gt=0)
+    """Weight of the critic's loss."""
+
+
+class Rloo(PolicyGradient):
+    """A leave-one-out baseline: the question's other debates (Ahmadian et al. 2024; configs/algorithm/rloo.yaml)."""
+
+    name: Literal["rloo"]
 
     @model_validator(mode="after")
-    def _groups_have_siblings(self) -> "Ppo":
-        if self.credit == "group" and self.debates_per_seating < 2:
-            raise ValueError("credit=group compares debates of one question: set debates_per_seating to at least 2")
+    def _groups_have_siblings(self) -> "Rloo":
+        if self.debates_per_seating < 2:
+            raise ValueError("rloo compares debates of one question: set debates_per_seating to at least 2")
         return self
+
+
+class Rae(PolicyGradient):
+    """Role-conditioned advantage estimation: a running baseline for each seat, answer and turn (SPIRAL, Liu et al.
+    2025; configs/algorithm/rae.yaml)."""
+
+    name: Literal["rae"]
+    ema_decay: float = Field(0.9, ge=0, lt=1)
+    """How slowly the baselines move."""
 
 
 class Dpo(_Section):
@@ -363,7 +390,7 @@ class Config(_Section):
     judge: AnyJudge
     heldout_judges: list[AnyJudge] = []
     reward: Annotated[RewardRule, _known_keys(RewardRule)] = RewardRule()
-    algorithm: Annotated[Ppo | Dpo, Field(discriminator="name")]
+    algorithm: Annotated[Ppo | Rloo | Rae | Dpo, Field(discriminator="name")]
     opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
     inference: AnyInference = Plain()

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from trainer import models
-from trainer.config import Config, Ppo
+from trainer.config import Config, Dpo
 from trainer.run_folder import RunError, RunFolder
 
 CARD = """---
@@ -73,6 +73,6 @@ def _card(settings: Config, iteration: int) -> str:
         iteration=iteration, iterations=settings.iterations, seed=settings.seed, protocol=settings.protocol.name,
         rounds=settings.protocol.rounds, words=settings.protocol.max_words, judge=settings.judge.name,
         judge_model=", ".join(model.model for model in settings.judge.needs()), prompts=settings.debater.prompts,
-        algorithm=f"PPO, credit={algorithm.credit}" if isinstance(algorithm, Ppo) else "iterated DPO",
+        algorithm="iterated DPO" if isinstance(algorithm, Dpo) else algorithm.name.upper(),
         trained=f"LoRA of rank {lora.rank}, merged" if lora else "all",
     )  # fmt: skip

@@ -1,6 +1,6 @@
-"""PPO on debates. TRL has had no PPOTrainer since 1.13: what runs here is TRL's own clipped surrogate, KL term,
-optimizer, DeepSpeed and checkpoints (`GRPOTrainer`), fed with our rollouts and our per-token advantages, plus a value
-head and its loss.
+"""Policy gradients on debates: PPO, RLOO and RAE. TRL has had no PPOTrainer since 1.13: what runs here is TRL's own
+clipped surrogate, KL term, optimizer, DeepSpeed and checkpoints (`GRPOTrainer`), fed with our rollouts and our
+per-token advantages; PPO has a value head and its loss besides.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ import_module("trl.import_utils").is_vllm_available = lambda min_version=None: F
 from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
 from trainer import credit  # noqa: E402
-from trainer.config import Ppo  # noqa: E402
+from trainer.config import PolicyGradient, Ppo, Rae  # noqa: E402
 from trainer.publish import VALUE_HEAD  # noqa: E402
 from trainer.types import Row, Trajectory  # noqa: E402
 
@@ -30,17 +30,17 @@ class DebatePpo(GRPOTrainer):
     """TRL's trainer with debates for rollouts and (B, T) advantages.
 
     One batch of generation is one iteration. `collect` is called once per iteration on every rank and returns the whole
-    batch; each rank learns from its slice. `baselines` are the running means of credit=role_ema.
+    batch; each rank learns from its slice. `baselines` are the running means of RAE.
     """
 
-    def __init__(self, settings: Ppo, collect: Collect, **kwargs: Any) -> None:
+    def __init__(self, settings: PolicyGradient, collect: Collect, **kwargs: Any) -> None:
         self.settings, self._collect_batch = settings, collect
         self.baselines: dict[credit.Role, float] = {}
         self._trajectories: list[Trajectory | None] = []
         self._advantages: list[np.ndarray] = []
         self._values: torch.Tensor | None = None
         super().__init__(reward_funcs=[_total], rollout_func=lambda prompts, _: self._rows(len(prompts)), **kwargs)
-        if settings.credit == "gae":
+        if isinstance(settings, Ppo):
             _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
             backbone = self.accelerator.unwrap_model(self.model).get_decoder()
             backbone.register_forward_hook(self._keep_values)
@@ -66,14 +66,14 @@ class DebatePpo(GRPOTrainer):
         }
 
     def _credit(self, batch: Sequence[Trajectory | None]) -> list[np.ndarray]:
-        """Advantages (T,) for every row of the whole batch; empty for credit=gae, which needs the critic first."""
+        """Advantages (T,) for every row of the whole batch; empty for PPO, which needs the critic first."""
         there = [t for t in batch if t is not None]
-        if self.settings.credit == "gae":
+        if isinstance(self.settings, Ppo):
             return [np.zeros(0)] * len(batch)
-        if self.settings.credit == "group":
-            per_speech = credit.group(there)
-        else:
+        if isinstance(self.settings, Rae):
             per_speech, self.baselines = credit.role_ema(there, self.baselines, self.settings.ema_decay)
+        else:
+            per_speech = credit.group(there)
         advantages = [credit.spread(t.row, values) for t, values in zip(there, per_speech, strict=True)]
         if self.settings.normalise_advantages:
             advantages = credit.normalise(advantages, [t.row.mask for t in there])
@@ -83,13 +83,13 @@ class DebatePpo(GRPOTrainer):
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """TRL's batch, with advantages of shape (B, T) in place of (B,)."""
         batch = super()._generate_and_score_completions(inputs)
-        if self.settings.credit == "gae":
-            self._add_gae(batch)
+        if isinstance(self.settings, Ppo):
+            self._add_gae(batch, self.settings)
         else:
             batch["advantages"] = _stack(self._advantages, batch["completion_ids"])
         return batch
 
-    def _add_gae(self, batch: dict[str, Any]) -> None:
+    def _add_gae(self, batch: dict[str, Any], settings: Ppo) -> None:
         values = self._old_values(batch)
         mask = (batch["tool_mask"] * batch["completion_mask"]).cpu().numpy()
         paid = [
@@ -97,7 +97,7 @@ class DebatePpo(GRPOTrainer):
         ]
         rewards = _stack(paid, batch["completion_ids"]).double().cpu().numpy()
         advantages, returns = credit.gae(
-            rewards, values.double().cpu().numpy(), mask, self.settings.gamma, self.settings.lam
+            rewards, values.double().cpu().numpy(), mask, settings.gamma, settings.lam
         )
         device = batch["completion_ids"].device
         batch["advantages"] = self._normalise(torch.tensor(advantages, dtype=torch.float32, device=device), mask)
@@ -129,7 +129,7 @@ class DebatePpo(GRPOTrainer):
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """TRL's loss; with a critic, plus the squared error of its values against the returns."""
         loss = super()._compute_loss(model, inputs)
-        if self.settings.credit != "gae":
+        if not isinstance(self.settings, Ppo):
             return loss
         mask = inputs["completion_mask"] * inputs["tool_mask"]
         values = self._take_values(inputs["completion_ids"].size(1))
@@ -180,7 +180,7 @@ def _stack(rows: Sequence[np.ndarray], like: torch.Tensor) -> torch.Tensor:
 
 
 def trl_config(
-    settings: Ppo, rows: int, iterations: int, temperature: float, world_size: int, **kwargs: Any
+    settings: PolicyGradient, rows: int, iterations: int, temperature: float, world_size: int, **kwargs: Any
 ) -> GRPOConfig:
     """TRL's configuration for batches of `rows` rows: one generation per iteration, `epochs` passes of `minibatches`.
 

@@ -190,8 +190,9 @@ def rows_per_seat(settings: config.Config) -> int:
 
 
 def rows_per_iteration(settings: config.Config) -> int:
-    """Rows that a PPO iteration learns from: both seatings of each question, every seat that the policy has in it."""
-    assert isinstance(settings.algorithm, config.Ppo)
+    """Rows that a policy gradient learns from in an iteration: both seatings of each question, and every seat that the
+    policy has in it."""
+    assert isinstance(settings.algorithm, config.PolicyGradient)
     questions = settings.algorithm.questions_per_iteration
     alone = settings.opponent.against_itself(questions)
     seats = alone * len(settings.protocol.seats) + questions - alone

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, TrainerCallback
 
 from trainer import dpo, models, setup
-from trainer.config import Config, Dpo, Ppo
+from trainer.config import Config, Dpo, PolicyGradient
 from trainer.ppo import GROUP, DebatePpo, trl_config
 from trainer.progress import say
 from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
@@ -41,7 +41,7 @@ def train(settings: Config) -> Path:
     folder = RunFolder(settings.output)
     if (stopped := folder.stopped()) is not None:
         return folder.policy(stopped)
-    run = _PpoRun(settings) if isinstance(settings.algorithm, Ppo) else _DpoRun(settings)
+    run = _PpoRun(settings) if isinstance(settings.algorithm, PolicyGradient) else _DpoRun(settings)
     try:
         final = _until_stopped(run)
         if run.session is not None:
@@ -149,11 +149,11 @@ class _Run:
 class _PpoRun(_Run):
     """TRL's trainer runs the whole training and asks for rows once per iteration."""
 
-    algorithm: Ppo
+    algorithm: PolicyGradient
 
     def __init__(self, settings: Config) -> None:
         super().__init__(settings)
-        assert isinstance(settings.algorithm, Ppo)
+        assert isinstance(settings.algorithm, PolicyGradient)
         self.algorithm = settings.algorithm
         rows, self.rows_per_seat = setup.rows_per_iteration(settings), setup.rows_per_seat(settings)
         arguments = trl_config(

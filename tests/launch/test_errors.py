@@ -35,7 +35,7 @@ Refused = Callable[..., str]
         ("protocol=parliament", "parliament"),
         ("questions=jsonl", "questions.path"),
         ("nonsense", "nonsense"),
-        ("algorithm.debates_per_seating=1", "debates_per_seating"),
+        ("algorithm.credit=gae", "choose algorithm=ppo"),
         ("algorithm.minibatches=3", "do not divide"),
         ("evaluation.checkpoints=[3]", "evaluation.checkpoints"),
         ("protocol=naive", "no debaters to train"),

@@ -52,7 +52,7 @@ def chat_run(configure: Callable[..., Config], questions_file: Path, tmp_path: P
 
 @pytest.mark.parametrize("family", ARCHITECTURES)
 def test_an_iteration_of_ppo(chat_run: Callable[..., Config], family: str) -> None:
-    settings = chat_run(family, "algorithm.credit=gae" if family == "llama" else "algorithm.credit=group")
+    settings = chat_run(family, "algorithm=ppo" if family == "llama" else "algorithm=rloo")
     train(settings)
     (row,) = read_lines(RunFolder(settings.output).metrics)
     assert row["parity"] < 1e-4 and row["grad_norm"] > 0 and row["failed"] == row["invalid"] == 0

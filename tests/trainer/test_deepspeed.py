@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
 ALGORITHMS = {  # DPO first: it publishes before there is a trainer, which for PPO has told the ranks who they are
     "dpo": ("iterations=1", "algorithm=dpo", "algorithm.min_gap=0", "algorithm.batch_rows=64",
             "algorithm.learning_rate=1e-3", "algorithm.questions_per_iteration=4", "debater.max_tokens=20"),
-    "ppo": ("iterations=2", "algorithm.credit=gae", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3",
+    "ppo": ("iterations=2", "algorithm=ppo", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3",
             "algorithm.epochs=1", "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2",
             "algorithm.minibatches=1"),
 }  # fmt: skip

@@ -16,8 +16,8 @@ from trainer.train import train
 @pytest.mark.parametrize(
     "how",
     [
-        ("algorithm.credit=gae",),
-        ("algorithm.credit=gae", "debater.lora.rank=4"),
+        ("algorithm=ppo",),
+        ("algorithm=ppo", "debater.lora.rank=4"),
         ("algorithm=dpo", "algorithm.min_gap=0", "debater.lora.rank=4"),
     ],
     ids=["ppo", "ppo-lora", "dpo-lora"],

@@ -1,4 +1,4 @@
-"""PPO through TRL 1.16: the batch that it trains on, that it learns, and what it must not learn from."""
+"""Policy gradients through TRL 1.16: the batch that it trains on, that it learns, and what it must not learn from."""
 
 import math
 from collections.abc import Callable
@@ -43,21 +43,21 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
-@pytest.mark.parametrize("credit", ["group", "gae"])
+@pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
 def test_the_batch_is_what_trl_expects_and_what_was_sampled(
     configure: Callable[..., Config],
     plant: Callable[..., Any],
     batches: list[tuple[DebatePpo, dict[str, Any]]],
-    credit: str,
+    algorithm: str,
 ) -> None:
     plant(invalid_every=3)
-    train(configure(f"algorithm.credit={credit}", "algorithm.kl=0.1"))
+    train(configure(f"algorithm={algorithm}", "algorithm.kl=0.1"))
     ((trainer, batch),) = batches
     expected = {
         "prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages", "num_items_in_batch",
         "old_per_token_logps", "sampling_per_token_logps", "ref_per_token_logps", "tool_mask",
     }  # fmt: skip
-    assert set(batch) == expected | ({"returns"} if credit == "gae" else set())
+    assert set(batch) == expected | ({"returns"} if algorithm == "ppo" else set())
     shape = batch["completion_ids"].shape
     assert shape[0] == 16 and batch["prompt_ids"].shape == batch["prompt_mask"].shape
     for key in expected - {"prompt_ids", "prompt_mask", "num_items_in_batch"}:
@@ -98,7 +98,7 @@ def test_group_advantages_are_those_of_the_speeches(
 ) -> None:
     """Two debates per question and seating: each speech's advantage is the difference of the two returns."""
     plant()
-    train(configure("algorithm.credit=group", "algorithm.normalise_advantages=false"))
+    train(configure("algorithm=rloo", "algorithm.normalise_advantages=false"))
     ((trainer, batch),) = batches
     trajectories = trainer._trajectories
     for i, trajectory in enumerate(trajectories):
@@ -117,7 +117,7 @@ def test_gae_starts_from_a_critic_that_knows_nothing(
 ) -> None:
     """A new value head says 0, so with gamma = lambda = 1 advantage and return of every token are the seat's return."""
     plant()
-    train(configure("algorithm.credit=gae", "algorithm.normalise_advantages=false"))
+    train(configure("algorithm=ppo", "algorithm.normalise_advantages=false"))
     ((trainer, batch),) = batches
     for i, trajectory in enumerate(trainer._trajectories):
         assert trajectory is not None
@@ -126,19 +126,19 @@ def test_gae_starts_from_a_critic_that_knows_nothing(
         assert batch["returns"][i, own].tolist() == pytest.approx([trajectory.reward.total] * len(own), abs=1e-5)
 
 
-@pytest.mark.parametrize("credit", ["group", "role_ema", "gae"])
+@pytest.mark.parametrize("algorithm", ["rloo", "rae", "ppo"])
 def test_it_learns_what_the_judge_likes(
-    configure: Callable[..., Config], plant: Callable[..., Any], credit: str
+    configure: Callable[..., Config], plant: Callable[..., Any], algorithm: str
 ) -> None:
     plant()
-    settings = configure(*LEARNING, f"algorithm.credit={credit}")
+    settings = configure(*LEARNING, f"algorithm={algorithm}")
     train(settings)
     rows = read_lines(RunFolder(settings.output).metrics)
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4] == [row["policy_version"] + 1 for row in rows]
     assert rows[-1]["reward"] > rows[0]["reward"] + 0.5, [row["reward"] for row in rows]
     assert all(row["kl"] >= 0 for row in rows) and rows[-1]["kl"] > rows[0]["kl"]
     assert all(row["parity"] < 1e-3 for row in rows)
-    assert ("value_loss" in rows[0]) == (credit == "gae")
+    assert ("value_loss" in rows[0]) == (algorithm == "ppo")
 
 
 def test_the_critic_learns(
@@ -147,18 +147,18 @@ def test_the_critic_learns(
     """Every consultant earns two nats whatever it says: the value loss falls from 2 squared."""
     judge = plant()
     monkeypatch.setattr(judge, "_verdict", lambda transcript: Verdict("planted", 1 / (1 + math.exp(-2)), None))
-    settings = configure(*LEARNING, "algorithm.credit=gae", "iterations=3")
+    settings = configure(*LEARNING, "algorithm=ppo", "iterations=3")
     train(settings)
     losses = [row["value_loss"] for row in read_lines(RunFolder(settings.output).metrics)]
     assert 2 < losses[0] <= 4 and losses[2] < losses[0] / 2
 
 
-@pytest.mark.parametrize("credit", ["group", "role_ema", "gae"])
+@pytest.mark.parametrize("algorithm", ["rloo", "rae", "ppo"])
 def test_invalid_verdicts_train_nothing(
-    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, credit: str
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, algorithm: str
 ) -> None:
     plant(invalid_every=1)
-    final = train(configure(f"algorithm.credit={credit}", "algorithm.kl=0.5", "algorithm.learning_rate=0.1"))
+    final = train(configure(f"algorithm={algorithm}", "algorithm.kl=0.5", "algorithm.learning_rate=0.1"))
     before, after = weights(tiny / "debater"), weights(final)
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
 
@@ -171,13 +171,13 @@ def test_valid_verdicts_train_something(
     assert before.keys() == after.keys() and any(not torch.equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize("credit", ["group", "gae"])
+@pytest.mark.parametrize("algorithm", ["rloo", "ppo"])
 def test_an_adapter_is_trained_published_and_served(
-    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, credit: str
+    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, algorithm: str
 ) -> None:
     plant()
     settings = configure(
-        "debater.lora.rank=4", f"algorithm.credit={credit}", "iterations=2", "algorithm.learning_rate=1e-2"
+        "debater.lora.rank=4", f"algorithm={algorithm}", "iterations=2", "algorithm.learning_rate=1e-2"
     )
     final = train(settings)
     assert {"adapter_config.json", "adapter_model.safetensors"} <= {path.name for path in final.iterdir()}
@@ -193,7 +193,7 @@ def test_the_value_head_is_not_published(
     configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path
 ) -> None:
     plant()
-    final = train(configure("algorithm.credit=gae"))
+    final = train(configure("algorithm=ppo"))
     assert weights(final).keys() == weights(tiny / "debater").keys()
 
 
@@ -214,7 +214,7 @@ def test_accumulated_gradients_are_those_of_the_whole_minibatch(
     for micro in (4, 16):
         plant(invalid_every=5)
         settings = configure(f"output={tmp_path}/{micro}", f"algorithm.micro_batch_rows={micro}", "algorithm.epochs=1",
-                             "algorithm.credit=gae", "algorithm.kl=0.1")  # fmt: skip
+                             "algorithm=ppo", "algorithm.kl=0.1")  # fmt: skip
         train(settings)
         results.append(read_lines(RunFolder(settings.output).metrics)[0])
     split, whole = results

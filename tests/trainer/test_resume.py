@@ -20,7 +20,7 @@ from trainer.train import train
 pytestmark = pytest.mark.long
 
 TIMINGS = ("debates_per_second",)
-PPO = ("iterations=5", "save_every=2", "algorithm.credit=role_ema", "algorithm.epochs=2", "algorithm.minibatches=2",
+PPO = ("iterations=5", "save_every=2", "algorithm=rae", "algorithm.epochs=2", "algorithm.minibatches=2",
        "algorithm.questions_per_iteration=2", "algorithm.learning_rate=3e-3")  # fmt: skip
 DPO = ("algorithm=dpo", "iterations=5", "algorithm.min_gap=0", "algorithm.questions_per_iteration=2",
        "algorithm.learning_rate=3e-3", "algorithm.reference=previous")  # fmt: skip
@@ -81,12 +81,12 @@ class PowerCut(BaseException):
     """Nothing in the program may catch this."""
 
 
-@pytest.mark.parametrize(("cut", "credit"), [("before the first checkpoint", "gae"), ("while saving", "role_ema")])
+@pytest.mark.parametrize(("cut", "algorithm"), [("before the first checkpoint", "ppo"), ("while saving", "rae")])
 def test_cut_off_where_it_hurts(
-    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str, credit: str
+    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str, algorithm: str
 ) -> None:
     """Before anything was saved (iteration 2 of 2), and when a checkpoint lacks only our own last file."""
-    small = (*PPO, f"algorithm.credit={credit}", "iterations=3", "save_every=2" if "before" in cut else "save_every=1")
+    small = (*PPO, f"algorithm={algorithm}", "iterations=3", "save_every=2" if "before" in cut else "save_every=1")
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
     target = "trainer.session.Session.record" if "before" in cut else "trainer.train._PpoRun.save_state"
@@ -119,7 +119,7 @@ def test_a_finished_run_started_again_does_nothing(configure: Callable[..., Conf
 def test_an_adapters_run_resumes(
     configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = (*PPO, "iterations=3", "save_every=1", "debater.lora.rank=4", "algorithm.credit=gae")
+    small = (*PPO, "iterations=3", "save_every=1", "debater.lora.rank=4", "algorithm=ppo")
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
     with monkeypatch.context() as patch, pytest.raises(PowerCut):

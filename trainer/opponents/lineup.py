@@ -1,7 +1,7 @@
 """Who sits where in an iteration's debates: opponents, seats, and what the policy's win rate against them was.
 
 Debates of one question have the same opponent and the policy in the same seat, in both seatings and every repeat: so
-siblings (credit=group) can be compared, and a win rate is over both answers alike. From one question to the next the
+siblings (algorithm=rloo) can be compared, and a win rate is over both answers alike. From one question to the next the
 policy changes its seat.
 """
 

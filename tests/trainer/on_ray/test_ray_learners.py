@@ -22,7 +22,7 @@ from trainer.train import train
 pytestmark = pytest.mark.long
 
 SMALL = (
-    "algorithm.credit=gae", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3", "algorithm.epochs=1",
+    "algorithm=ppo", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3", "algorithm.epochs=1",
     "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
     "questions.train=20", "iterations=4", "save_every=1", "judge.min_mass=0", "heldout_judges=testimony",
     "watch.questions=6", "watch.attacks=1", "watch.stop=true",
