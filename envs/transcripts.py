@@ -15,6 +15,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from envs import files
 from envs.types import SCHEMA_VERSION, Failure, Transcript
 
 Record = Transcript | Failure
@@ -62,16 +63,11 @@ def write(
     """
     path = Path(path)
     lines = _lines(list(records), extra)
-    target = path if append else path.with_name(path.name + ".partial")
     if append:
         _end_last_line(path)
-    with target.open("ab" if append else "wb") as file:
-        for line in lines:
-            file.write(line)
-            file.flush()
-        os.fsync(file.fileno())
-    if not append:
-        os.replace(target, path)
+        files.append(path, *lines)
+    else:
+        files.write_atomically(path, b"".join(lines))
 
 
 def read(path: Path | str, allow_torn_tail: bool = False) -> Iterator[Record]:
@@ -147,7 +143,7 @@ def _end_last_line(path: Path) -> None:
     tail = content[content.rfind(b"\n") + 1 :]
     if not tail.startswith(_LINE_START) and not _LINE_START.startswith(tail):
         raise TranscriptError(f"{path} does not end in a transcript; give another path, or append=False to replace it")
-    with path.open("r+b") as file:
+    with files.checked(path).open("r+b") as file:
         if _is_json(tail):
             file.seek(0, os.SEEK_END)
             file.write(b"\n")

@@ -142,7 +142,6 @@ class Rounds:
             from trainer.judges.labelled import play_labelled
 
             policy = RunFolder(self.folder / f"debaters-{debaters}").policy(self.config.iterations)
-            path.parent.mkdir(exist_ok=True)
             count = self.config.adversarial.questions if split == TRAIN else None
             first = debaters * count if count else 0  # questions of its own for each round to teach, the same to test
             labelled.write(path, play_labelled(self.config, split, count, policy if debaters else None, first))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envs.files import checked
 from launch import compose, environment, manifest, saved
 from launch.errors import LaunchError
 from trainer.config import Config
@@ -84,8 +85,7 @@ class Training:
         return ["train", f"resume={self.folder}"]
 
     def _start(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOG).open("ab") as log:
+        with checked(self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "launch", *words], stdin=subprocess.PIPE, stdout=log, stderr=log,
                 env={**os.environ, **variables, environment.CHILD: "1"}, start_new_session=True,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from envs.files import write_atomically
 from envs.splits import fraction
 from launch import compose, environment
 from launch.commands import take
@@ -64,5 +65,4 @@ def _write(path: Path, base: JudgeSettings, found: Calibration) -> None:
         "kind": "calibrated", "name": f"{base.name}-calibrated", "base": base.model_dump(mode="json"),
         "calibration": found.model_dump(mode="json"),
     }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    write_atomically(path, yaml.safe_dump(settings, sort_keys=False))

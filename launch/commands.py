@@ -2,13 +2,13 @@
 to be good, so that a typing error is answered at once."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from envs.files import remove_folder
 from launch import compose, environment, saved
 from launch.errors import LaunchError, continued_with
 from launch.results import show_summary
@@ -155,7 +155,7 @@ def _forget_other_settings(config: "Config") -> None:
         earlier = compose.read(made_with)
         evaluation = earlier.evaluation.model_copy(update=same_checkpoints)
         if saved.difference(earlier.model_copy(update={"evaluation": evaluation}), config):
-            shutil.rmtree(folder)
+            remove_folder(folder)
     compose.save(config, made_with)
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
+from envs.files import write_atomically
 from rewards.judges import settings_by_kind
 from trainer.config import Config
 
@@ -134,8 +135,7 @@ def _renamed(values: Any) -> Any:
 
 def save(config: Config, path: Path) -> None:
     """Writes the configuration so that `read` gives it back."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+    write_atomically(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
 def _first(error: ValidationError) -> str:

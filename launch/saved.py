@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from envs.files import checked, guarded, remove_leftovers
 from launch import compose
 from launch.errors import LaunchError
 from rewards.endpoint.settings import MEANS
@@ -94,14 +95,15 @@ def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
 @contextmanager
 def reserved(run: Path) -> Iterator[None]:
     """Keeps a second process from working on the same run; the reservation ends with the process, however it ends.
+    Nothing is written through a link in the run's folder.
 
     Raises:
         LaunchError: somebody else is at work there.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / ".lock").open("w") as lock:
+    with guarded(run), checked(run / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LaunchError(f"Another process is working on {run}: wait for it, or stop it first.") from None
+        remove_leftovers(run)
         yield

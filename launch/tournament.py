@@ -110,6 +110,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from trainer.comparisons.standings import standings
     from trainer.comparisons.tournament import Player, Tournament
     from trainer.evaluation.summary import jsonable
+    from trainer.evaluation.verdict_rows import write_parquet
     from trainer.report.tournament import write_tournament
 
     config = groups[0].config
@@ -126,7 +127,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
         finally:
             played.close()
     together = [table.assign(protocol=name) for name, table in tables.items()]
-    pd.concat(together, ignore_index=True).to_parquet(folder / "verdicts.parquet", index=False)
+    write_parquet(pd.concat(together, ignore_index=True), folder / "verdicts.parquet")
     rated = {name: standings(table, BASE) for name, table in tables.items()}
     found = jsonable({"anchor": BASE, "groups": rated})
     write_atomically(folder / "tournament.json", json.dumps(found, indent=1))

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from envs.files import write_atomically
 from trainer import models
 from trainer.config import Config, Dpo
 from trainer.run_folder import RunError, RunFolder
@@ -52,7 +53,7 @@ def export(settings: Config, iteration: int | None, output: Path) -> int:
     merged = model.merge_and_unload(safe_merge=True) if hasattr(model, "merge_and_unload") else model
     merged.save_pretrained(output)
     models.load_tokenizer(policy).save_pretrained(output)
-    (output / "README.md").write_text(_card(settings, chosen), "utf-8")
+    write_atomically(output / "README.md", _card(settings, chosen))
     return chosen
 
 

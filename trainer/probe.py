@@ -4,11 +4,11 @@ An engine may take an adapter whose names match none of its modules and serve th
 check of the first publish cannot see that, since a fresh adapter changes nothing (its B is zero), so here B is random.
 """
 
-import shutil
 from collections.abc import Sequence
 
 import torch
 
+from envs.files import remove_folder
 from trainer import models, setup
 from trainer.config import Config
 from trainer.publish import ParityError, learner_logprobs
@@ -30,13 +30,14 @@ def check_adapter(settings: Config, rollouts: Rollouts, rows: Sequence[Sequence[
         ParityError: an engine serves the base model, or something else that is not the adapter.
     """
     folder = settings.output / ".adapter-probe"
+    remove_folder(folder)  # of a killed process
     with torch.random.fork_rng():  # the run's own random numbers stay as they were
         try:
             base, adapted = _write_adapter(settings, str(folder), rows)
             for engine in rollouts.logprobs(rows, Policy("current", -1, str(folder))):
                 compare(engine, base, adapted, settings)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
 
 def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> None:

@@ -1,6 +1,5 @@
 """Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve that policy."""
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import torch
 from accelerate import PartialState
 from transformers.core_model_loading import revert_weight_conversion
 
+from envs.files import replacing_folder
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
 
@@ -42,14 +42,11 @@ def publish(
     state = accelerator.get_state_dict(model) if accelerator else model.state_dict()
     if ranks.is_main_process:
         weights = {name: tensor for name, tensor in state.items() if VALUE_HEAD not in name}
-        temporary = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
         unwrapped = accelerator.unwrap_model(model) if accelerator else model
         adapter = {"selected_adapters": ["default"]} if hasattr(unwrapped, "peft_config") else {}
-        unwrapped.save_pretrained(temporary, state_dict=dict(weights), **adapter)  # it takes tied tensors out
-        tokenizer.save_pretrained(temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.replace(folder)
+        with replacing_folder(folder) as temporary:
+            unwrapped.save_pretrained(temporary, state_dict=dict(weights), **adapter)  # it takes tied tensors out
+            tokenizer.save_pretrained(temporary)
         if send is not None:
             send(policy, _as_in_the_folder(unwrapped, weights))
     ranks.wait_for_everyone()

@@ -6,11 +6,11 @@
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from envs.files import append, remove_folder, remove_leftovers, write_atomically
 
 STATE = "rostrum.json"
 
@@ -62,10 +62,12 @@ class RunFolder:
                 write_atomically(path, "".join(kept))
         for later in self.published():
             if later > iteration:
-                shutil.rmtree(self.policy(later))
+                remove_folder(self.policy(later))
         for path in self.trainer.glob("checkpoint-*"):
             if not (path / STATE).exists():
-                shutil.rmtree(path)
+                remove_folder(path)
+        for folder in (self.path, self.policies):
+            remove_leftovers(folder)
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
@@ -75,10 +77,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
 def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Adds JSON lines and makes sure that they are on the disk."""
-    with path.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        file.flush()
-        os.fsync(file.fileno())
+    append(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 def cut_torn_line(path: Path) -> None:
@@ -97,22 +96,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file that is there either whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def prune(folder: RunFolder, keep: Sequence[int]) -> None:
     """Removes published weights that are neither kept nor the newest."""
     for iteration in folder.published()[:-1]:
         if iteration not in keep:
-            shutil.rmtree(folder.policy(iteration))
+            remove_folder(folder.policy(iteration))
 
 
 def _whole_lines(path: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from datasets import Dataset
 from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, TrainerCallback
 
+from envs.files import check_no_links, guarded
 from trainer import dpo, models, setup
 from trainer.config import Config, Dpo, PolicyGradient
 from trainer.ppo import GROUP, DebatePpo, trl_config
@@ -41,14 +42,16 @@ def train(settings: Config) -> Path:
     folder = RunFolder(settings.output)
     if (stopped := folder.stopped()) is not None:
         return folder.policy(stopped)
-    run = _PpoRun(settings) if isinstance(settings.algorithm, PolicyGradient) else _DpoRun(settings)
-    try:
-        final = _until_stopped(run)
-        if run.session is not None:
-            prune(run.folder, run.kept())
-        return final
-    finally:
-        run.close()
+    with guarded(settings.output):
+        check_no_links(folder.trainer)  # checkpoints are transformers' to write
+        run = _PpoRun(settings) if isinstance(settings.algorithm, PolicyGradient) else _DpoRun(settings)
+        try:
+            final = _until_stopped(run)
+            if run.session is not None:
+                prune(run.folder, run.kept())
+            return final
+        finally:
+            run.close()
 
 
 def _until_stopped(run: "_PpoRun | _DpoRun") -> Path:

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from envs.files import checked
 from rewards.endpoint.replies import PATIENCE
 
 
@@ -17,9 +18,7 @@ class Ledger:
 
     def __init__(self, path: Path | None, account: str, cap: float | None) -> None:
         self._account, self._cap = account, cap
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path or ":memory:", timeout=PATIENCE)
+        self._database = sqlite3.connect(":memory:" if path is None else checked(path), timeout=PATIENCE)
         with self._database:
             self._database.execute("CREATE TABLE IF NOT EXISTS spent (account TEXT PRIMARY KEY, dollars REAL NOT NULL)")
             self._database.execute("INSERT OR IGNORE INTO spent VALUES (?, 0)", (account,))

@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from envs.files import checked
 from rewards.endpoint.messages import Reply, Request
 from rewards.endpoint.settings import Endpoint
 
@@ -20,9 +21,8 @@ class Replies:
     """
 
     def __init__(self, folder: Path, endpoint: Endpoint) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._address = [endpoint.base_url, endpoint.api]
-        self._database = sqlite3.connect(folder / "replies.sqlite", timeout=PATIENCE)
+        self._database = sqlite3.connect(checked(folder / "replies.sqlite"), timeout=PATIENCE)
         with closing(self._database.cursor()) as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
 

@@ -100,7 +100,6 @@ class Comparison:
         settings = self.arms[arm]
         stored = debates_file(self.folder, settings, player)
         if not stored.exists():
-            stored.parent.mkdir(parents=True, exist_ok=True)
             played = _play(settings, player, self.questions, f"{arm}: {player.name} argues")
             transcripts.write(stored, [*played.finished, *played.failures])
         records = list(transcripts.read(stored))

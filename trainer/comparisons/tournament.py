@@ -43,7 +43,6 @@ class Tournament:
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
         self.rollouts: Rollouts = setup.rollouts(settings)
-        self.folder.mkdir(parents=True, exist_ok=True)
 
     def round_robin(self) -> pd.DataFrame:
         """Everybody against everybody else, and against themselves."""

@@ -26,7 +26,7 @@ from trainer.models import load_tokenizer
 from trainer.probe import check_adapter
 from trainer.publish import probe_rows
 from trainer.rollouts import Rollouts
-from trainer.run_folder import RunError, RunFolder, append_line, write_atomically
+from trainer.run_folder import RunError, RunFolder, write_atomically
 from trainer.schedule import derive
 from trainer.types import Policy
 
@@ -154,7 +154,6 @@ class _Evaluation:
 
     def _part(self, name: str) -> Path:
         folder = self.settings.output / "evaluation"
-        folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{name}.parquet"
 
 
@@ -198,7 +197,9 @@ def _training_accuracy(settings: Config) -> None:
         p = sum(of_a) / len(of_a)
         correct = p if correct_seat(record, key) is Seat.A else 1 - p
         right.setdefault(extra["iteration"], []).append(0.5 if correct == 0.5 else float(correct > 0.5))
-    path = settings.output / "training_accuracy.jsonl"
-    path.unlink(missing_ok=True)
-    for iteration, values in sorted(right.items()):
-        append_line(path, {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)})
+    found = [
+        {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)}
+        for iteration, values in sorted(right.items())
+    ]
+    lines = "".join(json.dumps(line) + "\n" for line in found)
+    write_atomically(settings.output / "training_accuracy.jsonl", lines)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from envs.conduct import conduct
+from envs.files import write_atomically
 from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
@@ -107,7 +108,4 @@ def checkpoint_name(iteration: int) -> str:
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Writes a table that is there either whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(path)
+    write_atomically(path, table.to_parquet(index=False))

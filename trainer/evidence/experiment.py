@@ -11,6 +11,7 @@ import pandas as pd
 
 from trainer.evaluation.replicates import replicates
 from trainer.evaluation.summary import summarise
+from trainer.evaluation.verdict_rows import write_parquet
 from trainer.evidence.adherence import adherence, declared_primary
 from trainer.provenance import saved_settings
 from trainer.report import write_report
@@ -42,7 +43,7 @@ def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
     tables = [pd.read_parquet(arms[name] / "verdicts.parquet") for name in names]
     if len(names) > 1:
         others = [table[table["arm"] != ""] for table in tables[1:]]  # the reference rows are the same in every arm
-        pd.concat([tables[0], *others], ignore_index=True).to_parquet(folder / "verdicts.parquet", index=False)
+        write_parquet(pd.concat([tables[0], *others], ignore_index=True), folder / "verdicts.parquet")
         debates = "".join((arms[name] / "debates.jsonl").read_text("utf-8") for name in names)
         write_atomically(folder / "debates.jsonl", debates)
     summary = summary_of(folder)

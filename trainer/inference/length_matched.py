@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envs.files import write_atomically
 from envs.types import Protocol, Speech, Transcript
 from trainer.engines.base import Engine, Sampling
 from trainer.inference.turns import Choice, Turn, candidates, cost
@@ -50,8 +51,7 @@ def lengths_of(transcripts: Sequence[Transcript], policy: str) -> dict[int, list
 
 def write_lengths(path: Path, lengths: Lengths) -> None:
     """As JSON: an object of lists by ply."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({str(ply): list(words) for ply, words in lengths.items()}), encoding="utf-8")
+    write_atomically(path, json.dumps({str(ply): list(words) for ply, words in lengths.items()}))
 
 
 def read_lengths(path: Path, protocol: Protocol) -> dict[int, list[int]]:

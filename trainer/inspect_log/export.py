@@ -1,5 +1,6 @@
 """Writes the logs of an evaluated run: one per arm, checkpoint and matchup."""
 
+import io
 import json
 import re
 import zipfile
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from envs import transcripts
+from envs.files import make_folder, write_atomically
 from envs.types import Transcript
 from trainer.config import Config
 from trainer.evaluation.browsed import TRANSCRIPTS
@@ -37,7 +39,7 @@ def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> 
     parts = _parts(run)
     table = pd.read_parquet(run / "verdicts.parquet")
     verdicts = dict(list(table[table["arm"] == arm].groupby(DEBATE)))
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     for part in parts:
         debates = list(transcripts.read_with_extra(part))
         for matchup in dict.fromkeys(about["matchup"] for _, about in debates):
@@ -76,13 +78,13 @@ def _write(
     rows = pd.concat([rows for _, rows in judged])
     about = header(of, settings, manifest, rows, [made["id"] for made in samples], model)
     path = output / _name(of, str(manifest["created"]))
-    temporary = path.with_name(f".{path.name}.tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as log:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as log:
         for made in samples:
             _add(log, f"samples/{made['id']}_epoch_{made['epoch']}.json", made)
         _add(log, "summaries.json", [summary(made) for made in samples])
         _add(log, "header.json", about)
-    temporary.replace(path)
+    write_atomically(path, packed.getvalue())
     return path
 
 

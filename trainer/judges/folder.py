@@ -1,13 +1,13 @@
 """The folder of a trained judge: a Hugging Face model with judge.yaml, calibrated.yaml, training.json and a card."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from envs.files import make_folder, remove_folder, write_atomically
 from rewards.calibration import Calibration
 from rewards.judges import ModelSettings
 from trainer.evaluation.summary import jsonable
@@ -62,9 +62,8 @@ def check_free(output: Path) -> None:
 def workplace(output: Path) -> Path:
     """An empty hidden folder inside the output."""
     path = output / _WORKPLACE
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir(parents=True)
-    return path
+    remove_folder(path)
+    return make_folder(path)
 
 
 def judge_settings(judge: ModelSettings, head: str, output: Path) -> dict[str, Any]:
@@ -85,18 +84,18 @@ def write(
     ready = output / _WORKPLACE / "ready"
     model.save_pretrained(ready)
     tokenizer.save_pretrained(ready)
-    (ready / SETTINGS).write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
+    write_atomically(ready / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
     calibrated = {
         "kind": "calibrated", "name": f"{settings['name']}-calibrated", "base": settings,
         "calibration": fitted.model_dump(),
     }  # fmt: skip
-    (ready / CALIBRATED).write_text(yaml.safe_dump(calibrated, sort_keys=False), "utf-8")
-    (ready / RECORD).write_text(json.dumps(jsonable(record), indent=1), "utf-8")
-    (ready / "README.md").write_text(_card(record, fitted), "utf-8")
+    write_atomically(ready / CALIBRATED, yaml.safe_dump(calibrated, sort_keys=False))
+    write_atomically(ready / RECORD, json.dumps(jsonable(record), indent=1))
+    write_atomically(ready / "README.md", _card(record, fitted))
     for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):
         path.chmod(0o644)
         path.replace(output / path.name)
-    shutil.rmtree(output / _WORKPLACE)
+    remove_folder(output / _WORKPLACE)
 
 
 def _card(record: dict[str, Any], fitted: Calibration) -> str:

@@ -31,8 +31,8 @@ def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
     nothing."""
     write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
     table = rows(found)
-    table.to_parquet(folder / "cells.parquet", index=False)
-    table.to_csv(folder / "cells.csv", index=False)
+    write_atomically(folder / "cells.parquet", table.to_parquet(index=False))
+    write_atomically(folder / "cells.csv", table.to_csv(index=False))
     style, album = Markup(resource("report.css") + STYLE), Album()
     page = environment().get_template("ablation.html.j2").render(
         title=title, found=found, lead=lead(found), picture=picture(found), shown=SHOWN, changed=CHANGED,

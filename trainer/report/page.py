@@ -30,7 +30,7 @@ def write_report(run: Path) -> Path:
     for arm, name in zip(read.summary.arms, arms.names(read.summary.arms).values(), strict=True):
         found = arms.find(read, arm, verdicts, played)
         write_atomically(run / arms.FOLDER / name, render_arm(arms.context(read, arm, found, album)))
-    report.write_text(render(read, album), encoding="utf-8", newline="\n")
+    write_atomically(report, render(read, album))
     album.write(run)
     return report
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from trainer.report.album import Album
 from trainer.report.charts import Level, Point, Series, chart
 from trainer.report.drawing import Drawing
@@ -41,7 +42,7 @@ def write_tournament(folder: Path, title: str, found: Found) -> Path:
     )  # fmt: skip
     album.write(folder)
     path = folder / "tournament.html"
-    path.write_text(page, encoding="utf-8", newline="\n")
+    write_atomically(path, page)
     return path
 
 

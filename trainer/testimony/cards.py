@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from envs.files import write_atomically
 from envs.testimony.world import RELIABILITY
 from trainer.testimony.checks import DebaterFigures, JudgeFigures
 from trainer.testimony.corpora import Advocate
@@ -135,14 +136,14 @@ def debater_card(folder: Path, making: Making, habits: Advocate, figures: Mappin
     )
     inventing = 1 - habits.supporting - habits.anything
     text = DEBATER.format(**making.words(), **asdict(habits), inventing=inventing, rows=rows)
-    (folder / "README.md").write_text(text, "utf-8")
+    write_atomically(folder / "README.md", text)
 
 
 def judge_card(folder: Path, making: Making, figures: Mapping[str, JudgeFigures]) -> None:
     """Writes README.md into the judge's folder."""
     rows = "\n".join(judge_row(kind, f) for kind, f in figures.items())
     text = JUDGE.format(**making.words(), name=folder.name, witnesses=len(RELIABILITY), rows=rows)
-    (folder / "README.md").write_text(text, "utf-8")
+    write_atomically(folder / "README.md", text)
 
 
 def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mapping[str, JudgeFigures]]) -> None:
@@ -163,7 +164,7 @@ def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mappin
         **blanks, name=folder.name, what=(WRITER if writes else HEAD).strip(),
         pipeline="text-generation" if writes else "text-classification",
     )  # fmt: skip
-    (folder / "README.md").write_text(text, "utf-8")
+    write_atomically(folder / "README.md", text)
 
 
 def judge_row(kind: str, figures: JudgeFigures) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from rewards.audit.sections import SECTIONS
 from trainer.report import wording as shared
 from trainer.report.album import Album
@@ -28,7 +29,7 @@ DRAWINGS = (
 def write_audit(record: Mapping[str, Any], path: Path) -> Path:
     """Writes the page of an audit (the contents of audit.json), which loads nothing from anywhere, and figures/."""
     album = Album()
-    path.write_text(render(record, album), encoding="utf-8", newline="\n")
+    write_atomically(path, render(record, album))
     album.write(path.parent)
     return path
 
