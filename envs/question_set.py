@@ -153,5 +153,5 @@ def _check(entries: Sequence[Entry]) -> None:
         if first.question.story_id != question.story_id:
             raise entry.place.error(
                 f"the passage is that of {first.place.seen_from(entry.place)} but its story_id differs; "
-                "give questions about one passage the same story_id"
+                "give questions about one passage the same story_id, or none, and the passage decides"
             )

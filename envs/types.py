@@ -57,6 +57,8 @@ class Account:
     """Questions kept because they lack the annotations that a filter asks for, by filter."""
     wrong_answer_from: Mapping[str, int] = field(default_factory=dict)
     """How the wrong answer of each pair was chosen."""
+    options_left_out: int | None = None
+    """Options left out because they are no answers of their own ("All of the above", "N/A"); None: nobody looked."""
 
 
 class QuestionSet(Interface):

@@ -3,18 +3,11 @@
 A filter answers True (keep), False (drop) or None (the record lacks the annotations to tell, and is kept).
 """
 
-import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from envs.no_answers import is_no_answer
 from envs.quality.records import Record
-
-_ABOUT_OPTIONS = re.compile(
-    r"\b(all|none|both|neither|any|some|most|two) of (the )?above\b"
-    r"|\b(all|none|both|neither|any) of the (other )?(options|answers|choices|answer choices)\b"
-    r"|^(all|none|both|neither) of (these|those|the others?)\W*$",
-    re.IGNORECASE,
-)
 
 
 class Filter(NamedTuple):
@@ -70,8 +63,8 @@ def writer_agrees(record: Record) -> bool | None:
 
 
 def no_option_about_options(record: Record) -> bool:
-    """No option speaks of the others ("all of the above"), which makes no sense between two answers."""
-    return not any(_ABOUT_OPTIONS.search(option) for option in record.options)
+    """No option speaks of the others ("all of the above") or stands for nothing ("N/A")."""
+    return not any(is_no_answer(option) for option in record.options)
 
 
 def _every(record: Record, given: Iterable[int | None], right: Callable[[int], bool]) -> bool | None:

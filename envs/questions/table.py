@@ -1,24 +1,28 @@
 """Questions from any table, by a map of its columns: a data set on the Hugging Face Hub, or a local file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from envs.question_set import Entry, QuestionError, StoredQuestions, StoredSettings
-from envs.splits import answer_pair, digest, drawn, same_words, single_spaced
+from envs import gold_column
+from envs.gold_column import Reading
+from envs.no_answers import is_no_answer
+from envs.question_set import Entry, Place, QuestionError, StoredQuestions, StoredSettings
+from envs.splits import answer_pair, digest, drawn, single_spaced
 from envs.tables import Row, file_rows, hub_rows
 from envs.types import Account, Question
 
 YES_NO = ("yes", "no")
-NO_LABEL, NOT_TWO = "no_gold_label", "no_two_different_answers"
-"""Why a row is left out: nobody can say which two of its answers to debate, or it has no two."""
+NO_LABEL, NO_ANSWER, NOT_TWO = "no_gold_label", "no_option_about_options", "no_two_different_answers"
+"""Why a row is left out: nobody can say which two of its answers to debate, the right one is no answer of its own, or
+it has no two."""
 
 
 class Columns(BaseModel):
-    """Which column holds what; "a.b" is the field b of the column a.
+    """Which column holds what; "a.b" is the field b of the column a, or of every object in the list a.
 
     The answers are in one of three shapes: `right` and `wrong`, or `choices` and `correct`, or `yes_no`.
     """
@@ -33,15 +37,26 @@ class Columns(BaseModel):
     story_id: str | None = None
     """What may not be divided between the splits; None takes the passage, or the question where there is none."""
     right: str | None = None
-    """The right answer."""
+    """The right answer, or a list of right answers."""
     wrong: list[str] = []
-    """Wrong answers, one column each; rows use one of those that they have, drawn by hash."""
+    """Wrong answers, or lists of them; rows use one of those that they have, drawn by hash."""
     choices: str | list[str] | None = None
     """A column that holds a list of answers, or one column per answer."""
     correct: str | None = None
-    """Which of the choices is right: its number from 0, its letter from A, or its own words."""
+    """Which of the choices is right; `envs.gold_column` says how it is read."""
+    labels: str | None = None
+    """A column with the choices' own labels, which `correct` names; None looks for "label" beside the choices."""
+    first: int | None = Field(None, ge=0, le=1)
+    """The number that `correct` gives to the first choice."""
+    reading: Reading | None = None
+    """What `correct` holds; None finds it out from all rows."""
     yes_no: str | None = None
     """True or false: whether "yes" is the right answer."""
+
+    @field_validator("wrong", mode="before")
+    @classmethod
+    def _one_column(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _one_shape(self) -> "Columns":
@@ -49,7 +64,23 @@ class Columns(BaseModel):
         begun = [bool(self.right or self.wrong), bool(self.choices or self.correct), bool(self.yes_no)]
         if shapes.count(True) != 1 or begun != shapes:
             raise ValueError("name the columns of right and wrong, or of choices and correct, or of yes_no")
+        if (self.labels or self.reading or self.first is not None) and not self.choices:
+            raise ValueError("labels, first and reading say how correct is read: leave them out, or name choices")
+        if (self.labels and self.reading not in (None, "labels")) or (
+            self.first is not None and (self.labels or self.reading not in (None, "numbers"))
+        ):
+            raise ValueError("labels, first and reading contradict each other: give one of them")
         return self
+
+
+class Found(NamedTuple):
+    """What a row holds: its question (without answers), its options as the table has them, which of them are right."""
+
+    place: Place
+    split: str | None
+    question: Question
+    options: Sequence[str]
+    right: Sequence[int]
 
 
 class Settings(StoredSettings):
@@ -69,6 +100,9 @@ class Settings(StoredSettings):
     train_split: str = "train"
     heldout_split: str | None = None
     columns: Columns
+    no_option_about_options: bool = True
+    """Leave out options that are no answers of their own ("All of the above", "N/A"), and questions whose right answer
+    is one."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "Settings":
@@ -78,11 +112,17 @@ class Settings(StoredSettings):
 
     def load(self) -> StoredQuestions:
         source = str(self.path or self.dataset)
-        found = [_entry(row, split, self.columns) for split, row in self._rows()]
+        rows = _found(list(self._rows()), self.columns)
+        left_out = [[self.no_option_about_options and is_no_answer(option) for option in row.options] for row in rows]
+        found = [_entry(row, out) for row, out in zip(rows, left_out, strict=True)]
         entries = [entry for entry in found if isinstance(entry, Entry)]
+        dropped = {reason: found.count(reason) for reason in (NO_LABEL, NO_ANSWER, NOT_TWO)}
         if not entries:
-            raise QuestionError(f"{source} has no question with two answers; check questions.columns.")
-        account = Account(len(found), {reason: found.count(reason) for reason in (NO_LABEL, NOT_TWO)})
+            why = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
+            raise QuestionError(
+                f"{source} has no question with two answers{f' ({why})' if why else ''}; check questions.columns."
+            )
+        account = Account(len(found), dropped, options_left_out=sum(map(sum, left_out)))
         return StoredQuestions(source, entries, self.rule, account)
 
     def _rows(self) -> Iterator[tuple[str | None, Row]]:
@@ -96,25 +136,47 @@ class Settings(StoredSettings):
                 yield from ((split, row) for row in hub_rows(str(self.dataset), self.name, name))
 
 
-def _entry(row: Row, split: str | None, columns: Columns) -> Entry | str:
+def _found(rows: Sequence[tuple[str | None, Row]], columns: Columns) -> list[Found]:
+    """Read every row by the map of columns; which options are right is decided over all rows together."""
+    found, gold = [], []
+    for split, (place, cells) in rows:
+        try:
+            question = _bare(cells, columns)
+            name = _words(cells, columns.id) if columns.id else ""
+            options, right = _options(cells, columns)
+            if columns.correct:
+                said = _cell(cells, columns.correct)
+                gold.append(gold_column.Row(place, options, said, _labels(cells, columns, len(options))))
+        except QuestionError as error:
+            raise place.error(str(error)) from None
+        name = name or "-".join(filter(None, (split, *place.at.split())))
+        found.append(Found(place, split, replace(question, id=name), options, right))
+    if columns.correct:
+        reading = "labels" if columns.labels else columns.reading
+        right_of = gold_column.right_options(columns.correct, gold, reading, columns.first)
+        found = [row._replace(right=right) for row, right in zip(found, right_of, strict=True)]
+    return found
+
+
+def _entry(row: Found, left_out: Sequence[bool]) -> Entry | str:
     """The question in a row, or the reason to leave it out."""
-    place, cells = row
-    try:
-        question, (options, right) = _bare(cells, columns), _options(cells, columns)
-        name = _words(cells, columns.id) if columns.id else ""
-    except QuestionError as error:
-        raise place.error(str(error)) from None
-    name = name or "-".join(filter(None, (split, *place.at.split())))
-    different = [option for i, option in enumerate(options) if not any(same_words(option, o) for o in options[:i])]
-    if right is None and len(different) > 2:
+    kept = [i for i, option in enumerate(row.options) if option and not left_out[i]]
+    right = [row.options[i] for i in row.right if i in kept]
+    if row.right and not right:
+        return NO_ANSWER if any(left_out[i] for i in row.right) else NO_LABEL
+    different = list({single_spaced(row.options[i]): row.options[i] for i in reversed(kept)}.values())[::-1]
+    if not right and len(different) > 2:
         return NO_LABEL
-    first = different[0] if right is None else options[right]
-    others = [option for option in different if not same_words(option, first)]
-    if not others or not first:
+    if not different:
         return NOT_TWO
+    first = right[0] if right else different[0]
+    besides = {single_spaced(text) for text in (right or [first])}
+    others = [option for option in different if single_spaced(option) not in besides]
+    if not others:
+        return NOT_TWO
+    name = row.question.id
     answers, correct = answer_pair(name, first, drawn(name, others))
-    question = replace(question, id=name, answers=answers)
-    return Entry(question, None if right is None else correct, place, split)
+    return Entry(replace(row.question, answers=answers), correct if right else None, row.place, row.split)
 
 
 def _bare(cells: dict[str, Any], columns: Columns) -> Question:
@@ -127,54 +189,59 @@ def _bare(cells: dict[str, Any], columns: Columns) -> Question:
     return Question("", story or digest(single_spaced(passage) or text)[:16], text, ("", ""), passage)
 
 
-def _options(cells: dict[str, Any], columns: Columns) -> tuple[list[str], int | None]:
-    """The answers that have text, and the index of the right one, None if the row does not tell."""
+def _options(cells: dict[str, Any], columns: Columns) -> tuple[list[str], tuple[int, ...]]:
+    """The row's options ("" where it has none), and which are right, as far as the row alone can tell."""
     if columns.yes_no:
         return list(YES_NO), _yes_or_no(columns.yes_no, _cell(cells, columns.yes_no))
     if columns.right:
-        right, wrong = _words(cells, columns.right), [_words(cells, column) for column in columns.wrong]
-        return [option for option in (right, *wrong) if option], 0 if right else None
+        right = _texts(cells, columns.right)
+        wrong = [text for column in columns.wrong for text in _texts(cells, column)]
+        return right + wrong, tuple(i for i, text in enumerate(right) if text)
     if isinstance(columns.choices, list):
-        options = [_words(cells, column) for column in columns.choices]
-    else:
-        options = _list(str(columns.choices), _cell(cells, str(columns.choices)))
-    number = _number(str(columns.correct), _cell(cells, str(columns.correct)), options)
-    chosen = None if number is None else options[number]
-    kept = [option for option in options if option]
-    return kept, None if not chosen else kept.index(chosen)
+        return [_words(cells, column) for column in columns.choices], ()
+    return _list(str(columns.choices), _cell(cells, str(columns.choices))), ()
 
 
-def _yes_or_no(column: str, value: object) -> int | None:
-    if _absent(value):
+def _labels(cells: dict[str, Any], columns: Columns, options: int) -> list[str] | None:
+    """The choices' own labels, one each: those of the named column, or of "label" beside the choices."""
+    if columns.labels is not None:
+        labels = _list(columns.labels, _cell(cells, columns.labels))
+        if len(labels) != options:
+            raise QuestionError(
+                f"the column {columns.labels!r} has {len(labels)} labels and there are {options} choices; name the "
+                "column with one label for each"
+            )
+        return labels
+    outer, dot, _ = str(columns.choices).rpartition(".")
+    if isinstance(columns.choices, list) or not dot or f"{outer}.label" == columns.correct:
         return None
-    said = str(value).strip().casefold()
-    if said in ("true", "yes", "1"):
-        return YES_NO.index("yes")
-    if said in ("false", "no", "0"):
-        return YES_NO.index("no")
+    try:
+        beside = _cell(cells, f"{outer}.label")
+        return labels if isinstance(beside, list) and len(labels := _list("label", beside)) == options else None
+    except QuestionError:  # there is none, or it holds something else
+        return None
+
+
+def _yes_or_no(column: str, value: object) -> tuple[int, ...]:
+    if _absent(value):
+        return ()
+    said = str(value).strip().casefold().removesuffix(".0")
+    if said in ("true", "yes", "1", "t", "y"):
+        return (YES_NO.index("yes"),)
+    if said in ("false", "no", "0", "f", "n"):
+        return (YES_NO.index("no"),)
     raise QuestionError(f"the column {column!r} is {value!r}; give true or false")
-
-
-def _number(column: str, value: object, options: list[str]) -> int | None:
-    """The index of the right one of the options, from its own words, its number or its letter."""
-    if _absent(value):
-        return None
-    said = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-    words = [i for i, option in enumerate(options) if isinstance(value, str) and option and same_words(option, said)]
-    number = int(said) if said.isdecimal() else ord(said.upper()) - ord("A") if len(said) == 1 else -1
-    if words:
-        return words[0]
-    if isinstance(value, bool) or not 0 <= number < len(options):
-        raise QuestionError(
-            f"the column {column!r} is {value!r}; give the right choice's number from 0 to {len(options) - 1}, its "
-            "letter or its own words"
-        )
-    return number
 
 
 def _absent(value: object) -> bool:
     """Nothing, or what tables write for nothing: an empty text, -1 as a class, not-a-number."""
-    return value is None or value == "" or value in (-1, "-1") or value != value
+    return value is None or value in (-1, "-1") or value != value or str(value).strip().casefold() in ("", "nan")
+
+
+def _texts(cells: dict[str, Any], column: str) -> list[str]:
+    """The texts of a column that holds one, or a list of them."""
+    value = _cell(cells, column)
+    return _list(column, value) if isinstance(value, list) else [_text(column, value)]
 
 
 def _list(column: str, value: object) -> list[str]:
@@ -199,6 +266,8 @@ def _cell(cells: dict[str, Any], column: str) -> Any:
     if column in cells:
         return cells[column]
     outer, _, inner = column.partition(".")
-    if inner and isinstance(cells.get(outer), dict):
-        return _cell(cells[outer], inner)
+    if inner and isinstance(held := cells.get(outer), dict):
+        return _cell(held, inner)
+    if inner and isinstance(held, list) and held and all(isinstance(item, dict) for item in held):
+        return [_cell(item, inner) for item in held]
     raise QuestionError(f"there is no column {column!r}; choose among {', '.join(map(repr, cells)) or 'none'}")

@@ -26,7 +26,7 @@ def audit(questions: QuestionSet) -> dict[str, Any]:
     return {
         **_size(every),
         "splits": {name: _size(split[name]) for name in SPLITS},
-        "selection": asdict(questions.account()),
+        "selection": {key: value for key, value in asdict(questions.account()).items() if value is not None},
         "duplicates": duplicates.across(split["train"], split["heldout"]),
         "first_answer_right": _json(baselines.first_answer(every, correct)),
         "baselines": {
