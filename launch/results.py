@@ -25,7 +25,8 @@ def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
         Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for arm in arms:
-        console.print(f"{arm['name']}: {arm['sentence']}")
+        beyond = arm.get("control", {}).get("sentence", "")
+        console.print(f"{arm['name']}: {arm['sentence']} {beyond}".rstrip())
     for line in _plan(summary["plan"]):
         console.print(line)
     console.print(f"Report: {folder / 'report.html'}")

@@ -52,12 +52,17 @@ def study(overrides: Sequence[str]) -> int:
 
 
 def _meet(config: Config, arms: Sequence[Arm]) -> None:
-    """One tournament, in which checkpoints meet those of their own protocol."""
+    """One tournament, in which checkpoints that were trained to persuade meet those of their own protocol."""
     folder = config.output / TOURNAMENT
     if not (folder / "tournament.json").exists():
         say("tournament")
-        tournament([f"runs={','.join(str(arm.folder) for arm in arms)}", f"output={folder}",
-                    f"questions.heldout={config.study.tournament_questions}"])  # fmt: skip
+        persuaders = ",".join(str(arm.folder) for arm in arms if _is_paid_for_approval(arm))
+        questions = f"questions.heldout={config.study.tournament_questions}"
+        tournament([f"runs={persuaders}", f"output={folder}", questions])
+
+
+def _is_paid_for_approval(arm: Arm) -> bool:
+    return arm.config.reward.clip > 0
 
 
 def _report(config: Config, arms: Sequence[Arm]) -> None:
@@ -70,7 +75,14 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     summary = report(folder, list(config.arms))
     order = list(config.arms)
     summary["pooled"].sort(key=lambda group: order.index(group["arms"][0]))
-    settings = [{"protocol": arm.config.protocol.name, "seed": str(arm.config.seed)} for arm in arms]
+    settings = [
+        {
+            "protocol": arm.config.protocol.name,
+            "paid for": "approval" if _is_paid_for_approval(arm) else "quotes alone",
+            "seed": str(arm.config.seed),
+        }
+        for arm in arms
+    ]
     results = [Result(arm.name, own, arm.folder) for arm, own in zip(arms, settings, strict=True)]
     found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
     title = f"Study: {folder.name}"

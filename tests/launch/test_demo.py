@@ -20,6 +20,7 @@ from trainer.evidence import lock
 
 pytestmark = pytest.mark.long
 
+OTHERS = [f"~arms.{name}" for name in ("debate-unconstrained", "debate-penalty-only", "consultancy-penalty-only")]
 START = (
     "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "from launch.cli import main\nsys.exit(main(sys.argv[1:]))"
@@ -30,7 +31,7 @@ START = (
 @pytest.fixture(scope="module")
 def arguments(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    return ["demo", *small, f"output={folder}", "~arms.debate-unconstrained"]
+    return ["demo", *small, f"output={folder}", *OTHERS]
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +217,7 @@ def test_a_plan_that_cannot_be_made_is_refused(
 def test_a_failing_arm_ends_the_demo_with_its_words_and_its_code(
     small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["demo", *small, f"output={tmp_path}/demo", "~arms.debate-unconstrained", "~arms.consultancy"]
+    arguments = ["demo", *small, f"output={tmp_path}/demo", *OTHERS, "~arms.consultancy"]
     assert main([*arguments, "algorithm.minibatches=3"]) == 2
     error = capfd.readouterr().err
     assert "do not divide" in error and "arm debate failed" in error and "log.txt" in error

@@ -12,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from launch import cli, errors
+from launch import cli, compose, errors
 from launch.cli import main
 from launch.errors import LaunchError
 from trainer.config import Config
@@ -231,7 +231,7 @@ def test_an_override_that_the_arms_set_is_refused(small: list[str], tmp_path: Pa
 
 
 def test_an_experiment_without_arms_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:
-    none = [f"~arms.{name}" for name in ("debate", "debate-unconstrained", "consultancy")]
+    none = [f"~arms.{name}" for name in compose.load(["experiment=demo"]).arms]
     assert "no arms" in refused("demo", *small, f"output={tmp_path}/demo", *none)
 
 

@@ -17,6 +17,8 @@ from trainer.comparisons.standings import standings
 from trainer.run_folder import RunFolder, write_atomically
 
 ENDS = {"debate": 12, "consultancy": 7}
+FEWER = [f"~arms.{name}" for name in ("debate-s3", "consultancy-s3", "debate-penalty-only-s3")]
+FEWER += [f"~arms.consultancy-penalty-only-s{seed}" for seed in (1, 2, 3)]
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def _write_run(arm: Arm) -> None:
     run, protocol = RunFolder(arm.folder), arm.config.protocol.name
     compose.save(arm.config, run.config)
     manifest.write(run.manifest, arm.config, arm.name)
-    end = ENDS[protocol] + arm.config.seed
+    end = ENDS[protocol] + arm.config.seed - (3 if "penalty-only" in arm.name else 0)
     table = verdicts({"weak-judge": (8, end), "heldout-judge": (8, end)})
     table.assign(arm=arm.name, protocol=protocol).to_parquet(arm.folder / "verdicts.parquet")
     (arm.folder / "debates.jsonl").write_text("")
@@ -71,7 +73,7 @@ def _games(names: Sequence[str]) -> pd.DataFrame:
 
 @pytest.fixture
 def arguments(tmp_path: Path) -> list[str]:
-    small = ["questions.train=4", "questions.heldout=16", "~arms.debate-s3", "~arms.consultancy-s3"]
+    small = ["questions.train=4", "questions.heldout=16", *FEWER]
     return ["study", *small, "ablation.at_once=1", f"output={tmp_path}/study"]
 
 
@@ -81,7 +83,8 @@ def test_a_study_does_its_parts_once_and_says_what_it_found(
 ) -> None:  # fmt: skip
     assert main(arguments) == 0
     runs = ["debate-s1", "debate-s2", "consultancy-s1", "consultancy-s2"]
-    assert parts == ["check of 4", *runs, f"tournament of {', '.join(runs)}"]
+    controls = ["debate-penalty-only-s1", "debate-penalty-only-s2"]
+    assert parts == ["check of 6", *runs, *controls, f"tournament of {', '.join(runs)}"]
     shown = capfd.readouterr().out
     for said in ("Primary comparison: heldout-judge on debate.", "debate: Training", "Plan: as planned."):
         assert said in shown
@@ -92,16 +95,19 @@ def test_a_study_does_its_parts_once_and_says_what_it_found(
     page = (folder / "study.html").read_text("utf-8")
     assert "What was run is what was planned." in page and page.count("points of accuracy per 100 Elo") == 2
     assert page.index("<h2>debate") < page.index("<h2>consultancy")
+    assert page.count("training on the penalties alone (debate-penalty-only") == 1, "beside the headline of the debate"
+    assert page.count("No arm was trained on the penalties alone") == 1, "nor is that of the consultancy left alone"
     stored: dict[str, Any] = json.loads((folder / "study.json").read_text("utf-8"))
-    first, second = stored["cells"]["pooled"]
+    first, second, third = stored["cells"]["pooled"]
     assert [first["name"], second["name"]] == ["debate", "consultancy"] and first["seeds"] == [1, 2]
+    assert third["name"] == "debate-penalty-only"
     assert second["judges"][0]["difference"]["estimate"] == pytest.approx(-5 / 16, abs=1e-6)
     for name in ("report.html", "ablation.html", "cells.csv"):
         assert (folder / name).exists()
 
     monkeypatch.setattr(study, "_report", lambda *_: None)
     assert main(arguments) == 0
-    assert parts[len(runs) + 2 :] == ["check of 4"], "something was done twice"
+    assert parts[len(runs) + 4 :] == ["check of 6"], "something was done twice"
 
 
 def test_a_failed_run_keeps_the_study_from_its_tournament(
@@ -109,7 +115,7 @@ def test_a_failed_run_keeps_the_study_from_its_tournament(
 ) -> None:
     monkeypatch.setattr(ray_cells, "finish", lambda *_: {"debate-s2": "It was lost."})
     assert main(arguments) == 1
-    assert parts == ["check of 4"]
+    assert parts == ["check of 6"]
     assert "debate-s2 failed: It was lost." in capfd.readouterr().err
 
 

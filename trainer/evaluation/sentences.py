@@ -1,5 +1,8 @@
 """A change in words, with its numbers: one that was shown and one that was not read equally clearly."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rewards.statistics import SIGNIFICANCE
 from trainer.statistics.paired import FEWEST_STORIES, PairedChange, headline
 
@@ -24,6 +27,20 @@ def sentence(change: PairedChange) -> str:
         f"A change of {_points(change.minimum_detectable_change)} points or more, up or down, would have been found "
         "with 80 % power."
     )
+
+
+def difference(row: Mapping[str, Any], control: str) -> str:
+    """Return what the reward judge's accuracy is beyond that of a control arm, in one sentence with its numbers.
+
+    `row` is a change as stored, control first, with `p_adjusted`.
+    """
+    if not row["n_questions"] or row["n_stories"] < FEWEST_STORIES:
+        return f"Too few stories to compare it with training on the penalties alone ({control})."
+    evidence = f"95 % interval {_points(row['low'])} to {_points(row['high'])}, {_p_value(row['p_adjusted'])} corrected"
+    moved = f"{_points(row['change'], sign='+')} points"
+    if row["headline"] == "no change shown" or not row["p_adjusted"] < SIGNIFICANCE:
+        return f"Not shown to differ from training on the penalties alone ({control}: {moved}, {evidence})."
+    return f"Beyond training on the penalties alone ({control}): {moved} ({evidence})."
 
 
 def _points(share: float, sign: str = "") -> str:

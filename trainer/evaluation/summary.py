@@ -6,13 +6,14 @@ otherwise; what every accuracy is with them left out, half right and wrong stand
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from rewards.statistics import Interval, cluster_mean, wilson
+from trainer.evaluation.controls import add_differences
 from trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
 from trainer.evaluation.invalid import WAYS, Invalid, counted
 from trainer.evaluation.replicates import Replicates
@@ -22,17 +23,19 @@ from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, Verdic
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
+NO_CONTROLS: Mapping[str, str | None] = {}
 
 
 def summarise(
     verdicts: pd.DataFrame, groups: Sequence[Replicates] = (), invalid: Invalid = "dropped",
-    primary: Comparison | None = None,
+    primary: Comparison | None = None, controls: Mapping[str, str | None] = NO_CONTROLS,
 ) -> dict[str, Any]:  # fmt: skip
     """The summary of a run as stored in summary.json; floats have 6 decimals, a number that is not known is None.
 
     Arms and references come in the order of the table, judges with the reward judge first. Arms of one of the `groups`
     are pooled besides; `invalid` is what INVALID verdicts count for; `primary` is the comparison that was declared as
-    such, which is none of those that are adjusted for being many.
+    such, which is none of those that are adjusted for being many; `controls` are
+    as `trainer.evaluation.controls` finds them.
 
     Raises:
         VerdictTableError: a column is missing or an arm cannot be compared with its base; the message says what to do.
@@ -43,6 +46,7 @@ def summarise(
     arms = {str(name): _Arm(str(name), rows, invalid) for name, rows in table[~alone].groupby("arm", sort=False)}
     summaries = [arm.summary() for arm in arms.values()]
     pooled = pooled_arms(groups, arms, summaries)
+    add_differences(summaries, pooled, arms, groups, controls)
     return {
         "schema_version": SCHEMA_VERSION,
         "invalid": invalid,

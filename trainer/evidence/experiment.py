@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from trainer.evaluation.controls import controls
 from trainer.evaluation.replicates import replicates
 from trainer.evaluation.summary import summarise
 from trainer.evaluation.verdict_rows import write_parquet
@@ -62,5 +63,6 @@ def summary_of(folder: Path) -> dict[str, Any]:
         replicates({name: config for name, config in configs.items() if config}),
         own.get("plan", {}).get("invalid", "dropped"),
         declared_primary(folder),
+        controls({name: config for name, config in configs.items() if config}),
     )  # fmt: skip
     return summary | {"plan": adherence(folder, arms)}

@@ -95,6 +95,26 @@ class Accuracy(Change):
     given_wrong: BeforeAfter | None = None
 
 
+class ToControl(Change):
+    """One judge's accuracy on the arm (`trained`) beside that on its control (`base`)."""
+
+    judge: str
+    role: str = ""
+    p_adjusted: float | None = None
+
+
+class Control(Record):
+    """What an arm did beyond the arm that was trained on its penalties alone; no name: there is none."""
+
+    name: str | None = None
+    sentence: str = ""
+    accuracy: list[ToControl] = []
+
+    def of(self, judge: str) -> ToControl | None:
+        """Return the figures of a judge."""
+        return next((row for row in self.accuracy if row.judge == judge), None)
+
+
 class Checkpoint(Record):
     """What evaluation measured of one checkpoint of an arm."""
 
@@ -124,6 +144,7 @@ class Arm(Record):
     verified_quotes: BeforeAfter = BeforeAfter()
     words_per_speech: BeforeAfter = BeforeAfter()
     accuracy: list[Accuracy] = []
+    control: Control = Control()
     checkpoints: list[Checkpoint] = []
 
 

@@ -1,0 +1,97 @@
+"""The control of arms whose debaters are paid for more than approval: training on the penalties alone.
+
+A penalty for unverified quotes is a check against the passage, and a debater that heeds it shows the judge more of what
+is true whether or not it persuades. What an arm did beyond that is its difference to an arm that is trained like it,
+but that gets nothing for the judge's approval (`reward.clip=0`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from envs.fingerprints import record_hash
+from trainer.evaluation.family import Tested, change_as_stored
+from trainer.evaluation.invalid import Invalid
+from trainer.evaluation.replicates import Replicates
+from trainer.evaluation.sentences import difference
+from trainer.provenance import run_settings
+from trainer.statistics.paired import holm
+from trainer.statistics.seeds import pooled_change
+
+ALONE = "No arm was trained on the penalties alone, so this may be their doing and not persuasion's."
+"""What is said of an arm that has penalties and no control."""
+
+
+def controls(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
+    """Return the control of every arm that penalties shape, None where there is none.
+
+    `configs` are the arms' configurations as plain values. A control differs in `reward.clip` alone, which is 0. Arms
+    without penalties, and controls themselves, are left out.
+    """
+    clips = {name: float(config["reward"]["clip"]) for name, config in configs.items() if "reward" in config}
+    found = {_but_for_clip(configs[name]): name for name in reversed(clips) if not clips[name]}
+    paid = [name for name, clip in clips.items() if clip and _has_penalties(configs[name]["reward"])]
+    return {name: found.get(_but_for_clip(configs[name])) for name in paid}
+
+
+def add_differences(
+    summaries: Sequence[dict[str, Any]], pooled: Sequence[dict[str, Any]], arms: Mapping[str, Tested],
+    groups: Sequence[Replicates], of: Mapping[str, str | None],
+) -> None:  # fmt: skip
+    """Write `control` into each arm of `of` and into groups of such arms: its name, its figures by judge, a sentence.
+
+    Figures are those of the final checkpoints on the same questions, control first. Their p-values are adjusted (Holm)
+    as a family of their own; replicates count once, pooled.
+    """
+    seeds = {group.name: group.seeds for group in groups}
+    parts = {name for group in pooled for name in group["arms"]}
+    compared: list[dict[str, Any]] = []
+    for unit in [*pooled, *summaries]:
+        members = unit.get("arms", [unit["name"]])
+        if not all(name in of for name in members):
+            continue
+        pairs = {name: str(of[name]) for name in members if of[name] in arms}
+        if len(pairs) < len(members):
+            unit["control"] = {"name": None, "accuracy": [], "sentence": ALONE}
+            continue
+        of_member = seeds.get(unit["name"], {unit["name"]: 0})
+        rows = [
+            {"judge": row["judge"], "role": row["role"]} | _difference(pairs, arms, of_member, row["judge"])
+            for row in unit["accuracy"]
+        ]
+        unit["control"] = {"name": _name(pairs, groups), "accuracy": rows}
+        compared += rows if unit["name"] not in parts else []
+    for row, p in zip(compared, holm([row["p"] for row in compared]), strict=True):
+        row["p_adjusted"] = float(p)
+    for unit in [*pooled, *summaries]:
+        if unit.get("control", {}).get("accuracy"):
+            unit["control"]["sentence"] = difference(unit["control"]["accuracy"][0], unit["control"]["name"])
+
+
+def _difference(
+    pairs: Mapping[str, str], arms: Mapping[str, Tested], seeds: Mapping[str, int], judge: str
+) -> dict[str, Any]:
+    tables = []
+    for name, control in pairs.items():
+        way: Invalid = arms[name].invalid
+        own, other = (arms[which].questions(judge, way) for which in (name, control))
+        both = own.join(other["trained"].rename("control"), how="inner")
+        tables.append(both.assign(seed=seeds[name]))
+    rows = pd.concat(tables)
+    change = pooled_change(rows["control"], rows["trained"], rows["story_id"], rows["seed"]).change
+    return change_as_stored(change) | {"p_adjusted": np.nan}
+
+
+def _name(pairs: Mapping[str, str], groups: Sequence[Replicates]) -> str:
+    names = set(pairs.values())
+    return next((group.name for group in groups if names <= set(group.seeds) and len(names) > 1), min(names))
+
+
+def _but_for_clip(config: Mapping[str, Any]) -> str:
+    return record_hash({**run_settings(config), "reward": {**config["reward"], "clip": None}})
+
+
+def _has_penalties(reward: Mapping[str, Any]) -> bool:
+    return any(value for key, value in reward.items() if key.endswith("_penalty"))
