@@ -121,7 +121,8 @@ def speech_of(said: Utterance, seat: Seat, ply: int, protocol: Protocol, passage
     public, thoughts = scratchpad.split(said.raw) if protocol.scratchpad else (said.raw, "")
     private = "\n".join(part for part in (said.private, thoughts) if part)
     neutralised: dict[str, int] = {}
-    text, quotes = verify(public, passage, counts=neutralised)
+    across = protocol.quotes_across_paragraphs
+    text, quotes = verify(public, passage, counts=neutralised, across_paragraphs=across)
     return Speech(
         seat, ply, text, said.raw, count_words(public), quotes, said.token_ids, said.logprobs, said.finish_reason,
         said.policy, said.policy_version, private, neutralised,

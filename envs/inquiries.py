@@ -19,7 +19,8 @@ def inquiry_of(written: str, ply: int, protocol: Protocol, passage: str) -> Inqu
     public, _ = scratchpad.split(written)
     line = next((line for line in _LABEL.sub("", public.strip()).splitlines() if line.strip()), "")
     head, mark, _ = line.partition("?")
-    text, _ = verify(_bounded(head + mark, protocol.max_words), passage)
+    asked = _bounded(head + mark, protocol.max_words)
+    text, _ = verify(asked, passage, across_paragraphs=protocol.quotes_across_paragraphs)
     if not count_words(text):
         return Inquiry(ply, "", "the judge wrote no question")
     return Inquiry(ply, text)

@@ -97,6 +97,8 @@ class Protocol:
     """True: a judge reads the speeches of each seat alone, and its verdicts on them are averaged (`rewards.apart`)."""
     judge_asks: bool = False
     """True: after each round but the last the judge asks one question of at most `max_words`, which all read."""
+    quotes_across_paragraphs: bool = False
+    """True: the parts of a quotation with an elision may stand in different paragraphs of the passage."""
 
     def plies(self) -> tuple[tuple[Seat, ...], ...]:
         """The seats that speak at each ply; seats of one ply do not see each other's speech of that ply."""

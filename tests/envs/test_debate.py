@@ -128,3 +128,12 @@ def test_the_transcript_swapped_twice_is_the_transcript(questions: Sequence[Ques
 def test_a_protocol_without_seats_is_over_before_it_begins(questions: Sequence[Question]) -> None:
     debate = start(questions[0], Protocol("naive", seats=(), rounds=0))
     assert debate.finished and debate.speakers == () and debate.transcript().speeches == ()
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_the_protocol_says_whether_the_parts_of_a_quotation_may_stand_in_several_paragraphs(across: bool) -> None:
+    passage = "The tenant asked for a room.\n\nThen the landlord of the house came in."
+    protocol = Protocol("debate", quotes_across_paragraphs=across)
+    debate = start(Question("q", "s", "Who?", ("a", "b"), passage), protocol)
+    debate.hear({Seat.A: Utterance("<quote>tenant asked for ... landlord of the house</quote>")})
+    assert debate.speeches[0].quotes[0].verified is across
