@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 
-from envs.files import write_atomically
+from envs.files import replacing_folder, write_atomically
 from trainer import models
 from trainer.config import Config, Dpo
+from trainer.merging import merged
 from trainer.run_folder import RunError, RunFolder
 
 CARD = """---
@@ -44,16 +45,17 @@ def export(settings: Config, iteration: int | None, output: Path) -> int:
     Raises:
         RunError: the run has not published it.
         ExportError: the output folder has something in it.
+        ModelError: the adapter cannot be merged into the same model.
     """
     chosen = _chosen(RunFolder(settings.output), iteration)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ExportError(f"{output} is not empty: choose another output=FOLDER.")
     policy = str(RunFolder(settings.output).policy(chosen))
-    model: Any = models.load_model(policy, getattr(torch, settings.debater.dtype))
-    merged = model.merge_and_unload(safe_merge=True) if hasattr(model, "merge_and_unload") else model
-    merged.save_pretrained(output)
-    models.load_tokenizer(policy).save_pretrained(output)
-    write_atomically(output / "README.md", _card(settings, chosen))
+    model: Any = merged(models.load_model(policy)).to(getattr(torch, settings.debater.dtype))
+    with replacing_folder(output) as folder:
+        model.save_pretrained(folder)
+        models.load_tokenizer(policy).save_pretrained(folder)
+        write_atomically(folder / "README.md", _card(settings, chosen))
     return chosen
 
 

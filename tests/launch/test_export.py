@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from launch.cli import main
 from trainer.models import load_model
@@ -42,6 +42,29 @@ def test_a_merged_adapter_says_what_the_policy_says(adapted: Path, tiny: Path, t
     )
     assert torch.allclose(ours, theirs, atol=1e-3)
     assert (ours - base).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("targets", ["[q_proj,embed_tokens]", "all-linear"])
+def test_an_adapter_on_tied_embeddings_is_exported_as_the_same_model(
+    targets: str, small: list[str], tiny: Path, tmp_path: Path
+) -> None:
+    model, run, folder = tmp_path / "tied", tmp_path / "run", tmp_path / "model"
+    torch.manual_seed(0)
+    config = AutoConfig.from_pretrained(tiny / "debater", tie_word_embeddings=True)
+    AutoModelForCausalLM.from_config(config).save_pretrained(model)
+    AutoTokenizer.from_pretrained(tiny / "debater").save_pretrained(model)
+    lora = ("debater.lora.rank=2", f"debater.lora.target_modules={targets}", "algorithm.learning_rate=0.1")
+    words = [*small, "iterations=1", f"debater.model={model}", *lora, f"output={run}", "debater.max_tokens=4"]
+    assert main(["train", *words]) == 0
+    assert main(["export", f"run={run}", f"output={folder}"]) == 0
+    exported, rows = AutoModelForCausalLM.from_pretrained(folder), probe_rows(AutoTokenizer.from_pretrained(folder))
+    ours, theirs, base = (
+        torch.tensor([p for row in learner_logprobs(model, rows) for p in row])
+        for model in (exported, load_model(str(run / "policies" / "iteration-0001")), load_model(str(model)))
+    )
+    assert torch.allclose(ours, theirs, atol=1e-3)
+    assert (ours - base).abs().max() > 0.1
+    assert exported.config.tie_word_embeddings == (targets == "all-linear")
 
 
 def test_full_weights_are_copied_with_a_card(trained: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from trainer.engines.formats import make_format
 from trainer.judges import figures, folder, reward, sft
 from trainer.judges.data import JudgeTrainingError, Reading, readings_of, split_by_story
 from trainer.judges.learning import JudgeTrainer, KeepBest, ShowSteps, arguments
+from trainer.merging import merged
 from trainer.progress import debates_bar, say
 
 
@@ -125,7 +126,7 @@ class _Lesson:
 
     def finished(self) -> PreTrainedModel:
         """The model with its adapter merged, in the judge's dtype."""
-        return _merged(self.trainer.model).to(self._dtype)
+        return merged(self.trainer.model).to(self._dtype)
 
 
 def _model(
@@ -133,8 +134,4 @@ def _model(
 ) -> PreTrainedModel:  # fmt: skip
     if pupil.head == "classifier":
         return reward.load_classifier(pupil.judge.model, tokenizer, device)
-    return _merged(models.load_model(pupil.judge.model, dtype, device))
-
-
-def _merged(model: Any) -> PreTrainedModel:
-    return model.merge_and_unload(safe_merge=True) if hasattr(model, "merge_and_unload") else model
+    return merged(models.load_model(pupil.judge.model, device=device)).to(dtype)
