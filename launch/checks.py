@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
-from transformers import AutoConfig
 
 from envs import windows
 from envs.debate import Debate
@@ -20,8 +19,8 @@ from launch.errors import LaunchError
 from launch.opponents import check_opponent
 from rewards.judges import ModelSettings, likelihood
 from rewards.labelled import Labelled
-from trainer import models, setup
-from trainer.config import Config, Dpo, PolicyGradient
+from trainer import model_checks, models, setup
+from trainer.config import Config, Dpo, Lora, PolicyGradient
 from trainer.engines.vllm import check_installed
 from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
@@ -41,7 +40,7 @@ def check(config: Config) -> None:
     check_machine(config)
     check_questions(config)
     load_prompts(config.debater.prompts)
-    check_model(config.debater.model)
+    check_model(config.debater.model, lora=config.debater.lora, trained=True)
     check_judges(config.judge_models, config)
     tell_shared_judges(config)
     check_algorithm(config)
@@ -203,21 +202,19 @@ def check_questions(config: Config) -> None:
     set_aside(questions.questions("train"), config.watch.questions)
 
 
-def check_model(model: str, has_head: bool = False) -> None:
-    """Config, tokenizer and the headers of the weights, without reading the weights.
-
-    `has_head` says whether a classification or reward head is expected.
+def check_model(model: str, has_head: bool = False, lora: Lora | None = None, trained: bool = False) -> None:
+    """Config, tokenizer, and names and shapes of the weights, without reading the weights (`trainer.model_checks`).
 
     Raises:
-        ModelError: there is no such model, it cannot be fetched, or it is not safe to load.
+        ModelError: there is no such model, it cannot be fetched, it is not safe to load, or it cannot do what is asked.
         SafetensorError: damaged weights.
     """
-    folder = Path(models.resolve_base(model))
+    for place in {Path(models.resolve_base(model)), Path(models.resolve(model))}:
+        for weights in place.glob("*.safetensors"):
+            with safe_open(str(weights), framework="pt") as tensors:
+                tensors.keys()
     try:
-        AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-        models.load_tokenizer(model, speaks=not has_head)
-        if has_head:
-            models.head_outputs(model)
+        model_checks.check(model, has_head, lora, trained)
     except ModelError:
         raise
     except OSError:
@@ -227,10 +224,6 @@ def check_model(model: str, has_head: bool = False) -> None:
         ) from None
     except ValueError as error:
         raise ModelError(f"The model {model} cannot be used ({error}): choose one that transformers knows.") from None
-    for place in {folder, Path(models.resolve(model))}:
-        for weights in place.glob("*.safetensors"):
-            with safe_open(str(weights), framework="pt") as tensors:
-                tensors.keys()
 
 
 def tell_shared_judges(config: Config) -> None:

@@ -46,7 +46,7 @@ def _taught(config: "Config") -> dict[str, dict]:
 
     folder.check_free(config.output)
     pupil = training.pupil_of(config.judge, config.judge_training)
-    checks.check_model(pupil.judge.model)
+    checks.check_model(pupil.judge.model, pupil.judge.has_head, config.judge_training.lora, trained=True)
     return training.train_judge(config, _debates(config), config.output)
 
 

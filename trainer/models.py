@@ -4,21 +4,25 @@ Only safetensors are read and no code that comes with a model is run.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.integrations import deepspeed
+from transformers.utils import cached_file
 
 EMBEDDED = Path(__file__).parents[1] / "envs" / "testimony" / "models"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -29,15 +33,17 @@ class ModelError(ValueError):
 
 
 def resolve(model: str) -> str:
-    """The folder or hub id behind a `model` entry of the configuration; "embedded/NAME" is one that ships with us.
+    """Return the absolute folder or the hub id behind a `model` entry of the configuration; "embedded/NAME" is one that
+    ships with us.
 
     Raises:
-        ModelError: a folder without a model, or with weights in a format that can run code when it is read.
+        ModelError: a folder without a model, with a part of its weights only, or with weights in a format that can run
+            code when it is read.
     """
     path = EMBEDDED / model.removeprefix("embedded/") if model.startswith("embedded/") else Path(model).expanduser()
     if path.is_dir():
         _check_folder(path)
-        return str(path)
+        return str(path.absolute())
     if model.startswith(("embedded/", "/", ".", "~")) or model.count("/") > 1:
         raise ModelError(
             f"There is no model folder {path}: give a folder with config.json and *.safetensors, or a hub id."
@@ -55,6 +61,29 @@ def _check_folder(path: Path) -> None:
         raise ModelError(
             f"The model folder {path} {found}: convert it with save_pretrained, which writes *.safetensors."
         )
+    for index in path.glob("*.safetensors.index.json"):
+        if missing := sorted(set(_read_json(index).get("weight_map", {}).values()) - names):
+            raise ModelError(
+                f"The model folder {path} lacks {missing[0]}, which {index.name} names: copy the whole folder."
+            )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged ({error}): copy the model folder again.") from None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is damaged (no JSON object): copy the model folder again.")
+    return found
+
+
+def _base_of(adapter: Path) -> str:
+    """Return the folder or hub id of the model that an adapter_config.json names."""
+    base = _read_json(adapter).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ModelError(f"{adapter} names no base model: set its base_model_name_or_path to a folder or a hub id.")
+    return resolve(base)
 
 
 def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
@@ -66,7 +95,7 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     folder = resolve(model)
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
-        folder = resolve(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"])
+        folder = _base_of(adapter)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.eos_token_id is None and (speaks or tokenizer.pad_token_id is None):
         raise ModelError(
@@ -80,39 +109,142 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
 def load_model(
     model: str, dtype: torch.dtype = torch.float32, device: str = "cpu", float32_adapter: bool = False
 ) -> PreTrainedModel:
-    """The causal language model; a LoRA adapter folder is loaded together with the base model that it names.
+    """Return the causal language model; a LoRA adapter folder is loaded together with the base model that it names.
 
     With `float32_adapter` the adapter is held in float32 over a base of any dtype, as one that is trained should be.
     Nothing is drawn from torch's random numbers: an engine may load as often as it likes beside a learner.
+
+    Raises:
+        ModelError: weights are missing or do not fit, in the model or in the adapter.
     """
     folder = Path(resolve(model))
     adapter = folder / "adapter_config.json"
     if adapter.exists():
-        from peft import PeftModel
+        return _with_adapter(load_model(_base_of(adapter), dtype, device), folder, float32_adapter)
+    loaded, missing = load_weights(AutoModelForCausalLM, str(folder), dtype=dtype)
+    check_nothing_missing(model, missing)
+    return loaded.to(device)
 
-        base = load_model(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"], dtype, device)
+
+def load_weights(kind: Any, folder: str, **options: Any) -> tuple[PreTrainedModel, list[str]]:
+    """Load a model of a class of transformers'; return it with the names of the weights that the folder or hub id
+    lacks, which transformers has filled with random numbers.
+
+    Of its generation_config, what does not validate is left out: with it nothing could be saved again.
+
+    Raises:
+        ModelError: there are no safetensors, weights have other shapes, or a library for a quantised model is missing.
+    """
+    generation = generation_config(folder)
+    if generation is not None and kind is AutoModelForCausalLM:
+        options["generation_config"] = generation
+    try:
+        with _unsharded():
+            loaded, found = kind.from_pretrained(
+                folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
+            )
+    except OSError as error:
+        if "safetensors" not in str(error):
+            raise
+        raise ModelError(
+            f"The model {folder} has no weights in *.safetensors: take another model, or convert its weights with "
+            "save_pretrained and give the folder."
+        ) from None
+    except RuntimeError as error:
+        if "ismatch" not in str(error):
+            raise
+        raise ModelError(
+            f"The weights of {folder} have other shapes than its config.json says: copy the model folder again."
+        ) from None
+    return loaded, sorted(found["missing_keys"])
+
+
+def check_nothing_missing(model: str, missing: Collection[str]) -> None:
+    """Refuse a model that lacks weights.
+
+    Raises:
+        ModelError: it does.
+    """
+    if missing:
+        raise ModelError(
+            f"The model {model} lacks {len(missing)} of its weights, such as {min(missing)}: copy the whole folder, or "
+            "take a model that was saved as a causal language model."
+        )
+
+
+def _with_adapter(base: PreTrainedModel, folder: Path, float32: bool) -> Any:
+    """Put the adapter in the folder on its base model."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    try:
         with torch.random.fork_rng(devices=[]):  # peft fills an adapter with random numbers before it reads its weights
-            return PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=float32_adapter)
-    with _unsharded():
-        return AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, use_safetensors=True, trust_remote_code=False
-        ).to(device)
+            model = PeftModel.from_pretrained(base, str(folder), autocast_adapter_dtype=float32)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"The adapter {folder} does not fit its base model ({str(error).splitlines()[0]}): name the model that it "
+            "was trained on in its adapter_config.json."
+        ) from None
+    with safe_open(str(folder / "adapter_model.safetensors"), framework="pt") as tensors:
+        there = set(tensors.keys())
+    needed = set(get_peft_model_state_dict(model, save_embedding_layers=False))
+    if missing := sorted(needed - there):
+        raise ModelError(
+            f"The adapter {folder} lacks {len(missing)} of its weights, such as {missing[0]}: copy the whole folder, "
+            "or name the model that it was trained on in its adapter_config.json."
+        )
+    return model
 
 
 def load_classifier(model: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> PreTrainedModel:
-    """A model with a classification or reward head.
+    """Return a model with a classification or reward head.
 
     Raises:
         ModelError: the folder has no such head, which transformers would make up at random.
     """
     head_outputs(model)
-    with _unsharded():
-        loaded, found = AutoModelForSequenceClassification.from_pretrained(
-            resolve(model), dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    if missing := sorted(found["missing_keys"]):
+    loaded, missing = load_weights(AutoModelForSequenceClassification, resolve(model), dtype=dtype)
+    if missing:
         raise ModelError(f"The head of {model} lacks weights ({missing[0]}): train it, or take another model.")
     return loaded.to(device)
+
+
+def generation_config(folder: str) -> GenerationConfig | None:
+    """Return as much of the folder's (or hub id's) generation_config.json as validates; None if it has none.
+
+    transformers reads settings that contradict each other (a temperature without do_sample) and then refuses to save
+    them. The tokens come first, so they always stay.
+    """
+    values = _published(folder, "generation_config.json")
+    if values is None:
+        return None
+    try:
+        whole = GenerationConfig.from_dict(values)
+        whole.validate(strict=True)
+        return whole
+    except (TypeError, ValueError):
+        pass
+    kept: dict[str, Any] = {}
+    for name in sorted(values, key=lambda name: (not name.endswith("_token_id"), name not in _MODES, name)):
+        tried = {**kept, name: values[name]}
+        try:
+            GenerationConfig.from_dict(tried).validate(strict=True)
+        except (TypeError, ValueError):
+            continue
+        kept = tried
+    return GenerationConfig.from_dict(kept)
+
+
+_MODES = ("do_sample", "num_beams")
+"""What decides whether other settings of a generation_config make sense."""
+
+
+def _published(folder: str, name: str) -> dict[str, Any] | None:
+    """Return what a JSON file of a folder or hub id holds; None if there is no such file."""
+    found = cached_file(
+        folder, name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+        _raise_exceptions_for_gated_repo=False,
+    )  # fmt: skip
+    return None if found is None else _read_json(Path(found))
 
 
 def head_outputs(model: str) -> int:
@@ -163,18 +295,24 @@ def read_context_length(model: str) -> int:
 
 
 def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Tokens that end a speech: the tokenizer's, and those that the model's configuration names."""
-    config = AutoConfig.from_pretrained(resolve_base(model), trust_remote_code=False)
-    named = config.get_text_config().eos_token_id
-    ids: Iterable[int] = [] if named is None else [named] if isinstance(named, int) else named
-    return frozenset([int(tokenizer.eos_token_id), *ids])
+    """Return the tokens that end a speech: those that the tokenizer, the model's configuration (as a whole and for its
+    text part) and its generation_config.json name; some models name one of them in a single place."""
+    folder = resolve_base(model)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    generation = _published(folder, "generation_config.json") or {}
+    named = [
+        tokenizer.eos_token_id, getattr(config, "eos_token_id", None), config.get_text_config().eos_token_id,
+        generation.get("eos_token_id"),
+    ]  # fmt: skip
+    ids = [token for value in named for token in (value if isinstance(value, list | tuple) else [value])]
+    return frozenset(int(token) for token in ids if token is not None)
 
 
 def resolve_base(model: str) -> str:
     """Like `resolve`, but for an adapter the folder or hub id of its base model."""
     folder = resolve(model)
     adapter = Path(folder) / "adapter_config.json"
-    return resolve(json.loads(adapter.read_text("utf-8"))["base_model_name_or_path"]) if adapter.exists() else folder
+    return _base_of(adapter) if adapter.exists() else folder
 
 
 def default_device() -> str:

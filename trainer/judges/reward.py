@@ -51,6 +51,7 @@ def load_classifier(model: str, tokenizer: PreTrainedTokenizerBase, device: str)
 
     Raises:
         JudgeTrainingError: it is an adapter, or has a head of another number of classes.
+        ModelError: weights other than those of a new head are missing.
     """
     folder = models.resolve(model)
     if folder != models.resolve_base(model):
@@ -65,9 +66,12 @@ def load_classifier(model: str, tokenizer: PreTrainedTokenizerBase, device: str)
     config.id2label, config.label2id = CLASSES, {name: index for index, name in CLASSES.items()}
     config.get_text_config().pad_token_id = tokenizer.pad_token_id
     with _without_report():
-        return AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
-        ).to(device)
+        loaded, missing = models.load_weights(
+            AutoModelForSequenceClassification, folder, config=config, dtype=torch.float32
+        )
+    body = f"{loaded.base_model_prefix}."
+    models.check_nothing_missing(model, [name for name in missing if has_head or name.startswith(body)])
+    return loaded.to(device)
 
 
 @contextmanager
