@@ -62,8 +62,8 @@ def _check_library(model: str, quantised: dict[str, Any]) -> None:
     except (ImportError, RuntimeError, TypeError, ValueError) as error:
         method = quantised.get("quant_method", "in an unknown way")
         raise ModelError(
-            f"{model} is quantised ({method}) and cannot be loaded here ({str(error).splitlines()[0]}): install what it "
-            "needs, or give the model as it was before."
+            f"{model} is quantised ({method}) and cannot be loaded here ({str(error).splitlines()[0]}): install what "
+            "it needs, or give the model as it was before."
         ) from None
 
 
@@ -109,7 +109,9 @@ def check_targets(model: str, skeleton: PreTrainedModel, lora: Lora) -> None:
     try:
         adapted: Any = get_peft_model(skeleton, setup.lora_config(lora))
     except ValueError as error:
-        reason = "match no layer" if "not found" in str(error) or "No modules" in str(error) else "cannot all be adapted"
+        reason = (
+            "match no layer" if "not found" in str(error) or "No modules" in str(error) else "cannot all be adapted"
+        )
         raise ModelError(f"LoRA's target_modules={targets} {reason} of {model}: {way_out}") from None
     found = [
         name.removeprefix("base_model.model.")
