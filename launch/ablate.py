@@ -16,8 +16,9 @@ from launch.arms import Arm
 from launch.cells import Cell, cross
 from launch.commands import take
 from launch.errors import LaunchError, continued_with, sentence, tell
-from launch.results import show_cells
+from launch.results import show_cells, show_root
 from trainer.config import Config
+from trainer.evidence import hashes
 from trainer.run_folder import RunFolder
 
 FAILED = 1
@@ -116,4 +117,6 @@ def _report(folder: Path, cells: Sequence[Cell], arms: Sequence[Arm], failures: 
     found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
     write_ablation(folder, f"Ablation: {folder.name}", found)
     manifest.finish(RunFolder(folder).manifest)
+    root = hashes.write(folder)
     show_cells(found, folder / "ablation.html")
+    show_root(root)

@@ -23,10 +23,12 @@ from rich.console import Console
 from launch import compose, environment, manifest, saved, side_by_side
 from launch.arms import Training
 from launch.errors import LaunchError, continued_with
+from launch.results import show_root
 from rewards import labelled
 from rewards.judges import AnyJudge, JudgeSettings
 from rewards.labelled import Labelled
 from trainer.config import Config
+from trainer.evidence import hashes
 from trainer.progress import say
 from trainer.run_folder import RunFolder, write_atomically
 
@@ -48,9 +50,11 @@ def adversarial(overrides: Sequence[str]) -> int:
             return side_by_side.failed(error, config.output / str(error.cmd))
         manifest.check_judges(RunFolder(config.output).manifest, config)
         manifest.finish(RunFolder(config.output).manifest)
+        root = hashes.write(config.output)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     console.print(grid["sentence"])
     console.print(f"Grid: {config.output / 'grid.html'}")
+    show_root(root)
     return 0
 
 

@@ -12,8 +12,9 @@ from rich.text import Text
 from launch import compose, environment, saved
 from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
-from launch.results import WIDTH
+from launch.results import WIDTH, show_root
 from trainer.config import Config
+from trainer.evidence import hashes
 from trainer.run_folder import RunFolder
 
 OUTPUT = "runs/audit"
@@ -41,7 +42,9 @@ def audit(overrides: Sequence[str]) -> int:
         _tell_cost(config)
         record = audit_judges(config)
         page = write_audit(record, config.output / "audit.html")
+        root = hashes.write(config.output)
     show(record, page)
+    show_root(root)
     return 0
 
 

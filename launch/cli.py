@@ -95,11 +95,13 @@ COMMANDS = (
         "  rostrum plan output=runs/demo iterations=8 amend='too slow'",
     ),
     Command(
-        "verify", "launch.verify:verify", "check that a run's figures follow from its stored verdicts",
-        "Works the summary out again from the stored verdicts of a run or an experiment, and compares it with the "
-        "stored one; compares verdicts, configuration, plan, questions, judges and debater with the hashes in the "
-        "manifest. Exit code 0 if all match, 1 if one does not; a line for each.",
-        "rostrum verify run=runs/demo",
+        "verify", "launch.verify:verify", "check that nothing was changed and that figures follow from verdicts",
+        "Compares every file of a run, experiment, tournament, comparison or audit with its hash; works the summary of "
+        "a run out again from its verdicts; compares configuration, plan, questions, judges and debater with what the "
+        "manifest records. root=HASH is the root hash that was printed at the end: kept elsewhere, it also tells "
+        "whether somebody computed the hashes anew. Exit code 0 if all match, 1 if one does not; a line for each.",
+        "rostrum verify run=runs/demo\n"
+        "  rostrum verify run=runs/demo root=HASH",
     ),
     Command(
         "ablate", "launch.ablate:ablate", "train and evaluate the cross product of settings, one table of all cells",

@@ -11,7 +11,7 @@ from rich.console import Console
 from envs.files import remove_folder
 from launch import compose, environment, saved
 from launch.errors import LaunchError, continued_with
-from launch.results import show_summary
+from launch.results import show_root, show_summary
 from trainer.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -110,11 +110,13 @@ def _learn(config: "Config") -> int:
 
 def _finish(config: "Config") -> None:
     from launch import manifest
+    from trainer.evidence import hashes
 
     folder = RunFolder(config.output)
     manifest.check_judges(folder.manifest, config)
     last = folder.final(config.iterations)
     manifest.finish(folder.manifest, last)
+    hashes.write(config.output, ("manifest.json",))
     if folder.stopped() is not None:
         _print(f"The watch stopped the training after iteration {last} of {config.iterations}: see {folder.watch}.")
     _print(f"The trained policy is in {folder.policy(last)}.")
@@ -134,6 +136,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from launch import checks, manifest
         from trainer import setup
         from trainer.evaluation.evaluate import evaluate as measure
+        from trainer.evidence import hashes
 
         environment.silence()
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
@@ -143,11 +146,13 @@ def evaluate(overrides: Sequence[str]) -> int:
         _forget_other_settings(config)
         measure(config)
         manifest.evaluated(config, config.output)
-        return _report(config.output)
+        return _report(config.output, hashes.EVALUATED)
 
 
 def _forget_other_settings(config: "Config") -> None:
     """Parts of an earlier evaluation count only if they were made with the same questions, judges and shards."""
+    from trainer.evidence import hashes
+
     folder = config.output / "evaluation"
     made_with = folder / "config.yaml"
     if made_with.exists():
@@ -156,6 +161,8 @@ def _forget_other_settings(config: "Config") -> None:
         evaluation = earlier.evaluation.model_copy(update=same_checkpoints)
         if saved.difference(earlier.model_copy(update={"evaluation": evaluation}), config):
             remove_folder(folder)
+            hashes.renew(config.output, ("evaluation/*",))
+    hashes.check(config.output, ("evaluation/*.parquet", "evaluation/*.jsonl"))
     compose.save(config, made_with)
 
 
@@ -169,11 +176,17 @@ def report(overrides: Sequence[str]) -> int:
     return _report(Path(run))
 
 
-def _report(folder: Path) -> int:
+def _report(folder: Path, written: Sequence[str] = ()) -> int:
+    """Write the report, then the hashes: after an evaluation also of what that has written."""
+    from trainer.evidence import hashes
     from trainer.evidence.experiment import report as write
 
-    arms = list(saved.run_config(folder).arms) if (folder / "arms").is_dir() else None
-    show_summary(write(folder, arms), folder)
+    experiment = (folder / "arms").is_dir()
+    arms = list(saved.run_config(folder).arms) if experiment else None
+    summary = write(folder, arms)
+    root = hashes.write(folder, written) if written else hashes.renew(folder, hashes.reported(experiment))
+    show_summary(summary, folder)
+    show_root(root)
     return 0
 
 

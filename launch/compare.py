@@ -7,7 +7,9 @@ from pathlib import Path
 from launch import compose, environment, saved
 from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
+from launch.results import show_root
 from trainer.config import Comparison, Config
+from trainer.evidence import hashes
 from trainer.run_folder import RunFolder, write_atomically
 
 RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster", "comparison")
@@ -191,4 +193,5 @@ def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
     write_atomically(config.output / "comparison.json", json.dumps(found, indent=1))
     write_comparison(config.output, f"{TITLE}: {', '.join(arms)}", found)
     manifest.finish(RunFolder(config.output).manifest)
+    show_root(hashes.write(config.output))
     say(f"The comparison is in {config.output}/comparison.html and {config.output}/comparison.json.")

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from launch import compose, manifest, saved, side_by_side
 from launch.arms import Arm
 from launch.errors import LaunchError, continued_with
-from launch.results import show_summary
+from launch.results import show_root, show_summary
 from trainer.config import Config
+from trainer.evidence import hashes
 from trainer.run_folder import RunFolder
 
 
@@ -30,7 +31,9 @@ def demo(overrides: Sequence[str]) -> int:
         summary = report(config.output, list(config.arms))
         manifest.finish(RunFolder(config.output).manifest)
         manifest.evaluated(config, config.output)
+        root = hashes.write(config.output, ("manifest.json", *hashes.reported(experiment=True)))
     show_summary(summary, config.output)
+    show_root(root)
     return 0
 
 

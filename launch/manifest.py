@@ -48,9 +48,11 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
 
 
 def finish(path: Path, last: int | None = None) -> None:
-    """Notes that the run came to its end, and after which iteration."""
-    notes = {"finished": _now()} | ({} if last is None else {"last_iteration": last})
-    write_atomically(path, json.dumps(read(path) | notes, indent=1))
+    """Note that the run came to its end, when it first did, and after which iteration."""
+    before = read(path)
+    notes = {"finished": before.get("finished", _now())} | ({} if last is None else {"last_iteration": last})
+    if before | notes != before:
+        write_atomically(path, json.dumps(before | notes, indent=1))
 
 
 def evaluated(config: Config, run: Path) -> None:
@@ -58,16 +60,19 @@ def evaluated(config: Config, run: Path) -> None:
     import pandas as pd
 
     from trainer import frozen, provenance
+    from trainer.evidence import hashes
 
     path = run / "manifest.json"
     record = {
-        "at": _now(),
+        "hashes": hashes.NAME,
         "verdicts": provenance.verdicts_hash(pd.read_parquet(run / "verdicts.parquet")),
         "config_hash": provenance.config_hash(config),
         "questions": provenance.question_hashes(config.questions)["heldout"],
         "judges": frozen.hashes(config.judges),
     }
-    write_atomically(path, json.dumps(read(path) | {"evaluated": record}, indent=1))
+    before = read(path)
+    if {**(before.get("evaluated") or {}), "at": None} != {**record, "at": None}:  # the same again keeps its date
+        write_atomically(path, json.dumps(before | {"evaluated": {"at": _now(), **record}}, indent=1))
 
 
 def read(path: Path) -> dict[str, Any]:

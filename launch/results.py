@@ -32,6 +32,12 @@ def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     console.print(f"Report: {folder / 'report.html'}")
 
 
+def show_root(root: str | None) -> None:
+    """The root hash, if the folder has hashes, to be kept elsewhere than in that folder."""
+    if root is not None:
+        Console(soft_wrap=True, markup=False, highlight=False).print(f"Root hash: {root}")
+
+
 def show_cells(found: Mapping[str, Any], page: Path) -> None:
     """A table of an ablation's cells, and where the page about them is; on standard output."""
     table = Table("cell", "judge", "accuracy", "change (points)", "difference to the first (points)", "p (Holm)")

@@ -20,14 +20,17 @@ from launch.arms import Arm
 from launch.demo import arms_of, begin
 from launch.errors import continued_with
 from launch.plan import plan
-from launch.results import show_summary
+from launch.results import show_root, show_summary
 from launch.tournament import tournament
 from trainer.config import Config
 from trainer.evaluation.replicates import replicates
+from trainer.evidence import hashes
 from trainer.progress import say
 from trainer.run_folder import RunFolder
 
 TOURNAMENT = "tournament"
+WRITTEN = ("manifest.json", *hashes.reported(experiment=True), "study.*", "ablation.*", "cells.*")
+"""What is written again however often the study is started."""
 
 
 def study(overrides: Sequence[str]) -> int:
@@ -90,6 +93,8 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     write_study(folder, title, summary, found, json.loads((folder / TOURNAMENT / "tournament.json").read_text("utf-8")))
     manifest.finish(RunFolder(folder).manifest)
     manifest.evaluated(config, folder)
+    root = hashes.write(folder, WRITTEN)
     show_summary(summary, folder)
+    show_root(root)
     Console(soft_wrap=True, markup=False, highlight=False).print(f"Study: {folder / 'study.html'}")
 

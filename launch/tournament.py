@@ -12,7 +12,9 @@ from pathlib import Path
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError, continued_with
+from launch.results import show_root
 from trainer.config import Config
+from trainer.evidence import hashes
 from trainer.progress import say
 from trainer.run_folder import RunFolder, write_atomically
 from trainer.verdicts import BASE
@@ -50,6 +52,8 @@ def tournament(overrides: Sequence[str]) -> int:
             _begin(folder / group.name, group)
         environment.silence()
         _play(folder, groups, None if rounds is None else int(rounds))
+        root = hashes.write(folder)
+    show_root(root)
     say(f"The standings are in {folder}/tournament.html and {folder}/tournament.json.")
     return 0
 

@@ -1,40 +1,49 @@
-"""`rostrum verify`: a run's figures against its verdicts, and its files against its manifest."""
+"""`rostrum verify`: a folder's files against their hashes, and a run's figures against its verdicts."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
-from trainer.config import Config
+from trainer.evidence import hashes
+
+if TYPE_CHECKING:
+    from trainer.evidence.verification import Files, Finding
 
 DIFFERS = 1
 """Exit code."""
 
 
 def verify(overrides: Sequence[str]) -> int:
-    """Says what matches and what does not; returns 0 if everything that was recorded does, else 1."""
+    """Say what matches and what does not; return 0 if everything that was recorded does, else 1."""
     rest, run = take(overrides, "run")
+    rest, root = take(rest, "root")
     if run is None or rest:
-        raise LaunchError("Name the run or experiment to check, and nothing else: rostrum verify run=RUN.")
+        raise LaunchError("Name the run or experiment to check, and nothing else: rostrum verify run=RUN [root=HASH].")
+    if root is not None and not hashes.is_root(root):
+        raise LaunchError("root=HASH is the hash of 64 digits that was printed when the run was evaluated.")
     folder = Path(run)
-    config = saved.run_config(folder)
-    if not (folder / "verdicts.parquet").is_file():
+    if not (folder / hashes.NAME).is_file():
+        saved.run_config(folder)  # says what is amiss if it is no run
+    if _is_run(folder) and not _is_evaluated(folder):
         raise LaunchError(f"{folder} has no verdicts to check: evaluate it first with `rostrum evaluate run={folder}`.")
     environment.silence()
-    return _told(folder, config)
+    return _told(folder, root)
 
 
-def _told(folder: Path, config: Config) -> int:
+def _told(folder: Path, root: str | None) -> int:
     from trainer.evidence import verification
 
     console = Console(soft_wrap=True, markup=False, highlight=False)
     results: list[str] = []
-    for run, settings in _runs(folder, config):
-        console.print(f"{run}:")
-        for finding in verification.verify(run, settings, _tested(run, settings)):
+    for path in _folders(folder):
+        console.print(f"{path}:")
+        found = verification.files(path, root if path == folder else None)
+        for finding in [*found.findings, *_of_run(path, found)]:
             console.print(f"  {finding.result:12}  {finding.sentence}")
             results.append(finding.result)
     differ, unknown = results.count("differs"), results.count("not recorded")
@@ -42,15 +51,44 @@ def _told(folder: Path, config: Config) -> int:
     return DIFFERS if differ else 0
 
 
-def _runs(folder: Path, config: Config) -> Iterator[tuple[Path, Config]]:
-    """The folder itself, and the arms if it is an experiment."""
-    yield folder, config
-    if (folder / "arms").is_dir():
-        for arm in sorted((folder / "arms").iterdir()):
-            yield arm, saved.run_config(arm)
+def _folders(folder: Path) -> list[Path]:
+    """The folder itself, its arms if it is an experiment, and whatever lies in it with hashes of its own."""
+    inside = {path for path in (folder / "arms").glob("*") if _is_run(path)} | set(hashes.nested(folder))
+    return [folder, *(path for one in sorted(inside) for path in _folders(one))]
 
 
-def _tested(run: Path, config: Config) -> Config:
-    """What the run was evaluated with, which may be other questions and judges than it was trained with."""
-    path = run / "evaluation" / "config.yaml"
-    return compose.read(path) if path.is_file() else config
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()
+
+
+def _is_evaluated(folder: Path) -> bool:
+    """Whether there are verdicts, or have been."""
+    try:
+        recorded = hashes.read(folder) if (folder / hashes.NAME).is_file() else {}
+    except hashes.HashesError:
+        return True
+    return "verdicts.parquet" in recorded or (folder / "verdicts.parquet").is_file()
+
+
+def _of_run(folder: Path, found: "Files") -> "Iterator[Finding]":
+    """Whether the figures of an evaluated run or experiment follow, and from what it was made."""
+    from trainer.evidence import verification
+    from trainer.evidence.verification import Finding
+
+    has_summary = (folder / "summary.json").is_file() or not found.recorded
+    if not (_is_run(folder) and has_summary) or found.altered is None:
+        return
+    try:
+        config = saved.run_config(folder)
+        for arm in _arms(folder):
+            saved.run_config(arm)
+        evaluated = folder / "evaluation" / "config.yaml"  # with other questions and judges, perhaps, than in training
+        tested = compose.read(evaluated) if evaluated.is_file() else config
+    except compose.ConfigError as error:
+        yield Finding("differs", str(error))
+        return
+    yield from verification.verify(folder, config, tested, found)
+
+
+def _arms(folder: Path) -> list[Path]:
+    return sorted((folder / "arms").glob("*"))

@@ -145,8 +145,8 @@ def test_what_was_run_verifies_and_what_was_tampered_with_does_not(
     assert main(["verify", f"run={run}"]) == 1
     wrong = [line for line in capfd.readouterr().out.splitlines() if line.startswith("  differs")]
     for words in (
-        "arms[debate].accuracy[weak-judge].change is", "the configuration: not what", "the verdicts (verdicts.parquet)",
-        "was changed by hand",
+        "arms[debate].accuracy[weak-judge].change is", "the configuration: not what",
+        "consultancy/verdicts.parquet: not the file that was recorded", "was changed by hand",
     ):  # fmt: skip
         assert any(words in line for line in wrong), (words, wrong)
 

@@ -1,6 +1,8 @@
-"""Whether a run's figures follow from its stored verdicts, and whether what lies there is what its manifest records."""
+"""Whether a run's files are those that were recorded, whether its figures follow from its stored verdicts, and whether
+it was made with what its manifest records."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,15 @@ import pandas as pd
 
 from trainer import frozen, provenance
 from trainer.config import Config
-from trainer.evidence import lock
-from trainer.evidence.experiment import summary_of
+from trainer.evidence import hashes, lock
+from trainer.evidence.experiment import arms_of, summary_of
 from trainer.run_folder import read_record
 
 TOLERANCE = 1.5e-6
 """Between stored and recomputed figures, which are rounded to six decimals."""
+SHOWN = 20
+"""Changed files that are named one by one."""
+SAID = {"changed": "not the file that was recorded", "missing": "is gone", "added": "was added after the rest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +31,74 @@ class Finding:
     sentence: str
 
 
-def verify(run: Path, config: Config, tested: Config) -> Iterator[Finding]:
-    """The findings about a run folder, or the folder of an experiment without its arms.
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A folder's files against its hashes.json."""
+
+    findings: tuple[Finding, ...]
+    recorded: bool
+    """Whether there are hashes; runs of earlier releases have none."""
+    altered: frozenset[str] | None = frozenset()
+    """Paths of files that are not as recorded; None if the hashes cannot be trusted, and so no file."""
+
+    def intact(self, name: str) -> bool:
+        """Whether nothing is known against a file."""
+        return self.altered is not None and name not in self.altered
+
+
+def files(folder: Path, root: str | None = None) -> Files:
+    """Compare every file with its hash, and the hash over all of them with `root`, if that is given."""
+    if not (folder / hashes.NAME).is_file():
+        return Files((_without_hashes(folder, root),), recorded=False)
+    try:
+        changes, now = hashes.changes(folder), hashes.root_of(recorded := hashes.read(folder))
+    except hashes.HashesError as error:
+        return Files((Finding("differs", str(error)),), recorded=True, altered=None)
+    findings = list(_changed(folder, changes))
+    if root is not None and root != now:
+        findings.append(Finding("differs", f"{folder}: the root hash is {now}, and not the one that was given."))
+    elif not any(change.matters for change in changes):
+        whose = "the one that was given" if root else now
+        said = f"{folder}: {len(recorded)} files are as recorded; the root hash is {whose}."
+        findings.append(Finding("matches", said))
+    return Files(tuple(findings), recorded=True, altered=frozenset(change.path for change in changes))
+
+
+def _changed(folder: Path, changes: list[hashes.Change]) -> Iterator[Finding]:
+    for change in changes[:SHOWN]:
+        yield Finding("differs" if change.matters else "not recorded", f"{folder / change.path}: {SAID[change.kind]}.")
+    if rest := changes[SHOWN:]:
+        result: Literal["differs", "not recorded"] = "differs" if any(c.matters for c in rest) else "not recorded"
+        yield Finding(result, f"{folder}: so are {len(rest)} more files.")
+
+
+def _without_hashes(folder: Path, root: str | None) -> Finding:
+    evaluated = read_record(folder / "manifest.json").get("evaluated")
+    if root is not None or (isinstance(evaluated, Mapping) and "hashes" in evaluated):
+        return Finding("differs", f"{folder / hashes.NAME}: is gone.")
+    return Finding("not recorded", f"{folder}: its files have no hashes, as it was made by an earlier release.")
+
+
+def verify(run: Path, config: Config, tested: Config, found: Files) -> Iterator[Finding]:
+    """The findings about a run folder, or the folder of an experiment without its arms; what has been altered is not
+    read again.
 
     `config` is what it was made with, `tested` what it was evaluated with, which may name other questions and judges.
     """
+    if found.intact("verdicts.parquet") and all(hashes.intact(arm, "manifest.json") for arm in arms_of(run).values()):
+        yield from _figures(run, strict=found.recorded)
+    else:
+        yield Finding("not recorded", f"{run / 'summary.json'}: not compared with what is not as recorded.")
+    if not found.intact("manifest.json"):
+        yield Finding("not recorded", f"{run / 'manifest.json'}: nothing is compared with it, as it was altered.")
+        return
     manifest = read_record(run / "manifest.json")
     evaluated = manifest.get("evaluated", {})
-    yield from _figures(run)
-    yield _compared(
-        "the verdicts", evaluated.get("verdicts"), lambda: provenance.verdicts_hash(_verdicts(run)), "verdicts.parquet"
-    )
+    if found.intact("verdicts.parquet"):
+        yield _compared(
+            "the verdicts", evaluated.get("verdicts"), lambda: provenance.verdicts_hash(_verdicts(run)),
+            "verdicts.parquet",
+        )  # fmt: skip
     yield _compared("the configuration", manifest.get("config_hash"), lambda: provenance.saved_config_hash(run))
     yield _compared("the questions", manifest.get("questions"), lambda: provenance.question_hashes(config.questions))
     yield _compared(
@@ -52,14 +114,19 @@ def verify(run: Path, config: Config, tested: Config) -> Iterator[Finding]:
     yield _plan(run, manifest)
 
 
-def _figures(run: Path) -> Iterator[Finding]:
-    stored, path = read_record(run / "summary.json"), run / "summary.json"
+def _figures(run: Path, strict: bool) -> Iterator[Finding]:
+    path = run / "summary.json"
+    try:
+        stored = read_record(path)
+    except (ValueError, TypeError):
+        yield Finding("differs", f"{path}: is no summary.")
+        return
     if not stored:
         yield Finding("not recorded", f"{path}: there is no summary; `rostrum report run={run}` writes it.")
         return
-    differing = list(_differences(stored, summary_of(run)))
-    for where, was, found in differing[:5]:
-        yield Finding("differs", f"{path}: {where} is {was}, and {found} by the stored verdicts.")
+    differing = list(_differences(stored, summary_of(run), strict))
+    for where, was, now in differing[:5]:
+        yield Finding("differs", f"{path}: {where} is {was}, and {now} by the stored verdicts.")
     if len(differing) > 5:
         yield Finding("differs", f"{path}: so do {len(differing) - 5} more figures.")
     if not differing:
@@ -100,20 +167,31 @@ def _plan(run: Path, manifest: Mapping[str, Any]) -> Finding:
     return Finding("differs", f"{what}: {'amended after the run was begun' if recorded in chain else 'another one'}.")
 
 
-def _differences(stored: Any, found: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every stored value that is another now, with its place. What an earlier release did not store is passed over."""
+def _differences(stored: Any, found: Any, strict: bool, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every stored value that is another now, with its place. Unless `strict`, what an earlier release did not store is
+    passed over."""
     if isinstance(stored, Mapping) and isinstance(found, Mapping):
-        for key, value in stored.items():
-            yield from _differences(value, found.get(key), f"{where}.{key}" if where else key)
+        for key in [*stored, *(key for key in found if strict and key not in stored)]:
+            inner = f"{where}.{key}" if where else key
+            if key in stored and key in found:
+                yield from _differences(stored[key], found[key], strict, inner)
+            elif key in stored:
+                yield inner, _short(stored[key]), "nothing"
+            else:
+                yield inner, "left out", _short(found[key])
     elif isinstance(stored, list) and isinstance(found, list) and len(stored) == len(found):
         for index, (one, other) in enumerate(zip(stored, found, strict=True)):
             named = one.get("name") or one.get("judge") or one.get("checkpoint") if isinstance(one, Mapping) else None
-            yield from _differences(one, other, f"{where}[{named or index}]")
-    elif isinstance(stored, float | int) and isinstance(found, float | int):
-        if abs(stored - found) > TOLERANCE:
+            yield from _differences(one, other, strict, f"{where}[{named or index}]")
+    elif _is_number(stored) and _is_number(found):
+        if math.isnan(stored) or abs(stored - found) > TOLERANCE:
             yield where, stored, found
-    elif stored != found:
+    elif type(stored) is not type(found) or stored != found:
         yield where, _short(stored), _short(found)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
 
 
 def _paths(recorded: Any, found: Any, where: str = "") -> Iterator[str]:
