@@ -51,7 +51,29 @@ def load(overrides: Sequence[str]) -> Config:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_sentence(error)) from None
-    return validate(values)
+    return validate(with_folders(values))
+
+
+def with_folders(values: Any) -> Any:
+    """Return the values of a configuration with every `model` that is a folder here under its absolute path.
+
+    A run is resumed and evaluated from other folders as well, where a relative path would be the id of a stranger's
+    model on a hub. Models behind an endpoint, and those that ship with us, stay as they are.
+    """
+    if isinstance(values, list):
+        return [with_folders(value) for value in values]
+    if not isinstance(values, dict):
+        return values
+    found = {key: with_folders(value) for key, value in values.items()}
+    if isinstance(model := found.get("model"), str) and found.get("endpoint") is None:
+        found["model"] = absolute_folder(model)
+    return found
+
+
+def absolute_folder(model: str) -> str:
+    """Return the absolute path of a model that is a folder here; anything else as it is."""
+    folder = Path(model).expanduser()
+    return str(folder.absolute()) if not model.startswith("embedded/") and folder.is_dir() else model
 
 
 def sets(overrides: Sequence[str], key: str) -> bool:

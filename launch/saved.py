@@ -47,6 +47,8 @@ def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | N
     values = OmegaConf.create(config.model_dump(mode="json"))
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
+        if key.rpartition(".")[2] == "model":
+            value = compose.absolute_folder(value)
         if not equals:
             raise LaunchError(f"{override!r} is no override: write KEY=VALUE.")
         permitted = allowed is None or is_means(key)

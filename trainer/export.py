@@ -5,19 +5,13 @@ from typing import Any
 
 import torch
 
-from envs.files import replacing_folder, write_atomically
-from trainer import models
+from envs.files import replacing_folder
+from trainer import cards, model_folders, models
 from trainer.config import Config, Dpo
 from trainer.merging import merged
 from trainer.run_folder import RunError, RunFolder
 
-CARD = """---
-library_name: transformers
-pipeline_tag: text-generation
-base_model: {base}
-tags: [debate, rostrum]
----
-
+CARD = """
 # {name}
 
 A debater trained with Rostrum to win a judge's approval. It argues for the answer that it is given, whether or not that
@@ -25,13 +19,15 @@ answer is right: its speeches are advocacy, not information.
 
 | | |
 |---|---|
-| base model | `{base}` |
+| base model | {base} |
 | run | `{run}`, iteration {iteration} of {iterations}, seed {seed} |
 | protocol | {protocol}, {rounds} rounds of at most {words} words |
 | judge that gave the reward | {judge} (`{judge_model}`) |
 | algorithm | {algorithm} |
 | trained weights | {trained} |
 | prompt set | `{prompts}` |
+
+It is read by transformers 5, which wrote it, and by transformers 4.
 """
 
 
@@ -55,7 +51,7 @@ def export(settings: Config, iteration: int | None, output: Path) -> int:
     with replacing_folder(output) as folder:
         model.save_pretrained(folder)
         models.load_tokenizer(policy).save_pretrained(folder)
-        write_atomically(folder / "README.md", _card(settings, chosen))
+        model_folders.finish(folder, _card(settings, chosen))
     return chosen
 
 
@@ -71,8 +67,12 @@ def _chosen(folder: RunFolder, iteration: int | None) -> int:
 
 def _card(settings: Config, iteration: int) -> str:
     algorithm, lora = settings.algorithm, settings.debater.lora
-    return CARD.format(
-        name=f"{settings.output.name}, iteration {iteration}", base=settings.debater.model, run=settings.output.name,
+    base = settings.debater.model
+    head = cards.front_matter(
+        base, library_name="transformers", pipeline_tag="text-generation", tags=["debate", "rostrum"]
+    )
+    return head + CARD.format(
+        name=f"{settings.output.name}, iteration {iteration}", base=cards.in_words(base), run=settings.output.name,
         iteration=iteration, iterations=settings.iterations, seed=settings.seed, protocol=settings.protocol.name,
         rounds=settings.protocol.rounds, words=settings.protocol.max_words, judge=settings.judge.name,
         judge_model=", ".join(model.model for model in settings.judge.needs()), prompts=settings.debater.prompts,

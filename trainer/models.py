@@ -51,6 +51,11 @@ def resolve(model: str) -> str:
     return model
 
 
+def is_hub_id(model: str) -> bool:
+    """Return whether a `model` entry of the configuration is the id of a model on a hub, and no folder."""
+    return not model.startswith(("embedded/", "/", ".", "~")) and not Path(model).is_dir()
+
+
 def _check_folder(path: Path) -> None:
     names = {file.name for file in path.iterdir()}
     if not names & {"config.json", "adapter_config.json"}:

@@ -9,6 +9,7 @@ from accelerate import PartialState
 from transformers.core_model_loading import revert_weight_conversion
 
 from envs.files import replacing_folder
+from trainer import cards, finite, model_folders
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
 
@@ -42,11 +43,14 @@ def publish(
     state = accelerator.get_state_dict(model) if accelerator else model.state_dict()
     if ranks.is_main_process:
         weights = {name: tensor for name, tensor in state.items() if VALUE_HEAD not in name}
+        finite.check(weights, version)
         unwrapped = accelerator.unwrap_model(model) if accelerator else model
         adapter = {"selected_adapters": ["default"]} if hasattr(unwrapped, "peft_config") else {}
         with replacing_folder(folder) as temporary:
             unwrapped.save_pretrained(temporary, state_dict=dict(weights), **adapter)  # it takes tied tensors out
             tokenizer.save_pretrained(temporary)
+            base = unwrapped.peft_config["default"].base_model_name_or_path if adapter else None
+            model_folders.finish(temporary, cards.adapter_card(base, f"iteration {version}") if base else None)
         if send is not None:
             send(policy, _as_in_the_folder(unwrapped, weights))
     ranks.wait_for_everyone()

@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 from transformers import PrinterCallback, TrainerCallback
 
 from envs.files import check_no_links, guarded
-from trainer import dpo, models, setup
+from trainer import dpo, finite, models, setup
 from trainer.config import Config, Dpo, PolicyGradient
+from trainer.model_folders import follow_umask
 from trainer.ppo import GROUP, DebatePpo, trl_config
 from trainer.progress import say
 from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
@@ -204,10 +205,16 @@ class _PpoRun(_Run):
         return batch[0]
 
     def save_state(self, checkpoint: Path, iteration: int) -> None:
-        """Our own part of a checkpoint; written last, so that its presence says that the checkpoint is whole."""
+        """Our own part of a checkpoint; written last, so that its presence says that the checkpoint is whole.
+
+        Raises:
+            FiniteError: the update has left weights that are no numbers.
+        """
+        finite.check(self.trainer.model.named_parameters(), iteration)
         head = getattr(self.trainer.accelerator.unwrap_model(self.trainer.model), VALUE_HEAD, None)
         if head is not None and self.settings.cluster.deepspeed != "zero3":
             save_file(head.state_dict(), checkpoint / f"{VALUE_HEAD}.safetensors")
+        follow_umask(checkpoint)
         baselines = [[*role, value] for role, value in self.trainer.baselines.items()]
         cursor = iteration * self.algorithm.questions_per_iteration
         state = {

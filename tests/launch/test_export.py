@@ -1,14 +1,20 @@
 """An exported policy is a plain model that says what the policy says."""
 
+import contextlib
+import json
+import os
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from launch import compose
 from launch.cli import main
 from trainer.models import load_model
 from trainer.publish import learner_logprobs, probe_rows
@@ -16,16 +22,30 @@ from trainer.publish import learner_logprobs, probe_rows
 Refused = Callable[..., str]
 
 
+@contextlib.contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 @pytest.fixture(scope="module")
-def adapted(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with an adapter whose weights are far from nothing."""
+def adapted(small: list[str], tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with an adapter whose weights are far from nothing, on a model that was given by a relative path, under a
+    umask that lets the group read."""
     run = tmp_path_factory.mktemp("adapted") / "run"
-    assert main(["train", *small, "iterations=1", "debater.lora.rank=4", f"output={run}"]) == 0
+    words = ["iterations=1", "debater.lora.rank=4", "debater.model=debater", f"output={run}"]
+    with contextlib.chdir(tiny), umask(0o027):
+        assert main(["train", *small, *words]) == 0
     weights = run / "policies" / "iteration-0001" / "adapter_model.safetensors"
     tensors = load_file(weights)
     generator = torch.Generator().manual_seed(0)
     changed = {name: torch.randn(t.shape, generator=generator) for name, t in tensors.items()}
+    mode = weights.stat().st_mode
     save_file(changed, weights, metadata={"format": "pt"})
+    weights.chmod(mode)
     return run
 
 
@@ -42,6 +62,48 @@ def test_a_merged_adapter_says_what_the_policy_says(adapted: Path, tiny: Path, t
     )
     assert torch.allclose(ours, theirs, atol=1e-3)
     assert (ours - base).abs().max() > 0.1
+
+
+def test_a_folder_given_by_a_relative_path_is_found_from_everywhere(
+    adapted: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert compose.read(adapted / "config.yaml").debater.model == f"{tiny}/debater"
+    adapter = json.loads((adapted / "policies" / "iteration-0001" / "adapter_config.json").read_text("utf-8"))
+    assert adapter["base_model_name_or_path"] == f"{tiny}/debater"
+    assert main(["export", f"run={adapted}", "output=model"]) == 0
+    assert f"a local folder, `{tiny}/debater`" in Path("model/README.md").read_text("utf-8")
+
+
+def test_a_folder_that_is_gone_is_not_sought_on_the_hub(
+    small: list[str], tiny: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny / "debater", "some/model")
+    config = compose.load([*small, "debater.model=some/model", "judge.model=some/model", "output=run"])
+    assert config.debater.model == config.judge.needs()[0].model == f"{tmp_path}/some/model"
+    shutil.rmtree("some")
+    compose.save(config, Path("run/config.yaml"))
+    assert f"There is no model folder {tmp_path}/some/model" in refused("train", "resume=run")
+
+
+def test_all_files_of_a_model_have_the_mode_that_the_umask_leaves(adapted: Path, tmp_path: Path) -> None:
+    with umask(0o027):
+        assert main(["export", f"run={adapted}", f"output={tmp_path}/model"]) == 0
+    folders = (adapted / "policies", adapted / "trainer", tmp_path / "model")
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert {path.name for path in files if stat.S_IMODE(path.stat().st_mode) != 0o640} == set()
+    assert {path.suffix for path in files} >= {".safetensors", ".json", ".md"}
+
+
+def test_cards_can_be_pushed_to_a_hub(adapted: Path, tmp_path: Path) -> None:
+    assert main(["export", f"run={adapted}", f"output={tmp_path}/model"]) == 0
+    for card, library in ((adapted / "policies" / "iteration-0001", "peft"), (tmp_path / "model", "transformers")):
+        text = (card / "README.md").read_text("utf-8")
+        head = yaml.safe_load(text.split("---\n")[1])
+        assert head["library_name"] == library and head["license"] == "other" and head["license_name"]
+        assert "base_model" not in head, "it is a folder, and a stranger may have a model of that name"
+        assert "More Information Needed" not in text and "[optional]" not in text
 
 
 @pytest.mark.parametrize("targets", ["[q_proj,embed_tokens]", "all-linear"])
@@ -65,6 +127,17 @@ def test_an_adapter_on_tied_embeddings_is_exported_as_the_same_model(
     assert torch.allclose(ours, theirs, atol=1e-3)
     assert (ours - base).abs().max() > 0.1
     assert exported.config.tie_word_embeddings == (targets == "all-linear")
+
+
+def test_what_transformers_4_reads_stands_beside_what_version_5_reads(adapted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    assert main(["export", f"run={adapted}", f"output={folder}"]) == 0
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    assert config["rope_theta"] == config["rope_parameters"]["rope_theta"]
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert not isinstance(tokenizer.get("extra_special_tokens"), list), "version 4 wants a dictionary"
+    assert "transformers 4" in (folder / "README.md").read_text("utf-8")
 
 
 def test_full_weights_are_copied_with_a_card(trained: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from envs.files import make_folder, remove_folder, write_atomically
 from rewards.calibration import Calibration
 from rewards.judges import ModelSettings
+from trainer import cards, model_folders
 from trainer.evaluation.summary import jsonable
 from trainer.judges.data import JudgeTrainingError
 
@@ -19,14 +20,9 @@ LAST = "config.json"
 _WORKPLACE = ".training"
 
 CARD = """\
----
-library_name: transformers
-base_model: {model}
-tags: [debate, judge, rostrum]
----
 # {judge}
 
-A judge of debates, trained with `rostrum judge train` from `{model}` (head: {head}; weights: {weights}; prompt set
+A judge of debates, trained with `rostrum judge train` from {model} (head: {head}; weights: {weights}; prompt set
 `{prompts}`, seed {seed}). It learned from {learned[debates]:,} labelled debates about {learned[stories]:,} stories,
 each in both presentation orders{soft}; {heldout[debates]:,} debates about {heldout[stories]:,} other stories decided
 when to stop (after step {kept[step]:,}) and gave the temperature.
@@ -91,9 +87,8 @@ def write(
     }  # fmt: skip
     write_atomically(ready / CALIBRATED, yaml.safe_dump(calibrated, sort_keys=False))
     write_atomically(ready / RECORD, json.dumps(jsonable(record), indent=1))
-    write_atomically(ready / "README.md", _card(record, fitted))
+    model_folders.finish(ready, _card(record, fitted))
     for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):
-        path.chmod(0o644)
         path.replace(output / path.name)
     remove_folder(output / _WORKPLACE)
 
@@ -101,9 +96,11 @@ def write(
 def _card(record: dict[str, Any], fitted: Calibration) -> str:
     debates, held_out = record["debates"], record["held_out"]
     soft = debates["learned_from"]["soft"]
-    return CARD.format(
+    base = record["started_from"]["model"]
+    head = cards.front_matter(base, library_name="transformers", tags=["debate", "judge", "rostrum"])
+    return head + CARD.format(
         **{name: record[name] for name in ("judge", "head", "weights", "prompts", "seed", "kept")},
-        model=record["started_from"]["model"], learned=debates["learned_from"], heldout=debates["held_out"],
+        model=cards.in_words(base), learned=debates["learned_from"], heldout=debates["held_out"],
         soft=f"; {soft:,} labels are confidences" if soft else "", before=_row(held_out["before"]),
         after=_row(held_out["after"]), change=held_out["change"], fitted=fitted, loss=record["calibration"],
     )  # fmt: skip

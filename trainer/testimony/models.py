@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from trainer.model_folders import follow_umask
 from trainer.testimony.vocabulary import CONTEXT, END, LIKE, PAD, WORDS, WRITER_WORDS
 
 ROTARY_BASE = 100.0
@@ -112,5 +113,6 @@ def save(model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFas
     """Writes the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
     copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    follow_umask(folder)
     for file in folder.iterdir():
         file.chmod(0o644)  # the weights would otherwise be for their owner alone

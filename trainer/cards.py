@@ -1,0 +1,74 @@
+"""The cards of model folders: front matter that a hub accepts, and what an adapter is."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers.utils import cached_file
+
+from trainer import models
+
+_LICENCE = ("license", "license_name", "license_link")
+_OWN = {"license": "apache-2.0"}
+"""The licence of the embedded models, which is that of Rostrum itself."""
+
+ADAPTER = """
+# A LoRA adapter, {name}
+
+A debater trained with Rostrum to win a judge's approval. It argues for the answer that it is given, whether or not that
+answer is right: its speeches are advocacy, not information.
+
+The adapter belongs to {base}, without which it says nothing; `rostrum export` merges the two.
+"""
+
+
+def front_matter(base: str, **entries: Any) -> str:
+    """Return the YAML at the head of the card of a model that was trained from `base`, a `model` of the configuration.
+
+    It has the licence of the base, and names the base only where it is on a hub: a folder is nowhere else, and there
+    may be a stranger's model of that name.
+    """
+    where = {"base_model": base} if models.is_hub_id(base) else {}
+    found = {**entries, **licence(base), **where}
+    return f"---\n{yaml.safe_dump(found, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def licence(base: str) -> dict[str, str]:
+    """Return the licence entries of the card of a model; where it has none, that its terms are those of the base."""
+    if models.EMBEDDED in Path(models.resolve(base)).parents:
+        return _OWN
+    path = cached_file(
+        models.resolve(base), "README.md", _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False, _raise_exceptions_for_gated_repo=False,
+    )  # fmt: skip
+    head = _head(Path(path)) if path else {}
+    if isinstance(head.get("license"), str):
+        return {name: str(head[name]) for name in _LICENCE if name in head}
+    link = {"license_link": f"https://huggingface.co/{base}"} if models.is_hub_id(base) else {}
+    return {"license": "other", "license_name": "terms-of-the-base-model", **link}
+
+
+def _head(card: Path) -> dict[str, Any]:
+    """Return the front matter of a card; empty if it has none that can be read."""
+    opening, _, rest = card.read_text("utf-8", errors="replace").partition("---\n")
+    if opening.strip() or "\n---" not in rest:
+        return {}
+    try:
+        found = yaml.safe_load(rest.partition("\n---")[0])
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def in_words(base: str) -> str:
+    """Return how a card names a model."""
+    if models.is_hub_id(base):
+        return f"`{base}`"
+    folder = Path(models.resolve(base))
+    return f"`embedded/{folder.name}`" if models.EMBEDDED in folder.parents else f"a local folder, `{folder}`"
+
+
+def adapter_card(base: str, name: str) -> str:
+    """Return the card of an adapter that was trained on `base`."""
+    head = front_matter(base, library_name="peft", pipeline_tag="text-generation", tags=["debate", "lora", "rostrum"])
+    return head + ADAPTER.format(name=name, base=in_words(base))
