@@ -1,8 +1,9 @@
 """What the kinds of question sets share: their settings, and a set that is held in memory and split by story."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import floor
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,7 +37,7 @@ class StoredSettings(QuestionSettings):
     """The settings of a set that is read from somewhere and split by story."""
 
     heldout_fraction: float = Field(0.5, ge=0, le=1)
-    """Share of the stories that are held out (on average: a hash of `seed` and the story id decides)."""
+    """Share of the stories that are held out: those of the lowest rank by a hash of `seed` and the story id."""
 
     @property
     def rule(self) -> "SplitRule":
@@ -56,9 +57,16 @@ class SplitRule:
         if not 0 <= self.heldout_fraction <= 1:
             raise QuestionError(f"heldout_fraction is {self.heldout_fraction}; give a number from 0 to 1.")
 
-    def split_of(self, story_id: str) -> str:
-        """A story stays in its split when others come or go."""
-        return "heldout" if fraction(f"{self.seed}:{story_id}") < self.heldout_fraction else "train"
+    def heldout_stories(self, stories: Iterable[str]) -> frozenset[str]:
+        """Return the stories that are held out: the share of them that comes first in an order drawn by hash.
+
+        At least one story is on each side, unless the share is 0 or 1 or there is but one.
+        """
+        ranked = sorted(set(stories), key=lambda story: (fraction(f"{self.seed}:{story}"), story))
+        number = floor(self.heldout_fraction * len(ranked) + 0.5)
+        if 0 < self.heldout_fraction < 1:
+            number = min(max(number, 1), max(len(ranked) - 1, 0))
+        return frozenset(ranked[:number])
 
 
 class Place(NamedTuple):
@@ -101,12 +109,15 @@ class StoredQuestions:
         _check(entries)
         self._source = source
         self._entries = {entry.question.id: entry for entry in entries}
-        heldout = {entry.question.story_id for entry in entries if _split(entry, rule) == "heldout"}
-        both = {e.question.id for e in entries if e.question.story_id in heldout and _split(e, rule) == "train"}
+        drawn = rule.heldout_stories(entry.question.story_id for entry in entries if entry.split is None)
+        split_of = {e.question.id: e.split or SPLITS[e.question.story_id in drawn] for e in entries}
+        heldout = {entry.question.story_id for entry in entries if split_of[entry.question.id] == "heldout"}
+        both = {e.question.id for e in entries if e.question.story_id in heldout and split_of[e.question.id] == "train"}
+        self._rule, self._stories = rule, len({entry.question.story_id for entry in entries})
         self._questions: dict[str, tuple[Question, ...]] = {}
         dropped = {"story_also_held_out": len(both)} if any(entry.split for entry in entries) else {}
         for split, limit in zip(SPLITS, (rule.train, rule.heldout), strict=True):
-            every = [e.question for e in entries if _split(e, rule) == split and e.question.id not in both]
+            every = [e.question for e in entries if split_of[e.question.id] == split and e.question.id not in both]
             self._questions[split] = spread(every, limit, rule.seed)
             if limit is not None:
                 dropped[f"over_the_limit_of_{split}"] = len(every) - len(self._questions[split])
@@ -118,6 +129,28 @@ class StoredQuestions:
         if split not in SPLITS:
             raise QuestionError(f'{self._source} has no split {split!r}; ask for "train" or "heldout".')
         return self._questions[split]
+
+    def used(self) -> Iterator[tuple[Question, int | None]]:
+        """Yield every question of the two splits with its right answer, in the order of the source."""
+        used = {question.id for questions in self._questions.values() for question in questions}
+        return ((entry.question, entry.correct) for name, entry in self._entries.items() if name in used)
+
+    def why_empty(self, split: str) -> str | None:
+        """Return one sentence on why a split has no question and what to do; None if it has some."""
+        if self.questions(split):
+            return None
+        name = {"train": "training", "heldout": "held-out"}[split]
+        if any(entry.split for entry in self._entries.values()):
+            own = f"its own {name} split has none"
+            why = f"{own}, or all of its stories are held out too" if split == "train" else own
+            return f"{self._source} has no {name} questions: {why}; give it other splits, or one file to be divided."
+        if self._stories > 1 or self._rule.heldout_fraction == (split == "train"):
+            share = f"heldout_fraction={self._rule.heldout_fraction:g}"
+            return f"{self._source} has no {name} questions, as {share} asks for; choose a share between 0 and 1."
+        return (
+            f"{self._source} has no {name} questions: its questions are about one story, which is not divided; give "
+            "questions about two stories or more."
+        )
 
     def answer_key(self, split: str) -> AnswerKey:
         """The right answers of a split. Raises `QuestionError` if a question has none."""
@@ -134,8 +167,11 @@ class StoredQuestions:
         return self._account
 
 
-def _split(entry: Entry, rule: SplitRule) -> str:
-    return entry.split or rule.split_of(entry.question.story_id)
+def why_empty(questions: QuestionSet, split: str) -> str | None:
+    """Return one sentence on why a split of any question set has no questions; None if it has some."""
+    if isinstance(questions, StoredQuestions):
+        return questions.why_empty(split)
+    return None if questions.questions(split) else f"The question set has no {split} questions: add some."
 
 
 def _check(entries: Sequence[Entry]) -> None:

@@ -90,7 +90,7 @@ class Rounds:
         from trainer import setup
 
         needed = (self.last + 1) * self.config.adversarial.questions
-        found = len(setup.question_set(self.config.questions).questions(TRAIN))
+        found = len(setup.question_set(self.config.questions, TRAIN).questions(TRAIN))
         if found < needed:
             raise LaunchError(
                 f"The rounds need {needed:,} training questions and there are {found:,}: lower adversarial.questions "

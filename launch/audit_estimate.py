@@ -43,7 +43,7 @@ def _debates(config: Config) -> tuple[Sequence[Labelled], int]:
     if source is not None:
         found = labelled.read(source, lambda _: 1.0)
         return found, len(found)
-    questions = setup.question_set(config.questions).questions("heldout")
+    questions = setup.question_set(config.questions, "heldout").questions("heldout")
     like = debates_like(config, "heldout")
     quoting = [replace(debate, speeches=tuple(map(_quoting, debate.speeches))) for debate in like]
     return [Labelled(debate, 1.0) for debate in quoting], 2 * min(config.audit.questions, len(questions))

@@ -53,6 +53,7 @@ def _tell_worth(verdicts: Sequence[Verdict], cases: Sequence[Labelled]) -> None:
         halves[fraction(case.transcript.question.story_id) < 0.5].append((verdict, case))
     seen, other = halves[1], [pair for pair in halves[0] if pair[0].valid]
     if not seen or not other:
+        say("too few stories to try the fit on some that it has not seen: only the fit on all of them is written")
         return
     found, debates = fit(*zip(*seen, strict=True)), [case for _, case in other]
     before = log_loss_of([verdict for verdict, _ in other], debates)

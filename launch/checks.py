@@ -187,15 +187,11 @@ def check_questions(config: Config) -> None:
     """Questions to train on and, for the evaluation, held-out ones with their answers.
 
     Raises:
-        QuestionError: the file cannot be used.
-        LaunchError: a split is empty, or there is a watch and no held-out judge.
+        QuestionError: the file cannot be used, or a split is empty.
+        LaunchError: there is a watch and no held-out judge.
         WatchError: there are too few questions to set aside for the watch.
     """
-    questions = setup.question_set(config.questions)
-    for split in ("train", "heldout"):
-        if not questions.questions(split):
-            kind = config.questions.kind
-            raise LaunchError(f"questions={kind} has no {split} questions: add questions about more stories.")
+    questions = setup.question_set(config.questions, "train", "heldout")
     questions.answer_key("heldout")
     if config.watch.questions and not config.heldout_judges:
         raise LaunchError("The watch compares the reward judge with others: set heldout_judges, or watch.questions=0.")

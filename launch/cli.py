@@ -145,11 +145,13 @@ COMMANDS = (
     ),
     Command(
         "questions", "launch.questions:questions", "look at a question set before training on it",
-        "audit prints one JSON object: how many stories and questions each split has, what the filters left out and "
-        "what they could not tell, what the splits have in common, and how often the right answer can be told without "
-        "the passage. It needs the gold labels.",
-        "rostrum questions audit questions=quality questions.path=QuALITY.v1.0.1.htmlstripped.dev",
-        words="audit KEY=VALUE",
+        "show prints the first questions (n=5) as JSON Lines: id, question, the two answers and the right one, as they "
+        "are understood and after all filters. audit prints one JSON object: how many stories and questions each split "
+        "has, what the filters left out and what they could not tell, what the splits have in common, and how often "
+        "the right answer can be told without the passage. It needs the gold labels.",
+        "rostrum questions show questions=arc questions.path=arc.parquet n=5\n"
+        "  rostrum questions audit questions=quality questions.path=QuALITY.v1.0.1.htmlstripped.dev",
+        words="show|audit KEY=VALUE",
     ),
     Command(
         "judge", "launch.judge:judge", "calibrate or train a judge on labelled debates, or in rounds with debaters",
@@ -253,5 +255,3 @@ def _implementation(target: str) -> Callable[[Sequence[str]], int]:
     module, _, function = target.partition(":")
     implementation: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
     return implementation
-
-

@@ -2,10 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
+from envs.question_set import StoredQuestions, why_empty
+from envs.splits import SPLITS
+from envs.types import Question, QuestionSet
 from launch import compose
-from launch.errors import LaunchError
+from launch.commands import take
+from launch.errors import LaunchError, tell
 
 
 def questions(words: Sequence[str]) -> int:
@@ -22,10 +27,41 @@ def _audit(overrides: Sequence[str]) -> int:
     from trainer.audit import audit
 
     settings = compose.load(overrides).questions
-    found = {"questions": settings.model_dump(mode="json"), **audit(settings.load())}
+    questions = settings.load()
+    _tell_empty_splits(questions)
+    found = {"questions": settings.model_dump(mode="json"), **audit(questions)}
     json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
     sys.stdout.write("\n")
     return 0
 
 
-ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"audit": _audit}
+def _show(overrides: Sequence[str]) -> int:
+    """Print the first `n` questions as they are understood, after all filters: one JSON object a line."""
+    rest, number = take(overrides, "n")
+    if number is not None and (not number.isdecimal() or not int(number)):
+        raise LaunchError(f"n cannot be {number!r}: give how many questions to show, e.g. n=5.")
+    questions = compose.load(rest).questions.load()
+    _tell_empty_splits(questions)
+    for question, correct in islice(_with_right_answers(questions), int(number or 5)):
+        right = None if correct is None else question.answers[correct]
+        line = {"id": question.id, "question": question.text, "answers": question.answers, "right": right}
+        print(json.dumps(line, ensure_ascii=False))
+    return 0
+
+
+def _with_right_answers(questions: QuestionSet) -> Iterator[tuple[Question, int | None]]:
+    """Yield the questions with the index of the right answer; those of a file in its order, others split by split."""
+    if isinstance(questions, StoredQuestions):
+        yield from questions.used()
+        return
+    for split in SPLITS:
+        key = questions.answer_key(split)
+        yield from ((question, key[question.id]) for question in questions.questions(split))
+
+
+def _tell_empty_splits(questions: QuestionSet) -> None:
+    for why in filter(None, (why_empty(questions, split) for split in SPLITS)):
+        tell(why)
+
+
+ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"audit": _audit, "show": _show}

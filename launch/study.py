@@ -97,4 +97,3 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     show_summary(summary, folder)
     show_root(root)
     Console(soft_wrap=True, markup=False, highlight=False).print(f"Study: {folder / 'study.html'}")
-

@@ -119,9 +119,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
 
     config = groups[0].config
     checks.check_judges(config.judge_models)
-    players = {
-        group.name: [Player(name, models.resolve(path)) for name, path in _players(group)] for group in groups
-    }
+    players = {group.name: [Player(name, models.resolve(path)) for name, path in _players(group)] for group in groups}
     judges = [setup.judge(judge, config) for judge in config.judges]
     tables: dict[str, pd.DataFrame] = {}
     for group in groups:

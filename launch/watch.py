@@ -50,7 +50,7 @@ def debate(overrides: Sequence[str]) -> int:
     for model in set(models.values()):
         checks.check_model(model)
     checks.check_judges(config.judge.needs())
-    questions = setup.question_set(config.questions)
+    questions = setup.question_set(config.questions, "heldout")
     question = _question(questions.questions("heldout"), number or "1")
     engines = _engines(models, config)
     screen = _Screen(Console(highlight=False))
@@ -94,10 +94,7 @@ def _engines(models: Mapping[Seat, str], config: Config) -> dict[Seat, "Engine"]
     from trainer.engines import make_engine
 
     how = setup.debater_engine(config)
-    loaded = {
-        model: make_engine(model, how)
-        for model in {models[seat] for seat in config.protocol.seats}
-    }
+    loaded = {model: make_engine(model, how) for model in {models[seat] for seat in config.protocol.seats}}
     return {seat: loaded[models[seat]] for seat in config.protocol.seats}
 
 

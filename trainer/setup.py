@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import PartialState
 
-from envs.questions import QuestionSettings
+from envs.question_set import QuestionError, QuestionSettings, why_empty
 from envs.types import QuestionSet
 from rewards.apart import Apart
 from rewards.endpoint.settings import Endpoint
@@ -26,9 +26,17 @@ PATIENCE = timedelta(days=7)
 """How long a rank waits for the others; torch's ten or thirty minutes are shorter than some iterations."""
 
 
-def question_set(settings: QuestionSettings) -> QuestionSet:
-    """The question set that the configuration names."""
-    return settings.load()
+def question_set(settings: QuestionSettings, *needed: str) -> QuestionSet:
+    """Return the question set that the configuration names.
+
+    Raises:
+        QuestionError: it cannot be used, or one of the splits that are `needed` is empty.
+    """
+    questions = settings.load()
+    for split in needed:
+        if (why := why_empty(questions, split)) is not None:
+            raise QuestionError(why)
+    return questions
 
 
 def judge(settings: JudgeSettings, run: config.Config | None = None) -> Apart:

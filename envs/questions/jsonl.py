@@ -16,8 +16,8 @@ class JsonLinesQuestions(StoredQuestions):
     optional, and needed by `answer_key` only); `story_id` (optional; by default a hash of the passage, or of the
     question where there is no passage). Other fields are ignored, and so are blank lines.
 
-    A story is held out if a hash of `seed` and its id, read as a fraction of 1, lies below `heldout_fraction`. So a
-    story stays in its split when others come or go, and the held-out share is `heldout_fraction` on average only.
+    Stories are ranked by a hash of `seed` and their ids, and `heldout_fraction` of them, the first ones, are held out
+    (at least one, and never all, unless 0 or 1 is asked for).
     `train` and `heldout` are the most questions that a split may have. Raises `QuestionError`.
     """
 

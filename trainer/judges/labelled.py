@@ -19,7 +19,7 @@ def play_labelled(
     `first` is the number of questions passed over. Each question is argued in both seatings; debates that fail are left
     out.
     """
-    source = setup.question_set(settings.questions)
+    source = setup.question_set(settings.questions, split)
     asked, seats = source.questions(split)[first:][:questions], settings.protocol.seats
     matches = [
         Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(seats, "player"))
