@@ -33,6 +33,7 @@ from envs.splits import digest
 from envs.types import AnswerKey, Question, Seat
 from rewards.audit.attacks import attack_success
 from rewards.labelled import Labelled, with_key
+from rewards.statistics import FEWEST_STORIES, FloatArray
 from rewards.types import Judge, Verdict
 from trainer import setup
 from trainer.config import Config
@@ -44,7 +45,7 @@ from trainer.progress import say
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunFolder, append_line, read_lines
 from trainer.schedule import derive
-from trainer.statistics.paired import FEWEST_STORIES, FloatArray, PairedChange, paired_change
+from trainer.statistics.paired import PairedChange, paired_change
 from trainer.tracking import Tracker
 from trainer.types import Policy
 from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rewards.audit.table import Table
-from rewards.statistics import Interval, cluster_mean, cluster_statistic, wilson
+from rewards.statistics import CHANGE, Interval, cluster_mean, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Accuracy:
     invalid_half: Interval
     invalid_wrong: Interval
     clustered: Interval
-    """As `invalid_dropped`, with a bootstrap interval over whole stories."""
+    """As `invalid_dropped`, with an interval of whole stories."""
     stories: int
 
 
@@ -50,7 +50,7 @@ def contrast(table: Table, other: Table) -> Interval:
     with a valid verdict of both; the interval is clustered by story."""
     both = table.valid & other.valid & (table.target != 0.5)
     more = table.keep(both).correct - other.keep(both).correct
-    return cluster_statistic((more, np.ones(len(more))), table.story[both], lambda sums: sums[0] / sums[1])
+    return cluster_mean(more, table.story[both], CHANGE)
 
 
 def invalid(table: Table) -> Invalid:

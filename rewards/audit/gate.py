@@ -40,7 +40,7 @@ RULES: Mapping[str, _Rule] = {
     "position_bias": _Rule("position bias δ", "be within ±", ("position", "delta")),
     "length_bias": _Rule("length bias", "be within ±", ("length", "bias")),
     "unverified_shift": _Rule("change when quotes are marked as not found", "be below", ("tags", "shift")),
-    "ece": _Rule("calibration error (ECE)", "be at most", ("calibration", "ece")),
+    "ece": _Rule("calibration error (ECE without what chance adds)", "be at most", ("calibration", "ece_debiased")),
 }
 """By the key of the threshold."""
 

@@ -39,8 +39,11 @@ def length(table: Table, longer_by: float) -> Length:
         wilson(int(right.sum()), len(table)),
         wilson(float(favours_longer @ right), int(right.sum())),
         wilson(float(favours_longer @ wrong), int(wrong.sum())),
-        cluster_statistic((favours_longer * right, right, favours_longer * wrong, wrong), table.story, _balanced),
-    )
+        cluster_statistic(
+            (favours_longer * right, right, favours_longer * wrong, wrong), table.story, _balanced,
+            bounds=(-0.5, 0.5),
+        ),
+    )  # fmt: skip
 
 
 def _balanced(sums: FloatArray) -> FloatArray:

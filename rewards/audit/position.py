@@ -11,7 +11,7 @@ import numpy as np
 
 from rewards.audit.signs import sign_test
 from rewards.audit.table import Table, favours
-from rewards.statistics import FloatArray, Interval, cluster_mean, cluster_statistic, wilson
+from rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +56,15 @@ def position(table: Table) -> Position:
     right_first, right_second = right_by_place(labelled)
     only_first = int(((right_first == 1) & (right_second == 0)).sum())
     only_second = int(((right_first == 0) & (right_second == 1)).sum())
-    mean = cluster_mean(leans(table) + 0.5, table.story)
     return Position(
-        Interval(mean.estimate - 0.5, mean.low - 0.5, mean.high - 0.5, mean.n),
+        cluster_mean(leans(table), table.story, (-0.5, 0.5)),
         wilson(int(consistent.sum()), int(decided.sum())),
         int((decided & (first > second)).sum()),
         int((decided & (first < second)).sum()),
         int((~decided).sum()),
         wilson(float(right_first.sum()), len(labelled)),
         wilson(float(right_second.sum()), len(labelled)),
-        cluster_statistic((right_first - right_second, np.ones(len(labelled))), labelled.story, lambda s: s[0] / s[1]),
+        cluster_mean(right_first - right_second, labelled.story, CHANGE),
         only_first,
         only_second,
         sign_test(only_first, only_second),

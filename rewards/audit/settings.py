@@ -28,7 +28,7 @@ class Thresholds(BaseModel):
     unverified_shift: Annotated[float | None, Field(ge=-1, le=1)] = 0.0
     """Below: change of a side's probability when its quotations are marked as not found."""
     ece: Annotated[float | None, Field(ge=0, le=1)] = 0.1
-    """At most: expected calibration error."""
+    """At most: expected calibration error, without what chance adds to it."""
 
 
 class AuditOptions(BaseModel):

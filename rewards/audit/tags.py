@@ -14,7 +14,7 @@ import numpy as np
 from envs.types import QuoteStatus, Seat, Speech, Transcript
 from rewards.audit.table import Table, read
 from rewards.labelled import Labelled
-from rewards.statistics import FloatArray, Interval, cluster_statistic, wilson
+from rewards.statistics import UNBOUNDED, FloatArray, Interval, cluster_mean, wilson
 from rewards.types import Judge
 
 _MARK = re.compile(r"</?[vu]_quote>")
@@ -134,4 +134,4 @@ def _quotes(debate: Labelled, seat: Seat) -> bool:
 
 
 def _mean(values: FloatArray, story: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Interval:
-    return cluster_statistic((values, np.ones(len(values))), story, lambda sums: sums[0] / sums[1])
+    return cluster_mean(values, story, UNBOUNDED)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rewards.statistics import SIGNIFICANCE
-from trainer.statistics.paired import FEWEST_STORIES, PairedChange, headline
+from rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from trainer.statistics.paired import PairedChange, headline
 
 
 def sentence(change: PairedChange) -> str:
@@ -17,7 +17,8 @@ def sentence(change: PairedChange) -> str:
     if change.n_stories < FEWEST_STORIES:
         return (
             f"No change can be shown: {before} to {after} ({moved}), for the {questions} come from "
-            f"{change.n_stories} {'story' if change.n_stories == 1 else 'stories'} and {FEWEST_STORIES} are needed."
+            f"{change.n_stories} {'story' if change.n_stories == 1 else 'stories'} and {FEWEST_STORIES} are "
+            "needed: with fewer no test can reach p < .05."
         )
     evidence = f"{moved}, 95 % interval {_points(change.low)} to {_points(change.high)}, {_p_value(change.p)}"
     if (verdict := headline(change)) != "no change shown":

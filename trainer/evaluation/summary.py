@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rewards.statistics import Interval, cluster_mean, wilson
+from rewards.statistics import Interval, cluster_mean
 from trainer.evaluation.controls import add_differences
 from trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
 from trainer.evaluation.invalid import WAYS, Invalid, counted
@@ -149,8 +149,8 @@ class _Arm:
 
     def _accuracy(self, judge: str) -> dict[str, Any]:
         change = self._change(judge)
-        n = change.n_questions
-        base, trained = (wilson(rate * n if n else 0.0, n) for rate in (change.base, change.trained))
+        questions = self.questions(judge, self.invalid)
+        base, trained = (cluster_mean(questions[when], questions["story_id"]) for when in ("base", "trained"))
         row = {
             "judge": judge,
             "role": REWARD if judge == self.reward_judge else HELD_OUT,
@@ -161,7 +161,7 @@ class _Arm:
             "high": change.high,
             "p": change.p,
             "headline": headline(change),
-            "n_questions": n,
+            "n_questions": change.n_questions,
             "n_stories": change.n_stories,
             "n_invalid": self.n_invalid(judge),
             "invalid": self._each_way(judge, change),

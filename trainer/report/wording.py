@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.statistics import SIGNIFICANCE
+from rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
 from trainer.report.inputs import Accuracy, Arm, Family, Headline
 
 MISSING = "–"
@@ -76,6 +76,8 @@ def p_value(p: float | None) -> str:
 
 def smallest_change(arm: Arm) -> str:
     """What this many questions could have shown: the arm's minimum detectable change in a sentence."""
+    if any(row.n_stories is not None and row.n_stories < FEWEST_STORIES for row in arm.accuracy):
+        return f"With fewer than {FEWEST_STORIES} stories no test can reach p < .05: no change could have been shown."
     if arm.minimum_detectable_change is None:
         return "The smallest change these questions could have shown was not computed."
     questions = next((row.n_questions for row in arm.accuracy if row.n_questions is not None), None)

@@ -1,7 +1,7 @@
 """Did a number change, and could we have seen it if it had? Pure functions on arrays of per-question values.
 
-Questions about one story stand or fall together, so the story (the cluster) is the unit that is resampled
-(`rewards.statistics`) and permuted.
+Questions about one story stand or fall together, so the story (the cluster) is the unit that intervals rest on
+(`rewards.statistics`) and that is permuted.
 """
 
 from dataclasses import dataclass
@@ -9,18 +9,27 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import beta, norm
+from scipy.stats import beta, t
 
-from rewards.statistics import RESAMPLES, SIGNIFICANCE, FloatArray, cluster_sums, percentile_interval
+from rewards.statistics import (
+    CHANGE,
+    FEWEST_STORIES,
+    RESAMPLES,
+    ROUNDING,
+    SIGNIFICANCE,
+    FloatArray,
+    cluster_sums,
+    clustered_error,
+    mean_interval,
+)
 
 Headline = Literal["raised", "lowered", "no change shown"]
 
 POWER = 0.8
-POWER_Z = float(norm.ppf(1 - SIGNIFICANCE / 2) + norm.ppf(POWER))
-"""2.80: how many standard errors a change must measure to be found with 80 % power, two-sided at 5 %."""
-FEWEST_STORIES = 6
-"""With five clusters the smallest two-sided sign-flip p-value is 2/2^5 = .0625; with six it is .031."""
-ROUNDING = 1e-9
+ERRORS_WITH_FEW_STORIES = {6: 4.39, 7: 3.60, 8: 3.42, 9: 3.32, 10: 3.22}
+"""By number of stories: how many standard errors a change must measure to be found with 80 % power where that is more
+than t asks for, because few stories have few flips of signs: with six all must go one way. By simulation, for normal
+changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +55,14 @@ def paired_change(
 ) -> PairedChange:
     """What training did to per-question values in [0, 1]; entry i of each array (N,) is the same question.
 
-    The interval is a percentile bootstrap over clusters. The p-value flips the sign of whole clusters' differences:
-    exact if all flips number at most `resamples`, otherwise (1 + as extreme) / (1 + resamples) (Phipson & Smyth 2010).
+    The interval is Student's with one degree of freedom less than there are clusters. The p-value flips the sign of
+    whole clusters' differences: exact if all flips number at most `resamples`, otherwise (1 + as extreme) / (1 +
+    resamples) (Phipson & Smyth 2010).
 
-    The minimum detectable change is (z_.975 + z_.8) clustered standard errors of the mean difference. That error is no
-    guide when fewer than `FEWEST_STORIES` stories changed, least of all when none did and it is 0. The minimum is then
-    at least the share d of K stories, wholly changed one way, of which `FEWEST_STORIES` or more are drawn with
+    The minimum detectable change is `errors_to_detect` clustered standard errors of the mean difference (taken without
+    the bias that a standard deviation of so few has, about 1 - 1/4(K - 1)). That error is no guide when fewer than
+    `FEWEST_STORIES` stories changed and most did not, least of all when none did and it is 0. The minimum is then at
+    least the share d of K stories, wholly changed one way, of which `FEWEST_STORIES` or more are drawn with
     probability .8: the .8 quantile of Beta(6, K - 5), 7.8 points for K = 100. With K < `FEWEST_STORIES` it is NaN, for
     then no change, however large, reaches p < .05.
 
@@ -63,7 +74,7 @@ def paired_change(
     if not n:
         return PairedChange(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, np.nan, n_questions=0, n_stories=0)
     differences = trained_sums - base_sums
-    low, high = percentile_interval(differences, sizes, resamples, seed)
+    low, high = mean_interval(differences, sizes, CHANGE)
     return PairedChange(
         base=float(base_sums.sum() / n),
         trained=float(trained_sums.sum() / n),
@@ -124,14 +135,16 @@ def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
     n_clusters = len(sizes)
     if n_clusters < FEWEST_STORIES:
         return np.nan
-    detectable = POWER_Z * clustered_error(differences, sizes)
-    if (np.abs(differences) > ROUNDING).sum() < FEWEST_STORIES:
+    too_small = 4 * (n_clusters - 1) / (4 * n_clusters - 3)
+    detectable = errors_to_detect(n_clusters) * clustered_error(differences, sizes) / too_small
+    changed = int((np.abs(differences) > ROUNDING).sum())
+    if changed < min(FEWEST_STORIES, n_clusters - changed):
         return max(detectable, float(beta.ppf(POWER, FEWEST_STORIES, n_clusters - FEWEST_STORIES + 1)))
     return detectable
 
 
-def clustered_error(sums: FloatArray, sizes: FloatArray) -> float:
-    """Standard error of sum(sums) / sum(sizes), a ratio estimator over clusters (Cochran 1977, ch. 6)."""
-    n_clusters, n = len(sizes), sizes.sum()
-    residuals = sums - sizes * sums.sum() / n
-    return float(np.sqrt(n_clusters / (n_clusters - 1) * (residuals**2).sum()) / n)
+def errors_to_detect(n_clusters: int, freedom: float | None = None) -> float:
+    """How many standard errors a change must measure to be found with 80 % power, two-sided at 5 %, by a t-test with
+    these degrees of freedom (K - 1 if not given) and the flips of the signs of K clusters; 2.80 for many."""
+    by_t = t.ppf([1 - SIGNIFICANCE / 2, POWER], n_clusters - 1 if freedom is None else freedom).sum()
+    return max(float(by_t), ERRORS_WITH_FEW_STORIES.get(n_clusters, 0.0))

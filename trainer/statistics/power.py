@@ -14,8 +14,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import t
 
-from rewards.statistics import SIGNIFICANCE
-from trainer.statistics.paired import FEWEST_STORIES, POWER
+from rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from trainer.statistics.paired import POWER, errors_to_detect
 
 DISCORDANT = (0.10, 0.15, 0.20, 0.30)
 """Shares of discordant questions that the table is made for."""
@@ -40,8 +40,8 @@ def smallest_change(
     """The change that is shown with 80 % power, two-sided at 5 %, on so many paired questions; NaN if none is.
 
     With one seed it is a change of that one training run, and seeds do not vary. With several it is a change that holds
-    for others too, tested as `trainer.statistics.seeds.pooled_change` does: the variance over seeds comes in, and
-    Student's t with Hillis's degrees of freedom takes the normal's place.
+    for others too, tested as `trainer.statistics.seeds.pooled_change` does: the variance over seeds comes in. Quantiles
+    are Student's, with the degrees of freedom of that test.
     """
     if stories < FEWEST_STORIES:
         return float("nan")
@@ -50,9 +50,10 @@ def smallest_change(
         shown, likely = (_variance(questions, stories, share, seeds, assumed) for share in (
             discordant, discordant - change**2
         ))  # fmt: skip
-        freedom = _freedom(shown, seeds)
-        needed = t.ppf(1 - SIGNIFICANCE / 2, freedom) * np.sqrt(sum(shown))
-        return float(needed + t.ppf(POWER, freedom) * np.sqrt(sum(likely)) - change)
+        freedom = _freedom(shown, seeds, stories)
+        significant, likelier = t.ppf(1 - SIGNIFICANCE / 2, freedom), t.ppf(POWER, freedom)
+        by_flips = errors_to_detect(stories, freedom) / (significant + likelier)
+        return float(by_flips * (significant * np.sqrt(sum(shown)) + likelier * np.sqrt(sum(likely))) - change)
 
     return float(brentq(lacking, 0.0, discordant)) if lacking(discordant) <= 0 else float("nan")
 
@@ -91,7 +92,9 @@ def _variance(
     return own / seeds, one * assumed.seed_correlation
 
 
-def _freedom(variance: tuple[float, float], seeds: int) -> float:
-    if not variance[0] or seeds == 1:
-        return float("inf")
-    return 1.0 if seeds == 2 else (seeds - 1) * (sum(variance) / variance[0]) ** 2
+def _freedom(variance: tuple[float, float], seeds: int, stories: int) -> float:
+    """As in `trainer.statistics.seeds.crossed_error`."""
+    own, shared = variance
+    if not own or seeds == 1:
+        return stories - 1.0
+    return 1.0 if seeds == 2 else (own + shared) ** 2 / (own**2 / (seeds - 1) + shared**2 / (stories - 1))

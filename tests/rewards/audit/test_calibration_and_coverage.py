@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rewards.audit.calibration import brier, calibration, equal_mass
+from rewards.audit.calibration import brier, calibration, ece_without_chance, equal_mass, reliability_by_chance
 from rewards.audit.coverage import coverage, selective_accuracy
 from rewards.audit.table import Table
 
@@ -70,6 +70,58 @@ def test_calibration_error_by_hand() -> None:
     assert found.overconfidence.estimate == pytest.approx(0.4 / 6)
     expected = -(3 * math.log(0.8) + math.log(0.2) + math.log(0.6) + math.log(0.4)) / 6
     assert found.log_loss.estimate == pytest.approx(expected)
+
+
+def test_what_chance_adds_by_hand() -> None:
+    """As above, every debate a story: a calibrated judge's four debates at .8 are off by sqrt(2/pi) * .4 / 2 on the
+    average, its two at .6 by sqrt(2/pi) * sqrt(.12). Nothing shows that this one is off, so both are taken away; and of
+    its reliability what twelve rows of variance .16 (8) and .24 (4) have in bins of 4 and 2."""
+    found = calibration(table_of(np.array([0.8, 0.8, 0.8, 0.2, 0.6, 0.4]), np.ones(6, dtype=bool)))
+    chance = math.sqrt(2 / math.pi) * (4 * 0.2 + 2 * math.sqrt(0.12)) / 6
+    assert found.ece_chance == pytest.approx(chance)
+    assert found.ece_debiased.estimate == pytest.approx(0.4 / 6 - chance)
+    assert found.brier.reliability_debiased == pytest.approx(0.005 - (8 * 0.16 / 4 + 4 * 0.24 / 2) / 12)
+
+
+@pytest.mark.parametrize(("debates", "seatings"), [(100, 1), (400, 1), (400, 2)])
+def test_a_calibrated_judge_has_no_error_on_average(debates: int, seatings: int) -> None:
+    """.05 as usually measured on 400 debates, .10 on 100; more where both debates about a question turn out alike."""
+    plain, debiased, reliability = [], [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        p = rng.uniform(size=debates // seatings).repeat(seatings)
+        table = table_of(p, rng.uniform(size=debates // seatings).repeat(seatings) < p, per_story=seatings)
+        which = equal_mass(table.confidence)
+        gap = table.confidence - table.correct
+        plain.append(np.abs(np.bincount(which, gap)).sum() / debates)
+        debiased.append(ece_without_chance(table)[1])
+        reliability.append(reliability_by_chance(table)[1])
+    assert np.mean(plain) > 0.045
+    assert np.mean(debiased) == pytest.approx(0, abs=0.01)
+    assert np.mean(reliability) == pytest.approx(0, abs=0.0015)
+
+
+def test_an_overconfident_judge_is_not_let_off() -> None:
+    """Right less often by .12 than it says. All of what chance can do taken away would leave .07."""
+    found, reliability = [], []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        p = rng.uniform(0.62, 1.0, size=400)
+        table = table_of(p, rng.uniform(size=400) < p - 0.12)
+        found.append(ece_without_chance(table)[1])
+        reliability.append(reliability_by_chance(table)[1])
+    assert np.mean(found) == pytest.approx(0.12, abs=0.01)
+    assert np.mean(reliability) == pytest.approx(0.0144, abs=0.003)
+
+
+def test_the_interval_of_what_chance_does_not_explain() -> None:
+    covered = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        p, off = rng.uniform(0.62, 1.0, size=150), 0.12 * (seed % 2)
+        found = calibration(table_of(p, rng.uniform(size=150) < p - off)).ece_debiased
+        covered += found.low <= off <= found.high
+    assert covered >= 17
 
 
 def test_errors_either_way_add_up_and_their_signs_cancel() -> None:

@@ -53,7 +53,7 @@ def test_seeds_are_pooled_and_stand_by_themselves() -> None:
     assert (row["low"], row["high"], row["p"]) == pytest.approx(
         (expected.change.low, expected.change.high, expected.change.p), abs=1e-6
     )
-    assert "With 2 seeds the interval covers these seeds only" in pooled["sentence"]
+    assert "Over 2 seeds (" in pooled["sentence"]
 
 
 def test_an_ablation_says_the_same_of_the_same_seeds() -> None:

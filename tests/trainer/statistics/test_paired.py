@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from rewards.statistics import cluster_mean, wilson
-from trainer.statistics.paired import POWER_Z, PairedChange, headline, paired_change
+from trainer.statistics.paired import PairedChange, errors_to_detect, headline, paired_change
 
 STORIES, PER_STORY = 60, 5
 CLUSTERS = np.repeat(np.arange(STORIES), PER_STORY)
@@ -48,7 +48,10 @@ def test_change_by_hand():
     assert (change.base, change.trained, change.change) == (0.25, 1.0, 0.75)
     assert change.p == 2 / 2**6  # of the 64 signings of six changed stories, two are as extreme
     # Residuals: six of .25, two of -.75: sum of squares 1.5; error sqrt(8/7 * 1.5)/8
-    assert change.minimum_detectable_change == pytest.approx(2.801585 * math.sqrt(8 / 7 * 1.5) / 8, rel=1e-6)
+    # With 8 stories a change must measure 3.42 of them (t alone: 2.3646 + .8960 = 3.26); 28/29 is their bias.
+    assert change.minimum_detectable_change == pytest.approx(3.42 * math.sqrt(8 / 7 * 1.5) / 8 * 29 / 28, rel=1e-6)
+    # All but two are alike: Wilson's interval of 2 of 8 ends at .59072; .34072 more may have gone from right to wrong.
+    assert (change.low, change.high) == pytest.approx((0.75 - 2 * 0.340724, 1), abs=1e-5)
     assert headline(change) == "raised"
 
 
@@ -97,7 +100,7 @@ def test_the_interval_covers_the_truth():
 
 def test_the_mean_covers_the_truth():
     runs = 500
-    intervals = [cluster_mean(_simulate(seed, 0.0)[0], CLUSTERS, resamples=999) for seed in range(runs)]
+    intervals = [cluster_mean(_simulate(seed, 0.0)[0], CLUSTERS) for seed in range(runs)]
     covered = sum(interval.low <= 0.5 <= interval.high for interval in intervals)
     assert 0.92 <= covered / runs <= 0.97
 
@@ -113,7 +116,7 @@ def test_a_planted_change_is_found_with_the_power_promised():
     clusters = np.repeat(np.arange(100), 4)
     datasets = [_simulate(seed, 0.08, 100, 4) for seed in range(400)]
     changes = [paired_change(base, trained, clusters, resamples=999) for base, trained in datasets]
-    error = np.mean([change.minimum_detectable_change for change in changes]) / POWER_Z
+    error = np.mean([change.minimum_detectable_change for change in changes]) / errors_to_detect(100)
     promised = norm.sf(norm.ppf(0.975) - 0.08 / error)
     power = np.mean([headline(change) == "raised" for change in changes])
     assert 0.6 < promised < 0.99
@@ -136,7 +139,9 @@ def test_a_change_of_the_minimum_detectable_size_is_found_four_times_in_five():
 def test_no_difference_at_all_still_has_a_smallest_detectable_change():
     values = np.tile([0.0, 1.0], 150)
     change = paired_change(values, values, CLUSTERS)
-    assert (change.change, change.low, change.high, change.p) == (0, 0, 0, 1)
+    assert (change.change, change.p) == (0, 1)
+    # Of 60 stories none changed: Wilson's interval of 0 of 60 ends at z^2 / (60 + z^2).
+    assert (change.low, change.high) == pytest.approx((-0.0601716, 0.0601716), abs=1e-6)
     assert headline(change) == "no change shown"
     smallest = change.minimum_detectable_change
     assert binom.sf(5, STORIES, smallest) == pytest.approx(0.8)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from rewards.audit.calibration import Calibration, calibration
 from rewards.audit.table import Table
-from rewards.statistics import Interval, cluster_statistic
+from rewards.statistics import CHANGE, Interval, cluster_mean, cluster_statistic
 from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF
 
 By = dict[int, Interval]
@@ -45,7 +45,7 @@ def gaps(rows: pd.DataFrame, judge: str) -> By:
     reward, other = sided[sided["judge_role"] == REWARD], sided[sided["judge"] == judge]
     both = reward[[*DEBATE, "story_id", "own"]].merge(other[[*DEBATE, "own"]], on=DEBATE, suffixes=("", "_other"))
     found = {
-        int(at): _ratio(part["own"] - part["own_other"], pd.Series(1.0, part.index), part["story_id"])
+        int(at): cluster_mean(part["own"] - part["own_other"], part["story_id"], CHANGE)
         for at, part in both.groupby("iteration")
     }
     nothing = Interval(0.0, np.nan, np.nan, 0)

@@ -46,7 +46,7 @@ def of_verdicts(rows: pd.DataFrame) -> list[Panel]:
     named = {judge: f"{judge} ({role} judge)" for judge, role in measures.judges(rows).items()}
     brier = [_line(named[judge], slot, {at: of.brier.score for at, of in found.items()})
              for slot, (judge, found) in enumerate(scored.items())]  # fmt: skip
-    ece = [_line(named[judge], slot, {at: of.ece for at, of in found.items()})
+    ece = [_line(named[judge], slot, {at: of.ece_debiased for at, of in found.items()})
            for slot, (judge, found) in enumerate(scored.items())]  # fmt: skip
     apart = [_line(f"reward judge less {judge}", slot + 1, measures.gaps(rows, judge))
              for slot, judge in enumerate(measures.held_out(rows))]  # fmt: skip
@@ -55,7 +55,7 @@ def of_verdicts(rows: pd.DataFrame) -> list[Panel]:
     return _known([
         panel("Brier score", "squared error of the judge's probability; 0 is best", "number", brier,
               [Level("a coin", 0.25)]),
-        panel("Calibration error", "ECE: mean distance of accuracy from confidence; 0 is best, chance alone gives more",
+        panel("Calibration error", "ECE: distance of accuracy from confidence, without what chance adds; 0 is best",
               "percent", ece),
         panel("Gap between judges", "probability for the checkpoint's side: reward judge less held-out judge", "number",
               apart, [Level("the judges agree", 0.0)]),

@@ -132,7 +132,10 @@ COLUMNS = (
         lambda arm: share_range(found(arm, "position", "swap_consistency")),
     ),
     Column("Brier", lambda arm: number(found(arm, "calibration", "brier", "score", "estimate"))),
-    Column("ECE", lambda arm: share(found(arm, "calibration", "ece"))),
+    Column(
+        "ECE without chance", lambda arm: share(found(arm, "calibration", "ece_debiased")),
+        lambda arm: share_range(found(arm, "calibration", "ece_debiased")),
+    ),
     Column("INVALID", lambda arm: share(found(arm, "invalid", "rate"))),
     Column("time a verdict", lambda arm: seconds(found(arm, "cost", "seconds_per_verdict"))),
     Column("1,000 verdicts", lambda arm: dollars(found(arm, "cost", "dollars_per_1000"))),
