@@ -21,12 +21,14 @@ from rewards.judges import ModelSettings, likelihood
 from rewards.labelled import Labelled
 from trainer import model_checks, models, setup
 from trainer.config import Config, Dpo, Lora, PolicyGradient
+from trainer.dpo import rows_of_a_step
 from trainer.engines.vllm import check_installed
 from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
 from trainer.ppo import trl_config
 from trainer.progress import say
 from trainer.run_folder import RunFolder
+from trainer.tracking import check_key
 from trainer.watch import set_aside
 
 MIB = 2**20
@@ -47,6 +49,7 @@ def check(config: Config) -> None:
     check_opponent(config)
     check_context(config)
     check_space(config)
+    check_key(config)
 
 
 def check_audit(config: Config) -> Mapping[str, Any] | None:
@@ -126,6 +129,7 @@ def check_algorithm(config: Config) -> None:
 
     Raises:
         LaunchError: one of these is amiss.
+        PairError: DPO's micro-batches do not divide what a rank learns from.
     """
     seats, algorithm = len(config.protocol.seats), config.algorithm
     if not seats:
@@ -142,6 +146,7 @@ def check_algorithm(config: Config) -> None:
         )
     if isinstance(algorithm, Dpo):
         _check_updates_are_kept(config)
+        rows_of_a_step(algorithm, config.cluster.learners or int(os.environ.get("WORLD_SIZE", 1)))
     if isinstance(algorithm, PolicyGradient):
         try:
             trl_config(

@@ -67,10 +67,10 @@ def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
     before = saved.run_config(run)
     for override in overrides:
         key = override.lstrip("+").partition("=")[0]
-        if key.partition(".")[0] != "cluster" and not saved.is_means(key):
+        if key.partition(".")[0] not in ("cluster", "limits") and not saved.is_means(key):
             raise LaunchError(
-                f"A resumed run keeps its configuration, but for cluster and what an endpoint may cost: leave out "
-                f"{override!r}, or start a new run."
+                f"A resumed run keeps its configuration, but for cluster, limits and what an endpoint may cost: leave "
+                f"out {override!r}, or start a new run."
             )
     config = saved.changed(before, overrides)
     if config.cluster.shard_size != before.cluster.shard_size:

@@ -48,7 +48,7 @@ def sentence(error: BaseException) -> str | None:
     if kind.__name__ == "OutOfMemoryError" or (kind is RuntimeError and "can't allocate memory" in str(error)):
         return (
             "The memory does not suffice: lower debater.batch_size and judge.batch_size, or learn from fewer rows at a "
-            "time (algorithm.micro_batch_rows for PPO, algorithm.batch_rows for DPO)."
+            "time (algorithm.micro_batch_rows)."
         )
     return _of_the_system(error) if isinstance(error, OSError) else None
 

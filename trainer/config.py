@@ -151,6 +151,8 @@ class Dpo(_Section):
     epochs: int = Field(1, ge=1)
     batch_rows: int = Field(64, ge=1)
     """Pairs per optimizer step."""
+    micro_batch_rows: int | None = Field(None, ge=1)
+    """Pairs in memory at once; it must divide what a rank has of a step. None: all of it."""
     max_length: int = Field(ge=2)
     """Longest prompt and speech together, in tokens; longer pairs are an error, never cut."""
     max_grad_norm: float = Field(1.0, gt=0)
@@ -368,6 +370,31 @@ class Wandb(_Section):
     """What runs that belong together are grouped by; `rostrum ablate` sets it."""
 
 
+def _word_off(value: Any) -> Any:
+    return None if value is False or value == "off" else value
+
+
+Limit = Annotated[float | None, BeforeValidator(_word_off)]
+"""A number, or "off" (or null)."""
+
+
+class Limits(_Section):
+    """Figures of an iteration, as metrics.jsonl has them, at which a training ends (`trainer.limits`); each can be
+    turned off, and a run that one has ended can be resumed without it (limits.kl=off)."""
+
+    kl: Limit = Field(10.0, gt=0)
+    """Largest KL divergence from the reference, in nats per token (TRL's estimate: the mean over the tokens of an
+    iteration). Trainings that go well stay below 1; an exploding one is at hundreds, or no number, within an iteration
+    or two."""
+    entropy: Limit = Field(0.001, ge=0)
+    """Smallest entropy of the policy, in nats per token (less the mean log-probability of what was sampled). Language
+    models speak at .3 to 3; below .001 every sample is the same."""
+    cut_speeches: Limit = Field(1.0, gt=0, le=1)
+    """Share of speeches that were cut at debater.max_tokens."""
+    empty_speeches: Limit = Field(1.0, gt=0, le=1)
+    """Share of speeches without a word."""
+
+
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
 """Nats by which an engine and the learner may differ on a token unless the configuration says otherwise."""
 
@@ -397,6 +424,7 @@ class Config(_Section):
     evaluation: Evaluation = Evaluation()
     audit: Audit = Audit()
     watch: Watch = Watch()
+    limits: Limits = Limits()
     wandb: Wandb = Wandb()
     comparison: Comparison = Comparison()
     judge_training: JudgeTraining = JudgeTraining()

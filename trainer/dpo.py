@@ -79,8 +79,26 @@ class TokenPairs(DPOTrainer):
     on another speech.
     """
 
+    loss_is_scaled_for_ga = False
+    """The loss is a mean over the pairs of a micro-batch."""
+
     def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
         return dataset
+
+
+def rows_of_a_step(settings: Dpo, world_size: int) -> int:
+    """Return the pairs that a rank has of an optimizer step.
+
+    Raises:
+        PairError: micro-batches do not divide them.
+    """
+    rows = max(settings.batch_rows // world_size, 1)
+    if rows % min(settings.micro_batch_rows or rows, rows):
+        raise PairError(
+            f"algorithm.micro_batch_rows={settings.micro_batch_rows} does not divide the {rows} pairs that each of "
+            f"{world_size} ranks has of a step: change it, or algorithm.batch_rows."
+        )
+    return rows
 
 
 def train_on(
@@ -97,11 +115,13 @@ def train_on(
     Raises:
         PairError: a pair is longer than `algorithm.max_length`, or the trainer dropped one.
     """
-    rows = max(settings.batch_rows // world_size, 1)
+    rows = rows_of_a_step(settings, world_size)
+    micro = min(settings.micro_batch_rows or rows, rows)
     trainer = TokenPairs(
         model=model, ref_model=reference, processing_class=tokenizer, train_dataset=pairs,
         args=DPOConfig(
-            per_device_train_batch_size=rows, num_train_epochs=settings.epochs, learning_rate=settings.learning_rate,
+            per_device_train_batch_size=micro, gradient_accumulation_steps=rows // micro,
+            num_train_epochs=settings.epochs, learning_rate=settings.learning_rate,
             lr_scheduler_type="constant", beta=settings.beta, max_length=settings.max_length,
             max_grad_norm=settings.max_grad_norm, logging_steps=1, **kwargs,
         ),

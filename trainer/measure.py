@@ -27,6 +27,7 @@ def measure(experience: Experience) -> dict[str, float | int]:
         "reward_seat_a": _mean([reward.total for seat, reward in rewards if seat is Seat.A]),
         "entropy": -_mean(sampled),
         **speech_statistics(speeches),
+        "empty_speeches": _mean([speech.words == 0 for speech in speeches]),
         "debates_per_second": debates / max(experience.seconds, 1e-9),
     }
     return {key: value for key, value in measured.items() if value == value}

@@ -4,7 +4,7 @@ from typing import Any
 
 from envs import transcripts
 from rewards.types import Usage
-from trainer import setup
+from trainer import limits, setup
 from trainer.config import Config
 from trainer.engines import resting
 from trainer.loop import collect
@@ -42,7 +42,11 @@ class Session:
     def collect(
         self, iteration: int, matches: list[Match], policy: Policy, learner: list[tuple[float, ...]]
     ) -> Experience:
-        """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts."""
+        """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts.
+
+        Raises:
+            LimitError: there is nothing to learn from these debates.
+        """
         parity = check_parity(learner, self.probe, self.rollouts, policy, self.settings.parity_tolerance)
         if not self._measured:
             say(setup.rows_in_words(self.settings))
@@ -58,15 +62,22 @@ class Session:
         self._store(experience)
         measured = {**measure(experience), **self.opponents.learn(experience)}
         self._measured = {**measured, **_paid(self.judge.usage - before), "parity": parity}
+        if (told := limits.check_speeches(measured, self.settings)) is not None:
+            say(told)
         resting.rest()
         return experience
 
     def record(self, learned: dict[str, Any]) -> None:
-        """Closes the iteration: one line of metrics, from the debates and from the learner."""
+        """Closes the iteration: one line of metrics, from the debates and from the learner.
+
+        Raises:
+            LimitError: the policy has gone too far from the reference.
+        """
         row = {**self._measured, **learned}
         append_line(self.folder.metrics, row)
         self._tracker.log(row)
         say(_line(row, self.settings.iterations))
+        limits.check_learned(row, self.settings)
 
     def close(self) -> None:
         """Lets go of the workers, of the judge's engine and of the tracker."""

@@ -1,27 +1,49 @@
 """Weights & Biases, if the configuration asks for it; metrics.jsonl is written either way."""
 
+import json
+import secrets
 from typing import Any
 
 from trainer.config import Config
+from trainer.run_folder import read_record, write_atomically
+
+RECORD = "wandb.json"
+"""The id of the run at Weights & Biases and the last iteration that it was told of."""
+
+
+class TrackingError(ValueError):
+    """Weights & Biases cannot be used; the message says what to do."""
 
 
 class Tracker:
-    """Logs an iteration's metrics; does nothing with wandb.mode=disabled."""
+    """Logs an iteration's metrics; does nothing with wandb.mode=disabled.
+
+    A run that is resumed goes on as the same run of Weights & Biases. Iterations that are played again are not logged
+    again: its history only ever grows.
+    """
 
     def __init__(self, settings: Config) -> None:
         self._run = None
+        self._path = settings.output / RECORD
         if settings.wandb.mode != "disabled":
             import wandb
 
+            record = read_record(self._path)
+            self._id, self._logged = str(record.get("id") or secrets.token_hex(4)), int(record.get("logged", 0))
+            self._keep()
             self._run = wandb.init(
+                id=self._id, resume="allow" if settings.wandb.mode == "online" else None,
                 project=settings.wandb.project, name=settings.output.name, mode=settings.wandb.mode,
                 group=settings.wandb.group, dir=str(settings.output), config=settings.model_dump(mode="json"),
+                allow_val_change=True,
             )  # fmt: skip
 
     def log(self, row: dict[str, Any]) -> None:
-        """One iteration."""
-        if self._run is not None:
+        """Log one iteration, unless it has been."""
+        if self._run is not None and row["iteration"] > self._logged:
             self._run.log(row, step=row["iteration"])
+            self._logged = row["iteration"]
+            self._keep()
 
     def alert(self, title: str, text: str) -> None:
         """Tells whoever has asked Weights & Biases to be told."""
@@ -32,3 +54,34 @@ class Tracker:
         """Flushes what is left."""
         if self._run is not None:
             self._run.finish()
+
+    def _keep(self) -> None:
+        write_atomically(self._path, json.dumps({"id": self._id, "logged": self._logged}))
+
+
+def check_key(settings: Config) -> None:
+    """Ask for what wandb.mode=online needs before anything is played.
+
+    Raises:
+        TrackingError: nobody is logged in.
+    """
+    if settings.wandb.mode != "online":
+        return
+    import wandb
+    from wandb.errors import AuthenticationError
+    from wandb.sdk.lib import wbauth
+
+    try:
+        found = wbauth.authenticate_session(
+            host=wandb.Settings().base_url, source="wandb.mode=online", prompt=False, update_session=False
+        )
+    except AuthenticationError as error:
+        raise TrackingError(
+            f"wandb.mode=online cannot use the API key that is there ({error}): set WANDB_API_KEY anew, or choose "
+            "wandb.mode=offline."
+        ) from None
+    if found is None:
+        raise TrackingError(
+            "wandb.mode=online needs an API key and there is none: set WANDB_API_KEY, log in with `wandb login`, or "
+            "choose wandb.mode=offline and `wandb sync` the run later."
+        )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset
 
 from trainer import dpo, models
@@ -204,3 +205,27 @@ def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(
     spoke = ["AB"[ply % 2] for ply in plies.values()]
     assert 0 < len(pairs) <= len(plies)
     assert all(asked.count(seat) <= spoke.count(seat) for seat in "AB")
+
+
+def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., Config], tmp_path: Path) -> None:
+    columns = columns_of([Pair((5, 6, 7 + i), (8, 9, 2), (10 + i, 2), 1.0) for i in range(8)])
+    learned = []
+    for micro in ("null", "2", "1"):
+        settings = configure(*DPO, "algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}")
+        model, reference = (models.load_model(settings.debater.model) for _ in range(2))
+        trainer = dpo.train_on(
+            Dataset.from_dict(columns), model, reference, TOKENIZER, settings.algorithm, 1,
+            output_dir=str(tmp_path), use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no", bf16=False,
+        )  # fmt: skip
+        assert trainer.state.global_step == 2
+        learned.append(model.get_input_embeddings().weight.detach().clone())
+    assert not torch.equal(learned[0], reference.get_input_embeddings().weight)
+    for other in learned[1:]:
+        assert torch.allclose(learned[0], other, atol=1e-5)
+
+
+def test_micro_batches_that_do_not_divide_a_step_are_refused(configure: Callable[..., Config]) -> None:
+    settings = configure(*DPO, "algorithm.batch_rows=8", "algorithm.micro_batch_rows=4")
+    assert dpo.rows_of_a_step(settings.algorithm, 2) == 4
+    with pytest.raises(PairError, match="micro_batch_rows=4 does not divide the 6 pairs that each of 3 ranks"):
+        dpo.rows_of_a_step(settings.algorithm.model_copy(update={"batch_rows": 18}), 3)

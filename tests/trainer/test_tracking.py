@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import wandb
 
 from trainer.config import Config
-from trainer.tracking import Tracker
+from trainer.tracking import Tracker, TrackingError, check_key
 
 
 @pytest.mark.parametrize(("mode", "logs"), [("offline", 1), ("disabled", 0)])
@@ -20,3 +22,63 @@ def test_an_offline_run_is_written_only_when_asked_for(
     tracker.alert("title", "text")
     tracker.close()
     assert len(list(tmp_path.rglob("*.wandb"))) == logs
+
+
+class Service:
+    """Stands for Weights & Biases: what it was started with, and the steps that each run was told."""
+
+    def __init__(self) -> None:
+        self.started: list[dict[str, Any]] = []
+        self.steps: dict[str, list[int]] = {}
+
+    def init(self, **named: Any) -> "Service":
+        self.started.append(named)
+        return self
+
+    def log(self, row: dict[str, Any], step: int) -> None:
+        self.steps.setdefault(self.started[-1]["id"], []).append(step)
+
+    def finish(self) -> None:
+        """There is nothing to flush."""
+
+
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_a_resumed_run_goes_on_as_the_same_run_without_a_step_twice(
+    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    service = Service()
+    monkeypatch.setattr(wandb, "init", service.init)
+    settings = configure(f"wandb.mode={mode}", f"output={tmp_path}/run")
+    for iterations in ([1, 2, 3], [2, 3, 4], []):  # cut off after 3, its last checkpoint being after 1
+        tracker = Tracker(settings)
+        for iteration in iterations:
+            tracker.log({"iteration": iteration, "reward": 0.5})
+        tracker.close()
+    assert list(service.steps.values()) == [[1, 2, 3, 4]]
+    assert len(service.started) == 3
+    assert {named["resume"] for named in service.started} == {"allow" if mode == "online" else None}
+    other = Tracker(configure(f"wandb.mode={mode}", f"output={tmp_path}/other"))
+    other.log({"iteration": 1})
+    assert len(service.steps) == 2
+
+
+def test_online_without_a_key_is_refused(
+    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    online = configure("wandb.mode=online")
+    with pytest.raises(TrackingError, match="WANDB_API_KEY.*wandb.mode=offline"):
+        check_key(online)
+    check_key(configure("wandb.mode=offline"))
+    host = urlsplit(wandb.Settings().base_url).netloc
+    (tmp_path / ".netrc").write_text(f"machine {host} login user password {'k' * 40}\n", "utf-8")
+    check_key(online)
+    (tmp_path / ".netrc").unlink()
+    monkeypatch.setenv("WANDB_API_KEY", "too short")
+    with pytest.raises(TrackingError, match="cannot use the API key that is there"):
+        check_key(online)
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    check_key(online)
