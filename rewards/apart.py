@@ -6,14 +6,14 @@ P(A) is the mean of P(A | only A's speeches) and P(A | only B's speeches), in ea
 from collections.abc import Sequence
 
 from envs.recasting import alone
-from envs.types import Transcript
+from envs.types import Seat, Transcript
 from rewards.types import Judge, Usage, Verdict
 
 
 class Apart:
     """A judge that reads debates with `judged_apart` as so many consultancies, and all others as they are.
 
-    A verdict is INVALID if the one on any of the consultancies is.
+    A verdict is INVALID if the one on any of the consultancies is. Here it can be told whose speeches spoiled it.
     """
 
     def __init__(self, base: Judge) -> None:
@@ -28,7 +28,10 @@ class Apart:
         """One verdict per transcript; all parts of all transcripts are read as one batch."""
         parts = [_parts(transcript) for transcript in transcripts]
         verdicts = iter(self.base.judge([part for each in parts for part in each]))
-        return [_mean([next(verdicts) for _ in each]) for each in parts]
+        return [
+            _mean([next(verdicts) for _ in each], transcript.protocol.seats)
+            for transcript, each in zip(transcripts, parts, strict=True)
+        ]
 
 
 def _parts(transcript: Transcript) -> list[Transcript]:
@@ -38,21 +41,27 @@ def _parts(transcript: Transcript) -> list[Transcript]:
     return [transcript] if together else [alone(transcript, seat) for seat in seats]
 
 
-def _mean(verdicts: Sequence[Verdict]) -> Verdict:
-    """The verdicts on the parts of one debate in one; a single one as it is."""
+def _mean(verdicts: Sequence[Verdict], seats: tuple[Seat, ...]) -> Verdict:
+    """Return the verdicts on the parts of one debate, one for each seat, as one; a single one as it is."""
     first, *others = verdicts
     if not others:
         return first
     readings = sum(verdict.readings for verdict in verdicts)
-    reason = next((verdict.reason for verdict in verdicts if not verdict.valid), "")
+    unreadable = next((verdict.unreadable for verdict in verdicts if verdict.unreadable), "")
     deciders = " and ".join(dict.fromkeys(verdict.decided_by for verdict in verdicts))
-    if not all(verdict.valid for verdict in verdicts):
-        return Verdict(first.judge, None, None, valid=False, reason=reason, readings=readings, decided_by=deciders)
+    if invalid := [verdict for verdict in verdicts if not verdict.valid]:
+        worst = next((verdict for verdict in invalid if verdict.cause == "speech"), invalid[0])
+        spoilers = [s for s, v in zip(seats, verdicts, strict=True) if not v.valid and v.cause == "speech"]
+        return Verdict(
+            first.judge, None, None, valid=False, reason=worst.reason, readings=readings, decided_by=deciders,
+            cause=worst.cause, spoiled_by=tuple(spoilers), unreadable=unreadable,
+        )  # fmt: skip
     halves = [_halves(verdict.scores) for verdict in verdicts]
     scores = tuple(score for order in zip(*halves, strict=True) for part in order for score in part)
     return Verdict(
         first.judge, _average([verdict.given for verdict in verdicts]),
         _average([verdict.swapped for verdict in verdicts]), readings=readings, decided_by=deciders, scores=scores,
+        unreadable=unreadable,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from envs.types import Transcript
-from rewards.types import Verdict
+from rewards.types import Cause, Verdict
 
 Order = Literal["both", "given", "swapped"]
 
@@ -23,11 +23,15 @@ class Opinion:
     """How often a model read the transcript for it."""
     scores: tuple[int, ...] = ()
     """Ratings as they were written, 0 where a sample held none."""
+    cause: Cause = "failure"
+    """What the problem comes from."""
+    unreadable: str = ""
+    """The beginning of one text that could not be read."""
 
 
-def no_opinion(problem: str, readings: int = 0) -> Opinion:
-    """What stands for an opinion that could not be had."""
-    return Opinion(math.nan, problem, readings)
+def no_opinion(problem: str, readings: int = 0, cause: Cause = "failure", unreadable: str = "") -> Opinion:
+    """Return what stands for an opinion that could not be had."""
+    return Opinion(math.nan, problem, readings, cause=cause, unreadable=unreadable)
 
 
 Read = Callable[[list[Transcript]], Sequence[Opinion]]
@@ -37,7 +41,8 @@ Read = Callable[[list[Transcript]], Sequence[Opinion]]
 def verdicts(name: str, order: Order, transcripts: Sequence[Transcript], read: Read) -> list[Verdict]:
     """A verdict of the judge `name` on each transcript; both orders of all transcripts are read as one batch.
 
-    Opinions on relabelled transcripts are turned back. A verdict is INVALID if the opinion in either order is.
+    Opinions on relabelled transcripts are turned back. A verdict is INVALID if the opinion in either order is; the
+    cause is a speech if it is that in either order, for then it would be INVALID had nothing failed.
     """
     given = list(transcripts) if order != "swapped" else []
     swapped = [transcript.swapped() for transcript in transcripts] if order != "given" else []
@@ -51,13 +56,16 @@ def verdicts(name: str, order: Order, transcripts: Sequence[Transcript], read: R
 def _verdict(name: str, given: Opinion | None, swapped: Opinion | None) -> Verdict:
     asked = [opinion for opinion in (given, swapped) if opinion is not None]
     readings = sum(opinion.readings for opinion in asked)
-    problem = next((opinion.problem for opinion in asked if opinion.problem), "")
-    if problem:
-        return Verdict(name, None, None, valid=False, reason=problem, readings=readings)
+    unreadable = next((opinion.unreadable for opinion in asked if opinion.unreadable), "")
+    if problems := sorted((o for o in asked if o.problem), key=lambda opinion: opinion.cause == "failure"):
+        return Verdict(
+            name, None, None, valid=False, reason=problems[0].problem, readings=readings, cause=problems[0].cause,
+            unreadable=unreadable,
+        )  # fmt: skip
     scores = tuple(score for opinion in asked for score in opinion.scores)
     of_a = given.of_a if given else None
     turned_back = 1 - swapped.of_a if swapped else None
-    return Verdict(name, of_a, turned_back, readings=readings, scores=scores)
+    return Verdict(name, of_a, turned_back, readings=readings, scores=scores, unreadable=unreadable)
 
 
 def sigmoid(x: float) -> float:

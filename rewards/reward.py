@@ -2,6 +2,10 @@
 
 The approval of seat s is r_s = ½ Σ_orders [log p(own) − log p(other)], clipped, or one of the alternatives below; in a
 debate the log-odds and win rewards are zero-sum. Shaping is added on top, speech by speech.
+
+A verdict that speeches made INVALID costs their speakers what the surest verdict against them would have (−clip, for
+log-odds), each of them where it cannot be told whose speech it was: whoever is about to lose gains nothing by a judge
+that cannot be read. Such a debate is not zero-sum. One that is INVALID because something failed costs nobody.
 """
 
 import math
@@ -52,18 +56,23 @@ APPROVALS: Mapping[str, Callable[[tuple[float, ...], float], float]] = {
 
 
 def rewards(transcript: Transcript, verdict: Verdict, rule: RewardRule) -> dict[Seat, Reward] | None:
-    """What each occupied seat earned; None if the verdict is INVALID (then nobody learns from the debate)."""
-    if not verdict.valid:
+    """Return what each seat earned that has something to learn from the debate; None if none has.
+
+    That is every occupied seat where the verdict is valid, those that spoiled it where a speech made it INVALID, and
+    none where something failed.
+    """
+    if not verdict.valid and verdict.cause == "failure":
         return None
     of_a = verdict.orders
     own = {Seat.A: of_a, Seat.B: tuple(1 - p for p in of_a)}
     approve = APPROVALS[rule.approval]
+    seats = transcript.protocol.seats
     return {
         seat: Reward(
-            approve(own[seat], rule.clip),
+            approve(own[seat] if verdict.valid else (0.0,), rule.clip),
             tuple(_shaping(s, transcript, rule) for s in transcript.speeches if s.seat is seat),
         )
-        for seat in transcript.protocol.seats
+        for seat in (seats if verdict.valid else verdict.spoiled_by or seats)
     }
 
 

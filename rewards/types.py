@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from typing import Protocol as Interface
 
-from envs.types import Transcript
+from envs.types import Seat, Transcript
+
+Cause = Literal["speech", "failure"]
+"""What made a verdict INVALID. "speech": the judge read the debate and gave no opinion that can be read, or could not
+read all that was said. "failure": a time-out, a lost process, an endpoint, a debate that was not played: nobody's
+doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +18,7 @@ class Unscored:
     """Stands for the scores of a prompt that nobody gave: a verdict that needs them is INVALID for this reason."""
 
     reason: str
+    cause: Cause = "failure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ class Verdict:
     """The same probability, read with answers and seats relabelled (already turned back)."""
     valid: bool = True
     reason: str = ""
-    """Why the verdict is INVALID. An invalid verdict is for neither side: it earns nothing and counts for nothing."""
+    """Why the verdict is INVALID. An invalid verdict is for neither side."""
     readings: int = 0
     """What it cost: how often a model read a transcript for it."""
     decided_by: str = ""
@@ -112,6 +118,12 @@ class Verdict:
     scores: tuple[int, ...] = ()
     """Of a judge that rates: its ratings as it wrote them, 1 (for the answer shown as A) to 9; as many for the given
     order as for the swapped one, in which they are not turned back; 0 where a sample held no rating."""
+    cause: Cause = "failure"
+    """What made it INVALID; means nothing where it is valid."""
+    spoiled_by: tuple[Seat, ...] = ()
+    """Where the cause is a speech: the seats whose speeches it was; empty where that cannot be told."""
+    unreadable: str = ""
+    """Of a judge that writes: the beginning of one text of this verdict that could not be read; empty if all could."""
 
     @property
     def orders(self) -> tuple[float, ...]:

@@ -21,6 +21,8 @@ class Finding:
     score: int = 0
 
 
+KEPT = 2000
+"""Characters that are kept of a text that cannot be read."""
 Parse = Callable[[str], Finding | None]
 """What a text says, thoughts taken out; None if it is not of the form that was asked for."""
 
@@ -76,13 +78,19 @@ class WritingJudge:
         return [self._opinion(texts) for texts in zip(*samples, strict=True)]
 
     def _opinion(self, texts: Sequence[str | Unscored]) -> Opinion:
-        unscored = [text.reason for text in texts if isinstance(text, Unscored)]
         found = [None if isinstance(text, Unscored) else self._parse(scratchpad.split(text)[0]) for text in texts]
         said = [finding for finding in found if finding is not None]
+        failed = [text for text in texts if isinstance(text, Unscored) and text.cause == "failure"]
+        unscored = [text for text in texts if isinstance(text, Unscored)]
         readings = len(texts) - len(unscored)
+        unreadable = next(
+            (text[:KEPT] for text, of in zip(texts, found, strict=True) if of is None and isinstance(text, str)), ""
+        )
         if 2 * len(said) < len(texts):
+            spoiled = 2 * (len(said) + len(failed)) < len(texts)
             problem = f"only {len(said)} of the judge's {len(texts)} texts can be read as a verdict"
-            return no_opinion(next(iter(unscored), problem), readings)
+            reason = next((text.reason for text in unscored if not spoiled or text.cause == "speech"), problem)
+            return no_opinion(reason, readings, "speech" if spoiled else "failure", unreadable)
         scores = tuple(finding.score if finding else 0 for finding in found)
         of_a = sum(finding.of_a for finding in said) / len(said)
-        return Opinion(of_a, readings=readings, scores=scores if any(scores) else ())
+        return Opinion(of_a, readings=readings, scores=scores if any(scores) else (), unreadable=unreadable)

@@ -23,7 +23,7 @@ from hypothesis import settings  # noqa: E402
 
 from envs.testimony.world import TestimonyWorld  # noqa: E402
 from envs.types import Question, Seat, Transcript  # noqa: E402
-from rewards.types import Usage, Verdict  # noqa: E402
+from rewards.types import Cause, Usage, Verdict  # noqa: E402
 from trainer.config import Config  # noqa: E402
 from trainer.engines.base import Completion, Sampling  # noqa: E402
 from trainer.types import Policy  # noqa: E402
@@ -196,13 +196,13 @@ def scripted_engine() -> Callable[..., ScriptedEngine]:
 class PlantedJudge:
     """A judge that is easily won: one nat of log-odds for every "attic" more than the other seat says.
 
-    The verdict on every `invalid_every`-th transcript is INVALID.
+    The verdict on every `invalid_every`-th transcript is INVALID, by `cause`.
     """
 
     name, usage = "planted", Usage()
 
-    def __init__(self, invalid_every: int = 0) -> None:
-        self.invalid_every, self.read = invalid_every, 0
+    def __init__(self, invalid_every: int = 0, cause: Cause = "failure") -> None:
+        self.invalid_every, self.cause, self.read = invalid_every, cause, 0
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
         return [self._verdict(transcript) for transcript in transcripts]
@@ -210,7 +210,7 @@ class PlantedJudge:
     def _verdict(self, transcript: Transcript) -> Verdict:
         self.read += 1
         if self.invalid_every and self.read % self.invalid_every == 0:
-            return Verdict(self.name, None, None, valid=False, reason="planted")
+            return Verdict(self.name, None, None, valid=False, reason="planted", cause=self.cause)
         said = [(1 if s.seat is Seat.A else -1) * s.raw.split().count("attic") for s in transcript.speeches]
         p = 1 / (1 + math.exp(-sum(said)))
         return Verdict(self.name, p, p)
@@ -220,8 +220,8 @@ class PlantedJudge:
 def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PlantedJudge]:
     """Puts a planted judge in the place of the configured one."""
 
-    def put(invalid_every: int = 0) -> PlantedJudge:
-        judge = PlantedJudge(invalid_every)
+    def put(invalid_every: int = 0, cause: Cause = "failure") -> PlantedJudge:
+        judge = PlantedJudge(invalid_every, cause)
         monkeypatch.setattr("trainer.setup.judge", lambda *settings: judge)
         return judge
 

@@ -31,7 +31,8 @@ def pairs_of(experience: Experience, branch_plies: dict[str, int], min_gap: floa
     """The best and the worst sibling of every branched debate, for each seat that spoke at the branching ply.
 
     A speech is worth the seat's return from it on. Siblings that are the same speech, or closer than `min_gap`, make no
-    pair, and neither do speeches of opponents. Debates whose verdict is INVALID have no siblings to offer.
+    pair, and neither do speeches of opponents. Debates whose verdict could not be had have no siblings to offer; one
+    that speeches made INVALID is worth to their speakers what the surest defeat is.
     """
     families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
     for judged in experience.judged:

@@ -21,6 +21,7 @@ def measure(experience: Experience) -> dict[str, float | int]:
         "debates": debates,
         "failed": len(experience.failures),
         "invalid": sum(not judged.verdict.valid for judged in experience.judged),
+        "spoiled": experience.spoiled,
         "reward": _mean([reward.total for _, reward in rewards]),
         "penalty": _mean([sum(reward.shaping) for _, reward in rewards]),
         "approval_seat_a": mean_approval(experience.judged),

@@ -17,7 +17,7 @@ from trainer.publish import check_parity, probe_rows
 from trainer.run_folder import RunFolder, append_line
 from trainer.schedule import derive
 from trainer.tracking import Tracker
-from trainer.types import Experience, Match, Policy
+from trainer.types import Experience, Judged, Match, Policy
 from trainer.watch import Watch, set_aside
 
 
@@ -91,7 +91,7 @@ class Session:
             {
                 "iteration": experience.iteration,
                 "verdict": {"judge": j.verdict.judge, "given": j.verdict.given, "swapped": j.verdict.swapped,
-                            "valid": j.verdict.valid, "reason": j.verdict.reason},
+                            "valid": j.verdict.valid, "reason": j.verdict.reason, **_spoiled(j)},
                 "rewards": {seat.value: reward.total for seat, reward in (j.rewards or {}).items()},
             }
             for j in experience.judged
@@ -100,6 +100,16 @@ class Session:
         transcripts.write(
             self.folder.transcripts, [*records, *experience.failures], append=True, extra=[*extra, *failed]
         )
+
+
+def _spoiled(judged: Judged) -> dict[str, Any]:
+    """Return what is stored of an INVALID verdict besides, and of a text that could not be read."""
+    verdict, found = judged.verdict, dict[str, Any]()
+    if not verdict.valid:
+        found["cause"] = verdict.cause
+    if not verdict.valid and judged.rewards is not None:
+        found["zero_sum"] = False  # each speaker is paid as one who has lost
+    return found | ({"unreadable": verdict.unreadable} if verdict.unreadable else {})
 
 
 def _paid(usage: Usage) -> dict[str, float | int]:
@@ -121,5 +131,5 @@ def _line(row: dict[str, Any], iterations: int) -> str:
     ):  # fmt: skip
         if key in row:
             parts.append(f"{label} {row[key]:{form}}")
-    troubles = [f"{row[key]} {key}" for key in ("failed", "invalid") if row.get(key)]
+    troubles = [f"{row[key]} {key}" for key in ("failed", "invalid", "spoiled") if row.get(key)]
     return "  ".join(parts + troubles)

@@ -89,7 +89,8 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An episode with the verdict on it and what each seat earned (None: the verdict is INVALID)."""
+    """An episode with the verdict on it and what each seat earned (None: nobody learns from it, see
+    `rewards.reward.rewards`)."""
 
     episode: Episode
     verdict: Verdict
@@ -108,13 +109,18 @@ class Experience:
     """Playing and judging, not learning."""
 
     def trajectories(self, policy: str = "current") -> list[Trajectory]:
-        """The rows of the seats that `policy` played in debates with a valid verdict."""
+        """Return the rows of the seats that `policy` played and that earned something."""
         return [
             trajectory
             for judged in self.judged
             for seat in seats_of(judged, policy)
             for trajectory in trajectories_of(judged, seat)
         ]
+
+    @property
+    def spoiled(self) -> int:
+        """How many debates have an INVALID verdict that cost speakers something. They are not zero-sum."""
+        return sum(judged.rewards is not None and not judged.verdict.valid for judged in self.judged)
 
     def rows(self, matches: Sequence[Match], rows_per_seat: int) -> list[Trajectory | None]:
         """The rows of every seat that the policy has in the matches, in their order; None where there is nothing to
@@ -136,14 +142,14 @@ class Experience:
 
 
 def seats_of(judged: Judged, policy: str) -> list[Seat]:
-    """The seats from which the policy has spoken; none if the verdict is INVALID."""
+    """Return the seats from which the policy has spoken and earned something; none if the verdict could not be had."""
     transcript = judged.episode.transcript
     spoke = {speech.seat for speech in transcript.speeches if speech.policy == policy}
     return [seat for seat in judged.rewards or {} if seat in spoke]
 
 
 def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
-    """The rows of one seat of a debate with a valid verdict."""
+    """Return the rows of one seat that earned something."""
     assert judged.rewards is not None
     transcript, reward = judged.episode.transcript, judged.rewards[seat]
     own = [speech for speech in transcript.speeches if speech.seat is seat]

@@ -66,9 +66,9 @@ def _opinion(*outputs: tuple[float, ...] | Unscored) -> Opinion:
     numbers: list[float] = []
     for output in outputs:
         if isinstance(output, Unscored):
-            return no_opinion(output.reason)
+            return no_opinion(output.reason, cause=output.cause)
         numbers += output
     if not all(math.isfinite(number) for number in numbers):
-        return no_opinion("the judge gave no number: the debate may be longer than its context")
+        return no_opinion("the judge gave no number: the debate may be longer than its context", cause="speech")
     of_a, of_b = numbers
     return Opinion(sigmoid(of_a - of_b), readings=len(outputs))

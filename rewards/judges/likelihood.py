@@ -68,9 +68,9 @@ class LikelihoodJudge:
 
     def _opinion(self, logprobs: tuple[float, ...] | Unscored) -> Opinion:
         if isinstance(logprobs, Unscored):
-            return no_opinion(logprobs.reason)
+            return no_opinion(logprobs.reason, cause=logprobs.cause)
         problem = self._problem(logprobs)
-        return no_opinion(problem) if problem else Opinion(sigmoid(logprobs[0] - logprobs[1]))
+        return no_opinion(problem, cause="speech") if problem else Opinion(sigmoid(logprobs[0] - logprobs[1]))
 
     def _problem(self, logprobs: tuple[float, ...]) -> str:
         if not all(math.isfinite(value) for value in logprobs):

@@ -1,7 +1,7 @@
 """Several judges in the place of one: each reads every debate, and their opinions are combined."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -71,12 +71,25 @@ class Panel:
     def _verdict(self, opinions: Sequence[Verdict]) -> Verdict:
         valid = [verdict for verdict in opinions if verdict.valid]
         readings = sum(verdict.readings for verdict in opinions)
+        unreadable = next((verdict.unreadable for verdict in opinions if verdict.unreadable), "")
         if 2 * len(valid) <= len(opinions):
             why = "; ".join(f"{verdict.judge}: {verdict.reason}" for verdict in opinions if not verdict.valid)
-            return Verdict(self.name, None, None, valid=False, reason=why, readings=readings)
+            return Verdict(
+                self.name, None, None, valid=False, reason=why, readings=readings, unreadable=unreadable,
+                **_blame(opinions),
+            )  # fmt: skip
         given = [verdict.given for verdict in valid if verdict.given is not None]
         swapped = [verdict.swapped for verdict in valid if verdict.swapped is not None]
         return Verdict(
             self.name, self._combine(given) if given else None, self._combine(swapped) if swapped else None,
-            readings=readings,
+            readings=readings, unreadable=unreadable,
         )  # fmt: skip
+
+
+def _blame(opinions: Sequence[Verdict]) -> dict[str, Any]:
+    """Return the cause of a panel's INVALID verdict: speeches, if they alone left it without a majority."""
+    spoiled = [verdict for verdict in opinions if not verdict.valid and verdict.cause == "speech"]
+    if 2 * (len(opinions) - len(spoiled)) > len(opinions):
+        return {"cause": "failure"}
+    seats = {verdict.spoiled_by for verdict in spoiled}
+    return {"cause": "speech", "spoiled_by": seats.pop() if len(seats) == 1 else ()}

@@ -112,7 +112,7 @@ def test_shaping_is_off_unless_asked_for() -> None:
     assert paid is not None and all(reward.shaping == (0, 0) for reward in paid.values())
 
 
-def test_an_invalid_verdict_earns_nothing_at_all() -> None:
+def test_a_verdict_that_failed_costs_and_earns_nothing_at_all() -> None:
     invalid = Verdict("j", None, None, valid=False, reason="planted")
     assert rewards(DEBATE, invalid, RewardRule(unverified_quote_penalty=1.0)) is None
 
@@ -133,3 +133,37 @@ def test_the_answer_defended_makes_no_difference_to_what_a_probability_is_worth(
 def test_the_judges_pay_comes_last() -> None:
     assert Reward(2.0, (-0.5, -0.25, 0.0)).per_speech == (-0.5, -0.25, 2.0)
     assert Reward(2.0, (-0.5, -0.25, 0.0)).total == 1.25
+
+
+# Verdicts that a speech spoils
+
+
+SPOILED = Verdict("j", None, None, valid=False, reason="unreadable", cause="speech")
+
+
+@pytest.mark.parametrize(
+    ("approval", "paid"), [("log_odds", -4.0), ("probability", 0.0), ("log_probability", -4.0), ("win", -1.0)]
+)
+def test_a_verdict_that_speeches_made_unreadable_costs_each_speaker_a_sure_defeat(approval: str, paid: float) -> None:
+    """It is not known whose speech it was, so both pay and the debate is not zero-sum; penalties stay."""
+    found = rewards(DEBATE, SPOILED, RewardRule(approval, unverified_quote_penalty=0.5))
+    assert found is not None and list(found) == [Seat.A, Seat.B]
+    assert [reward.approval for reward in found.values()] == [paid, paid]
+    assert found[Seat.A].shaping == (-0.5, 0.0) and found[Seat.B].per_speech == pytest.approx((0.0, -1.0 + paid))
+
+
+def test_where_it_is_known_whose_speech_it_was_the_other_pays_nothing() -> None:
+    found = rewards(DEBATE, replace(SPOILED, spoiled_by=(Seat.B,)), RewardRule(clip=2.5))
+    assert found is not None and {seat: reward.approval for seat, reward in found.items()} == {Seat.B: -2.5}
+
+
+@given(PROBABILITIES, PROBABILITIES, st.sampled_from(sorted(APPROVALS)), st.sampled_from(Seat))
+def test_nobody_gains_by_making_the_judge_unreadable(given: float, swapped: float, approval: str, seat: Seat) -> None:
+    judged, spoiled = (rewards(DEBATE, v, RewardRule(approval)) for v in (verdict(given, swapped), SPOILED))
+    assert judged is not None and spoiled is not None
+    assert spoiled[seat].total <= judged[seat].total
+
+
+def test_without_approval_there_is_nothing_to_lose() -> None:
+    found = rewards(DEBATE, SPOILED, RewardRule(clip=0.0))
+    assert found is not None and [reward.approval for reward in found.values()] == [0.0, 0.0]

@@ -38,11 +38,12 @@ def metrics(settings: Config) -> list[dict[str, Any]]:
     return read_lines(RunFolder(settings.output).metrics)
 
 
-@pytest.mark.parametrize("protocol", ["debate", "simultaneous"])
+@pytest.mark.parametrize(("protocol", "cause"), [("debate", "failure"), ("simultaneous", "speech")])
 def test_pairs_share_their_context_and_the_chosen_earned_more(
-    configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any], protocol: str
+    configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any], protocol: str, cause: str
 ) -> None:
-    plant(invalid_every=7)
+    """Siblings whose verdict could not be had make no pair; those that spoiled it earned what the loser of all does."""
+    plant(7, cause)
     settings = configure(*DPO, f"protocol={protocol}")
     train(settings)
     ((experience, plies, pairs),) = rounds
@@ -60,7 +61,8 @@ def test_pairs_share_their_context_and_the_chosen_earned_more(
     assert len(experience.judged) == sum(4 for _ in plies)
     (row,) = metrics(settings)
     assert row["pairs"] == len(pairs)
-    assert row["invalid"] == len(experience.judged) // 7
+    assert row["invalid"] == len(experience.judged) // 7 and row["spoiled"] == row["invalid"] * (cause == "speech")
+    assert any(t.reward.approval == -4 for t in experience.trajectories()) is (cause == "speech")
 
 
 def test_pairs_of_the_best_and_the_worst(

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import AnswerKey, Failure, Protocol, Question, Seat
+from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
 from rewards.reward import RewardRule
 from rewards.scripted import ScriptedJudge
+from rewards.types import Verdict
 from trainer.engines.base import Sampling
 from trainer.loop import collect, mean_approval
 from trainer.measure import measure
@@ -84,6 +85,33 @@ def test_an_invalid_verdict_teaches_nobody(scripted_engine: Callable[..., Any], 
     measured = measure(found)
     assert (measured["invalid"], measured["failed"], measured["debates"]) == (6, 2, 8)
     assert "reward" not in measured and not any(math.isnan(value) for value in measured.values())
+
+
+class Unreadable:
+    """A judge that cannot read about one question."""
+
+    def __init__(self, question: str, judge: ScriptedJudge) -> None:
+        self.name, self.usage, self.question, self.inner = "j", judge.usage, question, judge
+
+    def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        spoiled = Verdict(self.name, None, None, valid=False, reason="unreadable", cause="speech")
+        verdicts = self.inner.judge(transcripts)
+        return [spoiled if t.question.id == self.question else v for t, v in zip(transcripts, verdicts, strict=True)]
+
+
+def test_a_verdict_that_speeches_spoiled_costs_both_seats(
+    scripted_engine: Callable[..., Any], questions: Sequence[Question]
+) -> None:
+    """Both seats of each spoiled debate are paid -4; the others are zero-sum."""
+    judge = Unreadable(questions[1].id, ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0, margin=2.0))
+    rollouts = Backwards(scripted_engine(lambda text: "word"))
+    found = collect(1, matches_of(questions, PROTOCOL.seats, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
+    spoiled = [j for j in found.judged if not j.verdict.valid]
+    assert len(spoiled) == found.spoiled == measure(found)["spoiled"] == measure(found)["invalid"] == 2
+    assert all({reward.total for reward in (j.rewards or {}).values()} == {-4.0} for j in spoiled)
+    of_spoiled = [t for t in found.trajectories() if t.question_id == questions[1].id]
+    assert len(of_spoiled) == 4 and all(t.returns == (-4.0, -4.0) for t in of_spoiled)
+    assert measure(found)["reward"] == pytest.approx(-8 / 6), "the other debates are zero-sum"
 
 
 def test_what_is_measured(experience: Experience) -> None:

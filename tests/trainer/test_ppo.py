@@ -96,8 +96,9 @@ def _role(trajectory: Trajectory) -> tuple[str, bool, str]:
 def test_group_advantages_are_those_of_the_speeches(
     configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
 ) -> None:
-    """Two debates per question and seating: each speech's advantage is the difference of the two returns."""
-    plant()
+    """Two debates per question and seating: each speech's advantage is the difference of the two returns, also where
+    one of the two made the judge unreadable."""
+    plant(3, "speech")
     train(configure("algorithm=rloo", "algorithm.normalise_advantages=false"))
     ((trainer, batch),) = batches
     trajectories = trainer._trajectories

@@ -33,7 +33,7 @@ class TextEngine(ABC):
         texts = iter(self.format.decode(completion.token_ids) for completion in sampled)
         return [
             next(texts) if len(tokens) + writing.max_tokens <= self.max_context
-            else Unscored(f"the debate and {writing.max_tokens} new tokens exceed the judge's context")
+            else Unscored(f"the debate and {writing.max_tokens} new tokens exceed the judge's context", "speech")
             for tokens in contexts
         ]  # fmt: skip
 

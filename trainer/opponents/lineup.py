@@ -81,7 +81,7 @@ def scores_of(experience: Experience) -> dict[int, list[float]]:
     scores: dict[int, list[float]] = {}
     for judged in experience.judged:
         own = seats_of(judged, experience.policy.name)
-        if len(own) == 1 and (version := _opponent(judged, own[0])) is not None:
+        if judged.verdict.valid and len(own) == 1 and (version := _opponent(judged, own[0])) is not None:
             p = judged.verdict.mean if own[0] is Seat.A else 1 - judged.verdict.mean
             scores.setdefault(version, []).append(0.5 if p == 0.5 else float(p > 0.5))
     return scores

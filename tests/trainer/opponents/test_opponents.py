@@ -273,7 +273,9 @@ def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Experience]) -> No
     league = opponents(config)
     experience = met(config, 1, {0: "barn"}, league)
     invalid = [replace(j, verdict=replace(j.verdict, valid=False), rewards=None) for j in experience.judged]
-    assert league.learn(replace(experience, judged=tuple(invalid))) == {"league": {}}
+    spoiled = [replace(j, rewards=before.rewards) for j, before in zip(invalid, experience.judged, strict=True)]
+    for judged in (invalid, spoiled):
+        assert league.learn(replace(experience, judged=tuple(judged))) == {"league": {}}
     assert league.state == {"win_rates": []}
 
 
