@@ -321,7 +321,8 @@ class Plan(_Section):
     judge: str | None = None
     """Whose accuracy the primary comparison is about. None: the first held-out judge, or the only one there is."""
     invalid: Literal["dropped", "half", "wrong"] = "dropped"
-    """What INVALID verdicts count for in headlines: nothing at all, half right, or not right."""
+    """What INVALID verdicts count for in the figures that are shown: nothing at all, half right, or not right. A
+    headline needs all three to agree."""
     story_correlation: float = Field(0.2, ge=0, le=1)
     """Of the changes of two questions about one story."""
     seed_correlation: float = Field(0.5, ge=0, le=1)

@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 import numpy as np
 import pandas as pd
 
-from trainer.evaluation.invalid import WAYS, Invalid
+from trainer.evaluation.invalid import WAYS, Invalid, agreed
 from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.sentences import sentence
 from trainer.statistics.paired import PairedChange, headline, holm
@@ -84,15 +84,16 @@ def _pooled(
     group: Replicates, arms: Mapping[str, Tested], summaries: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:  # fmt: skip
     first = next(iter(arms.values()))
-    reward = _pool(group, arms, first.reward_judge, first.invalid)
+    ways = {way: _pool(group, arms, first.reward_judge, way) for way in WAYS}
+    reward, changes = ways[first.invalid], {way: pooled.change for way, pooled in ways.items()}
     return {
         "name": group.name,
         "protocol": first.protocol,
         "arms": list(arms),
         "seeds": [group.seeds[name] for name in arms],
-        "headline": headline(reward.change),
+        "headline": agreed(changes),
         "minimum_detectable_change": reward.change.minimum_detectable_change,
-        "sentence": f"{sentence(reward.change)} {words_on_seeds(reward)}",
+        "sentence": f"{sentence(reward.change, changes, first.invalid)} {words_on_seeds(reward)}",
         "win_rate": {"estimate": _mean([of["win_rate"]["estimate"] for of in summaries])},
         "verified_quotes": _before_after(summaries, "verified_quotes"),
         "words_per_speech": _before_after(summaries, "words_per_speech"),
@@ -108,6 +109,7 @@ def _accuracy(group: Replicates, arms: Mapping[str, Tested], judge: str) -> dict
         "judge": judge,
         "role": REWARD if judge == first.reward_judge else HELD_OUT,
         **change_as_stored(pooled.change),
+        "headline": agreed({way: found.change for way, found in ways.items()}),
         "n_invalid": sum(arm.n_invalid(judge) for arm in arms.values()),
         "invalid": {way: change_as_stored(found.change) for way, found in ways.items()},
         "seed_changes": dict(zip(_seeds(group, arms), pooled.changes, strict=True)),

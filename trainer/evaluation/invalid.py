@@ -1,8 +1,11 @@
 """What INVALID verdicts count for: a table in which they are dropped, half right, or not right at all."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import pandas as pd
+
+from trainer.statistics.paired import Headline, PairedChange, headline
 
 Invalid = Literal["dropped", "half", "wrong"]
 WAYS: tuple[Invalid, ...] = get_args(Invalid)
@@ -14,3 +17,12 @@ def counted(rows: pd.DataFrame, way: Invalid) -> pd.DataFrame:
     if way == "dropped":
         return rows[rows["valid"]]
     return rows.assign(correct=rows["correct"].where(rows["valid"], _CREDIT[way]))
+
+
+def agreed(changes: Mapping[Invalid, PairedChange]) -> Headline:
+    """Return the word for a change that holds whatever INVALID verdicts count for, given the change by each counting.
+
+    Otherwise a policy could earn the word by making the judge unreadable where it would have been wrong.
+    """
+    words = {headline(change) for change in changes.values()}
+    return words.pop() if len(words) == 1 else "no change shown"

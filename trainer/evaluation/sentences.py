@@ -4,11 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from trainer.evaluation.invalid import Invalid, agreed
 from trainer.statistics.paired import PairedChange, headline
 
+_COUNTED: Mapping[Invalid, str] = {
+    "dropped": "left out", "half": "counted as half right", "wrong": "counted as wrong",
+}  # fmt: skip
 
-def sentence(change: PairedChange) -> str:
-    """What happened to the reward judge's accuracy, in one sentence with its numbers."""
+
+def sentence(
+    change: PairedChange, counted: Mapping[Invalid, PairedChange] | None = None, shown: Invalid = "dropped"
+) -> str:
+    """Return what happened to the reward judge's accuracy, in one sentence with its numbers.
+
+    `counted` is the change by each counting of INVALID verdicts (none: there are none), `shown` the one of `change`.
+    """
+    counted = counted or {shown: change}
     if not change.n_questions:
         return "No change can be shown: no question has a valid verdict on both checkpoints."
     before, after = f"{100 * change.base:.1f} %", f"{100 * change.trained:.1f} %"
@@ -21,7 +32,12 @@ def sentence(change: PairedChange) -> str:
             "needed: with fewer no test can reach p < .05."
         )
     evidence = f"{moved}, 95 % interval {_points(change.low)} to {_points(change.high)}, {_p_value(change.p)}"
-    if (verdict := headline(change)) != "no change shown":
+    if (verdict := headline(change)) != agreed(counted):
+        return (
+            f"Training was not shown to change the reward judge's accuracy: {before} to {after} ({evidence}, "
+            f"{questions}) with INVALID verdicts {_COUNTED[shown]}, {_otherwise(counted, verdict)}."
+        )
+    if verdict != "no change shown":
         return f"Training {verdict} the reward judge's accuracy from {before} to {after} ({evidence}, {questions})."
     return (
         f"Training was not shown to change the reward judge's accuracy: {before} to {after} ({evidence}, {questions}). "
@@ -42,6 +58,14 @@ def difference(row: Mapping[str, Any], control: str) -> str:
     if row["headline"] == "no change shown" or not row["p_adjusted"] < SIGNIFICANCE:
         return f"Not shown to differ from training on the penalties alone ({control}: {moved}, {evidence})."
     return f"Beyond training on the penalties alone ({control}): {moved} ({evidence})."
+
+
+def _otherwise(counted: Mapping[Invalid, PairedChange], verdict: str) -> str:
+    """Return the countings that do not give the verdict, each with the change by it."""
+    others = {way: change for way, change in counted.items() if headline(change) != verdict}
+    return "but " + " and ".join(
+        f"{_points(change.change, sign='+')} points with them {_COUNTED[way]}" for way, change in others.items()
+    )
 
 
 def _points(share: float, sign: str = "") -> str:

@@ -15,10 +15,10 @@ import pandas as pd
 from rewards.statistics import Interval, cluster_mean
 from trainer.evaluation.controls import add_differences
 from trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
-from trainer.evaluation.invalid import WAYS, Invalid, counted
+from trainer.evaluation.invalid import WAYS, Invalid, agreed, counted
 from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.sentences import sentence
-from trainer.statistics.paired import PairedChange, headline, paired_change
+from trainer.statistics.paired import PairedChange, paired_change
 from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
 
 SCHEMA_VERSION = 1
@@ -72,13 +72,13 @@ class _Arm:
 
     def summary(self) -> dict[str, Any]:
         accuracy = [self._accuracy(judge) for judge in self.judges]
-        reward = self._change(self.reward_judge)
+        reward = self._changes(self.reward_judge)
         return {
             "name": self.name,
             "protocol": self.protocol,
-            "headline": headline(reward),
-            "minimum_detectable_change": reward.minimum_detectable_change,
-            "sentence": sentence(reward),
+            "headline": agreed(reward),
+            "minimum_detectable_change": reward[self.invalid].minimum_detectable_change,
+            "sentence": sentence(reward[self.invalid], reward, self.invalid),
             "win_rate": self._win_rate_of_final(),
             "verified_quotes": {"base": self._verified_quotes(BASE), "trained": self._verified_quotes(self.final)},
             "words_per_speech": {"base": self._words_per_speech(BASE), "trained": self._words_per_speech(self.final)},
@@ -143,12 +143,19 @@ class _Arm:
         """INVALID verdicts on the base and the final checkpoint."""
         return sum(int((~self._select(checkpoint, judge)["valid"]).sum()) for checkpoint in (BASE, self.final))
 
-    def _change(self, judge: str, invalid: Invalid | None = None) -> PairedChange:
-        questions = self.questions(judge, invalid or self.invalid)
+    def _changes(self, judge: str) -> dict[Invalid, PairedChange]:
+        """Return the change with INVALID verdicts dropped, half right, and wrong; all one if there are none."""
+        if not self.n_invalid(judge):
+            return dict.fromkeys(WAYS, self._change(judge, self.invalid))
+        return {way: self._change(judge, way) for way in WAYS}
+
+    def _change(self, judge: str, invalid: Invalid) -> PairedChange:
+        questions = self.questions(judge, invalid)
         return paired_change(questions["base"], questions["trained"], questions["story_id"])
 
     def _accuracy(self, judge: str) -> dict[str, Any]:
-        change = self._change(judge)
+        changes = self._changes(judge)
+        change = changes[self.invalid]
         questions = self.questions(judge, self.invalid)
         base, trained = (cluster_mean(questions[when], questions["story_id"]) for when in ("base", "trained"))
         row = {
@@ -160,20 +167,15 @@ class _Arm:
             "low": change.low,
             "high": change.high,
             "p": change.p,
-            "headline": headline(change),
+            "headline": agreed(changes),
             "n_questions": change.n_questions,
             "n_stories": change.n_stories,
             "n_invalid": self.n_invalid(judge),
-            "invalid": self._each_way(judge, change),
+            "invalid": {way: change_as_stored(found) for way, found in changes.items()},
             "base_interval": [base.low, base.high],
             "trained_interval": [trained.low, trained.high],
         }
         return row | self._by_assignment(judge) if self.lone else row
-
-    def _each_way(self, judge: str, change: PairedChange) -> dict[str, Any]:
-        """The change with INVALID verdicts dropped, half right, and wrong; all one if there are none."""
-        none = not self.n_invalid(judge)
-        return {way: change_as_stored(change if none else self._change(judge, way)) for way in WAYS}
 
     def _by_assignment(self, judge: str) -> dict[str, Any]:
         """The judge's accuracy where the consultant was given the right and the wrong answer."""

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from trainer.evaluation.invalid import Invalid
+from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.sentences import sentence
 from trainer.evaluation.summary import summarise
 from trainer.statistics.paired import PairedChange
@@ -215,6 +217,41 @@ def test_all_verdicts_invalid_is_unknown_and_not_zero():
     assert arm["headline"] == "no change shown" and arm["minimum_detectable_change"] is None
     assert arm["accuracy"][0]["base"] is None and arm["accuracy"][0]["base_interval"] == [None, None]
     assert arm["sentence"] == "No change can be shown: no question has a valid verdict on both checkpoints."
+
+
+def _unreadable(arm: str = "debate") -> list[dict[str, Any]]:
+    """Sixteen questions that the judge gets right after training, sixteen that it cannot judge any more."""
+    after = [0.9] * 16 + [None] * 16 + [0.9] * 16
+    base = _questions(48, lambda q: 0.1 if q < 16 else 0.9, arm=arm)
+    return base + _questions(48, lambda q: after[q], arm=arm, checkpoint="iteration-0006")
+
+
+@pytest.mark.parametrize("plan", ["dropped", "half", "wrong"])
+def test_a_headline_needs_all_three_countings_of_invalid_verdicts(plan: Invalid):
+    """Of 48 questions the judge got 16 more right, and became unreadable on 16 that it had right before: +16 of 32 if
+    those are left out, +8 of 48 if they are half right, 0 of 48 if they are wrong."""
+    rows = _unreadable()
+    (arm,) = summarise(pd.DataFrame(rows), invalid=plan)["arms"]
+    (judge,) = arm["accuracy"]
+    assert {way: found["headline"] for way, found in judge["invalid"].items()} == {
+        "dropped": "raised", "half": "no change shown", "wrong": "no change shown",
+    }  # fmt: skip
+    assert arm["headline"] == judge["headline"] == "no change shown"
+    assert judge["change"] == pytest.approx({"dropped": 16 / 32, "half": 8 / 48, "wrong": 0}[plan], abs=1e-6)
+    assert arm["sentence"].startswith("Training was not shown to change")
+    if plan == "dropped":
+        assert arm["sentence"].endswith(
+            "with INVALID verdicts left out, but +16.7 points with them counted as half right and +0.0 points "
+            "with them counted as wrong."
+        )
+
+
+def test_replicates_need_all_three_countings_too():
+    rows = [*_unreadable("debate-0"), *_unreadable("debate-1")]
+    (pooled,) = summarise(pd.DataFrame(rows), [Replicates("debate", {"debate-0": 0, "debate-1": 1})])["pooled"]
+    (judge,) = pooled["accuracy"]
+    assert judge["invalid"]["dropped"]["headline"] == "raised"
+    assert pooled["headline"] == judge["headline"] == "no change shown" and "not shown" in pooled["sentence"]
 
 
 def test_relabelling_the_seats_changes_nothing():
