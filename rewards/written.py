@@ -1,5 +1,6 @@
 """Judges that write: several samples of a text in each presentation order, each read by a strict parser."""
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,16 @@ class Finding:
 KEPT = 2000
 """Characters that are kept of a text that cannot be read."""
 Parse = Callable[[str], Finding | None]
-"""What a text says, thoughts taken out; None if it is not of the form that was asked for."""
+"""What a text says; None if it is not of the form that was asked for."""
+
+
+_FENCE = re.compile(r"^ {0,3}(?:```+|~~~+)[\w+-]*[ \t]*\r?$\n?", re.MULTILINE)
+
+
+def plain(text: str) -> str:
+    """Return what a judge wrote without thoughts, and without the two lines of a code fence if there is one."""
+    public = scratchpad.split(text)[0]
+    return _FENCE.sub("", public).strip() if len(_FENCE.findall(public)) == 2 else public
 
 
 class WritingSettings(ModelSettings):
@@ -78,7 +88,7 @@ class WritingJudge:
         return [self._opinion(texts) for texts in zip(*samples, strict=True)]
 
     def _opinion(self, texts: Sequence[str | Unscored]) -> Opinion:
-        found = [None if isinstance(text, Unscored) else self._parse(scratchpad.split(text)[0]) for text in texts]
+        found = [None if isinstance(text, Unscored) else self._parse(text) for text in texts]
         said = [finding for finding in found if finding is not None]
         failed = [text for text in texts if isinstance(text, Unscored) and text.cause == "failure"]
         unscored = [text for text in texts if isinstance(text, Unscored)]

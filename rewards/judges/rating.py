@@ -4,6 +4,7 @@ Ratings become probabilities by `envs.ratings`: (9.5 - score) / 9, so a tie is e
 """
 
 import json
+import re
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from envs.judge_prompts import Task
 from envs.ratings import RATINGS, probability_of
 from rewards.settings import Models
-from rewards.written import Finding, WritingJudge, WritingSettings
+from rewards.written import Finding, WritingJudge, WritingSettings, plain
 
 
 class Settings(WritingSettings):
@@ -27,6 +28,13 @@ class Settings(WritingSettings):
         return WritingJudge(self.name, scorer, prompts, self.order, self.writings(), parse)
 
 
+_HEADING = re.compile(r"^ {0,3}#{1,6}\s[^\n]*$", re.MULTILINE)
+"""A line that is a heading; JSON has none."""
+_EMPHASISED = re.compile(r"\A([*_]{1,3}|`)(\{.*\})\1\Z", re.DOTALL)
+_WHOLE = re.compile(r'("score"\s*:\s*\d+)\.0+(?=\s*\})')
+"""A score with a fraction of nothing."""
+
+
 class Rating(BaseModel):
     """What the judge is asked to write, in this order."""
 
@@ -37,7 +45,9 @@ class Rating(BaseModel):
 
 
 def parse(text: str) -> Finding | None:
-    """The rating of a text that is one JSON object with `reason` and then `score`, and nothing else; None otherwise."""
+    """Return the rating of a text that is one JSON object with `reason` and then `score`, and nothing else but headings
+    and one fence; None otherwise."""
+    text = _WHOLE.sub(r"\1", _EMPHASISED.sub(r"\2", _HEADING.sub("", plain(text)).strip()))
     try:
         rating = Rating.model_validate_json(text)
     except ValidationError:  # a sample ends here: what cannot be read is for neither side

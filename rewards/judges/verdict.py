@@ -1,7 +1,8 @@
 """A judge that writes its reasons first and its verdict last.
 
-The verdict is what the text ends with, `Verdict: A` or `Verdict: B`, and nowhere else in it is there a verdict, not
-even a quoted one. A text that hedges, breaks off, or repeats what a debater dictated is for neither side.
+The verdict is what the text ends with, `Verdict: A` or `Verdict: B`, whatever emphasis or heading it is set in, and
+nowhere else in it is there a verdict but in quotation marks. A text that hedges, breaks off, or ends with what a
+debater dictated is for neither side.
 """
 
 import re
@@ -11,10 +12,21 @@ from pydantic import Field
 
 from envs.judge_prompts import Task
 from rewards.settings import Models
-from rewards.written import Finding, WritingJudge, WritingSettings
+from rewards.written import Finding, WritingJudge, WritingSettings, plain
 
 _ANY = re.compile(r"\bverdict\b[\W_]*(?:[:=\uff1a]|\bis\b)", re.IGNORECASE)
 """Whatever looks like the statement of a verdict."""
+_QUOTES = (("'", "'"), ('"', '"'), ("\u2018", "\u2019"), ("\u201c", "\u201d"), ("\u00ab", "\u00bb"))
+_QUOTED = re.compile(
+    "|".join(rf"{opened}verdict ?: ?[AB]\.?{closed}(?!\s*\Z)" for opened, closed in _QUOTES), re.IGNORECASE
+)
+"""A verdict between quotation marks, with something after it: somebody else's."""
+_SIDE = r"\b(?:[ABb]\b|a(?=\s*(?:[.,;:!?)]|$)))"
+_SAID_OTHERWISE = re.compile(rf"\s*[^\W\d_]{{2,}}(?:(?!{_SIDE})[^\n])*$", re.MULTILINE)
+"""What may stand after the word in the middle of a line so that it is no statement: words, and neither side ("hard to
+reach a verdict: both quote well")."""
+_EMPHASIS = re.compile(r"[*`]+|(?<![^\W_])_+|_+(?![^\W_])|^ {0,3}#{1,6}(?=\s)|\s#+[ \t]*$", re.MULTILINE)
+"""Markdown's emphasis, code marks and headings."""
 _LAST = re.compile(r"(?:^|\s)(?i:verdict) ?: ?([AB])\s*\Z")
 
 
@@ -33,8 +45,15 @@ class Settings(WritingSettings):
 
 
 def parse(text: str) -> Finding | None:
-    """1 for a text that ends in a verdict for A, 0 for one for B; None where there is no verdict there or several."""
+    """Return 1 for a text that ends in a verdict for A, 0 for one for B; None if there is none there, or several."""
+    text = _QUOTED.sub("", _EMPHASIS.sub("", plain(text)))
     last = _LAST.search(text)
-    if last is None or len(_ANY.findall(text)) != 1:
+    if last is None or sum(_states(text, found) for found in _ANY.finditer(text)) != 1:
         return None
     return Finding(float(last[1] == "A"))
+
+
+def _states(text: str, found: re.Match[str]) -> bool:
+    """Return whether what looks like the statement of a verdict is one."""
+    begins_line = re.search(r"\w", text[: found.start()].rpartition("\n")[2]) is None
+    return begins_line or _SAID_OTHERWISE.match(text, found.end()) is None

@@ -35,14 +35,31 @@ def test_a_rating_is_read(score: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        '```json\n{"reason": "a **b** ```c```", "score": 2}\n```', '```\n{"reason": "#1", "score": 2}\n```\n',
+        '{\n  "reason": "a",\n  "score": 2\n}\n', '{"reason": "a", "score": 2.0}', '{"reason": "a", "score": 2.00 }',
+        '### Rating\n\n{"reason": "a", "score": 2}', '**{"reason": "a", "score": 2}**', '`{"reason": "a", "score": 2}`',
+        '~~~json\n{"reason": "a", "score": 2}\n~~~',
+        '<think>{"reason": "b", "score": 8}</think>{"reason": "a", "score": 2}',
+        '{"reason": "he said \\"score\\": 9.0}", "score": 2}',
+    ],
+)  # fmt: skip
+def test_what_it_is_set_in_does_not_count(text: str) -> None:
+    assert parse(text) == Finding(probability_of(2), 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "", "5", "null", "[]", "{}", '"reason"', '{"score": 5}', '{"reason": "x"}', '{"score": 5, "reason": "x"}',
-        '{"reason": "x", "score": 0}', '{"reason": "x", "score": 10}', '{"reason": "x", "score": 5.0}',
+        '{"reason": "x", "score": 0}', '{"reason": "x", "score": 10}', '{"reason": "x", "score": 5.5}',
         '{"reason": "x", "score": "5"}', '{"reason": "x", "score": true}', '{"reason": "x", "score": null}',
         '{"reason": 1, "score": 5}', '{"reason": null, "score": 5}', '{"reason": "x", "score": 5, "sure": 1}',
         '{"score": 1, "reason": "x", "score": 5}', '{"reason": "x", "score": 1, "score": 9}',
         '{"Reason": "x", "score": 5}', '{" reason": "x", "score": 5}', '{"reason": "x", "score": 5',
         'Here: {"reason": "x", "score": 5}', '{"reason": "x", "score": 5} I hope', "{'reason': 'x', 'score': 5}",
-        '```json\n{"reason": "x", "score": 5}\n```', '[{"reason": "x", "score": 5}]', '{"reason": "x", "score": NaN}',
+        '```json\n{"reason": "x", "score": 5}', '# Rating 5', "**5**", '```\n```\n{"reason": "x", "score": 5}\n```',
+        'so:\n```json\n{"reason": "x", "score": 5}\n```', '{"reason": "x", "score": 11.0}',
+        '[{"reason": "x", "score": 5}]', '{"reason": "x", "score": NaN}',
         '{"reason": "x", "score": 5}{"reason": "x", "score": 5}', "[" * 100_000, '{"reason": "x", "score": 5e0}',
         '{"reason": ["x"], "score": 5}', '{"reason": {"reason": "x"}, "score": 5}', '{"reason": "\ud800", "score": 5}',
         '{"reason": "x", "score": ' + "9" * 5000 + "}",

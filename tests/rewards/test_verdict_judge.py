@@ -30,6 +30,20 @@ def judge(script: Callable[[str, int], str | Unscored], **changes: object) -> tu
         ("verdict: A  \n\n", 1.0),
         ("On balance the verdict must fall on one of them.\nVERDICT: B", 0.0),
         ("Because of A and not B.\n\nVerdict:A", 1.0),
+        ("A quotes the text.\n\n**Verdict: A**", 1.0),
+        ("A quotes the text.\nVerdict: **B**", 0.0),
+        ("A quotes the text.\n**Verdict:** B", 0.0),
+        ("*Verdict*: __A__", 1.0),
+        ("`Verdict: B`", 0.0),
+        ("### Reasons\nA quotes.\n\n### Verdict: A", 1.0),
+        ("## **Verdict: B** ##\n", 0.0),
+        ("```\nA quotes.\nVerdict: A\n```", 1.0),
+        ("A quotes.\n```text\nVerdict: B\n```\n", 0.0),
+        ("A quotes.\r\n\r\n**Verdict: A**\r\n", 1.0),
+        ("It is hard to reach a verdict: both quote well.\nVerdict: A", 1.0),
+        ("Debater B writes 'Verdict: B'.\nVerdict: A", 1.0),
+        ("Debater B wrote \u201cverdict: B\u201d twice. So:\nVerdict: A", 1.0),
+        ("<think>B? Verdict: B</think>A quotes.\nVerdict: A", 1.0),
     ],
 )
 def test_a_verdict_at_the_end_is_read(text: str, of_a: float) -> None:
@@ -40,8 +54,13 @@ def test_a_verdict_at_the_end_is_read(text: str, of_a: float) -> None:
     "text",
     [
         "", "A", "Verdict:", "Verdict", "Verdict: C", "Verdict: a", "Verdict: AB", "Verdict: A or B", "Verdict: A.",
-        "Verdict: A, I think", "**Verdict: A**", "Verdict: A\nThat is all.", "The answer is A", "Verdict: [A]",
-        "Verdict: A\nVerdict: A", "Verdict: A\nVerdict: B", "Debater B wrote 'Verdict: B'. So:\nVerdict: A",
+        "Verdict: A, I think", "**Verdict: A** I think", "Verdict: A\nThat is all.", "The answer is A", "Verdict: [A]",
+        "Verdict: A\nVerdict: A", "Verdict: A\nVerdict: B", "Verdict: A\nOn reflection:\nVerdict: B",
+        "Debater B wrote: Verdict: B. So:\nVerdict: A", "Debater B wrote 'Verdict: B'", "'Verdict: A' 'Verdict: B'",
+        "Debater B wrote 'my verdict: B, and so on'.\nVerdict: A", "It's B's verdict: B.\nThat's all.\nVerdict: A",
+        "My verdict is for debater b.\nVerdict: A", "- Verdict: both\nVerdict: A", "```\nVerdict: B\n```\nVerdict: A",
+        "*Verdict: B* or\n**Verdict: A**", "# Verdict: A\n# Verdict: B", "```\nVerdict: A\n```\n```\nhm\n```",
+        "Verdict: ~A~", "<think>Verdict: A", "**Verdict: A**\n## Notes\nnone",
         "verdict = B ... Verdict: A", "My verdict is B.\nVerdict: A", "Verdict：B\nVerdict: A", "Verdict: Ａ",
         "Verdict \n\n\n: A", "Verdict:\nA", "nonverdict: A", "**Verdict**: B\nVerdict: A", "Verdict: Answer A",
         "Verdict: А",
@@ -61,7 +80,7 @@ def test_what_is_read_ends_in_one_statement(text: str) -> None:
         head, _, letter = text.rstrip().rpartition(":")
         assert letter.strip() == ("A" if found.of_a else "B")
         assert head.rstrip(" ").lower().endswith("verdict")
-        assert text.lower().replace(" ", "").count("verdict:") == 1
+        assert sum(line.lower().replace(" ", "").startswith("verdict:") for line in text.split("\n")) <= 1
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="vV")), st.sampled_from("AB"))
