@@ -17,8 +17,11 @@ from envs.debate import Debate
 from envs.prompts import load_prompts
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
+from rewards.endpoint.settings import Endpoint
 from rewards.judges import ModelSettings, likelihood
 from rewards.labelled import Labelled
+from rewards.trial import try_once
+from rewards.written import WritingSettings
 from trainer import model_checks, models, setup
 from trainer.config import Config, Dpo, Lora, PolicyGradient
 from trainer.dpo import rows_of_a_step
@@ -236,10 +239,12 @@ def tell_shared_judges(config: Config) -> None:
 
 
 def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> None:
-    """What judges read and read it with: prompts, model folders, and endpoints by asking each one short question.
+    """Check what judges read and read it with: prompts, model folders, and endpoints by asking each one short question,
+    or, if the judge writes its verdicts, for one on a made-up debate.
 
     Raises:
-        EndpointError: an endpoint gives no reply, or the run has spent what it may.
+        EndpointError: an endpoint gives no reply or a wrong one, or the run has spent what it may.
+        JudgeError: an endpoint's text cannot be read as a verdict.
     """
     judges = list(judges)
     if "vllm" in {judge.engine for judge in judges}:
@@ -251,10 +256,20 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
     for judge in judges:
         if judge.endpoint is not None:
             impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})
-            scorer = setup.endpoint_scorer(judge, impatient, run)
-            scorer.check()
-            if isinstance(judge, likelihood.Settings) and judge.choice == "answer":
-                scorer.check_echo()
+            _check_endpoint(judge, impatient, run)
+
+
+def _check_endpoint(judge: ModelSettings, endpoint: Endpoint, run: Config | None) -> None:
+    if isinstance(judge, WritingSettings):
+        anew = endpoint.model_copy(update={"cache": None})
+        try_once(setup.judge(judge.model_copy(update={"endpoint": anew, "order": "given"}), run))
+        return
+    scorer = setup.endpoint_scorer(judge, endpoint, run)
+    if isinstance(judge, likelihood.Settings) and judge.choice == "answer":
+        scorer.check(None)
+        scorer.check_echo()
+    else:
+        scorer.check(judge.min_mass if isinstance(judge, likelihood.Settings) else 0.0)
 
 
 def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:

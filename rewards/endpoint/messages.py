@@ -1,11 +1,14 @@
 """What is sent to an endpoint and what it answers, for both of its interfaces (chat and completions)."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rewards.endpoint.settings import Endpoint
+
+_ROUNDING = 1e-2
 
 
 class NotAReply(ValueError):
@@ -25,16 +28,19 @@ class Reply:
     prompt_tokens: int | None = None
     """As the server counted them; None if it did not say."""
     new_tokens: int | None = None
+    finish: str = ""
+    """Why the first sample ended, in the server's words: "stop", "length", "content_filter", …"""
 
     def dumps(self) -> str:
-        """JSON."""
-        return json.dumps([self.texts, self.listed, self.token_logprobs, self.prompt_tokens, self.new_tokens])
+        """Return it as JSON."""
+        about = [self.prompt_tokens, self.new_tokens, self.finish]
+        return json.dumps([self.texts, self.listed, self.token_logprobs, *about])
 
     @staticmethod
     def loads(text: str) -> "Reply":
-        """The reverse of `dumps`."""
-        texts, listed, token_logprobs, *counts = json.loads(text)
-        return Reply(tuple(texts), tuple((token, value) for token, value in listed), tuple(token_logprobs), *counts)
+        """Return what `dumps` was given; replies that were kept before `finish` was have none."""
+        texts, listed, token_logprobs, *about = json.loads(text)
+        return Reply(tuple(texts), tuple((token, value) for token, value in listed), tuple(token_logprobs), *about)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +110,55 @@ def read(endpoint: Endpoint, text: str) -> Reply:
         choices = answer["choices"]
         logprobs, usage = choices[0].get("logprobs") or {}, answer.get("usage") or {}
         return Reply(
-            tuple(_said(endpoint, choice) for choice in choices), tuple(_listed(endpoint, logprobs)),
+            tuple(_said(endpoint, choice) for choice in choices), tuple(_listed(logprobs)),
             tuple(None if value is None else float(value) for value in logprobs.get("token_logprobs") or ()),
             _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"),
+            str(choices[0].get("finish_reason") or ""),
         )  # fmt: skip
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise NotAReply("the endpoint's answer is not in the form of OpenAI's") from None
 
 
 def _said(endpoint: Endpoint, choice: Mapping[str, Any]) -> str:
-    said = choice["message"]["content"] if endpoint.api == "chat" else choice["text"]
+    """Return the text of a choice. A model that only thought, or refused, sends none: that is an empty one."""
+    said = (choice["message"] or {}).get("content") if endpoint.api == "chat" else choice.get("text")
+    if isinstance(said, list):
+        said = "".join(map(_part, said))
     if not isinstance(said, str | None):
         raise NotAReply
     return said or ""
 
 
-def _listed(endpoint: Endpoint, logprobs: Mapping[str, Any]) -> list[tuple[str, float]]:
-    if endpoint.api == "chat":
-        first = (logprobs.get("content") or [{}])[0]
-        return [(str(entry["token"]), float(entry["logprob"])) for entry in first.get("top_logprobs") or []]
-    first = (logprobs.get("top_logprobs") or [{}])[0] or {}
-    return [(str(token), float(value)) for token, value in first.items()]
+def _part(part: Any) -> str:
+    """Return the text of a part of a message; nothing where the part is a thought or a picture."""
+    if isinstance(part, str):
+        return part
+    return str(part.get("text") or "") if part.get("type", "text") in ("text", "output_text") else ""
+
+
+def _listed(logprobs: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Return the likeliest first tokens in either interface's form: some servers answer chats in that of completions.
+
+    Entries without a number, which some servers send for probability 0, are left out. A positive number is no
+    log-probability.
+    """
+    if entries := logprobs.get("content"):
+        first = [(_token(entry), entry["logprob"]) for entry in entries[0].get("top_logprobs") or []]
+    else:
+        first = list(((logprobs.get("top_logprobs") or [{}])[0] or {}).items())
+    known = [(str(token), float(value)) for token, value in first if value is not None and math.isfinite(value)]
+    if any(value > _ROUNDING for _, value in known):
+        raise NotAReply
+    return known
+
+
+def _token(entry: Mapping[str, Any]) -> str:
+    """Return what a token spells: its bytes where they are given and whole, for its name may be written otherwise."""
+    given = entry.get("bytes")
+    try:
+        return bytes(given).decode() if isinstance(given, list) and given else str(entry["token"])
+    except ValueError:  # a part of a letter
+        return str(entry["token"])
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int | None:

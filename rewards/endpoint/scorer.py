@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rewards.endpoint.choices import from_listed, from_samples
 from rewards.endpoint.client import Client
@@ -16,12 +17,16 @@ from rewards.endpoint.ledger import Ledger
 from rewards.endpoint.messages import Reply, Request, request
 from rewards.endpoint.replies import Replies
 from rewards.endpoint.settings import Endpoint, EndpointError
-from rewards.types import Unscored, Usage, Writing
+from rewards.types import Cause, Unscored, Usage, Writing
 
 TOPS = (20, 5)
 """How many of the likeliest tokens are asked for: the most that servers usually list, and what older interfaces do."""
 PROBE = "Which of the letters A and B comes first in the alphabet? Reply with the letter and nothing else."
 LEDGER = "spending.sqlite"
+T = TypeVar("T")
+LETTERS = ("A", "B")
+SPOKEN = 0.5
+"""Share of the sampled answers to the probe that must be one of the letters."""
 Scores = tuple[float, ...] | Unscored
 
 
@@ -33,6 +38,8 @@ class Way:
     """Likeliest tokens that it lists with their log-probabilities; 0: none, so that samples are counted."""
     at_once: int
     """Samples that it gives for one request."""
+    probe: Scores
+    """What it answered to `PROBE`."""
 
 
 class EndpointScorer:
@@ -57,19 +64,34 @@ class EndpointScorer:
         """What was asked of the endpoint so far; what was found in the cache is counted as such."""
         return self._client.usage
 
-    def check(self) -> Way:
-        """Asks the server a short question, whatever is in the cache.
+    def check(self, least: float | None = 0.0) -> Way:
+        """Ask the server which of two letters comes first, whatever is in the cache, and read the answer.
+
+        `least` is the probability that the two letters must hold together; None does not read the answer, which is for
+        judges that are not asked for letters.
 
         Raises:
-            EndpointError: it gives no reply.
+            EndpointError: it gives no reply, or not the right one and the endpoint's `probe` is "refuse".
         """
         (way,) = self._client.together([partial(self._find_way, anew=True)])
         if isinstance(way, Unscored):
             raise EndpointError(
-                f"The endpoint {self._endpoint.base_url} cannot be used ({way.reason}): check that the server runs, "
-                "and endpoint.base_url, endpoint.api and judge.model."
+                f"The endpoint {self._endpoint.base_url} cannot be used ({way.reason}): {_remedy(way.reason)}."
             )
+        if least is not None and (problem := _misread(way, least)):
+            self._misunderstood(problem)
         return way
+
+    def _misunderstood(self, problem: str) -> None:
+        said = f"{self._endpoint.base_url} was asked which of the letters A and B comes first, and {problem}"
+        if self._endpoint.probe == "warn":
+            self._say(f"{self._name}: {said}")
+            return
+        raise EndpointError(
+            f"The endpoint {said}, so its verdicts would mean nothing: take another judge.model, turn its thinking off "
+            "(endpoint.body={chat_template_kwargs: {enable_thinking: false}}), or set endpoint.probe=warn for a judge "
+            "that was taught to read debates alone."
+        )
 
     def check_echo(self) -> None:
         """Asks the server for the log-probabilities of a text that it is given, whatever is in the cache.
@@ -122,11 +144,11 @@ class EndpointScorer:
             if isinstance(reply, Unscored):
                 return reply
             if isinstance(reply, Reply) and len(reply.listed) > 1:
-                return Way(top, 1)
+                return Way(top, 1, from_listed(reply.listed, LETTERS))
         for at_once in sorted({self._endpoint.samples, 1}, reverse=True):
             reply = await self._client.ask(self._sample(PROBE, at_once, 0), anew)
             if isinstance(reply, Reply) and len(reply.texts) == at_once:
-                return Way(0, at_once)
+                return Way(0, at_once, _ended(from_samples(reply.texts, LETTERS, at_once), [reply]))
         return Unscored(reply.reason if not isinstance(reply, Reply) else "it gave no sample")
 
     def _in_words(self, way: Way) -> str:
@@ -140,9 +162,10 @@ class EndpointScorer:
             return await self._sampled(prompt, choices, self._way.at_once)
         reply = await self._client.ask(self._letter(prompt, self._way.top))
         if not isinstance(reply, Reply):
-            return Unscored(reply.reason)
+            return Unscored(reply.reason, reply.cause)
         if not reply.listed:
-            return Unscored("the endpoint gave no log-probabilities")
+            cause: Cause = "failure" if any(reply.texts) else "speech"
+            return _ended(Unscored("the endpoint gave no log-probabilities", cause), [reply])
         return from_listed(reply.listed, choices)
 
     async def _echoed(self, prompt: str, choices: tuple[str, ...]) -> Scores:
@@ -151,7 +174,7 @@ class EndpointScorer:
         replies = await asyncio.gather(*map(self._client.ask, requests))
         for reply in replies:
             if not isinstance(reply, Reply):
-                return Unscored(reply.reason)
+                return Unscored(reply.reason, reply.cause)
         alone, *whole = [reply for reply in replies if isinstance(reply, Reply)]
         found = [_of_the_end(reply, alone.prompt_tokens) for reply in whole]
         if not all(found):
@@ -164,16 +187,16 @@ class EndpointScorer:
         replies = await asyncio.gather(*asked)
         for reply in replies:
             if not isinstance(reply, Reply):
-                return Unscored(reply.reason)
-        texts = [text for reply in replies if isinstance(reply, Reply) for text in reply.texts]
-        return from_samples(texts, choices, wanted)
+                return Unscored(reply.reason, reply.cause)
+        given = [reply for reply in replies if isinstance(reply, Reply)]
+        return _ended(from_samples([text for reply in given for text in reply.texts], choices, wanted), given)
 
     async def _text(self, prompt: str, writing: Writing, copy: int) -> str | Unscored:
         drawn = {"seed": _seed(writing.seed, copy), "draw": f"{writing.seed}:{copy}"} if writing.temperature else {}
         reply = await self._client.ask(self._request(prompt, writing.max_tokens, writing.temperature, **drawn))
         if not isinstance(reply, Reply):
-            return Unscored(reply.reason)
-        return reply.texts[0].strip() or Unscored("the endpoint's reply has no text")
+            return Unscored(reply.reason, reply.cause)
+        return reply.texts[0].strip() or _ended(Unscored("the endpoint's reply has no text", "speech"), [reply])
 
     def _letter(self, prompt: str, top: int) -> Request:
         return self._request(prompt, 1, 0, top=top)
@@ -184,6 +207,31 @@ class EndpointScorer:
 
     def _request(self, prompt: str, max_tokens: int, temperature: float, **more: Any) -> Request:
         return request(self._endpoint, self._model, prompt, max_tokens, temperature, **more)
+
+
+def _ended(scores: T | Unscored, replies: Sequence[Reply]) -> T | Unscored:
+    """Return the scores; where there are none because every reply is empty, say why they ended."""
+    if not isinstance(scores, Unscored) or any(text.strip() for reply in replies for text in reply.texts):
+        return scores
+    reasons = ", ".join(sorted({reply.finish for reply in replies if reply.finish})) or "unknown"
+    return Unscored(f"{scores.reason} (empty, finish reason: {reasons})", scores.cause)
+
+
+def _misread(way: Way, least: float) -> str:
+    """Return what is wrong with the answer to the probe; empty if nothing is. A tie is not wrong."""
+    if isinstance(way.probe, Unscored):
+        return f"{way.probe.reason} in its answer"
+    of_a, of_b = way.probe
+    mass = math.exp(of_a) + math.exp(of_b)
+    if mass < (least if way.top else SPOKEN):
+        return f"A and B hold only {mass:.2g} of the probability of its answer"
+    return "it answered B" if of_b > of_a else ""
+
+
+def _remedy(reason: str) -> str:
+    if "max_completion_tokens" in reason:
+        return "set endpoint.body={max_tokens: null, max_completion_tokens: NUMBER}"
+    return "check that the server runs, and endpoint.base_url, endpoint.api and judge.model"
 
 
 def _of_the_end(reply: Reply, start: int | None) -> list[float]:

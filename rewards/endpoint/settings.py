@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 _OURS = ("model", "messages", "prompt", "n", "stream", "logprobs", "top_logprobs", "echo")
 """Fields of a request that decide what is asked; they are not the configuration's."""
 
-MEANS = ("key_variable", "concurrency", "timeout", "retries", "cache", "price_in", "price_out", "spend_cap")
+MEANS = ("key_variable", "concurrency", "timeout", "retries", "cache", "price_in", "price_out", "probe", "spend_cap")
 """Settings that decide how an endpoint is asked and at what cost, and not what it answers: a run that goes on may have
 others."""
 
@@ -45,6 +45,9 @@ class Endpoint(BaseModel):
     """Dollars per million tokens read."""
     price_out: float = Field(0.0, ge=0)
     """Dollars per million tokens written."""
+    probe: Literal["refuse", "warn"] = "refuse"
+    """What is done about a server that answers the question before a run ("Which of the letters A and B comes first?")
+    wrongly: warn is for judges that were taught to read nothing but debates."""
     spend_cap: float | None = Field(None, gt=0)
     """Dollars that the judge may cost a run, its evaluation included. A request that could exceed it is not sent."""
     body: dict[str, Any] = {}

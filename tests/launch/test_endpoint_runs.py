@@ -134,6 +134,73 @@ def test_a_wrong_value_is_refused(override: str, said: str, words: list[str], re
     assert said in message and "sk-secret" not in message
 
 
+@pytest.mark.parametrize(
+    ("kind", "script", "said"),
+    [
+        ("letters", {"<think>": -0.01, "Okay": -5.0}, "A and B comes first"),
+        ("letters", {"A": -2.0, "B": -0.2}, "it answered B"),
+        ("letters", {"Based": -0.01, "A": -7.5, "B": -8.5}, "probability"),
+        ("verdict", "Debater A quotes better, so A wins.", "wrote 'Debater A quotes better, so A wins.'"),
+        ("rating", "Debater A quotes better.\n\n**Verdict: A**", "**Verdict: A**"),
+        ("verdict", None, "finish reason: length"),
+        ("verdict", {"error": {"message": "no", "code": 402}}, "nothing left to spend"),
+        ("verdict", {"error": {"message": "later", "code": 429}}, "could not be tried"),
+    ],
+)
+def test_a_judge_that_would_give_no_verdict_is_refused_before_anything_is_played(
+    kind: str, script: Any, said: str, words: list[str], server: FakeEndpoint, tmp_path: Path, refused: Refused
+) -> None:
+    """The letter that it answers is read, and one that writes is tried on a made-up debate."""
+
+    def answer(body: dict[str, Any]) -> Answer:
+        if isinstance(script, dict):
+            return (200, {}, json.dumps(script)) if "error" in script else reply(body, script)
+        choice = {"message": {"content": script}, "finish_reason": "stop" if script else "length"}
+        return 200, {}, json.dumps({"choices": [choice]})
+
+    server.script = answer
+    written = [f"judge=chat-{kind}", "judge.engine=endpoint", f"judge.endpoint={{base_url: {server.base_url}}}"]
+    chosen = [word for word in words if not word.startswith("judge")] if kind != "letters" else words
+    more = [*written, "judge.model=far-away", "judge.endpoint.retries=0"] if kind != "letters" else []
+    assert said in refused("train", *chosen, *more)
+    assert not (tmp_path / "run").exists() or not list((tmp_path / "run").glob("transcripts*"))
+    assert len(server.bodies) <= 3
+
+
+def test_a_judge_that_was_taught_debates_alone_may_fail_the_probe(
+    words: list[str], server: FakeEndpoint, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.script = lambda body: reply(body, {"B": -0.1, "A": -3.0}) if "alphabet" in str(body) else opinion(body)
+    assert main(["train", *words, "iterations=1", "judge.endpoint.probe=warn"]) == 0
+    assert "comes first, and it answered B" in capfd.readouterr().err
+
+
+def test_whoever_makes_the_judge_unreadable_pays_and_whoever_met_a_failure_does_not(
+    words: list[str], server: FakeEndpoint, tmp_path: Path
+) -> None:
+    """On some debates the server finds neither letter, on others it fails; the rest it judges."""
+
+    def script(body: dict[str, Any]) -> Answer:
+        text = str(body)
+        kind = 2 if "alphabet" in text else len(text) // 2 % 3
+        return (reply(body, {"Both": -0.1, "Well": -3.0}), error(500), opinion(body))[kind]
+
+    server.script = script
+    assert main(["train", *words, "iterations=1", "judge.endpoint.retries=0", "judge.order=given"]) == 0
+    lines = read_lines(RunFolder(tmp_path / "run").transcripts)
+    by_cause = {cause: [line["extra"] for line in lines if line["extra"]["verdict"].get("cause") == cause]
+                for cause in ("speech", "failure", None)}  # fmt: skip
+    assert all(by_cause.values()), "the debates are of all three kinds"
+    for extra in by_cause["speech"]:
+        assert set(extra["rewards"]) == {"A", "B"} and set(extra["rewards"].values()) == {-4.0}
+        assert extra["verdict"]["zero_sum"] is False and not extra["verdict"]["valid"]
+    assert all(extra["rewards"] == {} and "zero_sum" not in extra["verdict"] for extra in by_cause["failure"])
+    assert all(sum(extra["rewards"].values()) == pytest.approx(0) for extra in by_cause[None])
+    (row,) = read_lines(RunFolder(tmp_path / "run").metrics)
+    assert row["spoiled"] == len(by_cause["speech"])
+    assert row["invalid"] == len(by_cause["speech"]) + len(by_cause["failure"])
+
+
 def test_endpoints_are_asked_from_this_process(words: list[str], server: FakeEndpoint) -> None:
     """Also where the run's other judges are on Ray."""
     import ray
