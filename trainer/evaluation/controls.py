@@ -13,11 +13,11 @@ import pandas as pd
 
 from envs.fingerprints import record_hash
 from trainer.evaluation.family import Tested, change_as_stored
-from trainer.evaluation.invalid import Invalid
+from trainer.evaluation.invalid import WAYS, Invalid, agreed
 from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.sentences import difference
 from trainer.provenance import run_settings
-from trainer.statistics.paired import holm
+from trainer.statistics.paired import PairedChange, holm
 from trainer.statistics.seeds import pooled_change
 
 ALONE = "No arm was trained on the penalties alone, so this may be their doing and not persuasion's."
@@ -73,15 +73,22 @@ def add_differences(
 def _difference(
     pairs: Mapping[str, str], arms: Mapping[str, Tested], seeds: Mapping[str, int], judge: str
 ) -> dict[str, Any]:
+    """Return the change that is shown; its headline needs all three countings of INVALID verdicts to agree."""
+    shown = next(arms[name].invalid for name in pairs)
+    changes = {way: _counted(pairs, arms, seeds, judge, way) for way in WAYS}
+    return change_as_stored(changes[shown]) | {"headline": agreed(changes), "p_adjusted": np.nan}
+
+
+def _counted(
+    pairs: Mapping[str, str], arms: Mapping[str, Tested], seeds: Mapping[str, int], judge: str, way: Invalid
+) -> PairedChange:
     tables = []
     for name, control in pairs.items():
-        way: Invalid = arms[name].invalid
         own, other = (arms[which].questions(judge, way) for which in (name, control))
         both = own.join(other["trained"].rename("control"), how="inner")
         tables.append(both.assign(seed=seeds[name]))
     rows = pd.concat(tables)
-    change = pooled_change(rows["control"], rows["trained"], rows["story_id"], rows["seed"]).change
-    return change_as_stored(change) | {"p_adjusted": np.nan}
+    return pooled_change(rows["control"], rows["trained"], rows["story_id"], rows["seed"]).change
 
 
 def _name(pairs: Mapping[str, str], groups: Sequence[Replicates]) -> str:
