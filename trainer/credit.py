@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from trainer.types import Row, Trajectory
 
 Floats = NDArray[np.float64]
+NOISE = 1e-5
+"""Advantages that differ by no more (in rewards, which are of the order of 1, or relative to their own size) differ by
+what float32 makes of a judge's and a critic's numbers from one batch to the next."""
 Role = tuple[str, int, int]
 """Seat, answer defended (index in the question, not whether it is right), ply."""
 
@@ -52,6 +55,43 @@ def gae(rewards: Floats, values: Floats, mask: NDArray[np.int_], gamma: float, l
         next_value = np.where(sampled, values[:, t], next_value)
         next_advantage = np.where(sampled, advantage, next_advantage)
     return advantages, (advantages + values) * mask
+
+
+def gae_of_rows(
+    trajectories: Sequence[Trajectory | None], values: Sequence[Floats], gamma: float, lam: float
+) -> list[tuple[Floats, Floats]]:
+    """Return the advantages and returns, (T,) each, of every row, given the critic's values (T,) on its completion.
+
+    Where a seat's speeches are in several rows, one after the other, rewards and values of later rows flow into earlier
+    ones as they would within one row. A place without a trajectory has zeros.
+    """
+    chains: list[list[int]] = []
+    for index, trajectory in enumerate(trajectories):
+        goes_on = index > 0 and (before := trajectories[index - 1]) is not None and not before.last
+        if goes_on and trajectory is not None:
+            chains[-1].append(index)
+        elif trajectory is not None:
+            chains.append([index])
+    rows = [[_columns(trajectories[index], values[index]) for index in chain] for chain in chains]
+    widths = [sum(len(row) for row in chain) for chain in rows]
+    columns = np.zeros((3, len(rows), max(widths, default=0)))
+    for place, chain in enumerate(rows):
+        columns[:, place, : widths[place]] = np.concatenate(chain).T
+    rewards, known, mask = columns
+    advantages, returns = gae(rewards, known, mask.astype(int), gamma, lam)
+    found = [(np.zeros(len(of)), np.zeros(len(of))) for of in values]
+    for place, chain in enumerate(chains):
+        ends = np.cumsum([len(values[index]) for index in chain])
+        for index, end in zip(chain, ends, strict=True):
+            own = slice(end - len(values[index]), end)
+            found[index] = advantages[place, own], returns[place, own]
+    return found
+
+
+def _columns(trajectory: Trajectory | None, values: Floats) -> Floats:
+    """Return reward, value and mask of each token of a row, (T, 3)."""
+    assert trajectory is not None
+    return np.stack([token_rewards(trajectory.row, trajectory.paid), values, trajectory.row.mask], axis=1)
 
 
 def group(trajectories: Sequence[Trajectory]) -> list[tuple[float, ...]]:
@@ -98,10 +138,16 @@ def role_ema(
 
 
 def normalise(advantages: Sequence[Floats], masks: Sequence[Sequence[int]]) -> list[Floats]:
-    """Divides by the standard deviation over all sampled tokens; signs stay, and so does the mean's."""
+    """Divide by the standard deviation over all sampled tokens, if it is more than noise; signs stay, and so does the
+    mean's."""
     sampled = np.concatenate([np.zeros(0), *(a[np.asarray(m, bool)] for a, m in zip(advantages, masks, strict=True))])
     scale = float(sampled.std()) if sampled.size else 0.0
-    return [a / scale if scale > 1e-8 else a for a in advantages]
+    return [a / scale if exceeds_noise(scale, float(np.abs(sampled).max(initial=0.0))) else a for a in advantages]
+
+
+def exceeds_noise(deviation: float, size: float) -> bool:
+    """Return whether advantages of about this size with this deviation really differ."""
+    return deviation > NOISE * max(1.0, size)
 
 
 def _speeches(trajectories: Sequence[Trajectory]) -> list[tuple[Trajectory, int, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 
 # Or TRL imports vLLM into the learner, for no use: that takes half a minute and changes torch and transformers.
 import_module("trl.import_utils").is_vllm_available = lambda min_version=None: False  # type: ignore[attr-defined]
@@ -36,6 +37,8 @@ class DebatePpo(GRPOTrainer):
     def __init__(self, settings: PolicyGradient, collect: Collect, **kwargs: Any) -> None:
         self.settings, self._collect_batch = settings, collect
         self.baselines: dict[credit.Role, float] = {}
+        self._batch: list[Trajectory | None] = []
+        self._mine = slice(0)
         self._trajectories: list[Trajectory | None] = []
         self._advantages: list[np.ndarray] = []
         self._values: torch.Tensor | None = None
@@ -53,9 +56,10 @@ class DebatePpo(GRPOTrainer):
     def _rows(self, count: int) -> dict[str, list[Any]]:
         """What TRL asks of a rollout function: this rank's rows."""
         batch = self._collect_batch(self.iteration)
-        mine = slice(self.accelerator.process_index * count, (self.accelerator.process_index + 1) * count)
-        self._trajectories = batch[mine]
-        self._advantages = self._credit(batch)[mine]
+        first = self.accelerator.process_index * count
+        self._batch, self._mine = batch, slice(first, first + count)
+        self._trajectories = batch[self._mine]
+        self._advantages = self._credit(batch)[self._mine]
         rows = [_NOTHING if t is None else t.row for t in self._trajectories]
         return {
             "prompt_ids": [list(row.prompt) for row in rows],
@@ -90,18 +94,15 @@ class DebatePpo(GRPOTrainer):
         return batch
 
     def _add_gae(self, batch: dict[str, Any], settings: Ppo) -> None:
-        values = self._old_values(batch)
         mask = (batch["tool_mask"] * batch["completion_mask"]).cpu().numpy()
-        paid = [
-            np.zeros(1) if t is None else credit.token_rewards(t.row, t.reward.per_speech) for t in self._trajectories
-        ]
-        rewards = _stack(paid, batch["completion_ids"]).double().cpu().numpy()
-        advantages, returns = credit.gae(
-            rewards, values.double().cpu().numpy(), mask, settings.gamma, settings.lam
-        )
-        device = batch["completion_ids"].device
-        batch["advantages"] = self._normalise(torch.tensor(advantages, dtype=torch.float32, device=device), mask)
-        batch["returns"] = torch.tensor(returns, dtype=torch.float32, device=device)
+        padded = self._old_values(batch).double().cpu().numpy()
+        lengths = [1 if t is None else len(t.row.completion) for t in self._trajectories]
+        values = [row[:length] for row, length in zip(padded, lengths, strict=True)]
+        if self.accelerator.num_processes > 1:  # a seat's rows may lie on several ranks
+            values = gather_object(values)
+        found = credit.gae_of_rows(self._batch, values, settings.gamma, settings.lam)[self._mine]
+        advantages, returns = (_stack(list(column), batch["completion_ids"]) for column in zip(*found, strict=True))
+        batch["advantages"], batch["returns"] = self._normalise(advantages, mask), returns
 
     def _old_values(self, batch: dict[str, Any]) -> torch.Tensor:
         """(B, T) the critic's value before each completion token, without gradient."""
@@ -116,7 +117,8 @@ class DebatePpo(GRPOTrainer):
         return torch.cat(values)
 
     def _normalise(self, advantages: torch.Tensor, mask: np.ndarray) -> torch.Tensor:
-        """Zero mean and unit deviation over the sampled tokens of all ranks."""
+        """Return them with zero mean and, unless they differ by noise alone, unit deviation over the sampled tokens of
+        all ranks."""
         if not self.settings.normalise_advantages:
             return advantages
         sampled = torch.as_tensor(mask, device=advantages.device, dtype=advantages.dtype)
@@ -124,6 +126,8 @@ class DebatePpo(GRPOTrainer):
         total, squares, count = self.accelerator.reduce(sums, reduction="sum")
         mean = total / count.clamp(min=1)
         deviation = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
+        if not credit.exceeds_noise(float(deviation), abs(float(mean))):
+            deviation = torch.ones_like(deviation)
         return (advantages - mean) / (deviation + 1e-8) * sampled
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:

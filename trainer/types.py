@@ -76,6 +76,13 @@ class Trajectory:
     row: Row
     reward: Reward
     policy_version: int
+    last: bool = True
+    """Whether the seat speaks no more in this debate: else its next speech is in the next row."""
+
+    @property
+    def paid(self) -> tuple[float, ...]:
+        """What was paid after each of the row's own speeches, and not later."""
+        return self.reward.per_speech if self.last else self.reward.shaping
 
     @property
     def returns(self) -> tuple[float, ...]:
@@ -160,7 +167,7 @@ def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
         made.append(
             Trajectory(
                 transcript.question.id, transcript.swapped_seats, seat, tuple(s.ply for s in own[first:last]), row,
-                earned, own[0].policy_version,
+                earned, own[0].policy_version, last == len(own),
             )
         )  # fmt: skip
         first = last

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from envs.types import Seat
 from rewards.types import Reward
-from trainer.credit import gae, group, normalise, role_ema, spread, token_rewards
+from trainer.credit import gae, gae_of_rows, group, normalise, role_ema, spread, token_rewards
 from trainer.types import Row, Trajectory
 
 ROW = Row(prompt=(1,), completion=(9, 9, 0, 0, 9, 9, 9), mask=(1, 1, 0, 0, 1, 1, 1), logprobs=(0.0,) * 7, ends=(1, 6))
@@ -165,3 +165,65 @@ def test_normalise_leaves_what_does_not_vary(advantages: list[np.ndarray], masks
 
 def test_returns_count_what_is_paid_from_a_speech_on() -> None:
     assert trajectory("q", "A", 2.0, (-0.5, -0.25)).returns == pytest.approx((1.25, 1.75))
+
+
+@pytest.mark.parametrize(("noise", "size"), [(1e-9, 0.0), (1e-6, 0.0), (3e-7, 1.0), (1e-4, 100.0)])
+def test_noise_is_not_blown_up(noise: float, size: float) -> None:
+    """What differs by rounding alone keeps its size; a thousandth of a reward is a difference."""
+    row = size + noise * np.array([1.0, -1.0, 1.0, -1.0])
+    assert normalise([row], [[1] * 4])[0].tolist() == row.tolist()
+    real = 1e-3 * np.array([1.0, -1.0])
+    assert normalise([real], [[1, 1]])[0].tolist() == pytest.approx([1.0, -1.0])
+
+
+# One row per speech
+
+
+SPEECHES = (Row((1,), (9, 9), (1, 1), (0.0,) * 2, (1,)), Row((1, 9, 9, 0, 0), (9, 9, 9), (1, 1, 1), (0.0,) * 3, (2,)))
+
+
+def in_rows(approval: float, shaping: tuple[float, float]) -> list[Trajectory]:
+    """The two speeches of a seat, each in a row of its own: the first is told what the second earns as well."""
+    whole = trajectory("q", "A", approval, shaping)
+    rewards = Reward(approval + shaping[1], shaping[:1]), Reward(approval, shaping[1:])
+    return [
+        replace(whole, plies=(2 * i,), row=row, reward=reward, last=i == 1)
+        for i, (row, reward) in enumerate(zip(SPEECHES, rewards, strict=True))
+    ]
+
+
+def test_gae_flows_from_a_later_row_into_an_earlier_one_by_hand() -> None:
+    """Speeches of two and three tokens, V = (1, 2), (3, 4, 5), penalties -1 and 0, approval 7, gamma and lambda 1/2.
+
+    Second row: delta = 7 - 5 = 2; then 2.5 - 4 = -1.5 and -1.5 + 2/4 = -1; then 2 - 3 = -1 and -1 - 1/4 = -1.25.
+    First row: its last token is followed by V = 3 and A = -1.25: delta = -1 + 1.5 - 2 = -1.5, A = -1.8125; then
+    delta = 1 - 1 = 0, A = -0.453125.
+    """
+    rows = in_rows(7.0, (-1.0, 0.0))
+    values = [np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0])]
+    (first, returns), (second, _) = gae_of_rows(rows, values, 0.5, 0.5)
+    assert second.tolist() == [-1.25, -1.0, 2.0]
+    assert first.tolist() == [-0.453125, -1.8125]
+    assert returns.tolist() == [0.546875, 0.1875]
+
+
+@given(st.floats(-4, 4), st.floats(-4, 0), st.floats(0, 1), st.floats(0.5, 1), st.integers(0, 9))
+def test_how_speeches_are_cut_into_rows_changes_no_advantage(
+    approval: float, penalty: float, lam: float, gamma: float, seed: int
+) -> None:
+    """One row with two speeches, the same in two rows, and both beside others' rows and empty places."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=7)
+    one = trajectory("q", "A", approval, (penalty, penalty / 2))
+    ((whole, whole_returns),) = gae_of_rows([one], [values], gamma, lam)
+    parts = [values[:2], values[4:]]
+    cut = in_rows(approval, (penalty, penalty / 2))
+    batch = [None, *cut, one, None, *cut]
+    found = gae_of_rows(batch, [np.zeros(1), *parts, values, np.zeros(1), *parts], gamma, lam)
+    for place in (1, 5):
+        advantages, returns = (np.concatenate([found[place][i], found[place + 1][i]]) for i in (0, 1))
+        assert np.array_equal(advantages, whole[[0, 1, 4, 5, 6]])
+        assert np.array_equal(returns, whole_returns[[0, 1, 4, 5, 6]])
+    assert np.array_equal(found[3][0], whole) and not found[0][0].any() and not found[4][1].any()
+    alone = gae(token_rewards(ROW, one.paid)[None], values[None], np.array([ROW.mask]), gamma, lam)
+    assert np.array_equal(alone[0][0], whole) and np.array_equal(alone[1][0], whole_returns)

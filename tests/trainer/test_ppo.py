@@ -82,6 +82,24 @@ def test_the_batch_is_what_trl_expects_and_what_was_sampled(
     )
 
 
+def test_a_row_for_each_speech_is_credited_as_one_row_for_all_would_be(
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
+) -> None:
+    """Values are 0 before the first update: a speech's last token has what was paid for it, and lambda times what the
+    first token of the seat's next speech has."""
+    plant(invalid_every=3)
+    words = ("algorithm=ppo", "debater.rows=speech", "algorithm.normalise_advantages=false", "algorithm.lam=0.5")
+    train(configure(*words, "reward.unverified_quote_penalty=0.25", "algorithm.gamma=1"))
+    ((trainer, batch),) = batches
+    followed = [i for i, t in enumerate(trainer._trajectories) if t is not None and not t.last]
+    assert followed and sum(t is None for t in trainer._trajectories) == 8
+    for i in followed:
+        one, other = trainer._trajectories[i], trainer._trajectories[i + 1]
+        assert one is not None and other is not None and one.seat is other.seat and one.plies < other.plies
+        passed_on = batch["advantages"][i, len(one.row.completion) - 1] - one.reward.shaping[-1]
+        assert passed_on == pytest.approx(0.5 * float(batch["advantages"][i + 1, 0]), abs=1e-6)
+
+
 def test_a_value_is_read_where_its_token_is_predicted() -> None:
     """Six positions, the last two of them the completion: their values stand at positions 3 and 4."""
     trainer = SimpleNamespace(_values=torch.arange(6.0)[None])
