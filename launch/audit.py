@@ -25,7 +25,11 @@ SAME_DEBATES = ("questions", "protocol", "debater", "seed", "audit.questions", "
 
 
 def audit(overrides: Sequence[str]) -> int:
-    """Audits the configured judges and writes audit.json, audit.html, debates.jsonl and verdicts.jsonl."""
+    """Audit the configured judges and write audit.json, audit.html, debates.jsonl and verdicts.jsonl.
+
+    Raises:
+        LaunchError: nothing could be measured of a judge; what was found of the others is written all the same.
+    """
     rest, output = take(overrides, "output")
     rest, dry = take_dry_run(rest)
     config = compose.load([*rest, f"output={output or OUTPUT}"])
@@ -45,6 +49,8 @@ def audit(overrides: Sequence[str]) -> int:
         root = hashes.write(config.output)
     show(record, page)
     show_root(root)
+    if unmeasured := [arm["unmeasured"] for arm in record["arms"] if arm["unmeasured"]]:
+        raise LaunchError(" ".join(unmeasured))
     return 0
 
 
@@ -102,4 +108,6 @@ def show(record: Mapping[str, Any], page: Path) -> None:
         console.print(f"{arm['name']}: {wording.outcome(arm['passed'])}")
         for check in arm["checks"]:
             console.print(f"  {wording.result(check):12} {wording.sentence(check)}")
+        if arm["unreadable"]:
+            console.print(f"  a text that could not be read: {arm['unreadable']!r}")
     console.print(f"Report: {page}")

@@ -18,6 +18,7 @@ from envs.types import AnswerKey, Inquiry, Question, Seat, Speech, Transcript
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
+from rewards.trial import shown
 from rewards.types import Judge, Verdict
 from trainer.config import Config
 from trainer.run_folder import RunFolder
@@ -173,6 +174,8 @@ class _Screen:
         """The judge's probability of seat A's answer, as a number and a bar."""
         if not verdict.valid:
             self._console.print(_plain(f"    judge: INVALID, {verdict.reason}", "yellow"))
+            if verdict.unreadable:
+                self._console.print(_plain(f"    it wrote: {shown(verdict.unreadable)!r}", "yellow"))
             return
         cells = round(verdict.mean * BAR)
         bar = Text.assemble(("█" * cells, COLOURS[Seat.A]), ("░" * (BAR - cells), COLOURS[Seat.B]))

@@ -28,10 +28,15 @@ def try_once(judge: Judge) -> None:
             f"The judge {judge.name} could not be tried ({verdict.reason}): check that its server runs, and its "
             "endpoint.base_url, endpoint.api and model."
         )
-    text = " ".join("".join(char if char.isprintable() else " " for char in verdict.unreadable).split())[:SHOWN]
+    text = shown(verdict.unreadable)
     wrote = f", as it wrote {text!r}" if text else ""
     raise JudgeError(
         f"The judge {judge.name} was tried on a made-up debate and gave no verdict ({verdict.reason}{wrote}): raise "
         "its max_tokens if it was cut off, turn its thinking off (endpoint.body={chat_template_kwargs: "
         "{enable_thinking: false}}), or take another judge.model or judge.prompts."
     )
+
+
+def shown(text: str) -> str:
+    """Return the beginning of a judge's text in one line, without control characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:SHOWN]

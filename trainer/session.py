@@ -3,6 +3,7 @@
 from typing import Any
 
 from envs import transcripts
+from rewards.trial import shown
 from rewards.types import Usage
 from trainer import limits, setup
 from trainer.config import Config
@@ -60,6 +61,9 @@ class Session:
                 self.opponents.policies(iteration),
             )  # fmt: skip
         self._store(experience)
+        spoiled = (judged.verdict.unreadable for judged in experience.judged if not judged.verdict.valid)
+        if text := next(filter(None, spoiled), ""):
+            say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
         measured = {**measure(experience), **self.opponents.learn(experience)}
         self._measured = {**measured, **_paid(self.judge.usage - before), "parity": parity}
         if (told := limits.check_speeches(measured, self.settings)) is not None:

@@ -55,6 +55,12 @@ BUDGET: dict[str, str] = {
 }
 """Columns that tables of earlier releases lack: what own speeches have cost (`trainer.inference`)."""
 
+INVALIDITY: dict[str, str] = {
+    "cause": "what made it INVALID: speech, or failure (which includes debates that were not played); empty if valid",
+    "unreadable": "of a judge that writes: the beginning of one text of this verdict that could not be read",
+}
+"""Columns that tables of earlier releases lack."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     "matchup": (SELF, BASE, NONE),
     "checkpoint_seats": ("AB", "A", "B", ""),

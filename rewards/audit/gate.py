@@ -52,9 +52,11 @@ def gate(found: Mapping[str, Any], thresholds: Thresholds) -> list[Check]:
 
 
 def passes(checks: Sequence[Check]) -> bool:
-    """Whether no check failed. One that could not be measured (no debate had sides of different length) is no failure;
-    where no verdict was valid the share of INVALID ones fails."""
-    return all(check.passed is not False for check in checks)
+    """Return whether no check failed. One that could not be measured (no debate had sides of different length) is no
+    failure, but an audit in which none could be measured is."""
+    return all(check.passed is not False for check in checks) and not (
+        checks and all(check.passed is None for check in checks)
+    )
 
 
 def _check(key: str, rule: _Rule, limit: float, found: Mapping[str, Any]) -> Check:

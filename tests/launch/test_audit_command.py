@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from envs.types import Failure
 from launch.cli import main
 from rewards.audit.sections import SECTIONS, debate_id
 from rewards.judges.likelihood import LikelihoodJudge
@@ -65,6 +66,39 @@ def test_an_audit_is_written_and_said(audited: Path, capsys: pytest.CaptureFixtu
         assert f"{arm['name']}: {'PASS' if arm['passed'] else 'FAIL'}" in said
         assert said.count(f"{arm['checks'][0]['what']}: ") == 2
     assert str(audited / "audit.html") in said
+
+
+def test_an_audit_in_which_nothing_could_be_measured_is_a_failure(
+    tmp_path: Path, refused: Refused, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Even where no threshold says so; what was written is there, and training does not take it for a pass."""
+    few = ("questions.train=12", "questions.heldout=12", "audit.questions=3", "heldout_judges=none")
+    words = (*few, "judge.min_mass=1", "audit.thresholds.invalid=null", f"output={tmp_path}/audit")
+    assert main(["audit", *words]) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert "Nothing could be measured of weak-judge: none of its 6 verdicts is valid" in said
+    assert "of the judge's probability" in said, "the commonest reason"
+    record = json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))
+    assert not record["arms"][0]["passed"] and (tmp_path / "audit" / "audit.html").exists()
+    with_it = ("train", *few[:2], "judge.min_mass=1", f"judge.audited={tmp_path}/audit/audit.json")
+    assert "nothing could be measured of it" in refused(*with_it, f"output={tmp_path}/run")
+
+
+def test_an_audit_without_debates_says_why(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def play(self, shards: Any, policies: Any) -> Any:
+            for shard in shards:
+                yield shard, [Failure(m.question.id, m.swapped_seats, "the pen broke") for m in shard.matches]
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr("trainer.setup.rollouts", lambda settings: Broken())
+    assert main(["audit", *SMALL, f"output={tmp_path}/audit"]) == 2
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert "None of the 20 debates could be played, most often because the pen broke" in said
 
 
 def test_accuracy_is_that_of_the_stored_verdicts(audited: Path) -> None:

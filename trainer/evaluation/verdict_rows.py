@@ -84,6 +84,8 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
         "p_mean": verdict.mean if verdict.valid else math.nan,
         "valid": verdict.valid,
         "reason": verdict.reason,
+        "cause": "" if verdict.valid else verdict.cause,
+        "unreadable": verdict.unreadable,
         "correct_seat": correct_seat(transcript, key).value,
         **asdict(conduct(transcript, own)),
         **budget(transcript, CHECKPOINT),

@@ -54,6 +54,8 @@ def score(debate: Transcript, row: Mapping[str, Any]) -> Json:
     }  # fmt: skip
     if not row["valid"]:
         why = row["reason"] or "no reason given"
+        if text := row.get("unreadable"):
+            why += f"; it wrote: {text}"
         return {"value": NO_ANSWER, "explanation": f"INVALID: {why}", "reason": "grader_failed", "metadata": metadata}
     p = float(row["p_mean"])
     favoured = Seat.A if p > 0.5 else Seat.B if p < 0.5 else None

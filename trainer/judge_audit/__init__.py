@@ -4,6 +4,7 @@ Belongs to evaluation: gold labels are read here, and nothing of what is found r
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +20,7 @@ from rewards.audit.sections import Case, findings, plain
 from rewards.audit.table import Table, read
 from rewards.judges import JudgeSettings, cascade
 from rewards.labelled import Labelled
+from rewards.trial import shown
 from trainer import setup
 from trainer.config import Config
 from trainer.judge_audit.arms import arms
@@ -65,11 +67,26 @@ def _arm(
     cost = judge.cost([debate.transcript for debate in played])
     found = findings(Case(judge, played, table, cost, settings.audit, rated, _routed(settings, chosen, played)))
     checks = gate(found, settings.audit.thresholds)
+    said = judge.judge([debate.transcript for debate in played])
+    unreadable = next((shown(verdict.unreadable) for verdict in said if verdict.unreadable), "")
     row = {
-        "name": chosen.name, "role": role, "judge": who, "passed": passes(checks),
+        "name": chosen.name, "role": role, "judge": who, "passed": bool(table.valid.any()) and passes(checks),
+        "unmeasured": _unmeasured(chosen.name, table, unreadable), "unreadable": unreadable,
         "checks": plain(checks), "found": found,
     }  # fmt: skip
     return row, table
+
+
+def _unmeasured(name: str, table: Table, unreadable: str) -> str | None:
+    """Return why nothing could be measured of a judge, in a sentence; None if it gave any valid verdict."""
+    if table.valid.any():
+        return None
+    ((reason, _),) = Counter(table.reason.tolist()).most_common(1)
+    wrote = f" One of its texts: {unreadable!r}" if unreadable else ""
+    return (
+        f"Nothing could be measured of {name}: none of its {len(table)} verdicts is valid, most often because {reason}."
+        f"{wrote}"
+    )
 
 
 def _asked(settings: Config, chosen: JudgeSettings) -> StoredJudge:

@@ -53,7 +53,8 @@ def carried(settings: JudgeSettings) -> Carried:
     record = {"file": str(settings.audited), "sha256": file_hash(settings.audited), "failed": failed}
     if arm.passed:
         return Carried(f"The judge {settings.name} passed its audit ({settings.audited}).", record | {"passed": True})
-    found = f"The judge {settings.name} failed its audit in {', '.join(failed)} ({settings.audited})"
+    what = ", ".join(failed) or "that nothing could be measured of it"
+    found = f"The judge {settings.name} failed its audit in {what} ({settings.audited})"
     if settings.audit == "refuse":
         raise AuditError(f"{found}: take another judge, or train against it all the same with judge.audit=warn.")
     return Carried(f"{found}; training goes on since judge.audit=warn.", record | {"passed": False})

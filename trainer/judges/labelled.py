@@ -1,9 +1,10 @@
 """Labelled debates for judges: a policy argues questions against itself, and the answer key says who was right."""
 
+from collections import Counter
 from pathlib import Path
 
 from envs.types import Failure
-from rewards.labelled import Labelled, with_key
+from rewards.labelled import Labelled, LabelledError, with_key
 from trainer import setup
 from trainer.config import Config
 from trainer.progress import debates_bar
@@ -18,9 +19,14 @@ def play_labelled(
 
     `first` is the number of questions passed over. Each question is argued in both seatings; debates that fail are left
     out.
+
+    Raises:
+        LabelledError: there is no question, or no debate could be finished.
     """
     source = setup.question_set(settings.questions, split)
     asked, seats = source.questions(split)[first:][:questions], settings.protocol.seats
+    if not asked:
+        raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
     matches = [
         Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(seats, "player"))
         for i, question in enumerate(asked)
@@ -37,4 +43,10 @@ def play_labelled(
     finally:
         rollouts.close()
     finished = [o for index in sorted(outcomes) for o in outcomes[index] if not isinstance(o, Failure)]
+    if not finished:
+        reasons = Counter(o.reason for index in sorted(outcomes) for o in outcomes[index])
+        ((reason, _),) = reasons.most_common(1)
+        raise LabelledError(
+            f"None of the {len(matches)} debates could be played, most often because {reason}: mend that first."
+        )
     return with_key([outcome.transcript for outcome in finished], source.answer_key(split))
