@@ -93,6 +93,8 @@ class Settings(StoredSettings):
     kind: Literal["table"]
     path: Path | None = None
     """A .parquet, .json, .jsonl or .csv file."""
+    encoding: str | None = None
+    """The encoding of a text file, e.g. cp1252; None: UTF-8, or what its first bytes mark it as."""
     dataset: str | None = None
     """Or an id on the Hub, e.g. "google/boolq"."""
     name: str | None = None
@@ -128,7 +130,7 @@ class Settings(StoredSettings):
     def _rows(self) -> Iterator[tuple[str | None, Row]]:
         """Rows with the split that they come from, None where it is for the hash to decide."""
         if self.path is not None:
-            yield from ((None, row) for row in file_rows(self.path))
+            yield from ((None, row) for row in file_rows(self.path, self.encoding))
         elif self.heldout_split is None:
             yield from ((None, row) for row in hub_rows(str(self.dataset), self.name, self.train_split))
         else:
