@@ -219,6 +219,28 @@ def test_the_passage_of_an_html_article_is_its_text(load: Load) -> None:
     assert found.passage == "The bell\nIt was night & cold, for 3 < 4.\nThen\nit rang—"
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<html><head><title>x</title><body><p>It was night.<p>Then<br>it rang.", "It was night.\nThen\nit rang."),
+        ("<head><meta charset=utf-8><title>x</title><p>It was night.", "It was night."),
+        ("<title>x</title>It was <i>night</i>.", "It was night."),
+        ("<ul><li>one<li>two<ul><li>three</ul><li>four</ul>five", "one\ntwo\nthree\nfour\nfive"),
+        ("<table><tr><td>Ann<td>5<tr><td>Eve<td>7</table>after", "Ann 5\nEve 7\nafter"),
+        ("<table><tr><th>Who</th><th>What</th></tr><tr><td>Ann</td><td></td><td>5</td></tr>", "Who What\nAnn 5"),
+        ("<dl><dt>Bell<dd>It rings.<dt>Gate<dd>It opens.</dl>", "Bell\nIt rings.\nGate\nIt opens."),
+        ("<dl><dt>Bell</dt><dd>It rings.</dd></dl>", "Bell\nIt rings."),
+        ("<p>caf&eacute; &amp; caf&#233; &#xe9; &lt;b&gt; AT&T &hellip; 3 &ge; 2", "café & café é <b> AT&T … 3 ≥ 2"),
+        ("<p>It&rsquo;s&nbsp;10<sup>2</sup> m<sup>-1</sup>, the 1<sup>st</sup>", "It’s 10² m⁻¹, the 1st"),
+        ("<p>a<script>var x = '<p>no</p>';</script> b<style>p {}</style><!-- no --> c", "a b c"),
+        ("<P>One<P ALIGN=center>Two<HR>Three", "One\nTwo\nThree"),
+        ("<p>one<script src=x.js/></script><p>two", "one\ntwo"),
+    ],
+)
+def test_html_with_left_out_tags_tables_and_lists(load: Load, html: str, text: str) -> None:
+    assert load([article("1", [question("q")], article=html)]).questions("train")[0].passage == text
+
+
 def test_a_stripped_article_stays_as_it_is(load: Load) -> None:
     text = "  He said &amp; she <said>\n \n   a  <b c.\n"
     assert load([article("1", [question("q")], article=text)]).questions("train")[0].passage == text
