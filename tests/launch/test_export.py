@@ -116,7 +116,8 @@ def test_an_adapter_on_tied_embeddings_is_exported_as_the_same_model(
     AutoModelForCausalLM.from_config(config).save_pretrained(model)
     AutoTokenizer.from_pretrained(tiny / "debater").save_pretrained(model)
     lora = ("debater.lora.rank=2", f"debater.lora.target_modules={targets}", "algorithm.learning_rate=0.1")
-    words = [*small, "iterations=1", f"debater.model={model}", *lora, f"output={run}", "debater.max_tokens=4"]
+    short = ("debater.max_tokens=4", "limits.cut_speeches=off", "iterations=1")
+    words = [*small, *short, f"debater.model={model}", *lora, f"output={run}"]
     assert main(["train", *words]) == 0
     assert main(["export", f"run={run}", f"output={folder}"]) == 0
     exported, rows = AutoModelForCausalLM.from_pretrained(folder), probe_rows(AutoTokenizer.from_pretrained(folder))
