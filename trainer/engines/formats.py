@@ -16,6 +16,12 @@ from envs import scratchpad
 from trainer.engines.base import EngineError
 
 
+_TAIL = 200
+"""Characters of a prompt's end that are read together with an answer to see how its tokens go on."""
+_AROUND = 8
+"""Signs of white space round a text in one token, at most."""
+
+
 class Format(Interface):
     """Turns conversations into token ids, and sampled token ids back into text."""
 
@@ -31,8 +37,12 @@ class Format(Interface):
     def go_on(self, told: str, ended: bool) -> list[int]:
         """The tokens between a sampled speech and the next one. `ended`: the speech closed with its end token."""
 
-    def choice(self, text: str) -> list[int]:
-        """The tokens of an answer that begins where the prompt ends."""
+    def choice(self, text: str, told: str = "") -> list[int]:
+        """Return the tokens with which a prompt of one turn (`told`) goes on where the answer is this text: those that
+        follow the prompt's own when both are read together."""
+
+    def spellings(self, text: str) -> list[int]:
+        """Return the tokens that spell this text by themselves, white space around it aside ("A", " A", "▁A")."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled tokens, without special tokens (but tags round thoughts) and white space at the ends."""
@@ -70,6 +80,8 @@ class _Tokens:
         }
         marks = sorted(_marks(tokenizer), key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, marks)) or r"(?!)")
+        self._reserved = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+        self._spelled: dict[str, list[int]] = {}
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled tokens. Tags round a thought stay, even those that are special tokens: the environment looks
@@ -79,6 +91,27 @@ class _Tokens:
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""
         return len(self._encode(self._safe(text)))
+
+    def spellings(self, text: str) -> list[int]:
+        """Return the tokens that spell this text by themselves, white space around it aside ("A", " A", "▁A")."""
+        if text not in self._spelled:
+            self._spelled[text] = [
+                index
+                for token, index in self.tokenizer.get_vocab().items()
+                if _may_spell(token, text.strip())
+                and index not in self._reserved
+                and self.tokenizer.decode([index], clean_up_tokenization_spaces=False).strip() == text.strip()
+            ]
+        return self._spelled[text]
+
+    def _goes_on(self, before: str, text: str) -> list[int]:
+        """Return the tokens of `text` where it follows `before`. If the last token of `before` would be another one
+        with the text behind it, then those behind a line break."""
+        for start in (before[-_TAIL:], "\n"):
+            prompt, whole = self._encode(start), self._encode(start + text)
+            if whole[: len(prompt)] == prompt and len(whole) > len(prompt):
+                return whole[len(prompt) :]
+        return self._encode(text)
 
     def _safe(self, text: str) -> str:
         """The text with a space inside everything that would be read as a special token."""
@@ -105,6 +138,13 @@ def _marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     return {token for token in {*tokenizer.all_special_tokens, *punctuated} if len(token) > 1}
 
 
+def _may_spell(token: str, text: str) -> bool:
+    """Return whether a token, as the vocabulary writes it, can be this text with white space around it: a quick look
+    before it is decoded. Byte-level vocabularies write one sign per byte, others mark a byte as `<0x41>`."""
+    near = len(token) <= len(text.encode()) + _AROUND
+    return near and (not text.isascii() or text in token or token.startswith("<0x"))
+
+
 class PlainFormat(_Tokens):
     """Running text, for base models: what is told and what is said simply follow each other."""
 
@@ -119,9 +159,10 @@ class PlainFormat(_Tokens):
         """What is told, as it is."""
         return self._encode(self._safe(told))
 
-    def choice(self, text: str) -> list[int]:
-        """The answer after a space."""
-        return self._encode(f" {self._safe(text)}")
+    def choice(self, text: str, told: str = "") -> list[int]:
+        """Return the tokens of the answer after a space."""
+        told = self._safe(told or "told")
+        return self._goes_on(told, self._safe(text) if told[-1:].isspace() else f" {self._safe(text)}")
 
 
 class ChatFormat(_Tokens):
@@ -147,9 +188,9 @@ class ChatFormat(_Tokens):
             closing = next((closing.removeprefix(end) for end in self._ends if closing.startswith(end)), closing)
         return self._encode(closing + self._safe(told).strip() + self._reply)
 
-    def choice(self, text: str) -> list[int]:
-        """The answer at the very beginning of the assistant's turn."""
-        return self._encode(self._safe(text))
+    def choice(self, text: str, told: str = "") -> list[int]:
+        """Return the tokens of the answer at the very beginning of the assistant's turn."""
+        return self._goes_on(self._render([self._safe(told or "told").strip()]), self._safe(text))
 
     def _render(self, history: Sequence[str]) -> str:
         messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(history)]

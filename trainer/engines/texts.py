@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
+
 from rewards.types import Unscored, Usage, Writing
 from trainer.engines.base import Completion, Sampling
 from trainer.engines.formats import Format
@@ -23,6 +25,36 @@ class TextEngine(ABC):
     @abstractmethod
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         """One completion per prompt."""
+
+    @abstractmethod
+    def score(self, wanted: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
+        """Return the log-probability (nats, summed over tokens) of each continuation after its context, both token
+        ids; NaN where they do not fit the model's context."""
+
+    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
+        """Return the log-probability (nats) of each choice after its prompt; NaN where it does not fit.
+
+        A choice is the tokens with which the prompt goes on when both are read together. Where every choice of a
+        prompt is one token, all tokens that spell it ("A", " A", "▁A") are summed, as `rewards.endpoint.choices` sums
+        what an endpoint lists.
+        """
+        contexts = [tuple(self.format.open([prompt])) for prompt in prompts]
+        self.count(contexts)
+        asked = zip(contexts, prompts, choices, strict=True)
+        spelled = [(context, rows) for context, *pair in asked for rows in self._spelled(*pair)]
+        values = iter(self.score([(context, row) for context, rows in spelled for row in rows]))
+        sums = iter([float(np.logaddexp.reduce([next(values) for _ in rows])) for _, rows in spelled])
+        return [tuple(next(sums) for _ in alternatives) for alternatives in choices]
+
+    def _spelled(self, prompt: str, choices: tuple[str, ...]) -> list[list[tuple[int, ...]]]:
+        """Return the token rows that are summed for each choice, the one that goes on from the prompt first."""
+        rows = [tuple(self.format.choice(choice, prompt)) for choice in choices]
+        if any(len(row) != 1 for row in rows):
+            return [[row] for row in rows]
+        return [
+            list(dict.fromkeys([row, *((token,) for token in self.format.spellings(choice))]))
+            for row, choice in zip(rows, choices, strict=True)
+        ]
 
     def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
         """A text for each prompt, without special tokens; `Unscored` where prompt and text would not fit."""

@@ -84,24 +84,11 @@ class TransformersEngine(TextEngine):
             scored += [tuple(values[i, len(values[i]) - len(row) + 1 :].tolist()) for i, row in enumerate(batch)]
         return scored
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
-        """Log-probability (nats, summed over tokens) of each choice after its prompt.
-
-        Choices are tokenised by themselves. Rows that are needed for several choices are read once: for choices of one
-        token, that is the prompt alone. A prompt that does not fit the model's context scores NaN.
-        """
-        contexts = [tuple(self.format.open([prompt])) for prompt in prompts]
-        self.count(contexts)
-        wanted = [
-            (context, tuple(self.format.choice(choice)))
-            for context, alternatives in zip(contexts, choices, strict=True)
-            for choice in alternatives
-        ]
-        scores = iter(self._score(wanted))
-        return [tuple(next(scores) for _ in alternatives) for alternatives in choices]
-
     @torch.inference_mode()
-    def _score(self, wanted: list[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
+    def score(self, wanted: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
+        """Return the log-probability (nats, summed over tokens) of each continuation after its context; NaN where they
+        do not fit the model's context. Rows that several continuations need are read once: for continuations of one
+        token, that is the context alone."""
         rows = {row for prompt, choice in wanted if len(row := prompt + choice[:-1]) <= self.max_context}
         keep = max((len(choice) for _, choice in wanted), default=1)
         last: dict[tuple[int, ...], torch.Tensor] = {}

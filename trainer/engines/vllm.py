@@ -119,25 +119,17 @@ class VllmEngine(TextEngine):
         values = iter(self._score(wanted))
         return [tuple(next(values) for _ in row[1:]) for row in rows]
 
-    def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
-        """Log-probability (nats, summed over tokens) of each choice after its prompt.
+    def score(self, wanted: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
+        """Return the log-probability (nats, summed over tokens) of each continuation after its context.
 
         Each token is asked for as the next one after what precedes it, by id, so the values are exact and not cut to
-        the likeliest. A context serves all choices that need it, for choices of one token the prompt alone, and longer
-        ones find the prompt in the prefix cache, which `prompt_logprobs` would read anew for every choice. NaN where a
-        context leaves no room for a token: vLLM reads one token less than the model's context.
+        the likeliest. A context serves all continuations that need it, for those of one token the context alone, and
+        longer ones find it in the prefix cache, which `prompt_logprobs` would read anew for every continuation. NaN
+        where a context leaves no room for a token: vLLM reads one token less than the model's context.
         """
-        contexts = [tuple(self.format.open([prompt])) for prompt in prompts]
-        self.count(contexts)
-        wanted = [
-            (context, tuple(self.format.choice(choice)))
-            for context, alternatives in zip(contexts, choices, strict=True)
-            for choice in alternatives
-        ]
         steps = [(prompt + choice[:i], token) for prompt, choice in wanted for i, token in enumerate(choice)]
         values = iter(self._score(steps))
-        scores = iter([sum(next(values) for _ in choice) for _, choice in wanted])
-        return [tuple(next(scores) for _ in alternatives) for alternatives in choices]
+        return [sum(next(values) for _ in choice) for _, choice in wanted]
 
     def _score(self, wanted: Sequence[tuple[tuple[int, ...], int]]) -> list[float]:
         """Log-probability of each token after its context; NaN where the context does not fit."""

@@ -81,8 +81,9 @@ def readings_of(debates: Sequence[Labelled], prompts: Prompts, fmt: Format, head
 
 def _reading(debate: Labelled, prompts: Prompts, fmt: Format, head: str) -> Reading:
     said = {"letter": LETTERS, "answer": debate.transcript.answers}.get(head)
-    of_a, of_b = ((), ()) if said is None else (tuple(fmt.choice(choice)) for choice in said)
-    return Reading(tuple(fmt.open([prompts.judge(debate.transcript)])), (of_a, of_b), debate.target)
+    prompt = prompts.judge(debate.transcript)
+    of_a, of_b = ((), ()) if said is None else (tuple(fmt.choice(choice, prompt)) for choice in said)
+    return Reading(tuple(fmt.open([prompt])), (of_a, of_b), debate.target)
 
 
 def columns_of(readings: Sequence[Reading]) -> Dataset:
