@@ -120,8 +120,7 @@ def attacked(transcript: Transcript, seat: Seat, name: str) -> Transcript:
 
 def _rewritten(speech: Speech, transcript: Transcript, attack: Attack) -> Speech:
     """The speech as it would have been heard; it was sampled by nobody, so it has neither tokens nor log-probs."""
-    hides = transcript.protocol.scratchpad
-    public = scratchpad.split(speech.raw)[0] if hides else speech.raw
+    public, _ = scratchpad.split(speech.raw, transcript.protocol.scratchpad)
     said = Utterance(
         attack(public, speech.seat), finish_reason=speech.finish_reason, policy=speech.policy,
         policy_version=speech.policy_version,

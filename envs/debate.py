@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from envs import inquiries, scratchpad
+from envs.escaping import Lines
 from envs.prompts import Prompts
 from envs.quotes import count_words, verify
 from envs.types import Inquiry, Protocol, Question, Seat, Speech, Transcript
@@ -84,7 +85,8 @@ class Debate:
 
     def supposing(self, seat: Seat, utterance: Utterance) -> Transcript:
         """The debate as it would read if the seat said this now, and nobody else anything at this ply."""
-        speech = speech_of(utterance, seat, self.ply, self.protocol, self.question.passage)
+        own = self.prompts.judges.own
+        speech = speech_of(utterance, seat, self.ply, self.protocol, self.question.passage, own)
         so_far = self.transcript()
         return replace(so_far, speeches=(*so_far.speeches, speech))
 
@@ -98,7 +100,8 @@ class Debate:
             raise ValueError(f"At ply {self.ply} the speakers are {self.speakers}, not {tuple(utterances)}.")
         passage = self.question.passage
         self.speeches += tuple(
-            speech_of(utterances[seat], seat, self.ply, self.protocol, passage) for seat in self.speakers
+            speech_of(utterances[seat], seat, self.ply, self.protocol, passage, self.prompts.judges.own)
+            for seat in self.speakers
         )
         self.ply += 1
 
@@ -116,13 +119,16 @@ class Debate:
         )
 
 
-def speech_of(said: Utterance, seat: Seat, ply: int, protocol: Protocol, passage: str) -> Speech:
-    """What judge and opponent get of an utterance: thoughts taken out, text escaped, quotes looked up."""
-    public, thoughts = scratchpad.split(said.raw) if protocol.scratchpad else (said.raw, "")
+def speech_of(
+    said: Utterance, seat: Seat, ply: int, protocol: Protocol, passage: str, own: Lines | None = None
+) -> Speech:
+    """What judge and opponent get of an utterance: thoughts taken out, text escaped, quotes looked up. `own` are the
+    lines of the prompt set that it must not forge."""
+    public, thoughts = scratchpad.split(said.raw, protocol.scratchpad)
     private = "\n".join(part for part in (said.private, thoughts) if part)
     neutralised: dict[str, int] = {}
     across = protocol.quotes_across_paragraphs
-    text, quotes = verify(public, passage, counts=neutralised, across_paragraphs=across)
+    text, quotes = verify(public, passage, counts=neutralised, across_paragraphs=across, own=own)
     return Speech(
         seat, ply, text, said.raw, count_words(public), quotes, said.token_ids, said.logprobs, said.finish_reason,
         said.policy, said.policy_version, private, neutralised,

@@ -3,10 +3,16 @@
 `escape_markup` is for any reader. `escape_speech` is for readers of a debate: it also marks the lines of a speech that
 begin as the prompt's own lines do ("Debater B said:", "Verdict: A", "### Instructions"), so that none of them can pass
 for a turn of somebody else's. Both are idempotent and leave ordinary text as it is, byte by byte.
+
+What is looked for is looked for in the text as a normalising tokenizer reads it (`fold`): letters of full width,
+brackets that look like ours, blanks and colons of every kind are what they stand for.
 """
 
 import re
-from collections.abc import MutableMapping
+import unicodedata
+from collections.abc import Iterator, MutableMapping, Sequence
+from functools import lru_cache
+from typing import Protocol as Interface
 
 INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
@@ -43,14 +49,79 @@ _NAMED = (
 _SPECIAL_TOKEN = re.compile(rf"{_BAR}|{_JOINED}|{_NAMED}")
 _SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t]++[ab12]"
 _PART = r"verdict|decision|winner|passage|question|instructions?|(?:right[ \t]++|correct[ \t]++)?answer(?:[ \t]++[ab])?"
+_LINE = re.compile(r"^.+$", re.MULTILINE)
 _HEADER = re.compile(
-    r"^(?=[ \t]*+(?:[*_`>\[({\"'\u201c-]++[ \t]*+)?+(?:"
+    r"(?=[ \t]*+(?:[*_`>\[({\"'\u201c-]++[ \t]*+)?+(?:"
     r"#"
     rf"|(?:(?:the|final|official|new|my)[ \t]++){{0,2}}+(?:{_SPEAKER}|{_PART})"
     r"(?:[ \t]++(?:said|says|is|writes|note|notes))?+[ \t]*+[*_`\])}\"'\u201d]*+[ \t]*+[:\uff1a]"
     r"))",
-    re.IGNORECASE | re.MULTILINE,
+    re.IGNORECASE,
 )
+
+_ALIKE = {
+    **dict.fromkeys("\u2039\u27e8\u2329\u3008\u276c\u276e\u2770\u29fc\u02c2\u1438\ufe3f\u226e", "<"),
+    **dict.fromkeys("\u203a\u27e9\u232a\u3009\u276d\u276f\u2771\u29fd\u02c3\u1433\ufe40\u226f", ">"),
+    **dict.fromkeys("\u2236\ua789\u02d0\u02f8\u0589\u05c3\u0703\u0704\u16ec\u205a\u1804\ua4fd\ufe30", ":"),
+    **dict.fromkeys("\u2223\u01c0\u2758\u2502\u23d0\u05c0", "|"),
+    **dict.fromkeys("\u2044\u2215\u29f8\u2571", "/"),
+    "\u2800": " ", "\u1680": " ",
+}  # fmt: skip
+"""Signs that look like those that marks are made of, beyond what Unicode calls compatible."""
+
+
+@lru_cache(maxsize=4096)
+def _plain(sign: str) -> str:
+    """Return a sign as normalising tokenizers read it: compatible signs as what they stand for, without accents."""
+    if sign in _ALIKE:
+        return _ALIKE[sign]
+    parts = unicodedata.normalize("NFKD", sign)
+    return "".join(part for part in parts if not unicodedata.combining(part)) if parts != sign else sign
+
+
+def fold(text: str) -> tuple[str, Sequence[int]]:
+    """Return the text with every sign as what it stands for (NFKC, look-alikes, all blanks and colons), and where in
+    the text each sign of it begins, and the end."""
+    if text.isascii():
+        return text, range(len(text) + 1)
+    table = {ord(sign): _plain(sign) for sign in set(text) if not sign.isascii()}
+    if all(len(plain) == 1 for plain in table.values()):
+        return text.translate(table), range(len(text) + 1)
+    folded, starts = list[str](), list[int]()
+    for place, sign in enumerate(text):
+        plain = table.get(ord(sign), sign)
+        folded.append(plain)
+        starts += [place] * len(plain)
+    return "".join(folded), [*starts, len(text)]
+
+
+def find(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int, re.Match[str]]]:
+    """Yield where in the text the pattern is found once it is folded: start, end, and the match in the folded text."""
+    folded, starts = fold(text)
+    for match in pattern.finditer(folded):
+        end = starts[match.end() - 1] + 1 if match.end() > match.start() else starts[match.start()]
+        yield starts[match.start()], end, match
+
+
+def break_up(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
+    """Return the text with a blank behind the first sign of whatever folds to the pattern, and how often it does."""
+    pieces, position, found = list[str](), 0, 0
+    for start, _, _ in find(pattern, text):
+        if start >= position:
+            pieces += [text[position : start + 1], " "]
+            position, found = start + 1, found + 1
+    return "".join([*pieces, text[position:]]), found
+
+
+class Lines(Interface):
+    """The lines and tags of a prompt set, which no speech may forge (`envs.own_lines`)."""
+
+    tags: re.Pattern[str]
+    """Finds the bracket of such a tag."""
+
+    def begins(self, line: str) -> bool:
+        """Return whether a folded line begins as one of the prompt's own does."""
+
 
 _RULES = (
     ("escape sequence", _ANSI, ""),
@@ -58,10 +129,9 @@ _RULES = (
     ("invisible character", re.compile(f"[{INVISIBLE}]"), ""),
     ("control character", re.compile(f"[{_CONTROL}]"), ""),
     ("surrogate", re.compile("[\ud800-\udfff]"), "\ufffd"),
-    ("special token", _SPECIAL_TOKEN, r"\g<0> "),
 )
-HEADER, FORGED_TAG, UNPAIRED_TAG = "header", "forged tag", "unpaired tag"
-KINDS = (*(kind for kind, _, _ in _RULES if kind), HEADER, FORGED_TAG, UNPAIRED_TAG)
+SPECIAL, HEADER, FORGED_TAG, UNPAIRED_TAG = "special token", "header", "forged tag", "unpaired tag"
+KINDS = (*(kind for kind, _, _ in _RULES if kind), SPECIAL, HEADER, FORGED_TAG, UNPAIRED_TAG)
 """What can be neutralised in a speech, by the names under which it is counted (`Speech.neutralised`)."""
 
 Counts = MutableMapping[str, int]
@@ -80,19 +150,30 @@ def escape_markup(text: str, counts: Counts | None = None) -> str:
     for kind, pattern, replacement in _RULES:
         text, found = pattern.subn(replacement, text)
         _add(counts, kind, found)
+    text, found = break_up(_SPECIAL_TOKEN, text)
+    _add(counts, SPECIAL, found)
     return text
 
 
-def escape_speech(text: str, counts: Counts | None = None) -> str:
+def escape_speech(text: str, counts: Counts | None = None, own: Lines | None = None) -> str:
     """As `escape_markup`; and every line that begins like one of the prompt's own gets a bar before it (`| Judge: …`).
 
     Such lines are those of a speaker ("Judge:", "System:", "Debater B said:"), of a part of the prompt ("Question:",
-    "Answer A:", "Verdict:") and headings ("### …"), with or without emphasis, brackets and blanks before them. Marks
-    inside a line, and letters of other scripts that look like ours, are left alone.
+    "Answer A:", "Verdict:") and headings ("### …"), with or without emphasis, brackets and blanks before them, and what
+    begins a line in the prompt set whose lines are `own`; its tags are broken up like special tokens. Marks inside a
+    line, and letters of other scripts that look like ours, are left alone.
     """
-    text, found = _HEADER.subn(HEADER_MARK, escape_markup(text, counts))
+    text = escape_markup(text, counts)
+    if own is not None:
+        text, found = break_up(own.tags, text)
+        _add(counts, SPECIAL, found)
+    pieces, position, found = list[str](), 0, 0
+    for start, _, line in find(_LINE, text):
+        if _HEADER.match(line[0]) or (own is not None and own.begins(line[0])):
+            pieces += [text[position:start], HEADER_MARK]
+            position, found = start, found + 1
     _add(counts, HEADER, found)
-    return text
+    return "".join([*pieces, text[position:]])
 
 
 def _add(counts: Counts | None, kind: str, found: int) -> None:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from jinja2 import Environment, Template, TemplateNotFound, meta
 
-from envs.escaping import escape_speech
+from envs.escaping import Lines, escape_speech
 from envs.inquiries import in_order
+from envs.own_lines import OwnLines
 from envs.ratings import rating_of
 from envs.types import Inquiry, Speech, Transcript
 
@@ -32,6 +33,8 @@ class JudgeTemplates:
 
     def __init__(self, folder: Path, environment: Environment) -> None:
         self._folder, self._environment = folder, environment
+        self.own = OwnLines(folder, environment)
+        """What no speech may forge."""
 
     def require(self, task: Task, instructions: Instructions = "plain", examples: bool = False) -> None:
         """Asks whether the set has what such a prompt is made of.
@@ -53,7 +56,7 @@ class JudgeTemplates:
         """The prompt: the question, the speeches in the order they were made, the passage if the judge may see it."""
         instructed = "" if instructions == "plain" else self.template(instructions).render()
         shown = [self._example(*example) for example in examples]
-        return self.template(task).render(**_debate(transcript), instructions=instructed, examples=shown)
+        return self.template(task).render(**self._debate(transcript), instructions=instructed, examples=shown)
 
     def template(self, name: str) -> Template:
         """A template by its name.
@@ -73,10 +76,23 @@ class JudgeTemplates:
     def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
         right = target < 0.5
         return {
-            "debate": self.template("debate").render(**_debate(transcript)),
+            "debate": self.template("debate").render(**self._debate(transcript)),
             "right": "AB"[right],
             "answer": transcript.answers[right],
             "score": rating_of(target),
+        }
+
+    def _debate(self, transcript: Transcript) -> dict[str, Any]:
+        last = max((speech.ply for speech in transcript.speeches), default=-1)
+        answered = [inquiry for inquiry in transcript.inquiries if inquiry.ply <= last]
+        return {
+            "passage": transcript.question.passage if transcript.protocol.judge_sees_passage else "",
+            "question": transcript.question.text,
+            "answer_a": transcript.answers[0],
+            "answer_b": transcript.answers[1],
+            "speeches": escaped(in_order(transcript.speeches, answered), self.own),
+            "debaters": len(transcript.protocol.seats),
+            "max_words": transcript.protocol.max_words,
         }
 
     def _variables(self, task: Task) -> set[str]:
@@ -84,25 +100,11 @@ class JudgeTemplates:
         return meta.find_undeclared_variables(self._environment.parse(source))
 
 
-def escaped(said: Sequence[Speech | Inquiry]) -> list[dict[str, str]]:
-    """Seat and text of each speech, as safe to show as `escape_speech` makes it; the judge's questions have the seat
-    "judge", and those that came to nothing are left out."""
+def escaped(said: Sequence[Speech | Inquiry], own: Lines) -> list[dict[str, str]]:
+    """Seat and text of each speech, as safe to show in a prompt set with lines of its `own` as `escape_speech` makes
+    it; the judge's questions have the seat "judge", and those that came to nothing are left out."""
     return [
-        {"seat": each.seat.value if isinstance(each, Speech) else "judge", "text": escape_speech(each.text)}
+        {"seat": each.seat.value if isinstance(each, Speech) else "judge", "text": escape_speech(each.text, own=own)}
         for each in said
         if isinstance(each, Speech) or each.text
     ]
-
-
-def _debate(transcript: Transcript) -> dict[str, Any]:
-    last = max((speech.ply for speech in transcript.speeches), default=-1)
-    answered = [inquiry for inquiry in transcript.inquiries if inquiry.ply <= last]
-    return {
-        "passage": transcript.question.passage if transcript.protocol.judge_sees_passage else "",
-        "question": transcript.question.text,
-        "answer_a": transcript.answers[0],
-        "answer_b": transcript.answers[1],
-        "speeches": escaped(in_order(transcript.speeches, answered)),
-        "debaters": len(transcript.protocol.seats),
-        "max_words": transcript.protocol.max_words,
-    }

@@ -45,8 +45,9 @@ class Prompts:
     def turn(self, seat: Seat, heard: Sequence[Speech | Inquiry], protocol: Protocol) -> str:
         """What a debater reads before a speech: what was said and asked since its last one, and how it may speak."""
         return self._turn.render(
-            seat=seat.value, heard=escaped(heard), max_words=protocol.max_words, scratchpad=protocol.scratchpad
-        )
+            seat=seat.value, heard=escaped(heard, self.judges.own), max_words=protocol.max_words,
+            scratchpad=protocol.scratchpad,
+        )  # fmt: skip
 
     def judge(
         self, transcript: Transcript, task: Task = "judge", instructions: Instructions = "plain",

@@ -24,7 +24,7 @@ written without tags: never verified, and nothing gained. Any spelling of a tag 
 import re
 
 from envs import passages
-from envs.escaping import FORGED_TAG, UNPAIRED_TAG, Counts, escape_speech
+from envs.escaping import FORGED_TAG, UNPAIRED_TAG, Counts, Lines, escape_speech, find
 from envs.escaping import escape_markup as escape_markup
 from envs.passages import Found
 from envs.types import Quote
@@ -32,13 +32,14 @@ from envs.words import tokens
 
 # Possessive quantifiers (*+) keep every pattern linear: a speech is hostile input.
 _TAG = re.compile(
-    r"[<\ufe64\uff1c]([\s/]*+)(?:[vu][\s_\-]*+)?quote(?![^\W_])(?:[\s/]*+[>\ufe65\uff1e])?", re.IGNORECASE
+    r"<([\s/]*+)(?:[vu][\s_\-]*+)?quote(?![^\W_])(?:[\s/]*+>)?", re.IGNORECASE
 )
 _QUOTE = re.compile(r"<quote>(.*?)</quote>", re.DOTALL)
 
 
 def verify(
-    raw: str, passage: str, min_words: int = 3, counts: Counts | None = None, across_paragraphs: bool = False
+    raw: str, passage: str, min_words: int = 3, counts: Counts | None = None, across_paragraphs: bool = False,
+    own: Lines | None = None,
 ) -> tuple[str, tuple[Quote, ...]]:
     """The speech as the judge reads it, and its quotations in order.
 
@@ -49,9 +50,10 @@ def verify(
     words (else single words could be strung into any sentence; two are enough where all parts are of one sentence),
     and leave out nothing that it must not (see the module); its status is that of its weakest part. Where the words
     stand in several places, an exact match is preferred, then one without a negation just before it, then the
-    earliest. What was neutralised is added to `counts`, by kind (`envs.escaping.KINDS`).
+    earliest. What was neutralised is added to `counts`, by kind (`envs.escaping.KINDS`). `own` are the lines of a
+    prompt set that the speech must not forge.
     """
-    plain = _neutralise(raw, counts)
+    plain = _neutralise(raw, counts, own)
     words = passages.index(passage)
     text, position = "", 0
     quotes = []
@@ -70,29 +72,29 @@ def count_words(raw: str) -> int:
     return sum(token.counts for token in tokens(_TAG.sub(" ", _neutralise(raw))))
 
 
-def _neutralise(raw: str, counts: Counts | None = None) -> str:
+def _neutralise(raw: str, counts: Counts | None = None, own: Lines | None = None) -> str:
     """The text, escaped, with paired tags spelt `<quote>`, `</quote>` and no other tag left.
 
     A paired tag of any other spelling counts as forged.
     """
     found = {} if counts is None else counts
     while True:
-        raw = escape_speech(raw, found)
-        tags = list(_TAG.finditer(raw))
-        opens = ["/" not in tag[1] for tag in tags]
+        raw = escape_speech(raw, found, own)
+        tags = list(find(_TAG, raw))  # in whatever letters and brackets they are written
+        opens = ["/" not in tag[1] for _, _, tag in tags]
         text, position, dropped = "", 0, False
-        for here, tag in enumerate(tags):
+        for here, (start, end, _) in enumerate(tags):
             if opens[here] and opens[here + 1 : here + 2] == [False]:
                 spelling = "<quote>"
             elif not opens[here] and opens[max(here - 1, 0)]:
                 spelling = "</quote>"
             else:
                 spelling, dropped = "", True
-            if tag[0] != spelling:
+            if raw[start:end] != spelling:
                 kind = FORGED_TAG if spelling else UNPAIRED_TAG
                 found[kind] = found.get(kind, 0) + 1
-            text += raw[position : tag.start()] + spelling
-            position = tag.end()
+            text += raw[position:start] + spelling
+            position = end
         raw = text + raw[position:]
         if not dropped:  # the text around a dropped tag may close up into a new tag, special token or header
             return raw

@@ -31,14 +31,15 @@ def critique_prompt(debate: Debate, draft: Speech) -> str:
 
 def rewrite_prompt(debate: Debate, draft: Speech, critique: Speech) -> str:
     """What the debater reads before it makes its speech in the place of the draft."""
-    return _prompt("rewrite", debate, draft, _text(critique))
+    return _prompt("rewrite", debate, draft, _text(critique, debate.prompts))
 
 
 def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Speech) -> str:
     """What a judge's model reads that is to say whether a critique helps: what a judge may know, and `helpful.j2`."""
     return prompts.judges.template("helpful").render(
-        question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1], heard=_heard(debate),
-        seat=draft.seat.value, draft=_text(draft), critique=_text(critique),
+        question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1],
+        heard=_heard(debate, prompts), seat=draft.seat.value, draft=_text(draft, prompts),
+        critique=_text(critique, prompts),
     )  # fmt: skip
 
 
@@ -47,15 +48,15 @@ def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
     passage = debate.shown if protocol.debaters_see_passage else ""
     openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Seat}
     return prompts.judges.template(template).render(
-        opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate), seat=seat.value,
-        other=seat.other.value, draft=_text(draft), critique=critique, max_words=protocol.max_words,
+        opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate, prompts), seat=seat.value,
+        other=seat.other.value, draft=_text(draft, prompts), critique=critique, max_words=protocol.max_words,
     )  # fmt: skip
 
 
-def _heard(debate: Debate) -> list[dict[str, str]]:
-    return escaped(in_order(debate.speeches, debate.inquiries))
+def _heard(debate: Debate, prompts: Prompts) -> list[dict[str, str]]:
+    return escaped(in_order(debate.speeches, debate.inquiries), prompts.judges.own)
 
 
-def _text(speech: Speech) -> str:
-    (shown,) = escaped([speech])
+def _text(speech: Speech, prompts: Prompts) -> str:
+    (shown,) = escaped([speech], prompts.judges.own)
     return shown["text"]

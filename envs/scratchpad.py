@@ -1,33 +1,150 @@
 """The private scratchpad: what a debater thinks before it speaks, taken out by the environment.
 
-Thoughts stand between `<thinking>` and `</thinking>` (Khan et al. 2024), or between the tags of thinking models, which
-write `<think>` or `[THINK]`. Whatever is ambiguous is private: nothing that was meant to be hidden may reach the judge,
-and a debater gains nothing by hiding a part of its speech.
+Thoughts stand between `<thinking>` and `</thinking>` (Khan et al. 2024), or between the marks that a model was taught:
+`<think>`, `[THINK]`, `<seed:think>`, `<|START_THINKING|>`, `◁think▷`, `<reasoning>`, `<|begin_of_thought|>`,
+`<|inner_prefix|>` and their kin; in the channels of harmony (`<|channel|>analysis<|message|>…`), where only the final
+one is said aloud; or before a mark with which the answer begins (`<|START_RESPONSE|>`, `<answer>`). Whatever is
+ambiguous is private: nothing that was meant to be hidden may reach the judge, and a debater gains nothing by hiding a
+part of its speech.
 """
 
 import re
+from typing import Literal
 
-TAG = re.compile(r"[<\[]\s*(/?)\s*think(?:ing)?\s*[>\]]", re.IGNORECASE)
+Kind = Literal["open", "close", "speak", "stop", "header", "message", "end"]
+"""A thought begins or ends, the answer begins or ends; in harmony a header begins, its message, and the end of one."""
+
+_THOUGHT = (
+    r"think(?:ing|s)?|thoughts?|antthinking|reason(?:ing|s)?|rationale|reflect(?:ion|ions)?|scratch|cot"
+    r"|analysis|deliberat(?:e|ion)|monologue?|introspection|contemplat(?:e|ion|or)|ponder(?:ing)?|inner|internal"
+)
+_ANSWER = r"response|answer|output|solution|final|reply|content|text"
+_FILL = (
+    r"start|beginning|begin|ending|end|stop|close|open|finish|prefix|suffix|off|of|on|the|my|pad|block|process|chain"
+    r"|private|hidden|seed|longcat|mm|model|deep|budget|section|step|token|tag|assistant|bo|eo"
+)
+_CLOSING = {"end", "ending", "stop", "close", "finish", "suffix", "off", "eo"}
+# Possessive quantifiers (*+) keep the pattern linear: a speech is hostile input. Longer words come first for them.
+_SPACE = r"[\s_:.\u2581-]*+"
+_WORDS = rf"(?:(?:{_FILL}){_SPACE})*+"
+_MARK = re.compile(
+    rf"(?P<harmony><\|(?:start|channel|message|end|return|call|constrain)\|>)"
+    rf"|(?P<channel><\|channel>|<channel\|>)|(?P<reserved><unused9[45]>)"
+    rf"|[<\u25c1\uff1c]\s*(?P<slash>/?)\s*[|\uff5c]?\s*(?P<slash2>/?)\s*"
+    rf"(?P<angle>{_WORDS}(?:{_THOUGHT})(?:{_SPACE}(?:{_FILL}|{_THOUGHT}))*+"
+    rf"|{_WORDS}(?:{_ANSWER})(?:{_SPACE}(?:{_FILL}|{_ANSWER}))*+)"
+    rf"(?:[\s=][^<>\n]{{0,80}})?\s*[|\uff5c]?\s*[>\u25b7\uff1e]"
+    rf"|\[\s*(?P<square_slash>/?)\s*(?P<square>(?:{_FILL})?_?(?:think(?:ing)?|thoughts?|reasoning)_?(?:{_FILL})?)\s*\]"
+    r"|(?P<process>\bhere(?:'s| is) my thought process:)|(?P<response>\bhere(?:'s| is) my response:)",
+    re.IGNORECASE,
+)
+_WORD = re.compile(rf"{_THOUGHT}|{_ANSWER}|{_FILL}")
+_OWN = re.compile(r"<\s*/?\s*thinking\s*>", re.IGNORECASE)
+_SAME = {"thinking": "think", "thinks": "think", "thought": "think", "thoughts": "think", "antthinking": "think"}
 
 
-def split(raw: str) -> tuple[str, str]:
-    """What is said in public, and what was thought in private (tags left out).
+def split(raw: str, told: bool = True) -> tuple[str, str]:
+    """Return what is said in public, and what was thought in private (marks left out).
 
-    A closing tag without an opening one makes everything before it private, as where the prompt itself has begun the
-    thought. An opening tag that is never closed makes everything after it private.
+    A closing mark without an opening one makes everything before it private, as where the prompt itself has begun the
+    thought; so does a mark with which the answer begins. An opening mark that is never closed, by a mark of its own
+    name, makes everything after it private. Nothing is public after the mark that ends the answer. Where nobody was
+    `told` of a scratchpad, its own tags (`<thinking>`) are text; the marks of thinking models are never text.
     """
+    marks = _marks(raw, told)
+    if not marks and not told:
+        return raw, ""
+    channels = any(mark[0].lower() in ("<|start|>", "<|channel|>", "<|message|>") for mark in marks)
     public: list[str] = []
     private: list[str] = []
-    position, thinking = 0, False
-    for tag in TAG.finditer(raw):
-        text = raw[position : tag.start()]
-        if tag[1] and not thinking:
+    position, opened = 0, "header" if channels else ""
+    for mark in marks:
+        kind, name = _kind(mark)
+        if kind in ("header", "message", "end") and not channels:
+            continue
+        if mark["response"] and opened != "process":
+            continue
+        text = raw[position : mark.start()]
+        if (kind == "close" and not opened) or (kind == "speak" and not opened):
             private, public = [*private, *public, text], []
         else:
-            (private if thinking else public).append(text)
-        thinking, position = not tag[1], tag.end()
-    (private if thinking else public).append(raw[position:])
+            (private if opened else public).append(text)
+        if kind == "message":
+            opened = "" if opened == "header" and text.split()[:1] == ["final"] else "channel of thoughts"
+        elif kind == "header":
+            opened = "header"
+        elif kind in ("end", "stop"):
+            opened = opened or "after the answer"
+        elif kind == "open":
+            opened = opened or name
+        elif kind == "speak" or name == opened or not opened:
+            opened = ""
+        position = mark.end()
+    (private if opened else public).append(raw[position:])
     return _joined(public), _joined(private)
+
+
+def is_mark(token: str, harmony: bool = False) -> bool:
+    """Return whether a token is, as a whole, a mark round a thought or an answer; those of harmony count for models
+    that speak in channels."""
+    found = _MARK.fullmatch(token)
+    return found is not None and (harmony or not found["harmony"])
+
+
+def kinds(text: str) -> set[Kind]:
+    """Return the kinds of the marks in a text that are not harmony's."""
+    return {_kind(mark)[0] for mark in _MARK.finditer(text) if not mark["harmony"]}
+
+
+def without_marks(text: str) -> str:
+    """Return a text without the marks round thoughts and answers, harmony's aside."""
+    return _MARK.sub(lambda mark: mark[0] if mark["harmony"] else "", text)
+
+
+def left_open(prompt: str) -> str:
+    """Return the mark of the thought with which a prompt ends, so that what is sampled after it begins in the middle of
+    a thought; nothing if it does not end so."""
+    opened, name = "", ""
+    for mark in _MARK.finditer(prompt):
+        kind, called = _kind(mark)
+        if kind == "open" and not opened:
+            opened, name = mark[0], called
+        elif kind == "speak" or (kind == "close" and called == name):
+            opened = ""
+    return opened
+
+
+def _marks(raw: str, told: bool) -> list[re.Match[str]]:
+    """Return the marks in a text. `<text>` and `<content>` are marks only between bars, and the marks of an answer
+    only beside those of a thought where nobody was told of a scratchpad."""
+    found = [
+        mark
+        for mark in _MARK.finditer(raw)
+        if (told or not _OWN.fullmatch(mark[0])) and not re.fullmatch(r"<\s*/?\s*(?:text|content)\b[^|]*>", mark[0])
+    ]
+    thoughts = told or any(_kind(mark)[0] not in ("speak", "stop") for mark in found)
+    return found if thoughts else []
+
+
+def _kind(mark: re.Match[str]) -> tuple[Kind, str]:
+    """Return what a mark does, and the name that a thought's two marks share."""
+    text = mark[0].lower()
+    if mark["harmony"]:
+        kinds: dict[str, Kind] = {"<|message|>": "message", "<|start|>": "header", "<|channel|>": "header",
+                                  "<|constrain|>": "header"}  # fmt: skip
+        return kinds.get(text, "end"), ""
+    if mark["channel"]:
+        return ("open" if text == "<|channel>" else "close"), "channel"
+    if mark["reserved"]:
+        return ("open" if text == "<unused94>" else "close"), "reserved"
+    if mark["process"] or mark["response"]:
+        return ("open" if mark["process"] else "speak"), "process"
+    words = _WORD.findall((mark["angle"] or mark["square"]).lower())
+    closing = bool(mark["slash"] or mark["slash2"] or mark["square_slash"] or _CLOSING & set(words))
+    stems = [_SAME.get(word, word) for word in words if re.fullmatch(_THOUGHT, word)]
+    if stems:
+        return ("close" if closing else "open"), " ".join(stems)
+    return ("stop" if closing else "speak"), "answer"
 
 
 def _joined(parts: list[str]) -> str:

@@ -21,8 +21,10 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
     """Records title, time, configuration, the judge's audit if it has one, versions, commit, platform and hardware.
 
     Hashes say what the run is made with: configuration, plan, questions, prompts, chat templates, debater and judges.
+    `chat_template_date` is what templates that ask for today's date are told.
     """
     from trainer import frozen, provenance
+    from trainer.engines.templates import TODAY
     from trainer.evidence import lock
 
     models = sorted({config.debater.model, *(m.model for m in config.judge_models if m.endpoint is None)})
@@ -39,6 +41,7 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
         "questions": provenance.question_hashes(config.questions),
         "prompts": prompt_hashes(config),
         "chat_templates": provenance.chat_template_hashes(models),
+        "chat_template_date": TODAY.isoformat(),
         "debater": {config.debater.model: frozen.model_hash(config.debater.model)},
         "judges": frozen.hashes(config.judges),
         "platform": platform.platform(),

@@ -23,8 +23,8 @@ KINDS = ("always", "first", "prepend", "unigram")
 """How a blank comes before a text: before every piece between marks, before the first alone, by a normaliser as in the
 older files of Llama and Mistral, or as the pieces of a Unigram model."""
 WORDS = [
-    "Which answer is right? Reply with the letter A or B", "A B A B", "The right answer is: A", "The right answer is: B",
-    "yes no yes no", "was it A or was it B", "[INST] told [/INST] A", "[INST] told [/INST] B",
+    "Which answer is right? Reply with the letter A or B", "A B A B", "The right answer is: A",
+    "The right answer is: B", "yes no yes no", "was it A or was it B", "[INST] told [/INST] A", "[INST] told [/INST] B",
 ]  # fmt: skip
 
 

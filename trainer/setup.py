@@ -168,6 +168,18 @@ def debater_format(settings: config.Config) -> Format:
     return make_format(tokenizer, ends, settings.debater.format, settings.protocol.scratchpad)
 
 
+def judge_format(settings: ModelSettings) -> Format:
+    """Return how a judge's prompts become tokens. Its model is not behind an endpoint.
+
+    Raises:
+        EngineError: the chat template loses a part of them.
+    """
+    speaks = not settings.has_head
+    tokenizer = models.load_tokenizer(settings.model, speaks)
+    ends = models.end_tokens(settings.model, tokenizer) if speaks else ()
+    return make_format(tokenizer, ends, settings.format, speaks=speaks)
+
+
 def row_per_speech(settings: config.Config) -> bool:
     """Whether each speech is a row of its own (True) or all speeches of a seat are one.
 

@@ -69,3 +69,52 @@ def test_without_a_scratchpad_the_tags_are_text(questions: Sequence[Question]) -
     debate = Debate(questions[0], Protocol("consultancy", (Seat.A,), rounds=1), False, PROMPTS)
     debate.hear({Seat.A: Utterance("<thinking>aloud</thinking> speech")})
     assert "aloud" in debate.speeches[0].text and debate.speeches[0].private == ""
+
+
+HIDDEN, SPOKEN = "hide it", "The gate was open."
+
+
+@pytest.mark.parametrize(
+    "sampled",
+    [
+        f"<|channel|>analysis<|message|>{HIDDEN}<|end|><|start|>assistant<|channel|>final<|message|>{SPOKEN}<|return|>",
+        f"analysis<|message|>{HIDDEN}<|end|><|start|>assistant<|channel|>final<|message|>{SPOKEN}",
+        f"<|channel|>analysis<|message|>{HIDDEN}<|end|><|start|>assistant<|channel|>commentary to=f<|message|>{HIDDEN}"
+        f"<|call|><|start|>assistant<|channel|>final<|message|>{SPOKEN}<|end|>",
+        f"<seed:think>{HIDDEN}<seed:cot_budget_reflect>x</seed:cot_budget_reflect>{HIDDEN}</seed:think>{SPOKEN}",
+        f"<|START_THINKING|>{HIDDEN}<|END_THINKING|><|START_RESPONSE|>{SPOKEN}<|END_RESPONSE|>",
+        f"{HIDDEN}<|END_THINKING|><|START_RESPONSE|>{SPOKEN}",
+        f"<reasoning>{HIDDEN}</reasoning>{SPOKEN}",
+        f"<reflection>{HIDDEN}</reflection>{SPOKEN}",
+        f"<scratch_pad>{HIDDEN}</scratch_pad>{SPOKEN}",
+        f"<SCRATCHPAD>{HIDDEN}</SCRATCHPAD>{SPOKEN}",
+        f"<inner_monologue>{HIDDEN}</inner_monologue>{SPOKEN}",
+        f"<Thought>{HIDDEN}</Thought><Output>{SPOKEN}</Output>",
+        f"<think hidden='yes'>{HIDDEN}</think>{SPOKEN}",
+        f"<｜begin▁of▁thinking｜>{HIDDEN}<｜end▁of▁thinking｜>{SPOKEN}",
+        f"<|think|>{HIDDEN}<|end|><|begin|>assistant<|content|>{SPOKEN}",
+        f"{HIDDEN}[/THINK]{SPOKEN}",
+        f"{HIDDEN}◁/think▷{SPOKEN}",
+        f"<think>{HIDDEN}</think><answer>{SPOKEN}</answer>{HIDDEN}",
+    ],
+)
+def test_marks_of_thinking_models(sampled: str) -> None:
+    """With a scratchpad and without one: nobody asked the model to think, and it did."""
+    assert split(sampled)[0] == split(sampled, told=False)[0] == SPOKEN
+    for end in range(sampled.index(HIDDEN) + 1, sampled.index(SPOKEN)):
+        if "<" in sampled[: sampled.index(HIDDEN)] or "[" in sampled[: sampled.index(HIDDEN)]:
+            assert HIDDEN not in split(sampled[:end])[0], "cut off"
+
+
+@pytest.mark.parametrize(
+    "text", ["he said [I think so]", "a <b>bold</b> reason", "1 < 2 [answer]", "here is my response:", "<text>x</text>",
+             "x <|end|> y", "the <i>thought</i> of it"],
+)  # fmt: skip
+def test_ordinary_text_is_public(text: str) -> None:
+    assert split(text) == (text, "")
+
+
+@pytest.mark.parametrize("hostile", ["<" * 20_000, "<scratchpad" * 3000, "<" + "scratch pad " * 4000, "[think" * 5000,
+                                     "<|channel|>final" * 3000, "<endendingof" * 3000])  # fmt: skip
+def test_hostile_text_takes_no_longer_than_its_length(hostile: str) -> None:
+    assert len("".join(split(hostile))) <= len(hostile)

@@ -23,7 +23,7 @@ class TransformersClassifier:
     def __init__(self, model: str, setup: EngineSetup = DEFAULT, device: str | None = None) -> None:
         self._batch_size, self._device = setup.batch_size, device or models.default_device()
         tokenizer = models.load_tokenizer(model, speaks=False)
-        self._format, self._pad = make_format(tokenizer, (), setup.format), int(tokenizer.pad_token_id)
+        self._format, self._pad = make_format(tokenizer, (), setup.format, speaks=False), int(tokenizer.pad_token_id)
         self._model = models.load_classifier(model, getattr(torch, setup.dtype), self._device).eval()
         self._model.config.get_text_config().pad_token_id = self._pad  # tells the last token of a prompt from padding
         self.max_context = min(models.context_length(self._model.config), tokenizer.model_max_length)

@@ -1,20 +1,19 @@
 """How a conversation becomes tokens: as running text, or as the turns of a model's chat template.
 
 A conversation is what one seat was told and what it said, by turns, beginning with what it was told. A judge's prompt
-is a conversation of one turn. Text that comes from outside (passages, speeches) cannot forge a turn: whatever spells
-one of the tokenizer's special tokens is broken up before it is tokenised.
+is a conversation of one turn. Text that comes from outside (passages, speeches) cannot forge a turn
+(`trainer.engines.guard`).
 """
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Protocol as Interface
 
-from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from envs import scratchpad
 from trainer.engines.base import EngineError
-
+from trainer.engines.guard import Guard
+from trainer.engines.templates import ChatTemplate
 
 _TAIL = 200
 """Characters of a prompt's end that are read together with an answer to see how its tokens go on."""
@@ -30,6 +29,8 @@ class Format(Interface):
     (templates that drop earlier thoughts do so), a seat's context is rendered anew for each of its speeches."""
     opens_thoughts: bool
     """Whether the template itself begins every answer with a thought."""
+    unknown_thoughts: str
+    """What shows that the model marks its thoughts in a way that `envs.scratchpad` cannot tell; nothing otherwise."""
 
     def open(self, history: Sequence[str]) -> list[int]:
         """All tokens before the next speech, given what was told, said, told, …, told."""
@@ -45,27 +46,38 @@ class Format(Interface):
         """Return the tokens that spell this text by themselves, white space around it aside ("A", " A", "▁A")."""
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of sampled tokens, without special tokens (but tags round thoughts) and white space at the ends."""
+        """Return the text of what was sampled after a prompt, without special tokens and white space at the ends, but
+        with the marks round thoughts, the one that the prompt ends with included."""
 
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""
 
 
 def make_format(
-    tokenizer: PreTrainedTokenizerBase, ends: Collection[int], kind: str = "auto", thinking: bool = False
-) -> Format:
+    tokenizer: PreTrainedTokenizerBase, ends: Collection[int], kind: str = "auto", thinking: bool = False,
+    speaks: bool = True,
+) -> Format:  # fmt: skip
     """"plain", "chat", or what suits the tokenizer ("auto": chat if it has a template).
 
-    `ends` are the tokens that end a speech. `thinking` is handed to the chat template as `enable_thinking`.
+    `ends` are the tokens that end a speech. `thinking` is handed to the chat template as `enable_thinking`, and under
+    the other names that templates have for it. A model with a head never `speaks`.
 
     Raises:
-        EngineError: "chat" without a template, or a template that cannot render a debate.
+        EngineError: "chat" without a template, a template that loses a part of a debate, or a model that is to think
+            and whose thoughts could not be told from what it says.
     """
     if kind == "plain" or (kind == "auto" and tokenizer.chat_template is None):
         return PlainFormat(tokenizer)
     if tokenizer.chat_template is None:
         raise EngineError("format=chat needs a tokenizer with a chat template and this one has none: use format=plain.")
-    return ChatFormat(tokenizer, ends, thinking)
+    made = ChatFormat(tokenizer, ends, thinking, speaks)
+    if thinking and made.unknown_thoughts:
+        raise EngineError(
+            f"protocol.scratchpad=true cannot be had: this model marks its thoughts in a way that is not known "
+            f"({made.unknown_thoughts}), so they could be read by the judge: set protocol.scratchpad=false, or use "
+            "another model."
+        )
+    return made
 
 
 class _Tokens:
@@ -73,24 +85,24 @@ class _Tokens:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self.tokenizer = tokenizer
+        self._harmony = "<|channel|>" in tokenizer.get_vocab()
         self._silent = {
             index
             for index, token in zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
-            if not scratchpad.TAG.fullmatch(token)
+            if not scratchpad.is_mark(token, self._harmony)
         }
-        marks = sorted(_marks(tokenizer), key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, marks)) or r"(?!)")
+        self._guard = Guard(tokenizer)
         self._reserved = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
         self._spelled: dict[str, list[int]] = {}
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of sampled tokens. Tags round a thought stay, even those that are special tokens: the environment looks
-        for them."""
+        """Return the text of sampled tokens. Marks round a thought stay, even those that are special tokens: the
+        environment looks for them."""
         return self.tokenizer.decode([token for token in token_ids if token not in self._silent]).strip()
 
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""
-        return len(self._encode(self._safe(text)))
+        return len(self._encode(self._guard.safe(text)))
 
     def spellings(self, text: str) -> list[int]:
         """Return the tokens that spell this text by themselves, white space around it aside ("A", " A", "▁A")."""
@@ -113,29 +125,8 @@ class _Tokens:
                 return whole[len(prompt) :]
         return self._encode(text)
 
-    def _safe(self, text: str) -> str:
-        """The text with a space inside everything that would be read as a special token."""
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-
     def _encode(self, text: str, opening: bool = False) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=opening)
-
-
-def _marks(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """What the tokenizer would read as a mark of its own and not as text.
-
-    Beside the special tokens that it has a use for itself: those that its file merely declares (Llama 3's
-    `<|start_header_id|>`), and others that its chat template writes (DeepSeek's `<｜User｜>` is not declared special).
-    Tags round thoughts are left to the environment, which looks for them.
-    """
-    template = str(tokenizer.chat_template or "")
-    added = {
-        token.content
-        for token in tokenizer.added_tokens_decoder.values()
-        if (token.special or token.content in template) and not scratchpad.TAG.fullmatch(token.content)
-    }
-    punctuated = {token for token in added if not token.isspace() and not token[0].isalnum()}
-    return {token for token in {*tokenizer.all_special_tokens, *punctuated} if len(token) > 1}
 
 
 def _may_spell(token: str, text: str) -> bool:
@@ -148,71 +139,93 @@ def _may_spell(token: str, text: str) -> bool:
 class PlainFormat(_Tokens):
     """Running text, for base models: what is told and what is said simply follow each other."""
 
-    keeps_prefix, opens_thoughts = True, False
+    keeps_prefix, opens_thoughts, unknown_thoughts = True, False, ""
 
     def open(self, history: Sequence[str]) -> list[int]:
         """The texts one after the other, after the token that begins a text if the model has one."""
-        told, *later = map(self._safe, history)
-        return self._encode(told, opening=True) + [token for text in later for token in self._encode(text)]
+
+        def read(texts: Sequence[str]) -> list[int]:
+            told, *later = texts
+            return self._encode(told, opening=True) + [token for text in later for token in self._encode(text)]
+
+        return self._guard.read(history, read, "open")
 
     def go_on(self, told: str, ended: bool) -> list[int]:
         """What is told, as it is."""
-        return self._encode(self._safe(told))
+        return self._guard.read([told], lambda texts: self._encode(texts[0]))
 
     def choice(self, text: str, told: str = "") -> list[int]:
         """Return the tokens of the answer after a space."""
-        told = self._safe(told or "told")
-        return self._goes_on(told, self._safe(text) if told[-1:].isspace() else f" {self._safe(text)}")
+        told = self._guard.safe(told or "told")
+        blank = "" if told[-1:].isspace() else " "
+        return self._guard.read([text], lambda texts: self._goes_on(told, blank + texts[0]))
 
 
 class ChatFormat(_Tokens):
     """A chat template: what a seat is told is a user's turn, what it said an assistant's."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, ends: Collection[int], thinking: bool) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, ends: Collection[int], thinking: bool, speaks: bool = True
+    ) -> None:
+        """Raises `EngineError` where the template cannot tell a debate."""
         super().__init__(tokenizer)
-        self._thinking = thinking
-        self.opens_thoughts = self._render(["told"]).rstrip().endswith("<think>")
+        self._guard = Guard(tokenizer, thoughts=True)  # what is told again of a speech has no thoughts in it
+        self._template = ChatTemplate(tokenizer, thinking)
+        self._template.check(speaks)
+        self._thoughts = self._template.thoughts()
+        self.opens_thoughts, self.unknown_thoughts = bool(self._thoughts.opened), self._thoughts.unknown
+        vocabulary = tokenizer.get_vocab()
+        self._silent -= {vocabulary.get(mark, -1) for mark in (self._thoughts.opening, self._thoughts.closing)}
         self._ends = [str(token) for token in tokenizer.convert_ids_to_tokens(sorted(ends))]
-        between = self._between()
+        between = self._between(thinking) if speaks else None
         self.keeps_prefix = between is not None
         self._closing, self._reply = between or ("", "")
 
     def open(self, history: Sequence[str]) -> list[int]:
-        """The conversation as the template renders it, up to where the next answer begins."""
-        return self._encode(self._render([self._safe(text).strip() for text in history]))
+        """Return the conversation as the template renders it, up to where the next answer begins. Where it changes
+        earlier turns, they are given to it without their thoughts."""
+        texts = list(history)
+        if not self.keeps_prefix:
+            texts[1::2] = [scratchpad.split(said)[0] for said in texts[1::2]]
+
+        def read(texts: Sequence[str]) -> list[int]:
+            return self._encode(self._template.render([text.strip() for text in texts]))
+
+        return self._guard.read(texts, read, f"open {len(texts)}")
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Return the text of what was sampled after a prompt. The mark of a thought that the prompt begins stands
+        before it, and marks that this model's template alone has are written as `<think>` and `</think>`."""
+        text = super().decode(token_ids)
+        thoughts = self._thoughts
+        if thoughts.closing:
+            text = f"{thoughts.opened}{text}".replace(thoughts.closing, "</think>")
+            return text.replace(thoughts.opening, "<think>") if thoughts.opening else text
+        return f"{thoughts.opened}{text}"
 
     def go_on(self, told: str, ended: bool) -> list[int]:
         """The end of the answer's turn (what of it was not sampled), a user's turn, and the beginning of an answer."""
         closing = self._closing
         if ended:
             closing = next((closing.removeprefix(end) for end in self._ends if closing.startswith(end)), closing)
-        return self._encode(closing + self._safe(told).strip() + self._reply)
+        return self._guard.read(
+            [told], lambda texts: self._encode(closing + texts[0].strip() + self._reply), f"go on {closing}"
+        )
 
     def choice(self, text: str, told: str = "") -> list[int]:
         """Return the tokens of the answer at the very beginning of the assistant's turn."""
-        return self._goes_on(self._render([self._safe(told or "told").strip()]), self._safe(text))
+        before = self._template.render([self._guard.safe(told or "told").strip()])
+        return self._guard.read([text], lambda texts: self._goes_on(before, texts[0]))
 
-    def _render(self, history: Sequence[str]) -> str:
-        messages = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(history)]
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True, enable_thinking=self._thinking
-                )
-            )
-        except TemplateError as error:
-            raise EngineError(
-                f"The tokenizer's chat template cannot render a debate ({error}): use format=plain, or another model."
-            ) from None
-
-    def _between(self) -> tuple[str, str] | None:
+    def _between(self, thinking: bool) -> tuple[str, str] | None:
         """What the template writes after a speech and before what is told next, and after that; None if it does not
         leave what came before as it was."""
         told, said, later = "WHATISTOLD", "WHATISSAID", "WHATISTOLDLATER"
-        before = self._render([told])
-        if self._thinking:
-            said = f"{'' if self.opens_thoughts else '<think>'}\nprivate\n</think>\n\n{said}"
-        whole = self._render([told, said, later])
+        before = self._template.render([told])
+        if thinking:
+            opening, closing = self._thoughts.opening or "<think>", self._thoughts.closing or "</think>"
+            said = f"{'' if self.opens_thoughts else opening}\nprivate\n{closing}\n\n{said}"
+        whole = self._template.render([told, said, later])
         spoken = whole.removeprefix(before).lstrip()
         if not whole.startswith(before) or not spoken.startswith(said.lstrip()) or later not in spoken:
             return None

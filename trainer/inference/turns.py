@@ -26,7 +26,8 @@ class Turn:
     def speech(self, said: Utterance) -> Speech:
         """What judge and opponent would get of it."""
         debate = self.debate
-        return speech_of(said, self.seat, debate.ply, debate.protocol, debate.question.passage)
+        own = debate.prompts.judges.own
+        return speech_of(said, self.seat, debate.ply, debate.protocol, debate.question.passage, own)
 
 
 @dataclass(frozen=True, slots=True)
