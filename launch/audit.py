@@ -42,6 +42,8 @@ def audit(overrides: Sequence[str]) -> int:
         from trainer.report.audit import write_audit
 
         checks.check_judges(config.judge_models, config)
+        if config.audit.debates is None:
+            checks.check_context(config)
         _go_on(config)
         _tell_cost(config)
         record = audit_judges(config)

@@ -12,12 +12,12 @@ import torch
 from safetensors import safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
-from envs import windows
-from envs.debate import Debate
 from envs.prompts import load_prompts
+from launch.context import check_context
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
 from rewards.endpoint.settings import Endpoint
+from rewards.inquirer import inquiring_model
 from rewards.judges import ModelSettings, likelihood
 from rewards.labelled import Labelled
 from rewards.trial import try_once
@@ -253,6 +253,10 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
         judge.judge_prompts()
     for model, has_head in {(judge.model, judge.has_head) for judge in judges if judge.endpoint is None}:
         check_model(model, has_head)
+    asks = inquiring_model(run.judge) if run is not None and run.protocol.judge_asks else None
+    for judge in judges:
+        if judge.endpoint is None:
+            _check_thoughts(judge, writes=judge.task != "judge" or judge == asks)
     for judge in judges:
         if judge.endpoint is not None:
             impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})
@@ -272,45 +276,34 @@ def _check_endpoint(judge: ModelSettings, endpoint: Endpoint, run: Config | None
         scorer.check(judge.min_mass if isinstance(judge, likelihood.Settings) else 0.0)
 
 
+def _check_thoughts(judge: ModelSettings, writes: bool) -> None:
+    """Ask whether a judge's prompts can be told to its model, and what it thinks be told from what it says.
+
+    Raises:
+        EngineError: the chat template loses a part of the prompt.
+        LaunchError: the judge would read its verdict in the middle of a thought, or take a thought for it.
+    """
+    fmt = setup.judge_format(judge)
+    if judge.has_head:
+        return
+    if judge.task == "judge" and fmt.opens_thoughts:
+        raise LaunchError(
+            f"{judge.name} reads its verdict from the first word of a reply, and {judge.model} begins every reply with "
+            "a thought: let it write its verdicts (judge=chat-verdict or chat-rating), or take another model."
+        )
+    if writes and fmt.unknown_thoughts:
+        raise LaunchError(
+            f"{judge.name} writes, and {judge.model} marks its thoughts in a way that is not known "
+            f"({fmt.unknown_thoughts}), so one could be taken for its verdict: use another model."
+        )
+
+
 def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:
     """Says how many debates that a judge is to learn from are about held-out stories, on which it would be measured."""
     stories = {question.story_id for question in setup.question_set(config.questions).questions("heldout")}
     known = sum(debate.transcript.question.story_id in stories for debate in debates)
     if known:
         say(f"{known} of these debates are about held-out stories: do not evaluate anything by this judge on them.")
-
-
-LONGEST = 20
-"""Questions with the longest passages whose prompts are counted in tokens."""
-
-
-def check_context(config: Config) -> None:
-    """Room in the debater's context for the longest first prompt and a speech.
-
-    Raises:
-        LaunchError: there is none, or the chat template begins every answer with a thought and nobody hides it.
-        EngineError: the chat template cannot serve, or not with debater.rows=seat.
-    """
-    setup.row_per_speech(config)
-    fmt, debater = setup.debater_format(config), config.debater
-    if fmt.opens_thoughts and not config.protocol.scratchpad:
-        raise LaunchError(
-            f"{debater.model} begins every answer with a thought, which judge and opponent would read: set "
-            "protocol.scratchpad=true."
-        )
-    prompts, limit = load_prompts(debater.prompts), models.read_context_length(debater.model)
-    questions = setup.question_set(config.questions)
-    together = [question for split in ("train", "heldout") for question in questions.questions(split)]
-    for question in sorted(together, key=lambda question: -len(question.passage))[:LONGEST]:
-        shown = windows.shown(question, debater.window, fmt.count)
-        told = Debate(question, config.protocol, False, prompts, shown).told(config.protocol.seats[0])
-        length = len(fmt.open([told]))
-        if length + debater.max_tokens > limit:
-            raise LaunchError(
-                f"The first prompt about question {question.id} has {length:,} tokens ({fmt.count(shown):,} of them "
-                f"the passage) and a speech up to {debater.max_tokens:,}, but {debater.model} reads {limit:,}: set "
-                "debater.window.tokens to show a part of long passages, or take a model with a longer context."
-            )
 
 
 def check_space(config: Config) -> None:

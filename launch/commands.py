@@ -140,6 +140,7 @@ def evaluate(overrides: Sequence[str]) -> int:
 
         environment.silence()
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
+        checks.check_context(config)
         setup.inference(config)  # refused before the parts of an earlier evaluation are given up
         manifest.check_judges(RunFolder(config.output).manifest, config)
         _tell_cost(config, training=False)

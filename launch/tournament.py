@@ -119,6 +119,8 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
 
     config = groups[0].config
     checks.check_judges(config.judge_models)
+    for group in groups:
+        checks.check_context(group.config)
     players = {group.name: [Player(name, models.resolve(path)) for name, path in _players(group)] for group in groups}
     judges = [setup.judge(judge, config) for judge in config.judges]
     tables: dict[str, pd.DataFrame] = {}

@@ -53,6 +53,9 @@ def debate(overrides: Sequence[str]) -> int:
     checks.check_judges(config.judge.needs())
     questions = setup.question_set(config.questions, "heldout")
     question = _question(questions.questions("heldout"), number or "1")
+    for model in {models[seat] for seat in config.protocol.seats}:
+        debater = config.debater.model_copy(update={"model": model})
+        checks.check_context(config.model_copy(update={"debater": debater}), [question], config.judge.needs())
     engines = _engines(models, config)
     screen = _Screen(Console(highlight=False))
     screen.opening(question, config, models)

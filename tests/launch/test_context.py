@@ -1,0 +1,132 @@
+"""The longest prompts that a protocol can reach have room before anything starts, for debaters and for every judge."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch.cli import main
+from launch.context import check_context
+from launch.errors import LaunchError
+from tests.chat_models import write_model
+from trainer.config import Config
+from trainer.run_folder import RunFolder
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def questions_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
+    records = [
+        {"id": str(i), "question": "Where was it?", "answers": [f"cellar {i}", "sea"], "correct": 0,
+         "passage": f"In story {i} the keeper lost a lamp.\n\nSomebody found it in cellar {i}."}
+        for i in range(8)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chat_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_model(folder / "short", "chatml", context=2000)
+    write_model(folder / "long", "chatml", context=9000)
+    return folder
+
+
+@pytest.fixture
+def words(chat_models: Path, questions_file: Path) -> list[str]:
+    """A first prompt of some 900 tokens and a judge's of some 600, speeches of 100 at most."""
+    return [
+        "questions=jsonl", f"questions.path={questions_file}", "debater=chat", "judge=chat",
+        f"debater.model={chat_models}/short", f"judge.model={chat_models}/long", "judge.min_mass=0",
+        "debater.max_tokens=100", "heldout_judges=none", "algorithm.questions_per_iteration=2",
+        "algorithm.debates_per_seating=2", "algorithm.minibatches=1", "iterations=1", "save_every=1",
+    ]  # fmt: skip
+
+
+COMMANDS = {"train": ("output={}/run",), "debate": (), "audit": ("output={}/audit",), "compare": ("output={}/compare",)}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("protocol.rounds=9", "protocol.rounds"),
+        ("judge.model={}/short protocol.rounds=9 debater.model={}/long", "take a judge with a longer context"),
+    ],
+)
+def test_what_fits_at_first_and_not_at_the_end_is_refused_before_anything_starts(
+    command: str, override: str, said: str, words: list[str], chat_models: Path, tmp_path: Path, refused: Refused
+) -> None:
+    more = override.format(chat_models, chat_models).split()
+    error = refused(command, *words, *more, *(word.format(tmp_path) for word in COMMANDS[command]))
+    assert said in error and "9 rounds of speeches of up to 100 tokens" in error
+    assert "2,000" in error and "can come to" in error
+    assert not list(tmp_path.rglob("transcripts.jsonl")) and not list(tmp_path.rglob("verdicts*"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fits"),
+    [
+        ((), True),
+        (("protocol.rounds=4",), True),
+        (("protocol.rounds=9",), False),
+        (("protocol.rounds=9", "protocol.debaters_hear_each_other=false"), True),
+        (("debater.max_tokens=900", "protocol.rounds=1"), False),
+        (("judge=chat-verdict", "judge.model={}/long", "judge.max_tokens=8500"), False),
+        (("judge=chat-verdict", "judge.model={}/long", "judge.max_tokens=300"), True),
+        (("protocol=interactive", "protocol.max_words=2500", "judge.model={}/short"), False),
+        (("inference=refine", "inference.critiques=1"), True),
+        (("inference=refine", "inference.critiques=1", "debater.max_tokens=330"), False),
+    ],
+)
+def test_every_prompt_is_counted(
+    overrides: tuple[str, ...], fits: bool, words: list[str], chat_models: Path
+) -> None:
+    from launch.compose import load
+
+    config = load([*words, "protocol.rounds=2", *(override.format(chat_models) for override in overrides)])
+    if fits:
+        check_context(config)
+    else:
+        with pytest.raises(LaunchError, match="but .* reads"):
+            check_context(config)
+
+
+def test_the_count_is_that_of_the_debates_that_are_played(configure: Callable[..., Config], tmp_path: Path) -> None:
+    """A debater that never stops fills its context just to the bound, and no debate fails at it."""
+    from launch.context import _longest, _play, _text
+    from trainer import setup
+
+    config = configure("debater.max_tokens=14", "protocol.rounds=3")
+    questions = setup.question_set(config.questions).questions("train")[:2]
+    fmt = setup.debater_format(config)
+    (first, _) = _longest(questions)
+    speech = _text(first, fmt, 14)
+    assert fmt.count(speech) == 14, "a word is a token here"
+    played = _play(config, first, fmt, speech, False)
+    opening, later = (max(p.tokens for p in played.prompts if p.opening is is_first) for is_first in (True, False))
+    assert later > opening + 2 * 2 * 14, "two own speeches and two of the other seat's"
+
+
+def test_a_pair_of_dpo_has_room_too(configure: Callable[..., Config]) -> None:
+    check_context(configure("algorithm=dpo"))
+    with pytest.raises(LaunchError, match="raise algorithm.max_length"):
+        check_context(configure("algorithm=dpo", "algorithm.max_length=60"))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "tournament"])
+def test_a_finished_run_is_checked_again(
+    command: str, trained: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A held-out judge with a shorter context than those that the run was trained with."""
+    judge = write_model(tmp_path / "judge", "gpt_neox", context=64)
+    which = f"run={trained}" if command == "evaluate" else f"runs={trained}"
+    more = [] if command == "evaluate" else [f"output={tmp_path}/out"]
+    one = f"{{kind: likelihood, name: short, model: {judge}, prompts: prose, choice: letter}}"
+    error = refused(command, which, *more, f"heldout_judges=[{one}]")
+    assert "what short reads" in error and "64" in error
+    assert not (RunFolder(trained).path / "evaluation").exists() and main(["report", f"run={trained}"]) == 2
