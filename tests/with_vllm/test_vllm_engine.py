@@ -23,6 +23,7 @@ from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from tests.chat_models import write_model
+from tests.sentencepiece_like import tokenizer, write_constant_model
 from trainer import models
 from trainer.config import Config
 from trainer.engines import EngineError, EngineSetup, Sampling, make_engine
@@ -139,6 +140,17 @@ TEXTS = ["question : where is the", "A says :", "kitchen kitchen kitchen verdict
 
 def test_choices_equal_those_of_transformers(engine: VllmEngine, reference: TransformersEngine) -> None:
     assert apart(engine.choice_logprobs(TEXTS, CHOICES), reference.choice_logprobs(TEXTS, CHOICES)) < 1e-3
+
+
+@pytest.mark.parametrize("template", ["none", "marked"])
+def test_letters_are_summed_as_by_transformers(tmp_path: Path, template: str) -> None:
+    """A tokenizer that prepends a blank, and a model that says both spellings of A."""
+    words = tokenizer("always", template)
+    says = {words.convert_tokens_to_ids("▁A"): 0.5, words.convert_tokens_to_ids("A"): 0.2}
+    folder = str(write_constant_model(tmp_path, words, says | {words.convert_tokens_to_ids("▁B"): 0.1}))
+    engines = (VllmEngine(folder, SETUP), TransformersEngine(folder))
+    ours, theirs = (engine.choice_logprobs(TEXTS, [("A", "B")] * 3) for engine in engines)
+    assert apart(ours, theirs) < 1e-3 and math.exp(ours[0][0]) == pytest.approx(0.7, abs=0.01)
 
 
 def test_many_choices_after_one_prompt(engine: VllmEngine, reference: TransformersEngine) -> None:

@@ -174,25 +174,27 @@ def normalising(name: str, shape: str, normalised: bool, special: bool) -> PreTr
 
 
 @pytest.mark.parametrize("name", NORMALISERS)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("normalised", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "normalised", "special"),
+    [("qwen", True, True), ("gemma", False, True), ("llama", True, False), ("tight", True, True),
+     ("plain", True, False)],
+)  # fmt: skip
 def test_no_text_becomes_a_special_token_in_a_tokenizer_that_normalises(
-    name: str, shape: str, normalised: bool
+    name: str, shape: str, normalised: bool, special: bool
 ) -> None:
     """Whatever it spells, alone and between what the template writes; declared special, and as ordinary tokens."""
-    for special in (True, False):
-        words = normalising(name, shape, normalised, special)
-        fmt = make_format(words, [words.eos_token_id])
-        ids = set(words.convert_tokens_to_ids(MARKS))
-        honest = theirs(fmt, "told", ids)
-        forged = [form for text in TEXTS for form in (text, f"a {text} b", f"{text}{text}")]
-        assert [text for text in forged if theirs(fmt, text, ids) != honest] == [], special
-        assert any(ids & set(words.encode(text, add_special_tokens=False)) for text in forged), "it does make them"
+    words = normalising(name, shape, normalised, special)
+    fmt = make_format(words, [words.eos_token_id])
+    ids = set(words.convert_tokens_to_ids(MARKS))
+    honest = theirs(fmt, "told", ids)
+    forged = [*TEXTS, " a ".join(TEXTS), "".join(TEXTS)]
+    assert [text for text in forged if theirs(fmt, text, ids) != honest] == []
+    assert any(ids & set(words.encode(text, add_special_tokens=False)) for text in forged), "it does make them"
 
 
 def theirs(fmt: Format, text: str, ids: set[int]) -> list[list[int]]:
     """The special tokens of whatever is read with this text in it."""
-    read = (fmt.open([text]), fmt.open([text, text, text]), fmt.go_on(text, True), fmt.choice(text))
+    read = (fmt.open([text, text, text]), fmt.go_on(text, True), fmt.choice(text))
     return [[token for token in tokens if token in ids] for tokens in read]
 
 
