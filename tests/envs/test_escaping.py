@@ -233,7 +233,7 @@ def test_a_prompt_set_of_one_s_own_has_lines_of_its_own(tmp_path: Path, question
     raw = "\n".join([*lines, "</exhibit>", "The motion"])
     speech = speech_of(Utterance(raw), Seat.A, 0, Protocol("debate"), "", mine.judges.own)
     marked = [line.startswith("| ") for line in speech.text.splitlines()]
-    assert marked == [False, True, True, True, True, False] and "</exhibit>" not in speech.text
+    assert marked == [False, True, True, True, False, False] and "</exhibit>" not in speech.text
     debate = Transcript(questions[0], Protocol("debate"), ("x", "y"), False, (Speech(Seat.A, 0, raw, raw, 9),))
     assert len(re.findall(r"^The member for B", mine.judge(debate), re.M)) == 0
 

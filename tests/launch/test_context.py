@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from launch.cli import main
 from launch.context import check_context
 from launch.errors import LaunchError
 from tests.chat_models import write_model
 from trainer.config import Config
-from trainer.run_folder import RunFolder
 
 Refused = Callable[..., str]
 
@@ -41,13 +39,19 @@ def words(chat_models: Path, questions_file: Path) -> list[str]:
     """A first prompt of some 900 tokens and a judge's of some 600, speeches of 100 at most."""
     return [
         "questions=jsonl", f"questions.path={questions_file}", "debater=chat", "judge=chat",
-        f"debater.model={chat_models}/short", f"judge.model={chat_models}/long", "judge.min_mass=0",
+        f"debater.model={chat_models}/short", f"judge.model={chat_models}/long",
         "debater.max_tokens=100", "heldout_judges=none", "algorithm.questions_per_iteration=2",
         "algorithm.debates_per_seating=2", "algorithm.minibatches=1", "iterations=1", "save_every=1",
     ]  # fmt: skip
 
 
-COMMANDS = {"train": ("output={}/run",), "debate": (), "audit": ("output={}/audit",), "compare": ("output={}/compare",)}
+ARMS = (
+    "comparison.arms.one=[protocol.rounds=9]", "comparison.arms.two=[protocol.rounds=9,protocol.max_words=9]",
+    "arms=one,two",
+)  # fmt: skip
+COMMANDS = {
+    "train": ("output={}/run",), "debate": (), "audit": ("output={}/audit",), "compare": ("output={}/compare", *ARMS),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -62,7 +66,9 @@ def test_what_fits_at_first_and_not_at_the_end_is_refused_before_anything_starts
     command: str, override: str, said: str, words: list[str], chat_models: Path, tmp_path: Path, refused: Refused
 ) -> None:
     more = override.format(chat_models, chat_models).split()
-    error = refused(command, *words, *more, *(word.format(tmp_path) for word in COMMANDS[command]))
+    keys = {word.partition("=")[0] for word in more}
+    kept = [word for word in words if word.partition("=")[0] not in keys]
+    error = refused(command, *kept, *more, *(word.format(tmp_path) for word in COMMANDS[command]))
     assert said in error and "9 rounds of speeches of up to 100 tokens" in error
     assert "2,000" in error and "can come to" in error
     assert not list(tmp_path.rglob("transcripts.jsonl")) and not list(tmp_path.rglob("verdicts*"))
@@ -74,7 +80,7 @@ def test_what_fits_at_first_and_not_at_the_end_is_refused_before_anything_starts
         ((), True),
         (("protocol.rounds=4",), True),
         (("protocol.rounds=9",), False),
-        (("protocol.rounds=9", "protocol.debaters_hear_each_other=false"), True),
+        (("protocol.rounds=8", "protocol.debaters_hear_each_other=false"), True),
         (("debater.max_tokens=900", "protocol.rounds=1"), False),
         (("judge=chat-verdict", "judge.model={}/long", "judge.max_tokens=8500"), False),
         (("judge=chat-verdict", "judge.model={}/long", "judge.max_tokens=300"), True),
@@ -88,7 +94,9 @@ def test_every_prompt_is_counted(
 ) -> None:
     from launch.compose import load
 
-    config = load([*words, "protocol.rounds=2", *(override.format(chat_models) for override in overrides)])
+    mine = [override.format(chat_models) for override in overrides]
+    keys = {override.partition("=")[0] for override in mine}
+    config = load([*(word for word in (*words, "protocol.rounds=2") if word.partition("=")[0] not in keys), *mine])
     if fits:
         check_context(config)
     else:
@@ -122,11 +130,7 @@ def test_a_pair_of_dpo_has_room_too(configure: Callable[..., Config]) -> None:
 def test_a_finished_run_is_checked_again(
     command: str, trained: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A held-out judge with a shorter context than those that the run was trained with."""
-    judge = write_model(tmp_path / "judge", "gpt_neox", context=64)
-    which = f"run={trained}" if command == "evaluate" else f"runs={trained}"
-    more = [] if command == "evaluate" else [f"output={tmp_path}/out"]
-    one = f"{{kind: likelihood, name: short, model: {judge}, prompts: prose, choice: letter}}"
-    error = refused(command, which, *more, f"heldout_judges=[{one}]")
-    assert "what short reads" in error and "64" in error
-    assert not (RunFolder(trained).path / "evaluation").exists() and main(["report", f"run={trained}"]) == 2
+    monkeypatch.setattr("trainer.models.read_context_length", lambda model: 40)
+    words = [f"run={trained}"] if command == "evaluate" else [f"runs={trained}", f"output={tmp_path}/out"]
+    error = refused(command, *words)
+    assert "reads 40" in error and not (trained / "evaluation").exists()
