@@ -41,6 +41,8 @@ def audit(overrides: Sequence[str]) -> int:
         from trainer.judge_audit import audit_judges
         from trainer.report.audit import write_audit
 
+        if config.audit.debates is None:
+            checks.check_model(config.debater.model)
         checks.check_judges(config.judge_models, config)
         if config.audit.debates is None:
             checks.check_context(config)

@@ -165,6 +165,7 @@ def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
     """Checks what can be known before anything is played, and that the judges are those that the folder knows."""
     from launch import checks, manifest
 
+    checks.check_model(config.debater.model)
     checks.check_judges(config.judge_models, config)
     for arm in arms.values():
         checks.check_context(arm)

@@ -1,5 +1,6 @@
 """The cards of model folders: front matter that a hub accepts, and what an adapter is."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,34 @@ def front_matter(base: str, **entries: Any) -> str:
 
 def licence(base: str) -> dict[str, str]:
     """Return the licence entries of the card of a model; where it has none, that its terms are those of the base."""
-    if models.EMBEDDED in Path(models.resolve(base)).parents:
+    if (folder := _folder(base)) is not None and models.EMBEDDED in folder.parents:
         return _OWN
-    path = cached_file(
-        models.resolve(base), "README.md", _raise_exceptions_for_missing_entries=False,
-        _raise_exceptions_for_connection_errors=False, _raise_exceptions_for_gated_repo=False,
-    )  # fmt: skip
-    head = _head(Path(path)) if path else {}
+    card = _hub_card(base) if folder is None else folder / "README.md"
+    head = _head(card) if card is not None and card.is_file() else {}
     if isinstance(head.get("license"), str):
         return {name: str(head[name]) for name in _LICENCE if name in head}
     link = {"license_link": f"https://huggingface.co/{base}"} if models.is_hub_id(base) else {}
     return {"license": "other", "license_name": "terms-of-the-base-model", **link}
+
+
+def _folder(base: str) -> Path | None:
+    """Return the folder of a model, which need no longer be there; None for one that is on a hub."""
+    if base.startswith("embedded/"):
+        return models.EMBEDDED / base.removeprefix("embedded/")
+    return None if models.is_hub_id(base) else Path(base).expanduser().absolute()
+
+
+@cache
+def _hub_card(base: str) -> Path | None:
+    """Return the card of a model on a hub; None if it has none, or cannot be asked: no training ends for its card."""
+    try:
+        found = cached_file(
+            base, "README.md", _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False, _raise_exceptions_for_gated_repo=False,
+        )  # fmt: skip
+    except OSError:
+        return None
+    return None if found is None else Path(found)
 
 
 def _head(card: Path) -> dict[str, Any]:
@@ -62,9 +80,8 @@ def _head(card: Path) -> dict[str, Any]:
 
 def in_words(base: str) -> str:
     """Return how a card names a model."""
-    if models.is_hub_id(base):
+    if (folder := _folder(base)) is None:
         return f"`{base}`"
-    folder = Path(models.resolve(base))
     return f"`embedded/{folder.name}`" if models.EMBEDDED in folder.parents else f"a local folder, `{folder}`"
 
 

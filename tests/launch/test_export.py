@@ -115,6 +115,8 @@ def test_an_adapter_on_tied_embeddings_is_exported_as_the_same_model(
     config = AutoConfig.from_pretrained(tiny / "debater", tie_word_embeddings=True)
     AutoModelForCausalLM.from_config(config).save_pretrained(model)
     AutoTokenizer.from_pretrained(tiny / "debater").save_pretrained(model)
+    generation = model / "generation_config.json"
+    generation.write_text(json.dumps({"temperature": 0.6, "eos_token_id": [2, 7]}), "utf-8")
     lora = ("debater.lora.rank=2", f"debater.lora.target_modules={targets}", "algorithm.learning_rate=0.1")
     short = ("debater.max_tokens=4", "limits.cut_speeches=off", "iterations=1")
     words = [*small, *short, f"debater.model={model}", *lora, f"output={run}"]
@@ -128,6 +130,8 @@ def test_an_adapter_on_tied_embeddings_is_exported_as_the_same_model(
     assert torch.allclose(ours, theirs, atol=1e-3)
     assert (ours - base).abs().max() > 0.1
     assert exported.config.tie_word_embeddings == (targets == "all-linear")
+    saved = json.loads((folder / "generation_config.json").read_text("utf-8"))
+    assert saved["eos_token_id"] == [2, 7] and "temperature" not in saved, "a temperature without do_sample is no use"
 
 
 def test_what_transformers_4_reads_stands_beside_what_version_5_reads(adapted: Path, tmp_path: Path) -> None:

@@ -52,6 +52,16 @@ def test_missing_weights(key: str, tiny: Path, tmp_path: Path, refuse: Refused) 
     assert "lacks 1 of its weights, such as model.layers.0.self_attn.q_proj.weight" in refuse(f"{key}={folder}")
 
 
+@pytest.mark.parametrize("command", ["audit", "debate"])
+def test_weights_are_looked_at_wherever_a_model_plays(
+    command: str, small: list[str], tiny: Path, tmp_path: Path, refused: Refused
+) -> None:
+    folder = without(copied(tiny / "debater", tmp_path / "m"), "model.norm.weight")
+    output = [f"output={tmp_path}/found"] if command == "audit" else []
+    error = refused(command, *small, *output, f"debater.model={folder}", "audit.questions=2")
+    assert "lacks 1 of its weights, such as model.norm.weight" in error
+
+
 def test_a_missing_shard(tiny: Path, tmp_path: Path, refuse: Refused) -> None:
     folder = tmp_path / "m"
     load_model(str(tiny / "debater")).save_pretrained(folder, max_shard_size="20KB")

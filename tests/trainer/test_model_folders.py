@@ -62,17 +62,22 @@ def test_the_text_part_of_a_multimodal_model_has_it_too() -> None:
     assert model_folders.with_rope_of_version_4({"text_config": part})["text_config"]["rope_theta"] == 7.0
 
 
-def test_cards_name_a_base_model_only_if_it_is_on_a_hub(tmp_path: Path) -> None:
+def test_cards_name_a_base_model_only_if_it_is_on_a_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any, **__: Any) -> str:
+        raise OSError("someone/some-model is not a model identifier")
+
     def head(base: str) -> dict[str, Any]:
         return yaml.safe_load(cards.adapter_card(base, "one").split("---\n")[1])
 
     folder = write_model(tmp_path / "m", "llama")
+    monkeypatch.setattr(cards, "cached_file", unreachable)
     unknown = {"license": "other", "license_name": "terms-of-the-base-model"}
     assert head("someone/some-model").items() >= {**unknown, "base_model": "someone/some-model"}.items()
     assert head("embedded/debater")["license"] == "apache-2.0" and "base_model" not in head("embedded/debater")
     assert head(str(folder)).items() >= unknown.items() and "base_model" not in head(str(folder))
     (folder / "README.md").write_text("---\nlicense: mit\nbase_model: a/b\n---\n# it\n", "utf-8")
     assert head(str(folder))["license"] == "mit"
+    assert head("/no/such/folder").items() >= unknown.items(), "a training does not end because its base was moved"
     for broken in ("# nothing", "---\n[", "---\n- a\n---\n"):
         (folder / "README.md").write_text(broken, "utf-8")
         assert head(str(folder)).items() >= unknown.items()
