@@ -181,7 +181,7 @@ def test_questions_about_one_story_are_shown_and_audited_and_a_note_says_that_a_
         assert '"open"' in out or json.loads(out)["n_questions"] == 2
 
 
-@pytest.mark.parametrize("command", ["train", "audit", "debate", "compare"])
+@pytest.mark.parametrize("command", ["train", "audit", "debate", "compare", "plan"])
 def test_a_command_that_needs_held_out_questions_says_that_there_are_none(
     command: str, tmp_path: Path, refused: Callable[..., str], small: list[str]
 ) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from envs.question_set import why_empty
+from envs.splits import SPLITS
 from rewards.statistics import SIGNIFICANCE
 from trainer import frozen
 from trainer.config import Config
@@ -24,8 +26,11 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     """The declaration of an experiment with these arms, as plain values.
 
     Raises:
-        PlanError: the primary comparison is of an arm or a judge that is not there.
+        PlanError: the primary comparison is of an arm or a judge that is not there, or a split has no questions.
     """
+    found = config.questions.load()
+    for why in filter(None, (why_empty(found, split) for split in SPLITS)):
+        raise PlanError(why)
     groups = replicates({name: arm.model_dump(mode="json") for name, arm in arms.items()})
     questions = question_hashes(config.questions)
     compared = list(_comparisons(arms, groups))
