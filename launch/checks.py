@@ -18,7 +18,7 @@ from launch.errors import LaunchError
 from launch.opponents import check_opponent
 from rewards.endpoint.settings import Endpoint
 from rewards.inquirer import inquiring_model
-from rewards.judges import ModelSettings, likelihood
+from rewards.judges import JudgeError, ModelSettings, likelihood
 from rewards.labelled import Labelled
 from rewards.trial import try_once
 from rewards.written import WritingSettings
@@ -266,7 +266,12 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
 def _check_endpoint(judge: ModelSettings, endpoint: Endpoint, run: Config | None) -> None:
     if isinstance(judge, WritingSettings):
         anew = endpoint.model_copy(update={"cache": None})
-        try_once(setup.judge(judge.model_copy(update={"endpoint": anew, "order": "given"}), run))
+        try:
+            try_once(setup.judge(judge.model_copy(update={"endpoint": anew, "order": "given"}), run))
+        except JudgeError as error:
+            if endpoint.probe == "refuse":
+                raise
+            say(str(error))
         return
     scorer = setup.endpoint_scorer(judge, endpoint, run)
     if isinstance(judge, likelihood.Settings) and judge.choice == "answer":

@@ -33,7 +33,8 @@ def try_once(judge: Judge) -> None:
     raise JudgeError(
         f"The judge {judge.name} was tried on a made-up debate and gave no verdict ({verdict.reason}{wrote}): raise "
         "its max_tokens if it was cut off, turn its thinking off (endpoint.body={chat_template_kwargs: "
-        "{enable_thinking: false}}), or take another judge.model or judge.prompts."
+        "{enable_thinking: false}}), take another judge.model or judge.prompts, or set endpoint.probe=warn for a judge "
+        "that was taught to read debates of one kind alone."
     )
 
 

@@ -19,7 +19,8 @@ _LONGEST = 200
 _START = 40
 """Characters of an answer that is no reply."""
 _TOO_LONG = re.compile(
-    r"too long|too large|too many (?:input )?tokens|context (?:length|window|size)|context_length_exceeded"
+    r"too long|(?:prompt|input|request|payload|message)s?\b.{0,30} too large|too many (?:input )?tokens"
+    r"|context (?:length|window|size)|context_length_exceeded"
     r"|max(?:imum)?[ _](?:context|model|input|prompt)|exceed\w* .{0,40}(?:tokens|length|limit of)"
     r"|tokens.{0,40} must be (?:<|at most|less)",
     re.IGNORECASE,

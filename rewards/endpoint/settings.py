@@ -46,8 +46,8 @@ class Endpoint(BaseModel):
     price_out: float = Field(0.0, ge=0)
     """Dollars per million tokens written."""
     probe: Literal["refuse", "warn"] = "refuse"
-    """What is done about a server that answers the question before a run ("Which of the letters A and B comes first?")
-    wrongly: warn is for judges that were taught to read nothing but debates."""
+    """What is done about a server that answers what it is asked before a run (which of the letters A and B comes first;
+    judges that write, a made-up debate) wrongly: warn is for judges that were taught to read nothing but debates."""
     spend_cap: float | None = Field(None, gt=0)
     """Dollars that the judge may cost a run, its evaluation included. A request that could exceed it is not sent."""
     body: dict[str, Any] = {}

@@ -175,6 +175,22 @@ def test_a_judge_that_was_taught_debates_alone_may_fail_the_probe(
     assert "comes first, and it answered B" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(("text", "probe"), [('{"reason": "a", "score": 2}', "refuse"), ("hm", "warn")])
+def test_a_judge_that_writes_is_tried_once_and_let_through(
+    text: str, probe: str, server: FakeEndpoint, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One that cannot be read only where that is asked for."""
+    from launch import checks
+    from rewards.judges import rating
+
+    server.script = lambda body: reply(body, None, (f"```json\n{text}\n```",))
+    endpoint = {"base_url": server.base_url, "cache": None, "probe": probe}
+    judge = rating.Settings(kind="rating", name="j", model="m", prompts="chat", engine="endpoint", endpoint=endpoint)
+    checks.check_judges([judge])
+    assert len(server.bodies) == 1 and "door" in server.bodies[0]["messages"][0]["content"]
+    assert ("it wrote" in capfd.readouterr().err) is (probe == "warn")
+
+
 def test_whoever_makes_the_judge_unreadable_pays_and_whoever_met_a_failure_does_not(
     words: list[str], server: FakeEndpoint, tmp_path: Path
 ) -> None:

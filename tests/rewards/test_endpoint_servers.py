@@ -310,6 +310,8 @@ def test_what_is_no_reply_is_told_by_how_it_begins(text: str, server: FakeEndpoi
         ((200, {}, json.dumps({"error": {"message": "input flagged by moderation", "code": 403}})), "speech"),
         (error(400, "temperature must be at least 0.01"), "failure"),
         (error(422, "seed is not supported"), "failure"),
+        (error(400, "max_tokens is too large: 40000."), "failure"),
+        (error(400, "Request payload is too large"), "speech"),
         (error(500, "context length"), "failure"),
         (error(504, "upstream too long"), "failure"),
     ],
