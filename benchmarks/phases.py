@@ -107,6 +107,6 @@ def _publish(rig: Rig, kind: str, model: Any, accelerator: Any) -> None:
         start = clock()
         policy = publish(model, accelerator, rig.tokenizer, rig.folder / kind, version=1)
         written = clock()
-        rig.figures[f"parity_{kind}_max_nats"] = check_parity(learner, probe, rig.rollouts, policy, math.inf)
+        rig.figures[f"parity_{kind}_max_nats"] = check_parity(learner, probe, rig.rollouts, policy, math.inf).max
     rig.figures[f"publish_{kind}_write_s"] = written - start
     rig.figures[f"publish_{kind}_load_and_probe_s"] = clock() - written

@@ -14,7 +14,8 @@ from rewards.types import Judge
 from trainer import models, setup
 from trainer.config import Config
 from trainer.loop import collect
-from trainer.publish import check_parity, learner_logprobs, probe_rows, publish
+from trainer.probe import rows_of
+from trainer.publish import check_parity, learner_logprobs, publish
 from trainer.rollouts import Rollouts
 from trainer.schedule import matches_of, questions_of, shards_of
 from trainer.types import Experience, Match, Policy
@@ -88,12 +89,13 @@ def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:
     settings, accelerator = bench.settings, Accelerator(cpu=models.default_device() == "cpu")
     model = setup.policy_model(settings.debater).to(models.default_device())
     tokenizer = models.load_tokenizer(settings.debater.model)
-    probe = probe_rows(tokenizer)
+    probe = rows_of(settings)
     with tempfile.TemporaryDirectory() as folder:
         for version in range(1, repeats + 1):
             start = clock()
             policy = publish(model, accelerator, tokenizer, Path(folder) / f"policy-{version}", version)
-            check_parity(learner_logprobs(model, probe), probe, rollouts, policy, settings.parity_tolerance)
+            learner = learner_logprobs(model, probe, autocast=settings.debater.dtype == "bfloat16")
+            check_parity(learner, probe, rollouts, policy, settings.parity_tolerance)
             yield clock() - start
 
 

@@ -46,6 +46,7 @@ def check(config: Config) -> None:
     check_questions(config)
     load_prompts(config.debater.prompts)
     check_model(config.debater.model, lora=config.debater.lora, trained=True)
+    setup.check_whole_model(config.debater)
     check_judges(config.judge_models, config)
     tell_shared_judges(config)
     check_algorithm(config)

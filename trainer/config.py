@@ -397,7 +397,7 @@ class Limits(_Section):
 
 
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
-"""Nats by which an engine and the learner may differ on a token unless the configuration says otherwise."""
+"""How far an engine and the learner may differ unless the configuration says otherwise (`parity_tolerance`)."""
 
 
 class Config(_Section):
@@ -410,8 +410,10 @@ class Config(_Section):
     save_every: int = Field(1, ge=1)
     """Iterations between checkpoints; the last one is always saved."""
     parity_tolerance: float = Field(gt=0)
-    """Largest difference allowed between the engine's and the learner's log-probabilities after a publish, in nats;
-    null is 0.001 in float32 and 0.25 in bfloat16."""
+    """How far the engine's and the learner's log-probabilities may lie apart after a publish, on tokens that the base
+    debater sampled: 0.4 of this on average, in nats, and on a token of log-probability l twice this x (1 + |l|). The
+    bound on the mean holds for the sampled tokens of a run's first batch, too. null is 0.001 in float32 and 0.25 in
+    bfloat16."""
     questions: Questions
     protocol: Annotated[Protocol, _known_keys(Protocol)]
     debater: Debater

@@ -1,16 +1,23 @@
 """Iterated DPO: sibling speeches become preference pairs for TRL's `DPOTrainer`, a fresh one each iteration."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from trainer.config import Dpo
-from trainer.types import Experience, Trajectory, seats_of, trajectories_of
+from trainer.forward import gap_to_sampled, make_comparable
+from trainer.publish import Gap
+from trainer.trained import Fingerprint, check_changed, check_trainable, fingerprint
+from trainer.types import Experience, Row, Trajectory, seats_of, trajectories_of
+
+COMPARED = 8
+"""Rows of an iteration on which the learner is compared with what they were sampled with."""
 
 
 class PairError(ValueError):
@@ -73,8 +80,18 @@ def columns_of(pairs: Sequence[Pair]) -> dict[str, list[list[int]]]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Rows as they were sampled, at what temperature, and what to do about the gap between them and the learner."""
+
+    rows: Sequence[Row] = ()
+    temperature: float = 1.0
+    check: Callable[[Gap], None] = lambda gap: None
+
+
 class TokenPairs(DPOTrainer):
-    """TRL's trainer, but for one thing: it takes pairs as token ids and never tokenises a speech again.
+    """TRL's trainer, but for two things: it takes pairs as token ids and never tokenises a speech again, and before its
+    first step it is compared with what was sampled.
 
     The same text can be sampled as other tokens than the tokenizer would choose; training on those would be training
     on another speech.
@@ -82,6 +99,19 @@ class TokenPairs(DPOTrainer):
 
     loss_is_scaled_for_ga = False
     """The loss is a mean over the pairs of a micro-batch."""
+
+    sampled = Sampled()
+    gap: Gap | None = None
+    before: Fingerprint | None = None
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """TRL's step; the first one looks at the model before anything has changed it."""
+        if self.before is None:
+            self.before = fingerprint(self.model)
+            autocast = bool(self.args.bf16) and not self.is_deepspeed_enabled
+            self.gap = gap_to_sampled(self.model_wrapped, self.sampled.rows, self.sampled.temperature, autocast)
+            self.sampled.check(self.gap)
+        return super().training_step(*args, **kwargs)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
         return dataset
@@ -109,12 +139,14 @@ def train_on(
     tokenizer: PreTrainedTokenizerBase,
     settings: Dpo,
     world_size: int,
+    sampled: Sampled = Sampled(),
     **kwargs: Any,
-) -> DPOTrainer:
+) -> TokenPairs:
     """One iteration of DPO; the trainer is returned with the model that it has trained.
 
     Raises:
         PairError: a pair is longer than `algorithm.max_length`, or the trainer dropped one.
+        NothingLearned: not one weight has changed.
     """
     rows = rows_of_a_step(settings, world_size)
     micro = min(settings.micro_batch_rows or rows, rows)
@@ -128,8 +160,15 @@ def train_on(
         ),
     )  # fmt: skip
     trainer.remove_callback(PrinterCallback)
+    trainer.sampled = sampled
     _check_whole(trainer, len(pairs), settings.max_length)
+    check_trainable(trainer.model)
+    make_comparable(trainer.model)
+    if trainer.ref_model is not None:
+        make_comparable(trainer.ref_model)
     trainer.train()
+    assert trainer.before is not None
+    check_changed(trainer.before, fingerprint(trainer.model), settings.learning_rate)
     return trainer
 
 

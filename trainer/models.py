@@ -3,6 +3,7 @@
 Only safetensors are read and no code that comes with a model is run.
 """
 
+import inspect
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -292,6 +293,17 @@ def context_length(config: PreTrainedConfig) -> int:
     """The most tokens that a model of this configuration can read in one row."""
     config = config.get_text_config()
     return int(getattr(config, "max_position_embeddings", 2**31 - 1))
+
+
+def takes_positions(model: Any) -> bool:
+    """Return whether the model (or the base of an adapter) can be told the position of every token."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "position_ids" in inspect.signature(type(base).forward).parameters
+
+
+def positions_in_text(attention: torch.Tensor) -> torch.Tensor:
+    """Return the position (B, T) of every token among those that are no padding; `attention` (B, T) is 1 on these."""
+    return (attention.long().cumsum(-1) - 1).clamp(min=0)
 
 
 def read_context_length(model: str) -> int:

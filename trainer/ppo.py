@@ -17,7 +17,9 @@ from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
 from trainer import credit  # noqa: E402
 from trainer.config import PolicyGradient, Ppo, Rae  # noqa: E402
-from trainer.publish import VALUE_HEAD  # noqa: E402
+from trainer.forward import make_comparable  # noqa: E402
+from trainer.publish import VALUE_HEAD, Gap  # noqa: E402
+from trainer.trained import check_changed, fingerprint  # noqa: E402
 from trainer.types import Row, Trajectory  # noqa: E402
 
 GROUP = 2
@@ -31,18 +33,28 @@ class DebatePpo(GRPOTrainer):
     """TRL's trainer with debates for rollouts and (B, T) advantages.
 
     One batch of generation is one iteration. `collect` is called once per iteration on every rank and returns the whole
-    batch; each rank learns from its slice. `baselines` are the running means of RAE.
+    batch; each rank learns from its slice. `check_gap` is asked once, about the first batch, how far the learner is
+    from the log-probabilities that it was sampled with. `baselines` are the running means of RAE.
     """
 
-    def __init__(self, settings: PolicyGradient, collect: Collect, **kwargs: Any) -> None:
-        self.settings, self._collect_batch = settings, collect
+    def __init__(
+        self, settings: PolicyGradient, collect: Collect, check_gap: Callable[[Gap], None] = lambda gap: None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        self.settings, self._collect_batch, self._check_gap = settings, collect, check_gap
         self.baselines: dict[credit.Role, float] = {}
         self._batch: list[Trajectory | None] = []
         self._mine = slice(0)
         self._trajectories: list[Trajectory | None] = []
         self._advantages: list[np.ndarray] = []
         self._values: torch.Tensor | None = None
+        self._before: list[tuple[float, float]] | None = None
+        """The weights that the iteration under way began with, if its advantages differ; else None."""
+        self.first_batch = True
         super().__init__(reward_funcs=[_total], rollout_func=lambda prompts, _: self._rows(len(prompts)), **kwargs)
+        make_comparable(self.model)
+        if self.ref_model is not None:
+            make_comparable(self.ref_model)
         if isinstance(settings, Ppo):
             _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
             backbone = self.accelerator.unwrap_model(self.model).get_decoder()
@@ -91,7 +103,45 @@ class DebatePpo(GRPOTrainer):
             self._add_gae(batch, self.settings)
         else:
             batch["advantages"] = _stack(self._advantages, batch["completion_ids"])
+        self._compare(batch)
+        learns = self.accelerator.reduce(batch["advantages"].abs().sum(), reduction="sum")
+        self._before = fingerprint(self.model) if learns > 0 else None
         return batch
+
+    def _compare(self, batch: dict[str, Any]) -> None:
+        """Measure how far the learner is from the log-probabilities that the batch was sampled with.
+
+        Raises:
+            ParityError: in the first batch, it is further than rounding explains.
+        """
+        learner = batch.get("old_per_token_logps")
+        if learner is None:  # TRL needs none where the whole batch is one step
+            ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+            attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+            length, size = batch["completion_ids"].size(1), self.args.per_device_train_batch_size
+            with torch.no_grad():
+                learner, _, _ = self._get_per_token_logps_and_entropies(self.model, ids, attention, length, size)
+        sampled = (batch["completion_mask"] * batch["tool_mask"]).bool()
+        apart = (learner - batch["sampling_per_token_logps"])[sampled].abs().double()
+        sums = torch.stack([apart.sum(), torch.tensor(float(apart.numel()), dtype=apart.dtype, device=apart.device)])
+        total, count = self.accelerator.reduce(sums, reduction="sum").tolist()
+        largest = self.accelerator.gather(apart.max() if apart.numel() else apart.sum())
+        gap = Gap(total / max(count, 1), float(largest.max()))
+        self._metrics["train"]["engine_gap_mean"].append(gap.mean)
+        self._metrics["train"]["engine_gap_max"].append(gap.max)
+        if self.first_batch:
+            self._check_gap(gap)
+            self.first_batch = False
+
+    def check_learned(self) -> None:
+        """Ask whether the iteration that is over has changed a weight, if it had something to learn.
+
+        Raises:
+            NothingLearned: it has not.
+        """
+        if self._before is not None:
+            check_changed(self._before, fingerprint(self.model), self.settings.learning_rate)
+        self._before = None
 
     def _add_gae(self, batch: dict[str, Any], settings: Ppo) -> None:
         mask = (batch["tool_mask"] * batch["completion_mask"]).cpu().numpy()

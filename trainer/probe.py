@@ -1,24 +1,66 @@
-"""Is a LoRA adapter served at all? Asked before a run, with an adapter that does something.
+"""The rows of tokens on which engine and learner are compared, and the check that an adapter is served at all.
 
 An engine may take an adapter whose names match none of its modules and serve the base model without a word. The parity
 check of the first publish cannot see that, since a fresh adapter changes nothing (its B is zero), so here B is random.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
+from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from envs.files import remove_folder
-from trainer import models, setup
+from trainer import finite, models, setup
 from trainer.config import Config
-from trainer.publish import ParityError, learner_logprobs
+from trainer.publish import ParityError, Scores, allowed, flat, gap_between, learner_logprobs, within
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
 
-_SPREAD = 0.05
-"""Standard deviation of the random B: enough to move log-probabilities well beyond any tolerance."""
+_SPREADS = [0.8 / 2**halvings for halvings in range(12)]
+"""Standard deviations of the random B, of which the first that does not go beyond `_MOVED` is taken."""
+_MOVED = 1.0
+"""Nats by which the random adapter may move log-probabilities on average: far beyond any tolerance, and yet a model
+that finds the rows likely, as rounding grows with |log p|."""
 
-Scores = list[tuple[float, ...]]
+
+def rows_of(settings: Config) -> list[list[int]]:
+    """Return the rows that a run with this debater is checked on, sampled from the base debater.
+
+    Raises:
+        FiniteError: its weights are not all numbers.
+    """
+    debater = settings.debater
+    tokenizer = models.load_tokenizer(debater.model)
+    model = models.load_model(debater.model, getattr(torch, debater.dtype), models.default_device()).eval()
+    finite.check(model.named_parameters(), 0)
+    return sampled_rows(model, tokenizer, models.end_tokens(debater.model, tokenizer))
+
+
+@torch.no_grad()
+def sampled_rows(
+    model: Any, tokenizer: PreTrainedTokenizerBase, ends: Collection[int], rows: int = 4, length: int = 48
+) -> list[list[int]]:
+    """Sample fixed rows of tokens, of unequal lengths: what the model says after its beginning of text.
+
+    In bfloat16 two ways of computing the same model agree on such tokens, and differ by nats on tokens that it would
+    hardly ever sample. `ends` do not end a row. The model is not to be used for anything else afterwards.
+    """
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    ids = torch.full((rows, 1), first, device=next(model.parameters()).device)
+    config = model.config.get_text_config()
+    unwanted = sorted({*ends, *range(len(tokenizer), config.vocab_size)})  # embeddings may be larger than vocabularies
+    model.generation_config = GenerationConfig()  # no top-k or penalty from the model's folder
+    with torch.random.fork_rng():  # the run's own random numbers stay as they were
+        torch.manual_seed(0)
+        sampled = model.generate(
+            inputs=ids, attention_mask=torch.ones_like(ids), synced_gpus=False,
+            generation_config=GenerationConfig(
+                max_new_tokens=min(length, models.context_length(config)) - 1, do_sample=True, top_k=0,
+                suppress_tokens=unwanted or None, pad_token_id=tokenizer.pad_token_id,
+            ),
+        )  # fmt: skip
+    return [row[: length - 5 * i] for i, row in enumerate(sampled.tolist())]
 
 
 def check_adapter(settings: Config, rollouts: Rollouts, rows: Sequence[Sequence[int]]) -> None:
@@ -49,15 +91,15 @@ def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> 
     assert settings.debater.lora is not None
     what, engine_name = f"A LoRA adapter on {settings.debater.lora.target_modules}", settings.debater.engine
     way_out = "train full weights with debater.lora=null, or use another engine."
-    moved, apart = _difference(engine, base), _difference(engine, adapted)
-    if moved <= settings.parity_tolerance:
+    moved, apart = (gap_between(flat(engine), flat(learner)) for learner in (base, adapted))
+    if within(moved, settings.parity_tolerance):
         raise ParityError(
             f"{what} changes nothing in engine={engine_name}, which goes on serving the base model: {way_out}"
         )
-    if not apart <= settings.parity_tolerance:
+    if not within(apart, settings.parity_tolerance):
         raise ParityError(
-            f"{what} is {apart:.2g} nats away in engine={engine_name} from what the learner makes of it (allowed: "
-            f"parity_tolerance={settings.parity_tolerance:g}): {way_out}"
+            f"{what} is {apart.mean:.2g} nats away in engine={engine_name} from what the learner makes of it, and "
+            f"{apart.max:.2g} at the most ({allowed(settings.parity_tolerance)}): {way_out}"
         )
 
 
@@ -66,16 +108,14 @@ def _write_adapter(settings: Config, folder: str, rows: Sequence[Sequence[int]])
     torch.manual_seed(0)
     model = setup.policy_model(settings.debater).to(models.default_device())  # type: ignore[arg-type]
     base = learner_logprobs(model, rows)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=_SPREAD)
+    for spread in _SPREADS:
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=spread)
+        adapted = learner_logprobs(model, rows)
+        if gap_between(flat(base), flat(adapted)).mean <= _MOVED:
+            break
     model.save_pretrained(folder)  # type: ignore[operator]
     models.load_tokenizer(settings.debater.model).save_pretrained(folder)
-    return base, learner_logprobs(model, rows)
-
-
-def _difference(ours: Scores, theirs: Scores) -> float:
-    """The largest, in nats; NaN if any number is."""
-    pairs = zip(ours, theirs, strict=True)
-    return float(torch.tensor([abs(a - b) for x, y in pairs for a, b in zip(x, y, strict=True)]).max())
+    return base, adapted

@@ -1,6 +1,7 @@
 """Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve that policy."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 VALUE_HEAD = "value_head"
 """Name under which a critic is attached to the policy; it is no part of what engines serve."""
+MEAN, TOKEN = 0.4, 2.0
+"""What `parity_tolerance` allows: this much of it on average, and for a token this much of it x (1 + |log p|)."""
+
+Scores = list[tuple[float, ...]]
+"""Log-probability of every token but the first of each row."""
 
 
 class ParityError(RuntimeError):
@@ -64,48 +70,102 @@ def _as_in_the_folder(model: "PreTrainedModel", weights: Mapping[str, torch.Tens
 
 
 def probe_rows(tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int = 48) -> list[list[int]]:
-    """Fixed rows of tokens, of unequal lengths, that both sides are asked about."""
+    """Return fixed rows of random tokens, of unequal lengths."""
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, len(tokenizer), (rows, length), generator=generator)
     return [row[: length - 5 * i].tolist() for i, row in enumerate(ids)]
 
 
 @torch.no_grad()
-def learner_logprobs(model: torch.nn.Module, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-    """Log-probability of every token but the first of each row under the learner's weights (all ranks call this)."""
-    training, device = model.training, next(model.parameters()).device
-    model.eval()
+def learner_logprobs(
+    model: torch.nn.Module, rows: Sequence[Sequence[int]], autocast: bool = False, training: bool = False
+) -> Scores:
+    """Return the log-probability of every token but the first of each row under the learner's weights.
+
+    All ranks call this. With `autocast` the arithmetic is in bfloat16, as it is while a model with weights in float32
+    is trained so; with `training` the model is in the mode that it is trained in.
+    """
+    before, device = model.training, next(model.parameters()).device
+    model.train(training)
     scored = []
     for row in rows:
         ids = torch.tensor([list(row)], device=device)
-        logits = model(input_ids=ids).logits[0, :-1].float()
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            logits = model(input_ids=ids).logits[0, :-1].float()
         scored.append(tuple(logits.log_softmax(-1).gather(1, ids[0, 1:, None]).squeeze(1).tolist()))
-    model.train(training)
+    model.train(before)
     return scored
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How far two computations of the same tokens' log-probabilities lie apart, in nats; NaN where one of them is."""
+
+    mean: float
+    max: float
+    relative: float = 0.0
+    """The largest difference of a token divided by 1 + |log p|: rounding grows with |log p|, and a token that is hardly
+    ever sampled says little about the policy."""
+
+
+def gap_between(ours: torch.Tensor, theirs: torch.Tensor) -> Gap:
+    """Return how far two tensors of log-probabilities (N,) of the same tokens lie apart."""
+    if not ours.numel():
+        return Gap(0.0, 0.0, 0.0)
+    apart = (ours - theirs).abs().double()
+    relative = apart / (1 + torch.minimum(ours.abs(), theirs.abs()))
+    return Gap(float(apart.mean()), float(apart.max()), float(relative.max()))
+
+
+def flat(scores: Scores) -> torch.Tensor:
+    """Return the log-probabilities of all rows as one tensor (N,)."""
+    return torch.tensor([value for row in scores for value in row], dtype=torch.float64)
+
+
+def within(gap: Gap, tolerance: float) -> bool:
+    """Return whether both sides serve the same policy, by the mean difference and by that of every token."""
+    return gap.relative <= TOKEN * tolerance and gap.mean <= MEAN * tolerance
+
+
+def allowed(tolerance: float) -> str:
+    """Return the bounds of `within` in words."""
+    return (
+        f"allowed: {MEAN * tolerance:g} on average, {TOKEN * tolerance:g} x (1 + |log p|) on a token, from "
+        f"parity_tolerance={tolerance:g}"
+    )
+
+
 def check_parity(
-    learner: list[tuple[float, ...]],
-    rows: Sequence[Sequence[int]],
-    rollouts: Rollouts,
-    policy: Policy,
-    tolerance: float,
-) -> float:
-    """The largest difference (nats) between the learner's and any engine's log-probabilities on the probe.
+    learner: Scores, rows: Sequence[Sequence[int]], rollouts: Rollouts, policy: Policy, tolerance: float
+) -> Gap:
+    """Return the largest gap between the learner's and any engine's log-probabilities of the rows.
 
     Raises:
-        ParityError: it is above the tolerance.
+        ParityError: it is not `within` the tolerance, or NaN.
     """
-    engines = rollouts.logprobs(rows, policy)
-    differences = [
-        abs(a - b) for engine in engines for mine, theirs in zip(learner, engine, strict=True)
-        for a, b in zip(mine, theirs, strict=True)
-    ]  # fmt: skip
-    worst = float(torch.tensor(differences).max())  # unlike max(), this is NaN if any of them is
-    if not worst <= tolerance:
-        raise ParityError(
-            f"After publishing version {policy.version} the engine's log-probabilities differ from the learner's by "
-            f"{worst:.2g} nats (allowed: parity_tolerance={tolerance:g}): check that both use the same dtype and that "
-            "the engine loaded the new weights."
-        )
+    worst = Gap(0.0, 0.0, 0.0)
+    for engine in rollouts.logprobs(rows, policy):
+        gap = gap_between(flat(learner), flat(engine))
+        if not within(gap, tolerance):
+            raise ParityError(
+                f"After publishing version {policy.version} the engine's log-probabilities differ from the learner's "
+                f"by {gap.mean:.2g} nats on average and {gap.max:.2g} at the most ({allowed(tolerance)}): check that "
+                "both use the same dtype and that the engine loaded the new weights."
+            )
+        worst = max(worst, gap, key=lambda found: found.relative)
     return worst
+
+
+def check_sampled(gap: Gap, tolerance: float) -> None:
+    """Refuse to learn from tokens whose log-probabilities the learner finds to be others than when they were sampled.
+
+    Raises:
+        ParityError: they differ by more than `MEAN` x tolerance on average.
+    """
+    if not gap.mean <= MEAN * tolerance:
+        raise ParityError(
+            f"The learner finds other log-probabilities for the sampled tokens of its first batch than the engine "
+            f"sampled them with: {gap.mean:.2g} nats away on average, {gap.max:.2g} at the most (allowed on average: "
+            f"{MEAN * tolerance:g}, from parity_tolerance={tolerance:g}), so every update would start off-policy:"
+            " use the same dtype on both sides, another debater.engine or another debater.model."
+        )

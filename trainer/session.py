@@ -12,9 +12,9 @@ from trainer.loop import collect
 from trainer.measure import measure
 from trainer.models import load_tokenizer
 from trainer.opponents.league import opponents
-from trainer.probe import check_adapter
+from trainer.probe import check_adapter, rows_of
 from trainer.progress import debates_bar, say
-from trainer.publish import check_parity, probe_rows
+from trainer.publish import Scores, check_parity
 from trainer.run_folder import RunFolder, append_line
 from trainer.schedule import derive
 from trainer.tracking import Tracker
@@ -33,16 +33,14 @@ class Session:
         self.judge = setup.judge(settings.judge, settings)
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.send = setup.sender(settings, self.rollouts)
-        self.probe = probe_rows(self.tokenizer)
+        self.probe = rows_of(settings)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, self.probe)
         self._tracker = Tracker(settings)
         self.watch = Watch(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
 
-    def collect(
-        self, iteration: int, matches: list[Match], policy: Policy, learner: list[tuple[float, ...]]
-    ) -> Experience:
+    def collect(self, iteration: int, matches: list[Match], policy: Policy, learner: Scores) -> Experience:
         """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts.
 
         Raises:
@@ -65,7 +63,8 @@ class Session:
         if text := next(filter(None, spoiled), ""):
             say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
         measured = {**measure(experience), **self.opponents.learn(experience)}
-        self._measured = {**measured, **_paid(self.judge.usage - before), "parity": parity}
+        gap = {"parity": parity.relative, "parity_mean": parity.mean}
+        self._measured = {**measured, **_paid(self.judge.usage - before), **gap}
         if (told := limits.check_speeches(measured, self.settings)) is not None:
             say(told)
         resting.rest()

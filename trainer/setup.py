@@ -1,6 +1,7 @@
 """From the configuration to the objects of a run: question set, judges, rollouts."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -228,6 +229,20 @@ def learner_dtype(settings: config.Config) -> torch.dtype:
     """
     kept_elsewhere = settings.debater.lora is not None or settings.cluster.deepspeed is not None
     return getattr(torch, settings.debater.dtype if kept_elsewhere else "float32")
+
+
+def check_whole_model(settings: config.Debater) -> None:
+    """Ask for a debater that can be trained: a whole model, with or without a fresh adapter.
+
+    Raises:
+        ModelError: it is an adapter, whose weights are loaded frozen, so that nothing would be learned.
+    """
+    if (Path(models.resolve(settings.model)) / "adapter_config.json").exists():
+        raise models.ModelError(
+            f"debater.model={settings.model} is an adapter, and training starts from whole models: merge it into its "
+            "base model first (`rostrum export run=RUN output=FOLDER` does so for one that Rostrum trained, peft's "
+            "merge_and_unload for any other), then set debater.model=FOLDER."
+        )
 
 
 def policy_model(settings: config.Debater) -> torch.nn.Module:

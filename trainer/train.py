@@ -18,19 +18,22 @@ from transformers import PrinterCallback, TrainerCallback
 from envs.files import check_no_links, guarded
 from trainer import dpo, finite, models, setup
 from trainer.config import Config, Dpo, PolicyGradient
+from trainer.forward import check_deterministic, make_comparable
 from trainer.model_folders import follow_umask
 from trainer.ppo import GROUP, DebatePpo, trl_config
 from trainer.progress import say
-from trainer.publish import VALUE_HEAD, learner_logprobs, probe_rows, publish
+from trainer.publish import VALUE_HEAD, Gap, Scores, check_sampled, learner_logprobs, publish
 from trainer.run_folder import STATE, RunError, RunFolder, prune, write_atomically
 from trainer.schedule import derive, matches_of, questions_of
 from trainer.session import Session
-from trainer.types import Match, Policy, Trajectory
+from trainer.trained import check_trainable
+from trainer.types import Match, Policy, Row, Trajectory
 from trainer.watch import Stopped
 
 LEARNED = {
     "loss": "loss", "kl": "kl", "clip_ratio/region_mean": "clip_fraction", "grad_norm": "grad_norm",
-    "value_loss": "value_loss", "rewards/margins": "margin", "rewards/accuracies": "pair_accuracy",
+    "value_loss": "value_loss", "engine_gap_mean": "engine_gap_mean", "engine_gap_max": "engine_gap_max",
+    "rewards/margins": "margin", "rewards/accuracies": "pair_accuracy",
 }  # fmt: skip
 """What is kept of TRL's logs, and under which name."""
 
@@ -68,11 +71,18 @@ class _Run:
     def __init__(self, settings: Config) -> None:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        setup.check_whole_model(settings.debater)
         set_seed(settings.seed)
         setup.join_ranks(settings.cluster.deepspeed)
         self.session = Session(settings) if self.rank == 0 else None
+        lora = settings.debater.lora
+        if self.session is not None and lora is not None and lora.dropout:
+            say(f"debater.lora.dropout={lora.dropout:g} is left out of training: its noise would pass for learning")
         self.tokenizer = models.load_tokenizer(settings.debater.model)
-        self.probe = probe_rows(self.tokenizer)
+        probe = [self.session.probe if self.session is not None else None]
+        if self.world > 1:
+            broadcast_object_list(probe)
+        self.probe = probe[0]
 
     def close(self) -> None:
         if self.session is not None:
@@ -92,11 +102,24 @@ class _Run:
 
     def publish(
         self, model: Any, accelerator: Accelerator | None, version: int
-    ) -> tuple[Policy, list[tuple[float, ...]]]:
+    ) -> tuple[Policy, Scores]:
         """Publishes the weights after `version` updates; with the learner's log-probabilities on the probe."""
         send = self.session.send if self.session is not None else None
         policy = publish(model, accelerator, self.tokenizer, self.folder.policy(version), version, send)
-        return policy, learner_logprobs(model, self.probe)
+        return policy, self.scores(model)
+
+    def scores(self, model: Any) -> Scores:
+        """Return the learner's log-probabilities on the probe, in the arithmetic that it learns in."""
+        return learner_logprobs(model, self.probe, autocast=self.autocast)
+
+    @property
+    def autocast(self) -> bool:
+        """Return whether the learner computes in bfloat16 with weights held in float32; DeepSpeed casts the weights."""
+        return self.settings.debater.dtype == "bfloat16" and self.settings.cluster.deepspeed is None
+
+    def check_gap(self, gap: Gap) -> None:
+        """Stop where the first batch was sampled from another policy than the learner's (`check_sampled`)."""
+        check_sampled(gap, self.settings.parity_tolerance)
 
     def look(self, policy: Policy) -> None:
         """Lets the watch look at a published checkpoint whose turn it is.
@@ -168,11 +191,13 @@ class _PpoRun(_Run):
         model = models.load_model(settings.debater.model, setup.learner_dtype(settings))
         lora = settings.debater.lora
         self.trainer = DebatePpo(
-            self.algorithm, self.collect, model=model, args=arguments, processing_class=self.tokenizer,
+            self.algorithm, self.collect, self.check_gap, model=model, args=arguments, processing_class=self.tokenizer,
             train_dataset=Dataset.from_dict({"prompt": [""] * (rows // GROUP * settings.iterations)}),
             peft_config=setup.lora_config(lora) if lora else None, callbacks=[_Records(self)],
         )  # fmt: skip
         self.trainer.remove_callback(PrinterCallback)
+        check_trainable(self.trainer.model)
+        check_deterministic(self.trainer.model, self.probe, self.autocast)
 
     def train(self) -> Path:
         found = self.folder.checkpoint()
@@ -186,12 +211,14 @@ class _PpoRun(_Run):
             self.restore(state)
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
+        self.trainer.check_learned()
         policy, _ = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, self.settings.iterations)
         self.look(policy)
         return Path(policy.path)
 
     def collect(self, iteration: int) -> list[Trajectory | None]:
         """Publishes, plays and judges; the same list on every rank."""
+        self.trainer.check_learned()
         policy, learner = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, iteration - 1)
         self.look(policy)
         batch: list[Any] = [None]
@@ -273,6 +300,7 @@ class _DpoRun(_Run):
         super().__init__(settings)
         assert isinstance(settings.algorithm, Dpo)
         self.algorithm: Dpo = settings.algorithm
+        self.first_batch = True
 
     def train(self) -> Path:
         found = self.folder.checkpoint()
@@ -295,13 +323,19 @@ class _DpoRun(_Run):
         before = str(self.folder.policy(iteration - 1))
         one_dtype = self.settings.cluster.deepspeed == "zero3"  # which cannot mix them
         model = models.load_model(before, setup.learner_dtype(self.settings), float32_adapter=not one_dtype)
-        pairs, learned = self._pairs(iteration, learner_logprobs(model, self.probe))
+        make_comparable(model)
+        if self.first_batch:
+            check_deterministic(model, self.probe, self.autocast)
+        pairs, learned, rows = self._pairs(iteration, self.scores(model))
         if len(pairs):
+            sampled = dpo.Sampled(rows, self.settings.debater.temperature, self._check_first)
             trainer = dpo.train_on(
                 pairs, _trainable(model), self._reference(iteration), self.tokenizer, self.algorithm, self.world,
-                save_strategy="no", **self.arguments(),
+                sampled, save_strategy="no", **self.arguments(),
             )  # fmt: skip
             learned |= _mean_logs(trainer.state.log_history)
+            if trainer.gap is not None:
+                learned |= {"engine_gap_mean": trainer.gap.mean, "engine_gap_max": trainer.gap.max}
             self.publish(trainer.model_wrapped, trainer.accelerator, iteration)
         else:
             self.publish(model, None, iteration)
@@ -310,19 +344,26 @@ class _DpoRun(_Run):
             self._mark(iteration)
             prune(self.folder, [*self.kept(), iteration - 1])
 
-    def _pairs(self, iteration: int, learner: list[tuple[float, ...]]) -> tuple[Dataset, dict[str, Any]]:
-        found: list[Any] = [None, None]
+    def _check_first(self, gap: Gap) -> None:
+        if self.first_batch:
+            self.check_gap(gap)
+        self.first_batch = False
+
+    def _pairs(self, iteration: int, learner: Scores) -> tuple[Dataset, dict[str, Any], list[Row]]:
+        """Play an iteration; on every rank its pairs, what is recorded of them, and some of the rows as sampled."""
+        found: list[Any] = [None, None, None]
         if self.session is not None:
             policy = self._policy(iteration - 1)
             matches = self.matches(iteration, branches=self.algorithm.branches)
             experience = self.session.collect(iteration, matches, policy, learner)
             pairs = dpo.pairs_of(experience, {m.id: m.branch_ply for m in matches}, self.algorithm.min_gap)
-            found = [dpo.columns_of(pairs), {"pairs": len(pairs)}]
+            rows = [trajectory.row for trajectory in experience.trajectories()[: dpo.COMPARED]]
+            found = [dpo.columns_of(pairs), {"pairs": len(pairs)}, rows]
             if not pairs:
                 say(f"iteration {iteration}: no pair differed by {self.algorithm.min_gap}; the policy stays as it was")
         if self.world > 1:
             broadcast_object_list(found)
-        return Dataset.from_dict(found[0]), found[1]
+        return Dataset.from_dict(found[0]), found[1], found[2]
 
     def _reference(self, iteration: int) -> Any:
         """The frozen policy that DPO is measured from; None lets TRL copy the adapter that training starts from."""

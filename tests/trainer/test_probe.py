@@ -8,7 +8,7 @@ import torch
 
 from trainer import models, probe, setup
 from trainer.config import Config
-from trainer.publish import ParityError, probe_rows
+from trainer.publish import ParityError, flat, gap_between
 from trainer.types import Policy
 
 Scores = list[tuple[float, ...]]
@@ -21,7 +21,7 @@ def config(configure: Callable[..., Config]) -> Config:
 
 @pytest.fixture
 def rows(config: Config) -> list[list[int]]:
-    return probe_rows(models.load_tokenizer(config.debater.model))
+    return probe.rows_of(config)
 
 
 class Altered:
@@ -62,4 +62,4 @@ def test_one_engine_that_serves_something_else_is_enough(
 
 def test_the_random_adapter_moves_more_than_any_tolerance(config: Config, rows: list[list[int]], tmp_path) -> None:  # noqa: ANN001
     base, adapted = probe._write_adapter(config, str(tmp_path / "adapter"), rows)
-    assert probe._difference(base, adapted) > 100 * config.parity_tolerance
+    assert gap_between(flat(base), flat(adapted)).mean > 100 * config.parity_tolerance

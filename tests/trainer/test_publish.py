@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from tests.chat_models import write_model
 from trainer import models
 from trainer.config import Config
 from trainer.engines.base import EngineSetup
-from trainer.publish import ParityError, check_parity, learner_logprobs, probe_rows, publish
+from trainer.probe import sampled_rows
+from trainer.publish import ParityError, check_parity, flat, gap_between, learner_logprobs, probe_rows, publish
 from trainer.rollouts import LocalRollouts, PlaySetup
 from trainer.train import train
 from trainer.types import Policy
@@ -52,7 +54,7 @@ def test_engine_and_learner_agree_after_a_publish(learner: Any, tokenizer: Any, 
     assert (policy.name, policy.version, policy.path) == ("current", 4, str(tmp_path / "policies" / "iteration-0004"))
     rows = probe_rows(tokenizer)
     assert len({len(row) for row in rows}) > 1
-    assert check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3) < 1e-4
+    assert check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3).max < 1e-4
     names = {path.name for path in (tmp_path / "policies").iterdir()}
     assert names == {"iteration-0004"}, "nothing temporary is left"
     assert not any(path.suffix in (".bin", ".pt") for path in Path(policy.path).iterdir())
@@ -68,6 +70,36 @@ def test_weights_corrupted_on_disk_are_noticed(learner: Any, tokenizer: Any, tmp
     rows = probe_rows(tokenizer)
     with pytest.raises(ParityError, match="publishing version 4.*parity_tolerance"):
         check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3)
+
+
+WRONG: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "noise": lambda w: w + 0.1 * w.std() * torch.randn_like(w),
+    "another order": lambda w: torch.roll(w, 1, 0),
+    "nan": lambda w: w.index_fill(0, torch.tensor([0]), torch.nan),
+}
+
+
+def test_in_bfloat16_rounding_is_told_from_wrong_weights(tiny: Path, tokenizer: Any, tmp_path: Path) -> None:
+    """The learner holds float32 and computes in bfloat16, the engine holds bfloat16. Their rounding moves random tokens
+    by more than a quarter of a nat, as in pretrained models, and tokens that the model says by much less."""
+    model = models.load_model(str(tiny / "debater"))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(4)
+    rollouts = LocalRollouts(replace(SETUP, engine=EngineSetup(batch_size=3, dtype="bfloat16")))
+    policy = publish(model, None, tokenizer, tmp_path / "right", 0)
+    rows = sampled_rows(models.load_model(policy.path), tokenizer, [tokenizer.eos_token_id])
+    assert all(tokenizer.eos_token_id not in row[1:] for row in rows) and len({len(row) for row in rows}) > 1
+    learner = learner_logprobs(model, rows, autocast=True)
+    assert 0 < check_parity(learner, rows, rollouts, policy, 0.25).mean < 0.1
+    unlikely = probe_rows(tokenizer)
+    (engine,) = rollouts.logprobs(unlikely, policy)
+    assert gap_between(flat(learner_logprobs(model, unlikely, autocast=True)), flat(engine)).max > 0.25
+    for version, change in enumerate(WRONG.values(), start=1):
+        wrong = publish(model, None, tokenizer, tmp_path / f"wrong-{version}", version)
+        torch.manual_seed(0)
+        corrupt(wrong, change)
+        with pytest.raises(ParityError):
+            check_parity(learner, rows, rollouts, wrong, 0.25)
 
 
 def test_an_engine_that_still_serves_the_old_weights_is_noticed(learner: Any, tokenizer: Any, tiny: Path) -> None:
@@ -98,7 +130,7 @@ def test_one_bad_number_of_one_worker_is_enough(bad: float, where: int) -> None:
     good: list[tuple[float, ...]] = [(-1.0, -2.0, -3.0)]
     wrong: list[tuple[float, ...]] = [tuple(bad if i == where else x for i, x in enumerate(good[0]))]
     policy = Policy("current", 0, "")
-    assert check_parity(good, [[1, 2, 3, 4]], Workers(good, good), policy, 1e-3) == 0  # type: ignore[arg-type]
+    assert check_parity(good, [[1, 2, 3, 4]], Workers(good, good), policy, 1e-3).max == 0  # type: ignore[arg-type]
     for workers in (Workers(good, wrong), Workers(wrong, good)):
         with pytest.raises(ParityError):
             check_parity(good, [[1, 2, 3, 4]], workers, policy, 1e-3)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from trainer import probe
 from trainer.config import Config
-from trainer.publish import ParityError, probe_rows
+from trainer.publish import ParityError
 from trainer.rollouts import LocalRollouts
 from trainer.setup import rollouts
 from trainer.train import train
@@ -91,12 +91,10 @@ def test_an_adapter_that_matches_nothing_stops_the_run(
 
 
 def test_an_adapter_that_is_served_passes(configure: Callable[..., Config]) -> None:
-    from trainer.models import load_tokenizer
-
     config = configure(*VLLM, *LORA)
     played = rollouts(config)
     assert isinstance(played, LocalRollouts)
-    probe.check_adapter(config, played, probe_rows(load_tokenizer("embedded/debater")))
+    probe.check_adapter(config, played, probe.rows_of(config))
     played.close()
     assert not played._worker._engines
 

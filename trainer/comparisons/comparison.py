@@ -22,10 +22,8 @@ from trainer.comparisons.own_answers import own_answers
 from trainer.config import Config
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.verdict_rows import Bench, checkpoint_name, row, write_parquet
-from trainer.models import load_tokenizer
-from trainer.probe import check_adapter
+from trainer.probe import check_adapter, rows_of
 from trainer.progress import say
-from trainer.publish import probe_rows
 from trainer.schedule import derive
 from trainer.types import Policy
 
@@ -141,7 +139,7 @@ def _play(settings: Config, player: Player, questions: Sequence[Question], title
     rollouts = setup.rollouts(settings)
     try:
         if settings.debater.lora is not None:
-            check_adapter(settings, rollouts, probe_rows(load_tokenizer(settings.debater.model)))
+            check_adapter(settings, rollouts, rows_of(settings))
         seed = derive(settings.seed, "evaluate", verdicts.SELF)
         return play_matches(rollouts, matches, [policy], settings.cluster.shard_size, seed, title)
     finally:

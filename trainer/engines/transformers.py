@@ -100,11 +100,10 @@ class TransformersEngine(TextEngine):
         return [_choice_logprob(last.get(prompt + choice[:-1]), choice) for prompt, choice in wanted]
 
     def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0):  # noqa: ANN202
-        positions = (attention.cumsum(-1) - 1).clamp(min=0)
+        positions = {"position_ids": models.positions_in_text(attention)} if models.takes_positions(self._model) else {}
         return self._model(
-            input_ids=ids, attention_mask=attention, position_ids=positions, use_cache=False,
-            logits_to_keep=logits_to_keep,
-        )  # fmt: skip
+            input_ids=ids, attention_mask=attention, use_cache=False, logits_to_keep=logits_to_keep, **positions
+        )
 
     def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         width, pad = max(map(len, rows)), self.tokenizer.pad_token_id

@@ -22,9 +22,7 @@ from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.summary import jsonable
 from trainer.evaluation.verdict_rows import Bench, checkpoint_name, correct_seat, write_parquet
 from trainer.inference.length_matched import lengths_of, write_lengths
-from trainer.models import load_tokenizer
-from trainer.probe import check_adapter
-from trainer.publish import probe_rows
+from trainer.probe import check_adapter, rows_of
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunError, RunFolder, write_atomically
 from trainer.schedule import derive
@@ -67,7 +65,7 @@ class _Evaluation:
         self.bench = Bench(settings, self.key)
         self.rollouts: Rollouts = setup.rollouts(settings)
         if settings.debater.lora is not None:
-            check_adapter(settings, self.rollouts, probe_rows(load_tokenizer(settings.debater.model)))
+            check_adapter(settings, self.rollouts, rows_of(settings))
 
     def references(self) -> Path:
         """The judges without debaters: naive (the question alone) and expert (question and passage)."""
