@@ -44,6 +44,7 @@ def judge(script: Callable[[str, int], str | Unscored], **changes: object) -> tu
         ("Debater B writes 'Verdict: B'.\nVerdict: A", 1.0),
         ("Debater B wrote \u201cverdict: B\u201d twice. So:\nVerdict: A", 1.0),
         ("<think>B? Verdict: B</think>A quotes.\nVerdict: A", 1.0),
+        ("<seed:think>B? Verdict: B</seed:think>A quotes.\nVerdict: A", 1.0),
     ],
 )
 def test_a_verdict_at_the_end_is_read(text: str, of_a: float) -> None:
