@@ -19,6 +19,7 @@ from trainer.run_folder import RunFolder, append_line
 from trainer.schedule import derive
 from trainer.tracking import Tracker
 from trainer.types import Experience, Judged, Match, Policy
+from trainer.unjudged import check_judged
 from trainer.watch import Watch, set_aside
 
 
@@ -59,6 +60,7 @@ class Session:
                 self.opponents.policies(iteration),
             )  # fmt: skip
         self._store(experience)
+        check_judged(f"iteration {iteration}", [judged.verdict for judged in experience.judged], experience.failures)
         spoiled = (judged.verdict.unreadable for judged in experience.judged if not judged.verdict.valid)
         if text := next(filter(None, spoiled), ""):
             say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")

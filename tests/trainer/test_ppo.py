@@ -18,6 +18,7 @@ from trainer.ppo import DebatePpo, trl_config
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
 from trainer.types import Trajectory
+from trainer.unjudged import NothingJudgedError
 
 LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_iteration=12",
             "algorithm.learning_rate=1e-2",
@@ -173,13 +174,14 @@ def test_the_critic_learns(
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "rae", "ppo"])
-def test_invalid_verdicts_train_nothing(
-    configure: Callable[..., Config], plant: Callable[..., Any], tiny: Path, algorithm: str
+def test_a_training_without_a_valid_verdict_stops(
+    configure: Callable[..., Config], plant: Callable[..., Any], algorithm: str
 ) -> None:
     plant(invalid_every=1)
-    final = train(configure(f"algorithm={algorithm}", "algorithm.kl=0.5", "algorithm.learning_rate=0.1"))
-    before, after = weights(tiny / "debater"), weights(final)
-    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    settings = configure(f"algorithm={algorithm}")
+    with pytest.raises(NothingJudgedError, match="not one valid verdict in iteration 1: 8 verdicts.* because planted"):
+        train(settings)
+    assert RunFolder(settings.output).published() == [0]
 
 
 def test_valid_verdicts_train_something(

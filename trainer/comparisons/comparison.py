@@ -17,7 +17,7 @@ import pandas as pd
 from envs import transcripts
 from envs.recasting import exchanged, shuffled
 from envs.types import Failure, Question, Transcript
-from trainer import setup, verdicts
+from trainer import setup, unjudged, verdicts
 from trainer.comparisons.own_answers import own_answers
 from trainer.config import Config
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
@@ -89,6 +89,7 @@ class Comparison:
             about = {"arm": arm, "checkpoint": player.name, "iteration": player.iteration, "matchup": verdicts.SELF}
             rows = _judged(bench, about, played.finished, settings)
             rows += bench.failed(about, played.failures, self.questions, settings.protocol)
+            unjudged.check_rows(f"the arm {arm}", rows, bench.unreadable)
             write_parquet(pd.DataFrame(rows), part)
             say(f"{arm}: the debates of {player.name} are judged")
         return part

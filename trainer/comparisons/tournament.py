@@ -14,7 +14,7 @@ import pandas as pd
 
 from envs.types import Failure, Question, Seat, Transcript
 from rewards.types import Judge, Verdict
-from trainer import setup
+from trainer import setup, unjudged
 from trainer.comparisons import standings
 from trainer.config import Config
 from trainer.evaluation.verdict_rows import correct_seat, unplayed, write_parquet
@@ -86,6 +86,7 @@ class Tournament:
         if not part.exists():
             played = self._debates(one, two)
             rows = [row for judge in self.judges for row in self._judged(judge, played)]
+            unjudged.check_rows(f"the debates of {one} and {two}", rows)
             write_parquet(pd.DataFrame(rows), part)
         return part
 

@@ -15,7 +15,7 @@ from envs import transcripts
 from envs.types import Failure, Question, Seat, Transcript
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
-from trainer import setup, verdicts
+from trainer import setup, unjudged, verdicts
 from trainer.config import Config
 from trainer.evaluation import browsed
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
@@ -88,6 +88,7 @@ class _Evaluation:
                 judged = self.bench.rows(about, outcome.finished)
                 rows += judged
                 rows += self.bench.failed(about, outcome.failures, self.questions, self.settings.protocol)
+                unjudged.check_rows(f"the debates of {checkpoint_name(iteration)}", rows, self.bench.unreadable)
                 debates += self._kept(about, outcome.finished, judged)
                 stored += [(about, debate) for debate in outcome.finished]
                 if matchup == verdicts.SELF:

@@ -26,6 +26,8 @@ class Bench:
 
     def __init__(self, settings: Config, key: AnswerKey) -> None:
         self.key = key
+        self.unreadable = ""
+        """A text of a judge's that could not be read."""
         self.judges: list[tuple[str, Judge]] = [
             (verdicts.REWARD, setup.judge(settings.judge, settings)),
             *((verdicts.HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
@@ -34,7 +36,9 @@ class Bench:
     def ask(self, shown: Sequence[Transcript]) -> Iterator[tuple[str, list[Verdict]]]:
         """Each judge's role and its verdicts."""
         for role, judge in self.judges:
-            yield role, judge.judge(shown)
+            given = judge.judge(shown)
+            self.unreadable = self.unreadable or next((v.unreadable for v in given if v.unreadable), "")
+            yield role, given
 
     def rows(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
         """One row for each judge and debate."""
