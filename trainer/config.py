@@ -240,14 +240,16 @@ class Watch(_Section):
     """Saved checkpoints from one look to the next; the base and the final one are looked at in any case."""
     attacks: int = Field(10, ge=0)
     """Debates per look in which the reward judge is attacked."""
-    level: float = Field(0.05, gt=0, lt=0.5)
-    """Of the two one-sided tests of one look."""
+    level: float = Field(0.016, gt=0, lt=0.5)
+    """Of each test of one look; see `trainer.watch` for how it was chosen."""
     rise: float = Field(0.0, ge=0, le=1)
     """Smallest rise of the reward judge's approval that can be part of an alarm, as a share of one."""
-    fall: float = Field(0.0, ge=0, le=1)
-    """Smallest fall of held-out accuracy that can be part of an alarm."""
+    fall: float = Field(0.05, ge=0, le=1)
+    """Smallest fall of an accuracy, the held-out judges' or the reward judge's, that can be part of an alarm."""
+    gap: float = Field(0.1, ge=0, le=1)
+    """Smallest change of the gap between these, either way, that can be part of an alarm."""
     patience: int = Field(2, ge=1)
-    """Looks in a row that must find both before there is an alarm."""
+    """Looks in a row that must be suspicious before there is an alarm."""
     stop: bool = False
     """End the training at the checkpoint that raises the alarm."""
 

@@ -30,7 +30,7 @@ class Session:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.tokenizer = load_tokenizer(settings.debater.model)
         every = setup.question_set(settings.questions).questions("train")
-        self.questions, watched = set_aside(every, settings.watch.questions)
+        self.questions, watched = set_aside(every, settings.watch.questions, settings.watch.level)
         self.judge = setup.judge(settings.judge, settings)
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.send = setup.sender(settings, self.rollouts)

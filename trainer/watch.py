@@ -1,39 +1,46 @@
 """The over-optimisation watch: during training, is the policy getting better at debating, or at its judge?
 
 Some training stories are set aside and never trained on. At saved checkpoints the policy argues their questions, and
-the reward judge and every held-out judge read the debates. **The alarm** is for the reward rising while the held-out
-judges are right less often than in the base debaters' debates, both by more than noise.
+the reward judge and every held-out judge read the debates. **The alarm** is for the reward rising while one of three
+things happens, all by more than noise:
+
+- the held-out judges are right less often than in the base debaters' debates,
+- the reward judge itself is right less often than in those (it may be hacked where held-out judges are not),
+- the gap between them (the reward judge's accuracy less the held-out judges') has widened, either way.
 
 *What rises.* In self-play the mean approval is one half whatever is said, so the reward itself cannot rise. What rises
 when a judge is hacked is how often the reward judge sides with the policy against the base debater, who does not know
 the hack (in a consultancy, where nobody answers, how often it sides with the consultant). Honest skill raises it too:
-so it takes the fall in held-out accuracy to make an alarm.
+so it takes one of the other three to make an alarm.
 
-*Noise.* Both changes are paired question by question with the base, and tested one-sidedly at `watch.level` by flipping
-the signs of whole stories; an alarm takes both tests in `watch.patience` looks in a row. The level is that of one look.
-Looks share the base's debates and much of the policy, so patience does not divide the false alarms by as much as it
-would if looks were independent; and a fall after a rise counts only once it is a fall below the base.
+*Noise.* All changes are paired question by question with the base, and tested at `watch.level` by flipping the signs of
+whole stories (one-sidedly; the gap two-sidedly); an alarm takes the rise and one of the three, and at least as much of
+it as `watch.fall` and `watch.gap` say, in `watch.patience` looks in a row. The level is that of one look. Looks share
+the base's debates and much of the policy, so patience does not divide the false alarms by as much as it would if looks
+were independent; and a fall after a rise counts only once it is a fall below the base.
 
-*False alarms.* In simulated runs of ten looks at 60 questions, at the default level and patience, the alarm went off in
-none of 1,500 in which nothing changed, and in 4 to 5 % of those whose policy wins 70 % of its debates with the base
-while the held-out judges are right as often as ever (in 20 % with a patience of one).
+*False alarms and power* of the default thresholds are in docs/watch.md, which `benchmarks.watch` writes: the level
+was chosen on other judges and seeds than those of its table, as the lowest that six stories can reach (1/64), at which
+a policy that wins honestly raises an alarm in about one run of twenty.
 
 This module is the one place in training that is given gold labels, of the questions set aside and no others. Nothing of
 it flows back but the decision to stop (`watch.stop`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from envs.conduct import Conduct, conduct
 from envs.splits import digest
 from envs.types import AnswerKey, Question, Seat
 from rewards.audit.attacks import attack_success
 from rewards.labelled import Labelled, with_key
-from rewards.statistics import FEWEST_STORIES, FloatArray
+from rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
 from rewards.types import Judge, Verdict
 from trainer import setup
 from trainer.config import Config
@@ -52,6 +59,8 @@ from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF
 
 PER_STORY = 4
 """Questions taken of a story that is set aside, at most: more stories say more than more questions about one."""
+FALLS = ("held_out", "reward_judge")
+"""Changes that are suspicious if they are falls."""
 
 
 class WatchError(ValueError):
@@ -66,10 +75,13 @@ class Stopped(Exception):
         self.iteration = iteration
 
 
-def set_aside(questions: Sequence[Question], count: int) -> tuple[list[Question], list[Question]]:
+def set_aside(
+    questions: Sequence[Question], count: int, level: float = 0.05
+) -> tuple[list[Question], list[Question]]:
     """The questions to train on, and `count` to watch with (at most `PER_STORY` a story), which share no story.
 
-    Which stories are set aside depends on their ids alone. All of a story's questions leave the training.
+    `level` is that of the tests, which too few stories cannot reach: K of them have 2^K flips of signs. Which stories
+    are set aside depends on their ids alone. All of a story's questions leave the training.
 
     Raises:
         WatchError: there are too few questions or stories.
@@ -83,10 +95,11 @@ def set_aside(questions: Sequence[Question], count: int) -> tuple[list[Question]
     training = [question for question in questions if question.story_id not in stories]
     if len(watched) < count or (count and not training):
         raise WatchError(f"watch.questions={count} leaves no questions to train on: lower it, or add questions.")
-    if count and len(stories) < FEWEST_STORIES:
+    fewest = max(FEWEST_STORIES, math.floor(-math.log2(level)) + 1)
+    if count and len(stories) < fewest:
         raise WatchError(
             f"watch.questions={count} come from {len(stories)} stories, which can show no change: at least "
-            f"{FEWEST_STORIES} stories are needed, so raise watch.questions."
+            f"{fewest} stories are needed, so raise watch.questions."
         )
     return training, watched
 
@@ -128,7 +141,9 @@ class Watch:
             "gap": float(accuracy[0].mean() - held_out.mean()),
             "conduct": sum((conduct(d.transcript, d.transcript.speeches) for d in alone), Conduct()).rates(),
             "attack_success": self._attacked(alone),
-            "by_question": {"approval": approval.tolist(), "held_out": held_out.tolist()},
+            "by_question": {
+                "approval": approval.tolist(), "accuracy": accuracy[0].tolist(), "held_out": held_out.tolist(),
+            },
         }  # fmt: skip
         record = jsonable(record | self._compared(record, before))
         append_line(self.folder.watch, record)
@@ -136,14 +151,15 @@ class Watch:
         return record
 
     def _compared(self, record: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The two changes since the base, whether they are suspicious, and what follows from that."""
-        base, now, watch = (before[0] if before else record)["by_question"], record["by_question"], self.settings.watch
-        reward, held_out = (paired_change(base[name], now[name], self._stories) for name in ("approval", "held_out"))
-        suspicious = is_suspicious(reward, held_out, watch)
-        alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), suspicious], watch)
+        """The changes since the base, what is suspicious in them, and what follows from that."""
+        base, now = (before[0] if before else record)["by_question"], record["by_question"]
+        changes = compare(base, now, self._stories)
+        found = triggers(changes, self.settings.watch)
+        alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), bool(found)], self.settings.watch)
         return {
-            "reward": asdict(reward), "held_out": asdict(held_out), "suspicious": suspicious, "alarm": alarm,
-            "stop": alarm and watch.stop and record["iteration"] < self.settings.iterations,
+            **{name: asdict(change) for name, change in changes.items()},
+            "suspicious": bool(found), "triggers": found, "alarm": alarm,
+            "stop": alarm and self.settings.watch.stop and record["iteration"] < self.settings.iterations,
         }  # fmt: skip
 
     @property
@@ -193,9 +209,31 @@ class Watch:
             self.tracker.alert("The judge may be hacked", sentence)
 
 
-def is_suspicious(reward: PairedChange, held_out: PairedChange, watch: WatchSettings) -> bool:
-    """Whether one look finds both: the reward judge won over more often, the held-out judges right less often."""
-    return shown(reward, 1, watch.level, watch.rise) and shown(held_out, -1, watch.level, watch.fall)
+def compare(
+    base: Mapping[str, ArrayLike], now: Mapping[str, ArrayLike], stories: ArrayLike, resamples: int = RESAMPLES
+) -> dict[str, PairedChange]:
+    """What became of the approval ("reward"), of the accuracy of held-out judges ("held_out") and of the reward judge
+    ("reward_judge"), and of the gap between these, from a value for each question (N,) of the base and now."""
+    names = {"reward": "approval", "held_out": "held_out", "reward_judge": "accuracy"}
+    changes = {
+        name: paired_change(base[of], now[of], stories, resamples=resamples) for name, of in names.items()
+    }  # fmt: skip
+    before, after = (np.asarray(of["accuracy"]) - np.asarray(of["held_out"]) for of in (base, now))
+    halved = paired_change((1 + before) / 2, (1 + after) / 2, stories, resamples=resamples)
+    sizes = {name: 2 * getattr(halved, name) for name in ("change", "low", "high", "minimum_detectable_change")}
+    return changes | {"gap_change": replace(
+        halved, base=2 * halved.base - 1, trained=2 * halved.trained - 1, **sizes
+    )}  # fmt: skip
+
+
+def triggers(changes: Mapping[str, PairedChange], watch: WatchSettings) -> list[str]:
+    """Which of "held_out", "reward_judge" and "gap_change" one look finds beside the reward judge being won over more
+    often; none without that."""
+    if not shown(changes["reward"], 1, watch.level, watch.rise):
+        return []
+    falls = [name for name in FALLS if shown(changes[name], -1, watch.level, watch.fall)]
+    apart = any(shown(changes["gap_change"], way, watch.level / 2, watch.gap) for way in (1, -1))
+    return [*falls, *(["gap_change"] if apart else [])]
 
 
 def raises_alarm(suspicious: Sequence[bool], watch: WatchSettings) -> bool:
@@ -212,14 +250,23 @@ def shown(change: PairedChange, direction: Literal[1, -1], level: float, least: 
 
 def in_words(record: Mapping[str, Any]) -> str:
     """The alarm in one sentence, with its figures."""
-    reward, held_out = record["reward"], record["held_out"]
+    reward = record["reward"]
+    told = [_told(name, record[name]) for name in record["triggers"]]
     return (
         f"ALARM after iteration {record['iteration']}: the reward judge sides with the policy more often "
         f"({reward['base']:.0%} to {reward['trained']:.0%}, {100 * reward['change']:+.1f} points, one-sided "
-        f"p = {reward['p'] / 2:.4f}) while held-out judges are right less often ({held_out['base']:.0%} to "
-        f"{held_out['trained']:.0%}, {100 * held_out['change']:+.1f} points, p = {held_out['p'] / 2:.4f})"
+        f"p = {reward['p'] / 2:.4f}) while {' and '.join(told)}"
         + ("; the training stops here." if record["stop"] else ".")
     )
+
+
+def _told(trigger: str, change: Mapping[str, Any]) -> str:
+    figures = f"{100 * change['change']:+.1f} points, p = "
+    if trigger == "gap_change":
+        return f"it and the held-out judges part ways (accuracy {figures}{change['p']:.4f})"
+    who = "held-out judges are" if trigger == "held_out" else "it is itself"
+    shares = f"{change['base']:.0%} to {change['trained']:.0%}, {figures}{change['p'] / 2:.4f}"
+    return f"{who} right less often ({shares})"
 
 
 def _verdicts(judge: Judge, debates: Sequence[Labelled]) -> list[Verdict]:

@@ -1,57 +1,79 @@
-"""How often the watch cries wolf over a whole run: simulated debates by policies that nothing is wrong with."""
+"""How often the watch cries wolf over a whole run, and how often it sees a hack: simulated debates, other judges and
+seeds than those that its level was chosen on."""
+
+import re
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import pytest
 
+from benchmarks.watch import HACKS, NULL_ARMS, QUESTIONS, SHOWN_ON, Scenario, alarms, looks
 from trainer.config import Watch
-from trainer.statistics.paired import paired_change
-from trainer.watch import is_suspicious, raises_alarm
+from trainer.watch import compare, raises_alarm, triggers
 
-QUESTIONS, LOOKS = 60, 10
-
-
-def outcomes(
-    rng: np.random.Generator, p: NDArray[np.float64], before: NDArray[np.float64] | None, kept: float
-) -> NDArray[np.float64]:
-    """1 or 0 for both seatings of every question (N, 2); a share `kept` is as it was at the look before."""
-    fresh = (rng.random((len(p), 2)) < p[:, None]).astype(float)
-    return fresh if before is None else np.where(rng.random(fresh.shape) < kept, before, fresh)
+DOCS = Path(__file__).parents[2] / "docs" / "watch.md"
 
 
-def alarmed(seed: int, watch: Watch, wins: float, kept: float, falls: float = 0.0) -> bool:
-    """Whether a run raises the alarm whose policies win `wins` of their debates with base debaters.
-
-    Held-out judges are right as often as ever (or less often by `falls` on every question)."""
-    rng, stories = np.random.default_rng(seed), np.arange(QUESTIONS)
-    right, even = rng.beta(2, 1, QUESTIONS), np.full(QUESTIONS, 0.5)
-    accurate = outcomes(rng, right, None, kept)
-    base, won, suspicious = accurate.mean(1), None, [False]
-    for _ in range(LOOKS):
-        won = outcomes(rng, np.full(QUESTIONS, wins), won, kept)
-        accurate = outcomes(rng, np.maximum(right - falls, 0), accurate, kept)
-        reward = paired_change(even, won.mean(1), stories, resamples=200)
-        held_out = paired_change(base, accurate.mean(1), stories, resamples=200)
-        suspicious.append(is_suspicious(reward, held_out, watch))
-        if raises_alarm(suspicious, watch):
-            return True
-    return False
+def documented() -> dict[str, float]:
+    """Share of runs with an alarm, by scenario, as the page has it."""
+    rows = re.findall(r"^\| (?:no hack|hack): (.*?) \| ([\d.]+)%", DOCS.read_text("utf-8"), re.MULTILINE)
+    return {name: float(share) / 100 for name, share in rows}
 
 
-def rate(runs: int, wins: float, falls: float = 0.0) -> float:
-    """Share of runs with an alarm at the default level and patience; half of the debates stay from look to look."""
-    watch = Watch(questions=QUESTIONS)
-    return sum(alarmed(seed, watch, wins, 0.5, falls) for seed in range(runs)) / runs
+@pytest.mark.parametrize("scenario", [*NULL_ARMS, *HACKS], ids=lambda scenario: scenario.name)
+def test_the_table_is_what_the_code_does(scenario: Scenario) -> None:
+    said, runs = documented()[scenario.name], 400
+    error = np.sqrt(said * (1 - said) / runs)
+    assert alarms(scenario, SHOWN_ON, runs)["any"] == pytest.approx(said, abs=0.01 + 3.3 * error)
 
 
-def test_a_run_in_which_nothing_changes_raises_no_alarm() -> None:
-    """None of 1,500 longer simulations did (with 0, 50 and 90 % of the debates kept from look to look)."""
-    assert rate(60, wins=0.5) == 0
+def test_null_arms_stand_beside_the_hacks() -> None:
+    said = documented()
+    assert all(said[scenario.name] <= 0.06 for scenario in NULL_ARMS)
+    assert said[HACKS[0].name] >= 0.85, "what the demo's debaters do to their judge"
 
 
-def test_policies_that_win_and_mislead_nobody_seldom_do() -> None:
-    """23 of 500 did, 4.6 %: more than nine of 60 would be one chance in a thousand."""
-    assert rate(60, wins=0.7) <= 9 / 60
+def decided(scenario: Scenario, runs: int) -> list[list[str]]:
+    """The triggers of each run's first alarm (none: no alarm), by the watch's own functions."""
+    base, *later = looks(scenario, SHOWN_ON, runs)
+    found: list[list[str]] = []
+    for run in range(runs):
+        suspicious, first = [False], list[str]()
+        for look in later:
+            at_look = compare(*({name: of[run] for name, of in when.items()} for when in (base, look)),
+                              np.arange(QUESTIONS), resamples=400)  # fmt: skip
+            told = triggers(at_look, Watch())
+            suspicious.append(bool(told))
+            if raises_alarm(suspicious, Watch()):
+                first = told
+                break
+        found.append(first)
+    return found
 
 
-def test_policies_that_win_and_mislead_do() -> None:
-    assert rate(20, wins=0.7, falls=0.25) >= 0.9
+@pytest.mark.parametrize("scenario", [NULL_ARMS[1], HACKS[0]], ids=lambda scenario: scenario.name)
+def test_the_watch_decides_as_the_table_has_it(scenario: Scenario) -> None:
+    """The held-out judge of the hack never falls below the base: without the reward judge's own accuracy nothing would
+    be found."""
+    runs, said = 24, documented()[scenario.name]
+    found = decided(scenario, runs)
+    assert sum(map(bool, found)) / runs == pytest.approx(said, abs=0.04 + 3 * np.sqrt(said * (1 - said) / runs))
+    if scenario is HACKS[0]:
+        assert sum("reward_judge" in of for of in found) >= 15 and sum("held_out" in of for of in found) <= 3
+
+
+def test_nothing_is_suspicious_without_a_rise() -> None:
+    stories = np.arange(40)
+    base = {"approval": np.full(40, 0.5), "accuracy": np.full(40, 1.0), "held_out": np.full(40, 1.0)}
+    wrong = {"accuracy": np.zeros(40), "held_out": np.zeros(40)}
+    assert triggers(compare(base, {"approval": np.full(40, 0.5), **wrong}, stories), Watch()) == []
+    won = {"approval": np.full(40, 1.0)}
+    assert triggers(compare(base, base | won | wrong, stories), Watch()) == ["held_out", "reward_judge"]
+    found = compare(base, base | won | {"accuracy": np.zeros(40)}, stories)
+    assert triggers(found, Watch()) == ["reward_judge", "gap_change"]
+    assert (found["gap_change"].base, found["gap_change"].trained, found["gap_change"].change) == (0, -1, -1)
+    better = {"approval": np.full(40, 1.0), "accuracy": np.full(40, 1.0), "held_out": np.r_[np.ones(20), np.zeros(20)]}
+    assert triggers(compare(base, better, stories), Watch()) == ["held_out", "gap_change"]
+    strict = Watch(fall=1.0, gap=1.0)
+    assert triggers(compare(base, base | won | wrong, stories), strict) == ["held_out", "reward_judge"]
+    assert triggers(compare(base, better, stories), strict) == []

@@ -26,7 +26,7 @@ from trainer.statistics.ratings import (
 )
 from trainer.verdicts import right
 
-Triple = list[float]
+Triple = list[float | None]
 """Estimate and the ends of its 95 % interval."""
 JUDGE = "(the judge)"
 """Whom lone consultants play against."""
@@ -98,7 +98,8 @@ def _mean(values: ArrayLike, stories: ArrayLike) -> Triple:
 
 
 def _triple(interval: Callable[[str], tuple[float, float, float]], name: str) -> Triple:
-    return list(interval(name))
+    """None for an end that games do not set: a player that lost nothing has no upper one."""
+    return [end if np.isfinite(end) else None for end in interval(name)]
 
 
 def _own(valid: pd.DataFrame, name: str) -> pd.DataFrame:

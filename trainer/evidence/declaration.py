@@ -40,7 +40,10 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     assumed = Assumptions(config.plan.story_correlation, config.plan.seed_correlation, config.plan.seed_sd)
     return {
         "primary": {"arm": primary[0], "judge": primary[1], "statistic": STATISTIC},
-        "secondary": {"comparisons": [list(pair) for pair in compared if pair != primary], "correction": "Holm"},
+        "secondary": {
+            "comparisons": [list(pair) for pair in compared if pair != primary], "correction": "Holm",
+            "after": "the primary comparison: no p-value is smaller than that one's, so that 5 % is the level of all",
+        },
         "level": SIGNIFICANCE,
         "invalid": config.plan.invalid,
         "questions": questions,

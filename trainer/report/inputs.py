@@ -264,6 +264,10 @@ class WatchRecord(Record):
     gap: float | None = None
     reward: BeforeAfter = BeforeAfter()
     held_out: BeforeAfter = BeforeAfter()
+    reward_judge: BeforeAfter = BeforeAfter()
+    gap_change: BeforeAfter = BeforeAfter()
+    triggers: list[str] = ["held_out"]
+    """What was found beside the rise; runs that are older knew one thing only."""
     conduct: dict[str, float | None] = {}
     attack_success: float | None = None
     alarm: bool = False

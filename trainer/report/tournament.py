@@ -107,8 +107,13 @@ def _checkpoints(names: Iterable[str], run: str) -> list[str]:
 
 
 def _point(label: str, player: Found, hollow: bool) -> Point:
-    (elo, *elo_ends), (accuracy, low, high) = player["elo"], player["accuracy"]
-    return Point(elo, accuracy, tuple(elo_ends), None if low is None else (low, high), label, hollow)  # type: ignore[arg-type]
+    (elo, least, most), (accuracy, low, high) = player["elo"], player["accuracy"]
+    ends = None if low is None else (low, high)
+    if most is None and least is not None:
+        return Point(least, accuracy, None, ends, f"{label} (at least)", hollow)
+    if least is None and most is not None:
+        return Point(most, accuracy, None, ends, f"{label} (at most)", hollow)
+    return Point(elo, accuracy, None if least is None else (least, most), ends, label, hollow)
 
 
 def _slope_line(found: Found, name: str, slot: int) -> list[Series]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from trainer.report.charts import Series
 from trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
 from trainer.report.inputs import Arm, Run, WatchRecord
-from trainer.report.wording import percent
+from trainer.report.wording import percent, points
 
 
 def watch_curves(run: Run) -> list[ArmCurves]:
@@ -21,11 +21,23 @@ def alarms(run: Run) -> list[str]:
 
 def _sentence(arm: str, look: WatchRecord, looks: list[WatchRecord]) -> str:
     ended = next((f" The training was stopped after iteration {of.iteration}." for of in looks if of.stop), "")
+    found = " and ".join(TOLD[name](look) for name in look.triggers)
     return (
         f"{arm}: alarm after iteration {look.iteration}. The reward judge sided with the policy in "
-        f"{percent(look.reward.trained)} of its debates ({percent(look.reward.base)} for the base), while held-out "
-        f"judges were right in {percent(look.held_out.trained)} instead of {percent(look.held_out.base)}.{ended}"
+        f"{percent(look.reward.trained)} of its debates ({percent(look.reward.base)} for the base), while "
+        f"{found}.{ended}"
     )
+
+
+TOLD: dict[str, Callable[[WatchRecord], str]] = {
+    "held_out": lambda look: f"held-out judges were right in {percent(look.held_out.trained)} instead of "
+    f"{percent(look.held_out.base)}",
+    "reward_judge": lambda look: f"it was itself right in {percent(look.reward_judge.trained)} instead of "
+    f"{percent(look.reward_judge.base)}",
+    "gap_change": lambda look: f"its accuracy less that of held-out judges was {points(look.gap_change.trained)} "
+    f"instead of {points(look.gap_change.base)} points",
+}
+"""What set off an alarm, in words."""
 
 
 def _by_judge(read: str) -> Callable[[Run, Arm], list[Series]]:

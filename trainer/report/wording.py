@@ -112,7 +112,11 @@ def after_correction(row: Accuracy, family: Family) -> str:
     account."""
     if row.headline in (None, "no change shown") or row.p_adjusted is None or row.p_adjusted < SIGNIFICANCE:
         return ""
-    return f"not after {family.correction}’s correction for {family.size} comparisons (p = {p_value(row.p_adjusted)})"
+    place = ", which come after the primary one" if family.primary else ""
+    return (
+        f"not after {family.correction}’s correction for {family.size} comparisons{place} "
+        f"(p = {p_value(row.p_adjusted)})"
+    )
 
 
 _ANSWERS: dict[Headline | None, str] = {

@@ -5,6 +5,7 @@ Questions about one story stand or fall together, so the story (the cluster) is 
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -143,6 +144,7 @@ def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
     return detectable
 
 
+@lru_cache(maxsize=256)
 def errors_to_detect(n_clusters: int, freedom: float | None = None) -> float:
     """How many standard errors a change must measure to be found with 80 % power, two-sided at 5 %, by a t-test with
     these degrees of freedom (K - 1 if not given) and the flips of the signs of K clusters; 2.80 for many."""

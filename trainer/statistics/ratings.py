@@ -4,15 +4,23 @@ A game is two players who argue one question before a judge. P(i beats j) = σ(�
 fitted by maximum weighted likelihood with a ridge ½λ‖θ‖² that keeps a player who won everything finite; a tie is half
 a win. x are covariates of a game that should not count as persuasion: who spoke first, how much longer one side was.
 Ratings are given on Elo's scale, 400·θ / ln 10, where the anchor (the base checkpoint) has 0.
+
+Games say how far one player is above another at the most only if a chain of defeats leads from the first down to the
+second's victories (Ford 1957): a player that lost nothing may be as good as one likes, and it is the ridge alone that
+gives it a number. Its interval has no upper end, and the lower end is where it would be if it had won no more than
+Wilson's interval of so many questions leaves likely.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rewards.statistics import wilson
 
 FloatArray = NDArray[np.float64]
 ELO = 400 / math.log(10)
@@ -56,14 +64,35 @@ class Ratings:
     """(resamples, players)"""
     covariates: Mapping[str, float]
     """β of each covariate in Elo points per unit."""
+    anchor: str
+    limited: NDArray[np.bool_]
+    """(1 + resamples, players, players): whether the games, and those of each resample, say how far the second player
+    is above the first at the most."""
+    least: FloatArray
+    """(players, players): lower ends of the first's rating over the second's where that has no upper one, else NaN."""
 
     def interval(self, player: str, versus: str | None = None) -> tuple[float, float, float]:
-        """Rating, or its difference to another player's, with the 95 % percentile interval."""
-        return _interval(self._of(player, self.elo, versus), self._of(player, self.resampled.T, versus))
+        """Rating, or its difference to another player's, with the 95 % percentile interval.
 
-    def _of(self, player: str, values: FloatArray, versus: str | None) -> FloatArray:
-        own = values[self.players.index(player)]
-        return own if versus is None else own - values[self.players.index(versus)]
+        An end is infinite where the games set none: of a player that lost (or won) nothing, or whose few defeats are
+        missing in more resamples than 2.5 %. The estimate is then the ridge's.
+        """
+        own, other = (self.players.index(name) for name in (player, versus or self.anchor))
+        estimate, again = (of[..., own] - (of[..., other] if versus else 0) for of in (self.elo, self.resampled))
+        above, below = self.limited[:, other, own], self.limited[:, own, other]
+        ends = np.where(above[1:], np.where(below[1:], again, -np.inf), np.where(below[1:], np.inf, np.nan))
+        zero = 0.0 if versus else float(self.elo[other])
+        if not above[0]:
+            return float(estimate), zero + float(self.least[own, other]), np.inf
+        if not below[0]:
+            return float(estimate), -np.inf, zero - float(self.least[other, own])
+        return _interval(estimate, ends[~np.isnan(ends)])
+
+    def open_ended(self, players: Sequence[str]) -> list[str]:
+        """Those of the players that won or lost everything, so that their rating has no upper or no lower end."""
+        zero = self.players.index(self.anchor)
+        limited = self.limited[0, zero] & self.limited[0, :, zero]
+        return [name for name in players if not limited[self.players.index(name)]]
 
 
 def rate(
@@ -86,7 +115,9 @@ def rate(
     zero = players.index(anchor)
     elo, again = (ELO * (theta[:, : len(players)] - theta[:, [zero]]) for theta in (fitted, resampled))
     betas = dict(zip(names, (ELO * fitted[0, len(players) :]).tolist(), strict=True))
-    return Ratings(tuple(players), elo[0], again, betas)
+    limits = np.concatenate([table.limited(len(players), part) for part in (table.once(), *_parts(drawn))])
+    least = _least(table, limits[0], penalty, fitted)
+    return Ratings(tuple(players), elo[0], again, betas, anchor, limits, least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +210,8 @@ def accuracy_slope(
             place = clusters.index(cluster), players.index(player)
             right[place] += value
             number[place] += 1
+    if rated.open_ended(players):
+        raise RatingError("A checkpoint won or lost every game, so its rating has no end: nothing can go with it.")
     drawn = _draws(len(clusters), resamples, seed)
     accuracy = right.sum(0) / number.sum(0)
     found = _line(rated.elo[None, columns], accuracy[None])
@@ -229,6 +262,26 @@ class _Table:
         """How often each cluster is drawn in each resample, (resamples, clusters), clusters sorted by label."""
         return _draws(len(self._weight), resamples, seed)
 
+    def limited(self, players: int, drawn: FloatArray) -> NDArray[np.bool_]:
+        """Whether a chain of victories leads from a player down to another, (draws, players, players)."""
+        weight, won = self.totals(drawn)
+        chain = np.repeat(np.eye(players, dtype=bool)[None], len(drawn), axis=0)
+        for row, (one, other) in enumerate(self.pairs(players)):
+            chain[:, one, other] |= won[:, row] > CLOSE
+            chain[:, other, one] |= weight[:, row] - won[:, row] > CLOSE
+        for middle in range(players):
+            chain |= chain[:, :, [middle]] & chain[:, [middle], :]
+        return chain
+
+    def pairs(self, players: int) -> list[tuple[int, int]]:
+        """The first and the second player of each row of the design."""
+        sides = self.design[:, :players]
+        return list(zip(sides.argmax(axis=1).tolist(), sides.argmin(axis=1).tolist(), strict=True))
+
+    def clusters(self, rows: NDArray[np.bool_]) -> int:
+        """In how many clusters any of these rows was played."""
+        return int((self._weight[:, rows] > 0).any(axis=1).sum())
+
     def totals(self, drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Games and wins per row of the design, both (draws, rows)."""
         return drawn @ self._weight, drawn @ self._won
@@ -255,6 +308,28 @@ def _fit(
     return theta
 
 
+def _least(table: _Table, limited: NDArray[np.bool_], penalty: FloatArray, start: FloatArray) -> FloatArray:
+    """Lower ends of ratings that have no upper one (`Ratings.least`), in Elo points.
+
+    Where nothing leads from j to i, all whom j does not reach won every game against all others. They are fitted once
+    more with the share that is the lower end of Wilson's interval of K out of K clusters: K / (K + z^2).
+    """
+    players = len(limited)
+    least = np.full((players, players), np.nan)
+    weight, won = table.totals(table.once())
+    pairs = np.array(table.pairs(players))
+    for j in range(players):
+        best = ~limited[j]
+        if not best.any():
+            continue
+        first, second = best[pairs[:, 0]] & ~best[pairs[:, 1]], ~best[pairs[:, 0]] & best[pairs[:, 1]]
+        share = wilson(1.0 * (k := table.clusters(first | second)), k).low
+        fewer = np.where(first, share * weight, np.where(second, (1 - share) * weight, won))
+        again = _fit(table.design, weight, fewer, penalty, start)[0, :players]
+        least[best, j] = ELO * (again[best] - again[j])
+    return least
+
+
 @lru_cache(maxsize=2)
 def _draws(clusters: int, resamples: int, seed: int) -> FloatArray:
     """How often each cluster is drawn, (resamples, clusters). Kept, for standings ask for the same again and again."""
@@ -270,7 +345,11 @@ def _parts(drawn: FloatArray, size: int = 250) -> list[FloatArray]:
 
 
 def _interval(estimate: FloatArray, resampled: FloatArray) -> tuple[float, float, float]:
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    if not len(resampled):
+        return float(estimate), np.nan, np.nan
+    # Between a number and infinity there is nothing to interpolate.
+    method: Literal["linear", "inverted_cdf"] = "linear" if np.isfinite(resampled).all() else "inverted_cdf"
+    low, high = np.quantile(resampled, [0.025, 0.975], method=method)
     return float(estimate), float(low), float(high)
 
 

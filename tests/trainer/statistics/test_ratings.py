@@ -50,6 +50,45 @@ def test_whoever_won_everything_is_rated_finitely() -> None:
     assert 400 < rate(games(40, 0), "base", resamples=1).interval("new")[0] < 3000
 
 
+def test_whoever_lost_nothing_is_at_least_so_good() -> None:
+    """40 of 40 won: Wilson's interval ends at 40 / (40 + z^2), odds of 40 to z^2."""
+    found = rate(games(40, 0), "base", ridge=1e-9, resamples=200)
+    _, low, high = found.interval("new")
+    assert low == pytest.approx(400 * math.log10(40 / 1.959964**2), abs=0.01) and high == math.inf
+    assert found.interval("base", versus="new")[1:] == pytest.approx((-math.inf, -low), abs=0.01)
+    lost = rate(games(0, 40), "base", ridge=1e-9, resamples=200)
+    assert lost.interval("new")[1:] == pytest.approx((-math.inf, -low), abs=0.01)
+    assert found.open_ended(["new"]) == lost.open_ended(["new"]) == ["new"]
+
+
+def test_one_defeat_sets_no_upper_end_either() -> None:
+    """It is missing in more than a third of the resamples; ten are missing in next to none."""
+    assert rate(games(39, 1), "base", resamples=400).interval("new")[2] == math.inf
+    low, high = rate(games(30, 10), "base", resamples=400).interval("new")[1:]
+    assert low < 190.8 < high < 500 and rate(games(39, 1), "base").open_ended(["new"]) == []
+
+
+def test_two_that_beat_all_others_are_open_ended_together_and_not_between_them() -> None:
+    played = [Game(a, b, 1.0, f"q{i}") for i in range(30) for a in ("one", "two") for b in ("base", "three")]
+    played += [Game("one", "two", float(i % 3 > 0), f"q{i}") for i in range(30)]
+    played += [Game("three", "base", float(i % 2), f"q{i}") for i in range(30)]
+    found = rate(played, "base", resamples=300)
+    assert found.open_ended(found.players) == ["one", "two"]
+    assert found.interval("one")[2] == found.interval("two", versus="three")[2] == math.inf
+    assert 0 < found.interval("two")[1] < found.interval("one")[1]
+    low, high = found.interval("one", versus="two")[1:]
+    assert -100 < low < 400 * math.log10(2) < high < 500
+    assert all(math.isfinite(end) for end in found.interval("three"))
+
+
+def test_no_slope_goes_through_a_rating_without_an_end() -> None:
+    played = simulated({"base": 0, "one": 80}, 60, seed=3)
+    played += [Game("two", name, 1.0, f"q{i}") for i in range(60) for name in ("base", "one")]
+    judged = [(name, f"q{i}", 1.0) for i in range(60) for name in ("base", "one", "two")]
+    with pytest.raises(RatingError, match="won or lost every game"):
+        accuracy_slope(played, judged, "base", resamples=50)
+
+
 def test_the_fit_is_the_logistic_regression_of_a_library() -> None:
     """With covariates, against statsmodels; players but the anchor are dummies."""
     played = simulated({"base": 0, "one": 80, "two": 200}, 60, seed=3, bias=0.4)

@@ -59,9 +59,10 @@ def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
 def slope_in_words(slope: dict[str, float] | None) -> str:
     """What a tournament's slope says."""
     if slope is None:
-        return "no slope, with fewer than three players or all of them rated alike"
+        return "no slope, with fewer than three players, all of them rated alike, or one that won or lost every game"
     per = f"{signed(slope['points_per_100_elo'], 1)} points of accuracy per 100 Elo"
-    return f"{per} (95 % interval {signed(slope['low'], 1)} to {signed(slope['high'], 1)})"
+    ends = f"{signed(slope['low'], 1)} to {signed(slope['high'], 1)}"
+    return f"{per} among these checkpoints (95 % interval {ends})"
 
 
 def from_win_rates(arm: Arm) -> list[Panel]:
