@@ -101,7 +101,13 @@ def _pooled(
         "win_rate": {"estimate": _mean([of["win_rate"]["estimate"] for of in summaries])},
         "verified_quotes": _before_after(summaries, "verified_quotes"),
         "words_per_speech": _before_after(summaries, "words_per_speech"),
-        "accuracy": [_accuracy(group, arms, judge) for judge in first.judges],
+        "accuracy": [
+            _accuracy(group, arms, judge) | {
+                name: _before_after([row for of in summaries for row in of["accuracy"] if row["judge"] == judge], name)
+                for name in ("brier", "log_score")
+            }
+            for judge in first.judges
+        ],
     }
 
 

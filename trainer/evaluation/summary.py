@@ -23,6 +23,8 @@ from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, Verdic
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
+TINY = 1e-12
+"""Probabilities are kept this far from 0 in the log score."""
 NO_CONTROLS: Mapping[str, str | None] = {}
 
 
@@ -174,8 +176,19 @@ class _Arm:
             "invalid": {way: change_as_stored(found) for way, found in changes.items()},
             "base_interval": [base.low, base.high],
             "trained_interval": [trained.low, trained.high],
+            **self._scores(judge),
         }
         return row | self._by_assignment(judge) if self.lone else row
+
+    def _scores(self, judge: str) -> dict[str, dict[str, float]]:
+        """Mean (1 - P)^2 and -log P of the right answer over valid verdicts, before and after training."""
+        found: dict[str, dict[str, float]] = {"brier": {}, "log_score": {}}
+        for when, checkpoint in (("base", BASE), ("trained", self.final)):
+            rows = self._select(checkpoint, judge)
+            p = rows["p_mean"].where(rows["correct_seat"] == "A", 1 - rows["p_mean"])[rows["valid"]]
+            found["brier"][when] = float(((1 - p) ** 2).mean())
+            found["log_score"][when] = float(-np.log(np.maximum(p, TINY)).mean())
+        return found
 
     def _by_assignment(self, judge: str) -> dict[str, Any]:
         """The judge's accuracy where the consultant was given the right and the wrong answer."""

@@ -89,6 +89,9 @@ class Accuracy(Change):
     """The same with INVALID verdicts "dropped", "half" right, and "wrong"."""
     on_seeds: str = ""
     """What the interval over several seeds covers."""
+    brier: BeforeAfter = BeforeAfter()
+    log_score: BeforeAfter = BeforeAfter()
+    """Proper scores of the probabilities, over valid verdicts; 0 is best."""
     base_interval: tuple[float | None, float | None] = (None, None)
     trained_interval: tuple[float | None, float | None] = (None, None)
     given_right: BeforeAfter | None = None

@@ -120,6 +120,14 @@ def test_a_debate_by_hand():
     assert reward["base_interval"] == pytest.approx([0.476755, 0.908068], abs=1e-5)
 
 
+def test_proper_scores_stand_beside_the_accuracy():
+    base = _questions(8, lambda q: 0.8 if q < 6 else 0.4)
+    trained = _questions(8, lambda q: 0.9, checkpoint="iteration-0006")
+    row = _arm(base + trained)["accuracy"][0]
+    assert row["brier"] == {"base": pytest.approx((6 * 0.04 + 2 * 0.36) / 8), "trained": pytest.approx(0.01)}
+    assert row["log_score"]["base"] == pytest.approx(-(6 * np.log(0.8) + 2 * np.log(0.4)) / 8, abs=1e-6)
+
+
 def test_win_rate_against_the_base_debaters():
     arm = _arm(_debate())
     won = arm["win_rate"]

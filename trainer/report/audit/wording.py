@@ -132,6 +132,7 @@ COLUMNS = (
         lambda arm: share_range(found(arm, "position", "swap_consistency")),
     ),
     Column("Brier", lambda arm: number(found(arm, "calibration", "brier", "score", "estimate"))),
+    Column("log score", lambda arm: number(found(arm, "calibration", "log_loss", "estimate"))),
     Column(
         "ECE without chance", lambda arm: share(found(arm, "calibration", "ece_debiased")),
         lambda arm: share_range(found(arm, "calibration", "ece_debiased")),
