@@ -2,15 +2,24 @@
 
 import logging
 import os
+import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import PlacementGroupID
+from ray._private import services
+from ray._raylet import AuthenticationTokenLoader
+from ray.exceptions import AuthenticationError
+from ray.job_config import JobConfig
 from ray.util import get_current_placement_group, placement_group_table
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -21,6 +30,12 @@ JOINING = 60.0
 """Seconds that the nodes of a cluster that was just started are given to join it."""
 ROOM = 600.0
 """Seconds to wait for room that the cluster has, but that others hold."""
+
+ANSWER = 8.0
+"""Seconds in which somebody must answer at the address of a cluster."""
+ROOT = Path(__file__).parents[2]
+"""Where our packages lie."""
+_REAPERS: list["subprocess.Popen[bytes]"] = []
 
 Bundle = dict[str, float]
 """What one actor asks for: "CPU", "GPU" and custom resources."""
@@ -52,16 +67,84 @@ def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
     cpus = None if address else max(actors, os.cpu_count() or 1)
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(
-            address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
-            logging_level=logging.ERROR,
-        )  # fmt: skip
-    except ConnectionError:
+        with nullcontext() if _checked(address) else _token_of_its_own():
+            ray.init(
+                address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
+                logging_level=logging.ERROR, job_config=JobConfig(_py_driver_sys_path=_OursFirst([str(ROOT)])),
+            )  # fmt: skip
+    except (ConnectionError, ValueError):
         raise ClusterError(
             f"There is no Ray cluster at {address}: start one with `ray start --head`, or leave "
             "cluster.address out to use this machine alone."
         ) from None
+    except AuthenticationError:
+        raise ClusterError(
+            f"The Ray cluster at {address} asks for another token: set RAY_AUTH_MODE and RAY_AUTH_TOKEN as they were "
+            "when it was started."
+        ) from None
     signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
+
+
+class _OursFirst(list[str]):
+    """Where workers look for packages first. Ray adds the working folder, in which anybody's trainer.py may lie."""
+
+    def extend(self, added: Iterable[str]) -> None:
+        """Adds nothing."""
+
+
+def _checked(address: str | None) -> bool:
+    """Whether there is a cluster to join; Ray itself waits for minutes where nobody answers.
+
+    Raises:
+        ConnectionError: nobody answers at the address as Ray does.
+    """
+    if address in (None, "local"):
+        return False
+    place = address if "://" in address else services.canonicalize_bootstrap_address(address)
+    if place is None:
+        raise ConnectionError
+    host, _, port = place.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        raise ConnectionError
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0":  # Ray speaks HTTP/2: both sides begin with their settings
+                connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+                if connection.recv(9)[3:4] != b"\x04":
+                    raise ConnectionError
+    except (OSError, OverflowError, UnicodeError):  # no such host, refused, silent; a port above 65535; no such name
+        raise ConnectionError from None
+    return True
+
+
+@contextmanager
+def _token_of_its_own() -> Iterator[None]:
+    """Makes the Ray that is started inside ask for a token that nobody else knows, and end with this process.
+
+    Its processes are started with the token in their environment; this process has read it by the end.
+    """
+    before = {name: os.environ.pop(name, None) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")}
+    token = secrets.token_hex(32)
+    os.environ["RAY_AUTH_TOKEN"] = token  # without a mode Ray chooses "token"
+    AuthenticationTokenLoader.instance().reset_cache()
+    if os.path.isdir("/proc"):
+        reaper = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py"))], stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+            env={name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"},
+        )  # fmt: skip
+        assert reaper.stdin is not None
+        reaper.stdin.write(token.encode() + b"\n")
+        reaper.stdin.flush()
+        _REAPERS.append(reaper)  # its pipe stays open as long as this process lives
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def enter(folder: str) -> None:
