@@ -11,13 +11,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # test would compile torch, transformers, Ray and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-vllm lint bench clean
+.PHONY: demo test test-all test-vllm lint bench clean
 
 demo: $(READY)
 	rostrum demo
 
 test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
+
+# With those tests besides that try every combination: about three quarters of an hour more.
+test-all: $(READY)
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm -m ""
 
 test-vllm: $(VLLM_READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/with_vllm

@@ -102,6 +102,7 @@ def begin(folder: Path, config: Config) -> None:
     if run.config.exists():
         raise LaunchError(f"{folder} holds a run or an experiment: choose another output=FOLDER.")
     if not run.manifest.exists():
+        saved.check_new(folder)
         manifest.write(run.manifest, config, f"Ablation: {folder.name}")
 
 

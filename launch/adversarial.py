@@ -14,11 +14,9 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
-from pydantic import TypeAdapter
-from rich.console import Console
+from pydantic import Field
 
 from launch import compose, environment, manifest, saved, side_by_side
 from launch.arms import Training
@@ -30,9 +28,48 @@ from rewards.labelled import Labelled
 from trainer.config import Config
 from trainer.evidence import hashes
 from trainer.progress import say
+from trainer.reading import Open, read_json, read_yaml, valid
 from trainer.run_folder import RunFolder, write_atomically
+from trainer.terminal import Console
 
 HELDOUT, TRAIN = "heldout", "train"
+
+
+class Temperature(Open):
+    """What is counted on in a judge's calibration."""
+
+    temperature: float
+
+
+class Look(Open):
+    """What is counted on in what a judge's training measured."""
+
+    loss: float
+    step: int
+
+
+class TrainedJudge(Open):
+    """What is counted on in training.json."""
+
+    kept: Look
+    evaluations: Annotated[list[Look], Field(min_length=1)]
+    held_out: dict[str, Any]
+    calibration: Temperature
+
+
+class Part(Open):
+    """Debates of one set of debaters."""
+
+    debates: int
+    debaters: int
+
+
+class Told(Open):
+    """What is counted on in judge-N.json."""
+
+    judge: int
+    collected: dict[str, int]
+    mix: list[Part]
 
 
 def adversarial(overrides: Sequence[str]) -> int:
@@ -78,6 +115,7 @@ class Rounds:
         self._check_questions()
         manifest.check_judges(run.manifest, self.config)
         if not run.config.exists():
+            saved.check_new(self.folder)
             manifest.write(run.manifest, self.config, f"{self.folder.name}: {self.last} rounds")
             compose.save(self.config, run.config)
 
@@ -109,8 +147,8 @@ class Rounds:
         """The settings of judge k."""
         if k == 0:
             return self.config.judge
-        settings = yaml.safe_load((self._judge_folder(k) / "judge.yaml").read_text("utf-8"))
-        return TypeAdapter(AnyJudge).validate_python(settings)
+        path = self._judge_folder(k) / "judge.yaml"
+        return valid(read_yaml(path), AnyJudge, path)
 
     def train_debaters(self, k: int) -> None:
         """Debaters k, from the base debater, against judge k - 1."""
@@ -180,7 +218,7 @@ class Rounds:
                 cells[j, d] = grid.cell(self._verdicts(j, debates), debates)
         found = grid.figures(cells)
         rounds = [self._round(k) for k in range(1, self.last + 1)]
-        title = str(manifest.read(RunFolder(self.folder).manifest)["title"])
+        title = manifest.read(RunFolder(self.folder).manifest).get("title", self.folder.name)
         grid_page.write(self.folder, title, found, rounds, self.config.adversarial.questions)
         return found
 
@@ -188,8 +226,7 @@ class Rounds:
         """What judge k learned from, and what became of it."""
         from trainer.judges.folder import RECORD
 
-        record = json.loads((self._judge_folder(k) / RECORD).read_text("utf-8"))
-        told = json.loads(self._told(k).read_text("utf-8"))
+        record, told = read_json(self._judge_folder(k) / RECORD, TrainedJudge), read_json(self._told(k), Told)
         kept = {name: record[name] for name in ("kept", "evaluations", "held_out")}
         return {**told, **kept, "temperature": record["calibration"]["temperature"]}
 

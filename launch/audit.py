@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from launch.results import WIDTH, show_root
 from trainer.config import Config
 from trainer.evidence import hashes
 from trainer.run_folder import RunFolder
+from trainer.terminal import Console
 
 OUTPUT = "runs/audit"
 """Where an audit is written if nothing else is said."""
@@ -83,6 +83,8 @@ def _go_on(config: Config) -> None:
     if RunFolder(config.output).config.exists():
         raise LaunchError(f"{config.output} holds a run: choose another output=FOLDER for the audit.")
     before = config.output / SETTINGS
+    if not before.exists():
+        saved.check_new(config.output)
     if before.exists() and (key := _other_debates(compose.read(before), config)):
         raise LaunchError(f"{config.output} holds an audit with another {key}: choose another output=FOLDER.")
     compose.save(config, before)

@@ -16,6 +16,7 @@ from rewards.judges import JudgeSettings
 from rewards.labelled import Labelled
 from rewards.types import Verdict
 from trainer.progress import say
+from trainer.reading import read_yaml
 
 QUESTIONS = 500
 """Training questions that the base debater argues, both seatings, where no file of debates is given."""
@@ -27,6 +28,7 @@ def calibrate(overrides: Sequence[str]) -> int:
     rest, output = take(rest, "output")
     if output is None or not output.endswith(".yaml"):
         raise LaunchError("Name the file to write: rostrum judge calibrate judge=NAME output=FILE.yaml [debates=FILE].")
+    _check_free(Path(output))
     config = compose.load(rest)
     environment.silence()
     from launch import checks
@@ -43,6 +45,16 @@ def calibrate(overrides: Sequence[str]) -> int:
     _write(Path(output), config.judge, found)
     say(f"The calibrated judge is in {output}: use it with judge={output}.")
     return 0
+
+
+def _check_free(path: Path) -> None:
+    """Only a calibrated judge is written over by another.
+
+    Raises:
+        LaunchError: the file holds something else.
+    """
+    if path.is_symlink() or (path.exists() and read_yaml(path, "choose another output").get("kind") != "calibrated"):
+        raise LaunchError(f"{path} holds something else than a calibrated judge: choose another output=FILE.yaml.")
 
 
 def _tell_worth(verdicts: Sequence[Verdict], cases: Sequence[Labelled]) -> None:

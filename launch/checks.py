@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
 from envs.prompts import load_prompts
+from launch import saved
 from launch.context import check_context
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
@@ -68,16 +69,17 @@ def check_audit(config: Config) -> Mapping[str, Any] | None:
 
 
 def check_output(folder: Path) -> None:
-    """A new run needs a folder without one.
+    """A new run needs a folder that is new or empty, but for its plan.
 
     Raises:
-        LaunchError: it holds a run or an experiment.
+        LaunchError: it holds a run or an experiment, or somebody else's files.
     """
     if RunFolder(folder).config.exists():
         raise LaunchError(
             f"{folder} already holds a run: continue it with `rostrum train resume={folder}` or choose another "
             "output=FOLDER."
         )
+    saved.check_new(folder)
 
 
 def check_machine(config: Config) -> None:

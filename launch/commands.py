@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from envs.files import remove_folder
+from envs.files import guarded, make_new_folder, remove_folder
 from launch import compose, environment, saved
 from launch.errors import LaunchError, continued_with
 from launch.results import show_root, show_summary
 from trainer.run_folder import RunFolder
+from trainer.terminal import Console
 
 if TYPE_CHECKING:
     from trainer.config import Config
@@ -174,7 +173,8 @@ def report(overrides: Sequence[str]) -> int:
         raise LaunchError("Name the run or experiment to report on, and nothing else: rostrum report run=RUN.")
     if not RunFolder(Path(run)).config.exists():
         saved.run_config(Path(run))
-    return _report(Path(run))
+    with guarded(Path(run)):
+        return _report(Path(run))
 
 
 def _report(folder: Path, written: Sequence[str] = ()) -> int:
@@ -222,7 +222,7 @@ def build_models(overrides: Sequence[str]) -> int:
     from trainer.testimony.build import build_models as build
 
     environment.silence()
-    folder = Path(output) if output else EMBEDDED
+    folder = make_new_folder(Path(output)) if output else EMBEDDED
     build(folder, int(seed or 0), say)
     _print(f"The models and their cards are in {folder}.")
     return 0

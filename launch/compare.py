@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from launch import compose, environment, saved
 from launch.commands import take, take_dry_run, tell_dry_run
@@ -10,6 +11,7 @@ from launch.errors import LaunchError, continued_with
 from launch.results import show_root
 from trainer.config import Comparison, Config
 from trainer.evidence import hashes
+from trainer.reading import read_json
 from trainer.run_folder import RunFolder, write_atomically
 
 RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster", "comparison")
@@ -118,7 +120,7 @@ def _check_same(config: Config, arms: Mapping[str, Config], policies: Mapping[in
         LaunchError: it holds another comparison.
     """
     played_by = config.output / PLAYERS
-    if played_by.exists() and json.loads(played_by.read_text("utf-8")) != _players(policies):
+    if played_by.exists() and read_json(played_by, Any) != _players(policies):
         raise LaunchError(f"{config.output} compares other policies: choose another output=FOLDER.")
     for path, asked in _files(config, arms).items():
         if path.exists() and (key := saved.difference(compose.read(path), asked)):
@@ -127,10 +129,12 @@ def _check_same(config: Config, arms: Mapping[str, Config], policies: Mapping[in
 
 def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
     """Writes down who plays what, unless the folder holds another comparison."""
+    if not (config.output / PLAYERS).exists():
+        saved.check_new(config.output)
     _check_same(config, arms, policies)
+    write_atomically(config.output / PLAYERS, json.dumps(_players(policies)))
     for path, asked in _files(config, arms).items():
         compose.save(asked, path)
-    write_atomically(config.output / PLAYERS, json.dumps(_players(policies)))
 
 
 def _files(config: Config, arms: Mapping[str, Config]) -> dict[Path, Config]:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from envs.files import write_atomically
 from rewards.judges import settings_by_kind
 from trainer.config import Config
+from trainer.reading import DamagedError, read_yaml
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 UNIONS = ("questions", "algorithm", "opponent", "inference")
@@ -107,9 +108,9 @@ def _replaced(composed: DictConfig, files: Mapping[str, Path]) -> DictConfig:
     """Puts a file of one's own in the place of a group's choice (judge=mine/judge.yaml)."""
     for key, path in files.items():
         try:
-            composed[key] = OmegaConf.load(path)
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{key}={path} cannot be read ({type(error).__name__}): give a YAML file.") from None
+            composed[key] = read_yaml(path, "give a YAML file of settings")
+        except DamagedError as error:
+            raise ConfigError(f"{key}={error}") from None
     return composed
 
 
@@ -117,8 +118,15 @@ def _with_keys(composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Sets the single keys that the overrides name; those that choose a file are left out."""
     for key, value in map(_parts, overrides):
         if "." in key:
-            OmegaConf.update(composed, key, yaml.safe_load(value))
+            OmegaConf.update(composed, key, _value(key, value))
     return composed
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise ConfigError(f"The value of {key} is no YAML: {text!r}.") from None
 
 
 def validate(values: Any) -> Config:
@@ -138,9 +146,11 @@ def validate(values: Any) -> Config:
 def read(path: Path) -> Config:
     """The configuration that was saved with a run."""
     try:
-        return validate(_renamed(yaml.safe_load(path.read_text("utf-8"))))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read ({type(error).__name__}): give the folder of a run.") from None
+        return validate(_renamed(read_yaml(path, "give the folder of a run, or restore the file from a copy")))
+    except DamagedError as error:
+        raise ConfigError(str(error)) from None
+    except ConfigError as error:
+        raise ConfigError(f"{path} is no configuration of this release: {error}") from None
 
 
 def _renamed(values: Any) -> Any:

@@ -60,6 +60,7 @@ def begin(config: Config, arms: Sequence[Arm]) -> None:
     folder = RunFolder(config.output)
     check_lock(config, arms)
     if not folder.config.exists():
+        saved.check_new(config.output)
         title = f"Does persuasion training make the judge right more often? ({config.output.name})"
         manifest.write(folder.manifest, config, title)
         compose.save(config, folder.config)

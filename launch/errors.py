@@ -8,6 +8,15 @@ from contextlib import contextmanager
 
 USER_ERROR, STOPPED = 2, 130
 """Exit codes."""
+_IN_THE_WAY = {
+    errno.ENOENT: "is not there: put it back, or give another path",
+    errno.ENOTDIR: "leads through a file: give a path through folders only",
+    errno.EISDIR: "is a folder, and a file is needed there: remove it, or give another path",
+    errno.EEXIST: "is there already: remove it, or choose another output",
+    errno.ENOTEMPTY: "is not empty: remove it, or choose another output",
+    errno.ELOOP: "is a link: give a path without links, or remove it",
+    errno.ENAMETOOLONG: "is too long a name for a file: choose a shorter one",
+}
 _OURS = ("envs", "rewards", "trainer", "launch")
 
 
@@ -43,13 +52,15 @@ def sentence(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     if _disk_was_full(error):
         return _of_the_system(OSError(errno.ENOSPC, str(error)))
-    if kind.__name__ == "SafetensorError":
+    if kind.__name__ == "SafetensorError" and not _memory_ran_out(error):
         return f"A model's safetensors file is damaged ({_first_line(error)}): copy or build the model folder again."
-    if kind.__name__ == "OutOfMemoryError" or (kind is RuntimeError and "can't allocate memory" in str(error)):
+    if _memory_ran_out(error):
         return (
             "The memory does not suffice: lower debater.batch_size and judge.batch_size, or learn from fewer rows at a "
             "time (algorithm.micro_batch_rows)."
         )
+    if kind is RuntimeError and "can't start new thread" in str(error):
+        return "No more threads can be started: raise the limit on processes (ulimit -u), or set OMP_NUM_THREADS=1."
     return _of_the_system(error) if isinstance(error, OSError) else None
 
 
@@ -60,14 +71,35 @@ def _disk_was_full(error: BaseException) -> bool:
     return type(error) is RuntimeError and "inline_container" in str(error) and "unexpected pos" in str(error)
 
 
+def _memory_ran_out(error: BaseException) -> bool:
+    """Whatever Python, torch, the loader of libraries or the system say when there is no memory left for them."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    told = ("can't allocate memory", "failed to map segment", "Cannot allocate memory", "(os error 12)")
+    known = isinstance(error, RuntimeError | ImportError | OSError) or type(error).__name__ == "SafetensorError"
+    return known and any(words in str(error) for words in told)
+
+
 def _of_the_system(error: OSError) -> str | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full ({error.filename or 'while writing'}): free some space, or choose another output."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{error.filename} may not be read or written: change its permissions or choose another output=FOLDER."
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "Too many files are open: raise the limit (ulimit -n), or let fewer processes run at a time."
+    if error.errno in (errno.EIO, errno.ESTALE):
+        return f"The disk cannot be read or written ({error.filename or _first_line(error)}): see to it, then go on."
+    if error.filename is not None and error.errno in _IN_THE_WAY:
+        return f"{_name(error.filename)} {_IN_THE_WAY[error.errno]}."
     if "huggingface" in str(error):
         return f"A model could not be fetched ({_first_line(error)}): give a folder with the model instead."
     return None
+
+
+def _name(path: object) -> str:
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
 
 
 def _first_line(error: BaseException) -> str:
@@ -75,6 +107,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def tell(message: str) -> None:
-    """Says it on standard error, once even when several ranks have the same to say."""
+    """Says it on standard error, once even when several ranks have the same to say. A terminal obeys nothing in it."""
+    from trainer.terminal import visible
+
     if os.environ.get("RANK", "0") == "0":
-        print(f"rostrum: {message}", file=sys.stderr, flush=True)
+        print(f"rostrum: {visible(message)}", file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from envs.files import guarded, make_folder
 from launch import environment, manifest, saved
 from launch.commands import take
 from launch.errors import LaunchError, continued_with
@@ -16,11 +17,10 @@ def export_logs(overrides: Sequence[str]) -> int:
     if run is None or output is None or rest:
         raise LaunchError("Name the run and the folder to write: rostrum export-logs run=RUN output=FOLDER.")
     folder, target = Path(run), Path(output)
-    if target.exists() and not target.is_dir():
-        raise LaunchError(f"{target} is a file: choose another output=FOLDER.")
+    make_folder(target)
     saved.run_config(folder)  # says what is amiss if it is no run
     environment.silence()
-    with continued_with(" ".join(["rostrum export-logs", *overrides])):
+    with guarded(target), continued_with(" ".join(["rostrum export-logs", *overrides])):
         written = sum(_of_run(path, target) for path in _runs(folder))
     from trainer.progress import say
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError, Stopped
+from trainer.terminal import Console
 
 if TYPE_CHECKING:
     from rewards.labelled import Labelled

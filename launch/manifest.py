@@ -60,15 +60,14 @@ def finish(path: Path, last: int | None = None) -> None:
 
 def evaluated(config: Config, run: Path) -> None:
     """Notes what the verdicts in the run's folder are, and which questions and judges they were made with."""
-    import pandas as pd
-
     from trainer import frozen, provenance
     from trainer.evidence import hashes
+    from trainer.verdicts import read_verdicts
 
     path = run / "manifest.json"
     record = {
         "hashes": hashes.NAME,
-        "verdicts": provenance.verdicts_hash(pd.read_parquet(run / "verdicts.parquet")),
+        "verdicts": provenance.verdicts_hash(read_verdicts(run / "verdicts.parquet")),
         "config_hash": provenance.config_hash(config),
         "questions": provenance.question_hashes(config.questions)["heldout"],
         "judges": frozen.hashes(config.judges),

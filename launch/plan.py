@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from launch import compose, environment, saved
@@ -16,6 +15,7 @@ from launch.errors import LaunchError
 from trainer.config import Config
 from trainer.evidence import lock
 from trainer.run_folder import RunFolder
+from trainer.terminal import Console
 
 
 def plan(overrides: Sequence[str]) -> int:
@@ -67,6 +67,7 @@ def _entered(folder: Path, declared: Mapping[str, Any], reason: str | None) -> l
         if reason is not None:
             raise LaunchError(f"There is no {lock.NAME} in {folder} to amend: leave amend=... out to write one.")
         _not_begun(folder)
+        saved.check_new(folder)
         return lock.append(folder, declared)
     differing = _differences(entries[-1].declared, declared)
     if not differing:

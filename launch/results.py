@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from trainer.terminal import Console
 
 WIDTH = 140
 """Of the table where there is no terminal to ask."""

@@ -15,6 +15,7 @@ from launch import compose
 from launch.errors import LaunchError
 from rewards.endpoint.settings import MEANS
 from trainer.config import Config
+from trainer.evidence import lock
 from trainer.provenance import without_means
 from trainer.run_folder import RunFolder
 
@@ -92,6 +93,22 @@ def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
         elif mine != theirs:
             return key
     return None
+
+
+def check_new(folder: Path, also: Sequence[str] = ()) -> None:
+    """A new run, or whatever is to be begun in a folder, needs one that is new or empty, or that holds nothing but a
+    plan and what a start that was cut off has left, which may be more than that (`also`).
+
+    Raises:
+        LaunchError: there is something else in it, which might be overwritten.
+    """
+    from launch.arms import LOG
+    from rewards.endpoint.scorer import LEDGER
+
+    known = {".lock", LOG, lock.NAME, RunFolder(folder).manifest.name, LEDGER, *also}
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in known) if folder.is_dir() else []
+    if strange:
+        raise LaunchError(f"{folder} is not empty ({strange[0]} lies there): choose another output=FOLDER.")
 
 
 @contextmanager

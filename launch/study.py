@@ -9,10 +9,7 @@
 A conductor: every part is a command of its own, and one that is finished is not done again.
 """
 
-import json
 from collections.abc import Sequence
-
-from rich.console import Console
 
 from launch import compose, manifest, saved
 from launch.ablate import OWN, check, tell_failures
@@ -27,6 +24,7 @@ from trainer.evaluation.replicates import replicates
 from trainer.evidence import hashes
 from trainer.progress import say
 from trainer.run_folder import RunFolder
+from trainer.terminal import Console
 
 TOURNAMENT = "tournament"
 WRITTEN = ("manifest.json", *hashes.reported(experiment=True), "study.*", "ablation.*", "cells.*")
@@ -70,6 +68,7 @@ def _is_paid_for_approval(arm: Arm) -> bool:
 
 def _report(config: Config, arms: Sequence[Arm]) -> None:
     from trainer.comparisons.ablation import Result, compare
+    from trainer.comparisons.standings import read_standings
     from trainer.evidence.experiment import report
     from trainer.report.ablation import write_ablation
     from trainer.report.study import write_study
@@ -90,7 +89,7 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
     title = f"Study: {folder.name}"
     write_ablation(folder, title, found)
-    write_study(folder, title, summary, found, json.loads((folder / TOURNAMENT / "tournament.json").read_text("utf-8")))
+    write_study(folder, title, summary, found, read_standings(folder / TOURNAMENT / "tournament.json"))
     manifest.finish(RunFolder(folder).manifest)
     manifest.evaluated(config, folder)
     root = hashes.write(folder, WRITTEN)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from launch import compose, environment, saved
 from launch.commands import take
@@ -16,6 +17,7 @@ from launch.results import show_root
 from trainer.config import Config
 from trainer.evidence import hashes
 from trainer.progress import say
+from trainer.reading import read_json
 from trainer.run_folder import RunFolder, write_atomically
 from trainer.verdicts import BASE
 
@@ -48,6 +50,8 @@ def tournament(overrides: Sequence[str]) -> int:
         raise LaunchError("swiss=N says who meets whom, and consultants meet nobody: leave it out.")
     folder = Path(output)
     with saved.reserved(folder), continued_with(" ".join(["rostrum tournament", *overrides])):
+        if not any(folder.glob("*/runs.json")):
+            saved.check_new(folder, [group.name for group in groups])
         for group in groups:
             _begin(folder / group.name, group)
         environment.silence()
@@ -98,12 +102,12 @@ def _begin(folder: Path, group: Group) -> None:
     """What was played under another configuration, or by other runs, does not count."""
     made_with, names = folder / "config.yaml", folder / "runs.json"
     if made_with.exists():
-        same = json.loads(names.read_text("utf-8")) == [str(run) for run in group.runs]
+        same = read_json(names, Any) == [str(run) for run in group.runs]
         if not same or saved.difference(compose.read(made_with), group.config):
             raise LaunchError(f"{folder} holds another tournament: choose another output=FOLDER.")
         return
-    compose.save(group.config, made_with)
     write_atomically(names, json.dumps([str(run) for run in group.runs]))
+    compose.save(group.config, made_with)
 
 
 def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
 from trainer.evidence import hashes
+from trainer.terminal import Console
 
 if TYPE_CHECKING:
     from trainer.evidence.verification import Files, Finding

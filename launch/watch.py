@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
@@ -22,6 +21,7 @@ from rewards.trial import shown
 from rewards.types import Judge, Verdict
 from trainer.config import Config
 from trainer.run_folder import RunFolder
+from trainer.terminal import Console
 
 if TYPE_CHECKING:
     from trainer.engines import Engine

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from envs.fingerprints import answers_hash, questions_hash, record_hash
 from envs.questions import QuestionSettings
 from rewards.endpoint.settings import MEANS
 from trainer.config import Config
+from trainer.reading import read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +64,7 @@ def saved_config_hash(run: Path) -> str:
 def saved_settings(run: Path) -> dict[str, Any]:
     """The plain values of a run's configuration as it was saved; empty if it was not."""
     path = run / "config.yaml"
-    return dict(yaml.safe_load(path.read_text("utf-8"))) if path.is_file() else {}
+    return read_yaml(path) if path.exists() else {}
 
 
 def verdicts_hash(verdicts: "pd.DataFrame") -> str:

@@ -6,17 +6,106 @@
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Required
+
+from pydantic import Field, StringConstraints
 
 from envs.files import append, remove_folder, remove_leftovers, write_atomically
+from trainer.reading import Open, parsed, read_json, read_json_lines, read_text
 
 STATE = "rostrum.json"
 
 
 class RunError(ValueError):
     """A run folder that cannot be used; the message says what to do."""
+
+
+class MetricsLine(Open):
+    """What is counted on in a line of metrics.jsonl."""
+
+    iteration: Annotated[int, Field(ge=0)]
+
+
+class WatchLine(Open):
+    """What is counted on in a line of watch.jsonl."""
+
+    iteration: Annotated[int, Field(ge=0)]
+    stop: bool
+    suspicious: bool
+    by_question: dict[str, list[float]]
+
+
+class TranscriptLine(Open):
+    """What is counted on in a line of transcripts.jsonl when a run is cut back."""
+
+    extra: MetricsLine
+
+
+class Ranks(Open):
+    """Who wrote a checkpoint."""
+
+    world: int
+    deepspeed: str | None
+
+
+class Opponents(Open, total=False):
+    """What a league keeps in a checkpoint."""
+
+    win_rates: list[Annotated[tuple[int, float], Field(strict=False)]]
+
+
+class CheckpointState(Open, total=False):
+    """What is counted on in a checkpoint's rostrum.json."""
+
+    iteration: Required[Annotated[int, Field(ge=0)]]
+    baselines: list[Annotated[tuple[str, int, int, float], Field(strict=False)]]
+    ranks: Ranks
+    files: dict[str, str]
+    opponents: Opponents
+
+
+Hashes = dict[str, dict[str, str | int]]
+
+
+class Evaluated(Open, total=False):
+    """What is counted on in what a manifest says of the evaluation."""
+
+    verdicts: str
+    questions: dict[str, str | int]
+    judges: Hashes
+
+
+class ManifestConfig(Open, total=False):
+    """What is counted on in a manifest's configuration."""
+
+    seed: int
+    protocol: dict[str, Any]
+
+
+class Manifest(Open, total=False):
+    """What is counted on in manifest.json."""
+
+    title: str
+    created: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.+Z-]{0,40}$")]
+    config: ManifestConfig
+    config_hash: str
+    lock: str | None
+    versions: dict[str, str]
+    git: dict[str, str | bool] | None
+    questions: Hashes
+    debater: dict[str, str]
+    judges: Hashes
+    last_iteration: int
+    evaluated: Evaluated
+
+
+KINDS: dict[str, Any] = {
+    "manifest.json": Manifest, "metrics.jsonl": MetricsLine, "watch.jsonl": WatchLine, STATE: CheckpointState,
+}  # fmt: skip
+"""What a file of this name holds."""
 
 
 class RunFolder:
@@ -35,7 +124,7 @@ class RunFolder:
 
     def published(self) -> list[int]:
         """Iterations whose weights are there, in order."""
-        return sorted(int(path.name.removeprefix("iteration-")) for path in self.policies.glob("iteration-*"))
+        return sorted(number for number, path in _numbered(self.policies, "iteration") if path.is_dir())
 
     def stopped(self) -> int | None:
         """The iteration after which the watch ended the training; None if it did not."""
@@ -48,23 +137,24 @@ class RunFolder:
 
     def checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest checkpoint that was completely written, with our state of it."""
-        whole = [path for path in self.trainer.glob("checkpoint-*") if (path / STATE).exists()]
+        whole = [found for found in _numbered(self.trainer, "checkpoint") if (found[1] / STATE).exists()]
         if not whole:
             return None
-        newest = max(whole, key=lambda path: int(path.name.rpartition("-")[2]))
-        return newest, json.loads((newest / STATE).read_text("utf-8"))
+        newest = max(whole)[1]
+        return newest, read_json(newest / STATE, CheckpointState)
 
     def cut_back(self, iteration: int) -> None:
         """Forgets everything after that iteration: it is about to be played again."""
         for path in (self.metrics, self.transcripts, self.watch):
             if path.exists():
-                kept = [line for line in _whole_lines(path) if _iteration(line) <= iteration]
+                lines = enumerate(_whole_lines(path), 1)
+                kept = [line for number, line in lines if _of(path, number, line) <= iteration]
                 write_atomically(path, "".join(kept))
         for later in self.published():
             if later > iteration:
                 remove_folder(self.policy(later))
-        for path in self.trainer.glob("checkpoint-*"):
-            if not (path / STATE).exists():
+        for _, path in _numbered(self.trainer, "checkpoint"):
+            if path.is_dir() and not (path / STATE).exists():
                 remove_folder(path)
         for folder in (self.path, self.policies):
             remove_leftovers(folder)
@@ -88,12 +178,12 @@ def cut_torn_line(path: Path) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The records of a JSON Lines file; none if it is not there."""
-    return [json.loads(line) for line in _whole_lines(path)] if path.exists() else []
+    return read_json_lines(path, KINDS.get(path.name, dict[str, Any])) if path.exists() else []
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """The record of a JSON file; empty if it is not there."""
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    return read_json(path, KINDS.get(path.name, dict[str, Any])) if path.exists() else {}
 
 
 def prune(folder: RunFolder, keep: Sequence[int]) -> None:
@@ -105,10 +195,18 @@ def prune(folder: RunFolder, keep: Sequence[int]) -> None:
 
 def _whole_lines(path: Path) -> Iterator[str]:
     """The lines of a file but for a last one that a crash has torn."""
-    with path.open(encoding="utf-8") as file:
-        yield from (line for line in file if line.endswith("\n"))
+    yield from (f"{line}\n" for line in read_text(path).split("\n")[:-1])
 
 
-def _iteration(line: str) -> int:
-    record = json.loads(line)
-    return int(record["iteration"] if "iteration" in record else record["extra"]["iteration"])
+def _of(path: Path, number: int, line: str) -> int:
+    """The iteration that a line belongs to."""
+    where = f"{path}, line {number},"
+    if path.name in KINDS:
+        return int(parsed(line, KINDS[path.name], where)["iteration"])
+    return parsed(line, TranscriptLine, where)["extra"]["iteration"]
+
+
+def _numbered(folder: Path, name: str) -> list[tuple[int, Path]]:
+    """The folders NAME-NUMBER of a folder; what else may lie there is not ours."""
+    found = [(re.fullmatch(rf"{name}-([0-9]{{1,9}})", path.name), path) for path in folder.glob(f"{name}-*")]
+    return sorted((int(match[1]), path) for match, path in found if match)

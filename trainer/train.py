@@ -3,8 +3,10 @@
 Rank 0 plays, judges and keeps the records; all ranks learn. Both algorithms go through `Session.collect`.
 """
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,7 @@ class _PpoRun(_Run):
         else:
             path, state = found
             self._check_ranks(path, state)
+            _check_files(path, state.get("files", {}))
             self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in state["baselines"]}
             self.restore(state)
             self._load_value_head(path)
@@ -246,7 +249,7 @@ class _PpoRun(_Run):
         cursor = iteration * self.algorithm.questions_per_iteration
         state = {
             "iteration": iteration, "policy_version": iteration, "question_cursor": cursor, "baselines": baselines,
-            "ranks": self._ranks, **self.opponents_state(),
+            "ranks": self._ranks, "files": _digests(checkpoint), **self.opponents_state(),
         }  # fmt: skip
         write_atomically(checkpoint / STATE, json.dumps(state))
 
@@ -379,6 +382,31 @@ class _DpoRun(_Run):
             "iteration": iteration, "policy_version": iteration, "question_cursor": cursor, **self.opponents_state(),
         }  # fmt: skip
         write_atomically(self.folder.trainer / f"checkpoint-{iteration}" / STATE, json.dumps(state))
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    """Return the SHA-256 of the files of a checkpoint that the first rank has written."""
+    found = {}
+    for path in sorted(checkpoint.iterdir()):
+        if path.is_file() and not path.name.startswith("rng_state_"):
+            with path.open("rb") as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _check_files(checkpoint: Path, recorded: Mapping[str, str]) -> None:
+    """Refuse a checkpoint whose files are not what was written, before torch and transformers read them.
+
+    Raises:
+        RunError: one of them was damaged.
+    """
+    now = _digests(checkpoint)
+    for name, digest in recorded.items():
+        if name != STATE and now.get(name) != digest:
+            raise RunError(
+                f"{checkpoint / name} is not what was written: restore it from a copy, or remove {checkpoint} to go on "
+                "from the checkpoint before it."
+            )
 
 
 def _learned(logs: dict[str, Any]) -> dict[str, float]:

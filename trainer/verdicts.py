@@ -1,7 +1,11 @@
 """The table of verdicts: one row per (transcript, judge), stored as verdicts.parquet."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
+from trainer.reading import AGAIN, DamagedError, read_table
 
 BASE = "base"
 """The name of the checkpoint before training, and of the matchup against it."""
@@ -61,6 +65,13 @@ INVALIDITY: dict[str, str] = {
 }
 """Columns that tables of earlier releases lack."""
 
+KINDS: dict[str, str] = {
+    **dict.fromkeys(COLUMNS, "text"), **dict.fromkeys(("p_given", "p_swapped", "p_mean"), "share"),
+    **dict.fromkeys(("iteration", "speeches", "words", "quotes", "verified_quotes"), "count"),
+    **dict.fromkeys((*BUDGET, *CONDUCT), "amount"), **dict.fromkeys(("swapped_seats", "valid"), "flag"),
+}  # fmt: skip
+"""What a column holds, as `trainer.reading.read_table` names it."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     "matchup": (SELF, BASE, NONE),
     "checkpoint_seats": ("AB", "A", "B", ""),
@@ -71,6 +82,22 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 class VerdictTableError(ValueError):
     """The table cannot be summarised as it is; the message says what is amiss and what to do."""
+
+
+def read_verdicts(*paths: Path) -> pd.DataFrame:
+    """Return the rows of these files, one after the other.
+
+    Raises:
+        DamagedError: one of them is no table of verdicts.
+    """
+    tables = []
+    for path in paths:
+        tables.append(read_table(path, KINDS))
+        try:
+            check_verdicts(tables[-1])
+        except VerdictTableError as error:
+            raise DamagedError(path, str(error).rstrip("."), AGAIN) from None
+    return pd.concat(tables, ignore_index=True)
 
 
 def check_verdicts(verdicts: pd.DataFrame) -> None:

@@ -43,7 +43,10 @@ def read_ratings(path: Path) -> list[Rating]:
     """
     if not path.is_file():
         raise RatingError(f"There is no file of human ratings {path}: give audit.ratings=FILE, or leave it out.")
-    lines = path.read_text("utf-8").splitlines()
+    try:
+        lines = path.read_bytes().decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise RatingError(f"{path} is no UTF-8 (byte {error.start}): give a file of JSON Lines.") from None
     found = [_rating(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
     if not found:
         raise RatingError(f"{path} holds no ratings: give a file with one JSON object on each line.")

@@ -16,6 +16,7 @@ from trainer.comparisons.pooling import UNTESTED, adjust, counterpart, outcomes,
 from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.summary import jsonable, summarise
 from trainer.statistics.paired import PairedChange, paired_change
+from trainer.verdicts import read_verdicts
 
 SCHEMA_VERSION = 1
 
@@ -35,7 +36,7 @@ def compare(results: Sequence[Result], groups: Sequence[Replicates] = ()) -> dic
 
     Floats have 6 decimals; what is not known is None. Nothing is compared if the first cell has failed.
     """
-    tables = {r.name: pd.read_parquet(r.folder / "verdicts.parquet") for r in results if r.failure is None}
+    tables = {r.name: read_verdicts(r.folder / "verdicts.parquet") for r in results if r.failure is None}
     first = results[0]
     cells = [_cell(result, tables.get(result.name), tables.get(first.name)) for result in results]
     judged = [row for cell in cells for row in cell["judges"]]

@@ -18,12 +18,14 @@ from envs import transcripts
 from envs.recasting import exchanged, shuffled
 from envs.types import Failure, Question, Transcript
 from trainer import setup, unjudged, verdicts
+from trainer.comparisons.own_answers import KINDS as OWN
 from trainer.comparisons.own_answers import own_answers
 from trainer.config import Config
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.verdict_rows import Bench, checkpoint_name, row, write_parquet
 from trainer.probe import check_adapter, rows_of
 from trainer.progress import say
+from trainer.reading import read_table
 from trainer.schedule import derive
 from trainer.types import Policy
 
@@ -67,7 +69,7 @@ class Comparison:
             if not part.exists():
                 policy = Policy(verdicts.CHECKPOINT, player.iteration, player.path)
                 write_parquet(own_answers(self.settings, policy, self.questions), part)
-            found[player.name] = pd.read_parquet(part)
+            found[player.name] = read_table(part, OWN)
         return found
 
     def verdicts(self) -> pd.DataFrame:
@@ -77,9 +79,7 @@ class Comparison:
         if not references.exists():
             write_parquet(pd.DataFrame(bench.references(self.questions)), references)
         parts = [self._part(bench, arm, player) for arm in self.arms for player in self.players]
-        table = pd.concat([pd.read_parquet(part) for part in (references, *parts)], ignore_index=True)
-        verdicts.check_verdicts(table)
-        return table
+        return verdicts.read_verdicts(references, *parts)
 
     def _part(self, bench: Bench, arm: str, player: Player) -> Path:
         part = verdicts_file(self.folder, arm, player)

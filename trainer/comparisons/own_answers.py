@@ -22,6 +22,8 @@ from trainer.engines.base import Engine
 from trainer.engines.formats import ChatFormat
 from trainer.types import Policy
 
+KINDS = {"question_id": "text", "story_id": "text", "p_first": "share", "own": "share"}
+"""What the columns of the answers hold."""
 READING = Protocol("own answer", seats=(), rounds=0, judge_sees_passage=True)
 """Nobody argues: question, answers and passage."""
 

@@ -5,15 +5,19 @@ won if the judge approves of its answer. So its rating is the log-odds of its ap
 question, less the base's on the same questions: persuasiveness on the same scale, though of another kind.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pydantic import Field
 
 from rewards.statistics import cluster_mean
+from trainer.reading import DamagedError, Open, read_json
 from trainer.statistics.ratings import (
     FloatArray,
     Game,
@@ -30,6 +34,60 @@ Triple = list[float | None]
 """Estimate and the ends of its 95 % interval."""
 JUDGE = "(the judge)"
 """Whom lone consultants play against."""
+StoredTriple = Annotated[tuple[float, float | None, float | None], Field(strict=False)]
+
+
+class StoredSlope(Open):
+    """What is counted on in a stored slope."""
+
+    points_per_100_elo: float
+    low: float
+    high: float
+
+
+class StoredPlayer(Open):
+    """What is counted on in a stored player."""
+
+    elo: StoredTriple
+    accuracy: StoredTriple
+
+
+class StoredJudge(Open):
+    """What is counted on in what is stored of a judge."""
+
+    players: dict[str, StoredPlayer]
+    slope: StoredSlope | None
+
+
+class StoredGroup(Open):
+    """What is counted on in a stored group."""
+
+    players: list[str]
+    judges: Annotated[dict[str, StoredJudge], Field(min_length=1)]
+
+
+class Standings(Open):
+    """What is counted on in tournament.json."""
+
+    anchor: str
+    groups: Annotated[dict[str, StoredGroup], Field(min_length=1)]
+
+
+def read_standings(path: Path) -> Standings:
+    """Return what a tournament has found.
+
+    Raises:
+        DamagedError: the file is no tournament.json.
+    """
+    remedy = "run `rostrum tournament` again, or take it away"
+    found = read_json(path, Standings, remedy)
+    for name, group in found["groups"].items():
+        for judge, one in group["judges"].items():
+            for player in (found["anchor"], *one["players"]):
+                numbered = re.fullmatch(r".* [0-9]{1,9}", player) is not None
+                if player not in one["players"] or not (numbered or player == found["anchor"]):
+                    raise DamagedError(path, f"{name}, {judge}: {player!r} is no player", remedy)
+    return found
 
 
 def standings(table: pd.DataFrame, anchor: str, resamples: int = 1000) -> dict[str, Any]:

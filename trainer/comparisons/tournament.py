@@ -19,6 +19,7 @@ from trainer.comparisons import standings
 from trainer.config import Config
 from trainer.evaluation.verdict_rows import correct_seat, unplayed, write_parquet
 from trainer.progress import debates_bar
+from trainer.reading import read_table
 from trainer.rollouts import Rollouts
 from trainer.schedule import derive, shards_of
 from trainer.types import Match, Policy
@@ -30,6 +31,14 @@ class Player:
 
     name: str
     path: str
+
+
+KINDS = {
+    **dict.fromkeys(("seat_a", "seat_b", "question_id", "story_id", "judge", "reason", "correct_seat"), "text"),
+    **dict.fromkeys(("swapped_seats", "valid"), "flag"), "p_mean": "share",
+    **dict.fromkeys(("words_a", "verified_a", "words_b", "verified_b"), "count"),
+}  # fmt: skip
+"""What the columns of a pair's verdicts hold."""
 
 
 class Tournament:
@@ -66,7 +75,7 @@ class Tournament:
     def play(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """The verdicts on all debates of these pairs: one row for each debate and judge."""
         parts = [self._part(*sorted(pair, key=list(self.players).index)) for pair in pairs]
-        return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+        return pd.concat([read_table(part, KINDS) for part in parts], ignore_index=True)
 
     @property
     def lone(self) -> bool:

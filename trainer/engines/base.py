@@ -1,12 +1,12 @@
 """What the rest of Rostrum asks of an inference engine: tokens in, tokens and log-probabilities out."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Protocol as Interface
 
+from trainer.reading import Open, read_json
 from trainer.types import Policy
 
 if TYPE_CHECKING:
@@ -100,7 +100,11 @@ def check_room(prompts: Sequence[Sequence[int]], sampling: Sampling, max_context
         )
 
 
+class _Adapter(Open):
+    r: int
+
+
 def lora_rank(folder: str) -> int:
     """The rank of the LoRA adapter in a folder; 0 for a whole model. An engine takes over weights of one rank alone."""
     config = Path(folder) / "adapter_config.json"
-    return int(json.loads(config.read_text("utf-8"))["r"]) if config.is_file() else 0
+    return read_json(config, _Adapter)["r"] if config.exists() else 0

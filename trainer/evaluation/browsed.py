@@ -1,8 +1,8 @@
 """Which debates of an evaluation are kept to be read, and where all of its transcripts lie."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from envs import transcripts
 from envs.types import Speech, Transcript
 from trainer.evaluation import notable
+from trainer.reading import Open, parsed
 from trainer.verdicts import CHECKPOINT
 
 TRANSCRIPTS = ".transcripts.jsonl"
@@ -72,16 +73,49 @@ def store(part: Path, about: Sequence[Mapping[str, Any]], played: Sequence[Trans
     transcripts.write(part.with_suffix(TRANSCRIPTS), bare, extra=about)
 
 
-def joined(parts: Iterable[str]) -> str:
+class _Speech(Open):
+    seat: str
+    policy: str
+
+
+class _Question(Open):
+    id: str
+
+
+class _Record(Open):
+    question: _Question
+    swapped_seats: bool
+    speeches: list[_Speech]
+
+
+class _Transcript(Open):
+    record: _Record
+
+
+class _Debate(Open):
+    """What tells the debates of a part from each other."""
+
+    checkpoint: str
+    matchup: str
+    transcript: _Transcript
+
+
+def joined(parts: Sequence[str], paths: Sequence[Path] = ()) -> str:
     """The lines of the parts' debates, each debate once: a base debater's is kept by every checkpoint that
-    did worse."""
+    did worse. `paths` are the files that the parts come from, to be named where one is damaged.
+
+    Raises:
+        DamagedError: a line holds no debate.
+    """
     found: dict[tuple[Any, ...], str] = {}
-    for line in (line for part in parts for line in part.splitlines(keepends=True)):
-        found.setdefault(_debate(json.loads(line)), line)
+    for part, path in zip_longest(parts, paths, fillvalue="the debates"):
+        for number, line in enumerate(str(part).split("\n")[:-1], 1):
+            debate = parsed(line, _Debate, f"{path}, line {number},")
+            found.setdefault(_debate(debate), f"{line}\n")
     return "".join(found.values())
 
 
-def _debate(record: Mapping[str, Any]) -> tuple[Any, ...]:
+def _debate(record: _Debate) -> tuple[Any, ...]:
     stored = record["transcript"]["record"]
     seats = {speech["seat"] for speech in stored["speeches"] if speech["policy"] == CHECKPOINT}
     return (

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Required
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ from trainer.evaluation.summary import jsonable
 from trainer.evaluation.verdict_rows import Bench, checkpoint_name, correct_seat, write_parquet
 from trainer.inference.length_matched import lengths_of, write_lengths
 from trainer.probe import check_adapter, rows_of
+from trainer.reading import Open, read_text, valid
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunError, RunFolder, write_atomically
 from trainer.schedule import derive
@@ -43,12 +44,12 @@ def evaluate(settings: Config) -> Path:
         parts = [evaluation.references(), *(evaluation.checkpoint(iteration) for iteration in evaluation.iterations)]
     finally:
         evaluation.rollouts.close()
-    table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
-    verdicts.check_verdicts(table)
-    write_parquet(table, settings.output / "verdicts.parquet")
+    write_parquet(verdicts.read_verdicts(*parts), settings.output / "verdicts.parquet")
     for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
-        found = [path.read_text("utf-8") for part in parts if (path := part.with_suffix(suffix)).exists()]
-        write_atomically(settings.output / name, browsed.joined(found) if suffix == DEBATES else "".join(found))
+        there = [path for part in parts if (path := part.with_suffix(suffix)).exists()]
+        texts = [read_text(path) for path in there]
+        together = browsed.joined(texts, there) if suffix == DEBATES else "".join(texts)
+        write_atomically(settings.output / name, together)
     _training_accuracy(settings)
     return settings.output / "verdicts.parquet"
 
@@ -122,7 +123,7 @@ class _Evaluation:
     ) -> list[dict[str, Any]]:
         """The debates that the report shows, and with surprising failures what the base debaters had said."""
         base = self._part(verdicts.BASE)
-        before = None if not about["iteration"] else _of_reward(pd.read_parquet(base))
+        before = None if not about["iteration"] else _of_reward(verdicts.read_verdicts(base))
         of_reward = pd.DataFrame(judged[: len(played)])  # the judge that gives the reward comes first
         chosen = browsed.choose(played, of_reward, before, self.settings.evaluation.browser_debates)
         compared = browsed.counterparts(base, [played[place] for place in chosen.failures])
@@ -184,13 +185,30 @@ def _prefixes(transcript: Transcript) -> Iterator[Transcript]:
         yield replace(transcript, speeches=transcript.speeches[:count])
 
 
+class _Verdict(Open):
+    valid: bool
+    given: float | None
+    swapped: float | None
+
+
+class _Trained(Open, total=False):
+    """What is counted on in what is stored with a debate of training."""
+
+    iteration: Required[int]
+    verdict: _Verdict
+
+
 def _training_accuracy(settings: Config) -> None:
     """Joins the training verdicts with the answer key, now that training is over: judge accuracy by iteration."""
     key = setup.question_set(settings.questions).answer_key("train")
     right: dict[int, list[float]] = {}
-    for record, extra in transcripts.read_with_extra(settings.output / "transcripts.jsonl"):
-        verdict = (extra or {}).get("verdict", {})
-        if isinstance(record, Failure) or not verdict.get("valid"):
+    path = settings.output / "transcripts.jsonl"
+    for number, (record, stored) in enumerate(transcripts.read_with_extra(path), 1):
+        if isinstance(record, Failure):
+            continue
+        extra = valid(stored, _Trained, f"{path}, line {number},")
+        verdict = extra.get("verdict")
+        if verdict is None or not verdict["valid"]:
             continue
         of_a = [p for p in (verdict["given"], verdict["swapped"]) if p is not None]
         p = sum(of_a) / len(of_a)

@@ -15,8 +15,10 @@ from trainer.evaluation.summary import summarise
 from trainer.evaluation.verdict_rows import write_parquet
 from trainer.evidence.adherence import adherence, declared_primary
 from trainer.provenance import saved_settings
+from trainer.reading import read_text
 from trainer.report import write_report
 from trainer.run_folder import RunError, write_atomically
+from trainer.verdicts import read_verdicts
 
 
 def arms_of(folder: Path) -> dict[str, Path]:
@@ -41,11 +43,11 @@ def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
             raise RunError(
                 f"The run {arms[name]} has not been evaluated: run `rostrum evaluate run={arms[name]}` first."
             )
-    tables = [pd.read_parquet(arms[name] / "verdicts.parquet") for name in names]
+    tables = [read_verdicts(arms[name] / "verdicts.parquet") for name in names]
     if len(names) > 1:
         others = [table[table["arm"] != ""] for table in tables[1:]]  # the reference rows are the same in every arm
         write_parquet(pd.concat([tables[0], *others], ignore_index=True), folder / "verdicts.parquet")
-        debates = "".join((arms[name] / "debates.jsonl").read_text("utf-8") for name in names)
+        debates = "".join(read_text(arms[name] / "debates.jsonl") for name in names)
         write_atomically(folder / "debates.jsonl", debates)
     summary = summary_of(folder)
     write_atomically(folder / "summary.json", json.dumps(summary, indent=1))
@@ -59,7 +61,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
     configs = {name: saved_settings(path) for name, path in arms.items()}
     own = saved_settings(folder)
     summary = summarise(
-        pd.read_parquet(folder / "verdicts.parquet"),
+        read_verdicts(folder / "verdicts.parquet"),
         replicates({name: config for name, config in configs.items() if config}),
         own.get("plan", {}).get("invalid", "dropped"),
         declared_primary(folder),

@@ -15,6 +15,7 @@ from trainer.config import Config
 from trainer.evidence import hashes, lock
 from trainer.evidence.experiment import arms_of, summary_of
 from trainer.run_folder import read_record
+from trainer.verdicts import read_verdicts
 
 TOLERANCE = 1.5e-6
 """Between stored and recomputed figures, which are rounded to six decimals."""
@@ -208,4 +209,4 @@ def _short(value: Any) -> str:
 
 
 def _verdicts(run: Path) -> pd.DataFrame:
-    return pd.read_parquet(run / "verdicts.parquet")
+    return read_verdicts(run / "verdicts.parquet")

@@ -17,7 +17,7 @@ from trainer.config import Config
 from trainer.evaluation.browsed import TRANSCRIPTS
 from trainer.inspect_log.log import Evaluated, header
 from trainer.inspect_log.samples import Json, sample, summary
-from trainer.verdicts import BASE, SELF
+from trainer.verdicts import BASE, SELF, read_verdicts
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files inside a log: the same evaluation always gives the same bytes."""
@@ -37,7 +37,7 @@ def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> 
     """
     run, arm = settings.output, settings.output.name
     parts = _parts(run)
-    table = pd.read_parquet(run / "verdicts.parquet")
+    table = read_verdicts(run / "verdicts.parquet")
     verdicts = dict(list(table[table["arm"] == arm].groupby(DEBATE)))
     make_folder(output)
     for part in parts:

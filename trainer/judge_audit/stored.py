@@ -6,19 +6,34 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from pydantic import ConfigDict
 
 from envs import transcripts
 from envs.types import Transcript
 from rewards.audit.cost import Cost
 from rewards.types import Judge, Usage, Verdict
 from trainer.progress import debates_bar
-from trainer.run_folder import append_lines, cut_torn_line, read_lines
+from trainer.reading import Open, read_json_lines, valid
+from trainer.run_folder import append_lines, cut_torn_line
 
 VERDICTS = "verdicts.jsonl"
 """The file of an audit that keeps them."""
 BATCH = 128
 """Debates that are judged at a time; their verdicts are stored together."""
+
+
+class _Line(Open):
+    """What is counted on in a line of verdicts.jsonl."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    judge: str
+    debate: str
+    verdict: Verdict
+    seconds: float
+    usage: dict[Literal["requests", "prompt_tokens", "new_tokens", "dollars", "cached"], float]
 
 
 class StoredJudge:
@@ -31,7 +46,7 @@ class StoredJudge:
     def __init__(self, judge: Judge, fingerprint: str, path: Path) -> None:
         self.name, self._judge, self._fingerprint, self._path = judge.name, judge, fingerprint, path
         cut_torn_line(path)
-        self._known = {line["debate"]: line for line in read_lines(path) if line["judge"] == fingerprint}
+        self._known = {line["debate"]: line for line in _read(path) if line["judge"] == fingerprint}
 
     @property
     def usage(self) -> Usage:
@@ -44,7 +59,7 @@ class StoredJudge:
         missing = {key: t for key, t in zip(keys, asked, strict=True) if key not in self._known}
         if missing:
             self._ask_all(list(missing.items()))
-        return [_verdict(self._known[key]["verdict"]) for key in keys]
+        return [self._known[key]["verdict"] for key in keys]
 
     def cost(self, asked: Sequence[Transcript]) -> Cost:
         """What the verdicts on these transcripts took, whenever they were given."""
@@ -72,18 +87,18 @@ class StoredJudge:
             for key, verdict in zip(batch, verdicts, strict=True)
         ]
         append_lines(self._path, lines)
-        self._known.update(zip(batch, lines, strict=True))
+        self._known.update((line["debate"], valid(line, _Line, self._path)) for line in lines)
 
 
 def keys(path: Path, fingerprint: str) -> set[str]:
     """What the file holds this judge's verdicts on, by `key_of`."""
-    return {line["debate"] for line in read_lines(path) if line["judge"] == fingerprint}
+    return {line["debate"] for line in _read(path) if line["judge"] == fingerprint}
+
+
+def _read(path: Path) -> list[_Line]:
+    return read_json_lines(path, _Line) if path.exists() else []
 
 
 def key_of(transcript: Transcript) -> str:
     """A hash of everything that is in a transcript."""
     return hashlib.sha256(json.dumps(transcripts.to_json(transcript), sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _verdict(stored: Mapping[str, Any]) -> Verdict:
-    return Verdict(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})

@@ -12,6 +12,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from trainer.reading import read_text
+
 SUMMARY_SCHEMA_VERSION = 1
 
 
@@ -22,7 +24,7 @@ class ReportError(ValueError):
 class Record(BaseModel):
     """A JSON object in which a null means the same as a missing key."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -378,9 +380,9 @@ def read_run(run: Path) -> Run:
     summary_path = run / "summary.json"
     if not summary_path.is_file():
         raise ReportError(f"{run} has no summary.json to report on; run `rostrum evaluate` first.")
-    summary = _validate(Summary, summary_path.read_text("utf-8"), str(summary_path))
+    summary = _validate(Summary, read_text(summary_path), str(summary_path))
     manifest_path = run / "manifest.json"
-    manifest = manifest_path.read_text("utf-8") if manifest_path.is_file() else "{}"
+    manifest = read_text(manifest_path) if manifest_path.exists() else "{}"
     several = (run / "arms").is_dir()  # else the folder is itself the one arm
     folders = {a.name: run / "arms" / a.name if several else run for a in summary.arms if Path(a.name).name == a.name}
     return Run(
@@ -400,14 +402,13 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def _lines(model: type[M], path: Path) -> Iterator[M]:
-    if not path.is_file():
+    if not path.exists():
         return
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(("\n", "}")):
-                return  # a crash tore the last line while it was written
-            if line.strip():
-                yield _validate(model, line, f"{path}, line {number},")
+    *whole, last = read_text(path).split("\n")
+    lines = [*whole, last] if last.endswith("}") else whole  # a crash tore the last line while it was written
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield _validate(model, line, f"{path}, line {number},")
 
 
 def _validate(model: type[M], text: str, where: str) -> M:
@@ -416,7 +417,9 @@ def _validate(model: type[M], text: str, where: str) -> M:
         return model.model_validate(json.loads(text, parse_constant=lambda _: None))
     except json.JSONDecodeError as error:
         raise ReportError(f"{where} is not valid JSON ({error.msg}); run `rostrum evaluate` again.") from error
-    except ValidationError as error:
+    except (ValueError, RecursionError) as error:
+        if not isinstance(error, ValidationError):
+            raise ReportError(f"{where} is no JSON that can be held; run `rostrum evaluate` again.") from error
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the record"
         raise ReportError(f"{where} does not fit at {field} ({first['msg']}); run `rostrum evaluate` again.") from error

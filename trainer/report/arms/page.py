@@ -15,6 +15,7 @@ from trainer.report.arms.cases import Case, Stored
 from trainer.report.curves import Panel
 from trainer.report.debates import browser_data, script_json
 from trainer.report.inputs import Arm, Debate, Run
+from trainer.verdicts import read_verdicts
 
 FOLDER = "pages"
 
@@ -57,7 +58,7 @@ def find(run: Run, arm: Arm, verdicts: pd.DataFrame | None, played: Sequence[rat
 def verdicts_of(run: Path) -> pd.DataFrame | None:
     """The table of verdicts of a run; None if it has none."""
     path = run / "verdicts.parquet"
-    return pd.read_parquet(path) if path.is_file() else None
+    return read_verdicts(path) if path.exists() else None
 
 
 def context(run: Run, arm: Arm, found: Found, album: Album) -> dict[str, Any]:

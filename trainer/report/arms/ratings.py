@@ -1,14 +1,14 @@
 """Judge accuracy against rating on an arm's page: from a tournament, or else from win rates against the base."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trainer.comparisons.standings import read_standings
 from trainer.report.charts import Level, Point, Series, chart
 from trainer.report.curves import Panel, judges_of
-from trainer.report.inputs import Arm, Checkpoint, Interval, ReportError
+from trainer.report.inputs import Arm, Checkpoint, Interval
 from trainer.report.svg import axis
 from trainer.report.tournament import accuracy_against_rating, fitted
 from trainer.report.wording import signed
@@ -28,20 +28,10 @@ def tournaments(run: Path) -> list[Tournament]:
     """The tournaments in a run's folder.
 
     Raises:
-        ReportError: one of them cannot be read.
+        DamagedError: one of them cannot be read.
     """
     paths = sorted({path for place in PLACES for path in run.glob(place)})
-    return [Tournament(str(path.parent.relative_to(run)), _read(path)) for path in paths]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        if not {"anchor", "groups"} <= set(found):
-            raise ReportError(f"{path} holds no standings: run `rostrum tournament` again, or take it away.")
-    except json.JSONDecodeError:
-        raise ReportError(f"{path} is not valid JSON: run `rostrum tournament` again, or take it away.") from None
-    return dict(found)
+    return [Tournament(str(path.parent.relative_to(run)), read_standings(path)) for path in paths]
 
 
 def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
