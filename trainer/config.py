@@ -1,10 +1,12 @@
 """The configuration of a run: composed by Hydra from configs/, validated here once, saved with the run."""
 
+import math
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from envs.questions import settings_by_kind
 from envs.types import Protocol
@@ -28,12 +30,66 @@ def _known_keys(kind: type) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+MOST_ROUNDS = 1000
+_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,99}")
+
+
+def _can_be_played(protocol: Protocol) -> Protocol:
+    if not _NAME.fullmatch(protocol.name):
+        raise ValueError(f"name is {protocol.name!r}, and folders are called after it: leave out slashes")
+    if len(set(protocol.seats)) < len(protocol.seats):
+        raise ValueError("a seat is named twice in seats: name each once")
+    if protocol.seats and not 1 <= protocol.rounds <= MOST_ROUNDS:
+        raise ValueError(f"rounds is {protocol.rounds}: set it to 1 to {MOST_ROUNDS}")
+    if protocol.seats and protocol.max_words < 1:
+        raise ValueError(f"max_words is {protocol.max_words}: set it to at least 1")
+    return protocol
+
+
+def _shows_something(window: Window) -> Window:
+    if window.tokens < 1:
+        raise ValueError(f"tokens is {window.tokens}: set it to at least 1, or leave the window out")
+    return window
+
+
+def _takes_nothing_negative(rule: RewardRule) -> RewardRule:
+    for name in ("clip", "unverified_quote_penalty", "over_limit_penalty"):
+        if getattr(rule, name) < 0:
+            raise ValueError(f"{name} is {getattr(rule, name)}: set it to at least 0")
+    return rule
+
+
 Questions = Annotated[Union[tuple(settings_by_kind().values())], Field(discriminator="kind")]  # noqa: UP007
 """Where questions come from: one of the kinds that lie in envs/questions/ (configs/questions/)."""
 
 
+SEEDS = 2**32
+"""Where seeds end: numpy takes no larger ones."""
+Name = Annotated[str, Field(pattern=_NAME.pattern)]
+"""What a folder or file may be called after."""
+
+
+def _out_of_range(values: Any, key: str = "") -> str | None:
+    """The first number that no setting can be, in words; None if there is none."""
+    if isinstance(values, dict):
+        inner = ((value, f"{key}.{name}" if key else str(name)) for name, value in values.items())
+        return next((found for value, name in inner if (found := _out_of_range(value, name))), None)
+    if isinstance(values, list | tuple):
+        inner = ((value, f"{key}.{number}") for number, value in enumerate(values))
+        return next((found for value, name in inner if (found := _out_of_range(value, name))), None)
+    if isinstance(values, float) and not math.isfinite(values):
+        return f"{key} is {values}, and every number here is finite"
+    if isinstance(values, int) and abs(values) >= 2**63:
+        return f"{key} is too large a number"
+    if isinstance(values, int) and key.rpartition(".")[2] == "seed" and not 0 <= values < SEEDS:
+        return f"{key} is {values}, and seeds are whole numbers from 0 to 2**32 - 1"
+    if isinstance(values, str) and "\0" in values:
+        return f"{key} holds a character that no name can hold"
+    return None
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Lora(_Section):
@@ -61,7 +117,7 @@ class Debater(_Section):
     rows: Literal["auto", "seat", "speech"] = "auto"
     """What is learned from at a time: all speeches of a seat in one row, or each in its own after its context; auto:
     seat, unless the chat template changes what came before (as those of thinking models do)."""
-    window: Annotated[Window, _known_keys(Window)] | None = None
+    window: Annotated[Window, _known_keys(Window), AfterValidator(_shows_something)] | None = None
     """What debaters read of a passage that is too long for them (`tokens`, `keep`); none: all of it, or an error."""
     engine: Literal["transformers", "vllm"] = "transformers"
     """What generates the speeches."""
@@ -161,9 +217,9 @@ class Dpo(_Section):
 class Resources(_Section):
     """Ray's custom resources that each role asks for, to pin it to nodes that were started with them."""
 
-    learner: dict[str, float] = {}
-    rollout: dict[str, float] = {}
-    judge: dict[str, float] = {}
+    learner: dict[str, Annotated[float, Field(ge=0)]] = {}
+    rollout: dict[str, Annotated[float, Field(ge=0)]] = {}
+    judge: dict[str, Annotated[float, Field(ge=0)]] = {}
 
 
 class Cluster(_Section):
@@ -222,7 +278,7 @@ class Cluster(_Section):
 class Evaluation(_Section):
     """What is measured after training (configs/evaluation/)."""
 
-    checkpoints: list[int] | Literal["all", "final"] = "final"
+    checkpoints: list[Annotated[int, Field(ge=0)]] | Literal["all", "final"] = "final"
     """Iterations to evaluate besides the base; the final one always is."""
     browser_debates: int = Field(24, ge=0)
     """Debates per checkpoint and matchup that the report shows in full, besides up to ten of the most persuasive wrong
@@ -407,7 +463,7 @@ class Config(_Section):
 
     output: Path
     """Run folder."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=SEEDS)
     iterations: int = Field(ge=1)
     save_every: int = Field(1, ge=1)
     """Iterations between checkpoints; the last one is always saved."""
@@ -417,11 +473,11 @@ class Config(_Section):
     bound on the mean holds for the sampled tokens of a run's first batch, too. null is 0.001 in float32 and 0.25 in
     bfloat16."""
     questions: Questions
-    protocol: Annotated[Protocol, _known_keys(Protocol)]
+    protocol: Annotated[Protocol, _known_keys(Protocol), AfterValidator(_can_be_played)]
     debater: Debater
     judge: AnyJudge
     heldout_judges: list[AnyJudge] = []
-    reward: Annotated[RewardRule, _known_keys(RewardRule)] = RewardRule()
+    reward: Annotated[RewardRule, _known_keys(RewardRule), AfterValidator(_takes_nothing_negative)] = RewardRule()
     algorithm: Annotated[Ppo | Rloo | Rae | Dpo, Field(discriminator="name")]
     opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
@@ -437,7 +493,7 @@ class Config(_Section):
     plan: Plan = Plan()
     ablation: Ablation = Ablation()
     study: Study = Study()
-    arms: dict[str, list[str]] = {}
+    arms: dict[Name, list[str]] = {}
     """For `rostrum demo`: the arms of the experiment, each a list of overrides on this configuration."""
 
     @property
@@ -460,6 +516,13 @@ class Config(_Section):
                     "heldout_judges.N.name, or leave one of the two out (heldout_judges=none)"
                 )
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_in_range(cls, values: Any) -> Any:
+        if found := _out_of_range(values):
+            raise ValueError(found)
+        return values
 
     @model_validator(mode="before")
     @classmethod

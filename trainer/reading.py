@@ -5,7 +5,7 @@ reads a file gets what the rest of its code counts on, however the file was dama
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,9 +118,11 @@ def read_yaml(path: Path, remedy: str = RESTORE) -> dict[str, Any]:
     return valid(values, dict[str, Any], path, remedy)
 
 
-def read_table(path: Path, columns: Mapping[str, str], remedy: str = AGAIN) -> "pd.DataFrame":
-    """Return the table that a Parquet file holds, in which every one of these columns, if it is there, is of its kind:
-    "text", "flag", "share" (0 to 1, or NaN), "count" (0 or more) or "number" (finite, or NaN).
+def read_table(
+    path: Path, columns: Mapping[str, str], needed: Collection[str] = (), remedy: str = AGAIN
+) -> "pd.DataFrame":
+    """Return the table that a Parquet file holds. It has all `needed` columns; and every one of the `columns` that it
+    has is of its kind: "text", "flag", "share" (0 to 1, or NaN) or "count" (0 or more).
 
     Raises:
         DamagedError: it is not there, no such file, or a column is of another kind.
@@ -133,6 +135,8 @@ def read_table(path: Path, columns: Mapping[str, str], remedy: str = AGAIN) -> "
         table = pd.read_parquet(path)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:  # what pyarrow and pandas raise
         raise DamagedError(path, f"no Parquet: {' '.join(str(error).split())[:200]}", remedy) from None
+    if missing := [name for name in needed if name not in table.columns]:
+        raise DamagedError(path, f"it lacks the column {missing[0]}", remedy)
     for name, kind in columns.items():
         if name in table.columns and not _holds(table[name], kind):
             raise DamagedError(path, f"column {name} does not hold what it should", remedy)
@@ -148,7 +152,7 @@ def _holds(column: Any, kind: str) -> bool:
     if column.dtype.kind not in "iuf":
         return False
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    low, high = {"share": (0.0, 1.0), "count": (0.0, 1e15), "number": (-1e300, 1e300)}[kind]
+    low, high = {"share": (0.0, 1.0), "count": (0.0, 1e15)}[kind]
     return bool(((low <= values) & (values <= high) | (np.isnan(values) & (kind != "count"))).all())
 
 

@@ -69,7 +69,7 @@ class Comparison:
             if not part.exists():
                 policy = Policy(verdicts.CHECKPOINT, player.iteration, player.path)
                 write_parquet(own_answers(self.settings, policy, self.questions), part)
-            found[player.name] = read_table(part, OWN)
+            found[player.name] = read_table(part, OWN, OWN)
         return found
 
     def verdicts(self) -> pd.DataFrame:

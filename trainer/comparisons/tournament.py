@@ -75,7 +75,7 @@ class Tournament:
     def play(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """The verdicts on all debates of these pairs: one row for each debate and judge."""
         parts = [self._part(*sorted(pair, key=list(self.players).index)) for pair in pairs]
-        return pd.concat([read_table(part, KINDS) for part in parts], ignore_index=True)
+        return pd.concat([read_table(part, KINDS, KINDS) for part in parts], ignore_index=True)
 
     @property
     def lone(self) -> bool:

@@ -17,12 +17,24 @@ from trainer.config import Config
 from trainer.evaluation.browsed import TRANSCRIPTS
 from trainer.inspect_log.log import Evaluated, header
 from trainer.inspect_log.samples import Json, sample, summary
-from trainer.verdicts import BASE, SELF, read_verdicts
+from trainer.reading import Open, read_table, valid
+from trainer.verdicts import BASE, KINDS, SELF
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files inside a log: the same evaluation always gives the same bytes."""
+NEEDED = (
+    "arm", "checkpoint", "matchup", "question_id", "story_id", "swapped_seats", "judge", "judge_role", "p_given",
+    "p_swapped", "p_mean", "valid", "reason", "correct_seat", "checkpoint_seats", "words", "quotes", "verified_quotes",
+)  # fmt: skip
+"""Columns of the verdicts that a log is made of."""
 DEBATE = ["checkpoint", "matchup", "question_id", "swapped_seats"]
 """What tells the debates of an arm apart."""
+
+
+class _About(Open):
+    """What is counted on in what is stored with a debate."""
+
+    matchup: str
 
 
 class ExportLogsError(ValueError):
@@ -35,18 +47,35 @@ def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> 
     Raises:
         ExportLogsError: the run has not been evaluated, or by a release that did not keep the transcripts.
     """
-    run, arm = settings.output, settings.output.name
+    run = settings.output
     parts = _parts(run)
-    table = read_verdicts(run / "verdicts.parquet")
+    table = read_table(run / "verdicts.parquet", KINDS, NEEDED)
+    arm = _arm(table, run)
+    if "created" not in manifest:
+        raise ExportLogsError(f"{run / 'manifest.json'} does not say when the run was made: restore it from a copy.")
     verdicts = dict(list(table[table["arm"] == arm].groupby(DEBATE)))
     make_folder(output)
     for part in parts:
-        debates = list(transcripts.read_with_extra(part))
+        debates = [
+            (debate, valid(about, _About, f"{part}, line {number},"))
+            for number, (debate, about) in enumerate(transcripts.read_with_extra(part), 1)
+        ]
         for matchup in dict.fromkeys(about["matchup"] for _, about in debates):
             of = Evaluated(arm, part.name.removesuffix(TRANSCRIPTS), matchup)
             held = [debate for debate, about in debates if about["matchup"] == matchup]
-            judged = [(debate, _rows(verdicts, of, debate)) for debate in held if isinstance(debate, Transcript)]
-            yield _write(of, settings, manifest, judged, output)
+            judged = [(debate, _rows(verdicts, of, debate, part)) for debate in held if isinstance(debate, Transcript)]
+            if judged:
+                yield _write(of, settings, manifest, judged, output)
+
+
+def _arm(table: pd.DataFrame, run: Path) -> str:
+    """The name under which the run was evaluated; its folder may have another one by now."""
+    names = sorted(set(table["arm"]) - {""})
+    if len(names) != 1:
+        raise ExportLogsError(
+            f"{run / 'verdicts.parquet'} holds verdicts on {len(names)} arms and a run is one: evaluate it again."
+        )
+    return str(names[0])
 
 
 def _parts(run: Path) -> list[Path]:
@@ -58,11 +87,12 @@ def _parts(run: Path) -> list[Path]:
     return parts
 
 
-def _rows(verdicts: Mapping[Any, pd.DataFrame], of: Evaluated, debate: Transcript) -> pd.DataFrame:
+def _rows(verdicts: Mapping[Any, pd.DataFrame], of: Evaluated, debate: Transcript, part: Path) -> pd.DataFrame:
     key = (of.checkpoint, of.matchup, debate.question.id, debate.swapped_seats)
     if key not in verdicts:
         raise ExportLogsError(
-            f"There is no verdict on {debate.question.id} by {of.checkpoint}: run `rostrum evaluate` again."
+            f"{part} holds a debate of {of.checkpoint} about {debate.question.id} that nobody has judged: run `rostrum "
+            "evaluate` again, or take the file away."
         )
     return verdicts[key]
 

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from trainer.reading import read_table
 from trainer.report.album import Album
 from trainer.report.arms import panels, ratings
 from trainer.report.arms.cases import Case, Stored
 from trainer.report.curves import Panel
 from trainer.report.debates import browser_data, script_json
 from trainer.report.inputs import Arm, Debate, Run
-from trainer.verdicts import read_verdicts
+from trainer.verdicts import KINDS
 
 FOLDER = "pages"
 
@@ -58,7 +59,7 @@ def find(run: Run, arm: Arm, verdicts: pd.DataFrame | None, played: Sequence[rat
 def verdicts_of(run: Path) -> pd.DataFrame | None:
     """The table of verdicts of a run; None if it has none."""
     path = run / "verdicts.parquet"
-    return read_verdicts(path) if path.exists() else None
+    return read_table(path, KINDS) if path.exists() else None
 
 
 def context(run: Run, arm: Arm, found: Found, album: Album) -> dict[str, Any]:
