@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
 from envs.prompts import load_prompts
@@ -214,12 +214,16 @@ def check_model(model: str, has_head: bool = False, lora: Lora | None = None, tr
 
     Raises:
         ModelError: there is no such model, it cannot be fetched, it is not safe to load, or it cannot do what is asked.
-        SafetensorError: damaged weights.
     """
     for place in {Path(models.resolve_base(model)), Path(models.resolve(model))}:
         for weights in place.glob("*.safetensors"):
-            with safe_open(str(weights), framework="pt") as tensors:
-                tensors.keys()
+            if not weights.is_file():
+                raise ModelError(f"{weights} is no file: copy the model folder again.")
+            try:
+                with safe_open(str(weights), framework="pt") as tensors:
+                    tensors.keys()
+            except SafetensorError as error:
+                raise ModelError(f"The safetensors file {weights} is damaged ({error}): copy it again.") from None
     try:
         model_checks.check(model, has_head, lora, trained)
     except ModelError:

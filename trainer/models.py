@@ -5,13 +5,15 @@ Only safetensors are read and no code that comes with a model is run.
 
 import inspect
 import json
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -84,6 +86,44 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+_SMALL = (
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "adapter_config.json",
+)  # fmt: skip
+"""Files of a model's folder that hold a JSON object."""
+
+
+@contextmanager
+def _read(folder: str) -> Iterator[None]:
+    """Tell what transformers and safetensors make of a damaged folder in a sentence that names it.
+
+    Raises:
+        ModelError: a file is no JSON object, or holds what these libraries refuse.
+    """
+    if not Path(folder).is_dir():
+        yield
+        return
+    for name in _SMALL:
+        path = Path(folder) / name
+        if os.path.lexists(path) and not path.is_file():
+            raise ModelError(f"{path} is no file: copy the model folder again.")
+        if path.is_file():
+            _read_json(path)
+    try:
+        yield
+    except SafetensorError as error:
+        if "os error" in str(error):  # no room, no memory
+            raise
+        raise ModelError(f"The weights in {folder} are damaged ({error}): copy or build the folder again.") from None
+    except (StrictDataclassError, ValueError, TypeError, LookupError, AttributeError) as error:
+        if isinstance(error, ModelError):
+            raise
+        told = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"The model folder {folder} cannot be used ({told}): copy it again, or choose one that transformers knows."
+        ) from None
+
+
 def _base_of(adapter: Path) -> str:
     """Return the folder or hub id of the model that an adapter_config.json names."""
     base = _read_json(adapter).get("base_model_name_or_path")
@@ -102,7 +142,8 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
         folder = _base_of(adapter)
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    with _read(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.eos_token_id is None and (speaks or tokenizer.pad_token_id is None):
         raise ModelError(
             f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json."
@@ -145,7 +186,7 @@ def load_weights(kind: Any, folder: str, **options: Any) -> tuple[PreTrainedMode
     if generation is not None and kind is AutoModelForCausalLM:
         options["generation_config"] = generation
     try:
-        with _unsharded():
+        with _read(folder), _unsharded():
             loaded, found = kind.from_pretrained(
                 folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
             )
@@ -308,20 +349,26 @@ def positions_in_text(attention: torch.Tensor) -> torch.Tensor:
 
 def read_context_length(model: str) -> int:
     """`context_length` of a model that has not been loaded."""
-    return context_length(AutoConfig.from_pretrained(resolve_base(model), trust_remote_code=False))
+    folder = resolve_base(model)
+    with _read(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    return context_length(config)
 
 
 def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Return the tokens that end a speech: those that the tokenizer, the model's configuration (as a whole and for its
     text part) and its generation_config.json name; some models name one of them in a single place."""
     folder = resolve_base(model)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with _read(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     generation = _published(folder, "generation_config.json") or {}
     named = [
         tokenizer.eos_token_id, getattr(config, "eos_token_id", None), config.get_text_config().eos_token_id,
         generation.get("eos_token_id"),
     ]  # fmt: skip
     ids = [token for value in named for token in (value if isinstance(value, list | tuple) else [value])]
+    if strange := [token for token in ids if token is not None and not isinstance(token, int)]:
+        raise ModelError(f"The model folder {folder} names {strange[0]!r} as an end of text: give a token's number.")
     return frozenset(int(token) for token in ids if token is not None)
 
 

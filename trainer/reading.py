@@ -122,7 +122,7 @@ def read_table(
     path: Path, columns: Mapping[str, str], needed: Collection[str] = (), remedy: str = AGAIN
 ) -> "pd.DataFrame":
     """Return the table that a Parquet file holds. It has all `needed` columns; and every one of the `columns` that it
-    has is of its kind: "text", "flag", "share" (0 to 1, or NaN) or "count" (0 or more).
+    has is of its kind: "text", "flag", "share" (0 to 1, or NaN), "count" (0 or more) or "amount" (as well, or NaN).
 
     Raises:
         DamagedError: it is not there, no such file, or a column is of another kind.
@@ -152,7 +152,7 @@ def _holds(column: Any, kind: str) -> bool:
     if column.dtype.kind not in "iuf":
         return False
     values = column.to_numpy(dtype=float, na_value=np.nan)
-    low, high = {"share": (0.0, 1.0), "count": (0.0, 1e15)}[kind]
+    low, high = {"share": (0.0, 1.0), "count": (0.0, 1e15), "amount": (0.0, 1e15)}[kind]
     return bool(((low <= values) & (values <= high) | (np.isnan(values) & (kind != "count"))).all())
 
 
