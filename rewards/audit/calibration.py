@@ -162,8 +162,9 @@ def _debiased(sums: FloatArray, noise: float = 1) -> FloatArray:
         error = np.sqrt(variance)
         far = np.where(error > 0, true / error, np.inf)
         added = 2 * error * np.exp(-(far**2) / 2) / np.sqrt(2 * np.pi) - 2 * true * ndtr(-far)
-    off = squares.sum(axis=0) > chdtri(len(gaps), SIGNIFICANCE)
-    return np.where(off, size - np.maximum(added, 0).sum(axis=0) / whole, size - _by_chance(sums, noise))
+    off = squares.sum(axis=0) > float(chdtri(len(gaps), SIGNIFICANCE))
+    found: FloatArray = np.where(off, size - np.maximum(added, 0).sum(axis=0) / whole, size - _by_chance(sums, noise))
+    return found
 
 
 def brier(table: Table) -> Brier:
