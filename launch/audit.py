@@ -82,11 +82,14 @@ def _go_on(config: Config) -> None:
     """
     if RunFolder(config.output).config.exists():
         raise LaunchError(f"{config.output} holds a run: choose another output=FOLDER for the audit.")
+    from trainer.judge_audit.debates import check as check_files
+
     before = config.output / SETTINGS
     if not before.exists():
         saved.check_new(config.output)
     if before.exists() and (key := _other_debates(compose.read(before), config)):
         raise LaunchError(f"{config.output} holds an audit with another {key}: choose another output=FOLDER.")
+    check_files(config)
     compose.save(config, before)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from envs.types import Failure
+from launch import audit as audit_command
+from launch import compose
 from launch.cli import main
 from rewards.audit.sections import SECTIONS, debate_id
 from rewards.judges.likelihood import LikelihoodJudge
@@ -193,3 +195,11 @@ def test_a_rating_of_an_unknown_debate_is_refused(audited: Path, tmp_path: Path,
     (tmp_path / "r.jsonl").write_text('{"debate": "elsewhere", "score": 5}\n')
     error = refused("audit", *SMALL, f"output={audited}", f"audit.ratings={tmp_path}/r.jsonl")
     assert "'elsewhere'" in error and "0 times" in error
+
+
+@pytest.mark.parametrize("key", ["debates", "examples", "ratings"])
+def test_a_wrong_file_does_not_spoil_the_folder(key: str, tmp_path: Path) -> None:
+    config = compose.load([f"audit.{key}={tmp_path}/none.jsonl", f"output={tmp_path}/audit"])
+    with pytest.raises(ValueError, match=r"none\.jsonl"):
+        audit_command._go_on(config)
+    assert not (tmp_path / "audit").exists()

@@ -32,6 +32,23 @@ def debates(settings: Config, stored: Path) -> list[Labelled]:
     return found
 
 
+def check(settings: Config) -> None:
+    """Read the files that the configuration names, before anything is written down of an audit of them.
+
+    Raises:
+        LabelledError: the debates or the examples cannot be used.
+        TranscriptError: a line is no transcript.
+        RatingError: the ratings cannot be used.
+    """
+    options = settings.audit
+    if options.debates is not None:
+        labelled.read(options.debates, _label(settings))
+    if options.examples is not None:
+        labelled.read(options.examples)
+    if options.ratings is not None:
+        read_ratings(options.ratings)
+
+
 def ratings(path: Path | None, played: list[Labelled]) -> tuple[list[Rating], list[Rating]]:
     """Human ratings of the debates, and those that have a judge's rating with them and need no debate.
 
