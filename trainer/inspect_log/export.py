@@ -15,8 +15,8 @@ from envs.files import make_folder, write_atomically
 from envs.types import Transcript
 from trainer.config import Config
 from trainer.evaluation.browsed import TRANSCRIPTS
-from trainer.inspect_log.log import Evaluated, header
-from trainer.inspect_log.samples import Json, sample, summary
+from trainer.inspect_log.log import Evaluated, header, run_identity
+from trainer.inspect_log.samples import Json, Log, sample, summary
 from trainer.reading import Open, read_table, valid
 from trainer.verdicts import BASE, KINDS, SELF
 
@@ -48,7 +48,7 @@ def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> 
         ExportLogsError: the run has not been evaluated, or by a release that did not keep the transcripts.
     """
     run = settings.output
-    parts = _parts(run)
+    parts, identity = _parts(run), run_identity(manifest)
     table = read_table(run / "verdicts.parquet", KINDS, NEEDED)
     arm = _arm(table, run)
     if "created" not in manifest:
@@ -61,7 +61,7 @@ def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> 
             for number, (debate, about) in enumerate(transcripts.read_with_extra(part), 1)
         ]
         for matchup in dict.fromkeys(about["matchup"] for _, about in debates):
-            of = Evaluated(arm, part.name.removesuffix(TRANSCRIPTS), matchup)
+            of = Evaluated(arm, part.name.removesuffix(TRANSCRIPTS), matchup, identity)
             held = [debate for debate, about in debates if about["matchup"] == matchup]
             judged = [(debate, _rows(verdicts, of, debate, part)) for debate in held if isinstance(debate, Transcript)]
             if judged:
@@ -104,7 +104,8 @@ def _write(
     """Writes one log, which is there either whole or not at all."""
     model, base = f"{of.arm}/{of.checkpoint}", f"{of.arm}/{BASE}"
     opponent = model if of.matchup == SELF else base
-    samples = [sample(debate, rows.to_dict("records"), model, opponent) for debate, rows in judged]
+    log_of = Log(of.id, str(manifest["created"]), model, opponent)
+    samples = [sample(debate, rows.to_dict("records"), log_of) for debate, rows in judged]
     rows = pd.concat([rows for _, rows in judged])
     about = header(of, settings, manifest, rows, [made["id"] for made in samples], model)
     path = output / _name(of, str(manifest["created"]))

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import pandas as pd
 
+from envs.fingerprints import record_hash
 from rewards.statistics import cluster_mean
 from trainer.config import Config
 from trainer.evaluation.notable import p_right
-from trainer.inspect_log.samples import Json
+from trainer.inspect_log.samples import Json, short_hash
 
 SCHEMA_VERSION = 2
 """Of inspect_ai's logs."""
@@ -23,6 +23,8 @@ class Evaluated:
     arm: str
     checkpoint: str
     matchup: str
+    run: str
+    """What tells the run apart from all others (`run_identity`)."""
 
     @property
     def task(self) -> str:
@@ -31,7 +33,15 @@ class Evaluated:
 
     @property
     def id(self) -> str:
-        return sha256("/".join([self.arm, self.checkpoint, self.matchup]).encode()).hexdigest()[:22]
+        return short_hash(self.run, self.arm, self.checkpoint, self.matchup)
+
+
+def run_identity(manifest: Mapping[str, Any]) -> str:
+    """Return a hash of when, from what and with which verdicts a run was made: inspect_ai takes samples of several logs
+    that have one id for the same sample, and arms of several runs have the same names."""
+    evaluated = manifest.get("evaluated") or {}
+    known = [manifest.get(key) for key in ("created", "title", "config", "config_hash", "lock")]
+    return record_hash([*known, evaluated.get("at"), evaluated.get("verdicts"), evaluated.get("config_hash")])
 
 
 def header(
@@ -57,7 +67,7 @@ def _spec(
     judges = {judge.name: [{"model": needed.model} for needed in judge.needs()] for judge in settings.judges}
     about = {"arm": of.arm, "checkpoint": of.checkpoint, "matchup": of.matchup}
     return {
-        "eval_id": of.id, "run_id": sha256(str(manifest["created"]).encode()).hexdigest()[:22], "task_id": of.id,
+        "eval_id": of.id, "run_id": short_hash(of.run), "task_id": of.id,
         "created": manifest["created"], "task": of.task, "task_args": about,
         "dataset": {
             "name": settings.questions.kind, "samples": len(samples), "sample_ids": list(samples), "shuffled": False,

@@ -6,7 +6,8 @@ where it is exactly undecided, and N where it is INVALID.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -19,11 +20,29 @@ IN_SUMMARY = ("id", "epoch", "input", "choices", "target", "scores", "uuid")
 """Fields of a sample that its line in the list of samples has as well."""
 
 
-def sample(debate: Transcript, verdicts: Sequence[Mapping[str, Any]], model: str, opponent: str) -> Json:
-    """The sample of a debate. `verdicts` are its rows of the table of verdicts, at least one; `model` and `opponent`
-    name who spoke as the checkpoint and who did not."""
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log that a sample is in: its id, when the run was made, and who spoke as the checkpoint and who did not."""
+
+    id: str
+    created: str
+    model: str
+    opponent: str
+
+
+def short_hash(*parts: str) -> str:
+    """Return an id of the length of inspect_ai's own."""
+    return sha256("/".join(parts).encode()).hexdigest()[:22]
+
+
+def sample(debate: Transcript, verdicts: Sequence[Mapping[str, Any]], log: Log) -> Json:
+    """The sample of a debate. `verdicts` are its rows of the table of verdicts, at least one."""
     name = f"{debate.question.id}-{'ba' if debate.swapped_seats else 'ab'}"
-    spoken = [_message(debate, speech, model, opponent) for speech in debate.speeches]
+    uuid, model = short_hash(log.id, name), log.model
+    messages = [_task(debate), *(_message(debate, speech, log) for speech in debate.speeches)]
+    messages = [{"id": short_hash(uuid, "message", str(place)), **each} for place, each in enumerate(messages)]
+    spoken = messages[1:]
+    scores = {row["judge"]: score(debate, row) for row in verdicts}
     last = next((message for message in reversed(spoken) if message["role"] == "assistant"), None)
     return {
         "id": name,
@@ -31,12 +50,34 @@ def sample(debate: Transcript, verdicts: Sequence[Mapping[str, Any]], model: str
         "input": debate.question.text,
         "choices": list(debate.answers),
         "target": verdicts[0]["correct_seat"],
-        "messages": [_task(debate), *spoken],
+        "messages": messages,
         "output": {"model": model, "choices": [{"message": last, "stop_reason": "stop"}] if last else []},
-        "scores": {row["judge"]: score(debate, row) for row in verdicts},
+        "scores": scores,
         "metadata": _metadata(debate, verdicts[0]),
-        "uuid": sha256("/".join([model, opponent, name]).encode()).hexdigest()[:22],
+        "uuid": uuid,
+        "events": [
+            {"uuid": short_hash(uuid, "event", str(place)), "timestamp": log.created, "working_start": 0.0, **event}
+            for place, event in enumerate(_events(messages, scores, verdicts[0]["correct_seat"], model))
+        ],
     }
+
+
+def _events(messages: Sequence[Json], scores: Mapping[str, Json], target: str, model: str) -> Iterator[Json]:
+    """What happened, as far as inspect_ai's tables of messages and events are made from it: every speech of the
+    checkpoint as a call of its model on all that was said before, and of every judge its reading of the whole debate
+    and its score."""
+    for place, message in enumerate(messages):
+        if message["role"] == "assistant":
+            made = {"model": model, "choices": [{"message": message, "stop_reason": "stop"}]}
+            yield _call(model, messages[:place], made)
+    for judge, found in scores.items():
+        yield _call(judge, messages, {"model": judge, "choices": []}) | {"role": judge}
+        yield {"event": "score", "score": found, "target": target, "scorer": judge}
+
+
+def _call(model: str, read: Sequence[Json], made: Json) -> Json:
+    about = {"event": "model", "model": model, "tools": [], "tool_choice": "none", "config": {}}
+    return {**about, "input": list(read), "output": made}
 
 
 def summary(of: Json) -> Json:
@@ -80,19 +121,20 @@ def _task(debate: Transcript) -> Json:
     return {"role": "user", "content": "\n\n".join([debate.question.text, *sides]), "source": "input"}
 
 
-def _message(debate: Transcript, speech: Speech, model: str, opponent: str) -> Json:
-    """A speech under the name of its seat, as judged."""
+def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
+    """A speech under the name of its seat, as judged. It is numbered, since inspect_ai takes one message that is like
+    the one before it for the same."""
     own = speech.policy == CHECKPOINT
     metadata = {
         "seat": speech.seat.value, "ply": speech.ply, "answer": debate.answers[list(Seat).index(speech.seat)],
-        "model": model if own else opponent, "words": speech.words,
+        "model": log.model if own else log.opponent, "words": speech.words,
         "quotes": [{"text": quote.text, "status": quote.status.value} for quote in speech.quotes],
         **({"private": speech.private} if speech.private else {}),
         **({"neutralised": dict(speech.neutralised)} if speech.neutralised else {}),
     }  # fmt: skip
-    content = f"**Debater {speech.seat.value}**\n\n{speech.text}"
+    content = f"**Debater {speech.seat.value}, speech {speech.ply + 1}**\n\n{speech.text}"
     message = {"role": "assistant" if own else "user", "content": content, "metadata": metadata}
-    return message | ({"model": model, "source": "generate"} if own else {})
+    return message | ({"model": log.model, "source": "generate"} if own else {})
 
 
 def _metadata(debate: Transcript, row: Mapping[str, Any]) -> Json:

@@ -15,7 +15,7 @@ from launch.compose import load
 from trainer.config import Config
 from trainer.evaluation import browsed
 from trainer.inspect_log import ExportLogsError, export_logs
-from trainer.inspect_log.samples import sample, score
+from trainer.inspect_log.samples import Log, sample, score
 
 MANIFEST = {
     "created": "2026-11-22T10:00:00+00:00", "versions": {"trl": "1.16.0"},
@@ -84,7 +84,8 @@ def test_a_verdict_is_correct_incorrect_undecided_or_no_answer(
 
 def test_speeches_are_messages_of_whoever_spoke(questions: Sequence[Question]) -> None:
     held = debate(questions[0], opponent=True)
-    made = sample(held, [verdict(held, 0.9)], "run/iteration-0001", "run/base")
+    log = Log("id", "2026-11-22T10:00:00+00:00", "run/iteration-0001", "run/base")
+    made = sample(held, [verdict(held, 0.9)], log)
     task, first, second = made["messages"]
     assert [message["role"] for message in made["messages"]] == ["user", "assistant", "user"]
     assert all(answer in task["content"] for answer in held.answers) and "nobody" not in task["content"]
@@ -150,3 +151,41 @@ def test_inspect_itself_reads_the_logs(run: Config, tmp_path: Path) -> None:
     again = tmp_path / "again.json"
     inspect.write_eval_log(alone, str(again))
     assert inspect.read_eval_log(str(again)).samples == alone.samples
+
+
+def test_logs_of_two_runs_in_one_folder_are_told_apart(run: Config, tmp_path: Path) -> None:
+    """Also runs of one name that were begun in the same second, and one run that was evaluated anew."""
+    tables = pytest.importorskip("inspect_ai.analysis", reason="make test installs it: tests/inspect-requirements.txt")
+    folder = tmp_path / "logs"
+    others = [{"config": {"seed": 1}}, {"created": "2026-11-23T10:00:00+00:00"}, {"evaluated": {"verdicts": "other"}}]
+    for manifest in (MANIFEST, *(MANIFEST | other for other in others)):
+        list(export_logs(run, manifest, folder))
+    assert len(list(folder.glob("*.eval"))) == 8
+    assert len(tables.evals_df(str(folder), quiet=True)) == 8
+    samples = tables.samples_df(str(folder), quiet=True)
+    assert len(samples) == 4 * 4 and samples["sample_id"].is_unique
+    assert samples.groupby("eval_id").size().tolist().count(3) == 4, "three of each run's debates are self-play"
+
+
+def test_inspects_tables_of_messages_and_events_read_the_logs(run: Config, tmp_path: Path) -> None:
+    tables = pytest.importorskip("inspect_ai.analysis", reason="make test installs it: tests/inspect-requirements.txt")
+    inspect = pytest.importorskip("inspect_ai.log")
+    folder = tmp_path / "logs"
+    paths = list(export_logs(run, MANIFEST, folder))
+    list(export_logs(run, MANIFEST | {"created": "2026-11-23T10:00:00+00:00"}, folder))
+    messages = tables.messages_df(str(folder), quiet=True)
+    logged = [of for path in paths for of in inspect.read_eval_log(str(path)).samples]
+    expected = {(of.uuid, place + 1, message.role, message.text)
+                for of in logged for place, message in enumerate(of.messages)}  # fmt: skip
+    rows = messages[messages["sample_id"].isin([of.uuid for of in logged])]
+    assert set(rows[["sample_id", "order", "role", "content"]].itertuples(index=False, name=None)) == expected
+    assert len(messages) == 2 * len(expected) and messages["message_id"].is_unique
+    events = tables.events_df(str(folder), columns=[*tables.EventInfo, *tables.EventTiming], quiet=True)
+    assert events["event_id"].is_unique and events["event"].value_counts().to_dict() == {
+        "model": 2 * (3 * 2 + 1 + 4 * 2), "score": 2 * 4 * 2,
+    }, "two speeches of its own in self-play, one against the base; every debate read by two judges"  # fmt: skip
+    calls = tables.events_df(
+        str(folder), columns=tables.ModelEventColumns, filter=lambda event: event.event == "model", quiet=True
+    )
+    own = calls[calls["model_event_model"] == "run/iteration-0001"]
+    assert len(own) == 2 * 7 and own["model_event_completion"].str.contains("in the hall").sum() == 2 * 3
