@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment, Template, TemplateNotFound, meta
+from jinja2 import Environment, Template, TemplateError, TemplateNotFound, meta
 
 from envs.escaping import Lines, escape_speech
 from envs.inquiries import in_order
@@ -54,9 +54,9 @@ class JudgeTemplates:
         self, transcript: Transcript, task: Task, instructions: Instructions, examples: Sequence[Example]
     ) -> str:
         """The prompt: the question, the speeches in the order they were made, the passage if the judge may see it."""
-        instructed = "" if instructions == "plain" else self.template(instructions).render()
+        instructed = "" if instructions == "plain" else rendered(self.template(instructions))
         shown = [self._example(*example) for example in examples]
-        return self.template(task).render(**self._debate(transcript), instructions=instructed, examples=shown)
+        return rendered(self.template(task), **self._debate(transcript), instructions=instructed, examples=shown)
 
     def template(self, name: str) -> Template:
         """A template by its name.
@@ -68,6 +68,8 @@ class JudgeTemplates:
             return self._environment.get_template(f"{name}.j2")
         except TemplateNotFound:
             raise PromptError(f"The prompt set {self._folder} has no {name}.j2: add that template.") from None
+        except (TemplateError, OSError, ValueError) as error:
+            raise PromptError(f"{self._folder}/{name}.j2 cannot be read as a template ({error}): mend it.") from None
 
     def has(self, name: str) -> bool:
         """Whether the set has a template of this name."""
@@ -76,7 +78,7 @@ class JudgeTemplates:
     def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
         right = target < 0.5
         return {
-            "debate": self.template("debate").render(**self._debate(transcript)),
+            "debate": rendered(self.template("debate"), **self._debate(transcript)),
             "right": "AB"[right],
             "answer": transcript.answers[right],
             "score": rating_of(target),
@@ -98,6 +100,18 @@ class JudgeTemplates:
     def _variables(self, task: Task) -> set[str]:
         source = (self._folder / f"{task}.j2").read_text("utf-8")
         return meta.find_undeclared_variables(self._environment.parse(source))
+
+
+def rendered(template: Template, **variables: Any) -> str:
+    """The text of a template.
+
+    Raises:
+        PromptError: it asks for what it is not given, or for what the sandbox forbids.
+    """
+    try:
+        return template.render(**variables)
+    except (TemplateError, TypeError, OverflowError, ZeroDivisionError) as error:
+        raise PromptError(f"{template.filename} cannot be rendered ({error}): mend that template.") from None
 
 
 def escaped(said: Sequence[Speech | Inquiry], own: Lines) -> list[dict[str, str]]:

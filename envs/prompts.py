@@ -10,23 +10,24 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from envs.judge_prompts import Example, Instructions, JudgeTemplates, PromptError, Task, escaped
+from envs.judge_prompts import Example, Instructions, JudgeTemplates, PromptError, Task, escaped, rendered
 from envs.types import Inquiry, Protocol, Question, Seat, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
 NAMES = ("opening", "turn", "judge")
 """Templates that every set has."""
 
-__all__ = ["BUILTIN", "NAMES", "PromptError", "Prompts", "load_prompts"]
+__all__ = ["BUILTIN", "NAMES", "PromptError", "Prompts", "is_builtin", "load_prompts"]
 
 
 class Prompts:
     """The prompts of a set. `hash` changes whenever the text or the name of any of its templates does."""
 
     def __init__(self, folder: Path) -> None:
-        environment = Environment(
+        environment = ImmutableSandboxedEnvironment(  # a folder of prompts may come from anybody
             loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False,
             auto_reload=False,
         )  # fmt: skip
@@ -37,15 +38,16 @@ class Prompts:
 
     def opening(self, question: Question, answers: tuple[str, str], seat: Seat, passage: str) -> str:
         """What a debater reads first. `answers` are those of seat A and seat B."""
-        return self._opening.render(
+        return rendered(
+            self._opening,
             passage=passage, question=question.text, answer_a=answers[0], answer_b=answers[1], seat=seat.value,
             own=answers[seat is Seat.B], other=answers[seat is Seat.A],
         )  # fmt: skip
 
     def turn(self, seat: Seat, heard: Sequence[Speech | Inquiry], protocol: Protocol) -> str:
         """What a debater reads before a speech: what was said and asked since its last one, and how it may speak."""
-        return self._turn.render(
-            seat=seat.value, heard=escaped(heard, self.judges.own), max_words=protocol.max_words,
+        return rendered(
+            self._turn, seat=seat.value, heard=escaped(heard, self.judges.own), max_words=protocol.max_words,
             scratchpad=protocol.scratchpad,
         )  # fmt: skip
 
@@ -59,6 +61,11 @@ class Prompts:
             PromptError: the set has no template for it.
         """
         return self.judges.render(transcript, task, instructions, examples)
+
+
+def is_builtin(name: str) -> bool:
+    """Whether a prompt set is one of ours, and not a folder of somebody's."""
+    return Path(name).name == name and (BUILTIN / name).is_dir()
 
 
 @lru_cache(maxsize=None)

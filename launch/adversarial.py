@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from launch import compose, environment, manifest, saved, side_by_side
+from launch import compose, environment, manifest, saved, side_by_side, trust
 from launch.arms import Training
 from launch.errors import LaunchError, continued_with
 from launch.results import show_root
@@ -148,7 +148,10 @@ class Rounds:
         if k == 0:
             return self.config.judge
         path = self._judge_folder(k) / "judge.yaml"
-        return valid(read_yaml(path), AnyJudge, path)
+        settings = read_yaml(path)
+        trust.refuse_resolvers(settings, path)
+        trust.check(settings, path, [f"prompts={model.prompts}" for model in self.config.judge.needs()])
+        return valid(trust.without_keys(settings), AnyJudge, path)
 
     def train_debaters(self, k: int) -> None:
         """Debaters k, from the base debater, against judge k - 1."""

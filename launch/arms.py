@@ -82,7 +82,7 @@ class Training:
         if not self._run.config.exists():
             manifest.write(self._run.manifest, self._config, self.name)
             compose.save(self._config, self._run.config)
-        return ["train", f"resume={self.folder}"]
+        return ["train", f"resume={self.folder}", *saved.confirmations(self._config)]
 
     def _start(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
         with checked(self.folder / LOG).open("ab") as log:
@@ -137,6 +137,7 @@ class Arm(Training):
         if self.evaluated:
             return []
         given_anew = [override for override in self._words if saved.is_means(override.partition("=")[0])]
+        given_anew += saved.confirmations(self._config)
         if self.trained:
             return ["evaluate", f"run={self.folder}", *given_anew]
         resumed = ["train", f"resume={self.folder}", *given_anew]

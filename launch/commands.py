@@ -63,7 +63,7 @@ def _cost(config: "Config", training: bool = True) -> str | None:
 
 def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
     """The run's own configuration; only where it runs may be another place."""
-    before = saved.run_config(run)
+    before, overrides = saved.entrusted(run, overrides)
     for override in overrides:
         key = override.lstrip("+").partition("=")[0]
         if key.partition(".")[0] not in ("cluster", "limits") and not saved.is_means(key):
@@ -128,7 +128,8 @@ def evaluate(overrides: Sequence[str]) -> int:
     rest, dry = take_dry_run(rest)
     if run is None:
         raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
-    config = saved.changed(saved.run_config(Path(run)), rest, RECONSIDERED).model_copy(update={"output": Path(run)})
+    before, rest = saved.entrusted(Path(run), rest)
+    config = saved.changed(before, rest, RECONSIDERED).model_copy(update={"output": Path(run)})
     if dry:
         return tell_dry_run(_cost(config, training=False))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):

@@ -58,7 +58,8 @@ def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
         own.insert(0, "comparison=default")
     if run is None:
         return saved.changed(compose.load(others), own)
-    return saved.changed(saved.run_config(Path(run)), [*others, *own], RECONSIDERED)
+    config, others = saved.entrusted(Path(run), others)
+    return saved.changed(config, [*others, *own], RECONSIDERED)
 
 
 def _about_arms(override: str) -> bool:

@@ -12,6 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from envs.files import write_atomically
+from launch import trust
+from launch.errors import LaunchError
+from rewards.endpoint.settings import DEFAULT_KEY
 from rewards.judges import settings_by_kind
 from trainer.config import Config
 from trainer.reading import DamagedError, read_yaml
@@ -30,7 +33,7 @@ CREDITS = {
 """What `algorithm.credit` of runs of the first edition is called today, with the keys that it alone has."""
 
 
-class ConfigError(ValueError):
+class ConfigError(LaunchError):
     """A configuration that cannot be used; the message says what to change."""
 
 
@@ -46,9 +49,9 @@ def load(overrides: Sequence[str]) -> Config:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             composed = compose("config", [_forced(override) for override in overrides if override not in own])
         OmegaConf.set_struct(composed, False)
-        composed = _with_keys(_replaced(composed, files), own)
+        composed = _with_keys(_replaced(composed, files, overrides), own)
         values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except ConfigError:
+    except LaunchError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_sentence(error)) from None
@@ -104,13 +107,20 @@ def _is_group(key: str) -> bool:
     return (CONFIGS / key.partition("@")[0]).is_dir()
 
 
-def _replaced(composed: DictConfig, files: Mapping[str, Path]) -> DictConfig:
-    """Puts a file of one's own in the place of a group's choice (judge=mine/judge.yaml)."""
+def _replaced(composed: DictConfig, files: Mapping[str, Path], overrides: Sequence[str]) -> DictConfig:
+    """Puts a file of one's own in the place of a group's choice (judge=mine/judge.yaml); what such a file may not ask
+    for by itself, see `launch.trust`."""
     for key, path in files.items():
+        if key == "experiment":
+            raise ConfigError("experiment=FILE is not read: choose one of configs/experiment, or give its keys singly.")
         try:
-            composed[key] = read_yaml(path, "give a YAML file of settings")
+            values = {key: read_yaml(path, "give a YAML file of settings")}
         except DamagedError as error:
             raise ConfigError(f"{key}={error}") from None
+        trust.refuse_resolvers(values, path)
+        trust.check(values, path, overrides)
+        trust.tell_unsent(values, overrides, path)
+        composed[key] = trust.without_keys(values)[key]
     return composed
 
 
@@ -119,6 +129,8 @@ def _with_keys(composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
     for key, value in map(_parts, overrides):
         if "." in key:
             OmegaConf.update(composed, key, _value(key, value))
+    for key in trust.default_keys(overrides):
+        OmegaConf.update(composed, key, DEFAULT_KEY)
     return composed
 
 
@@ -144,13 +156,32 @@ def validate(values: Any) -> Config:
 
 
 def read(path: Path) -> Config:
-    """The configuration that was saved with a run."""
+    """The configuration that was saved with a run, perhaps by somebody else: it names no keys of endpoints.
+
+    Raises:
+        ConfigError: it is none.
+        LaunchError: a value asks for what is in the environment.
+    """
+    values = trust.without_keys(saved_values(path))
     try:
-        return validate(_renamed(read_yaml(path, "give the folder of a run, or restore the file from a copy")))
-    except DamagedError as error:
-        raise ConfigError(str(error)) from None
+        return validate(values)
     except ConfigError as error:
         raise ConfigError(f"{path} is no configuration of this release: {error}") from None
+
+
+def saved_values(path: Path) -> Any:
+    """The plain values of a saved configuration, before they are validated.
+
+    Raises:
+        ConfigError: there are none.
+        LaunchError: one asks for what is in the environment.
+    """
+    try:
+        values = _renamed(read_yaml(path, "give the folder of a run, or restore the file from a copy"))
+    except DamagedError as error:
+        raise ConfigError(str(error)) from None
+    trust.refuse_resolvers(values, path)
+    return values
 
 
 def _renamed(values: Any) -> Any:

@@ -82,9 +82,9 @@ def check_context(
     speech = _text(chosen[0], fmt, debater.max_tokens)
     played = [_play(config, question, fmt, speech, by_speech) for question in chosen]
     _check_debater(config, max(prompt for debate in played for prompt in debate.prompts))
-    for judge in dict.fromkeys([*config.judge_models, *config.inference.needs()] if judges is None else judges):
-        if judge.endpoint is None:
-            _check_judge(config, judge, played)
+    asked = [*config.judge_models, *config.inference.needs()] if judges is None else judges
+    for judge in dict.fromkeys(model for model in asked if model.endpoint is None):  # endpoints have no hash
+        _check_judge(config, judge, played)
 
 
 def _questions(config: Config) -> list[Question]:

@@ -11,15 +11,17 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from envs.files import checked, guarded, remove_leftovers
-from launch import compose
+from launch import compose, trust
 from launch.errors import LaunchError
-from rewards.endpoint.settings import MEANS
+from rewards.endpoint.settings import DEFAULT_KEY, MEANS
 from trainer.config import Config
 from trainer.evidence import lock
 from trainer.provenance import without_means
 from trainer.run_folder import RunFolder
 
-_MEANS = re.compile(rf"(judge|heldout_judges)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
+_LITERAL = ("${", "\0{")
+"""What begins a reference of OmegaConf's, and what stands for it in values that are to be left as they are."""
+_MEANS = re.compile(rf"(judge|heldout_judges|inference)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
 
 
 def is_means(key: str) -> bool:
@@ -36,6 +38,27 @@ def run_config(run: Path) -> Config:
     return compose.read(RunFolder(run).config).model_copy(update={"output": run})
 
 
+def entrusted(run: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+    """The configuration of a run whose prompts are to be rendered and whose endpoints asked, and the overrides without
+    those that only repeat what it says.
+
+    Raises:
+        LaunchError: it names prompts or a cluster that the overrides do not (`launch.trust`).
+        ConfigError: the folder is no run.
+    """
+    path = RunFolder(run).config
+    config = run_config(run)
+    kept = trust.check(config.model_dump(mode="json"), path, overrides)
+    trust.tell_unsent(compose.saved_values(path), overrides, path)
+    return config, kept
+
+
+def confirmations(config: Config) -> list[str]:
+    """The overrides with which another process, that reads this configuration from its folder, may do what this one
+    may."""
+    return [f"{key}={value}" for key, value in trust.entrusted(config.model_dump(mode="json"))]
+
+
 def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | None = None) -> Config:
     """A saved configuration with overrides on top: a group's choice (evaluation=all) or a key (questions.heldout=100).
 
@@ -45,7 +68,7 @@ def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | N
         LaunchError: the override may not be changed, or is no KEY=VALUE.
         ConfigError: its value does not fit.
     """
-    values = OmegaConf.create(config.model_dump(mode="json"))
+    values = OmegaConf.create(_replaced(config.model_dump(mode="json"), *_LITERAL))
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
         if key.rpartition(".")[2] == "model":
@@ -59,7 +82,17 @@ def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | N
             values = _set(values, key, value)
         except OmegaConfBaseException as error:
             raise LaunchError(f"{override!r} does not fit the run's configuration: {error}.".splitlines()[0]) from None
-    return compose.validate(OmegaConf.to_container(values, resolve=True))
+    for key in trust.default_keys(overrides):
+        OmegaConf.update(values, key, DEFAULT_KEY)
+    return compose.validate(_replaced(OmegaConf.to_container(values, resolve=True), *reversed(_LITERAL)))
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _replaced(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, old, new) for item in value]
+    return value.replace(old, new) if isinstance(value, str) else value
 
 
 def _set(values: Any, key: str, value: str) -> Any:

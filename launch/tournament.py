@@ -71,7 +71,8 @@ def _runs_of(path: Path) -> list[Path]:
 
 def _groups(folders: Sequence[Path], overrides: Sequence[str]) -> list[Group]:
     """The runs by protocol, in the order in which they are named, with the first one's configuration."""
-    configs = [saved.run_config(folder) for folder in folders]
+    read = [saved.entrusted(folder, overrides) for folder in folders]
+    configs, overrides = [config for config, _ in read], read[0][1]
     _check_agreement(folders, configs)
     groups: list[Group] = []
     for first in configs:

@@ -88,6 +88,8 @@ def _of_all(endpoint: Endpoint, error: ServerError, with_key: bool) -> str | Non
     if status in (401, 403):
         wrong = f"does not accept the key in the environment variable {variable}: set it to one that may use this model"
         missing = f"asks for a key: put one into the environment variable {variable}, or name another with key_variable"
+        if variable is None:
+            missing = "asks for a key, and a saved configuration may not say which: name it with endpoint.key_variable"
         return f"The endpoint {address} {wrong if with_key else missing}."
     if status == 404:
         return f"The endpoint {address} knows no such model, or no {endpoint.api} interface: check judge.model, " \

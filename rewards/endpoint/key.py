@@ -14,7 +14,7 @@ _PIECE = 6
 class Key:
     """A key that shows in no representation of itself."""
 
-    def __init__(self, variable: str, value: str) -> None:
+    def __init__(self, variable: str | None, value: str) -> None:
         self._variable, self._value = variable, value
 
     @property
@@ -45,7 +45,7 @@ def key_of(endpoint: Endpoint) -> Key:
     Raises:
         EndpointError: it cannot be sent.
     """
-    value = os.environ.get(endpoint.key_variable, "").strip()
+    value = os.environ.get(endpoint.key_variable, "").strip() if endpoint.key_variable else ""
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise EndpointError(f"The environment variable {endpoint.key_variable} holds no key: it has characters that no "
                             "key has.")  # fmt: skip

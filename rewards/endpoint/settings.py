@@ -14,6 +14,9 @@ MEANS = ("key_variable", "concurrency", "timeout", "retries", "cache", "price_in
 others."""
 
 
+DEFAULT_KEY = "OPENAI_API_KEY"
+
+
 class EndpointError(ValueError):
     """An endpoint that cannot be used as it is configured; the message is one sentence that says what to do."""
 
@@ -25,8 +28,9 @@ class Endpoint(BaseModel):
 
     base_url: str
     """Up to and including the version, e.g. http://localhost:8000/v1."""
-    key_variable: str = "OPENAI_API_KEY"
-    """Name of the environment variable that holds the key; servers of one's own need none, and then it may be unset."""
+    key_variable: str | None = DEFAULT_KEY
+    """Name of the environment variable that holds the key; servers of one's own need none, and then it may be unset.
+    None sends no key: so are read configurations that somebody else may have written (`launch.trust`)."""
     api: Literal["chat", "completions"] = "chat"
     """chat/completions, or completions (running text) for models without a chat template."""
     logprobs: Literal["auto", "never"] = "auto"

@@ -60,7 +60,7 @@ def test_a_run_is_trained_and_evaluated_and_the_key_shows_nowhere(
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     run = tmp_path / "run"
     assert main(["train", *words, "wandb.mode=offline"]) == 0
-    assert main(["evaluate", f"run={run}"]) == 0
+    assert main(["evaluate", f"run={run}", "judge.endpoint.key_variable=OPENAI_API_KEY"]) == 0
     assert all(headers["Authorization"] == f"Bearer {KEY}" for headers in server.headers)
     answered = len(server.bodies)
     for status in (400, 401, 429, 500):

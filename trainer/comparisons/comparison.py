@@ -25,6 +25,7 @@ from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.verdict_rows import Bench, checkpoint_name, row, write_parquet
 from trainer.probe import check_adapter, rows_of
 from trainer.progress import say
+from trainer.provenance import without_means
 from trainer.reading import read_table
 from trainer.schedule import derive
 from trainer.types import Policy
@@ -120,7 +121,7 @@ def debates_file(folder: Path, settings: Config, player: Player) -> Path:
 
 def plays_like(settings: Config) -> str:
     """A hash of all that decides what is said: arms in which it is the same share their debates."""
-    values = settings.model_dump(mode="json", exclude={"output", "comparison"})
+    values = without_means(settings.model_dump(mode="json", exclude={"output", "comparison"}))
     for name in ("name", "judged_apart"):
         del values["protocol"][name]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -11,7 +11,7 @@ from envs.prompts import load_prompts
 from rewards.judges import JudgeSettings
 from trainer.frozen import model_hash
 
-UNIMPORTANT = {"audited", "audit", "batch_size", "gpu_memory_fraction", "probe"}
+UNIMPORTANT = {"audited", "audit", "batch_size", "gpu_memory_fraction", "probe", "key_variable"}
 """Settings that change no verdict."""
 PARTS = ("name", "settings", "prompts", "weights", "files")
 
@@ -37,7 +37,9 @@ def fingerprint(judge: Mapping[str, Any]) -> str:
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """The first of `PARTS` in which two identities differ; None if they are one judge."""
-    return next((part for part in PARTS if one.get(part) != other.get(part)), None)
+    one, other = ({part: _important(judge.get(part)) if part == "settings" else judge.get(part) for part in PARTS}
+                  for judge in (one, other))  # fmt: skip
+    return next((part for part in PARTS if one[part] != other[part]), None)
 
 
 def file_hash(path: Path) -> str:
