@@ -5,7 +5,6 @@ Nothing heavy is imported here, so that help is there at once.
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -192,10 +191,15 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand. Returns 0; 2 for an error of the user's; 130 if interrupted; a child's code if one failed."""
     given = parser().parse_args(arguments)
+    with environment.borrowed():
+        return _run(given.target, given.overrides)
+
+
+def _run(target: str, overrides: Sequence[str]) -> int:
+    """Carry out a subcommand and tell what stops it; returns the exit code."""
     environment.prepare()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping end in the same sentence
     try:
-        return _implementation(given.target)(given.overrides)
+        return _implementation(target)(overrides)
     except Stopped as stopped:
         tell(str(stopped))
         return STOPPED

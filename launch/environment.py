@@ -3,7 +3,11 @@
 import logging
 import os
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
 
 SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -21,6 +25,45 @@ LIBRARIES = ("httpx", "httpx2", "trl.trainer.grpo_trainer")
 
 CHILD = "ROSTRUM_CHILD"
 """Set for a process whose standard input is a pipe that its parent holds, and that closes when the parent is gone."""
+
+
+@contextmanager
+def borrowed() -> Iterator[None]:
+    """Leave the process as it was found: its environment variables, signal handlers, streams, and no Ray that was
+    started meanwhile. A command may be called from a notebook or a thread, which goes on afterwards."""
+    variables, errors = dict(os.environ), {stream: stream.errors for stream in _narrow_streams()}
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    had_ray = _has_ray()
+    if in_main_thread:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping end in the same sentence
+    for stream in errors:
+        stream.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        if not had_ray and _has_ray():
+            sys.modules["ray"].shutdown()
+        for name in [*os.environ]:
+            if name not in variables:
+                del os.environ[name]
+        os.environ.update({name: value for name, value in variables.items() if os.environ.get(name) != value})
+        for stream, handling in errors.items():
+            stream.reconfigure(errors=handling)
+        if in_main_thread:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+def _narrow_streams() -> list[TextIOWrapper]:
+    """Standard streams that cannot show every character."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+    return [stream for stream in streams if not stream.encoding.lower().startswith("utf")]
+
+
+def _has_ray() -> bool:
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 def prepare() -> None:

@@ -1,5 +1,7 @@
 """`rostrum verify`: a folder's files against their hashes, and a run's figures against its verdicts."""
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,16 +39,19 @@ def verify(overrides: Sequence[str]) -> int:
 def _told(folder: Path, root: str | None) -> int:
     from trainer.evidence import verification
 
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    results: list[str] = []
+    lines, results = list[str](), list[str]()
     for path in _folders(folder):
-        console.print(f"{path}:")
+        lines.append(f"{path}:")
         found = verification.files(path, root if path == folder else None)
         for finding in [*found.findings, *_of_run(path, found)]:
-            console.print(f"  {finding.result:12}  {finding.sentence}")
+            lines.append(f"  {finding.result:12}  {finding.sentence}")
             results.append(finding.result)
     differ, unknown = results.count("differs"), results.count("not recorded")
-    console.print(f"{results.count('matches')} checks match, {differ} do not, {unknown} could not be made.")
+    lines.append(f"{results.count('matches')} checks match, {differ} do not, {unknown} could not be made.")
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:  # as with `| head`: the exit code is what it is, however much was read
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DIFFERS if differ else 0
 
 
@@ -83,7 +88,7 @@ def _of_run(folder: Path, found: "Files") -> "Iterator[Finding]":
             saved.run_config(arm)
         evaluated = folder / "evaluation" / "config.yaml"  # with other questions and judges, perhaps, than in training
         tested = compose.read(evaluated) if evaluated.is_file() else config
-    except compose.ConfigError as error:
+    except LaunchError as error:
         yield Finding("differs", str(error))
         return
     yield from verification.verify(folder, config, tested, found)

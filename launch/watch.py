@@ -67,7 +67,7 @@ def debate(overrides: Sequence[str]) -> int:
 
 def _config(named: Sequence[str], overrides: Sequence[str]) -> Config:
     runs = [run for name in named if (run := _run_of(Path(name))) is not None]
-    return saved.changed(saved.run_config(runs[0]), overrides) if runs else compose.load(overrides)
+    return saved.changed(*saved.entrusted(runs[0], overrides)) if runs else compose.load(overrides)
 
 
 def _run_of(path: Path) -> Path | None:
@@ -165,7 +165,11 @@ class _Screen:
         self._console.print()
         if speech.private:
             self._console.print(_seat(speech.seat), _plain(f"(thinks, unseen) {speech.private}", "dim"))
-        self._console.print(_seat(speech.seat), Text("").join(_marked(speech.text)))
+        self._console.print(_seat(speech.seat), Text("").join(_marked(speech.text, self._shown("✓✗", "+x"))))
+
+    def _shown(self, signs: str, plain: str) -> str:
+        """The signs, or plain ones where the terminal's encoding lacks them."""
+        return signs if self._console.encoding.startswith("utf") else plain
 
     def inquiry(self, inquiry: Inquiry) -> None:
         """What the judge asks, or why it asks nothing."""
@@ -181,7 +185,8 @@ class _Screen:
                 self._console.print(_plain(f"    it wrote: {shown(verdict.unreadable)!r}", "yellow"))
             return
         cells = round(verdict.mean * BAR)
-        bar = Text.assemble(("█" * cells, COLOURS[Seat.A]), ("░" * (BAR - cells), COLOURS[Seat.B]))
+        full, empty = self._shown("█░", "#.")
+        bar = Text.assemble((full * cells, COLOURS[Seat.A]), (empty * (BAR - cells), COLOURS[Seat.B]))
         self._console.print(Text.assemble("    judge: P(A) = ", (f"{verdict.mean:.2f}", "bold"), "  A ", bar, " B"))
 
     def verdict(self, transcript: Transcript, verdict: Verdict, key: AnswerKey) -> None:
@@ -201,11 +206,11 @@ class _Screen:
         self._console.print(_plain(f"The right answer is {right.value}, {answer}{comment}."))
 
 
-def _marked(text: str) -> Iterator[Text]:
+def _marked(text: str, marks: str) -> Iterator[Text]:
     """The judged text, its tags replaced by marks: only the environment can have set the tags."""
     position = 0
     for quote in _QUOTE.finditer(text):
-        mark, colour = ("✓", "green") if quote[1] == "v" else ("✗", "red")
+        mark, colour = (marks[0], "green") if quote[1] == "v" else (marks[1], "red")
         yield _plain(text[position : quote.start()])
         yield _plain(f"{mark}“{quote[2].strip()}”", colour)
         position = quote.end()
