@@ -33,6 +33,8 @@ class JudgeTemplates:
 
     def __init__(self, folder: Path, environment: Environment) -> None:
         self._folder, self._environment = folder, environment
+        for path in folder.glob("*.j2"):
+            self.template(path.stem)  # says of which one it is that it cannot be read
         self.own = OwnLines(folder, environment)
         """What no speech may forge."""
 

@@ -7,7 +7,7 @@ limit of words. A critic sees what the debater sees and nothing of what the othe
 
 from envs.debate import Debate
 from envs.inquiries import in_order
-from envs.judge_prompts import escaped
+from envs.judge_prompts import escaped, rendered
 from envs.prompts import Prompts
 from envs.types import Seat, Speech
 
@@ -36,8 +36,8 @@ def rewrite_prompt(debate: Debate, draft: Speech, critique: Speech) -> str:
 
 def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Speech) -> str:
     """What a judge's model reads that is to say whether a critique helps: what a judge may know, and `helpful.j2`."""
-    return prompts.judges.template("helpful").render(
-        question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1],
+    return rendered(
+        prompts.judges.template("helpful"), question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1],
         heard=_heard(debate, prompts), seat=draft.seat.value, draft=_text(draft, prompts),
         critique=_text(critique, prompts),
     )  # fmt: skip
@@ -47,8 +47,8 @@ def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
     prompts, seat, protocol = debate.prompts, draft.seat, debate.protocol
     passage = debate.shown if protocol.debaters_see_passage else ""
     openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Seat}
-    return prompts.judges.template(template).render(
-        opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate, prompts), seat=seat.value,
+    return rendered(
+        prompts.judges.template(template), opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate, prompts), seat=seat.value,
         other=seat.other.value, draft=_text(draft, prompts), critique=critique, max_words=protocol.max_words,
     )  # fmt: skip
 

@@ -72,6 +72,27 @@ KINDS: dict[str, str] = {
 }  # fmt: skip
 """What a column holds, as `trainer.reading.read_table` names it."""
 
+TOURNAMENT: dict[str, str] = {
+    "seat_a": "the player in seat A; empty if nobody speaks for it",
+    "seat_b": "the player in seat B; empty if nobody speaks for it",
+    "words_a": "words of seat A's speeches",
+    "words_b": "words of seat B's speeches",
+    "verified_a": "quotes of seat A's found in the passage",
+    "verified_b": "quotes of seat B's found in the passage",
+}
+"""Columns of tournaments' tables, beside those that they share with an evaluation's."""
+
+COMPARISON: dict[str, str] = {
+    "readings": "how often the judge's model read for this verdict",
+    "first_defends": "the answer, 0 or 1, that the first seat defends",
+    "p_first": "P(the question's first answer) of a debater that was asked for its own; NaN if INVALID",
+    "own": "the answer, 0 or 1, that it gave; NaN if it gave neither",
+}
+"""Columns of comparisons' tables."""
+
+DESCRIPTIONS: dict[str, str] = {**COLUMNS, **CONDUCT, **BUDGET, **INVALIDITY, **TOURNAMENT, **COMPARISON}
+"""What every column holds, as stored with it."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     "matchup": (SELF, BASE, NONE),
     "checkpoint_seats": ("AB", "A", "B", ""),

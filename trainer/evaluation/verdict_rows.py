@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 
 from envs.conduct import conduct
 from envs.files import write_atomically
@@ -113,5 +115,12 @@ def checkpoint_name(iteration: int) -> str:
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table that is there either whole or not at all."""
-    write_atomically(path, table.to_parquet(index=False))
+    """Writes a table that is there either whole or not at all; its columns say what they hold (field metadata
+    `description`)."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    said = {name: {"description": text} for name, text in verdicts.DESCRIPTIONS.items()}
+    fields = [field.with_metadata(said[field.name]) if field.name in said else field for field in arrow.schema]
+    described = pa.Table.from_arrays(arrow.columns, schema=pa.schema(fields, metadata=arrow.schema.metadata))
+    content = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(described, content)
+    write_atomically(path, content.getvalue().to_pybytes())

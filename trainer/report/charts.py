@@ -27,6 +27,8 @@ class Point:
     y_interval: tuple[float, float] | None = None
     label: str = ""
     hollow: bool = False
+    name: str = ""
+    """What the numbers beside the picture call it, if that is more than its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def _table(x: Axis, y: Axis, series: Sequence[Series], levels: Sequence[Level]) 
     across, up = x.label or "x", y.label or "y"
     columns = ("series", "label", across, f"{across}, low", f"{across}, high", up, f"{up}, low", f"{up}, high")
     rows: list[tuple[Cell, ...]] = [
-        (line.name, p.label, p.x, *(p.x_interval or (None, None)), p.y, *(p.y_interval or (None, None)))
+        (line.name, p.name or p.label, p.x, *(p.x_interval or (None, None)), p.y, *(p.y_interval or (None, None)))
         for line in series
         for p in line.points
     ]

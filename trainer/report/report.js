@@ -14,6 +14,7 @@
     matchup: { self: "itself", base: "a base debater" },
     seats: { AB: "A and B", A: "A", B: "B" },
   };
+  const LISTED = 100; // of the debates that are found: a browser takes seconds to lay out ten thousand options
   let found = [];
   let current = 0;
 
@@ -42,27 +43,39 @@
     for (const value of values) select.append(make("option", { attributes: { value } }, words[value] || value));
   }
 
-  function searchable(debate) {
-    debate.words ??= [debate.question, debate.id, ...debate.answers]
+  // Made once for all, so that no key stroke has to wait for it.
+  for (const debate of debates) {
+    debate.words = [debate.question, debate.id, ...debate.answers]
       .concat(debate.speeches.map((speech) => speech.pieces.map((piece) => piece.text).join("")))
       .join("\n")
       .toLowerCase();
-    return debate.words;
   }
 
   function search() {
     const wanted = byId("filter-text").value.trim().toLowerCase();
-    const rank = (debate) => debate.ranks?.[list?.value];
+    const chosen = Object.entries(filters).map(([key, select]) => [key, select.value]).filter(([, value]) => value);
+    const which = list?.value;
+    const rank = (debate) => debate.ranks?.[which];
     found = debates.filter(
       (debate) =>
-        Object.entries(filters).every(([key, select]) => !select.value || debate[key] === select.value) &&
-        (!list?.value || known(rank(debate))) &&
-        (!wanted || searchable(debate).includes(wanted)),
+        chosen.every(([key, value]) => debate[key] === value) &&
+        (!which || known(rank(debate))) &&
+        (!wanted || debate.words.includes(wanted)),
     );
-    if (list?.value) found.sort((one, other) => rank(one) - rank(other));
-    matches.replaceChildren(...found.map((debate, index) => make("option", { attributes: { value: index } }, inOneLine(debate))));
+    if (which) found.sort((one, other) => rank(one) - rank(other));
     matches.disabled = !found.length;
+    listFrom(0);
     show(0);
+  }
+
+  // Lists the debates that are found from this one on, and says where more of them are left out.
+  function listFrom(start) {
+    const end = Math.min(start + LISTED, found.length);
+    const options = found.slice(start, end).map((debate, index) => make("option", { attributes: { value: start + index } }, inOneLine(debate)));
+    const left = (number, where) => make("option", { attributes: { value: "", disabled: "" } }, `… ${number} more ${where}: narrow the search, or step on`);
+    if (start) options.unshift(left(start, "before these"));
+    if (end < found.length) options.push(left(found.length - end, "after these"));
+    matches.replaceChildren(...options);
   }
 
   function inOneLine(debate) {
@@ -87,7 +100,9 @@
 
   function show(index) {
     current = index;
-    matches.selectedIndex = found.length ? index : -1;
+    const listed = () => [...matches.options].findIndex((option) => option.value === String(index));
+    if (found.length && listed() < 0) listFrom(index - (index % LISTED));
+    matches.selectedIndex = found.length ? listed() : -1;
     byId("previous").disabled = byId("next").disabled = found.length < 2;
     byId("position").textContent = found.length ? `${current + 1} of ${found.length}` : "none";
     if (found.length) place.replaceChildren(...debateNodes(found[current]));
@@ -272,7 +287,7 @@
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => show((current + found.length - 1) % found.length));
   byId("next").addEventListener("click", () => show((current + 1) % found.length));
-  matches.addEventListener("change", () => matches.selectedIndex >= 0 && show(matches.selectedIndex));
+  matches.addEventListener("change", () => matches.value !== "" && show(Number(matches.value)));
   addEventListener("hashchange", follow);
   addEventListener("click", (event) => {
     const link = event.target.closest('a[href^="#debate="]');

@@ -84,8 +84,9 @@ def _point(checkpoint: Checkpoint, judge: str, last: int) -> Point | None:
     if accuracy.estimate is None or wins.estimate is None:
         return None
     base = checkpoint.iteration == 0
-    label = "base" if base else f"iteration {last}" if checkpoint.iteration == last else ""
-    return Point(wins.estimate, accuracy.estimate, _ends(wins), _ends(accuracy), label, hollow=base)
+    name = "base" if base else f"iteration {checkpoint.iteration}"
+    label = name if base or checkpoint.iteration == last else ""
+    return Point(wins.estimate, accuracy.estimate, _ends(wins), _ends(accuracy), label, hollow=base, name=name)
 
 
 def _ends(interval: Interval) -> tuple[float, float] | None:

@@ -97,7 +97,7 @@ def _runs(players: Mapping[str, Found], anchor: str, base: str, slot: int) -> li
 
 def _begin(anchor: Point, index: int) -> Point:
     """Every run begins at the anchor, which one label is enough for."""
-    return anchor if index == 0 else replace(anchor, label="")
+    return anchor if index == 0 else replace(anchor, label="", name=anchor.label)
 
 
 def _checkpoints(names: Iterable[str], run: str) -> list[str]:

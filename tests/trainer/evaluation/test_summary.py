@@ -369,3 +369,17 @@ def test_conduct_is_a_mean_per_speech_and_older_tables_have_none() -> None:
     (arm,) = summarise(counted)["arms"]
     assert [point["conduct"]["addresses_judge"] for point in arm["checkpoints"]] == [0, 0, 0.25]
     assert [point["conduct"]["repetition"] for point in arm["checkpoints"]] == [0.0625, 0.0625, 0.125]
+
+
+def test_stored_columns_say_what_they_hold(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    from trainer.evaluation.verdict_rows import write_parquet
+    from trainer.verdicts import COLUMNS
+
+    table = pd.DataFrame({name: ["x"] for name in COLUMNS} | {"another": [1.5]})
+    write_parquet(table, tmp_path / "verdicts.parquet")
+    assert pd.read_parquet(tmp_path / "verdicts.parquet").equals(table)
+    fields = {field.name: field.metadata for field in pyarrow.parquet.read_schema(tmp_path / "verdicts.parquet")}
+    assert {name: fields[name][b"description"].decode() for name in COLUMNS} == COLUMNS
+    assert b"description" not in (fields["another"] or {})

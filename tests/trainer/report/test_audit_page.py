@@ -102,3 +102,10 @@ def test_a_threshold_in_words() -> None:
     assert (result(unknown), sentence(unknown)) == (
         "not measured", "position bias δ: these debates do not tell, must be within ±5 points",
     )  # fmt: skip
+
+
+def test_wide_tables_can_be_scrolled_with_the_keyboard() -> None:
+    """On a phone they are wider than the page."""
+    page = render(record(arm("one"), arm("two", position_bias=3.0)))
+    wrapped = re.findall(r'<div class="scroll" role="region" aria-label="[^"]+" tabindex="0">\s*<table', page)
+    assert len(wrapped) == page.count("<table") > 4

@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.trainer.report.made_runs import make_run
 from trainer.judges import grid_page
+from trainer.report import write_report
 from trainer.report.album import Album, standalone
 from trainer.report.audit.drawings import Bars, Estimate, bars
 from trainer.report.audit.drawings import rows as estimate_rows
@@ -90,3 +92,14 @@ def test_a_page_links_to_both_files_and_they_are_there(tmp_path: Path) -> None:
     names = ("training-arm-accuracy", "training-arm-accuracy-2")
     assert stored == sorted(f"{name}.{kind}" for name in names for kind in ("csv", "svg"))
     assert show(None, "nothing") == "" and len(album.drawings) == 2
+
+
+def test_every_checkpoint_is_named_beside_a_picture_that_labels_two(tmp_path: Path) -> None:
+    write_report(make_run(tmp_path / "run"))
+    found = [read(path.read_text("utf-8")) for path in (tmp_path / "run" / "figures").glob("accuracy-against-win*.csv")]
+    assert found
+    for columns, *rows in found:
+        names = [row[columns.index("label")] for row in rows if row[columns.index("series")] == "truthful debate"]
+        assert names == ["base", "iteration 5", "iteration 10", "iteration 15", "iteration 20"]
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert ">iteration 20<" in page and ">iteration 10<" not in page
