@@ -10,7 +10,6 @@ from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
 from trainer.evidence import hashes
-from trainer.terminal import Console
 
 if TYPE_CHECKING:
     from trainer.evidence.verification import Files, Finding
