@@ -87,8 +87,8 @@ class Training:
     def _start(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
         with checked(self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "launch", *words], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                env={**os.environ, **variables, environment.CHILD: "1"}, start_new_session=True,
+                [sys.executable, "-P", "-m", "launch", *words], stdin=subprocess.PIPE, stdout=log, stderr=log,
+                env={**environment.ours_first(), **variables, environment.CHILD: "1"}, start_new_session=True,
             )  # fmt: skip
 
     def stop(self) -> None:

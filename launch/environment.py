@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
+from pathlib import Path
 
 SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -74,6 +75,13 @@ def prepare() -> None:
         logging.getLogger(talker).setLevel(logging.ERROR)
     if os.environ.pop(CHILD, None):
         threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def ours_first() -> dict[str, str]:
+    """Return the environment for a process that imports our packages from here, whatever lies in its working folder
+    (which `python -P` leaves out)."""
+    root = str(Path(__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 
 def _end_with_parent() -> None:

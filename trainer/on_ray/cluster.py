@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,7 +83,8 @@ def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
             f"The Ray cluster at {address} asks for another token: set RAY_AUTH_MODE and RAY_AUTH_TOKEN as they were "
             "when it was started."
         ) from None
-    signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
 
 
 class _OursFirst(list[str]):
