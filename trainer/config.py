@@ -65,7 +65,7 @@ Questions = Annotated[Union[tuple(settings_by_kind().values())], Field(discrimin
 
 SEEDS = 2**32
 """Where seeds end: numpy takes no larger ones."""
-Name = Annotated[str, Field(pattern=_NAME.pattern)]
+Name = Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]
 """What a folder or file may be called after."""
 
 
