@@ -4,7 +4,7 @@ to be good, so that a typing error is answered at once."""
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envs.files import guarded, make_new_folder, remove_folder
 from launch import compose, environment, saved
@@ -137,6 +137,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer import setup
         from trainer.evaluation.evaluate import evaluate as measure
         from trainer.evidence import hashes
+        from trainer.tracking import Tracker
 
         environment.silence()
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
@@ -147,7 +148,11 @@ def evaluate(overrides: Sequence[str]) -> int:
         _forget_other_settings(config)
         measure(config)
         manifest.evaluated(config, config.output)
-        return _report(config.output, hashes.EVALUATED)
+        summary, root = _report(config.output, hashes.EVALUATED)
+        tracker = Tracker(config)
+        tracker.evaluated(summary, root)
+        tracker.close()
+    return 0
 
 
 def _forget_other_settings(config: "Config") -> None:
@@ -175,11 +180,13 @@ def report(overrides: Sequence[str]) -> int:
     if not RunFolder(Path(run)).config.exists():
         saved.run_config(Path(run))
     with guarded(Path(run)):
-        return _report(Path(run))
+        _report(Path(run))
+    return 0
 
 
-def _report(folder: Path, written: Sequence[str] = ()) -> int:
-    """Write the report, then the hashes: after an evaluation also of what that has written."""
+def _report(folder: Path, written: Sequence[str] = ()) -> tuple[dict[str, Any], str | None]:
+    """Write the report, then the hashes: after an evaluation also of what that has written. Returns the summary and the
+    root hash, if the folder has hashes."""
     from trainer.evidence import hashes
     from trainer.evidence.experiment import report as write
 
@@ -189,7 +196,7 @@ def _report(folder: Path, written: Sequence[str] = ()) -> int:
     root = hashes.write(folder, written) if written else hashes.renew(folder, hashes.reported(experiment))
     show_summary(summary, folder)
     show_root(root)
-    return 0
+    return summary, root
 
 
 def export(overrides: Sequence[str]) -> int:

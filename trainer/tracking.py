@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from trainer.config import Config
@@ -44,6 +45,16 @@ class Tracker:
             self._run.log(row, step=row["iteration"])
             self._logged = row["iteration"]
             self._keep()
+
+    def evaluated(self, summary: Mapping[str, Any], root: str | None) -> None:
+        """Put what an evaluation came to beside the curves: headline, each judge's accuracy, and the root hash."""
+        if self._run is not None:
+            (arm,) = summary["arms"]
+            found = {"headline": arm["headline"], "root_hash": root}
+            for row in arm["accuracy"]:
+                kept = ("base", "trained", "change", "low", "high", "p", "headline")
+                found |= {f"judge_accuracy/{row['judge']}/{name}": row[name] for name in kept}
+            self._run.summary.update(found)
 
     def alert(self, title: str, text: str) -> None:
         """Tells whoever has asked Weights & Biases to be told."""

@@ -30,6 +30,7 @@ class Service:
     def __init__(self) -> None:
         self.started: list[dict[str, Any]] = []
         self.steps: dict[str, list[int]] = {}
+        self.summary: dict[str, Any] = {}
 
     def init(self, **named: Any) -> "Service":
         self.started.append(named)
@@ -40,6 +41,27 @@ class Service:
 
     def finish(self) -> None:
         """There is nothing to flush."""
+
+
+def test_what_an_evaluation_came_to_stands_beside_the_curves(
+    configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service()
+    monkeypatch.setattr(wandb, "init", service.init)
+    settings = configure("wandb.mode=offline", f"output={tmp_path}/run")
+    figures = {"base": 0.6, "trained": 0.7, "change": 0.1, "low": 0.02, "high": 0.18, "p": 0.01, "headline": "raised"}
+    rows = [{"judge": "weak-judge", **figures}, {"judge": "other", **figures, "trained": 0.5, "headline": "lowered"}]
+    tracker = Tracker(settings)
+    tracker.log({"iteration": 1})
+    tracker.close()
+    tracker = Tracker(settings)
+    tracker.evaluated({"arms": [{"headline": "raised", "accuracy": rows}]}, "0" * 64)
+    tracker.close()
+    assert service.started[0]["id"] == service.started[1]["id"]
+    assert service.summary["headline"] == "raised" and service.summary["root_hash"] == "0" * 64
+    assert service.summary["judge_accuracy/weak-judge/trained"] == 0.7
+    assert service.summary["judge_accuracy/other/trained"] == 0.5
+    assert service.summary["judge_accuracy/other/headline"] == "lowered"
 
 
 @pytest.mark.parametrize("mode", ["offline", "online"])

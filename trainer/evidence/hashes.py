@@ -29,7 +29,7 @@ EVALUATED = (
     "lengths/*", *REPORTED,
 )  # fmt: skip
 """What an evaluation writes."""
-_LEFT_OUT, _LEFT_OUT_OF_RUNS = ("*.sqlite", "*.sqlite-*", ".*"), ("trainer", "wandb", "log.txt")
+_LEFT_OUT, _LEFT_OUT_OF_RUNS = ("*.sqlite", "*.sqlite-*", ".*"), ("trainer", "wandb", "wandb.json", "log.txt")
 """Names, of files and of folders."""
 _OURS = ("arms", "cells", "debates", "evaluation", "figures", "judges", "lengths", "pages", "policies")
 """Folders whose files our commands read, whoever put them there."""
