@@ -27,7 +27,8 @@ def check(model: str, has_head: bool = False, lora: Lora | None = None, trained:
             are to be trained; the tokenizer knows tokens that the model does not; the adapter's targets are no layers.
     """
     folder = models.resolve_base(model)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    with models.read_whole(folder):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     tokenizer = models.load_tokenizer(model, speaks=not has_head)
     if has_head:
         models.head_outputs(model)

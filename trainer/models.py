@@ -94,7 +94,7 @@ _SMALL = (
 
 
 @contextmanager
-def _read(folder: str) -> Iterator[None]:
+def read_whole(folder: str) -> Iterator[None]:
     """Tell what transformers and safetensors make of a damaged folder in a sentence that names it.
 
     Raises:
@@ -142,7 +142,7 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
         folder = _base_of(adapter)
-    with _read(folder):
+    with read_whole(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if tokenizer.eos_token_id is None and (speaks or tokenizer.pad_token_id is None):
         raise ModelError(
@@ -186,7 +186,7 @@ def load_weights(kind: Any, folder: str, **options: Any) -> tuple[PreTrainedMode
     if generation is not None and kind is AutoModelForCausalLM:
         options["generation_config"] = generation
     try:
-        with _read(folder), _unsharded():
+        with read_whole(folder), _unsharded():
             loaded, found = kind.from_pretrained(
                 folder, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **options
             )
@@ -350,7 +350,7 @@ def positions_in_text(attention: torch.Tensor) -> torch.Tensor:
 def read_context_length(model: str) -> int:
     """`context_length` of a model that has not been loaded."""
     folder = resolve_base(model)
-    with _read(folder):
+    with read_whole(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     return context_length(config)
 
@@ -359,7 +359,7 @@ def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]
     """Return the tokens that end a speech: those that the tokenizer, the model's configuration (as a whole and for its
     text part) and its generation_config.json name; some models name one of them in a single place."""
     folder = resolve_base(model)
-    with _read(folder):
+    with read_whole(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     generation = _published(folder, "generation_config.json") or {}
     named = [

@@ -78,7 +78,7 @@ def _parquet(path: Path, draw: random.Random) -> None:
     elif change == 1:
         table = table.iloc[:0]
     else:
-        table[name] = draw.choice((None, -1, math.inf, "x", math.nan, 10**30, "2026-01-01"))
+        table[name] = draw.choice((None, -1, math.inf, "x", math.nan, 2**60, "2026-01-01"))
     content = io.BytesIO()
     table.to_parquet(content, index=False)
     path.write_bytes(content.getvalue())
