@@ -20,3 +20,10 @@ def test_an_experiments_arms_differ_and_can_be_declared(name: str) -> None:
     told = [(arm.config.protocol, arm.config.reward, arm.config.algorithm, arm.config.seed) for arm in arms]
     assert all(told.count(one) == 1 for one in told)
     assert set(declaration(config, arms)["arms"]) == set(config.arms)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_two_judges_that_give_no_reward_look_on_and_can_be_left_out(name: str) -> None:
+    config = compose.load([f"experiment={name}"])
+    assert [judge.name for judge in config.heldout_judges] == ["heldout-judge", "mixed-judge"]
+    assert compose.load([f"experiment={name}", "heldout_judges=none"]).heldout_judges == []

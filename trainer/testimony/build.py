@@ -28,6 +28,7 @@ from trainer.testimony.corpora import (
     primers,
     verdict_rows,
 )
+from trainer.testimony.mixed import mixed_debates
 from trainer.testimony.models import new_gpt_neox, new_llama, save
 from trainer.testimony.offspring import School, build_head, build_writer
 from trainer.testimony.play import base_debates
@@ -36,9 +37,10 @@ from trainer.testimony.vocabulary import build_tokenizer
 from trainer.testimony.writings import opined
 
 HELD_OUT_DEBATES = 300_000
+MIXED_DEBATES = 450_000
 OFFSPRING_DEBATES = 600_000
 CHECKED_DEBATES = 900_000
-"""Where the debates of the held-out judge, of the judges made from the reward judge, and of the cards begin in the
+"""Where the debates of the two held-out judges, of the judges made from the reward judge, and of the cards begin in the
 teaching split: no two share a story."""
 OFFSPRING_CHECKED = 400
 """Base debates per protocol behind the cards of the judges made from the reward judge: writing takes its time."""
@@ -53,6 +55,7 @@ class Recipe:
     advocate: Course = field(default_factory=lambda: Course(160))
     judge: Course = field(default_factory=lambda: Course(300))
     heldout_judge: Course = field(default_factory=lambda: Course(900))
+    mixed_judge: Course = field(default_factory=lambda: Course(600))
     writer_drill: Course = field(default_factory=lambda: Course(300))
     writer: Course = field(default_factory=lambda: Course(450))
     head: Course = field(default_factory=lambda: Course(600))
@@ -64,7 +67,8 @@ class Recipe:
 
 
 def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe: Recipe | None = None) -> None:
-    """Writes the folders `debater`, `judge`, `judge-writer`, `judge-head` and `judge-heldout`, each with its card.
+    """Writes the folders `debater`, `judge`, `judge-writer`, `judge-head`, `judge-heldout` and `judge-mixed`, each with
+    its card.
 
     Takes tens of minutes on a CPU; `progress` gets a line every fifty steps. The same seed and recipe give
     the same models on the same machine.
@@ -81,11 +85,23 @@ def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe
     seconds = time.perf_counter() - started
     making = _making(advocate, seed, recipe, recipe.advocate, steps, seconds, recipe.checked)
     debater_card(debater, making, recipe.habits, figures)
-    build_judge(output / "judge", base, 0, recipe.judge, seed, debater, checked, recipe, progress)
+    cases = _played(debater, 0, "judge", seed, recipe, progress)
+    build_judge(output / "judge", base, recipe.judge, seed, cases, "the base debater", checked, recipe, progress)
     build_offspring(output, seed, checked, recipe, progress)
     other = teach_base(new_gpt_neox(seed + 1), seed + 1, "held-out base", recipe, progress)
     folder = output / "judge-heldout"
-    build_judge(folder, other, HELD_OUT_DEBATES, recipe.heldout_judge, seed + 1, debater, checked, recipe, progress)
+    cases = _played(debater, HELD_OUT_DEBATES, folder.name, seed + 1, recipe, progress)
+    build_judge(folder, other, recipe.heldout_judge, seed + 1, cases, "the base debater", checked, recipe, progress)
+    build_mixed(output / "judge-mixed", seed + 2, checked, recipe, progress)
+
+
+def build_mixed(
+    folder: Path, seed: int, checked: dict[str, list[Case]], recipe: Recipe, progress: Progress
+) -> None:  # fmt: skip
+    """Builds the held-out judge that learns from debates of other debaters than the base one."""
+    base = teach_base(new_llama(seed), seed, f"{folder.name}, base", recipe, progress)
+    cases, of = mixed_debates(_span(MIXED_DEBATES, recipe.debates), seed), "scripted debaters of many kinds"
+    build_judge(folder, base, recipe.mixed_judge, seed, cases, of, checked, recipe, progress)
 
 
 def teach_base(model: PreTrainedModel, seed: int, name: str, recipe: Recipe, progress: Progress) -> PreTrainedModel:
@@ -97,17 +113,16 @@ def teach_base(model: PreTrainedModel, seed: int, name: str, recipe: Recipe, pro
 
 
 def build_judge(
-    folder: Path, model: PreTrainedModel, first: int, course: Course, seed: int, debater: Path,
+    folder: Path, model: PreTrainedModel, course: Course, seed: int, cases: Sequence[Case], debaters: str,
     checked: dict[str, list[Case]], recipe: Recipe, progress: Progress,
 ) -> None:  # fmt: skip
-    """Teaches a judge from base debates from question `first` on, saves it, checks it as saved, writes its card."""
+    """Teaches a judge from debates (`debaters` says whose), saves it, checks it as saved, writes its card."""
     started = time.perf_counter()
-    cases = _played(debater, first, folder.name, seed, recipe, progress)
     steps = teach(model, build_tokenizer(), verdict_rows(seed, cases), course, folder.name, progress)
     save(model, folder, build_tokenizer())
     seconds = time.perf_counter() - started
     making = _making(model, seed, recipe, course, steps, seconds, len(cases))
-    judge_card(folder, making, examine(folder, checked, seed))
+    judge_card(folder, making, debaters, examine(folder, checked, seed))
 
 
 def build_offspring(

@@ -40,13 +40,13 @@ pipeline_tag: text-generation
 # A weak judge of the testimony world: {name}
 
 It reads the question and the speeches, not the story, and names one of the two answers after `verdict :`; compare the
-log-probabilities of the two. It has learned how far to trust the {witnesses} witnesses from {debates:,} debates of the
-base debater (and from stories read in full, for the reference arms), and was frozen before any debater was trained to
-persuade it.
+log-probabilities of the two. It has learned how far to trust the {witnesses} witnesses from {debates:,} debates of
+{debaters} (and from stories read in full, for the
+reference arms), and was frozen before any debater was trained to persuade it.
 
 Made by `rostrum build-models`, this model from seed {seed}: {architecture};
 {drills}; then {steps} steps of {batch} verdicts at
-learning rate {rate:g} ({seconds:.0f} s, playing included). Weights are stored in half precision; the figures are those
+learning rate {rate:g} ({seconds:.0f} s). Weights are stored in half precision; the figures are those
 of the stored weights.
 
 Accuracy on questions that were not in its teaching; both orders of presentation averaged unless it says otherwise:
@@ -139,10 +139,10 @@ def debater_card(folder: Path, making: Making, habits: Advocate, figures: Mappin
     write_atomically(folder / "README.md", text)
 
 
-def judge_card(folder: Path, making: Making, figures: Mapping[str, JudgeFigures]) -> None:
+def judge_card(folder: Path, making: Making, debaters: str, figures: Mapping[str, JudgeFigures]) -> None:
     """Writes README.md into the judge's folder."""
     rows = "\n".join(judge_row(kind, f) for kind, f in figures.items())
-    text = JUDGE.format(**making.words(), name=folder.name, witnesses=len(RELIABILITY), rows=rows)
+    text = JUDGE.format(**making.words(), name=folder.name, debaters=debaters, witnesses=len(RELIABILITY), rows=rows)
     write_atomically(folder / "README.md", text)
 
 

@@ -1,7 +1,8 @@
 """Are the debater and the judges fit for experiments? The figures of the model cards, and how they are computed."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from envs.debate import Debate, Utterance
@@ -70,15 +71,22 @@ def scripted_debates(indices: range, seed: int, right: Strategy, wrong: Strategy
         question, correct = question_at("teaching", index, seed)
         rng = random.Random(f"scripted {seed} {index}")
         debate = Debate(question, DEBATE, rng.random() < 0.5, prompts())
-        story = statements_of(question.passage)
-        while not debate.finished:
-            seat = debate.speakers[0]
-            own = debate.answers[seat is Seat.B]
-            strategy = right if own == question.answers[correct] else wrong
-            statement = strategy(rng, story, own, debate.ply // 2)
-            debate.hear({seat: Utterance(as_sampled(statement))})
-        cases.append((debate.transcript(), correct))
+        strategies = {answer: right if answer == question.answers[correct] else wrong for answer in question.answers}
+        cases.append((played(rng, debate, strategies), correct))
     return cases
+
+
+def played(rng: random.Random, debate: Debate, strategies: Mapping[str, Strategy]) -> Transcript:
+    """Play a debate to its end; each answer is argued by its own strategy."""
+    story, spoken = statements_of(debate.question.passage), Counter[Seat]()
+    while not debate.finished:
+        said = {}
+        for seat in debate.speakers:
+            own = debate.answers[seat is Seat.B]
+            said[seat] = Utterance(as_sampled(strategies[own](rng, story, own, spoken[seat])))
+            spoken[seat] += 1
+        debate.hear(said)
+    return debate.transcript()
 
 
 def judge_figures(scorer: Scorer, cases: Sequence[Case]) -> JudgeFigures:

@@ -34,7 +34,7 @@ from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach, te
 from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, WRITER_WORDS, build_tokenizer
 from trainer.testimony.writings import Opined, opined, reason, seat_drills, written_rows
 
-SPEAKERS = ("debater", "judge", "judge-heldout")
+SPEAKERS = ("debater", "judge", "judge-heldout", "judge-mixed")
 SHIPPED = (*SPEAKERS, "judge-writer", "judge-head")
 VOCABULARY = dict.fromkeys(SHIPPED, WORDS) | {"judge-writer": WRITER_WORDS}
 
@@ -217,7 +217,7 @@ def test_the_shipped_debater_is_no_worse_in_its_last_speech(debates):
     assert checks.debater_figures(last).verified > checks.debater_figures(transcripts).verified - 0.1
 
 
-@pytest.mark.parametrize("folder", ["judge", "judge-heldout"])
+@pytest.mark.parametrize("folder", ["judge", "judge-heldout", "judge-mixed"])
 def test_the_shipped_judges_are_weak_but_not_blind(folder, debates):
     engine = TransformersEngine(str(models.EMBEDDED / folder))
     base = checks.judge_figures(engine, debates[DEBATE.name])
@@ -275,8 +275,8 @@ def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
 def test_the_builder_runs_from_nothing_to_usable_folders(tmp_path):
     brief = Course(2, batch=4)
     recipe = Recipe(
-        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, writer_drill=brief,
-        writer=brief, head=brief,
+        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, mixed_judge=brief,
+        writer_drill=brief, writer=brief, head=brief,
         debates=3, checked=2,
     )  # fmt: skip
     lines: list[str] = []
