@@ -116,7 +116,7 @@ def test_questions_of_a_single_story_cannot_be_split(small: list[str], tmp_path:
     path = tmp_path / "one.jsonl"
     path.write_text(json.dumps({"id": "1", "question": "q", "answers": ["x", "y"], "passage": "p", "correct": 0}))
     error = refused("train", *small, f"output={tmp_path}/run", "questions=jsonl", f"questions.path={path}")
-    assert "questions about more stories" in error
+    assert "give questions about two stories or more" in error
 
 
 def test_pickled_weights_are_refused(small: list[str], tiny: Path, tmp_path: Path, refused: Refused) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 from rewards.audit.calibration import calibration
 from tests.trainer.report.made_runs import PAYLOAD, Reader, debate, embedded, make_run, summary
-from trainer.report import ReportError, write_report
+from trainer.reading import DamagedError
+from trainer.report import write_report
 from trainer.report.arms import measures, ratings
 from trainer.report.arms.page import names
 from trainer.report.inputs import Arm, Summary
@@ -230,7 +231,7 @@ def test_a_tournament_in_the_folder_is_shown_with_its_slope(tmp_path: Path, plac
     (run / place).mkdir(parents=True, exist_ok=True)
     (run / place / "tournament.json").write_text(json.dumps(standings("base", f"{ARM} 10", f"{ARM} 20")))
     text = Reader(page_of(run)).text.replace("\xa0", " ")
-    assert "−9.0 points of accuracy per 100 Elo (95 % interval −12.5 to −5.3)" in text
+    assert "−9.0 points of accuracy per 100 Elo among these checkpoints (95 % interval −12.5 to −5.3)" in text
     assert "rated in a tournament" not in (run / "pages" / "truthful-debate.html").read_text("utf-8")
     assert (run / "figures" / "accuracy-against-rating-free-debate-weak-judge-rated-in-a-tournament.csv").is_file()
 
@@ -239,5 +240,5 @@ def test_a_tournament_that_cannot_be_read_is_said_so(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     for content in ("{", "{}"):
         (run / "tournament.json").write_text(content)
-        with pytest.raises(ReportError, match="tournament.json .*run `rostrum tournament` again, or take it away"):
+        with pytest.raises(DamagedError, match="tournament.json.*run `rostrum tournament` again, or take it away"):
             write_report(run)
