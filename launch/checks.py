@@ -194,6 +194,24 @@ def check_inference(config: Config) -> None:
     setup.inference(config)
 
 
+def check_test_questions(config: Config) -> None:
+    """Refuse to test on stories that were learned from, which another seed can put among the held-out ones.
+
+    Raises:
+        LaunchError: a story of the training split is among those of the test.
+    """
+    seed = config.evaluation.questions_seed
+    if seed is None:
+        return
+    learned = {question.story_id for question in setup.question_set(config.questions).questions("train")}
+    asked = {question.story_id for question in setup.question_set(config.test_questions).questions("heldout")}
+    if shared := learned & asked:
+        raise LaunchError(
+            f"questions.seed={seed} puts {len(shared)} stories that the run learns from among the held-out ones: only "
+            "a set that makes new stories (questions=testimony) can be tested on fresh ones, so leave it out."
+        )
+
+
 def check_questions(config: Config) -> None:
     """Questions to train on and, for the evaluation, held-out ones with their answers.
 
@@ -204,6 +222,7 @@ def check_questions(config: Config) -> None:
     """
     questions = setup.question_set(config.questions, "train", "heldout")
     questions.answer_key("heldout")
+    check_test_questions(config)
     if config.watch.questions and not config.heldout_judges:
         raise LaunchError("The watch compares the reward judge with others: set heldout_judges, or watch.questions=0.")
     set_aside(questions.questions("train"), config.watch.questions)

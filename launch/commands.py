@@ -129,7 +129,7 @@ def evaluate(overrides: Sequence[str]) -> int:
     if run is None:
         raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
     before, rest = saved.entrusted(Path(run), rest)
-    config = saved.changed(before, rest, RECONSIDERED).model_copy(update={"output": Path(run)})
+    config = saved.changed(before, saved.tested_on(rest), RECONSIDERED).model_copy(update={"output": Path(run)})
     if dry:
         return tell_dry_run(_cost(config, training=False))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
@@ -140,6 +140,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         from trainer.tracking import Tracker
 
         environment.silence()
+        checks.check_test_questions(config)
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
         checks.check_context(config)
         setup.inference(config)  # refused before the parts of an earlier evaluation are given up

@@ -14,7 +14,7 @@ from trainer.evidence import hashes
 from trainer.reading import read_json
 from trainer.run_folder import RunFolder, write_atomically
 
-RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster", "comparison")
+RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster", "comparison")
 """What may be another than in training; arms may change more, but not what they must share."""
 SHARED = ("questions", "judge", "heldout_judges", "cluster", "output", "seed")
 """What the arms of one comparison have in common; debater.model and debater.prompts as well."""
@@ -59,7 +59,7 @@ def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
     if run is None:
         return saved.changed(compose.load(others), own)
     config, others = saved.entrusted(Path(run), others)
-    return saved.changed(config, [*others, *own], RECONSIDERED)
+    return saved.changed(config, saved.tested_on([*others, *own]), RECONSIDERED)
 
 
 def _about_arms(override: str) -> bool:
@@ -171,6 +171,7 @@ def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
     from launch import checks, manifest
 
     checks.check_model(config.debater.model)
+    checks.check_test_questions(config)
     checks.check_judges(config.judge_models, config)
     for arm in arms.values():
         checks.check_context(arm)

@@ -17,7 +17,7 @@ def comparison(config: Config, arms: Mapping[str, Config], iterations: Sequence[
     are played once.
     """
     folder, players = config.output, [Player(iteration, "") for iteration in iterations]
-    debates = 2 * len(setup.question_set(config.questions, "heldout").questions("heldout"))
+    debates = 2 * len(setup.question_set(config.test_questions, "heldout").questions("heldout"))
     total = Usage() if (folder / REFERENCES).exists() else references(config)
     said: set[Path] = set()
     for name, arm in arms.items():

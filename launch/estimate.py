@@ -44,7 +44,7 @@ def training_debates(config: Config) -> int:
 
 def evaluation(config: Config) -> Usage:
     """What all judges are asked by `rostrum evaluate`."""
-    questions = setup.question_set(config.questions, "heldout").questions("heldout")
+    questions = setup.question_set(config.test_questions, "heldout").questions("heldout")
     seats, speeches = config.protocol.seats, len(config.protocol.seats) * config.protocol.rounds
     checkpoints = len(_evaluated(config))
     matchups = checkpoints + (checkpoints - 1 if len(seats) > 1 else 0)
@@ -62,7 +62,7 @@ def evaluation(config: Config) -> Usage:
 
 def references(config: Config) -> Usage:
     """What all judges are asked about held-out questions that nobody argues."""
-    questions = setup.question_set(config.questions, "heldout").questions("heldout")
+    questions = setup.question_set(config.test_questions, "heldout").questions("heldout")
     protocols = [Protocol(name, (), 0, judge_sees_passage=name == "expert") for name in ("naive", "expert")]
     silent = [_of_full_length(questions[:SAMPLE], protocol) for protocol in protocols]
     return sum((of_all_judges(config, debates, len(questions)) for debates in silent), Usage())

@@ -69,7 +69,7 @@ def evaluated(config: Config, run: Path) -> None:
         "hashes": hashes.NAME,
         "verdicts": provenance.verdicts_hash(read_verdicts(run / "verdicts.parquet")),
         "config_hash": provenance.config_hash(config),
-        "questions": provenance.question_hashes(config.questions)["heldout"],
+        "questions": provenance.question_hashes(config.test_questions)["heldout"],
         "judges": frozen.hashes(config.judges),
     }
     before = read(path)

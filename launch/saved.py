@@ -95,6 +95,13 @@ def _replaced(value: Any, old: str, new: str) -> Any:
     return value.replace(old, new) if isinstance(value, str) else value
 
 
+def tested_on(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides with `questions.seed=N` as what it means after training: the seed of the test's questions,
+    while those that were learned from stay what they were."""
+    fresh, own = "questions.seed=", "evaluation.questions_seed="
+    return [own + override.removeprefix(fresh) if override.startswith(fresh) else override for override in overrides]
+
+
 def _set(values: Any, key: str, value: str) -> Any:
     group = compose.CONFIGS / ("judge" if key == "inference.judge" else key)
     if not group.is_dir():

@@ -21,7 +21,7 @@ from trainer.reading import read_json
 from trainer.run_folder import RunFolder, write_atomically
 from trainer.verdicts import BASE
 
-RECONSIDERED = ("heldout_judges", "questions.heldout", "cluster")
+RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster")
 """What may be another than in training."""
 SHARED = ("questions", "judge", "heldout_judges")
 """Sections in which the runs of one tournament must agree; debater.model and debater.prompts as well."""
@@ -81,7 +81,7 @@ def _groups(folders: Sequence[Path], overrides: Sequence[str]) -> list[Group]:
         same = tuple(folder for folder, c in zip(folders, configs, strict=True) if c.protocol == first.protocol)
         alike = sum(group.config.protocol.name == first.protocol.name for group in groups)
         name = first.protocol.name + (f"-{alike + 1}" if alike else "")
-        groups.append(Group(name, saved.changed(first, overrides, RECONSIDERED), same))
+        groups.append(Group(name, saved.changed(first, saved.tested_on(overrides), RECONSIDERED), same))
     return groups
 
 
@@ -123,6 +123,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from trainer.report.tournament import write_tournament
 
     config = groups[0].config
+    checks.check_test_questions(config)
     checks.check_judges(config.judge_models)
     for group in groups:
         checks.check_context(group.config)

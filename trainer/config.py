@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from envs.questions import settings_by_kind
+from envs.questions import QuestionSettings, settings_by_kind
 from envs.types import Protocol
 from envs.windows import Window
 from rewards.audit.settings import AuditOptions
@@ -280,6 +280,9 @@ class Evaluation(_Section):
 
     checkpoints: list[Annotated[int, Field(ge=0)]] | Literal["all", "final"] = "final"
     """Iterations to evaluate besides the base; the final one always is."""
+    questions_seed: int | None = None
+    """Seed of the held-out questions that checkpoints are tested on; none: `questions.seed`, that of the training. With
+    another one the test is on fresh questions, which a set that makes its questions (testimony) has no end of."""
     browser_debates: int = Field(24, ge=0)
     """Debates per checkpoint and matchup that the report shows in full, besides up to ten of the most persuasive wrong
     ones and ten of the most surprising failures."""
@@ -500,6 +503,12 @@ class Config(_Section):
     def judges(self) -> tuple[JudgeSettings, ...]:
         """The judge that gives the reward, and those that do not."""
         return (self.judge, *self.heldout_judges)
+
+    @property
+    def test_questions(self) -> QuestionSettings:
+        """Where held-out questions come from when checkpoints are tested."""
+        seed = self.evaluation.questions_seed
+        return self.questions if seed is None else self.questions.model_copy(update={"seed": seed})
 
     @property
     def judge_models(self) -> tuple[ModelSettings, ...]:

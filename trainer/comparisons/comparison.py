@@ -58,7 +58,7 @@ class Comparison:
     def __init__(self, settings: Config, arms: Mapping[str, Config], players: Sequence[Player], folder: Path) -> None:
         """`settings` has questions, judges, seed and cluster, which all `arms` share."""
         self.settings, self.arms, self.players, self.folder = settings, arms, players, folder
-        source = setup.question_set(settings.questions, "heldout")
+        source = setup.question_set(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
 

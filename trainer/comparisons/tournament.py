@@ -48,7 +48,7 @@ class Tournament:
     def __init__(self, settings: Config, players: Sequence[Player], judges: Sequence[Judge], folder: Path) -> None:
         self.settings, self.folder, self.judges = settings, folder / "games", judges
         self.players = {player.name: player for player in players}
-        source = setup.question_set(settings.questions, "heldout")
+        source = setup.question_set(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
         self.rollouts: Rollouts = setup.rollouts(settings)

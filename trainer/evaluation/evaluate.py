@@ -60,7 +60,7 @@ class _Evaluation:
     def __init__(self, settings: Config) -> None:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.iterations = _chosen(settings, self.folder)
-        questions = setup.question_set(settings.questions, "heldout")
+        questions = setup.question_set(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
         self.bench = Bench(settings, self.key)

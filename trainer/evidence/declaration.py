@@ -32,7 +32,7 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     for why in filter(None, (why_empty(found, split) for split in SPLITS)):
         raise PlanError(why)
     groups = replicates({name: arm.model_dump(mode="json") for name, arm in arms.items()})
-    questions = question_hashes(config.questions)
+    questions = question_hashes(config.questions) | {"heldout": question_hashes(config.test_questions)["heldout"]}
     compared = list(_comparisons(arms, groups))
     primary = _primary(config, arms, groups, compared)
     heldout = questions["heldout"]

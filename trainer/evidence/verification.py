@@ -104,7 +104,7 @@ def verify(run: Path, config: Config, tested: Config, found: Files) -> Iterator[
     yield _compared("the questions", manifest.get("questions"), lambda: provenance.question_hashes(config.questions))
     yield _compared(
         "the test questions", evaluated.get("questions"),
-        lambda: provenance.question_hashes(tested.questions)["heldout"],
+        lambda: provenance.question_hashes(tested.test_questions)["heldout"],
     )  # fmt: skip
     yield _compared("the judges' weights", manifest.get("judges"), lambda: frozen.hashes(config.judges))
     yield _compared("the judges at the test", evaluated.get("judges"), lambda: frozen.hashes(tested.judges))
