@@ -165,7 +165,7 @@ def train_on(
     check_trainable(trainer.model)
     make_comparable(trainer.model)
     if trainer.ref_model is not None:
-        make_comparable(trainer.ref_model)
+        make_comparable(trainer.accelerator.unwrap_model(trainer.ref_model))
     trainer.train()
     assert trainer.before is not None
     check_changed(trainer.before, fingerprint(trainer.model), settings.learning_rate)

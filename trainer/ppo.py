@@ -54,7 +54,7 @@ class DebatePpo(GRPOTrainer):
         super().__init__(reward_funcs=[_total], rollout_func=lambda prompts, _: self._rows(len(prompts)), **kwargs)
         make_comparable(self.model)
         if self.ref_model is not None:
-            make_comparable(self.ref_model)
+            make_comparable(self.accelerator.unwrap_model(self.ref_model))
         if isinstance(settings, Ppo):
             _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
             backbone = self.accelerator.unwrap_model(self.model).get_decoder()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from envs.files import write_atomically
 from launch import ablate, compose, ray_cells, saved
 from launch.cli import main
 from tests.launch.test_demo import _working_on
@@ -79,6 +80,7 @@ def cell(trained: Path, folder: Path, attacks: int) -> Path:
 def started(small: list[str], trained: Path, tmp_path: Path) -> Iterator[list[str]]:
     """An ablation of three cells: 1 is finished, 2 is held by somebody else and must fail, 3 is to be evaluated."""
     folder = tmp_path / "out"
+    write_atomically(folder / "manifest.json", "{}")  # or the folder would be somebody else's
     finished, _ = cell(trained, folder, 1), cell(trained, folder, 3)
     assert main(["evaluate", f"run={finished}"]) == 0
     with saved.reserved(folder / f"cells/{AXIS}=2"):

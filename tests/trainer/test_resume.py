@@ -140,7 +140,8 @@ def test_cutting_back_forgets_later_iterations_and_torn_lines(tmp_path: Path) ->
     folder = RunFolder(tmp_path)
     for iteration in (1, 2, 3):
         append_line(folder.metrics, {"iteration": iteration})
-        append_line(folder.watch, {"iteration": iteration, "stop": iteration == 3})
+        look = {"iteration": iteration, "stop": iteration == 3, "suspicious": False, "by_question": {}}
+        append_line(folder.watch, look)
         append_line(folder.transcripts, {"extra": {"iteration": iteration}})
         folder.policy(iteration).mkdir(parents=True)
         (folder.trainer / f"checkpoint-{iteration}").mkdir(parents=True)
