@@ -114,7 +114,8 @@ def _replaced(composed: DictConfig, files: Mapping[str, Path], overrides: Sequen
         if key == "experiment":
             raise ConfigError("experiment=FILE is not read: choose one of configs/experiment, or give its keys singly.")
         try:
-            values = {key: read_yaml(path, "give a YAML file of settings")}
+            kind = list[Any] if key == "heldout_judges" else dict[str, Any]
+            values = {key: read_yaml(path, "give a YAML file of settings", kind)}
         except DamagedError as error:
             raise ConfigError(f"{key}={error}") from None
         trust.refuse_resolvers(values, path)

@@ -17,7 +17,8 @@ def export_logs(overrides: Sequence[str]) -> int:
     if run is None or output is None or rest:
         raise LaunchError("Name the run and the folder to write: rostrum export-logs run=RUN output=FOLDER.")
     folder, target = Path(run), Path(output)
-    make_folder(target)
+    if target.exists():
+        make_folder(target)  # or says that it is a file
     saved.run_config(folder)  # says what is amiss if it is no run
     environment.silence()
     with guarded(target), continued_with(" ".join(["rostrum export-logs", *overrides])):

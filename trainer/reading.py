@@ -102,11 +102,11 @@ def valid(values: Any, kind: type[T], where: Path | str, remedy: str = AGAIN) ->
     return found
 
 
-def read_yaml(path: Path, remedy: str = RESTORE) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds.
+def read_yaml(path: Path, remedy: str = RESTORE, kind: Any = dict[str, Any]) -> Any:
+    """Return what a YAML file holds: a mapping, or whatever `kind` says.
 
     Raises:
-        DamagedError: it is not there, no YAML, or something else than a mapping.
+        DamagedError: it is not there, no YAML, or something else.
     """
     text = read_text(path, remedy)
     try:
@@ -115,7 +115,7 @@ def read_yaml(path: Path, remedy: str = RESTORE) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise DamagedError(path, f"no YAML{where}", remedy) from None
-    return valid(values, dict[str, Any], path, remedy)
+    return valid(values, kind, path, remedy)
 
 
 def read_table(
