@@ -64,7 +64,7 @@ def write_constant_model(folder: Path, words: PreTrainedTokenizerFast, says: Map
     """Write a model that gives these tokens these probabilities whatever it has read; the others share the rest."""
     shape = LlamaConfig(
         vocab_size=len(words), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
-        max_position_embeddings=4096, bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id,
+        head_dim=32, max_position_embeddings=4096, bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id, tie_word_embeddings=False,
     )  # fmt: skip
     model = LlamaForCausalLM(shape)
