@@ -19,7 +19,7 @@ demo: $(READY)
 test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
 
-# With those tests besides that try every combination: about three quarters of an hour more.
+# With those tests besides that try every combination; they have not been run as a whole yet.
 test-all: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm -m ""
 
