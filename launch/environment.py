@@ -44,7 +44,9 @@ def borrowed() -> Iterator[None]:
         yield
     finally:
         if not had_ray and _has_ray():
-            sys.modules["ray"].shutdown()
+            from trainer.on_ray import cluster
+
+            cluster.leave()
         for name in [*os.environ]:
             if name not in variables:
                 del os.environ[name]

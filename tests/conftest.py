@@ -61,7 +61,9 @@ def no_ray_left() -> Iterator[None]:
     yield
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
-        ray.shutdown()
+        from trainer.on_ray import cluster
+
+        cluster.leave()
 
 
 @pytest.fixture(scope="session")

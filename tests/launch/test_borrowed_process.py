@@ -14,6 +14,7 @@ import pytest
 
 from launch import cli
 from launch.cli import main
+from trainer.on_ray import cluster
 
 
 @pytest.fixture
@@ -23,10 +24,9 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], No
 
 
 def test_nothing_stays_behind(command: Callable[[Callable[[], int]], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = SimpleNamespace(
-        running=False, is_initialized=lambda: ray.running, shutdown=lambda: setattr(ray, "running", 0)
-    )
+    ray = SimpleNamespace(running=False, is_initialized=lambda: ray.running)
     monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(cluster, "leave", lambda: setattr(ray, "running", False))
     monkeypatch.setenv("KEPT", "before")
     monkeypatch.delenv("WANDB_SILENT", raising=False)
 

@@ -87,6 +87,13 @@ def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
         signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own in the place, which ends without a word
 
 
+def leave() -> None:
+    """Leave the cluster, or end the Ray that was started here, and forget its token: Ray keeps the token for as long
+    as the process lives, and a Ray that somebody else starts in this process later would refuse it."""
+    ray.shutdown()
+    AuthenticationTokenLoader.instance().reset_cache()
+
+
 class _OursFirst(list[str]):
     """Where workers look for packages first. Ray adds the working folder, in which anybody's trainer.py may lie."""
 

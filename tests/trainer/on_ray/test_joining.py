@@ -59,6 +59,20 @@ def test_a_token_is_for_one_ray_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(len(token) == 64 for token in tokens)
 
 
+def test_somebody_may_start_a_ray_after_ours() -> None:
+    """Ray remembers a token as long as its process lives, so it must be made to forget ours."""
+    theirs = (
+        "from trainer.on_ray import cluster\n"
+        "cluster.join(None, 1)\n"
+        "cluster.leave()\n"
+        "import ray\n"
+        "ray.init('local', num_cpus=1, include_dashboard=False, log_to_driver=False)\n"
+        "print(ray.get(ray.remote(lambda: 'theirs').remote()))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", theirs], capture_output=True, text=True, cwd=cluster.ROOT)
+    assert found.stdout.strip().endswith("theirs"), found.stderr
+
+
 class _no_reaper:  # noqa: N801
     def __init__(self, words: list[str], env: dict[str, str], **_: object) -> None:
         assert "RAY_AUTH_TOKEN" not in env
