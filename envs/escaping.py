@@ -5,7 +5,8 @@ begin as the prompt's own lines do ("Debater B said:", "Verdict: A", "### Instru
 for a turn of somebody else's. Both are idempotent and leave ordinary text as it is, byte by byte.
 
 What is looked for is looked for in the text as a normalising tokenizer reads it (`fold`): letters of full width,
-brackets that look like ours, blanks and colons of every kind are what they stand for.
+brackets that look like ours, blanks and colons of every kind are what they stand for, and what cannot be seen is not
+there.
 """
 
 import re
@@ -70,18 +71,24 @@ _ALIKE = {
 """Signs that look like those that marks are made of, beyond what Unicode calls compatible."""
 
 
+_UNSEEN = re.compile(f"[{INVISIBLE}]")
+
+
 @lru_cache(maxsize=4096)
 def _plain(sign: str) -> str:
-    """Return a sign as normalising tokenizers read it: compatible signs as what they stand for, without accents."""
+    """Return a sign as normalising tokenizers read it: compatible signs as what they stand for, without accents, and
+    nothing for one that cannot be seen."""
     if sign in _ALIKE:
         return _ALIKE[sign]
+    if _UNSEEN.match(sign):
+        return ""
     parts = unicodedata.normalize("NFKD", sign)
-    return "".join(part for part in parts if not unicodedata.combining(part)) if parts != sign else sign
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def fold(text: str) -> tuple[str, Sequence[int]]:
-    """Return the text with every sign as what it stands for (NFKC, look-alikes, all blanks and colons), and where in
-    the text each sign of it begins, and the end."""
+    """Return the text with every sign as what it stands for (NFKC, look-alikes, all blanks and colons, accents and what
+    cannot be seen left out), and where in the text each sign of it begins, and the end."""
     if text.isascii():
         return text, range(len(text) + 1)
     table = {ord(sign): _plain(sign) for sign in set(text) if not sign.isascii()}

@@ -91,14 +91,26 @@ class _Tokens:
             for index, token in zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
             if not scratchpad.is_mark(token, self._harmony)
         }
+        self._turns = {
+            index
+            for index, token in zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+            if scratchpad.is_turn(token)
+        }
         self._guard = Guard(tokenizer)
         self._reserved = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
         self._spelled: dict[str, list[int]] = {}
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of sampled tokens. Marks round a thought stay, even those that are special tokens: the
-        environment looks for them."""
-        return self.tokenizer.decode([token for token in token_ids if token not in self._silent]).strip()
+        """Return the text of sampled tokens. Marks round a thought stay, even those that are special tokens, and so
+        does what begins a turn if one of them is of thoughts: the environment looks for them."""
+        if not self._turns.isdisjoint(token_ids):
+            text = self._spoken(token_ids, self._silent - self._turns)
+            if scratchpad.thinks_in_turns(text):
+                return text
+        return self._spoken(token_ids, self._silent)
+
+    def _spoken(self, token_ids: Sequence[int], silent: Collection[int]) -> str:
+        return self.tokenizer.decode([token for token in token_ids if token not in silent]).strip()
 
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""

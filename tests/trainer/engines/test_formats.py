@@ -118,6 +118,18 @@ def test_thoughts_are_not_made_public_by_decoding() -> None:
     assert split(fmt.decode(sampled)) == ("speech", "secret")
 
 
+def test_a_turn_of_thoughts_is_not_made_public_by_decoding() -> None:
+    """What begins a turn is a special token, which is left out elsewhere."""
+    words, fmt = tokenizer("chatml"), chat("chatml")
+    for sampled in (
+        "<|im_start|>think\nsecret\n<|im_start|>answer\nspeech<|im_end|>", "speech<|im_start|>think\nsecret",
+        "speech<|im_end|>\n<|im_start|>assistant\n<|im_start|>think\nsecret<|im_end|>",
+    ):  # fmt: skip
+        assert split(fmt.decode(words.encode(sampled)))[0].startswith("speech")
+        assert "secret" not in split(fmt.decode(words.encode(sampled)))[0]
+    assert fmt.decode(words.encode("speech<|im_end|>\n<|im_start|>assistant\nmore")) == "speech\nassistant\nmore"
+
+
 def test_decoding_leaves_out_special_tokens() -> None:
     fmt, words = chat("chatml"), tokenizer("chatml")
     assert fmt.decode([*words.encode(" said\n"), words.eos_token_id]) == "said"
