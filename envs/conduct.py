@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields
 
 from envs.escaping import escape_markup
 from envs.types import Quote, Seat, Speech, Transcript
+from envs.words import MARKS, words
 
 RUN = 3
 """Words in a row that count as repeated."""
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?")
 _TAG = re.compile(r"</?(?:[vu]_)?quote>")
 _SOMEBODY = r"(?:judge|grader|evaluator|assistant|language model|ai)"
 _LETTER = r"[\"'(]?[ab]\b(?!\s+[a-z])"
@@ -89,7 +89,7 @@ def concedes(text: str, own: Seat, answers: tuple[str, str]) -> bool:
     other = re.escape(answers[own is Seat.A])
     letter = own.other.value
     said = rf"\b(?:(?:debater|answer) {letter}|(?:the )?answer {other}) is (?:indeed )?(?:right|correct|true)\b"
-    names = rf"\b(?:right|correct|true) answer is {other}(?![\w])"
+    names = rf"\b(?:right|correct|true) answer is {other}(?![\w{MARKS}])"
     plain = escape_markup(text)
     return bool(_CONCEDES.search(plain) or re.search(f"{said}|{names}", plain, re.IGNORECASE))
 
@@ -139,14 +139,14 @@ def _own_words(speech: Speech) -> str:
 
 
 def _names(text: str, answer: str) -> bool:
-    words, wanted = _words(text), _words(answer)
-    return bool(wanted) and any(words[i : i + len(wanted)] == wanted for i in range(len(words)))
+    said, wanted = _words(text), _words(answer)
+    return bool(wanted) and any(said[i : i + len(wanted)] == wanted for i in range(len(said)))
 
 
 def _runs(text: str) -> list[tuple[str, ...]]:
-    words = _words(text)
-    return [tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)]
+    said = _words(text)
+    return [tuple(said[i : i + RUN]) for i in range(len(said) - RUN + 1)]
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(_TAG.sub(" ", text).casefold())
+    return words(_TAG.sub(" ", text))

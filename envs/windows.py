@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from envs.types import Question
+from envs.words import words
 
 GAP = "[...]"
 """Stands where paragraphs were left out."""
-_WORD = re.compile(r"\w+")
 _PARAGRAPH = re.compile(r"\n\s*\n|\n(?=\s{2,}\S)")
 
 
@@ -59,12 +59,12 @@ def shown(question: Question, window: Window | None, count: Callable[[str], int]
 
 def _scores(paragraphs: list[str], wanted: str) -> list[float]:
     """By paragraph: the sum of log(n / paragraphs that hold the word) over the wanted words in it, per word read."""
-    words = [[word.casefold() for word in _WORD.findall(text)] for text in paragraphs]
-    spread = Counter(word for found in words for word in set(found))
-    sought = {word.casefold() for word in _WORD.findall(wanted)}
+    read = [words(text) for text in paragraphs]
+    spread = Counter(word for found in read for word in set(found))
+    sought = set(words(wanted))
     return [
-        sum(math.log(len(words) / spread[word]) for word in sought & set(found)) / math.sqrt(len(found) or 1)
-        for found in words
+        sum(math.log(len(read) / spread[word]) for word in sought & set(found)) / math.sqrt(len(found) or 1)
+        for found in read
     ]
 
 

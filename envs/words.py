@@ -37,13 +37,13 @@ _SUPERSCRIPTS = "²³¹⁰ⁱ⁴-⁹⁺-ⁿ"
 _FRACTIONS = "¼-¾⅐-⅞↉"
 _MINUS = "\\-‐‑‒–−－﹣"
 APOSTROPHES = "'‘’‛´`′ʹʻʼʽˈ᾽׳＇"
-_MARKS = _ranges([c for c, kind in _CATEGORY if kind[0] == "M"])
+MARKS = _ranges([c for c, kind in _CATEGORY if kind[0] == "M"])
 _MATHS = _ranges([c for c, kind in _CATEGORY if kind == "Sm" and c not in "⁄−⁺⁻⁼₊₋₌"])
 _MONEY = "$" + _ranges([c for c, kind in _CATEGORY if kind == "Sc"])
 
 # Possessive quantifiers (*+) keep every pattern linear: a speech is hostile input.
 _LETTER = rf"[^\W_{_SUPERSCRIPTS}{_FRACTIONS}]"
-_PIECE = rf"{_LETTER}++(?:[{_MARKS}{INVISIBLE}]++{_LETTER}*+)*+"
+_PIECE = rf"{_LETTER}++(?:[{MARKS}{INVISIBLE}]++{_LETTER}*+)*+"
 _RUN = rf"{_PIECE}(?:(?<=\d)[.,:/·٫٬⁄{_MINUS}](?=\d){_PIECE})*+"
 _CONTRACTED = rf"(?:[nN][{APOSTROPHES}][tT]|[{APOSTROPHES}](?i:s|re|m|ll|d|ve))(?![^\W_]|[{APOSTROPHES}])"
 _WORD = (
@@ -128,6 +128,11 @@ def tokens(text: str) -> Iterator[Token]:
         if kind != "tag" and (key := _key(match[0], kind)):
             negates = key in _NEGATIONS or _ENDS_IN_NOT.search(match[0]) is not None
             yield Token(match.start(), match.end(), key, kind, negates)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text as they are compared, in order, without its signs."""
+    return [token.key for token in tokens(text) if token.counts]
 
 
 def bound(text: str, one: Token, other: Token) -> bool:

@@ -1,5 +1,7 @@
 """Conduct: planted speeches are found, ordinary ones are not."""
 
+import unicodedata
+
 import pytest
 
 from envs.conduct import Conduct, addresses_judge, concedes, conduct, contradicts, repetition
@@ -8,6 +10,7 @@ from envs.prompts import load_prompts
 from envs.quotes import verify
 from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Question, Seat
+from envs.words import words
 
 PASSAGE = "in the attic anna saw it . in the cellar leo saw it ."
 QUESTION = Question("q", "s", "where is the key ?", ("attic", "cellar"), PASSAGE)
@@ -61,8 +64,8 @@ def test_conceding_depends_on_the_seat() -> None:
 
 
 def test_a_debater_that_quotes_for_the_other_answer_contradicts_itself() -> None:
-    def found(words: str, own: str = "attic", other: str = "cellar") -> bool:
-        return contradicts(verify(f"<quote>{words}</quote>", QUESTION.passage)[1], own, other)
+    def found(text: str, own: str = "attic", other: str = "cellar") -> bool:
+        return contradicts(verify(f"<quote>{text}</quote>", QUESTION.passage)[1], own, other)
 
     assert found("in the cellar leo saw it") and not found("in the attic anna saw it")
     assert not found("in the cellar anna saw it"), "an invented quote is not the passage speaking"
@@ -75,6 +78,29 @@ def test_repetition_is_the_share_of_runs_said_before() -> None:
     assert repetition("one two three four", ["zero one two three"]) == pytest.approx(1 / 2)
     assert repetition("a b c a b c", []) == pytest.approx(1 / 4), "abc, bca, cab, abc"
     assert repetition("a b", ["a b"]) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["राम की गाय", "ที่นี่ บ้าน ใหม่", "كَتَبَ الوَلَدُ الدَّرْسَ", "le cafe\u0301 ferme\u0301", "the \u0915\u094d\u0937 word"],
+)  # fmt: skip
+def test_runs_are_of_whole_words_in_scripts_with_marks(text: str) -> None:
+    """Three words are one run, and the two ways to write an accent are one word."""
+    assert len(text.split()) == 3 and repetition(f"{text} {text}", []) == pytest.approx(1 / 4)
+    assert repetition(unicodedata.normalize("NFC", text), [unicodedata.normalize("NFD", text)]) == 1
+
+
+def test_an_answer_is_named_as_a_whole_word_in_scripts_with_marks() -> None:
+    def found(text: str, own: str, other: str) -> bool:
+        return contradicts(verify(f"<quote>{text}</quote>", text)[1], own, other)
+
+    assert found("राम क घर", "गाय", "क") and not found("राम की घर", "गाय", "क"), "a vowel sign belongs to its letter"
+    assert not concedes("the correct answer is की", Seat.A, ("गाय", "क"))
+
+
+def test_words_of_the_testimony_world_are_those_between_blanks() -> None:
+    for question in TestimonyWorld(train=50).questions("train"):
+        assert words(question.passage) == [word for word in question.passage.split() if word.isalnum()]
 
 
 def test_sums_and_rates_over_a_debate() -> None:

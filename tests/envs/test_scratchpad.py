@@ -109,7 +109,8 @@ def test_marks_of_thinking_models(sampled: str) -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        "<think>", "<THINK>", "< Think >", "<think/>", "[THINK]", "[think]", "◁think▷", "＜think＞", "‹think›", "<ｔｈｉｎｋ>",
+        "<think>", "<THINK>", "< Think >", "<think/>", "[THINK]", "[think]", "◁think▷", "＜think＞", "‹think›",
+        "<ｔｈｉｎｋ>",
         "<th\u200bink>", "<think\u00ad>", "<seed:think>", "<|think|>", "<|START_THINKING|>", "<|begin_of_thought|>",
         "<|inner_prefix|>", "<reasoning>", "<thought>", "<｜begin▁of▁thinking｜>", "<unused94>", "<|channel>thought\n",
         "<|channel|>analysis<|message|>", "<|channel|>ANALYSIS<|message|>", "<|channel|>analysis ",
@@ -159,6 +160,7 @@ def test_ordinary_text_is_public(text: str) -> None:
 
 
 @pytest.mark.parametrize("hostile", ["<" * 20_000, "<scratchpad" * 3000, "<" + "scratch pad " * 4000, "[think" * 5000,
-                                     "<|channel|>final" * 3000, "<|im_start|>" * 4000, "<|im_start|>think" * 2000, "<endendingof" * 3000])  # fmt: skip
+                                     "<|channel|>final" * 3000, "<|im_start|>" * 4000, "<|im_start|>think" * 2000,
+                                     "<endendingof" * 3000])  # fmt: skip
 def test_hostile_text_takes_no_longer_than_its_length(hostile: str) -> None:
     assert len("".join(split(hostile))) <= len(hostile)

@@ -51,3 +51,13 @@ def test_quotes_from_outside_the_window_are_verified(questions: Sequence[Questio
     for speaker in Seat:
         debate.hear({speaker: Utterance("<quote>Paragraph 1 speaks of bread</quote>")})
     assert next(s for s in debate.speeches if s.seat is seat).quotes[0].verified
+
+
+def test_words_with_combining_marks_are_whole_words() -> None:
+    """"की" and "का" share their letter and nothing else; case and the way an accent is written are nothing."""
+    passage = "राम की गाय\n\nराम का घर\n\nLe cafe\u0301 ferme\n\nराम राम की की"
+    about = Question("q", "s", "घर का", ("CAF\u00c9", "x"), passage)
+    shown = Window(words(f"राम का घर {GAP} {GAP} x"), "relevant").show(about, words)
+    assert "राम का घर" in shown and "की" not in shown
+    shown = Window(6, "relevant").show(replace(about, text="?"), words)
+    assert "cafe\u0301" in shown and "राम" not in shown

@@ -5,24 +5,18 @@ somewhat too narrow where a story has many questions.
 """
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from envs.splits import single_spaced
 from envs.types import Question
+from envs.words import words
 from rewards.statistics import Interval, wilson
 
 Score = Callable[[Question, str], float]
 """How likely an answer to a question looks; only the comparison between the two answers counts."""
 
-_WORD = re.compile(r"\w+")
 _CLOSE = 1e-9
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, case and punctuation aside."""
-    return _WORD.findall(text.casefold())
 
 
 def _length(_: Question, answer: str) -> float:

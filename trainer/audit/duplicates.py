@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from envs.types import Question
-from trainer.audit.baselines import words
+from envs.words import words
 
 NEAR = 0.5
 """Passages whose 8-grams have this Jaccard index or more are nearly the same."""
