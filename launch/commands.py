@@ -71,7 +71,7 @@ def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
                 f"A resumed run keeps its configuration, but for cluster, limits and what an endpoint may cost: leave "
                 f"out {override!r}, or start a new run."
             )
-    config = saved.changed(before, overrides)
+    config = compose.load(overrides, before)
     if config.cluster.shard_size != before.cluster.shard_size:
         raise LaunchError(
             f"cluster.shard_size decides which debates are sampled: resume with {before.cluster.shard_size}, as before."

@@ -52,19 +52,12 @@ def compare(overrides: Sequence[str]) -> int:
 
 def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
     """That of the run, or the one that the overrides compose; with the default arms where they choose no others."""
-    own = [override for override in overrides if _about_arms(override)]
-    others = [override for override in overrides if not _about_arms(override)]
-    if not compose.sets(own, "comparison"):
-        own.insert(0, "comparison=default")
+    if not compose.sets(overrides, "comparison"):
+        overrides = ["comparison=default", *overrides]
     if run is None:
-        return saved.changed(compose.load(others), own)
-    config, others = saved.entrusted(Path(run), others)
-    return saved.changed(config, saved.tested_on([*others, *own]), RECONSIDERED)
-
-
-def _about_arms(override: str) -> bool:
-    """Of the section of the arms, whose overrides hold overrides, which Hydra would not read."""
-    return override.lstrip("+").partition("=")[0].partition(".")[0] == "comparison"
+        return compose.load(overrides)
+    config, overrides = saved.entrusted(Path(run), overrides)
+    return saved.changed(config, saved.tested_on(overrides), RECONSIDERED)
 
 
 def _arms(config: Config, names: str | None) -> dict[str, Config]:
@@ -84,7 +77,7 @@ def _arms(config: Config, names: str | None) -> dict[str, Config]:
 
 
 def _arm(config: Config, name: str) -> Config:
-    arm = saved.changed(config, config.comparison.arms[name])
+    arm = compose.load(config.comparison.arms[name], config)
     same = arm.model_copy(update={key: getattr(config, key) for key in SHARED})
     debater = same.debater.model_copy(
         update={"model": config.debater.model, "prompts": config.debater.prompts, "lora": config.debater.lora}

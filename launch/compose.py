@@ -1,11 +1,13 @@
 """Hydra composes the configuration, pydantic validates it once, and whatever is wrong is said in one sentence."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -25,6 +27,11 @@ UNIONS = ("questions", "algorithm", "opponent", "inference")
 does so at every depth."""
 
 JUDGES = ("judge", "heldout_judges")
+PLACES = {"inference.judge": "judge"}
+"""Keys that take a choice of a group of another name."""
+
+_LITERAL = ("${", "\0{")
+"""What begins a reference of OmegaConf's, and what stands for it in values that are to be left as they are."""
 CREDITS = {
     "gae": ("ppo", ("gamma", "lam", "value_coefficient")),
     "group": ("rloo", ()),
@@ -37,25 +44,168 @@ class ConfigError(LaunchError):
     """A configuration that cannot be used; the message says what to change."""
 
 
-def load(overrides: Sequence[str]) -> Config:
-    """The configuration that these Hydra overrides ask for.
+def load(overrides: Sequence[str], base: Config | None = None) -> Config:
+    """Compose the configuration that these overrides ask for: a new one, or with `base` a saved one that they change.
+
+    An override is a group's choice (judge=panel), a group's YAML file (judge=mine/judge.yaml), or a key with its value
+    (algorithm.kl=0.05) in Hydra's grammar, or in YAML where that grammar has no reading.
 
     Raises:
         ConfigError: an unknown key or choice, a wrong type, a value out of range.
+        LaunchError: a file asks for what only a command line may ask for (`launch.trust`).
     """
-    files = {key: Path(value) for key, value in map(_parts, overrides) if _is_group(key) and value.endswith(".yaml")}
-    own = [override for override in overrides if _parts(override)[0].partition(".")[0] in files]
+    given = [Override.read(text) for text in overrides]
     try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed = compose("config", [_forced(override) for override in overrides if override not in own])
-        OmegaConf.set_struct(composed, False)
-        composed = _with_keys(_replaced(composed, files, overrides), own)
-        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        composed = _chosen([override for override in given if override.choice], whole=base is None)
+        values = composed if base is None else _with_choices(base, composed, given)
+        OmegaConf.set_struct(values, False)
+        for override in given:
+            if override.file is not None:
+                values[override.key] = _read_file(override.key, override.file, overrides)
+        for override in given:
+            if override.file is None and not override.choice:
+                override.set_in(values)
+        for key in trust.default_keys(overrides):
+            OmegaConf.update(values, key, DEFAULT_KEY)
+        plain = OmegaConf.to_container(values, resolve=True, throw_on_missing=True)
     except LaunchError:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_sentence(error)) from None
-    return validate(with_folders(values))
+    return validate(with_folders(plain) if base is None else replaced(plain, *reversed(_LITERAL)))
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One override of a command line: where its value goes, and what it is."""
+
+    text: str
+    key: str
+    """Where the value goes, dotted."""
+    value: Any = None
+    deletes: bool = False
+    group: str | None = None
+    """The folder of configs/ that the value is chosen from."""
+    file: Path | None = None
+    """The file that stands in the place of a choice."""
+
+    @classmethod
+    def read(cls, text: str) -> "Override":
+        """Read an override as it stands on a command line.
+
+        Raises:
+            ConfigError: it is none, lists several values, or gives a group anything but a name or a file.
+        """
+        try:
+            parsed = OverridesParser.create().parse_override(text)
+        except HydraException as error:
+            return cls._in_yaml(text, error)
+        key = str(parsed.package or parsed.key_or_group)
+        if parsed.is_sweep_override():
+            raise ConfigError(f"{key} is given several values: give one here; `rostrum ablate` takes lists.")
+        value = parsed.value()
+        group = PLACES.get(key, str(parsed.key_or_group))
+        if not (CONFIGS / group).is_dir() or (key in PLACES and not isinstance(value, str)):
+            return cls(text, key, value, parsed.is_delete())
+        if isinstance(value, (list, dict)):
+            raise ConfigError(f"{key} is a group of configs/: give one of its names, or a YAML file of your own.")
+        own = Path(str(value)) if str(value).endswith(".yaml") else None
+        return cls(text, key, value, parsed.is_delete(), group, own)
+
+    @classmethod
+    def _in_yaml(cls, text: str, problem: HydraException) -> "Override":
+        """Lists of overrides, for instance, which are no values in Hydra's grammar: arms.cool=[judge=panel,seed=1]."""
+        key, equals, value = text.lstrip("+").partition("=")
+        if not equals:
+            raise ConfigError(f"{text!r} is no override: write KEY=VALUE.")
+        if (CONFIGS / key).is_dir():
+            raise ConfigError(_sentence(problem))
+        try:
+            return cls(text, key, yaml.safe_load(value))
+        except (yaml.YAMLError, ValueError):
+            raise ConfigError(f"The value of {key} is no YAML: {value!r}.") from None
+
+    @property
+    def choice(self) -> bool:
+        """Whether Hydra looks the value up in configs/."""
+        return self.group is not None and self.file is None
+
+    def for_hydra(self) -> str:
+        """The same choice in Hydra's words, in which a place needs a plus sign."""
+        if self.deletes or self.key == self.group:
+            return self.text
+        return f"+{self.group}@{self.key}={self.value}"
+
+    def check_choice(self) -> None:
+        """Raises:
+        ConfigError: configs/ has no such choice."""
+        if self.deletes or self.value is None:
+            return
+        known = sorted(path.stem for path in (CONFIGS / str(self.group)).glob("*.yaml"))
+        if str(self.value) not in known:
+            raise ConfigError(f"There is no {self.key}={self.value}: choose among {', '.join(known)}.")
+
+    def set_in(self, values: DictConfig) -> None:
+        """Set the key, whether or not it is there: keys that nobody knows are pydantic's to refuse."""
+        if self.deletes:
+            parent, _, last = self.key.rpartition(".")
+            inner = OmegaConf.select(values, parent) if parent else values
+            if isinstance(inner, DictConfig):
+                inner.pop(last, None)
+            return
+        is_model = self.key.rpartition(".")[2] == "model" and isinstance(self.value, str)
+        value = absolute_folder(self.value) if is_model else self.value
+        OmegaConf.update(values, self.key, value, force_add=True)
+
+
+def _chosen(choices: Sequence[Override], whole: bool) -> DictConfig:
+    """Return what Hydra composes of the groups' choices; nothing where no choice was made and not all is asked for."""
+    for override in choices:
+        override.check_choice()
+    if not choices and not whole:
+        return OmegaConf.create()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("config", [override.for_hydra() for override in choices])
+
+
+def _with_choices(base: Config, composed: DictConfig, given: Sequence[Override]) -> DictConfig:
+    """Return the values of a saved configuration with the sections that the overrides choose anew. Its own texts are
+    never read as references."""
+    values = OmegaConf.create(replaced(base.model_dump(mode="json"), *_LITERAL))
+    for override in given:
+        if override.choice:
+            if override.key == "experiment":
+                raise ConfigError("experiment=NAME makes new runs: it cannot be given for one that is there.")
+            chosen = OmegaConf.select(composed, override.key)
+            if chosen is None:  # the group has no section then, and the class has its defaults
+                values.pop(override.key, None)
+                continue
+            OmegaConf.update(values, override.key, with_folders(OmegaConf.to_container(chosen)), merge=False)
+    return values
+
+
+def _read_file(key: str, path: Path, overrides: Sequence[str]) -> Any:
+    """Return what stands in a file of one's own; what it may not ask for by itself, see `launch.trust`."""
+    if key == "experiment":
+        raise ConfigError("experiment=FILE is not read: choose one of configs/experiment, or give its keys singly.")
+    try:
+        kind = list[Any] if key == "heldout_judges" else dict[str, Any]
+        values = {key: read_yaml(path, "give a YAML file of settings", kind)}
+    except DamagedError as error:
+        raise ConfigError(f"{key}={error}") from None
+    trust.refuse_resolvers(values, path)
+    trust.check(values, path, overrides)
+    trust.tell_unsent(values, overrides, path)
+    return with_folders(trust.without_keys(values)[key])
+
+
+def replaced(value: Any, old: str, new: str) -> Any:
+    """Return values with one text in the place of another, wherever it stands."""
+    if isinstance(value, Mapping):
+        return {key: replaced(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [replaced(item, old, new) for item in value]
+    return value.replace(old, new) if isinstance(value, str) else value
 
 
 def with_folders(values: Any) -> Any:
@@ -88,58 +238,6 @@ def sets(overrides: Sequence[str], key: str) -> bool:
 def quoted(value: Path | str) -> str:
     """A path or name as the value of an override, in which Hydra then reads no commas and no equals signs."""
     return "'" + str(value).replace("'", "\\'") + "'"
-
-
-def _forced(override: str) -> str:
-    """Lets a value be set whether or not the YAML names its key; keys that nobody knows are pydantic's to refuse."""
-    key, value = _parts(override)
-    if _is_group(key) and value[:1] in ("[", "{"):
-        raise ConfigError(f"{key} is a group of configs/: give one of its names, or a YAML file of your own.")
-    return override if _is_group(key) or override[:1] in "+~" else f"++{override}"
-
-
-def _parts(override: str) -> tuple[str, str]:
-    key, _, value = override.lstrip("+").partition("=")
-    return key, value
-
-
-def _is_group(key: str) -> bool:
-    return (CONFIGS / key.partition("@")[0]).is_dir()
-
-
-def _replaced(composed: DictConfig, files: Mapping[str, Path], overrides: Sequence[str]) -> DictConfig:
-    """Puts a file of one's own in the place of a group's choice (judge=mine/judge.yaml); what such a file may not ask
-    for by itself, see `launch.trust`."""
-    for key, path in files.items():
-        if key == "experiment":
-            raise ConfigError("experiment=FILE is not read: choose one of configs/experiment, or give its keys singly.")
-        try:
-            kind = list[Any] if key == "heldout_judges" else dict[str, Any]
-            values = {key: read_yaml(path, "give a YAML file of settings", kind)}
-        except DamagedError as error:
-            raise ConfigError(f"{key}={error}") from None
-        trust.refuse_resolvers(values, path)
-        trust.check(values, path, overrides)
-        trust.tell_unsent(values, overrides, path)
-        composed[key] = trust.without_keys(values)[key]
-    return composed
-
-
-def _with_keys(composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Sets the single keys that the overrides name; those that choose a file are left out."""
-    for key, value in map(_parts, overrides):
-        if "." in key:
-            OmegaConf.update(composed, key, _value(key, value))
-    for key in trust.default_keys(overrides):
-        OmegaConf.update(composed, key, DEFAULT_KEY)
-    return composed
-
-
-def _value(key: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"The value of {key} is no YAML: {text!r}.") from None
 
 
 def validate(values: Any) -> Config:

@@ -7,20 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from envs.files import checked, guarded, remove_leftovers
 from launch import compose, trust
 from launch.errors import LaunchError
-from rewards.endpoint.settings import DEFAULT_KEY, MEANS
+from rewards.endpoint.settings import MEANS
 from trainer.config import Config
 from trainer.evidence import lock
 from trainer.provenance import without_means
 from trainer.run_folder import RunFolder
 
-_LITERAL = ("${", "\0{")
-"""What begins a reference of OmegaConf's, and what stands for it in values that are to be left as they are."""
 _MEANS = re.compile(rf"(judge|heldout_judges|inference)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
 
 
@@ -59,40 +54,19 @@ def confirmations(config: Config) -> list[str]:
     return [f"{key}={value}" for key, value in trust.entrusted(config.model_dump(mode="json"))]
 
 
-def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str] | None = None) -> Config:
-    """A saved configuration with overrides on top: a group's choice (evaluation=all) or a key (questions.heldout=100).
-
-    `allowed` are the groups and keys that may be changed; None allows all.
+def changed(config: Config, overrides: Sequence[str], allowed: Sequence[str]) -> Config:
+    """Return a saved configuration with overrides on top, of which only those of the groups and keys in `allowed` may
+    be there.
 
     Raises:
-        LaunchError: the override may not be changed, or is no KEY=VALUE.
-        ConfigError: its value does not fit.
+        LaunchError: the override may not be changed.
+        ConfigError: its value does not fit, or it is no override.
     """
-    values = OmegaConf.create(_replaced(config.model_dump(mode="json"), *_LITERAL))
     for override in overrides:
-        key, equals, value = override.lstrip("+").partition("=")
-        if key.rpartition(".")[2] == "model":
-            value = compose.absolute_folder(value)
-        if not equals:
-            raise LaunchError(f"{override!r} is no override: write KEY=VALUE.")
-        permitted = allowed is None or is_means(key)
-        if not permitted and not any(key == name or key.startswith(f"{name}.") for name in allowed or ()):
+        key = compose.Override.read(override).key
+        if not is_means(key) and not any(key == name or key.startswith(f"{name}.") for name in allowed):
             raise LaunchError(f"{key} cannot be changed after training: only {', '.join(allowed)} can.")
-        try:
-            values = _set(values, key, value)
-        except OmegaConfBaseException as error:
-            raise LaunchError(f"{override!r} does not fit the run's configuration: {error}.".splitlines()[0]) from None
-    for key in trust.default_keys(overrides):
-        OmegaConf.update(values, key, DEFAULT_KEY)
-    return compose.validate(_replaced(OmegaConf.to_container(values, resolve=True), *reversed(_LITERAL)))
-
-
-def _replaced(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _replaced(item, old, new) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_replaced(item, old, new) for item in value]
-    return value.replace(old, new) if isinstance(value, str) else value
+    return compose.load(overrides, config)
 
 
 def tested_on(overrides: Sequence[str]) -> list[str]:
@@ -100,21 +74,6 @@ def tested_on(overrides: Sequence[str]) -> list[str]:
     while those that were learned from stay what they were."""
     fresh, own = "questions.seed=", "evaluation.questions_seed="
     return [own + override.removeprefix(fresh) if override.startswith(fresh) else override for override in overrides]
-
-
-def _set(values: Any, key: str, value: str) -> Any:
-    group = compose.CONFIGS / ("judge" if key == "inference.judge" else key)
-    if not group.is_dir():
-        if any(part.isdecimal() for part in key.split(".")):  # of a list, which merging would replace
-            OmegaConf.update(values, key, OmegaConf.from_dotlist([f"value={value}"]).value)
-            return values
-        return OmegaConf.merge(values, OmegaConf.from_dotlist([f"{key}={value}"]))
-    chosen = group / f"{value}.yaml"
-    if not chosen.is_file():
-        known = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
-        raise LaunchError(f"There is no {key}={value}: choose among {known}.")
-    OmegaConf.update(values, key, OmegaConf.load(chosen), merge=False)
-    return values
 
 
 def difference(one: Config, other: Config) -> str | None:

@@ -67,7 +67,10 @@ def debate(overrides: Sequence[str]) -> int:
 
 def _config(named: Sequence[str], overrides: Sequence[str]) -> Config:
     runs = [run for name in named if (run := _run_of(Path(name))) is not None]
-    return saved.changed(*saved.entrusted(runs[0], overrides)) if runs else compose.load(overrides)
+    if not runs:
+        return compose.load(overrides)
+    config, rest = saved.entrusted(runs[0], overrides)
+    return compose.load(rest, config)
 
 
 def _run_of(path: Path) -> Path | None:

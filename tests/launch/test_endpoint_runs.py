@@ -231,7 +231,7 @@ def test_endpoints_are_asked_from_this_process(words: list[str], server: FakeEnd
 
 def test_what_a_judge_may_cost_does_not_make_it_another(words: list[str]) -> None:
     """Caps, prices and patience may be given anew, also inside lists; what the replies depend on may not."""
-    from launch import saved
+    from launch import compose, saved
     from launch.compose import load, validate
 
     config = load([*words, "judge.endpoint.spend_cap=1"])
@@ -241,7 +241,7 @@ def test_what_a_judge_may_cost_does_not_make_it_another(words: list[str]) -> Non
         for judge in ("judge", "heldout_judges.0"):
             raised = saved.changed(both, [f"{judge}.endpoint.{key}={value}"], allowed=())
             assert raised != both and saved.difference(both, raised) is None
-    assert saved.changed(both, ["heldout_judges.0.endpoint.spend_cap=7"]).heldout_judges[0].endpoint.spend_cap == 7
-    assert saved.difference(both, saved.changed(both, ["judge.endpoint.samples=3"])) == "judge.endpoint.samples"
+    assert compose.load(["heldout_judges.0.endpoint.spend_cap=7"], both).heldout_judges[0].endpoint.spend_cap == 7
+    assert saved.difference(both, compose.load(["judge.endpoint.samples=3"], both)) == "judge.endpoint.samples"
     with pytest.raises(LaunchError, match="cannot be changed"):
         saved.changed(both, ["judge.endpoint.samples=3"], allowed=())

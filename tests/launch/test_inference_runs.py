@@ -98,20 +98,20 @@ def test_a_prompt_set_without_the_templates_is_refused(configure: Callable[..., 
 
 def test_another_judge_chooses_if_it_is_named(run: Path) -> None:
     config = saved.run_config(run)
-    assert setup.inference(saved.changed(config, ["inference=best_of"])).settings.judge == config.judge.model_copy(
+    assert setup.inference(compose.load(["inference=best_of"], config)).settings.judge == config.judge.model_copy(
         update={"order": "both"}
     )
     overrides = ["inference=best_of", "inference.judge=testimony-heldout", "inference.judge.order=given"]
     chosen = setup.inference(saved.changed(config, overrides, RECONSIDERED)).settings.judge
     assert (chosen.name, chosen.order) == ("heldout-judge", "both")
-    assert saved.changed(config, ["judge.audit=warn"]).judge.audit == "warn", "a key that is called as a group is"
+    assert compose.load(["judge.audit=warn"], config).judge.audit == "warn", "a key that is called as a group is"
 
 
 def test_critiques_are_chosen_by_who_can_choose_them(run: Path) -> None:
     config = saved.run_config(run)
 
     def chosen(*overrides: str) -> Any:
-        return setup.inference(saved.changed(config, ["inference=refine", *overrides])).settings
+        return setup.inference(compose.load(["inference=refine", *overrides], config)).settings
 
     assert (chosen().choose, chosen().judge.name) == ("speech", "weak-judge")
     assert chosen("judge.prompts=chat", "judge.choice=letter").choose == "helpfulness"

@@ -120,7 +120,7 @@ def test_what_the_command_line_names_reaches_the_processes_that_it_starts(server
     command, folder, *named = arm._next()
     assert (command, folder) == ("train", f"resume={tmp_path / 'arm'}")
     config, kept = saved.entrusted(tmp_path / "arm", named)
-    assert saved.changed(config, kept).judge == arm.config.judge
+    assert compose.load(kept, config).judge == arm.config.judge
     with pytest.raises(trust.LaunchError, match="joins the Ray cluster 10.0.0.1:6379.*cluster.address=10.0.0.1:6379"):
         saved.entrusted(tmp_path / "arm", [])
     assert saved.entrusted(tmp_path / "arm", ["cluster=local"])[1] == ["cluster=local"]
@@ -130,8 +130,8 @@ def test_text_that_was_saved_is_never_read_as_a_reference(tmp_path: Path, monkey
     monkeypatch.setenv("PLANTED", KEY)
     config = compose.load([f"output={tmp_path}", "wandb.group='\\${seed}'"])
     assert config.wandb.group == "${seed}"
-    assert saved.changed(config, ["seed=3"]).wandb.group == "${seed}"
-    assert saved.changed(config, ["wandb.project=${oc.env:PLANTED}"]).wandb.project == KEY, "the user's own words"
+    assert compose.load(["seed=3"], config).wandb.group == "${seed}"
+    assert compose.load(["wandb.project=${oc.env:PLANTED}"], config).wandb.project == KEY, "the user's own words"
 
 
 @pytest.fixture
