@@ -5,14 +5,15 @@ Nothing heavy is imported here, so that help is there at once.
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from launch import environment
-from launch.errors import STOPPED, USER_ERROR, Stopped, sentence, tell
+from launch.errors import STOPPED, USER_ERROR, Stopped, nearest, sentence, tell
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -168,6 +169,20 @@ COMMANDS = (
         words="calibrate|train|adversarial KEY=VALUE",
     ),
     Command(
+        "runs", "launch.runs:runs", "list runs, how far each is, and what came out",
+        "Looks through a folder (runs, if none is named) and prints a line for each run, experiment, comparison, "
+        "tournament, ablation and audit in it, with its state and its headline; json=true prints JSON Lines.",
+        "rostrum runs\n  rostrum runs runs/study json=true",
+        words="FOLDER",
+    ),
+    Command(
+        "config", "launch.config:config", "show the whole configuration that a command line composes",
+        "show prints every key with its value and where that comes from: the command line, a file, a choice of "
+        "configs/, or the default. run=RUN begins with the configuration of a run.",
+        "rostrum config show experiment=demo judge=panel algorithm.kl=0.1\n  rostrum config show run=runs/first",
+        words="show KEY=VALUE",
+    ),
+    Command(
         "export", "launch.commands:export", "write a trained policy as a plain Hugging Face folder",
         "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
         "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
@@ -220,7 +235,7 @@ def _run(target: str, overrides: Sequence[str]) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line with the help of every subcommand."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         "rostrum", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Trains language-model debaters to win a judge's approval, and measures whether that made the "
         "judge right more often.",
@@ -238,6 +253,17 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("overrides", nargs="*", metavar=command.words, help="overrides of the configuration (Hydra)")
         sub.set_defaults(target=command.target)
     return top
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest command where there is none of that name."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice" in message and (given := re.search(r"invalid choice: '([^']*)'", message)):
+            meant = nearest(given[1], [command.name for command in COMMANDS])
+            hint = f"did you mean {meant}?" if meant else "see rostrum --help."
+            self.exit(USER_ERROR, f"rostrum: There is no command {given[1]}: {hint}\n")
+        super().error(message)
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

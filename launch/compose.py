@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from envs.files import write_atomically
 from launch import trust
-from launch.errors import LaunchError
+from launch.errors import LaunchError, nearest
+from launch.suggestions import key_like
 from rewards.endpoint.settings import DEFAULT_KEY
 from rewards.judges import settings_by_kind
 from trainer.config import Config
@@ -143,7 +144,9 @@ class Override:
             return
         known = sorted(path.stem for path in (CONFIGS / str(self.group)).glob("*.yaml"))
         if str(self.value) not in known:
-            raise ConfigError(f"There is no {self.key}={self.value}: choose among {', '.join(known)}.")
+            meant = nearest(str(self.value), known)
+            hint = f"did you mean {self.key}={meant}? There are" if meant else "choose among"
+            raise ConfigError(f"There is no {self.key}={self.value}: {hint} {', '.join(known)}.")
 
     def set_in(self, values: DictConfig) -> None:
         """Set the key, whether or not it is there: keys that nobody knows are pydantic's to refuse."""
@@ -307,10 +310,13 @@ def _first(error: ValidationError) -> str:
         rest = [part for part in rest if part not in settings_by_kind()]
     where = ".".join(str(part) for part in (section, *(rest[1:] if section in UNIONS else rest)))
     if problem["type"] == "extra_forbidden":
-        return f"There is no configuration key {where!r}: remove it, or see configs/ for the names."
+        meant = key_like(problem["loc"], Config)
+        way_out = f"did you mean {meant}?" if meant else "remove it, or see configs/ for the names."
+        return f"There is no configuration key {where!r}: {way_out}"
     message = problem["msg"].removeprefix("Value error, ")
     given = "used" if isinstance(problem["input"], dict) else repr(problem["input"])
-    return f"The configuration's {where or 'values'} cannot be {given}: {message[0].lower()}{message[1:]}."
+    end = "" if message.endswith("?") else "."
+    return f"The configuration's {where or 'values'} cannot be {given}: {message[0].lower()}{message[1:]}{end}"
 
 
 def _sentence(error: Exception) -> str:

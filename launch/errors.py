@@ -1,9 +1,10 @@
 """Which errors are the user's to mend, and the one sentence that each of them is told in."""
 
+import difflib
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 USER_ERROR, STOPPED = 2, 130
@@ -112,3 +113,8 @@ def tell(message: str) -> None:
 
     if os.environ.get("RANK", "0") == "0":
         print(f"rostrum: {visible(message)}", file=sys.stderr, flush=True)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a reader would take for the one that is given; None where none is near."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)), None)

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
@@ -22,9 +23,11 @@ def _known_keys(kind: type) -> BeforeValidator:
     """pydantic passes over keys that a plain dataclass does not have; a typing error must not."""
 
     def check(value: Any) -> Any:
-        unknown = sorted(set(value) - {field.name for field in fields(kind)}) if isinstance(value, dict) else []
+        known = [field.name for field in fields(kind)]
+        unknown = sorted(set(value) - set(known)) if isinstance(value, dict) else []
         if unknown:
-            raise ValueError(f"there is no key {unknown[0]!r} here")
+            meant = get_close_matches(unknown[0], known, n=1)
+            raise ValueError(f"there is no key {unknown[0]!r} here{f': did you mean {meant[0]}?' if meant else ''}")
         return value
 
     return BeforeValidator(check)

@@ -24,7 +24,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
         main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     names = {"train", "evaluate", "report", "audit", "debate", "demo", "tournament", "questions", "export"}
-    names |= {"plan", "verify", "ablate", "study", "judge", "build-models", "export-logs", "compare"}
+    names |= {"plan", "verify", "ablate", "study", "judge", "build-models", "export-logs", "compare", "runs", "config"}
     assert {command.name for command in COMMANDS} == names
     for command in COMMANDS:
         assert f"{command.name} {command.summary}" in text
@@ -56,4 +56,4 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as ended:
         main(["trian"])
     assert ended.value.code == 2
-    assert "trian" in capsys.readouterr().err
+    assert capsys.readouterr().err == "rostrum: There is no command trian: did you mean train?\n"
