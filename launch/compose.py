@@ -67,7 +67,8 @@ def load(overrides: Sequence[str], base: Config | None = None) -> Config:
             if override.file is None and not override.choice:
                 override.set_in(values)
         for key in trust.default_keys(overrides):
-            OmegaConf.update(values, key, DEFAULT_KEY)
+            if OmegaConf.select(values, key.rpartition(".")[0]) is not None:
+                OmegaConf.update(values, key, DEFAULT_KEY)
         plain = OmegaConf.to_container(values, resolve=True, throw_on_missing=True)
     except LaunchError:
         raise
