@@ -1,9 +1,10 @@
 """When a training is no longer worth its time: limits on what is logged of an iteration (the section `limits`)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from envs.types import Speech
 from trainer.config import Config
 
 NEARLY_ALL = 0.9
@@ -20,12 +21,8 @@ def check_speeches(measured: Mapping[str, Any], settings: Config) -> str | None:
     Raises:
         LimitError: too many were cut or empty, or the policy always says the same.
     """
-    limits, tokens, iteration = settings.limits, settings.debater.max_tokens, measured["iteration"]
+    limits, iteration, longer = settings.limits, measured["iteration"], _longer(settings.debater.max_tokens)
     cut, empty, entropy = (measured.get(name) for name in ("cut_speeches", "empty_speeches", "entropy"))
-    longer = (
-        f"raise debater.max_tokens (now {tokens}), ask for shorter speeches with protocol.max_words, or see that the "
-        "model's end-of-speech token is among the eos_token_id of its generation_config.json"
-    )
     if _reached(empty, limits.empty_speeches):
         raise LimitError(
             f"In iteration {iteration} {_share(empty)} of the speeches say nothing: look at transcripts.jsonl, and at "
@@ -45,6 +42,24 @@ def check_speeches(measured: Mapping[str, Any], settings: Config) -> str | None:
     if cut is not None and cut >= NEARLY_ALL:
         return f"iteration {iteration}: {_share(cut)} of the speeches were cut at their last token: {longer}"
     return None
+
+
+def cut_in_evaluation(title: str, speeches: Sequence[Speech], tokens: int) -> Iterator[str]:
+    """Yield a sentence for each policy of which nearly all speeches were cut at their last token, of `tokens`."""
+    for policy in sorted({speech.policy for speech in speeches}):
+        own = [speech.finish_reason == "length" for speech in speeches if speech.policy == policy]
+        if (cut := sum(own) / len(own)) >= NEARLY_ALL:
+            yield (
+                f"{title}: {_share(cut)} of the speeches of {policy} were cut at their last token, so what is measured "
+                f"are beginnings of speeches; in a new run {_longer(tokens)}"
+            )
+
+
+def _longer(tokens: int) -> str:
+    return (
+        f"raise debater.max_tokens (now {tokens}), ask for shorter speeches with protocol.max_words, or see that the "
+        "model's end-of-speech token is among the eos_token_id of its generation_config.json"
+    )
 
 
 def check_learned(row: Mapping[str, Any], settings: Config) -> None:

@@ -150,7 +150,19 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if _wants_beginning(folder, tokenizer) and tokenizer.bos_token_id not in tokenizer.encode("told"):
+        tokenizer.add_bos_token = True
     return tokenizer
+
+
+def _wants_beginning(folder: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Return whether texts for the model begin with a token of their own, by what its folder declares.
+
+    transformers 5 passes over that where there is a tokenizer.json, and GemmaTokenizer, which is documented to begin
+    texts, does so only if that file does. Gemmas make little sense of a text without.
+    """
+    declared = (_published(folder, "tokenizer_config.json") or {}).get("add_bos_token") is True
+    return tokenizer.bos_token_id is not None and (declared or type(tokenizer).__name__.startswith("Gemma"))
 
 
 def load_model(

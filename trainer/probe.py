@@ -13,7 +13,16 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 from envs.files import remove_folder
 from trainer import finite, models, setup
 from trainer.config import Config
-from trainer.publish import ParityError, Scores, allowed, flat, gap_between, learner_logprobs, within
+from trainer.publish import (
+    ParityError,
+    Scores,
+    allowed,
+    flat,
+    gap_between,
+    known_tokens,
+    learner_logprobs,
+    within,
+)
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
 
@@ -44,12 +53,14 @@ def sampled_rows(
     """Sample fixed rows of tokens, of unequal lengths: what the model says after its beginning of text.
 
     In bfloat16 two ways of computing the same model agree on such tokens, and differ by nats on tokens that it would
-    hardly ever sample. `ends` do not end a row. The model is not to be used for anything else afterwards.
+    hardly ever sample. Rows hold tokens of text alone, as special ones may stand for images, so `ends` do not end one.
+    The model is not to be used for anything else afterwards.
     """
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     ids = torch.full((rows, 1), first, device=next(model.parameters()).device)
     config = model.config.get_text_config()
-    unwanted = sorted({*ends, *range(len(tokenizer), config.vocab_size)})  # embeddings may be larger than vocabularies
+    special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    unwanted = {*range(config.vocab_size)} - {*known_tokens(tokenizer)} | {*tokenizer.all_special_ids, *special, *ends}
     model.generation_config = GenerationConfig()  # no top-k or penalty from the model's folder
     with torch.random.fork_rng():  # the run's own random numbers stay as they were
         torch.manual_seed(0)
@@ -57,7 +68,7 @@ def sampled_rows(
             inputs=ids, attention_mask=torch.ones_like(ids), synced_gpus=False,
             generation_config=GenerationConfig(
                 max_new_tokens=min(length, models.context_length(config)) - 1, do_sample=True, top_k=0,
-                suppress_tokens=unwanted or None, pad_token_id=tokenizer.pad_token_id,
+                suppress_tokens=sorted(unwanted) or None, pad_token_id=tokenizer.pad_token_id,
             ),
         )  # fmt: skip
     return [row[: length - 5 * i] for i, row in enumerate(sampled.tolist())]

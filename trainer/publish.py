@@ -69,11 +69,20 @@ def _as_in_the_folder(model: "PreTrainedModel", weights: Mapping[str, torch.Tens
     return revert_weight_conversion(model, once)
 
 
-def probe_rows(tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int = 48) -> list[list[int]]:
-    """Return fixed rows of random tokens, of unequal lengths."""
+def probe_rows(
+    tokenizer: "PreTrainedTokenizerBase", rows: int = 4, length: int = 48, embedded: int | None = None
+) -> list[list[int]]:
+    """Return fixed rows of random tokens, of unequal lengths, among those that the model has embeddings for."""
+    known = known_tokens(tokenizer, embedded)
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(0, len(tokenizer), (rows, length), generator=generator)
-    return [row[: length - 5 * i].tolist() for i, row in enumerate(ids)]
+    drawn = torch.randint(0, len(known), (rows, length), generator=generator).tolist()
+    return [[known[place] for place in row[: length - 5 * i]] for i, row in enumerate(drawn)]
+
+
+def known_tokens(tokenizer: "PreTrainedTokenizerBase", embedded: int | None = None) -> list[int]:
+    """Return the ids that the tokenizer can decode, in order, below the number of embeddings if that is given: models
+    often have more embeddings than their tokenizer has ids, and ids may have gaps."""
+    return sorted(i for i in set(tokenizer.get_vocab().values()) if embedded is None or i < embedded)
 
 
 @torch.no_grad()

@@ -214,14 +214,12 @@ class _PpoRun(_Run):
             self.restore(state)
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
-        self.trainer.check_learned()
         policy, _ = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, self.settings.iterations)
         self.look(policy)
         return Path(policy.path)
 
     def collect(self, iteration: int) -> list[Trajectory | None]:
         """Publishes, plays and judges; the same list on every rank."""
-        self.trainer.check_learned()
         policy, learner = self.publish(self.trainer.model_wrapped, self.trainer.accelerator, iteration - 1)
         self.look(policy)
         batch: list[Any] = [None]
@@ -235,12 +233,7 @@ class _PpoRun(_Run):
         return batch[0]
 
     def save_state(self, checkpoint: Path, iteration: int) -> None:
-        """Our own part of a checkpoint; written last, so that its presence says that the checkpoint is whole.
-
-        Raises:
-            FiniteError: the update has left weights that are no numbers.
-        """
-        finite.check(self.trainer.model.named_parameters(), iteration)
+        """Our own part of a checkpoint; written last, so that its presence says that the checkpoint is whole."""
         head = getattr(self.trainer.accelerator.unwrap_model(self.trainer.model), VALUE_HEAD, None)
         if head is not None and self.settings.cluster.deepspeed != "zero3":
             save_file(head.state_dict(), checkpoint / f"{VALUE_HEAD}.safetensors")
@@ -252,6 +245,16 @@ class _PpoRun(_Run):
             "ranks": self._ranks, "files": _digests(checkpoint), **self.opponents_state(),
         }  # fmt: skip
         write_atomically(checkpoint / STATE, json.dumps(state))
+
+    def check_update(self, iteration: int) -> None:
+        """Look at the weights that an iteration has come to.
+
+        Raises:
+            FiniteError: some are no numbers.
+            NothingLearned: rewards differed, and none has changed.
+        """
+        finite.check(self.trainer.model.named_parameters(), iteration)
+        self.trainer.check_learned()
 
     @property
     def _ranks(self) -> dict[str, Any]:
@@ -283,7 +286,12 @@ class _Records(TrainerCallback):
     """Turns TRL's logs and checkpoints into ours."""
 
     def __init__(self, run: _PpoRun) -> None:
-        self._run = run
+        self._run, self._steps = run, run.algorithm.epochs * run.algorithm.minibatches
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Look at the update before a line of metrics or a checkpoint says that the iteration is done."""
+        if state.global_step % self._steps == 0:
+            self._run.check_update(state.global_step // self._steps)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if logs and "loss" in logs and self._run.session is not None:
@@ -291,9 +299,8 @@ class _Records(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
-            steps = self._run.algorithm.epochs * self._run.algorithm.minibatches
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            self._run.save_state(checkpoint, state.global_step // steps)
+            self._run.save_state(checkpoint, state.global_step // self._steps)
 
 
 class _DpoRun(_Run):

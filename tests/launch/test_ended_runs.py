@@ -35,7 +35,7 @@ def test_an_update_that_leaves_no_numbers_is_neither_published_nor_kept(
     run = RunFolder(tmp_path / "run")
     error = ended("train", *small, f"output={run.path}", "algorithm.learning_rate=1e39")
     assert "Since the update of iteration 1" in error and "algorithm.learning_rate" in error
-    assert run.published() == [0] and run.checkpoint() is None
+    assert run.published() == [0] and run.checkpoint() is None and not run.metrics.exists()
 
 
 def test_speeches_that_are_all_cut_end_a_run_which_can_go_on_without_the_limit(
@@ -48,6 +48,21 @@ def test_speeches_that_are_all_cut_end_a_run_which_can_go_on_without_the_limit(
     assert main(["train", f"resume={run.path}", "limits.cut_speeches=off"]) == 0
     (row,) = read_lines(run.metrics)
     assert row["cut_speeches"] == 1
+
+
+def test_speeches_that_are_all_cut_in_an_evaluation_are_told(
+    small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = (*small, "iterations=1", "questions.heldout=2", "debater.max_tokens=1", "limits.cut_speeches=off")
+    assert main(["train", *words, f"output={tmp_path}/run"]) == 0
+    capfd.readouterr()
+    assert main(["evaluate", f"run={tmp_path}/run", "evaluation.checkpoints=[1]"]) == 0
+    told = [line for line in capfd.readouterr().err.splitlines() if "were cut at their last token" in line]
+    assert [line.partition(":")[0] for line in told] == [
+        "base against self", "iteration-0001 against self", "iteration-0001 against base", "iteration-0001 against base"
+    ]  # fmt: skip
+    assert "all of the speeches of checkpoint were cut" in told[1] and "raise debater.max_tokens (now 1)" in told[1]
+    assert "all of the speeches of base were cut" in told[2]
 
 
 def test_a_policy_that_has_gone_too_far_ends_a_run(small: list[str], tmp_path: Path, ended: Ended) -> None:

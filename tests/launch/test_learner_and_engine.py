@@ -14,7 +14,7 @@ from launch.cli import main
 from trainer import models, setup
 from trainer.config import Debater, Lora
 from trainer.engines.transformers import TransformersEngine
-from trainer.run_folder import read_lines
+from trainer.run_folder import RunFolder, read_lines
 from trainer.testimony.vocabulary import build_tokenizer
 
 ONE = ("iterations=1", "judge.min_mass=0", "heldout_judges=none", "questions.train=12", "questions.heldout=12",
@@ -91,9 +91,40 @@ def sharp(tiny: Path, tmp_path: Path) -> Path:
 def test_a_model_that_is_sure_of_its_words_trains_in_bfloat16(
     trained: Callable[..., dict[str, Any]], sharp: Path, algorithm: tuple[str, ...], lora: tuple[str, ...]
 ) -> None:
+    """Full weights are held in float32 while they are trained, and rounded where the engine has them in bfloat16. Under
+    a fresh adapter both sides do the same arithmetic with the same bfloat16, so there the gap may be exactly zero: what
+    another one looks like is shown by the test below."""
     row = trained(sharp, *algorithm, *lora, "debater.dtype=bfloat16")
-    assert 0 <= row["parity_mean"] < 0.1 and 0 <= row["parity"] < 0.25
+    assert row["parity_mean"] < (0.01 if lora else 0.06) and row["parity"] < (0.05 if lora else 0.2)
+    assert lora or row["parity_mean"] > 0
     assert 0 < row["engine_gap_mean"] < 0.1 and row["engine_gap_mean"] < row["engine_gap_max"]
+
+
+@pytest.mark.parametrize(("lora", "noise"), [(("debater.lora.rank=4",), 0.005), ((), 0.02)], ids=["lora", "full"])
+def test_weights_that_are_a_little_off_show_in_the_parity(
+    sharp: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    lora: tuple[str, ...], noise: float,
+) -> None:  # fmt: skip
+    """Noise of half a percent is a hundred times what is seen without (zero); rounding would hide it in full weights,
+    where two percent end the run."""
+    serve = TransformersEngine._serve
+
+    def off(self: TransformersEngine, model: str) -> None:
+        serve(self, model)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for name, weight in self._model.named_parameters():
+                if weight.dim() > 1 and "lora_" not in name:
+                    weight.add_(noise * weight.std() * torch.randn_like(weight))
+
+    monkeypatch.setattr(TransformersEngine, "_serve", off)
+    words = [f"debater.model={sharp}", f"judge.model={tiny}/judge", f"output={tmp_path}/run", *ONE, *RLOO, *lora]
+    code = main(["train", *words, "debater.dtype=bfloat16"])
+    if lora:
+        (row,) = read_lines(tmp_path / "run" / "metrics.jsonl")
+        assert code == 0 and row["parity_mean"] > 0.03 and row["parity"] > 0.1
+    else:
+        assert code == 2 and "After publishing version 0" in capfd.readouterr().err
 
 
 NOISY: dict[str, Callable[[Path, Path], Path]] = {
@@ -159,10 +190,13 @@ def test_an_engine_that_samples_from_another_policy_is_noticed_on_the_first_batc
 
 @pytest.mark.parametrize("algorithm", [RLOO, (*RLOO, "algorithm=ppo"), DPO], ids=["rloo", "ppo", "dpo"])
 def test_an_iteration_that_changes_no_weight_is_an_error(
-    rejected: Callable[..., str], tiny: Path, algorithm: tuple[str, ...]
+    rejected: Callable[..., str], tiny: Path, tmp_path: Path, algorithm: tuple[str, ...]
 ) -> None:
-    said = rejected(tiny / "debater", *algorithm, "algorithm.learning_rate=1e-30")
+    """And nothing says that it was done: no line of metrics, no checkpoint, no policy."""
+    said = rejected(tiny / "debater", *algorithm, "algorithm.learning_rate=1e-30", "iterations=2")
     assert "has not changed one of the policy's weights" in said and "algorithm.learning_rate (now 1e-30)" in said
+    run = RunFolder(tmp_path / "run")
+    assert not run.metrics.exists() and run.checkpoint() is None and run.published() == [0]
 
 
 @pytest.mark.parametrize("algorithm", [RLOO, DPO], ids=["rloo", "dpo"])

@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from trainer import models, probe, setup
 from trainer.config import Config
-from trainer.publish import ParityError, flat, gap_between
+from trainer.engines.transformers import TransformersEngine
+from trainer.publish import ParityError, flat, gap_between, probe_rows
 from trainer.types import Policy
 
 Scores = list[tuple[float, ...]]
@@ -60,6 +64,42 @@ def test_one_engine_that_serves_something_else_is_enough(
         probe.check_adapter(config, Altered(config, change), rows)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_one_matrix_of_the_adapter_that_is_not_served_is_noticed(
+    configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    config = configure("debater.lora.rank=4", f"debater.dtype={dtype}")
+    serve = TransformersEngine._serve
+
+    def without(self: TransformersEngine, model: str) -> None:
+        serve(self, model)
+        (one,) = (weight for name, weight in self._model.named_parameters() if "0.mlp.down_proj.lora_B" in name)
+        one.data.zero_()
+
+    monkeypatch.setattr(TransformersEngine, "_serve", without)
+    with pytest.raises(ParityError, match="from what the learner makes of it"):
+        probe.check_adapter(config, setup.rollouts(config), probe.rows_of(config))
+
+
 def test_the_random_adapter_moves_more_than_any_tolerance(config: Config, rows: list[list[int]], tmp_path) -> None:  # noqa: ANN001
     base, adapted = probe._write_adapter(config, str(tmp_path / "adapter"), rows)
     assert gap_between(flat(base), flat(adapted)).mean > 100 * config.parity_tolerance
+
+
+def test_rows_hold_what_is_text_and_has_an_embedding() -> None:
+    """Ids may have gaps, some stand for images, models have more embeddings than there are ids, and files name ids
+    that their model has no embedding for."""
+    text = {f"word{index}": index for index in range(3, 90, 3)}
+    vocabulary = {"<eos>": 0, "<unk>": 1, "<image>": 2, **text, "beyond": 150}
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel(vocabulary, "<unk>")), eos_token="<eos>", unk_token="<unk>",
+        additional_special_tokens=["<image>"],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(vocab_size=100, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+    )
+    sampled = probe.sampled_rows(model, words, {0, 6})
+    assert {token for row in sampled for token in row[1:]} <= {*text.values()} - {6}
+    assert {token for row in probe_rows(words, embedded=100) for token in row} <= {0, 1, 2, *text.values()}
+    assert {len(row) for row in sampled} == {len(row) for row in probe_rows(words)} == {48, 43, 38, 33}

@@ -67,7 +67,7 @@ def make_format(
             and whose thoughts could not be told from what it says.
     """
     if kind == "plain" or (kind == "auto" and tokenizer.chat_template is None):
-        return PlainFormat(tokenizer)
+        return PlainFormat(tokenizer, speaks)
     if tokenizer.chat_template is None:
         raise EngineError("format=chat needs a tokenizer with a chat template and this one has none: use format=plain.")
     made = ChatFormat(tokenizer, ends, thinking, speaks)
@@ -137,8 +137,8 @@ class _Tokens:
                 return whole[len(prompt) :]
         return self._encode(text)
 
-    def _encode(self, text: str, opening: bool = False) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=opening)
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False)
 
 
 def _may_spell(token: str, text: str) -> bool:
@@ -148,17 +148,32 @@ def _may_spell(token: str, text: str) -> bool:
     return near and (not text.isascii() or text in token or token.startswith("<0x"))
 
 
+def _around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Return the special tokens that the tokenizer puts before a text and behind it; models that were trained with them
+    say little that makes sense without."""
+    bare, whole = (tokenizer.encode("told", add_special_tokens=special) for special in (False, True))
+    start = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
+    before, behind = whole[:start], whole[start + len(bare) :]
+    if not before and getattr(tokenizer, "add_bos_token", False) and tokenizer.bos_token_id is not None:
+        before = [tokenizer.bos_token_id]
+    return before, behind
+
+
 class PlainFormat(_Tokens):
     """Running text, for base models: what is told and what is said simply follow each other."""
 
     keeps_prefix, opens_thoughts, unknown_thoughts = True, False, ""
 
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, speaks: bool = True) -> None:
+        super().__init__(tokenizer)
+        self._begins, ends = _around(tokenizer)
+        self._ends = [] if speaks else ends  # a speech goes on where a text has not ended
+
     def open(self, history: Sequence[str]) -> list[int]:
         """The texts one after the other, after the token that begins a text if the model has one."""
 
         def read(texts: Sequence[str]) -> list[int]:
-            told, *later = texts
-            return self._encode(told, opening=True) + [token for text in later for token in self._encode(text)]
+            return [*self._begins, *(token for text in texts for token in self._encode(text)), *self._ends]
 
         return self._guard.read(history, read, "open")
 

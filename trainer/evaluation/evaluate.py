@@ -22,7 +22,9 @@ from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.summary import jsonable
 from trainer.evaluation.verdict_rows import Bench, checkpoint_name, correct_seat, write_parquet
 from trainer.inference.length_matched import lengths_of, write_lengths
+from trainer.limits import cut_in_evaluation
 from trainer.probe import check_adapter, rows_of
+from trainer.progress import say
 from trainer.reading import Open, read_text, valid
 from trainer.rollouts import Rollouts
 from trainer.run_folder import RunError, RunFolder, write_atomically
@@ -82,6 +84,7 @@ class _Evaluation:
             rows, debates, attacks, stored = [], [], list[dict[str, Any]](), list[tuple[dict[str, Any], Transcript]]()
             for matchup in self._matchups(iteration):
                 outcome = self._play(iteration, matchup)
+                self._tell_cut(f"{checkpoint_name(iteration)} against {matchup}", outcome.finished)
                 about = {
                     "arm": self.settings.output.name, "checkpoint": checkpoint_name(iteration), "iteration": iteration,
                     "matchup": matchup,
@@ -117,6 +120,12 @@ class _Evaluation:
             (own, base), self.settings.cluster.shard_size, derive(self.settings.seed, "evaluate", matchup),
             f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
         )  # fmt: skip
+
+    def _tell_cut(self, title: str, played: Sequence[Transcript]) -> None:
+        """Say whose speeches were nearly all cut."""
+        speeches = [speech for transcript in played for speech in transcript.speeches]
+        for told in cut_in_evaluation(title, speeches, self.settings.debater.max_tokens):
+            say(told)
 
     def _kept(
         self, about: Mapping[str, Any], played: Sequence[Transcript], judged: Sequence[Mapping[str, Any]]

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from envs.scratchpad import split
@@ -101,6 +101,40 @@ def test_plain_text_follows_itself() -> None:
     assert words.decode([*fmt.open(["the passage"]), *fmt.choice("yes"), *fmt.go_on("\nnext", True)]) == (
         "the passage yes\nnext"
     )
+
+
+def begun(name: str, single: str) -> PreTrainedTokenizerFast:
+    """The family's tokenizer with a post-processor that puts its beginning and its end around a text."""
+    words = copy.deepcopy(tokenizer(name))
+    marks = [(str(token), int(words.convert_tokens_to_ids(str(token)))) for token in (words.bos_token, words.eos_token)]
+    words._tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=marks)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("single", "declared"), [("<s> $A", False), ("<s> $A </s>", False), ("$A", True), ("<s> $A", True)]
+)
+def test_plain_text_begins_once_as_the_tokenizer_says_and_does_not_end(single: str, declared: bool) -> None:
+    words = begun("mistral", single)
+    if declared:
+        object.__setattr__(words, "_add_bos_token", True)
+    fmt, first = make_format(words, [words.eos_token_id], "plain"), words.bos_token_id
+    for history in (["told"], ["<s>told", "said", "<s> told again"]):
+        tokens = fmt.open(history)
+        assert tokens[0] == first and tokens.count(first) == 1 and words.eos_token_id not in tokens
+    assert first not in [*fmt.go_on("told", True), *fmt.choice("A", "told")]
+
+
+def test_a_model_with_a_head_reads_a_text_with_its_end() -> None:
+    words = begun("mistral", "<s> $A </s>")
+    tokens = make_format(words, (), "plain", speaks=False).open(["told"])
+    assert tokens == words.encode("told") and tokens[-1] == words.eos_token_id
+
+
+def test_a_template_that_writes_the_beginning_is_not_given_another() -> None:
+    words = begun("mistral", "<s> $A")
+    tokens = make_format(words, [words.eos_token_id]).open(["told", "said", "told again"])
+    assert tokens[0] == words.bos_token_id and tokens.count(words.bos_token_id) == 1
 
 
 def test_plain_by_choice_and_chat_only_with_a_template() -> None:
