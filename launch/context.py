@@ -21,8 +21,8 @@ from rewards.types import Reading
 from rewards.written import WritingSettings
 from trainer import models, setup
 from trainer.config import Config, Dpo
+from trainer.config.decoding import Refine
 from trainer.engines.formats import Format
-from trainer.inference.settings import Refine
 from trainer.rows import SeatTokens
 
 LONGEST = 20

@@ -11,8 +11,8 @@ from rewards.judges import JudgeSettings
 from rewards.types import Usage
 from trainer import setup
 from trainer.config import Config, PolicyGradient
+from trainer.config.decoding import BestOf, Refine
 from trainer.evaluation.browsed import at_most
-from trainer.inference.settings import BestOf, Refine
 
 SAMPLE = 20
 """Questions whose debates are reckoned with; the others are taken to be like them."""

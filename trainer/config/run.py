@@ -11,14 +11,14 @@ from rewards.reward import RewardRule
 from trainer.config.algorithm import Algorithm
 from trainer.config.comparing import Ablation, Comparison, Plan, Study
 from trainer.config.debater import Debater
+from trainer.config.decoding import AnyInference, Plain
 from trainer.config.game import Protocol, Questions, Reward
 from trainer.config.judging import Adversarial, JudgeTraining
 from trainer.config.measuring import Audit, Evaluation, Watch
+from trainer.config.opponent import AnyOpponent, SelfPlay
 from trainer.config.placement import Cluster
 from trainer.config.section import SEEDS, Name, Section, out_of_range
 from trainer.config.stopping import Limits, Wandb
-from trainer.inference.settings import AnyInference, Plain
-from trainer.opponents.settings import AnyOpponent, SelfPlay
 
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
 """How far an engine and the learner may differ unless the configuration says otherwise (`parity_tolerance`)."""

@@ -10,10 +10,10 @@ from rewards.inquirer import Inquirer, inquiring_model, make_inquirer
 from rewards.judges import JudgeError, JudgeSettings, Models, ModelSettings
 from rewards.preference import in_both_orders
 from rewards.types import Judge
+from trainer.config.decoding import AnyInference, BestOf, Plain, Refine
 from trainer.inference.best_of import BestOfN
 from trainer.inference.length_matched import LengthMatched, Lengths, read_lengths
 from trainer.inference.refine import CritiqueAndRefine
-from trainer.inference.settings import AnyInference, BestOf, Plain, Refine
 from trainer.inference.turns import OneSample, Speaking
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.config import Config
-from trainer.opponents import settings as kinds
+from trainer.config import opponent as kinds
 from trainer.opponents.lineup import BaseOpponent, Opponents, scores_of
 from trainer.schedule import derive
 from trainer.types import Experience, Policy

@@ -18,13 +18,13 @@ from launch.errors import LaunchError
 from launch.opponents import check_opponent
 from rewards.reward import RewardRule
 from trainer.config import Config
+from trainer.config.opponent import League
 from trainer.credit import role_ema
 from trainer.engines.base import Sampling
 from trainer.loop import collect
 from trainer.measure import measure
 from trainer.opponents.league import LeagueOpponents, chances, opponents
 from trainer.opponents.lineup import Opponents
-from trainer.opponents.settings import League
 from trainer.play import play
 from trainer.rollouts import Outcome, Shard
 from trainer.schedule import matches_of
