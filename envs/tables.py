@@ -24,6 +24,8 @@ def file_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
     Raises:
         QuestionError: there is no such file, or it is not in the format of its name.
     """
+    if path.is_dir():
+        return _folder(path, encoding)
     if not path.is_file():
         raise QuestionError(f"{path} is not a file; give the path of a .parquet, .json, .jsonl or .csv file.")
     ending = path.suffix.lower()
@@ -53,6 +55,22 @@ def hub_rows(dataset: str, name: str | None, split: str) -> Iterator[Row]:
         ) from None
     for number, row in enumerate(rows, start=1):
         yield Place(f"{dataset} {split}", f"row {number}"), dict(row)
+
+
+def _folder(path: Path, encoding: str | None) -> Iterator[Row]:
+    """The objects of a folder and of those below it, one in each .txt or .json file, in the order of their paths."""
+    files = sorted(file for file in path.rglob("*") if file.suffix in (".txt", ".json") and file.is_file())
+    if not files:
+        raise QuestionError(
+            f"{path} is a folder without .txt or .json files; give the path of a file, or name a folder "
+            "that is laid out like a data set on the Hub as questions.dataset."
+        )
+    for file in files:
+        place = Place(str(file), "line 1")
+        cells = parsed(text_of(file, "the file is not JSON", encoding), place, "give files with one JSON object each")
+        if not isinstance(cells, dict):
+            raise place.error("the file is not a JSON object; give files with one JSON object each")
+        yield Place(str(path), str(file.relative_to(path))), cells
 
 
 def _parquet(path: Path) -> Iterator[Row]:

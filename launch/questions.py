@@ -1,6 +1,7 @@
 """`rostrum questions ACTION`: what can be asked about a question set before anything is trained on it."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -11,6 +12,9 @@ from envs.types import Question, QuestionSet
 from launch import compose
 from launch.commands import take
 from launch.errors import LaunchError, tell
+
+_NO_LETTER = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What readers of lines may take for the end of one, or cannot write."""
 
 
 def questions(words: Sequence[str]) -> int:
@@ -41,12 +45,37 @@ def _show(overrides: Sequence[str]) -> int:
     if number is not None and (not number.isdecimal() or not int(number)):
         raise LaunchError(f"n cannot be {number!r}: give how many questions to show, e.g. n=5.")
     questions = compose.load(rest).questions.load()
+    _tell_left_out(questions)
     _tell_empty_splits(questions)
     for question, correct in islice(_with_right_answers(questions), int(number or 5)):
         right = None if correct is None else question.answers[correct]
         line = {"id": question.id, "question": question.text, "answers": question.answers, "right": right}
-        print(json.dumps(line, ensure_ascii=False))
+        print(_json_line(line))
     return 0
+
+
+def _json_line(record: dict[str, object]) -> str:
+    """Return an object as one line, whatever breaks lines; all in ASCII where standard output has no other letters."""
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    text = _NO_LETTER.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(record, allow_nan=False)
+    return text
+
+
+def _tell_left_out(questions: QuestionSet) -> None:
+    """Say on standard error what was left out of the source, and why."""
+    account = questions.account() if isinstance(questions, StoredQuestions) else None
+    if account is None:
+        return
+    dropped = {reason: count for reason, count in account.dropped.items() if count}
+    told = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in dropped.items()]
+    if told:
+        tell(f"{sum(dropped.values()):,} of {account.read:,} questions are left out: {', '.join(told)}.")
+    if account.options_left_out:
+        tell(f"{account.options_left_out:,} options that are no answers of their own are left out.")
 
 
 def _with_right_answers(questions: QuestionSet) -> Iterator[tuple[Question, int | None]]:

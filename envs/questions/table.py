@@ -1,5 +1,8 @@
 """Questions from any table, by a map of its columns: a data set on the Hugging Face Hub, or a local file."""
 
+import ast
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +22,14 @@ YES_NO = ("yes", "no")
 NO_LABEL, NO_ANSWER, NOT_TWO = "no_gold_label", "no_option_about_options", "no_two_different_answers"
 """Why a row is left out: nobody can say which two of its answers to debate, the right one is no answer of its own, or
 it has no two."""
+_BRACKETED = re.compile(r"\[.*\]|\{.*\}", re.DOTALL)
 
 
 class Columns(BaseModel):
     """Which column holds what; "a.b" is the field b of the column a, or of every object in the list a.
+
+    Of an object that gives each answer a 1 or a 0, "choices" are the answers and "labels" the marks. A column that is
+    not there is the one whose name differs in case, blanks and underscores alone.
 
     The answers are in one of three shapes: `right` and `wrong`, or `choices` and `correct`, or `yes_no`.
     """
@@ -40,6 +47,8 @@ class Columns(BaseModel):
     """The right answer, or a list of right answers."""
     wrong: list[str] = []
     """Wrong answers, or lists of them; rows use one of those that they have, drawn by hash."""
+    divider: str | None = Field(None, min_length=1)
+    """What stands between the answers where a text in `right` or `wrong` holds several, e.g. "; "."""
     choices: str | list[str] | None = None
     """A column that holds a list of answers, or one column per answer."""
     correct: str | None = None
@@ -92,7 +101,7 @@ class Settings(StoredSettings):
 
     kind: Literal["table"]
     path: Path | None = None
-    """A .parquet, .json, .jsonl or .csv file."""
+    """A .parquet, .json, .jsonl or .csv file, or a folder of .txt or .json files, each with an object."""
     encoding: str | None = None
     """The encoding of a text file, e.g. cp1252; None: UTF-8, or what its first bytes mark it as."""
     dataset: str | None = None
@@ -130,12 +139,33 @@ class Settings(StoredSettings):
     def _rows(self) -> Iterator[tuple[str | None, Row]]:
         """Rows with the split that they come from, None where it is for the hash to decide."""
         if self.path is not None:
-            yield from ((None, row) for row in file_rows(self.path, self.encoding))
+            rows = file_rows(self.path, self.encoding)
+            yield from ((None, row) for whole in rows for row in _apart(whole, self.columns))
         elif self.heldout_split is None:
-            yield from ((None, row) for row in hub_rows(str(self.dataset), self.name, self.train_split))
+            rows = hub_rows(str(self.dataset), self.name, self.train_split)
+            yield from ((None, row) for whole in rows for row in _apart(whole, self.columns))
         else:
             for split, name in (("train", self.train_split), ("heldout", self.heldout_split)):
-                yield from ((split, row) for row in hub_rows(str(self.dataset), self.name, name))
+                rows = hub_rows(str(self.dataset), self.name, name)
+                yield from ((split, row) for whole in rows for row in _apart(whole, self.columns))
+
+
+def _apart(row: Row, columns: Columns) -> Iterator[Row]:
+    """Yield the questions of a row in the two shapes that hold them otherwise than in columns: a passage with lists of
+    its questions, options and answers (RACE as released), and a question with its choices inside (ARC as released)."""
+    place, cells = row
+    asked = [cells.get(name) for name in ("questions", "options", "answers")]
+    if "question" not in cells and all(isinstance(held, list) for held in asked):
+        if len({len(held) for held in asked if isinstance(held, list)}) > 1:
+            raise place.error("there are not as many questions as lists of options and answers; give one of each")
+        rest = {name: held for name, held in cells.items() if name not in ("questions", "options", "answers")}
+        for number, (text, options, answer) in enumerate(zip(*(held or [] for held in asked), strict=True), start=1):
+            at = Place(place.source, f"{place.at} question {number}")
+            yield at, {**rest, "question": text, "options": options, "answer": answer}
+    elif columns.question == "question" and isinstance(inner := cells.get("question"), dict) and "stem" in inner:
+        yield place, {**inner, **cells, "question": inner["stem"]}
+    else:
+        yield row
 
 
 def _found(rows: Sequence[tuple[str | None, Row]], columns: Columns) -> list[Found]:
@@ -147,7 +177,8 @@ def _found(rows: Sequence[tuple[str | None, Row]], columns: Columns) -> list[Fou
             name = _words(cells, columns.id) if columns.id else ""
             options, right = _options(cells, columns)
             if columns.correct:
-                said = _cell(cells, columns.correct)
+                said = _held(_cell(cells, columns.correct))
+                said = list(said.values()) if isinstance(said, dict) and _is_marked(said) else said
                 gold.append(gold_column.Row(place, options, said, _labels(cells, columns, len(options))))
         except QuestionError as error:
             raise place.error(str(error)) from None
@@ -196,8 +227,8 @@ def _options(cells: dict[str, Any], columns: Columns) -> tuple[list[str], tuple[
     if columns.yes_no:
         return list(YES_NO), _yes_or_no(columns.yes_no, _cell(cells, columns.yes_no))
     if columns.right:
-        right = _texts(cells, columns.right)
-        wrong = [text for column in columns.wrong for text in _texts(cells, column)]
+        right = _texts(cells, columns.right, columns.divider)
+        wrong = [text for column in columns.wrong for text in _texts(cells, column, columns.divider)]
         return right + wrong, tuple(i for i, text in enumerate(right) if text)
     if isinstance(columns.choices, list):
         return [_words(cells, column) for column in columns.choices], ()
@@ -240,16 +271,42 @@ def _absent(value: object) -> bool:
     return value is None or value in (-1, "-1") or value != value or str(value).strip().casefold() in ("", "nan")
 
 
-def _texts(cells: dict[str, Any], column: str) -> list[str]:
+def _texts(cells: dict[str, Any], column: str, divider: str | None) -> list[str]:
     """The texts of a column that holds one, or a list of them."""
     value = _cell(cells, column)
-    return _list(column, value) if isinstance(value, list) else [_text(column, value)]
+    held = _held(value)
+    if isinstance(value, list) or (isinstance(held, list) and all(isinstance(item, str) for item in held)):
+        return _list(column, held)  # but "[0, 1]" is an answer
+    text = _text(column, value)
+    return [part for each in text.split(divider) if (part := each.strip())] or [""] if divider else [text]
 
 
 def _list(column: str, value: object) -> list[str]:
+    value = _held(value)
+    if isinstance(value, dict) and _is_marked(value):
+        value = list(value)
     if not isinstance(value, list):
         raise QuestionError(f"the column {column!r} is not a list; name a column with a list, or one column per answer")
     return [_text(column, item) for item in value]
+
+
+def _held(value: Any) -> Any:
+    """The list or object that a text cell holds, as JSON or as Python writes it, for tables that have texts alone."""
+    if not isinstance(value, str) or not _BRACKETED.fullmatch(value.strip()):
+        return value
+    for read in (json.loads, ast.literal_eval):  # a literal is data, and nothing of it is carried out
+        try:
+            found = read(value.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list | dict):
+            return found
+    return value
+
+
+def _is_marked(value: dict[str, Any]) -> bool:
+    """Whether an object gives each answer a 1 or a 0, as TruthfulQA's release does."""
+    return bool(value) and all(mark in (0, 1) for mark in value.values())
 
 
 def _words(cells: dict[str, Any], column: str) -> str:
@@ -268,8 +325,18 @@ def _cell(cells: dict[str, Any], column: str) -> Any:
     if column in cells:
         return cells[column]
     outer, _, inner = column.partition(".")
-    if inner and isinstance(held := cells.get(outer), dict):
+    held = _held(cells.get(outer)) if inner else None
+    if isinstance(held, dict) and inner in ("choices", "labels") and inner not in held and _is_marked(held):
+        return list(held if inner == "choices" else held.values())
+    if isinstance(held, dict):
         return _cell(held, inner)
-    if inner and isinstance(held, list) and held and all(isinstance(item, dict) for item in held):
+    if isinstance(held, list) and held and all(isinstance(item, dict) for item in held):
         return [_cell(item, inner) for item in held]
+    alike = [name for name in cells if _plain_name(name) == _plain_name(column)]
+    if len(alike) == 1:
+        return cells[alike[0]]
     raise QuestionError(f"there is no column {column!r}; choose among {', '.join(map(repr, cells)) or 'none'}")
+
+
+def _plain_name(column: object) -> str:
+    return re.sub(r"[\s_]+", "", str(column)).casefold()

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from launch.cli import main
+from envs.question_set import QuestionError
+from envs.questions.table import Settings
+from launch.cli import CONFIGS, main
 from tests.envs.test_table import write
 
 Shown = Callable[..., list[dict[str, Any]]]
@@ -97,6 +100,28 @@ TRUTHFULQA_MC = [
     truthful_mc("harmless deadly lasting", [1, 0, 0], "harmless safe deadly", [1, 1, 0]),
     truthful_mc("no yes", [0, 1], "yes no", [1, 0]),
 ]
+
+TRUTHFULQA_CSV = [
+    {"Type": "Adversarial", "Category": "Law", "Question": f"Is it {best}?", "Best Answer": best,
+     "Correct Answers": f"{best}; surely {best}", "Incorrect Answers": "never; not at all", "Source": "x"}
+    for best in ("yes", "blue")
+]  # fmt: skip
+MC_TASK = [
+    {"question": f"Is it {best}?", "mc0_targets": {best: 1, "no": 0}, "mc1_targets": {best: 1, "no": 0, "never": 0},
+     "mc2_targets": {"also": 1, best: 1, "no": 0}}
+    for best in ("yes", "blue")
+]  # fmt: skip
+ARC_RELEASE = [
+    {"id": row["id"], "answerKey": row["answerKey"],
+     "question": {"stem": row["question"], "choices": [
+         {"text": text, "label": label} for text, label in zip(*row["choices"].values(), strict=True)]}}
+    for row in ARC
+]  # fmt: skip
+RACE_RELEASE = [
+    {"id": f"high{number}.txt", "article": f"The gate of town {number} was open.", "questions": ["How?", "Who?"],
+     "options": [["open", "shut", "lost", "sold"], ["A", "D", "C", "B"]], "answers": ["A", "B"]}
+    for number in (1, 2)
+]  # fmt: skip
 
 PRESETS: dict[str, tuple[list[dict[str, Any]], str, list[str]]] = {
     "arc": (ARC, "parquet", ["pumice", "coal", "chalk"]),
@@ -190,3 +215,81 @@ def test_a_command_that_needs_held_out_questions_says_that_there_are_none(
     output = [f"output={tmp_path / 'out'}"] if command != "debate" else []
     said = refused(command, *models, *output, "questions=race", f"questions.path={path}")
     assert "has no held-out questions: its questions are about one story" in said
+
+
+def rights(path: Path, preset: str, **columns: object) -> list[str | None]:
+    """What Rostrum understood of a file, without the command."""
+    settings = yaml.safe_load((CONFIGS / "questions" / f"{preset}.yaml").read_text("utf-8"))
+    settings["columns"] |= columns
+    used = Settings(**{**settings, "path": path}).load().used()
+    return [None if right is None else question.answers[right] for question, right in used]
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "testimony"])
+def test_a_preset_reads_every_format(preset: str, kind: str, tmp_path: Path) -> None:
+    """Also lists and objects that a CSV file writes into one cell."""
+    rows, _, right = PRESETS[preset]
+    assert rights(write(tmp_path / f"x.{kind}", rows), preset) == right
+
+
+@pytest.mark.parametrize(
+    ("preset", "rows", "kind", "right"),
+    [
+        ("truthfulqa", TRUTHFULQA_CSV, "csv", ["yes", "blue"]),
+        ("truthfulqa-mc", MC_TASK, "json", ["yes", "blue"]),
+        ("truthfulqa-mc", MC_TASK, "jsonl", ["yes", "blue"]),
+        ("arc", ARC_RELEASE, "jsonl", ["pumice", "coal", "chalk"]),
+        ("race", RACE_RELEASE, "json", ["open", "D"] * 2),
+        ("race", RACE_RELEASE, "parquet", ["open", "D"] * 2),
+    ],
+)  # fmt: skip
+def test_a_preset_reads_the_form_of_the_release(
+    preset: str, rows: list[dict[str, Any]], kind: str, right: list[str], tmp_path: Path
+) -> None:
+    assert rights(write(tmp_path / f"x.{kind}", rows), preset) == right
+
+
+def test_race_is_read_from_its_folder_of_passages(tmp_path: Path) -> None:
+    for level, row in zip(("high", "middle"), RACE_RELEASE, strict=True):
+        (tmp_path / level).mkdir()
+        (tmp_path / level / row["id"].removeprefix("high")).write_text(json.dumps(row), "utf-8")
+    assert rights(tmp_path, "race") == ["open", "D"] * 2
+    (tmp_path / "high" / "bad.txt").write_text("no JSON", "utf-8")
+    with pytest.raises(QuestionError, match="bad.txt, line 1"):
+        rights(tmp_path, "race")
+
+
+def test_several_right_answers_of_the_release_are_never_put_against_each_other(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.json", MC_TASK)
+    right = rights(path, "truthfulqa-mc", choices="mc2_targets", correct="mc2_targets")
+    assert right == ["also", "also"]
+
+
+def test_an_answer_in_brackets_is_an_answer(tmp_path: Path) -> None:
+    rows = [{"question": f"Which interval, {n}?", "r": "[0, 1]", "w": "[1, 2]"} for n in (1, 2)]
+    assert rights(write(tmp_path / "x.csv", rows), "table", right="r", wrong=["w"]) == ["[0, 1]"] * 2
+
+
+@pytest.mark.parametrize("absent", ["", -1, "-1", "-1.0", None])
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_missing_label_is_never_the_last_option(absent: object, kind: str, tmp_path: Path) -> None:
+    options = dict(zip("wxyz", ("one", "two", "three", "four"), strict=True))
+    rows = [{"question": f"q{n}", **options, "key": key} for n, key in enumerate((0, 3, absent, 2))]
+    path = write(tmp_path / f"x.{kind}", rows)
+    assert rights(path, "table", choices=[*"wxyz"], correct="key", first=0) == ["one", "four", "three"]
+
+
+def test_what_is_left_out_is_counted_on_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        *({"question": f"q{n}\u2028x", "options": ["w\u2029", "x", "N/A"], "answer": "A"} for n in range(3)),
+        {"question": "q9", "options": ["w", "x", "All of the above"], "answer": "C"},
+        {"question": "q8", "options": ["w", "x", "y"], "answer": ""},
+    ]
+    words = ["questions=table", f"questions.path={write(tmp_path / 'x.json', rows)}"]
+    words += ["questions.columns.choices=options", "questions.columns.correct=answer"]
+    assert main(["questions", "show", *words]) == 0
+    out, error = capfd.readouterr()
+    assert [json.loads(line)["right"] for line in out.splitlines()] == ["w"] * 3
+    assert "2 of 5 questions are left out: 1 no gold label, 1 no option about options." in error
+    assert "4 options that are no answers of their own are left out." in error
