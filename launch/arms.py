@@ -115,7 +115,8 @@ class Training:
         if self.trained:
             yield "finished"
         else:
-            yield f"training, iteration {iterations}/{self._config.iterations}" if iterations else "starting"
+            begun = "starting" if self._child is not None else "waiting"
+            yield f"training, iteration {iterations}/{self._config.iterations}" if iterations else begun
 
     def _end_of_log(self, lines: int = 12) -> str:
         return "\n".join((self.folder / LOG).read_text("utf-8", errors="replace").splitlines()[-lines:])

@@ -81,7 +81,7 @@ COMMANDS = (
     ),
     Command(
         "demo", "launch.demo:demo", "run the whole experiment: train and evaluate several arms, one report",
-        "Trains and evaluates every arm of configs/experiment/demo.yaml on the same held-out questions, all at once, "
+        "Trains and evaluates every arm of configs/experiment/demo.yaml on the same held-out questions, side by side, "
         "and writes one report. What is finished is not done again: start it once more after an interruption.",
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
     ),

@@ -1,4 +1,4 @@
-"""`rostrum demo`: every arm of an experiment at once, each in its own process, and one report on all of them.
+"""`rostrum demo`: the arms of an experiment side by side, each in its own process, and one report on all of them.
 
 Processes because tiny models do not get faster with threads: each arm computes on one.
 """

@@ -26,18 +26,24 @@ FIGURES = (
 """What is shown of the last iteration: its name in metrics.jsonl, its label, its format."""
 
 
-def run(arms: Sequence[Training]) -> None:
-    """Until every arm is finished. However this ends, no child is left behind.
+def run(arms: Sequence[Training], at_once: int | None = None) -> None:
+    """Run every arm until it is finished, at most `at_once` of them side by side (None: as many as there are CPUs, and
+    at least two). However this ends, no child is left behind.
 
     Raises:
         subprocess.CalledProcessError: a child failed, see `failed`.
     """
     view, variables = View(arms), variables_of(arms)
+    most = at_once or max(2, os.cpu_count() or 1)
+    waiting, running = [*arms], list[Training]()
     try:
         with view.live:
-            while any([arm.step(variables) for arm in arms]):  # a list: every arm is to take its step
+            while waiting or running:
+                while waiting and len(running) < most:
+                    running.append(waiting.pop(0))
+                running = [arm for arm in running if arm.step(variables)]
                 view.show()
-                time.sleep(INTERVAL)
+                time.sleep(INTERVAL if running else 0)
             view.show()
     finally:
         for arm in arms:
