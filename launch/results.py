@@ -28,6 +28,8 @@ def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     for arm in arms:
         beyond = arm.get("control", {}).get("sentence", "")
         console.print(f"{arm['name']}: {arm['sentence']} {beyond}".rstrip())
+    if summary["family"]["size"] > 1:
+        console.print(f"Directions go by p-values corrected for all {summary['family']['size']} comparisons (Holm).")
     for line in _plan(summary["plan"]):
         console.print(line)
     console.print(f"Report: {folder / 'report.html'}")
@@ -41,21 +43,24 @@ def show_root(root: str | None) -> None:
 
 def show_cells(found: Mapping[str, Any], page: Path) -> None:
     """A table of an ablation's cells, and where the page about them is; on standard output."""
-    table = Table("cell", "judge", "accuracy", "change (points)", "difference to the first (points)", "p (Holm)")
+    table = Table("cell", "judge", "accuracy", "change (points)", "difference to the first (points)", "corrected p")
     for cell in found["cells"]:
         if cell["failure"] is not None:
             table.add_row(*map(Text, (cell["name"], "failed", "", "", "", "")))
         for number, row in enumerate(cell["judges"]):
-            table.add_row(*map(Text, ("" if number else cell["name"], *_compared(row))))
+            compared = _compared(row, is_first=cell["name"] == found["first"])
+            table.add_row(*map(Text, ("" if number else cell["name"], *compared)))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     Console(soft_wrap=True, markup=False, highlight=False).print(f"Report: {page}")
 
 
-def _compared(row: Mapping[str, Any]) -> list[str]:
+def _compared(row: Mapping[str, Any], is_first: bool) -> list[str]:
     change, difference = row["change"], row["difference"]
     own = [f"{row['judge']} ({row['role']})", _percent(row["accuracy"]["estimate"]), _change(change)]
-    p = None if difference is None else difference["p_holm"]
-    return [*own, "–" if p is None else _change(difference), "–" if p is None else f"{p:.3f}"]
+    if is_first or difference is None:
+        return [*own, "–", "–"]
+    p = difference["p_holm"]
+    return [*own, _change(difference), "–" if p is None else f"{p:.3f}"]
 
 
 def _change(value: Mapping[str, Any]) -> str:

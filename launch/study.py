@@ -67,7 +67,7 @@ def _is_paid_for_approval(arm: Arm) -> bool:
 
 
 def _report(config: Config, arms: Sequence[Arm]) -> None:
-    from trainer.comparisons.ablation import Result, compare
+    from trainer.comparisons.ablation import Result, compare, told_by
     from trainer.comparisons.standings import read_standings
     from trainer.evidence.experiment import report
     from trainer.report.ablation import write_ablation
@@ -86,7 +86,8 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
         for arm in arms
     ]
     results = [Result(arm.name, own, arm.folder) for arm, own in zip(arms, settings, strict=True)]
-    found = compare(results, replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms}))
+    groups = replicates({arm.name: arm.config.model_dump(mode="json") for arm in arms})
+    found = compare(results, groups, told_by(summary))
     title = f"Study: {folder.name}"
     write_ablation(folder, title, found)
     write_study(folder, title, summary, found, read_standings(folder / TOURNAMENT / "tournament.json"))

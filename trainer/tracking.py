@@ -52,7 +52,7 @@ class Tracker:
             (arm,) = summary["arms"]
             found = {"headline": arm["headline"], "root_hash": root}
             for row in arm["accuracy"]:
-                kept = ("base", "trained", "change", "low", "high", "p", "headline")
+                kept = ("base", "trained", "change", "low", "high", "p", "p_adjusted", "headline")
                 found |= {f"judge_accuracy/{row['judge']}/{name}": row[name] for name in kept}
             self._run.summary.update(found)
 

@@ -17,6 +17,8 @@ CHECKPOINT = "checkpoint"
 """The policy's name, in a transcript, that is evaluated."""
 REWARD = "reward"
 HELD_OUT = "held-out"
+TINY = 1e-12
+"""Probabilities are kept this far from 0 in the log score."""
 
 COLUMNS: dict[str, str] = {
     "arm": "name of the training arm; empty for references",
@@ -138,6 +140,14 @@ def check_verdicts(verdicts: pd.DataFrame) -> None:
     without = verdicts["valid"].astype(bool) & ~verdicts["p_mean"].between(0, 1)
     if without.any():
         raise VerdictTableError(f"{without.sum()} verdicts are valid but have no probability: mark them INVALID.")
+
+
+def scores(verdicts: pd.DataFrame) -> dict[str, float]:
+    """Return the mean of (1 - P)^2 (`brier`) and of -log P (`log_score`) of the right answer over valid verdicts; 0 is
+    best, a coin has .250 and .693. NaN without one."""
+    valid = verdicts[verdicts["valid"].astype(bool)]
+    p = valid["p_mean"].where(valid["correct_seat"] == "A", 1 - valid["p_mean"])
+    return {"brier": float(((1 - p) ** 2).mean()), "log_score": float(-np.log(np.maximum(p, TINY)).mean())}
 
 
 def right(table: pd.DataFrame) -> np.ndarray:

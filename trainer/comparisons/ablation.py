@@ -1,24 +1,77 @@
 """What the cells of an ablation found: each cell's change over its base, and each against the first cell.
 
 Cells are compared on the debates about the questions that both have, final policy against final policy, paired by
-question and seating and clustered by story. Two families of comparisons, the changes over the base and the differences
-to the first cell, over all cells and judges, are each adjusted by Holm's procedure.
+question and seating and clustered by story. All comparisons, changes over the base and differences to the first cell,
+by every judge, are one family that is adjusted by Holm's procedure. Cells that differ by seed alone are compared once,
+pooled.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from trainer.comparisons.pooling import UNTESTED, adjust, counterpart, outcomes, pairs, pool
+from trainer.comparisons.pooling import UNTESTED, adjust, against, counterpart, outcomes, over_the_base, pairs, pool
 from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.summary import jsonable, summarise
 from trainer.statistics.paired import PairedChange, paired_change
 from trainer.verdicts import read_verdicts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+CELLS: dict[str, str] = {
+    "cell": "name of the cell", "failure": "the sentence that its run failed with; empty if it did not",
+    "iteration": "of its final checkpoint", "win_rate": "of the final debaters against the base, by the reward judge",
+    "win_rate_low": "lower end of its 95 % interval", "win_rate_high": "upper end of its 95 % interval",
+    "verified_quotes": "share of the final debaters' quotes that are found in the passage",
+    "judge": "name of the judge", "role": "reward or held-out",
+    "n_questions": "questions with a valid verdict on both checkpoints", "n_stories": "stories that they are about",
+    "n_invalid": "INVALID verdicts on both checkpoints", "base": "judge accuracy on the base debater's debates",
+    "accuracy": "judge accuracy on the final debaters' debates", "accuracy_low": "lower end of its 95 % interval",
+    "accuracy_high": "upper end of its 95 % interval",
+    "brier": "mean of (1 - P)^2 of the right answer, final debaters; 0 is best",
+    "log_score": "mean of -log P of the right answer, final debaters; 0 is best",
+    "change": "accuracy of the final debaters less that of the base, on the same questions",
+    "change_low": "lower end of its 95 % interval", "change_high": "upper end of its 95 % interval",
+    "change_p": "p-value of the change by itself",
+    "change_p_holm": "p-value of the change among all comparisons; empty for one of several seeds",
+    "change_shown": "up, down or nothing, by the p-value among all comparisons and the interval",
+    "against": "the first cell's judge that this one is compared with",
+    "difference": "accuracy less the first cell's, on the questions that both have",
+    "difference_low": "lower end of its 95 % interval", "difference_high": "upper end of its 95 % interval",
+    "difference_p": "p-value of the difference by itself",
+    "difference_n_questions": "questions with a valid verdict in both cells",
+    "difference_n_stories": "stories that they are about",
+    "difference_p_holm": "p-value of the difference among all comparisons; empty for one of several seeds",
+    "difference_shown": "up, down or nothing, by the p-value among all comparisons and the interval",
+}  # fmt: skip
+"""Columns of cells.parquet and cells.csv, beside one for each setting, and what they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Comparisons that a summary of the same runs has corrected already: p-value and headline, so that one thing has
+    one figure. Changes by arm or group and judge; differences by arm or group, its control, and judge."""
+
+    changes: Mapping[tuple[str, str], tuple[float | None, str]] = field(default_factory=dict)
+    differences: Mapping[tuple[str, str, str], tuple[float | None, str]] = field(default_factory=dict)
+
+
+def told_by(summary: Mapping[str, Any]) -> Told:
+    """Return what a summary (`trainer.evaluation.summary.summarise`) has corrected."""
+    parts = {name for group in summary["pooled"] for name in group["arms"]}
+    units = [unit for unit in [*summary["pooled"], *summary["arms"]] if unit["name"] not in parts]
+    return Told(
+        {(unit["name"], row["judge"]): (row["p_adjusted"], row["headline"]) for unit in units
+         for row in unit["accuracy"]},
+        {(unit["name"], unit["control"]["name"], row["judge"]): (row["p_adjusted"], row["headline"])
+         for unit in units for row in unit.get("control", {}).get("accuracy", [])},
+    )  # fmt: skip
+
+
+NOTHING_TOLD = Told()
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -30,25 +83,35 @@ class Result:
     failure: str | None = None
 
 
-def compare(results: Sequence[Result], groups: Sequence[Replicates] = ()) -> dict[str, Any]:
+def compare(
+    results: Sequence[Result], groups: Sequence[Replicates] = (), told: Told = NOTHING_TOLD
+) -> dict[str, Any]:
     """All cells in their order, as stored in ablation.json; the first is what the others are compared with. `groups`
-    are cells that differ by training seed alone; the finished ones of each are pooled.
+    are cells that differ by training seed alone; the finished ones of each are pooled, and have no test of their own.
+    What is `told` already is not corrected anew; the rest is a family.
 
     Floats have 6 decimals; what is not known is None. Nothing is compared if the first cell has failed.
     """
     tables = {r.name: read_verdicts(r.folder / "verdicts.parquet") for r in results if r.failure is None}
     first = results[0]
     cells = [_cell(result, tables.get(result.name), tables.get(first.name)) for result in results]
-    judged = [row for cell in cells for row in cell["judges"]]
-    others = [row["difference"] for row in judged if row["difference"] is not None and row["cell"] != first.name]
-    families = {"change": adjust([row["change"] for row in judged]), "difference": adjust(others)}
+    finished = _finished(groups, tables)
+    pooled = pool(finished)
+    parts = {name for group in groups if group.name in finished for name in group.seeds}
+    for cell in cells:
+        cell["group"] = next((g.name for g in groups if g.name in finished and cell["name"] in g.seeds), None)
+    units = [*pooled, *(cell for cell in cells if cell["name"] not in parts)]
+    changes = over_the_base(units, told.changes)
+    others = [cell for cell in units[len(pooled) :] if cell["name"] != first.name]
+    differences = against(pooled, pooled[0]["name"] if pooled else "", told.differences)
+    differences += against(others, first.name, told.differences)
     return {
         "schema_version": SCHEMA_VERSION,
         "first": first.name,
         "axes": list(first.settings),
-        "families": families,
+        "family": {"correction": "Holm", "size": adjust([*changes, *differences]), "told": bool(told.changes)},
         "cells": jsonable(cells),
-        "pooled": jsonable(pool(_finished(groups, tables))),
+        "pooled": jsonable(pooled),
     }
 
 
@@ -96,6 +159,8 @@ def _judged(
         "cell": cell,
         **{name: row[name] for name in kept},
         "accuracy": dict(final),
+        "brier": row["brier"]["trained"],
+        "log_score": row["log_score"]["trained"],
         "change": {"estimate": row["change"], "low": row["low"], "high": row["high"], "p": row["p"], **UNTESTED},
         "against": against,
         "difference": None if found is None else _triple(found),

@@ -1,8 +1,8 @@
 """What a comparison's verdicts say: accuracy per arm, paired differences, budgets, and the open protocols.
 
-Everything is paired by question and seating and clustered by story. Two families of comparisons are adjusted by Holm:
-all differences between an arm and the first one (every player, every judge), and all changes from the base to the
-checkpoint (every arm, every judge).
+Everything is paired by question and seating and clustered by story. All comparisons of the page are one family that is
+adjusted by Holm: the differences between an arm and the first one (every player, every judge), and the changes from the
+base to the checkpoint (every arm, every judge).
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from rewards.statistics import Interval, cluster_mean
 from trainer.comparisons.pooling import adjust, by_seating, pairs
 from trainer.evaluation.summary import jsonable
 from trainer.statistics.paired import paired_change
-from trainer.verdicts import NONE, right
+from trainer.verdicts import NONE, right, scores
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUDGET = ("speeches", "words", "sampled_tokens", "preference_readings", "readings")
 """What one verdict took, on average: speeches and words in it, tokens that were sampled for it (those that were not
 spoken as well), and how often a model read to choose what is said and to judge it."""
@@ -39,8 +39,9 @@ def contrasts(table: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Found:
         "judges": {judge: _judge(table[table["judge"] == judge], arms, players, own) for judge in judges},
     }  # fmt: skip
     every = [arm for judge in found["judges"].values() for arm in judge["arms"].values()]
-    adjust([arm[player]["difference"] for arm in every for player in players if "difference" in arm[player]])
-    adjust([arm["training"] for arm in every if "training" in arm])
+    differences = [arm[player]["difference"] for arm in every for player in players if "difference" in arm[player]]
+    changes = [arm["training"] for arm in every if "training" in arm]
+    found["family"] = {"correction": "Holm", "size": adjust([*differences, *changes])}
     return jsonable(found)
 
 
@@ -69,6 +70,7 @@ def _cell(rows: pd.DataFrame) -> Found:
     values = by_seating(rows).groupby(level=["question_id", "story_id"]).mean().reset_index("story_id")
     return {
         "accuracy": _triple(cluster_mean(values["correct"], values["story_id"])), "questions": len(values),
+        **scores(rows),
         "debates": len(rows), "invalid": int((~rows["valid"].astype(bool)).sum()),
     }  # fmt: skip
 

@@ -14,11 +14,14 @@ import pandas as pd
 from rewards.statistics import SIGNIFICANCE
 from trainer.statistics.paired import holm
 from trainer.statistics.seeds import PooledChange, pooled_change, words_on_seeds
-from trainer.verdicts import REWARD, SELF, right
+from trainer.verdicts import REWARD, SELF, right, scores
 
 PAIR = ["question_id", "story_id", "swapped_seats"]
 """What two debates must share to be compared."""
 UNTESTED = {"p_holm": math.nan, "shown": "nothing"}
+Found = dict[str, Any]
+Corrected = tuple[float | None, str]
+"""A corrected p-value and the headline that goes by it."""
 Runs = Mapping[int, pd.DataFrame]
 """Verdict tables of runs that differ by nothing else, by training seed."""
 
@@ -26,9 +29,13 @@ Runs = Mapping[int, pd.DataFrame]
 def outcomes(verdicts: pd.DataFrame, judge: str, iteration: int | None = None) -> pd.DataFrame:
     """Whether a judge's valid verdicts on a checkpoint's debates with itself picked the right answer (1, 0, a tie .5):
     a column `correct`, by question, story and seating. The last iteration that was evaluated, if none is given."""
+    return by_seating(_of(verdicts, judge, iteration))
+
+
+def _of(verdicts: pd.DataFrame, judge: str, iteration: int | None = None) -> pd.DataFrame:
     last = verdicts["iteration"].max() if iteration is None else iteration
     own = (verdicts["matchup"] == SELF) & (verdicts["judge"] == judge) & (verdicts["iteration"] == last)
-    return by_seating(verdicts[own])
+    return verdicts[own]
 
 
 def by_seating(rows: pd.DataFrame) -> pd.DataFrame:
@@ -53,23 +60,49 @@ def counterpart(first: pd.DataFrame, judge: str, role: str) -> str | None:
 
 
 def pool(groups: Mapping[str, Runs]) -> list[dict[str, Any]]:
-    """Each group's change over the base and its difference to the first group, by judge, over all its seeds.
-
-    Both families of comparisons are adjusted by Holm's procedure.
-    """
+    """Each group's change over the base and its difference to the first group, by judge, over all its seeds; they have
+    yet to be corrected (`adjust`)."""
     first = next(iter(groups.values()), {})
-    pooled = [
+    return [
         {"name": name, "seeds": list(runs), "judges": _judges(runs, first if number else None)}
         for number, (name, runs) in enumerate(groups.items())
     ]
-    judged = [row for group in pooled for row in group["judges"]]
-    adjust([row["change"] for row in judged])
-    adjust([row["difference"] for row in judged if row["difference"] is not None])
-    return pooled
 
 
-def adjust(compared: Sequence[dict[str, Any]]) -> int:
-    """Adds to each comparison of a family its p-value among all of them (`p_holm`) and the direction that this and the
+def over_the_base(units: Sequence[Found], told: Mapping[tuple[str, str], Corrected]) -> list[Found]:
+    """Return the changes of cells or groups that are to be corrected; those that are told get their figures here."""
+    left = []
+    for name, row in ((unit["name"], row) for unit in units for row in unit["judges"]):
+        known = told.get((name, row["judge"]))
+        if known is None:
+            left.append(row["change"])
+        else:
+            row["change"] |= _told(known, {"raised": "up", "lowered": "down"})
+    return left
+
+
+def against(units: Sequence[Found], first: str, told: Mapping[tuple[str, str, str], Corrected]) -> list[Found]:
+    """Return the differences to the first cell or group that are to be corrected; those that are told, because either
+    is the other's control, get their figures here."""
+    left = []
+    for name, row in ((unit["name"], row) for unit in units for row in unit["judges"] if row["difference"]):
+        as_control, as_trained = told.get((first, name, row["judge"])), told.get((name, first, row["judge"]))
+        if row["against"] == row["judge"] and as_control is not None:
+            row["difference"] |= _told(as_control, {"raised": "down", "lowered": "up"})
+        elif row["against"] == row["judge"] and as_trained is not None:
+            row["difference"] |= _told(as_trained, {"raised": "up", "lowered": "down"})
+        else:
+            left.append(row["difference"])
+    return left
+
+
+def _told(known: Corrected, shown: Mapping[str, str]) -> Found:
+    p, word = known
+    return {"p_holm": math.nan if p is None else p, "shown": shown.get(word, "nothing")}
+
+
+def adjust(compared: Sequence[Found]) -> int:
+    """Add to each comparison of a family its p-value among all of them (`p_holm`) and the direction that this and the
     interval show (`shown`: "up", "down" or "nothing"); returns how many there are."""
     p_values = [math.nan if one["p"] is None else one["p"] for one in compared]
     for one, adjusted in zip(compared, holm(p_values), strict=True):
@@ -89,6 +122,7 @@ def _judges(runs: Runs, first: Runs | None) -> list[dict[str, Any]]:
 
 def _judged(runs: Runs, first: Runs | None, judge: str, role: str) -> dict[str, Any]:
     changed = _pooled({seed: pairs(outcomes(run, judge, 0), outcomes(run, judge)) for seed, run in runs.items()})
+    own = [scores(_of(run, judge)) for run in runs.values()]
     against = None if first is None else counterpart(next(iter(first.values())), judge, role)
     compared = None
     if first is not None and against is not None and set(first) & set(runs):
@@ -96,6 +130,7 @@ def _judged(runs: Runs, first: Runs | None, judge: str, role: str) -> dict[str, 
         compared = _pooled({s: pairs(outcomes(first[s], against), outcomes(runs[s], judge)) for s in shared})
     return {
         "judge": judge, "role": role, "base": changed.change.base, "trained": changed.change.trained,
+        **{name: float(np.mean([one[name] for one in own])) for name in ("brier", "log_score")},
         "change": _figures(changed), "against": against,
         "difference": None if compared is None else _figures(compared),
     }  # fmt: skip

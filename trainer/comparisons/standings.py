@@ -28,7 +28,7 @@ from trainer.statistics.ratings import (
     rate,
     rate_by_truth,
 )
-from trainer.verdicts import right
+from trainer.verdicts import right, scores
 
 Triple = list[float | None]
 """Estimate and the ends of its 95 % interval."""
@@ -141,7 +141,7 @@ def _player(
 ) -> dict[str, Any]:
     own = _own(valid, name)
     found: dict[str, Any] = {
-        "elo": _triple(rated.interval, name), "accuracy": _mean(right(own), own["story_id"]),
+        "elo": _triple(rated.interval, name), "accuracy": _mean(right(own), own["story_id"]), **scores(own),
         "right": _triple(truth.right, name), "wrong": _triple(truth.wrong, name),
         "truth_advantage": _triple(truth.truth_advantage, name),
     }  # fmt: skip

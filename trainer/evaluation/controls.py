@@ -8,20 +8,15 @@ but that gets nothing for the judge's approval (`reward.clip=0`).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from envs.fingerprints import record_hash
 from trainer.evaluation.family import Tested, change_as_stored
-from trainer.evaluation.invalid import WAYS, Invalid, agreed
+from trainer.evaluation.invalid import WAYS, Invalid
 from trainer.evaluation.replicates import Replicates
-from trainer.evaluation.sentences import difference
 from trainer.provenance import run_settings
-from trainer.statistics.paired import PairedChange, holm
+from trainer.statistics.paired import PairedChange
 from trainer.statistics.seeds import pooled_change
-
-ALONE = "No arm was trained on the penalties alone, so this may be their doing and not persuasion's."
-"""What is said of an arm that has penalties and no control."""
 
 
 def controls(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
@@ -40,21 +35,19 @@ def add_differences(
     summaries: Sequence[dict[str, Any]], pooled: Sequence[dict[str, Any]], arms: Mapping[str, Tested],
     groups: Sequence[Replicates], of: Mapping[str, str | None],
 ) -> None:  # fmt: skip
-    """Write `control` into each arm of `of` and into groups of such arms: its name, its figures by judge, a sentence.
+    """Write `control` into each arm of `of` and into groups of such arms: its name and its figures by judge.
 
-    Figures are those of the final checkpoints on the same questions, control first. Their p-values are adjusted (Holm)
-    as a family of their own; replicates count once, pooled.
+    Figures are those of the final checkpoints on the same questions, control first; they have yet to be corrected
+    (`trainer.evaluation.family.adjusted`).
     """
     seeds = {group.name: group.seeds for group in groups}
-    parts = {name for group in pooled for name in group["arms"]}
-    compared: list[dict[str, Any]] = []
     for unit in [*pooled, *summaries]:
         members = unit.get("arms", [unit["name"]])
         if not all(name in of for name in members):
             continue
         pairs = {name: str(of[name]) for name in members if of[name] in arms}
         if len(pairs) < len(members):
-            unit["control"] = {"name": None, "accuracy": [], "sentence": ALONE}
+            unit["control"] = {"name": None, "accuracy": []}
             continue
         of_member = seeds.get(unit["name"], {unit["name"]: 0})
         rows = [
@@ -62,21 +55,15 @@ def add_differences(
             for row in unit["accuracy"]
         ]
         unit["control"] = {"name": _name(pairs, groups), "accuracy": rows}
-        compared += rows if unit["name"] not in parts else []
-    for row, p in zip(compared, holm([row["p"] for row in compared]), strict=True):
-        row["p_adjusted"] = float(p)
-    for unit in [*pooled, *summaries]:
-        if unit.get("control", {}).get("accuracy"):
-            unit["control"]["sentence"] = difference(unit["control"]["accuracy"][0], unit["control"]["name"])
 
 
 def _difference(
     pairs: Mapping[str, str], arms: Mapping[str, Tested], seeds: Mapping[str, int], judge: str
 ) -> dict[str, Any]:
-    """Return the change that is shown; its headline needs all three countings of INVALID verdicts to agree."""
+    """Return the change that is shown, and that by each counting of INVALID verdicts."""
     shown = next(arms[name].invalid for name in pairs)
-    changes = {way: _counted(pairs, arms, seeds, judge, way) for way in WAYS}
-    return change_as_stored(changes[shown]) | {"headline": agreed(changes), "p_adjusted": np.nan}
+    changes = {way: change_as_stored(_counted(pairs, arms, seeds, judge, way)) for way in WAYS}
+    return {**changes[shown], "invalid": changes}
 
 
 def _counted(
@@ -89,6 +76,13 @@ def _counted(
         tables.append(both.assign(seed=seeds[name]))
     rows = pd.concat(tables)
     return pooled_change(rows["control"], rows["trained"], rows["story_id"], rows["seed"]).change
+
+
+def named(unit: str, groups: Sequence[Replicates], of: Mapping[str, str | None]) -> str | None:
+    """Return what the control of an arm, or of a group of replicates, is called; None without one for each member."""
+    members = next((list(group.seeds) for group in groups if group.name == unit), [unit])
+    pairs = {name: control for name in members if (control := of.get(name)) is not None}
+    return _name(pairs, groups) if len(pairs) == len(members) else None
 
 
 def _name(pairs: Mapping[str, str], groups: Sequence[Replicates]) -> str:

@@ -10,8 +10,7 @@ import pandas as pd
 
 from trainer.evaluation.invalid import WAYS, Invalid, agreed
 from trainer.evaluation.replicates import Replicates
-from trainer.evaluation.sentences import sentence
-from trainer.statistics.paired import PairedChange, headline, holm
+from trainer.statistics.paired import PairedChange, direction, holm
 from trainer.statistics.seeds import PooledChange, pooled_change, words_on_seeds
 from trainer.verdicts import HELD_OUT, REWARD
 
@@ -53,51 +52,75 @@ def pooled_arms(
     ]  # fmt: skip
 
 
+PART = "not tested by itself"
+"""The headline of a run that is one of several seeds: their change is tested, not its own."""
+
+
 def adjusted(
     summaries: Sequence[dict[str, Any]], pooled: Sequence[dict[str, Any]], primary: Comparison | None
 ) -> dict[str, Any]:
-    """Writes `p_adjusted` (Holm) and `primary` into every row of accuracies; returns what the family consists of.
+    """Write `p_adjusted` (Holm), `primary` and `headline` into every row; return what the family consists of.
 
-    Replicates are compared once, pooled: their rows by themselves are parts of that and have no adjusted p-value. A
-    declared primary comparison comes first and keeps its own p-value; no other comparison's adjusted one is smaller
-    than that. So all together name a direction falsely in at most 5 % (a fixed sequence: Maurer, Hothorn & Lehmacher
-    1995); with the primary one beside Holm's procedure it would be up to 10 %.
+    One family is all that the summary compares: every change over the base and every difference to a control
+    (`control` of an arm), by every judge. Replicates are compared once, pooled: their rows by themselves are parts of
+    that and have no adjusted p-value. A declared primary comparison comes first and keeps its own p-value; no other
+    comparison's adjusted one is smaller than that. So all together name a direction falsely in at most 5 % (a fixed
+    sequence: Maurer, Hothorn & Lehmacher 1995); with the primary one beside Holm's procedure it would be up to 10 %.
+
+    Each counting of INVALID verdicts is corrected by itself. A row's own `p_adjusted` is the largest of the three, and
+    its headline the word that all of them give.
     """
     parts = {name for group in pooled for name in group["arms"]}
-    family: list[dict[str, Any]] = []
-    for arm in [*pooled, *summaries]:
-        for row in arm["accuracy"]:
-            row["primary"] = primary == Comparison(arm["name"], row["judge"]) and arm["name"] not in parts
-            row["p_adjusted"] = row["p"] if row["primary"] else np.nan
-            if not row["primary"] and arm["name"] not in parts:
-                family.append(row)
-    first = next((row["p"] for arm in [*pooled, *summaries] for row in arm["accuracy"] if row["primary"]), 0.0)
-    gate = 1.0 if np.isnan(first) else float(first)
-    for row, p in zip(family, holm([row["p"] for row in family]), strict=True):
-        row["p_adjusted"] = float(np.maximum(p, gate))
-    return {"correction": "Holm", "size": len(family), "primary": primary and [primary.arm, primary.judge]}
+    rows: list[tuple[dict[str, Any], bool]] = []
+    for unit in [*pooled, *summaries]:
+        for row in unit["accuracy"]:
+            row["primary"] = primary == Comparison(unit["name"], row["judge"]) and unit["name"] not in parts
+        compared = [*unit["accuracy"], *unit.get("control", {}).get("accuracy", [])]
+        rows += [(row, unit["name"] in parts) for row in compared]
+    for way in WAYS:
+        _correct([(_counting(row, way), row.get("primary", False), part) for row, part in rows])
+    for row, part in rows:
+        countings = [_counting(row, way) for way in WAYS]
+        row["p_adjusted"] = float(np.max([found["p_adjusted"] for found in countings]))
+        row["headline"] = PART if part else agreed(found["headline"] for found in countings)
+    size = sum(not part and not row.get("primary", False) for row, part in rows)
+    return {"correction": "Holm", "size": size, "primary": primary and [primary.arm, primary.judge]}
+
+
+def _counting(row: dict[str, Any], way: Invalid) -> dict[str, Any]:
+    return row["invalid"][way] if "invalid" in row else row
+
+
+def _correct(rows: Sequence[tuple[dict[str, Any], bool, bool]]) -> None:
+    """Write `p_adjusted` and `headline` into changes, each with whether it is the primary one, and part of another."""
+    gate = next((float(found["p"]) for found, primary, _ in rows if primary), 0.0)
+    gate = 1.0 if np.isnan(gate) else gate
+    family = [found for found, primary, part in rows if not primary and not part]
+    for found, p in zip(family, holm([found["p"] for found in family]), strict=True):
+        found["p_adjusted"] = float(np.maximum(p, gate))
+    for found, primary, part in rows:
+        if primary or part:
+            found["p_adjusted"] = found["p"] if primary else np.nan
+        found["headline"] = PART if part else direction(*(found.get(k, np.nan) for k in ("low", "high", "p_adjusted")))
 
 
 def change_as_stored(change: PairedChange) -> dict[str, Any]:
-    """A change as summary.json has it wherever it is one of several."""
+    """Return a change as summary.json has it wherever it is one of several, before it is corrected (`adjusted`)."""
     named = ("base", "trained", "change", "low", "high", "p", "n_questions", "n_stories")
-    return {name: getattr(change, name) for name in named} | {"headline": headline(change)}
+    return {name: getattr(change, name) for name in named}
 
 
 def _pooled(
     group: Replicates, arms: Mapping[str, Tested], summaries: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:  # fmt: skip
     first = next(iter(arms.values()))
-    ways = {way: _pool(group, arms, first.reward_judge, way) for way in WAYS}
-    reward, changes = ways[first.invalid], {way: pooled.change for way, pooled in ways.items()}
+    reward = _pool(group, arms, first.reward_judge, first.invalid)
     return {
         "name": group.name,
         "protocol": first.protocol,
         "arms": list(arms),
         "seeds": [group.seeds[name] for name in arms],
-        "headline": agreed(changes),
         "minimum_detectable_change": reward.change.minimum_detectable_change,
-        "sentence": f"{sentence(reward.change, changes, first.invalid)} {words_on_seeds(reward)}",
         "win_rate": {"estimate": _mean([of["win_rate"]["estimate"] for of in summaries])},
         "verified_quotes": _before_after(summaries, "verified_quotes"),
         "words_per_speech": _before_after(summaries, "words_per_speech"),
@@ -119,7 +142,6 @@ def _accuracy(group: Replicates, arms: Mapping[str, Tested], judge: str) -> dict
         "judge": judge,
         "role": REWARD if judge == first.reward_judge else HELD_OUT,
         **change_as_stored(pooled.change),
-        "headline": agreed({way: found.change for way, found in ways.items()}),
         "n_invalid": sum(arm.n_invalid(judge) for arm in arms.values()),
         "invalid": {way: change_as_stored(found.change) for way, found in ways.items()},
         "seed_changes": dict(zip(_seeds(group, arms), pooled.changes, strict=True)),

@@ -1,11 +1,11 @@
 """What INVALID verdicts count for: a table in which they are dropped, half right, or not right at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import pandas as pd
 
-from trainer.statistics.paired import Headline, PairedChange, headline
+from trainer.statistics.paired import Headline
 
 Invalid = Literal["dropped", "half", "wrong"]
 WAYS: tuple[Invalid, ...] = get_args(Invalid)
@@ -19,10 +19,10 @@ def counted(rows: pd.DataFrame, way: Invalid) -> pd.DataFrame:
     return rows.assign(correct=rows["correct"].where(rows["valid"], _CREDIT[way]))
 
 
-def agreed(changes: Mapping[Invalid, PairedChange]) -> Headline:
-    """Return the word for a change that holds whatever INVALID verdicts count for, given the change by each counting.
+def agreed(words: Iterable[Headline]) -> Headline:
+    """Return the word that holds whatever INVALID verdicts count for, given that of each counting.
 
     Otherwise a policy could earn the word by making the judge unreadable where it would have been wrong.
     """
-    words = {headline(change) for change in changes.values()}
-    return words.pop() if len(words) == 1 else "no change shown"
+    found = set(words)
+    return found.pop() if len(found) == 1 else "no change shown"

@@ -15,16 +15,24 @@ import pandas as pd
 from rewards.statistics import Interval, cluster_mean
 from trainer.evaluation.controls import add_differences
 from trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
-from trainer.evaluation.invalid import WAYS, Invalid, agreed, counted
+from trainer.evaluation.invalid import WAYS, Invalid, counted
 from trainer.evaluation.replicates import Replicates
-from trainer.evaluation.sentences import sentence
+from trainer.evaluation.sentences import add_sentences
 from trainer.statistics.paired import PairedChange, paired_change
-from trainer.verdicts import BASE, CONDUCT, HELD_OUT, NONE, REWARD, SELF, VerdictTableError, check_verdicts
+from trainer.verdicts import (
+    BASE,
+    CONDUCT,
+    HELD_OUT,
+    NONE,
+    REWARD,
+    SELF,
+    VerdictTableError,
+    check_verdicts,
+    scores,
+)
 
 SCHEMA_VERSION = 1
 DECIMALS = 6
-TINY = 1e-12
-"""Probabilities are kept this far from 0 in the log score."""
 NO_CONTROLS: Mapping[str, str | None] = {}
 
 
@@ -36,8 +44,8 @@ def summarise(
 
     Arms and references come in the order of the table, judges with the reward judge first. Arms of one of the `groups`
     are pooled besides; `invalid` is what INVALID verdicts count for; `primary` is the comparison that was declared as
-    such, which is none of those that are adjusted for being many; `controls` are
-    as `trainer.evaluation.controls` finds them.
+    such; `controls` are as `trainer.evaluation.controls` finds them. Directions go by p-values that are corrected over
+    all comparisons (`trainer.evaluation.family.adjusted`).
 
     Raises:
         VerdictTableError: a column is missing or an arm cannot be compared with its base; the message says what to do.
@@ -49,10 +57,12 @@ def summarise(
     summaries = [arm.summary() for arm in arms.values()]
     pooled = pooled_arms(groups, arms, summaries)
     add_differences(summaries, pooled, arms, groups, controls)
+    family = adjusted(summaries, pooled, primary)
+    add_sentences(summaries, pooled, family["size"], invalid)
     return {
         "schema_version": SCHEMA_VERSION,
         "invalid": invalid,
-        "family": adjusted(summaries, pooled, primary),
+        "family": family,
         "pooled": jsonable(pooled),
         "arms": jsonable(summaries),
         "references": [jsonable(reference) for reference in _references(table[alone], invalid)],
@@ -74,13 +84,11 @@ class _Arm:
 
     def summary(self) -> dict[str, Any]:
         accuracy = [self._accuracy(judge) for judge in self.judges]
-        reward = self._changes(self.reward_judge)
+        reward = self._change(self.reward_judge, self.invalid)
         return {
             "name": self.name,
             "protocol": self.protocol,
-            "headline": agreed(reward),
-            "minimum_detectable_change": reward[self.invalid].minimum_detectable_change,
-            "sentence": sentence(reward[self.invalid], reward, self.invalid),
+            "minimum_detectable_change": reward.minimum_detectable_change,
             "win_rate": self._win_rate_of_final(),
             "verified_quotes": {"base": self._verified_quotes(BASE), "trained": self._verified_quotes(self.final)},
             "words_per_speech": {"base": self._words_per_speech(BASE), "trained": self._words_per_speech(self.final)},
@@ -169,7 +177,6 @@ class _Arm:
             "low": change.low,
             "high": change.high,
             "p": change.p,
-            "headline": agreed(changes),
             "n_questions": change.n_questions,
             "n_stories": change.n_stories,
             "n_invalid": self.n_invalid(judge),
@@ -182,13 +189,8 @@ class _Arm:
 
     def _scores(self, judge: str) -> dict[str, dict[str, float]]:
         """Mean (1 - P)^2 and -log P of the right answer over valid verdicts, before and after training."""
-        found: dict[str, dict[str, float]] = {"brier": {}, "log_score": {}}
-        for when, checkpoint in (("base", BASE), ("trained", self.final)):
-            rows = self._select(checkpoint, judge)
-            p = rows["p_mean"].where(rows["correct_seat"] == "A", 1 - rows["p_mean"])[rows["valid"]]
-            found["brier"][when] = float(((1 - p) ** 2).mean())
-            found["log_score"][when] = float(-np.log(np.maximum(p, TINY)).mean())
-        return found
+        base, trained = (scores(self._select(checkpoint, judge)) for checkpoint in (BASE, self.final))
+        return {name: {"base": base[name], "trained": trained[name]} for name in base}
 
     def _by_assignment(self, judge: str) -> dict[str, Any]:
         """The judge's accuracy where the consultant was given the right and the wrong answer."""

@@ -114,12 +114,12 @@ def checkpoint_name(iteration: int) -> str:
     return verdicts.BASE if iteration == 0 else f"iteration-{iteration:04d}"
 
 
-def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Writes a table that is there either whole or not at all; its columns say what they hold (field metadata
-    `description`)."""
+def write_parquet(table: pd.DataFrame, path: Path, said: Mapping[str, str] = verdicts.DESCRIPTIONS) -> None:
+    """Write a table that is there either whole or not at all; its columns say what they hold (field metadata
+    `description`, from `said`)."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    said = {name: {"description": text} for name, text in verdicts.DESCRIPTIONS.items()}
-    fields = [field.with_metadata(said[field.name]) if field.name in said else field for field in arrow.schema]
+    told = {name: {"description": text} for name, text in said.items()}
+    fields = [field.with_metadata(told[field.name]) if field.name in told else field for field in arrow.schema]
     described = pa.Table.from_arrays(arrow.columns, schema=pa.schema(fields, metadata=arrow.schema.metadata))
     content = pa.BufferOutputStream()
     pyarrow.parquet.write_table(described, content)

@@ -8,6 +8,7 @@ from envs.splits import SPLITS
 from rewards.statistics import SIGNIFICANCE
 from trainer import frozen
 from trainer.config import Config
+from trainer.evaluation.controls import controls, named
 from trainer.evaluation.replicates import Replicates, replicates
 from trainer.provenance import config_hash, question_hashes, run_settings
 from trainer.statistics.power import SEEDS, Assumptions, power_table
@@ -41,7 +42,8 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     return {
         "primary": {"arm": primary[0], "judge": primary[1], "statistic": STATISTIC},
         "secondary": {
-            "comparisons": [list(pair) for pair in compared if pair != primary], "correction": "Holm",
+            "comparisons": [list(pair) for pair in compared if pair != primary],
+            "differences": _to_controls(arms, groups, compared), "correction": "Holm",
             "after": "the primary comparison: no p-value is smaller than that one's, so that 5 % is the level of all",
         },
         "level": SIGNIFICANCE,
@@ -90,6 +92,15 @@ def _comparisons(arms: Mapping[str, Config], groups: Sequence[Replicates]) -> It
     units = {group_of.get(name, name): config for name, config in reversed(arms.items())}
     for unit, config in reversed(units.items()):
         yield from ((unit, judge.name) for judge in config.judges)
+
+
+def _to_controls(
+    arms: Mapping[str, Config], groups: Sequence[Replicates], compared: Sequence[tuple[str, str]]
+) -> list[list[str]]:
+    """Every compared arm or group that has a control, with that and the judge."""
+    of = controls({name: arm.model_dump(mode="json") for name, arm in arms.items()})
+    found = [(unit, named(unit, groups, of), judge) for unit, judge in compared]
+    return [[unit, control, judge] for unit, control, judge in found if control is not None]
 
 
 def _primary(

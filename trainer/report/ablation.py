@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trainer.comparisons.ablation import rows
+from trainer.comparisons.ablation import CELLS, rows
+from trainer.evaluation.verdict_rows import write_parquet
 from trainer.report import wording
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
@@ -31,7 +32,8 @@ def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
     nothing."""
     write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
     table = rows(found)
-    write_atomically(folder / "cells.parquet", table.to_parquet(index=False))
+    settings = {name: f"value of the setting {name}" for cell in found["cells"] for name in cell["settings"]}
+    write_parquet(table, folder / "cells.parquet", {**settings, **CELLS})
     write_atomically(folder / "cells.csv", table.to_csv(index=False))
     style, album = Markup(resource("report.css") + STYLE), Album()
     page = environment().get_template("ablation.html.j2").render(
@@ -50,12 +52,14 @@ def lead(found: Mapping[str, Any]) -> list[str]:
     done = [cell for cell in cells if cell["failure"] is None]
     failed = len(cells) - len(done)
     sentences = [f"{len(cells)} cells" + (f", {failed} of which failed." if failed else ".")]
+    alone = [cell for cell in done if cell["name"] != found["first"] and not cell.get("group")]
     for role, judges in ((REWARD, "Judges that gave the reward"), (HELD_OUT, "Held-out judges")):
-        shown = [row["difference"]["shown"] for cell in done if cell["name"] != found["first"]
-                 for row in cell["judges"] if row["role"] == role and row["difference"]]  # fmt: skip
-        if shown:
-            counts = [f"{words} in {shown.count(what)}" for what, words in SHOWN.items() if what in shown]
-            sentences.append(f"{judges}, against {found['first']}: {', '.join(counts)}.")
+        for units, against in ((found["pooled"][1:], found["pooled"][:1]), (alone, [{"name": found["first"]}])):
+            shown = [row["difference"]["shown"] for unit in units for row in unit["judges"]
+                     if row["role"] == role and row["difference"]]  # fmt: skip
+            if shown:
+                counts = [f"{words} in {shown.count(what)}" for what, words in SHOWN.items() if what in shown]
+                sentences.append(f"{judges}, against {against[0]['name']}: {', '.join(counts)}.")
     return sentences
 
 

@@ -26,8 +26,7 @@ def environment() -> Environment:
         wording.smallest_change,
         wording.other_judges,
         wording.primary,
-        wording.after_correction,
-        wording.corrected,
+        wording.by_corrected_p,
         wording.invalid_rows,
     )
     environment.globals.update({function.__name__: function for function in words})

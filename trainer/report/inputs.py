@@ -63,7 +63,8 @@ class BeforeAfter(Record):
     trained: float | None = None
 
 
-Headline = Literal["raised", "lowered", "no change shown"]
+Headline = Literal["raised", "lowered", "no change shown", "not tested by itself"]
+"""A direction goes by the corrected p-value; one of several seeds is not tested by itself."""
 
 
 class Change(BeforeAfter):
@@ -73,6 +74,7 @@ class Change(BeforeAfter):
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    p_adjusted: float | None = None
     headline: Headline | None = None
     n_questions: int | None = None
     n_stories: int | None = None
@@ -83,7 +85,6 @@ class Accuracy(Change):
 
     judge: str
     role: str = ""
-    p_adjusted: float | None = None
     primary: bool = False
     """It was declared as the primary comparison."""
     n_invalid: int | None = None
@@ -105,7 +106,6 @@ class ToControl(Change):
 
     judge: str
     role: str = ""
-    p_adjusted: float | None = None
 
 
 class Control(Record):
@@ -165,7 +165,7 @@ class Reference(Record):
 
 
 class Family(Record):
-    """The comparisons whose p-values are adjusted for being many."""
+    """The comparisons whose p-values are adjusted for being many: changes over the base and differences to controls."""
 
     correction: str = ""
     size: int = 0

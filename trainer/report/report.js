@@ -17,6 +17,7 @@
   const LISTED = 100; // of the debates that are found: a browser takes seconds to lay out ten thousand options
   let found = [];
   let current = 0;
+  let waiting = 0; // the timer of a debate that has yet to be shown
 
   // Debater text is untrusted: text reaches the page through text nodes only.
   function make(name, options = {}, ...children) {
@@ -51,21 +52,33 @@
       .toLowerCase();
   }
 
+  // Narrows what is found; where only letters were added to the search, no other debate can come in.
+  let asked = { filters: "", wanted: null };
   function search() {
     const wanted = byId("filter-text").value.trim().toLowerCase();
     const chosen = Object.entries(filters).map(([key, select]) => [key, select.value]).filter(([, value]) => value);
     const which = list?.value;
     const rank = (debate) => debate.ranks?.[which];
-    found = debates.filter(
+    const same = JSON.stringify([chosen, which]);
+    const narrower = same === asked.filters && asked.wanted !== null && wanted.startsWith(asked.wanted);
+    found = (narrower ? found : debates).filter(
       (debate) =>
-        chosen.every(([key, value]) => debate[key] === value) &&
-        (!which || known(rank(debate))) &&
+        (narrower || (chosen.every(([key, value]) => debate[key] === value) && (!which || known(rank(debate))))) &&
         (!wanted || debate.words.includes(wanted)),
     );
-    if (which) found.sort((one, other) => rank(one) - rank(other));
+    if (which && !narrower) found.sort((one, other) => rank(one) - rank(other));
+    asked = { filters: same, wanted };
     matches.disabled = !found.length;
     listFrom(0);
-    show(0);
+    point(0);
+  }
+
+  // The list comes first and the debate, which takes longer to lay out, when the list is on the screen.
+  function searchAsTyped() {
+    search();
+    requestAnimationFrame(() => {
+      waiting ||= setTimeout(() => show(current));
+    });
   }
 
   // Lists the debates that are found from this one on, and says where more of them are left out.
@@ -99,14 +112,20 @@
   }
 
   function show(index) {
+    clearTimeout(waiting);
+    waiting = 0;
+    point(index);
+    if (found.length) place.replaceChildren(...debateNodes(found[current]));
+    else place.replaceChildren(make("p", { class: "absent" }, "No debate fits these filters."));
+  }
+
+  function point(index) {
     current = index;
     const listed = () => [...matches.options].findIndex((option) => option.value === String(index));
     if (found.length && listed() < 0) listFrom(index - (index % LISTED));
     matches.selectedIndex = found.length ? listed() : -1;
     byId("previous").disabled = byId("next").disabled = found.length < 2;
     byId("position").textContent = found.length ? `${current + 1} of ${found.length}` : "none";
-    if (found.length) place.replaceChildren(...debateNodes(found[current]));
-    else place.replaceChildren(make("p", { class: "absent" }, "No debate fits these filters."));
   }
 
   function debateNodes(debate) {
@@ -283,7 +302,7 @@
     filters[key].parentElement.hidden = values.length < 2;
   }
   byId("filters").hidden = byId("found").hidden = false;
-  byId("filters").addEventListener("input", search);
+  byId("filters").addEventListener("input", searchAsTyped);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("previous").addEventListener("click", () => show((current + found.length - 1) % found.length));
   byId("next").addEventListener("click", () => show((current + 1) % found.length));
@@ -294,5 +313,6 @@
     if (link && link.hash === location.hash) follow(); // no change of the hash tells of a second click
   });
   search();
+  show(0);
   follow();
 })();

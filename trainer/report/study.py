@@ -28,7 +28,8 @@ def write_study(
     write_atomically(folder / "study.json", json.dumps(stored, indent=1))
     style, album = Markup(resource("report.css") + STYLE), Album()
     page = environment().get_template("study.html.j2").render(
-        title=title, summary=Summary.model_validate(summary), pooled=cells["pooled"], picture=picture(cells),
+        title=title, summary=Summary.model_validate(summary), pooled=cells["pooled"], cells=cells,
+        picture=picture(cells),
         slopes=list(slopes(tournament)), figure=album.shown(), style=style, policy=content_policy(style, ""),
     )  # fmt: skip
     album.write(folder)

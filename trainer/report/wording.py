@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from rewards.statistics import FEWEST_STORIES
 from trainer.report.inputs import Accuracy, Arm, Family, Headline
 
 MISSING = "–"
@@ -25,6 +25,7 @@ _OUTCOMES: dict[Headline, Outcome] = {
     "raised": Outcome("Raised", "up"),
     "lowered": Outcome("Lowered", "down"),
     "no change shown": Outcome("No change shown", "level"),
+    "not tested by itself": Outcome("Not tested by itself", "unknown"),
 }
 
 
@@ -67,6 +68,11 @@ def points_range(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{points(low)} to {points(high)}"
 
 
+def p_text(p: float) -> str:
+    """A p-value in a sentence: "= 0.074" or "< 0.001"."""
+    return p_value(p) if p < 0.001 else f"= {p_value(p)}"
+
+
 def p_value(p: float | None) -> str:
     """A p-value with two significant decimals, never 0."""
     if p is None:
@@ -74,7 +80,7 @@ def p_value(p: float | None) -> str:
     return "<" + _SPACE + "0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def smallest_change(arm: Arm) -> str:
+def smallest_change(arm: Arm, family: Family) -> str:
     """What this many questions could have shown: the arm's minimum detectable change in a sentence."""
     if any(row.n_stories is not None and row.n_stories < FEWEST_STORIES for row in arm.accuracy):
         return f"With fewer than {FEWEST_STORIES} stories no test can reach p < .05: no change could have been shown."
@@ -83,7 +89,8 @@ def smallest_change(arm: Arm) -> str:
     questions = next((row.n_questions for row in arm.accuracy if row.n_questions is not None), None)
     who = "these questions" if questions is None else f"{questions:,} questions"
     size = f"{100 * arm.minimum_detectable_change:.1f} points"
-    return f"Smallest change that {who} could have shown: {size}, up or down (80{_SPACE}% power)."
+    alone = ", in a comparison by itself" if family.size > 1 else ""
+    return f"Smallest change that {who} could have shown: {size}, up or down (80{_SPACE}% power{alone})."
 
 
 def other_judges(arm: Arm) -> list[str]:
@@ -96,6 +103,8 @@ def _result(row: Accuracy) -> str:
         return "not measured"
     interval = points_range(row.low, row.high)
     figures = f"{points(row.change)} points" + (f", interval {interval}" if interval else "")
+    if row.p_adjusted is not None:
+        figures += f", {'' if row.primary else 'corrected '}p {p_text(row.p_adjusted)}"
     return f"{outcome(row.headline).word.lower()} ({figures})"
 
 
@@ -107,15 +116,15 @@ def primary(arms: Sequence[Arm]) -> str:
     )
 
 
-def after_correction(row: Accuracy, family: Family) -> str:
-    """What is to be said of a direction that is not shown any more when the number of comparisons is taken into
-    account."""
-    if row.headline in (None, "no change shown") or row.p_adjusted is None or row.p_adjusted < SIGNIFICANCE:
+def by_corrected_p(family: Family) -> str:
+    """Return what directions go by where there are several comparisons; empty for one."""
+    if family.size < 2:
         return ""
-    place = ", which come after the primary one" if family.primary else ""
     return (
-        f"not after {family.correction}’s correction for {family.size} comparisons{place} "
-        f"(p = {p_value(row.p_adjusted)})"
+        f"Raised and lowered are said by p-values corrected for all {family.size} comparisons of this page "
+        f"({family.correction})"
+        + (", which come after the one that was declared as primary" if family.primary else "")
+        + "; intervals are for one comparison at a time."
     )
 
 
@@ -123,6 +132,7 @@ _ANSWERS: dict[Headline | None, str] = {
     "raised": "Yes, it raised accuracy",
     "lowered": "No, it lowered accuracy",
     "no change shown": "No change shown",
+    "not tested by itself": "Not tested by itself",
     None: "Not measured",
 }
 
@@ -143,15 +153,6 @@ def overall(arms: Sequence[Arm]) -> str:
 def invalid_rows(arms: Sequence[Arm]) -> list[tuple[Arm, Accuracy]]:
     """Arms and judges of whom any verdict was INVALID."""
     return [(arm, row) for arm in arms for row in arm.accuracy if row.n_invalid and row.invalid]
-
-
-def corrected(arms: Sequence[Arm], family: Family) -> str:
-    """Which results of the reward judges are not shown any more after the correction; empty if all are."""
-    rows = [(arm.name, row) for arm in arms for row in arm.accuracy if row.role == "reward"]
-    lost = [name for name, row in rows if after_correction(row, family)]
-    if not lost:
-        return ""
-    return f"Corrected for {family.size} comparisons ({family.correction}) this is not shown for {' and '.join(lost)}."
 
 
 def _agreement(arms: Sequence[Arm]) -> str:

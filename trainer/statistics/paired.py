@@ -90,11 +90,19 @@ def paired_change(
 
 
 def headline(change: PairedChange) -> Headline:
-    """The answer in words. A direction is named only if the interval excludes 0 and p < .05, so that with no true
-    change one is named in at most 5 % of runs even where few stories make the bootstrap interval too narrow."""
-    if change.p < SIGNIFICANCE and change.low > 0:
+    """Return the answer in words for a comparison that is the only one."""
+    return direction(change.low, change.high, change.p)
+
+
+def direction(low: float, high: float, p: float) -> Headline:
+    """Return the direction of a change by its interval and its p-value, which is corrected if it is one of several.
+
+    One is named only if the interval excludes 0 and p < .05, so that with no true change one is named in at most 5 % of
+    runs even where few stories make the interval too narrow.
+    """
+    if p < SIGNIFICANCE and low > 0:
         return "raised"
-    if change.p < SIGNIFICANCE and change.high < 0:
+    if p < SIGNIFICANCE and high < 0:
         return "lowered"
     return "no change shown"
 

@@ -26,6 +26,8 @@ from rewards.statistics import (
 )
 from trainer.statistics.paired import PairedChange, errors_to_detect, paired_change, sign_flip_p, smallest_detectable
 
+MINUS = "\N{MINUS SIGN}"
+
 
 @dataclass(frozen=True, slots=True)
 class PooledChange:
@@ -128,10 +130,11 @@ def words_on_seeds(pooled: PooledChange) -> str:
     n = len(pooled.changes)
     if n < 2:
         return ""
-    each = ", ".join(f"{100 * change:+.1f}" for change in sorted(pooled.changes))
+    each = ", ".join(f"{100 * change:+.1f}" for change in sorted(pooled.changes)).replace("-", MINUS)
+    low, high = (f"{100 * end:.1f}".replace("-", MINUS) for end in (pooled.seeds_low, pooled.seeds_high))
     return (
-        f"Over {n} seeds ({each} points each); the interval is for other seeds and stories too. For other seeds on "
-        f"these questions it is {100 * pooled.seeds_low:.1f} to {100 * pooled.seeds_high:.1f}."
+        f"Over {n} seeds ({each} points); the interval is for other seeds and stories too. For other seeds on these "
+        f"questions it is {low} to {high}."
     )
 
 

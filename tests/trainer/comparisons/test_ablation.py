@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
-from trainer.comparisons.ablation import Result, compare, rows
+from trainer.comparisons.ablation import Result, Told, compare, rows
 from trainer.comparisons.pooling import PAIR, pairs, pool
 from trainer.evaluation.replicates import Replicates
 from trainer.report.ablation import write_ablation
@@ -90,12 +91,37 @@ def test_differences_are_paired_on_the_same_questions(found: dict[str, Any]) -> 
     assert second["difference"]["n_questions"] == 16 and second["against"] == "weak"
 
 
-def test_each_family_is_adjusted_by_holm(found: dict[str, Any]) -> None:
-    others = [judged(found, cell, judge) for cell in ("seed=2", "seed=3") for judge in ("weak", "other")]
-    family = [row["difference"]["p"] for row in others]
-    assert [row["difference"]["p_holm"] for row in others] == pytest.approx(holm(family), abs=1e-5)
-    assert found["families"] == {"change": 6, "difference": 4}
-    assert [row["difference"]["shown"] for row in others] == ["down", "nothing", "nothing", "nothing"]
+def test_all_comparisons_are_one_family_that_is_adjusted_by_holm(found: dict[str, Any]) -> None:
+    cells = [judged(found, f"seed={seed}", judge) for seed in (1, 2, 3) for judge in ("weak", "other")]
+    family = [*(row["change"] for row in cells), *(row["difference"] for row in cells[2:])]
+    assert [one["p_holm"] for one in family] == pytest.approx(holm([one["p"] for one in family]), abs=1e-5)
+    assert found["family"] == {"correction": "Holm", "size": 10, "told": False}
+    second = judged(found, "seed=2", "weak")["difference"]
+    assert second["p"] < 0.05 <= second["p_holm"] and second["shown"] == "nothing"
+
+
+def test_what_a_summary_has_corrected_is_not_corrected_anew(results: list[Result], found: dict[str, Any]) -> None:
+    """A change has the summary's figure, and so has a difference to a control, the other way round."""
+    told = Told({("seed=2", "weak"): (0.011, "lowered")}, {("seed=1", "seed=2", "weak"): (0.012, "raised")})
+    again = compare(results, told=told)
+    row = judged(again, "seed=2", "weak")
+    assert (row["change"]["p_holm"], row["change"]["shown"]) == (0.011, "down")
+    assert (row["difference"]["p_holm"], row["difference"]["shown"]) == (0.012, "down")
+    assert again["family"]["size"] == found["family"]["size"] - 2
+
+
+def test_cells_that_are_seeds_of_one_are_tested_pooled_alone(results: list[Result]) -> None:
+    found = compare(results, [Replicates("seeds", {"seed=1": 1, "seed=2": 2, "seed=3": 3})])
+    assert all(row["change"]["p_holm"] is None for cell in found["cells"] for row in cell["judges"])
+    assert found["family"]["size"] == 2 and found["cells"][0]["group"] == "seeds"
+    assert found["pooled"][0]["judges"][0]["change"]["p_holm"] is not None
+
+
+def test_brier_and_log_score_stand_beside_accuracy(found: dict[str, Any]) -> None:
+    """Twelve of sixteen right at .9, four wrong at .1 for the right answer."""
+    row = judged(found, "seed=1", "weak")
+    assert row["brier"] == pytest.approx(0.75 * 0.01 + 0.25 * 0.81)
+    assert row["log_score"] == pytest.approx(-0.75 * np.log(0.9) - 0.25 * np.log(0.1), abs=1e-6)
 
 
 def test_permuting_cells_permutes_rows(results: list[Result], found: dict[str, Any]) -> None:
@@ -160,7 +186,9 @@ def test_the_exports_hold_what_the_page_shows(found: dict[str, Any], tmp_path: P
     ]  # fmt: skip
     assert json.loads((tmp_path / "ablation.json").read_text())["first"] == "seed=1"
     page = (tmp_path / "ablation.html").read_text("utf-8")
-    assert "less often right in 1, no difference shown in 1" in page and "−50.0" in page
+    assert "no difference shown in 2" in page and "−50.0" in page and "Brier 0.210" in page
+    fields = pyarrow.parquet.read_schema(tmp_path / "cells.parquet")
+    assert all(field.metadata[b"description"] for field in fields)
     assert (tmp_path / "figures/all-cells.csv").exists() and "http://" not in page.replace("http://www.w3.org", "")
 
 

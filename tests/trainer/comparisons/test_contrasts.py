@@ -102,14 +102,15 @@ def test_holm_runs_over_every_arm_player_and_judge() -> None:
         for judge in names[2] for arm in names[0][1:] for player in names[1]
     ]  # fmt: skip
     assert len(differences) == 8
-    expected = holm([difference["p"] for difference in differences])
-    assert [difference["p_holm"] for difference in differences] == pytest.approx(list(expected), abs=1e-5)
+    trained = [found["judges"][judge]["arms"][arm]["training"] for judge in names[2] for arm in names[0]]
+    family = [*differences, *trained]
+    expected = holm([one["p"] for one in family])
+    assert [one["p_holm"] for one in family] == pytest.approx(list(expected), abs=1e-5)
+    assert found["family"] == {"correction": "Holm", "size": 14}
     for difference in differences:
         shown = difference["shown"] != "nothing"
         assert shown == (difference["p_holm"] < 0.05 and not difference["low"] <= 0 <= difference["high"])
     assert any(d["p"] < 0.05 <= d["p_holm"] for d in differences)  # or the adjustment would not be tested
-    trained = [found["judges"][judge]["arms"][arm]["training"] for judge in names[2] for arm in names[0]]
-    assert [t["p_holm"] for t in trained] == pytest.approx(list(holm([t["p"] for t in trained])), abs=1e-5)
 
 
 def test_the_paired_difference_is_that_of_the_statistics() -> None:

@@ -10,10 +10,12 @@ from launch import compose
 from launch.demo import arms_of
 from tests.trainer.evaluation.test_summary import _questions
 from trainer import setup
-from trainer.evaluation.controls import ALONE, controls
+from trainer.evaluation.controls import controls
+from trainer.evaluation.invalid import Invalid
 from trainer.evaluation.replicates import Replicates
+from trainer.evaluation.sentences import ALONE
 from trainer.evaluation.summary import summarise
-from trainer.statistics.paired import paired_change
+from trainer.statistics.paired import holm, paired_change
 from trainer.statistics.seeds import pooled_change
 
 FINAL = "iteration-0006"
@@ -39,7 +41,10 @@ def test_an_arm_is_compared_with_its_control_on_the_same_questions() -> None:
     q = np.arange(24)
     expected = paired_change((q >= 10) * 1.0, (q >= 2) * 1.0, q // 2)
     assert (row["low"], row["high"], row["p"]) == pytest.approx((expected.low, expected.high, expected.p), abs=1e-6)
-    assert row["p_adjusted"] == row["p"], "a family of one"
+    assert summary["family"]["size"] == 3, "both arms' changes and the difference, one family"
+    changes = [_of(summary, name)["accuracy"][0] for name in ("paid", "penalties")]
+    expected_p = holm([*(change["p"] for change in changes), row["p"]])
+    assert [*(change["p_adjusted"] for change in changes), row["p_adjusted"]] == pytest.approx(expected_p, abs=1e-5)
     assert "penalties" in _of(summary, "paid")["control"]["sentence"]
     assert "control" not in _of(summary, "penalties")
 
@@ -71,11 +76,27 @@ def test_seeds_are_compared_pooled_and_count_once_among_the_comparisons() -> Non
     expected = pooled_change(control, trained, np.tile(q // 2, 2), np.repeat([1, 2], 24)).change
     (row,), (single,) = pooled["accuracy"], other["accuracy"]
     assert (row["change"], row["p"]) == pytest.approx((expected.change, expected.p), abs=1e-6)
-    low, high = sorted((row["p"], single["p"]))
-    assert sorted((row["p_adjusted"], single["p_adjusted"])) == pytest.approx(
-        sorted((min(1, 2 * low), max(high, min(1, 2 * low)))), abs=1e-6
-    )
-    assert _of(summary, "a-s1")["control"]["accuracy"][0]["p_adjusted"] is None
+    family = [*(_of(summary, name)["accuracy"][0] for name in ("a", "p", "b")), row, single]
+    assert summary["family"]["size"] == len(family)
+    assert [one["p_adjusted"] for one in family] == pytest.approx(holm([one["p"] for one in family]), abs=1e-5)
+    part = _of(summary, "a-s1")
+    assert part["control"]["accuracy"][0]["p_adjusted"] is None and part["headline"] == "not tested by itself"
+
+
+@pytest.mark.parametrize("plan", ["dropped", "half", "wrong"])
+def test_a_difference_to_a_control_needs_all_three_countings_of_invalid_verdicts(plan: Invalid) -> None:
+    """After the control 16 of 48 are right; after the arm 16 others are, and those that were are INVALID."""
+    paid = _questions(48, lambda q: 0.1 if q < 20 else 0.9, arm="paid")
+    paid += _questions(48, lambda q: None if q >= 32 else 0.9 if q >= 16 else 0.1, arm="paid", checkpoint=FINAL)
+    control = _questions(48, lambda q: 0.1 if q < 20 else 0.9, arm="penalties")
+    control += _questions(48, lambda q: 0.9 if q >= 32 else 0.1, arm="penalties", checkpoint=FINAL)
+    table = pd.DataFrame([*paid, *control])
+    found = _of(summarise(table, invalid=plan, controls={"paid": "penalties"}), "paid")["control"]
+    (row,) = found["accuracy"]
+    assert row["invalid"]["wrong"]["headline"] == "no change shown" and row["headline"] == "no change shown"
+    assert row["p_adjusted"] == max(one["p_adjusted"] for one in row["invalid"].values())
+    assert row["invalid"]["dropped"]["headline"] == "raised", "or there is nothing to agree on"
+    assert "depends on what INVALID verdicts count for" in found["sentence"]
 
 
 @pytest.mark.parametrize("experiment", ["demo", "seeds", "study"])

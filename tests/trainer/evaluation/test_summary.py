@@ -13,9 +13,9 @@ from trainer.evaluation.invalid import Invalid
 from trainer.evaluation.replicates import Replicates
 from trainer.evaluation.sentences import sentence
 from trainer.evaluation.summary import summarise
-from trainer.statistics.paired import PairedChange
 from trainer.verdicts import COLUMNS, VerdictTableError
 
+LAST = "iteration-0006"
 ITERATIONS = {"base": 0, "iteration-0003": 3, "iteration-0006": 6}
 
 
@@ -248,9 +248,10 @@ def test_a_headline_needs_all_three_countings_of_invalid_verdicts(plan: Invalid)
     assert judge["change"] == pytest.approx({"dropped": 16 / 32, "half": 8 / 48, "wrong": 0}[plan], abs=1e-6)
     assert arm["sentence"].startswith("Training was not shown to change")
     if plan == "dropped":
-        assert arm["sentence"].endswith(
-            "with INVALID verdicts left out, but +16.7 points with them counted as half right and +0.0 points "
-            "with them counted as wrong."
+        assert arm["sentence"] == (
+            "Training was not shown to change the reward judge's accuracy, for it depends on what INVALID verdicts "
+            "count for. Raised with them left out (+50.0 points, p = 0.008); no change shown with them half right "
+            "(+16.7 points, p = 0.27); no change shown with them wrong (+0.0 points, p = 1.00)."
         )
 
 
@@ -313,29 +314,55 @@ def test_the_summary_survives_parquet_and_json(tmp_path: Path):
     assert [arm["name"] for arm in summary["arms"]] == ["debate", "consultancy"]
 
 
-def _change(low: float, high: float, p: float, **changes: Any) -> PairedChange:
+def _change(low: float, high: float, p: float, headline: str, **changes: Any) -> dict[str, Any]:
+    """A change as stored, corrected already."""
     numbers = {"base": 0.72, "trained": 0.5208, "change": -0.1992, "n_questions": 400, "n_stories": 100} | changes
-    return PairedChange(low=low, high=high, p=p, minimum_detectable_change=0.044, **numbers)
+    return {"low": low, "high": high, "p": p / 3, "p_adjusted": p, "headline": headline, **numbers}
 
 
 def test_the_sentence_for_each_outcome():
-    assert sentence(_change(-0.2308, -0.1646, 0.0001)) == (
+    """One p-value, the corrected one, and the minus is one."""
+    assert sentence(_change(-0.2308, -0.1646, 0.0001, "lowered"), 0.044) == (
         "Training lowered the reward judge's accuracy from 72.0 % to 52.1 % "
-        "(change -19.9 points, 95 % interval -23.1 to -16.5, p < 0.001, 400 questions)."
+        "(change −19.9 points, 95 % interval −23.1 to −16.5, p < 0.001, 400 questions)."
     )
-    assert sentence(_change(0.01, 0.07, 0.0123, base=0.7, trained=0.74, change=0.04)) == (
+    raised = _change(0.01, 0.07, 0.0123, "raised", base=0.7, trained=0.74, change=0.04)
+    assert sentence(raised, 0.044, 6) == (
         "Training raised the reward judge's accuracy from 70.0 % to 74.0 % "
-        "(change +4.0 points, 95 % interval 1.0 to 7.0, p = 0.012, 400 questions)."
+        "(change +4.0 points, 95 % interval 1.0 to 7.0, corrected p = 0.012, 400 questions)."
     )
-    assert sentence(_change(-0.02, 0.041, 0.5, base=0.71, trained=0.721, change=0.011)) == (
+    assert ", p = 0.012," in sentence(raised | {"primary": True}, 0.044, 6)
+    nothing = _change(-0.02, 0.041, 0.5, "no change shown", base=0.71, trained=0.721, change=0.011)
+    assert sentence(nothing, 0.044) == (
         "Training was not shown to change the reward judge's accuracy: 71.0 % to 72.1 % (change +1.1 points, 95 % "
-        "interval -2.0 to 4.1, p = 0.50, 400 questions). A change of 4.4 points or more, up or down, would have been "
+        "interval −2.0 to 4.1, p = 0.50, 400 questions). A change of 4.4 points or more, up or down, would have been "
         "found with 80 % power."
     )
-    assert sentence(_change(-0.3, 0.1, 0.5, n_questions=1, n_stories=1)) == (
-        "No change can be shown: 72.0 % to 52.1 % (change -19.9 points), "
-        "for the 1 question come from 1 story and 6 are needed: with fewer no test can reach p < .05."
+    lost = _change(0.01, 0.07, 0.074, "no change shown", base=0.7, trained=0.74, change=0.04)
+    assert sentence(lost, 0.044, 6) == (
+        "Training was not shown to change the reward judge's accuracy: 70.0 % to 74.0 % (change +4.0 points, 95 % "
+        "interval 1.0 to 7.0, corrected p = 0.074, 400 questions). The interval leaves out zero because it is for this "
+        "comparison alone. A change of 4.4 points or more, up or down, would have been found with 80 % power if this "
+        "were the only comparison."
     )
+    assert sentence(_change(-0.3, 0.1, 0.5, "no change shown", n_questions=1, n_stories=1), 0.044) == (
+        "No change can be shown: 72.0 % to 52.1 % (change −19.9 points). The 1 question comes from 1 story, and with "
+        "fewer than 6 stories no test can reach p < 0.05."
+    )
+
+
+def test_a_direction_goes_by_the_corrected_p_value_alone():
+    """Six stories that all change give p = .031: raised alone, and not beside a second arm."""
+    rows = _questions(12, lambda q: 0.1, arm="one") + _questions(12, lambda q: 0.9, arm="one", checkpoint=LAST)
+    (alone,) = summarise(pd.DataFrame(rows))["arms"]
+    assert alone["accuracy"][0]["p"] == alone["accuracy"][0]["p_adjusted"] == 0.03125
+    assert alone["headline"] == "raised" and "p = 0.031" in alone["sentence"]
+    other = _questions(12, lambda q: 0.9, arm="two") + _questions(12, lambda q: 0.9, arm="two", checkpoint=LAST)
+    one = summarise(pd.DataFrame([*rows, *other]))["arms"][0]
+    row = one["accuracy"][0]
+    assert (row["p"], row["p_adjusted"]) == (0.03125, 0.0625)
+    assert one["headline"] == row["headline"] == row["invalid"]["dropped"]["headline"] == "no change shown"
+    assert "corrected p = 0.062" in one["sentence"] and "0.031" not in one["sentence"]
 
 
 @pytest.mark.parametrize("column", COLUMNS)

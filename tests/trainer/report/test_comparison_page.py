@@ -40,7 +40,7 @@ def test_the_page_tells_unequal_budgets_and_differences(tmp_path: Path) -> None:
     assert "Not at equal budget: &lt;b&gt;other had another number" in odd
     for page in (even, odd):
         assert "<b>other" not in page and "http" not in page.replace("http-equiv", "")
-        assert "−10.0 points against debate" in page and "lower<small>p 0.001, adjusted 0.002" in page
+        assert "−10.0 points against debate" in page and "lower<small>corrected p 0.002" in page
         assert "1 of 18" in page and "8 questions (1 without an answer of its own)" in page
 
 

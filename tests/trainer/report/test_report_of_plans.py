@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.trainer.report.made_runs import PAYLOAD, Reader, arm, make_run, page_of, summary
 
 PLAN: dict[str, Any] = {
@@ -42,18 +40,20 @@ def test_nothing_declared_is_said_and_an_older_summary_says_nothing(tmp_path: Pa
     assert "declared" not in shown(tmp_path / "older")
 
 
-@pytest.mark.parametrize(("p_adjusted", "lost"), [(0.2, True), (0.049, False)])
-def test_a_direction_that_holm_takes_away_is_said_to_be_gone(tmp_path: Path, p_adjusted: float, lost: bool) -> None:
+def test_a_direction_goes_by_the_one_corrected_p_value(tmp_path: Path) -> None:
+    """And no other p-value is on the page, in cards, sentences or tables."""
     content = summary()
     for one in content["arms"]:
         for row in one["accuracy"]:
-            row["p_adjusted"] = p_adjusted
+            row |= {"p": 0.0321, "p_adjusted": 0.0456}
     text = shown(tmp_path, arms=content["arms"], family={"correction": "Holm", "size": 6, "primary": None})
-    gone = "But not after Holm’s correction for 6 comparisons (p = 0.20)."
-    assert text.count(gone) == (2 if lost else 0), "raised and lowered, and not what was not shown anyway"
-    top = "Corrected for 6 comparisons (Holm) this is not shown for truthful debate and free debate."
-    assert (top in text) == lost
-    assert "6 comparisons (arms by judges) are one family" in text
+    assert text.index("by p-values corrected for all 6 comparisons of this page (Holm)") < text.index("Results")
+    assert text.count("0.046") >= 6 and "0.032" not in text
+    assert "All 6 comparisons of this page" in text and "80 % power, in a comparison by itself" in text
+
+
+def test_one_comparison_is_not_corrected(tmp_path: Path) -> None:
+    assert "corrected for" not in shown(tmp_path, family={"correction": "Holm", "size": 1, "primary": None})
 
 
 def test_the_primary_comparison_is_told_first(tmp_path: Path) -> None:

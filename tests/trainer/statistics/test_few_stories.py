@@ -1,6 +1,7 @@
 """Changes on few stories: the interval covers the truth, and what is said to be found with 80 % power is."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_interval_and_p_value_seldom_part_ways() -> None:
 def test_below_six_stories_it_is_said_that_no_test_can_show_anything() -> None:
     change = paired_change(np.zeros(40), np.ones(40), np.arange(40) % 5)
     assert change.p == 2 / 2**5
-    assert sentence(change) == (
-        "No change can be shown: 0.0 % to 100.0 % (change +100.0 points), for the 40 questions come from 5 stories "
-        "and 6 are needed: with fewer no test can reach p < .05."
+    assert sentence(asdict(change), change.minimum_detectable_change) == (
+        "No change can be shown: 0.0 % to 100.0 % (change +100.0 points). The 40 questions come from 5 stories, and "
+        "with fewer than 6 stories no test can reach p < 0.05."
     )

@@ -143,8 +143,8 @@ def test_what_the_interval_covers_is_said() -> None:
     base, trained = np.zeros(12), np.repeat([0.1, 0.2, 0.6], 4)
     pooled = pooled_change(base, trained, np.tile(np.arange(4), 3), np.repeat([1, 2, 3], 4))
     assert words_on_seeds(pooled) == (
-        "Over 3 seeds (+10.0, +20.0, +60.0 points each); the interval is for other seeds and stories too. For other "
-        "seeds on these questions it is -35.7 to 95.7."
+        "Over 3 seeds (+10.0, +20.0, +60.0 points); the interval is for other seeds and stories too. For other "
+        "seeds on these questions it is −35.7 to 95.7."
     )
     with pytest.raises(ValueError, match="differ in length"):
         pooled_change(base, trained, np.arange(12), [1, 2])
