@@ -114,8 +114,7 @@ def make_new_folder(folder: Path) -> Path:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Yield the path of a folder for the block to make, which takes the place of `folder` at the end, or vanishes on an
-    error.
+    """Yield a new folder for the block to fill, which takes the place of `folder` at the end, or vanishes on an error.
 
     Raises:
         FilesError: the folder, or one on the way, is a link or a file.
@@ -124,15 +123,37 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     _refuse_links(folder)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise FilesError(f"{folder} is a link or a file, and a folder is needed there: remove it.")
-    remove_leftovers(folder.parent, folder.name)
-    temporary = folder.with_name(f".{_short(folder.name)}.{secrets.token_hex(8)}.tmp")
-    try:
+    with temporary_folder(folder.parent, folder.name) as temporary:
         yield temporary
         shutil.rmtree(folder, ignore_errors=True)
         temporary.replace(folder)
-    except BaseException:
+
+
+@contextmanager
+def temporary_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a new folder for other libraries to write in, under a hidden name that nobody can foresee; it is gone at
+    the end. What killed processes have left under such names is removed.
+
+    Raises:
+        FilesError: the folder that it is to lie in is a file, or a link leads there.
+    """
+    make_folder(parent)
+    remove_leftovers(parent, name)
+    temporary = parent / f".{_short(name)}.{secrets.token_hex(8)}.tmp"
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+
+def check_way(path: Path) -> None:
+    """Refuse a path that another process is going to write at, if a link leads there.
+
+    Raises:
+        FilesError: there is a link between a guarded folder and it, or "..".
+    """
+    _refuse_links(path)
 
 
 def check_no_links(folder: Path) -> None:

@@ -10,6 +10,7 @@ from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
 from trainer.evidence import hashes
+from trainer.terminal import visible
 
 if TYPE_CHECKING:
     from trainer.evidence.verification import Files, Finding
@@ -27,7 +28,7 @@ def verify(overrides: Sequence[str]) -> int:
     if root is not None and not hashes.is_root(root):
         raise LaunchError("root=HASH is the hash of 64 digits that was printed when the run was evaluated.")
     folder = Path(run)
-    if not (folder / hashes.NAME).is_file():
+    if not hashes.has(folder):
         saved.run_config(folder)  # says what is amiss if it is no run
     if _is_run(folder) and not _is_evaluated(folder):
         raise LaunchError(f"{folder} has no verdicts to check: evaluate it first with `rostrum evaluate run={folder}`.")
@@ -48,7 +49,7 @@ def _told(folder: Path, root: str | None) -> int:
     differ, unknown = results.count("differs"), results.count("not recorded")
     lines.append(f"{results.count('matches')} checks match, {differ} do not, {unknown} could not be made.")
     try:
-        print(*lines, sep="\n", flush=True)
+        print(*map(visible, lines), sep="\n", flush=True)
     except BrokenPipeError:  # as with `| head`: the exit code is what it is, however much was read
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return DIFFERS if differ else 0
@@ -67,7 +68,7 @@ def _is_run(folder: Path) -> bool:
 def _is_evaluated(folder: Path) -> bool:
     """Whether there are verdicts, or have been."""
     try:
-        recorded = hashes.read(folder) if (folder / hashes.NAME).is_file() else {}
+        recorded = hashes.read(folder) if hashes.has(folder) else {}
     except hashes.HashesError:
         return True
     return "verdicts.parquet" in recorded or (folder / "verdicts.parquet").is_file()

@@ -67,6 +67,12 @@ class CheckpointState(Open, total=False):
     opponents: Opponents
 
 
+class PpoState(Open):
+    """What is counted on besides in that of a policy gradient."""
+
+    baselines: list[Annotated[tuple[str, int, int, float], Field(strict=False)]]
+
+
 Hashes = dict[str, dict[str, str | int]]
 
 

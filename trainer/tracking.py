@@ -3,10 +3,14 @@
 import json
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, StringConstraints
+
+from envs.files import make_folder
 from trainer.config import Config
-from trainer.run_folder import read_record, write_atomically
+from trainer.reading import Open, read_json
+from trainer.run_folder import write_atomically
 
 RECORD = "wandb.json"
 """The id of the run at Weights & Biases and the last iteration that it was told of."""
@@ -14,6 +18,13 @@ RECORD = "wandb.json"
 
 class TrackingError(ValueError):
     """Weights & Biases cannot be used; the message says what to do."""
+
+
+class _Record(Open):
+    """What is counted on in wandb.json."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    logged: Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Tracker:
@@ -29,9 +40,10 @@ class Tracker:
         if settings.wandb.mode != "disabled":
             import wandb
 
-            record = read_record(self._path)
-            self._id, self._logged = str(record.get("id") or secrets.token_hex(4)), int(record.get("logged", 0))
+            record = read_json(self._path, _Record) if self._path.exists() else {}
+            self._id, self._logged = record.get("id", secrets.token_hex(4)), record.get("logged", 0)
             self._keep()
+            make_folder(settings.output / "wandb")  # wandb itself would follow a link there
             self._run = wandb.init(
                 id=self._id, resume="allow" if settings.wandb.mode == "online" else None,
                 project=settings.wandb.project, name=settings.output.name, mode=settings.wandb.mode,

@@ -25,7 +25,8 @@ from trainer.model_folders import follow_umask
 from trainer.ppo import GROUP, DebatePpo, trl_config
 from trainer.progress import say
 from trainer.publish import VALUE_HEAD, Gap, Scores, check_sampled, learner_logprobs, publish
-from trainer.run_folder import STATE, RunError, RunFolder, prune, write_atomically
+from trainer.reading import valid
+from trainer.run_folder import STATE, PpoState, RunError, RunFolder, prune, write_atomically
 from trainer.schedule import derive, matches_of, questions_of
 from trainer.session import Session
 from trainer.trained import check_trainable
@@ -139,6 +140,20 @@ class _Run:
         if stop[0]:
             raise Stopped(policy.version)
 
+    def found(self, steps: int) -> tuple[Path, dict[str, Any]] | None:
+        """Return the newest whole checkpoint with our state of it, of a run that takes so many steps an iteration.
+
+        Raises:
+            RunError: it is named for another step than its state tells of.
+        """
+        found = self.folder.checkpoint()
+        if found is not None and int(found[0].name.rpartition("-")[2]) != steps * found[1]["iteration"]:
+            raise RunError(
+                f"{found[0] / STATE} tells of iteration {found[1]['iteration']}, and {found[0].name} is of another: "
+                f"restore it from a copy, or remove {found[0]} to go on from the checkpoint before it."
+            )
+        return found
+
     def cut_back(self, iteration: int) -> None:
         """Forgets what a run that was cut off did after its last whole checkpoint."""
         if self.session is not None:
@@ -202,7 +217,7 @@ class _PpoRun(_Run):
         check_deterministic(self.trainer.model, self.probe, self.autocast)
 
     def train(self) -> Path:
-        found = self.folder.checkpoint()
+        found = self.found(self.algorithm.epochs * self.algorithm.minibatches)
         self.cut_back(found[1]["iteration"] if found else 0)
         if found is None:
             self.trainer.train()
@@ -210,7 +225,8 @@ class _PpoRun(_Run):
             path, state = found
             self._check_ranks(path, state)
             _check_files(path, state.get("files", {}))
-            self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in state["baselines"]}
+            baselines = valid(state, PpoState, path / STATE)["baselines"]
+            self.trainer.baselines = {(seat, side, ply): value for seat, side, ply, value in baselines}
             self.restore(state)
             self._load_value_head(path)
             self.trainer.train(resume_from_checkpoint=str(path))
@@ -313,7 +329,7 @@ class _DpoRun(_Run):
         self.first_batch = True
 
     def train(self) -> Path:
-        found = self.folder.checkpoint()
+        found = self.found(1)
         done = found[1]["iteration"] if found else 0
         self.cut_back(done)
         self.restore(found[1] if found else {})

@@ -5,12 +5,12 @@ the cap holds for requests that are under way at the same time and for several p
 leaves its last requests charged in full rather than not at all.
 """
 
-import sqlite3
-from contextlib import closing
+import math
 from pathlib import Path
 
-from envs.files import checked
-from rewards.endpoint.replies import PATIENCE
+from rewards.endpoint.store import Store
+
+REMEDY = "restore it from a copy, or remove it to count what this run has spent from nothing"
 
 
 class Ledger:
@@ -18,33 +18,33 @@ class Ledger:
 
     def __init__(self, path: Path | None, account: str, cap: float | None) -> None:
         self._account, self._cap = account, cap
-        self._database = sqlite3.connect(":memory:" if path is None else checked(path), timeout=PATIENCE)
-        with self._database:
-            self._database.execute("CREATE TABLE IF NOT EXISTS spent (account TEXT PRIMARY KEY, dollars REAL NOT NULL)")
-            self._database.execute("INSERT OR IGNORE INTO spent VALUES (?, 0)", (account,))
+        self._store = Store(path, "spent", "account TEXT PRIMARY KEY, dollars REAL NOT NULL", REMEDY)
+        self._store.change("INSERT OR IGNORE INTO spent VALUES (?, 0)", (account,))
+        _ = self.spent  # a damaged file is found before anything is paid for
 
     @property
     def spent(self) -> float:
-        """Dollars charged so far, requests under way included."""
-        with closing(self._database.cursor()) as cursor:
-            found = cursor.execute("SELECT dollars FROM spent WHERE account = ?", (self._account,)).fetchone()
-        return float(found[0])
+        """Dollars charged so far, requests under way included.
+
+        Raises:
+            StoreError: the file does not say.
+        """
+        found = self._store.first("SELECT dollars FROM spent WHERE account = ?", (self._account,))
+        if found is None or not isinstance(found[0], float) or not math.isfinite(found[0]):
+            raise self._store.damaged(f"what {self._account} has spent is no number")
+        return found[0]
 
     def charge(self, dollars: float) -> bool:
         """Charges so much if the cap leaves room for it; False, and nothing is charged, if it does not."""
         if not dollars:
             return True
-        with self._database:
-            done = self._database.execute(
-                "UPDATE spent SET dollars = dollars + ? WHERE account = ? AND (? IS NULL OR dollars + ? <= ?)",
-                (dollars, self._account, self._cap, dollars, self._cap),
-            )
-        return done.rowcount == 1
+        done = self._store.change(
+            "UPDATE spent SET dollars = dollars + ? WHERE account = ? AND (? IS NULL OR dollars + ? <= ?)",
+            (dollars, self._account, self._cap, dollars, self._cap),
+        )
+        return done == 1
 
     def give_back(self, dollars: float) -> None:
         """Takes back so much of what was charged (or charges more, if it is negative)."""
         if dollars:
-            with self._database:
-                self._database.execute(
-                    "UPDATE spent SET dollars = dollars - ? WHERE account = ?", (dollars, self._account)
-                )
+            self._store.change("UPDATE spent SET dollars = dollars - ? WHERE account = ?", (dollars, self._account))

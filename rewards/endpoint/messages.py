@@ -9,6 +9,8 @@ from typing import Any
 from rewards.endpoint.settings import Endpoint
 
 _ROUNDING = 1e-2
+MOST = 10**12
+"""More tokens than any answer has."""
 
 
 class NotAReply(ValueError):
@@ -38,9 +40,30 @@ class Reply:
 
     @staticmethod
     def loads(text: str) -> "Reply":
-        """Return what `dumps` was given; replies that were kept before `finish` was have none."""
-        texts, listed, token_logprobs, *about = json.loads(text)
-        return Reply(tuple(texts), tuple((token, value) for token, value in listed), tuple(token_logprobs), *about)
+        """Return what `dumps` was given; replies that were kept before `finish` was have none.
+
+        Raises:
+            NotAReply: it is something else.
+        """
+        try:
+            texts, listed, token_logprobs, *about = json.loads(text)
+            kept = Reply(tuple(texts), tuple((token, value) for token, value in listed), tuple(token_logprobs), *about)
+        except (ValueError, TypeError, RecursionError):
+            raise NotAReply("what was kept is no reply") from None
+        if not kept._is_one():
+            raise NotAReply("what was kept is no reply")
+        return kept
+
+    def _is_one(self) -> bool:
+        """Return whether everything is of its kind."""
+        words = [self.finish, *self.texts, *(token for token, _ in self.listed)]
+        values = [*(value for _, value in self.listed), *(value for value in self.token_logprobs if value is not None)]
+        counts = [count for count in (self.prompt_tokens, self.new_tokens) if count is not None]
+        return (
+            all(isinstance(word, str) for word in words)
+            and all(isinstance(value, float) for value in values)
+            and all(_is_count(count) for count in counts)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +186,11 @@ def _token(entry: Mapping[str, Any]) -> str:
 
 def _count(usage: Mapping[str, Any], name: str) -> int | None:
     value = usage.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if _is_count(value) else None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
 def estimated_tokens(characters: int) -> int:

@@ -2,16 +2,13 @@
 
 import hashlib
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
-from envs.files import checked
-from rewards.endpoint.messages import Reply, Request
+from rewards.endpoint.messages import NotAReply, Reply, Request
 from rewards.endpoint.settings import Endpoint
+from rewards.endpoint.store import Store
 
-PATIENCE = 60.0
-"""Seconds to wait for another process that writes."""
+REMEDY = "restore it from a copy, or remove it to have everything asked and paid for again"
 
 
 class Replies:
@@ -22,20 +19,24 @@ class Replies:
 
     def __init__(self, folder: Path, endpoint: Endpoint) -> None:
         self._address = [endpoint.base_url, endpoint.api]
-        self._database = sqlite3.connect(checked(folder / "replies.sqlite"), timeout=PATIENCE)
-        with closing(self._database.cursor()) as cursor:
-            cursor.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+        self._store = Store(folder / "replies.sqlite", "replies", "key TEXT PRIMARY KEY, reply TEXT NOT NULL", REMEDY)
+        self._store.first("SELECT key, reply FROM replies")  # a damaged file is found before anything is paid for
 
     def get(self, request: Request) -> Reply | None:
-        """What was answered to the same request before."""
-        with closing(self._database.cursor()) as cursor:
-            found = cursor.execute("SELECT reply FROM replies WHERE key = ?", (self._key(request),)).fetchone()
-        return None if found is None else Reply.loads(found[0])
+        """What was answered to the same request before.
+
+        Raises:
+            StoreError: what was kept is no reply.
+        """
+        found = self._store.first("SELECT reply FROM replies WHERE key = ?", (self._key(request),))
+        try:
+            return None if found is None else Reply.loads(found[0])
+        except NotAReply as error:
+            raise self._store.damaged(str(error)) from None
 
     def keep(self, request: Request, reply: Reply) -> None:
         """Keeps the reply; it is on the disk when this returns."""
-        with self._database:
-            self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (self._key(request), reply.dumps()))
+        self._store.change("INSERT OR REPLACE INTO replies VALUES (?, ?)", (self._key(request), reply.dumps()))
 
     def _key(self, request: Request) -> str:
         asked = json.dumps([*self._address, dict(request.body), request.draw], sort_keys=True)

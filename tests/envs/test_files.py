@@ -129,11 +129,9 @@ def test_a_folder_is_replaced_at_once_or_not_at_all(run: Path, victim: Path) -> 
     policy = run / "iteration-0001"
     (run / f".{policy.name}.0123456789abcdef.tmp").mkdir()  # of a killed process
     with files.replacing_folder(policy) as folder:
-        folder.mkdir()
         (folder / "weights").write_text("one", "utf-8")
         assert not policy.exists()
     with pytest.raises(KeyError), files.replacing_folder(policy) as folder:
-        folder.mkdir()
         (folder / "weights").write_text("two", "utf-8")
         raise KeyError
     assert [path.name for path in run.iterdir()] == [policy.name]

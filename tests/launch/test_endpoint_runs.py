@@ -245,3 +245,15 @@ def test_what_a_judge_may_cost_does_not_make_it_another(words: list[str]) -> Non
     assert saved.difference(both, compose.load(["judge.endpoint.samples=3"], both)) == "judge.endpoint.samples"
     with pytest.raises(LaunchError, match="cannot be changed"):
         saved.changed(both, ["judge.endpoint.samples=3"], allowed=())
+
+
+@pytest.mark.parametrize("name", ["cache/replies.sqlite", "run/spending.sqlite"])
+@pytest.mark.parametrize("command", ["train", "audit"])
+def test_a_damaged_file_of_replies_or_dollars_is_named(
+    command: str, name: str, words: list[str], server: FakeEndpoint, tmp_path: Path, refused: Refused
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all" * 99)
+    assert f"{path} cannot be read" in refused(command, *words)
+    assert not server.bodies, "nothing was paid for"

@@ -178,6 +178,22 @@ def test_sharded_optimizer_state_is_refused_on_other_ranks(trained: Path, tmp_pa
     assert "written by 2 ranks" in error and f"rostrum export run={run} iteration=1" in error
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"iteration": 0}, "tells of iteration 0"), ({"iteration": 10**400}, "and checkpoint-2 is of another"),
+     ({"baselines": None}, "baselines"), ({"ranks": {"world": "x", "deepspeed": None}}, "ranks.world")],
+)  # fmt: skip
+def test_a_checkpoint_that_contradicts_itself_is_named(
+    change: dict[str, Any], said: str, trained: Path, tmp_path: Path, refused: Refused
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    (path,) = run.glob(f"trainer/*/{STATE}")
+    before = (run / "metrics.jsonl").read_bytes()
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
+    error = refused("train", f"resume={run}")
+    assert f"{path}" in error and said in error and (run / "metrics.jsonl").read_bytes() == before
+
+
 def test_a_full_disk_leaves_a_run_that_can_go_on(
     small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +201,6 @@ def test_a_full_disk_leaves_a_run_that_can_go_on(
 
     def full(self: PreTrainedModel, folder: Path, *arguments: Any, **named: Any) -> None:
         if "iteration-0001" in str(folder):
-            Path(folder).mkdir()
             (Path(folder) / "config.json").touch()
             raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
         save(self, folder, *arguments, **named)

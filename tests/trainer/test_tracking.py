@@ -9,6 +9,7 @@ import pytest
 import wandb
 
 from trainer.config import Config
+from trainer.reading import DamagedError
 from trainer.tracking import Tracker, TrackingError, check_key
 
 
@@ -104,3 +105,17 @@ def test_online_without_a_key_is_refused(
         check_key(online)
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     check_key(online)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"id": 5}', '{"id": "../x"}', '{"id": null}', '{"logged": "x"}', '{"logged": -1}',
+     f'{{"logged": 1{"0" * 400}}}', '{"logged": NaN}'],
+)  # fmt: skip
+def test_a_damaged_record_is_named(text: str, configure: Callable[..., Config], tmp_path: Path) -> None:
+    path = tmp_path / "run" / "wandb.json"
+    path.parent.mkdir()
+    path.write_text(text, "utf-8")
+    with pytest.raises(DamagedError, match=f"{path} cannot be read"):
+        Tracker(configure("wandb.mode=offline", f"output={path.parent}"))
+    Tracker(configure("wandb.mode=disabled", f"output={path.parent}"))

@@ -8,6 +8,7 @@ state that a trainer goes on from, and the files of Weights & Biases.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def write(folder: Path, written: Sequence[str] = ALL) -> str:
     `written` are the patterns of what the command that calls this has written. Of other files the recorded hashes stay
     as they are, so that no command passes off as its own what somebody changed before; what had no hash gets one.
     """
-    before = read(folder) if (folder / NAME).is_file() else {}
+    before = read(folder) if has(folder) else {}
     kept = {path: value for path, value in before.items() if not _matches(path, written)}
     files = {path: kept.get(path) or _hash(folder / path) for path in covered(folder)} | kept
     files = dict(sorted(files.items()))
@@ -68,12 +69,17 @@ def write(folder: Path, written: Sequence[str] = ALL) -> str:
 
 def renew(folder: Path, written: Sequence[str]) -> str | None:
     """Write the hashes of a folder that has some again; None for one that has none, as those of earlier releases."""
-    return write(folder, written) if (folder / NAME).is_file() else None
+    return write(folder, written) if has(folder) else None
 
 
 def reported(experiment: bool) -> tuple[str, ...]:
     """What the report of a run, or of an experiment, is written into."""
     return (*REPORTED, *JOINED) if experiment else REPORTED
+
+
+def has(folder: Path) -> bool:
+    """Whether a folder has hashes, be they readable or not."""
+    return os.path.lexists(folder / NAME)
 
 
 def read(folder: Path) -> dict[str, str]:
@@ -86,7 +92,7 @@ def read(folder: Path) -> dict[str, str]:
         text = (folder / NAME).read_text("utf-8")
         files: dict[str, str] = dict(json.loads(text)["files"])
         whole = all(isinstance(value, str) and is_root(value) for value in files.values()) and text == _text(files)
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise HashesError(f"{folder / NAME} is not as Rostrum wrote it: put it back, or evaluate the run again.")
@@ -126,7 +132,7 @@ def check(folder: Path, used: Sequence[str]) -> None:
     Raises:
         HashesError: one was changed since.
     """
-    if not (folder / NAME).is_file():
+    if not has(folder):
         return
     for path, value in read(folder).items():
         if _matches(path, used) and (folder / path).is_file() and _hash(folder / path) != value:
@@ -139,7 +145,7 @@ def check(folder: Path, used: Sequence[str]) -> None:
 def intact(folder: Path, name: str) -> bool:
     """Whether nothing is known against one file: it has no hash, or the one that was recorded."""
     try:
-        recorded = read(folder).get(name) if (folder / NAME).is_file() else None
+        recorded = read(folder).get(name) if has(folder) else None
     except HashesError:
         return False
     path = folder / name

@@ -5,21 +5,83 @@ date and reason. Nothing is ever edited; an entry that was is found out by its h
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from envs.fingerprints import record_hash
+from trainer.reading import DamagedError, Open, read_json
 from trainer.run_folder import write_atomically
 
 NAME = "protocol.lock"
 SCHEMA_VERSION = 1
 
 
+REMEDY = "it is not what `rostrum plan` wrote, so put it back, or plan in another folder"
+
+
 class LockError(ValueError):
     """A protocol.lock that cannot be trusted; the message says what to do."""
+
+
+class _Primary(Open):
+    arm: str
+    judge: str
+
+
+class _Arm(Open):
+    seed: int
+    protocol: str
+    iterations: int
+    stop: str
+    config_hash: str
+    reward_judge: str
+    heldout_judges: list[str]
+
+
+class _Trained(Open):
+    hash: str
+
+
+class _Tested(Open):
+    hash: str
+    answers: str
+    questions: int
+
+
+class _Questions(Open):
+    train: _Trained
+    heldout: _Tested
+
+
+class _Declared(Open):
+    """What is counted on in a declaration."""
+
+    primary: _Primary
+    questions: _Questions
+    judges: dict[str, dict[str, str]]
+    debaters: dict[str, str]
+    arms: dict[str, _Arm]
+
+
+class _Entry(Open):
+    at: str
+    reason: str
+    previous: str | None
+    changes: list[str]
+    declared: _Declared
+    hash: str
+
+
+class _Lock(Open):
+    """What a lock holds: it declares something."""
+
+    entries: Annotated[list[_Entry], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +102,14 @@ class Entry:
         """What `hash` must be."""
         return record_hash({key: value for key, value in asdict(self).items() if key != "hash"})
 
+    @property
+    def is_whole(self) -> bool:
+        """Return whether nobody has changed it."""
+        try:
+            return self.hash == self.content_hash
+        except (ValueError, RecursionError):  # a number that JSON does not have
+            return False
+
 
 def read(folder: Path) -> list[Entry]:
     """The entries of a folder's lock, oldest first; none if there is no lock.
@@ -48,17 +118,18 @@ def read(folder: Path) -> list[Entry]:
         LockError: it is no lock, or somebody has changed it.
     """
     path = folder / NAME
-    if not path.is_file():
+    if not os.path.lexists(path):
         return []
     try:
-        stored = json.loads(path.read_text("utf-8"))
-        entries = [Entry(**{**entry, "changes": tuple(entry["changes"])}) for entry in stored["entries"]]
-        entries[-1]  # a lock declares something
-    except (ValueError, LookupError, TypeError):
-        raise LockError(f"{path} is not what `rostrum plan` wrote: put it back, or plan in another folder.") from None
+        stored = read_json(path, _Lock, REMEDY)["entries"]
+        entries = [Entry(**{**entry, "changes": tuple(entry["changes"])}) for entry in stored]
+    except DamagedError as error:
+        raise LockError(str(error)) from None
+    except TypeError:  # an entry says more than entries do
+        raise LockError(f"{path} cannot be read: {REMEDY}.") from None
     before = [None, *(entry.hash for entry in entries)]
     for entry, previous in zip(entries, before, strict=False):
-        if entry.previous != previous or entry.hash != entry.content_hash:
+        if entry.previous != previous or not entry.is_whole:
             raise LockError(f"{path} was changed by hand (entry {entry.at}): put it back, or plan in another folder.")
     return entries
 
@@ -79,7 +150,7 @@ def governing(run: Path) -> Path | None:
     """The folder whose lock holds for a run: its own, or that of the experiment that it is an arm of."""
     above = run.resolve().parents
     experiment = [above[1]] if above[0].name == "arms" else []
-    return next((folder for folder in (run, *experiment) if (folder / NAME).is_file()), None)
+    return next((folder for folder in (run, *experiment) if os.path.lexists(folder / NAME)), None)
 
 
 def current_hash(run: Path) -> str | None:

@@ -49,7 +49,7 @@ class Files:
 
 def files(folder: Path, root: str | None = None) -> Files:
     """Compare every file with its hash, and the hash over all of them with `root`, if that is given."""
-    if not (folder / hashes.NAME).is_file():
+    if not hashes.has(folder):
         return Files((_without_hashes(folder, root),), recorded=False)
     try:
         changes, now = hashes.changes(folder), hashes.root_of(recorded := hashes.read(folder))

@@ -1,12 +1,15 @@
 """protocol.lock: a chain that nobody edits, and what a report says of runs that kept to it or did not."""
 
+import functools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from envs.fingerprints import record_hash
 from trainer.evaluation.family import Comparison
 from trainer.evidence import lock
 from trainer.evidence.adherence import AS_PLANNED, DEVIATES, UNDECLARED, adherence, declared_primary
@@ -64,6 +67,50 @@ def test_what_is_no_lock_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / lock.NAME).write_text(text, "utf-8")
     with pytest.raises(lock.LockError, match="not what `rostrum plan` wrote"):
         lock.read(tmp_path)
+
+
+def rehashed(entry: dict[str, Any]) -> None:
+    """What somebody writes who knows how entries are hashed."""
+    bare = {key: value for key, value in entry.items() if key != "hash"}
+    entry["hash"] = record_hash(bare | {"changes": list(bare["changes"])})
+
+
+@pytest.mark.parametrize("rehash", [False, True])
+@pytest.mark.parametrize("value", [None, 3, "x", [], {}, [None], 10**400, 1e999, math.nan, "\ud800", True])
+@pytest.mark.parametrize(
+    "place",
+    ["declared", "declared.primary", "declared.primary.arm", "declared.arms", "declared.arms.debate",
+     "declared.arms.debate.iterations", "declared.questions.heldout", "declared.judges.small", "changes", "at", "hash"],
+)  # fmt: skip
+def test_a_damaged_lock_is_named(place: str, value: Any, rehash: bool, tmp_path: Path) -> None:
+    path = tmp_path / lock.NAME
+    lock.append(tmp_path, DECLARED)
+    stored = json.loads(path.read_text("utf-8"))
+    *way, last = place.split(".")
+    (entry,) = stored["entries"]
+    inner = functools.reduce(lambda inner, step: inner[step], way, entry)
+    for change in (lambda: inner.update({last: value}), lambda: inner.pop(last)):
+        change()
+        try:
+            if rehash and last != "hash":
+                rehashed(entry)
+        except (ValueError, KeyError, TypeError):  # which nobody can hash
+            pass
+        path.write_text(json.dumps(stored), "utf-8")
+        try:
+            lock.read(tmp_path)
+        except lock.LockError as error:
+            assert f"{path}" in str(error)
+        found = adherence(tmp_path, {})
+        assert found["status"] in (AS_PLANNED, DEVIATES)
+        declared_primary(tmp_path)
+
+
+def test_a_lock_that_is_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / lock.NAME).mkdir()
+    with pytest.raises(lock.LockError, match=f"{tmp_path / lock.NAME} cannot be read.*it is a folder"):
+        lock.read(tmp_path)
+    assert adherence(tmp_path, {})["status"] == DEVIATES
 
 
 def test_an_arm_is_held_to_its_experiments_lock(tmp_path: Path) -> None:
