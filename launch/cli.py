@@ -256,14 +256,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Names the nearest command where there is none of that name."""
+    """Names the nearest command where there is none of that name; a terminal shows what was given and obeys nothing."""
 
     def error(self, message: str) -> NoReturn:
+        from trainer.terminal import visible
+
         if "invalid choice" in message and (given := re.search(r"invalid choice: '([^']*)'", message)):
             meant = nearest(given[1], [command.name for command in COMMANDS])
             hint = f"did you mean {meant}?" if meant else "see rostrum --help."
-            self.exit(USER_ERROR, f"rostrum: There is no command {given[1]}: {hint}\n")
-        super().error(message)
+            self.exit(USER_ERROR, visible(f"rostrum: There is no command {given[1]}: {hint}\n"))
+        super().error(visible(message))
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):

@@ -62,7 +62,16 @@ def sentence(error: BaseException) -> str | None:
         )
     if kind is RuntimeError and "can't start new thread" in str(error):
         return "No more threads can be started: raise the limit on processes (ulimit -u), or set OMP_NUM_THREADS=1."
+    if _name_is_none(error):
+        return f"No file can have such a name, with a null or half a character in it ({error}): give another path."
     return _of_the_system(error) if isinstance(error, OSError) else None
+
+
+def _name_is_none(error: BaseException) -> bool:
+    """What Python raises for paths, before the system is asked."""
+    if isinstance(error, UnicodeEncodeError):
+        return error.reason == "surrogates not allowed"
+    return type(error) is ValueError and str(error).startswith("embedded null")
 
 
 def _disk_was_full(error: BaseException) -> bool:

@@ -1,7 +1,6 @@
 """`rostrum questions ACTION`: what can be asked about a question set before anything is trained on it."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -12,9 +11,7 @@ from envs.types import Question, QuestionSet
 from launch import compose
 from launch.commands import take
 from launch.errors import LaunchError, tell
-
-_NO_LETTER = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What readers of lines may take for the end of one, or cannot write."""
+from trainer.terminal import visible_json
 
 
 def questions(words: Sequence[str]) -> int:
@@ -34,8 +31,7 @@ def _audit(overrides: Sequence[str]) -> int:
     questions = settings.load()
     _tell_empty_splits(questions)
     found = {"questions": settings.model_dump(mode="json"), **audit(questions)}
-    json.dump(found, sys.stdout, indent=1, ensure_ascii=False)
-    sys.stdout.write("\n")
+    print(visible_json(json.dumps(found, indent=1, ensure_ascii=False)))
     return 0
 
 
@@ -56,8 +52,7 @@ def _show(overrides: Sequence[str]) -> int:
 
 def _json_line(record: dict[str, object]) -> str:
     """Return an object as one line, whatever breaks lines; all in ASCII where standard output has no other letters."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-    text = _NO_LETTER.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    text = visible_json(json.dumps(record, ensure_ascii=False, allow_nan=False))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -25,6 +25,7 @@ from trainer.engines.base import Engine, EngineError, EngineLost
 from trainer.on_ray import cluster as ray_cluster
 from trainer.on_ray.cluster import ClusterError
 from trainer.rollouts import Outcome, PlaySetup, Shard, TransferError, Worker
+from trainer.terminal import visible
 from trainer.types import Policy
 
 RESTARTS = 3
@@ -83,7 +84,7 @@ def _gone_with_its_engine() -> Iterator[None]:
     try:
         yield
     except EngineLost as lost:
-        print(lost, file=sys.stderr, flush=True)
+        print(visible(str(lost)), file=sys.stderr, flush=True)
         os._exit(1)
 
 
