@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
-from envs.files import remove_folder
+from envs.files import temporary_folder
 from trainer import finite, models, setup
 from trainer.config import Config
 from trainer.publish import (
@@ -82,15 +82,10 @@ def check_adapter(settings: Config, rollouts: Rollouts, rows: Sequence[Sequence[
     Raises:
         ParityError: an engine serves the base model, or something else that is not the adapter.
     """
-    folder = settings.output / ".adapter-probe"
-    remove_folder(folder)  # of a killed process
-    with torch.random.fork_rng():  # the run's own random numbers stay as they were
-        try:
-            base, adapted = _write_adapter(settings, str(folder), rows)
-            for engine in rollouts.logprobs(rows, Policy("current", -1, str(folder))):
-                compare(engine, base, adapted, settings)
-        finally:
-            remove_folder(folder)
+    with temporary_folder(settings.output, "adapter-probe") as folder, torch.random.fork_rng():  # the run's own
+        base, adapted = _write_adapter(settings, str(folder), rows)  # random numbers stay as they were
+        for engine in rollouts.logprobs(rows, Policy("current", -1, str(folder))):
+            compare(engine, base, adapted, settings)
 
 
 def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> None:

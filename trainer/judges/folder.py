@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from envs.files import make_folder, remove_folder, write_atomically
+from envs.files import temporary_folder, write_atomically
 from rewards.calibration import Calibration
 from rewards.judges import ModelSettings
 from trainer import cards, model_folders
@@ -17,7 +17,6 @@ from trainer.judges.data import JudgeTrainingError
 RECORD, SETTINGS, CALIBRATED = "training.json", "judge.yaml", "calibrated.yaml"
 LAST = "config.json"
 """Comes last into the folder: without it no library takes the folder for a model."""
-_WORKPLACE = ".training"
 
 CARD = """\
 # {judge}
@@ -55,13 +54,6 @@ def check_free(output: Path) -> None:
         raise JudgeTrainingError(f"{output} is not empty: choose another output=FOLDER.")
 
 
-def workplace(output: Path) -> Path:
-    """An empty hidden folder inside the output."""
-    path = output / _WORKPLACE
-    remove_folder(path)
-    return make_folder(path)
-
-
 def judge_settings(judge: ModelSettings, head: str, output: Path) -> dict[str, Any]:
     """The settings of the judge that the folder holds, as configs/judge/ would have them."""
     new = {"name": output.name, "model": str(output.absolute()), "kind": "likelihood", "choice": head}
@@ -76,21 +68,20 @@ def write(
     output: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any],
     fitted: Calibration, record: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Writes everything into the workplace, then moves it, what makes it a model last."""
-    ready = output / _WORKPLACE / "ready"
-    model.save_pretrained(ready)
-    tokenizer.save_pretrained(ready)
-    write_atomically(ready / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
+    """Write everything into a folder beside, then move it, what makes it a model last."""
     calibrated = {
         "kind": "calibrated", "name": f"{settings['name']}-calibrated", "base": settings,
         "calibration": fitted.model_dump(),
     }  # fmt: skip
-    write_atomically(ready / CALIBRATED, yaml.safe_dump(calibrated, sort_keys=False))
-    write_atomically(ready / RECORD, json.dumps(jsonable(record), indent=1))
-    model_folders.finish(ready, _card(record, fitted))
-    for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):
-        path.replace(output / path.name)
-    remove_folder(output / _WORKPLACE)
+    with temporary_folder(output, "ready") as ready:
+        model.save_pretrained(ready)
+        tokenizer.save_pretrained(ready)
+        write_atomically(ready / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
+        write_atomically(ready / CALIBRATED, yaml.safe_dump(calibrated, sort_keys=False))
+        write_atomically(ready / RECORD, json.dumps(jsonable(record), indent=1))
+        model_folders.finish(ready, _card(record, fitted))
+        for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):
+            path.replace(output / path.name)
 
 
 def _card(record: dict[str, Any], fitted: Calibration) -> str:

@@ -13,6 +13,7 @@ import torch
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from envs.files import temporary_folder
 from envs.prompts import load_prompts
 from rewards import calibration
 from rewards.judges import JudgeSettings, ModelSettings
@@ -64,8 +65,9 @@ def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> 
     set_seed(settings.seed)
     learned, heldout = split_by_story(debates, training.heldout_fraction, settings.seed)
     before = setup.judge(settings.judge).judge([debate.transcript for debate in heldout])
-    lesson = _Lesson(settings, pupil, learned, heldout, folder.workplace(output))
-    log_odds = lesson.teach()
+    with temporary_folder(output, "training") as workplace:
+        lesson = _Lesson(settings, pupil, learned, heldout, workplace)
+        log_odds = lesson.teach()
     targets = [reading.target for reading in lesson.trainer.heldout]
     fitted = calibration.fit_readings(log_odds, targets)
     record = {
