@@ -89,6 +89,18 @@ def test_logs_are_exported_from_the_command_line(
         assert len([name for name in log.namelist() if name.startswith("samples/")]) == 12
 
 
+def test_logs_of_a_run_that_was_moved_and_renamed_are_the_same(evaluated: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(evaluated, tmp_path / "archive" / "Run of 2026, final"))
+    assert main(["export-logs", f"run={evaluated}", f"output={tmp_path}/before"]) == 0
+    assert main(["export-logs", f"run={moved}", f"output={tmp_path}/after"]) == 0
+    before, after = (sorted((tmp_path / name).iterdir()) for name in ("before", "after"))
+    assert [path.name for path in before] == [path.name for path in after] and len(after) == 3
+    for one, other in zip(before, after, strict=True):
+        with zipfile.ZipFile(one) as log, zipfile.ZipFile(other) as same:
+            assert log.namelist() == same.namelist()
+            assert all(log.read(name) == same.read(name) for name in log.namelist() if name.startswith("samples/"))
+
+
 def test_what_cannot_be_exported_is_refused(trained: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
     assert "output=FOLDER" in refused("export-logs", f"run={trained}")
     assert "has not been evaluated" in refused("export-logs", f"run={trained}", f"output={tmp_path}/logs")
