@@ -1,13 +1,20 @@
 """Random damage to every file of a run, for every command that reads it: a sentence that names the file, or success."""
 
+import gc
+import os
 import random
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from launch import checks, commands
 from launch.cli import main
+from launch.compose import load
 from tests.launch.damage import copied, damage
+from trainer import model_checks, models, probe
 
 SEED, PAIRS, TIMES = 11, 150, 4
 """In CI so many pairs of a file and a command; in the exhaustive test each pair so many times."""
@@ -45,6 +52,41 @@ def evaluated(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Pat
     assert main(["train", *small, f"output={run}"]) == 0
     assert main(["evaluate", f"run={run}", "evaluation=all", "questions.heldout=2"]) == 0
     return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_what_reads(evaluated: Path, tiny: Path) -> Iterator[None]:
+    """Spare every command what no file of the run has a part in: what is found about the two tiny models is found once,
+    an evaluation is not reported on (`report` and `verify` do that), and nothing waits for the disk."""
+    gc.collect()
+    gc.freeze()  # accelerate collects garbage, among all that pytest and torch hold, whenever a trainer ends
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        for module, name in ((models, "load_tokenizer"), (models, "end_tokens"), (model_checks, "check")):
+            patch.setattr(module, name, _once(getattr(module, name), str(tiny)))
+        rows = probe.rows_of(load([f"debater.model={tiny}/debater", f"output={evaluated}"]))
+        patch.setattr(probe, "rows_of", lambda _: rows)
+        patch.setattr(checks, "check_context", lambda *_: None)
+        patch.setattr("trainer.train.check_deterministic", lambda *_: None)
+        report = commands._report
+        patch.setattr(commands, "_report", lambda run, written=(): ({}, None) if written else report(run))
+        yield
+    gc.unfreeze()
+
+
+def _once(function: Callable[..., Any], under: str) -> Callable[..., Any]:
+    """Return a function that calls another once for the same arguments, where the first is a path under a folder."""
+    found: dict[str, Any] = {}
+
+    def remembered(*arguments: Any, **named: Any) -> Any:
+        if not str(arguments[0]).startswith(under):
+            return function(*arguments, **named)
+        key = repr((arguments, named))
+        if key not in found:
+            found[key] = function(*arguments, **named)
+        return found[key]
+
+    return remembered
 
 
 def files(run: Path) -> list[str]:

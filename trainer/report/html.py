@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from functools import lru_cache
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -9,7 +10,9 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from trainer.report import wording
 
 
+@lru_cache(maxsize=1)
 def environment() -> Environment:
+    """Return the templates' environment; a process compiles each of them once."""
     environment = Environment(
         loader=FunctionLoader(resource),
         autoescape=True,
