@@ -1,7 +1,15 @@
-"""`python -m launch`: the same as `rostrum`."""
+"""`python -m launch`: the same as `rostrum`.
+
+Python itself puts the working folder first and takes a `launch` that lies there; a `trainer`, `envs` or anything else
+that lies there does not take the place of ours. `python -P -m launch` leaves the working folder out altogether.
+"""
 
 import sys
+from pathlib import Path
 
-from launch.cli import main
+if not sys.flags.safe_path and sys.path[0] != str(Path(__file__).parents[1]):
+    sys.path.append(sys.path.pop(0))
+
+from launch.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.files import checked
+from envs.files import check_way, checked
 from launch import compose, environment, manifest, saved
 from launch.errors import LaunchError
 from trainer.config import Config
@@ -47,7 +47,9 @@ class Training:
 
         Raises:
             LaunchError: it was not.
+            FilesError: a link leads to its folder, which the process that is started would follow.
         """
+        check_way(self.folder)
         if self._run.config.exists() and (key := saved.difference(saved.run_config(self.folder), self._config)):
             raise LaunchError(
                 f"{self.folder} holds a run with another {key}: choose another output=FOLDER, or remove that folder."
