@@ -195,16 +195,18 @@ def check_inference(config: Config) -> None:
 
 
 def check_test_questions(config: Config) -> None:
-    """Refuse to test on stories that were learned from, which another seed can put among the held-out ones.
+    """Refuse to test without questions, and on stories that were learned from, which another seed can put among the
+    held-out ones.
 
     Raises:
+        QuestionError: there are no held-out questions.
         LaunchError: a story of the training split is among those of the test.
     """
-    seed = config.evaluation.questions_seed
+    tested, seed = setup.question_set(config.test_questions, "heldout"), config.evaluation.questions_seed
     if seed is None:
         return
     learned = {question.story_id for question in setup.question_set(config.questions).questions("train")}
-    asked = {question.story_id for question in setup.question_set(config.test_questions).questions("heldout")}
+    asked = {question.story_id for question in tested.questions("heldout")}
     if shared := learned & asked:
         raise LaunchError(
             f"questions.seed={seed} puts {len(shared)} stories that the run learns from among the held-out ones: only "
