@@ -48,11 +48,19 @@ _NAMED = (
 )
 """`<s>`, `<eos>`, `<think>`, `[INST]`, `[gMASK]`, MiniMax's `]~b]` and `[e~[`, and what marks a prompt or a verdict."""
 _SPECIAL_TOKEN = re.compile(rf"{_BAR}|{_JOINED}|{_NAMED}")
-_SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t]++[ab12]"
-_PART = r"verdict|decision|winner|passage|question|instructions?|(?:right[ \t]++|correct[ \t]++)?answer(?:[ \t]++[ab])?"
+_SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t_-]*+[ab12]"
+_PART = (
+    r"verdict|decision|winner|passage|question|instructions?"
+    r"|(?:right[ \t]++|correct[ \t]++)?answer(?:[ \t_-]*+[ab])?"
+)
+LEAD = (
+    r"(?:(?:</?(?:b|i|u|p|em|br|hr|li|div|span|strong|h[1-6])>|&gt;|\d{1,3}[.)]"
+    r"|[*_`~>=+.…\[({\"'\u201c«<•‣◦·–—-])++[ \t]*+)*+"
+)
+"""What may stand before the first word of a line as emphasis, as a bracket, or as the sign of a list."""
 _LINE = re.compile(r"^.+$", re.MULTILINE)
 _HEADER = re.compile(
-    r"(?=[ \t]*+(?:[*_`>\[({\"'\u201c-]++[ \t]*+)?+(?:"
+    rf"(?=[ \t]*+{LEAD}(?:"
     r"#"
     rf"|(?:(?:the|final|official|new|my)[ \t]++){{0,2}}+(?:{_SPEAKER}|{_PART})"
     r"(?:[ \t]++(?:said|says|is|writes|note|notes))?+[ \t]*+[*_`\])}\"'\u201d]*+[ \t]*+[:\uff1a]"
@@ -83,7 +91,7 @@ def _plain(sign: str) -> str:
     if _UNSEEN.match(sign):
         return ""
     parts = unicodedata.normalize("NFKD", sign)
-    return "".join(part for part in parts if not unicodedata.combining(part))
+    return "".join(part for part in parts if not unicodedata.combining(part) and unicodedata.category(part) != "Me")
 
 
 def fold(text: str) -> tuple[str, Sequence[int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jinja2 import Environment, nodes
 
-from envs.escaping import fold
+from envs.escaping import LEAD, fold
 
 _SEATS = ("seat", "other", "right")
 """Variables, and parts of variables, that hold a seat."""
@@ -22,6 +22,7 @@ _SENTENCE = re.compile(r"[:.?!](?=\W|$)")
 _SHORTEST = 4
 """Letters that tell a line's beginning from ordinary text."""
 _NOTHING = re.compile(r"[\s*_`\"'\u201c\u201d]+")
+_LEAD = re.compile(rf"\s*+{LEAD}")
 _Heads = frozenset[str | None]
 """What the line under way may begin with, along every branch; None where something has been filled in."""
 
@@ -44,7 +45,8 @@ class OwnLines:
 
     def begins(self, line: str) -> bool:
         """Return whether a folded line begins as one of the prompt's own does."""
-        return _key(line).startswith(self._begin)
+        lead = _LEAD.match(line)
+        return any(_key(line[start:]).startswith(self._begin) for start in (0, lead.end() if lead else 0))
 
     def _along(self, body: Iterable[nodes.Node], heads: _Heads) -> _Heads:
         """Return what the line under way may begin with behind these nodes."""
