@@ -65,6 +65,7 @@ def test_everything_is_measured_where_only_the_learners_packages_are_installed(t
         "publish_full_write_s", "engine_over_bare_generate_ratio", "learner_over_bare_steps_ratio",
     )  # fmt: skip
     assert all(figures[rate] > 0 for rate in rates)
+    # zero where both sides hold the same bfloat16 and do the same arithmetic (tests/launch/test_learner_and_engine.py)
     assert all(0 <= figures[f"parity_{kind}_max_nats"] < 0.1 for kind in ("adapter", "full"))
     assert 0.8 < figures["generated_tokens"] / (4 * 6 * 6) <= 1, "four debates of six speeches, few of them cut short"
     assert figures["judge_readings"] == 4 * 2
