@@ -39,13 +39,14 @@ def audit(overrides: Sequence[str]) -> int:
         environment.silence()
         from launch import checks
         from trainer.judge_audit import audit_judges
+        from trainer.judge_audit.arms import readers
         from trainer.report.audit import write_audit
 
         if config.audit.debates is None:
             checks.check_model(config.debater.model)
         checks.check_judges(config.judge_models, config)
         if config.audit.debates is None:
-            checks.check_context(config)
+            checks.check_context(config, judges=readers(config))
         _go_on(config)
         _tell_cost(config)
         record = audit_judges(config)
@@ -82,6 +83,8 @@ def _go_on(config: Config) -> None:
     """
     if RunFolder(config.output).config.exists():
         raise LaunchError(f"{config.output} holds a run: choose another output=FOLDER for the audit.")
+    from launch.context import check_stored
+    from trainer.judge_audit.arms import readers
     from trainer.judge_audit.debates import check as check_files
 
     before = config.output / SETTINGS
@@ -89,7 +92,8 @@ def _go_on(config: Config) -> None:
         saved.check_new(config.output)
     if before.exists() and (key := _other_debates(compose.read(before), config)):
         raise LaunchError(f"{config.output} holds an audit with another {key}: choose another output=FOLDER.")
-    check_files(config)
+    stored = check_files(config)
+    check_stored(readers(config), [debate.transcript for debate in stored])
     compose.save(config, before)
 
 

@@ -173,11 +173,37 @@ def _rounds(config: Config) -> str:
     return f"{rounds} round{'s' * (rounds > 1)} of speeches of up to {config.debater.max_tokens:,} tokens"
 
 
+def check_stored(judges: Iterable[ModelSettings], debates: Sequence[Transcript]) -> None:
+    """Ask for room in the context of every judge for debates that are stored, examples before them included. What an
+    endpoint reads is not known here.
+
+    Raises:
+        LaunchError: a debate does not fit.
+    """
+    by_length = sorted(debates, key=lambda debate: -sum(len(speech.text) for speech in debate.speeches))
+    by_passage = sorted(debates, key=lambda debate: -len(debate.question.passage))
+    longest = {id(debate): debate for debate in (*by_length[:LONGEST], *by_passage[:LONGEST])}.values()
+    for judge in dict.fromkeys(model for model in judges if model.endpoint is None):
+        fmt, limit, prompts = setup.judge_format(judge), _context(judge), judge.judge_prompts()
+        for shown in (order for debate in longest for order in (debate, debate.swapped())):
+            prompt = prompts.judge(shown)
+            tokens = len(fmt.open([prompt])) + _written(judge, shown, prompt, fmt)
+            if tokens > limit:
+                raise LaunchError(
+                    f"What {judge.name} reads about a stored debate on question {shown.question.id} and may write "
+                    f"comes to {tokens:,} tokens, but {judge.model} reads {limit:,}: leave longer debates out, show "
+                    "fewer examples, or take a judge with a longer context."
+                )
+
+
+def _context(judge: ModelSettings) -> int:
+    """Return how many tokens a judge reads."""
+    limit = models.read_context_length(judge.model)
+    return min(limit, models.load_tokenizer(judge.model, speaks=False).model_max_length) if judge.has_head else limit
+
+
 def _check_judge(config: Config, judge: ModelSettings, played: Sequence[_Played]) -> None:
-    fmt, limit = setup.judge_format(judge), models.read_context_length(judge.model)
-    if judge.has_head:
-        limit = min(limit, models.load_tokenizer(judge.model, speaks=False).model_max_length)
-    prompts = judge.judge_prompts()
+    fmt, limit, prompts = setup.judge_format(judge), _context(judge), judge.judge_prompts()
     longest = max(prompt for debate in played for prompt in _read(config, judge, prompts, fmt, debate))
     if longest.tokens > limit:
         raise LaunchError(

@@ -134,3 +134,46 @@ def test_a_finished_run_is_checked_again(
     words = [f"run={trained}"] if command == "evaluate" else [f"runs={trained}", f"output={tmp_path}/out"]
     error = refused(command, *words)
     assert "reads 40" in error and not (trained / "evaluation").exists()
+
+
+@pytest.fixture
+def stored(configure: Callable[..., Config], tmp_path: Path) -> Path:
+    """A file with one labelled debate of four speeches."""
+    from launch.context import _longest, _play
+    from rewards import labelled
+    from trainer import setup
+
+    config = configure("debater.max_tokens=14")
+    (question, *_) = _longest(setup.question_set(config.questions).questions("heldout")[:1])
+    played = _play(config, question, setup.debater_format(config), " ".join(["cellar"] * 14), False)
+    assert played.transcript is not None
+    labelled.write(tmp_path / "debates.jsonl", [labelled.Labelled(played.transcript, 1.0)])
+    return tmp_path / "debates.jsonl"
+
+
+def test_stored_debates_are_checked_before_an_audit_begins(
+    stored: Path, small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.models.read_context_length", lambda model: 40)
+    error = refused("audit", *small, f"audit.debates={stored}", f"output={tmp_path}/audit")
+    assert "a stored debate" in error and "reads 40" in error and "leave longer debates out" in error
+    assert not (tmp_path / "audit" / "audit.yaml").exists()
+
+
+def test_the_prompts_of_variants_and_their_examples_need_room_too(
+    stored: Path, configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from launch.context import check_stored
+    from rewards import labelled
+    from trainer.judge_audit.arms import readers
+
+    transcripts = [debate.transcript for debate in labelled.read(stored)]
+    monkeypatch.setattr("trainer.models.read_context_length", lambda model: 100_000)
+    lengths: list[int] = []
+    count = "trainer.engines.formats.PlainFormat.open"
+    monkeypatch.setattr(count, lambda self, parts: lengths.append(len(parts[0])) or range(len(parts[0])))
+    check_stored(readers(configure("heldout_judges=none")), transcripts)
+    plain = max(lengths)
+    lengths.clear()
+    check_stored(readers(configure("heldout_judges=none", "audit.variants=[criteria]")), transcripts)
+    assert max(lengths) > plain

@@ -31,6 +31,18 @@ def arms(settings: Config) -> Iterator[tuple[str, JudgeSettings]]:
         yield VARIANT, _variant(settings, variant)
 
 
+def readers(settings: Config) -> list[ModelSettings]:
+    """Return every model that an audit reads debates with, its prompt as it will be; without the judge that is shown
+    examples which have yet to be played.
+
+    Raises:
+        VariantError: the configured judge has no prompt of its own.
+    """
+    variants = [name for name in settings.audit.variants if name != "few_shot" or settings.audit.examples is not None]
+    judges = [*settings.judges, *(_variant(settings, variant) for variant in variants)]
+    return [model for judge in judges for model in judge.needs()]
+
+
 def _variant(settings: Config, variant: str) -> JudgeSettings:
     judge = settings.judge
     if not isinstance(judge, ModelSettings):

@@ -32,8 +32,9 @@ def debates(settings: Config, stored: Path) -> list[Labelled]:
     return found
 
 
-def check(settings: Config) -> None:
-    """Read the files that the configuration names, before anything is written down of an audit of them.
+def check(settings: Config) -> list[Labelled]:
+    """Read the files that the configuration names, before anything is written down of an audit of them; return the
+    stored debates, none if they are to be played.
 
     Raises:
         LabelledError: the debates or the examples cannot be used.
@@ -41,12 +42,11 @@ def check(settings: Config) -> None:
         RatingError: the ratings cannot be used.
     """
     options = settings.audit
-    if options.debates is not None:
-        labelled.read(options.debates, _label(settings))
     if options.examples is not None:
         labelled.read(options.examples)
     if options.ratings is not None:
         read_ratings(options.ratings)
+    return [] if options.debates is None else labelled.read(options.debates, _label(settings))
 
 
 def ratings(path: Path | None, played: list[Labelled]) -> tuple[list[Rating], list[Rating]]:
