@@ -50,7 +50,8 @@ def test_what_an_evaluation_came_to_stands_beside_the_curves(
     service = Service()
     monkeypatch.setattr(wandb, "init", service.init)
     settings = configure("wandb.mode=offline", f"output={tmp_path}/run")
-    figures = {"base": 0.6, "trained": 0.7, "change": 0.1, "low": 0.02, "high": 0.18, "p": 0.01, "headline": "raised"}
+    figures = {"base": 0.6, "trained": 0.7, "change": 0.1, "low": 0.02, "high": 0.18}
+    figures |= {"p": 0.01, "p_adjusted": 0.02, "headline": "raised"}
     rows = [{"judge": "weak-judge", **figures}, {"judge": "other", **figures, "trained": 0.5, "headline": "lowered"}]
     tracker = Tracker(settings)
     tracker.log({"iteration": 1})
