@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VLLM_READY := $(VENV)/.vllm-ready
+DOCS_VENV := build/docs-venv
+DOCS_READY := $(DOCS_VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DS_BUILD_OPS := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -11,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # test would compile torch, transformers, Ray and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-vllm lint bench clean
+.PHONY: demo test test-all test-vllm lint bench docs clean
 
 demo: $(READY)
 	rostrum demo
@@ -33,8 +35,12 @@ lint: $(READY)
 bench: $(READY)
 	python -m benchmarks.bench
 
+docs: $(DOCS_READY)
+	$(DOCS_VENV)/bin/zensical build --clean --strict
+	@echo "The handbook is in build/site/index.html."
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # torch comes first: DeepSpeed looks for it when it is installed.
 $(READY): pyproject.toml constraints.txt tests/inspect-requirements.txt
@@ -52,3 +58,9 @@ $(VLLM_READY): $(READY) tests/with_vllm/requirements.py
 	$(BIN)/python tests/with_vllm/requirements.py > $(VENV)/vllm-requirements.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -r $(VENV)/vllm-requirements.txt
 	touch $(VLLM_READY)
+
+# What builds the handbook, in an environment of its own: it needs nothing else of ours.
+$(DOCS_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet -c constraints.txt zensical
+	touch $(DOCS_READY)
