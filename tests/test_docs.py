@@ -27,9 +27,10 @@ TAKEN = {
     "judge train": {"debates"}, "compare": {"run", "iteration", "arms", "output", "dry_run"},
     "tournament": {"runs", "output", "swiss"}, "ablate": {"output"}, "report": {"run"}, "verify": {"run", "root"},
     "export": {"run", "iteration", "output"}, "export-logs": {"run", "output"}, "build-models": {"output", "seed"},
+    "runs": set(), "config show": {"run"},
 }  # fmt: skip
 """What a command takes besides the keys of the configuration."""
-WITHOUT_CONFIGURATION = ("report", "verify", "export", "export-logs", "build-models")
+WITHOUT_CONFIGURATION = ("runs", "report", "verify", "export", "export-logs", "build-models")
 OF_RUNS = {"evaluate": commands.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
 """Commands that change the configuration of a run that is there, and what they may change in it."""
 
@@ -77,9 +78,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_is_one(words: list[str], folder: Path, default: Config) -> None:
     given = parser().parse_args(words[1:])
     name, overrides = words[1], list(given.overrides)
-    if name in ("questions", "judge"):
+    if name in ("questions", "judge", "config"):
         name = f"{name} {overrides.pop(0)}"
-        assert name in ("questions show", "questions audit", "judge calibrate", "judge train", "judge adversarial")
+        assert name in ("questions show", "questions audit", "judge calibrate", "judge train", "judge adversarial",
+                        "config show")  # fmt: skip
     overrides = [filled(override) for override in overrides]
     keys = [override.partition("=")[0] for override in overrides]
     if name in WITHOUT_CONFIGURATION:
@@ -101,11 +103,9 @@ def composed(name: str, keys: set[str], rest: Sequence[str], default: Config) ->
     elif name == "train" and "resume" in keys:
         for key in (override.partition("=")[0] for override in rest):
             assert key.partition(".")[0] in ("cluster", "limits") or saved.is_means(key)
-        saved.changed(behind_an_endpoint() if "endpoint" in " ".join(rest) else default, rest)
+        compose.load(rest, behind_an_endpoint() if "endpoint" in " ".join(rest) else default)
     elif name == "compare":
-        about_arms = [override for override in rest if override.startswith("comparison")]
-        others = [override for override in rest if override not in about_arms]
-        saved.changed(compose.load(others), ["comparison=default", *about_arms])
+        compose.load(["comparison=default", *rest])
     elif name == "ablate":
         cells = cross([override for override in rest if not override.startswith(ablate.OWN)])
         assert len(cells) > 1 and compose.load([*cells[-1].overrides, "~arms"])
