@@ -70,6 +70,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(judge, "utf-8")
+    several = (ROOT / "configs" / "heldout_judges" / "testimony.yaml").read_text("utf-8")
+    (tmp_path / "judges" / "heldout.yaml").write_text(several, "utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -179,3 +181,9 @@ def test_the_citation_has_what_its_format_asks_for() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert {"cff-version", "message", "title", "authors"} <= set(cited)
     assert (cited["cff-version"], cited["license"], cited["version"]) == ("1.2.0", "Apache-2.0", version)
+
+
+def test_the_readme_is_one_page() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.encode()) <= 8 * 1024
+    assert not [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
