@@ -180,7 +180,7 @@ def test_what_an_actor_cannot_do_is_told_in_a_sentence(make: Callable[..., Confi
         def full(self: Any, folder: Any, *arguments: Any, **named: Any) -> None:
             if "iteration-0001" in str(folder):
                 marker.touch()
-                Path(folder).mkdir()
+                Path(folder).mkdir(exist_ok=True)
                 (Path(folder) / "config.json").touch()
                 raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
             save(self, folder, *arguments, **named)
