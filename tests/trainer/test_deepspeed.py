@@ -52,7 +52,7 @@ def on_two_ranks(runs: list[Config], script: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
          *map(str, paths)],
-        env={**os.environ, "PATH": tools, "DS_BUILD_OPS": "0"}, capture_output=True, text=True, timeout=400,
+        env={**os.environ, "PATH": tools, "DS_BUILD_OPS": "0"}, capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-4000:]
 
