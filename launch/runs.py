@@ -13,8 +13,8 @@ from rich.text import Text
 from launch.commands import take
 from launch.errors import LaunchError
 from launch.results import WIDTH
-from trainer.reading import DamagedError, read_json, read_yaml
-from trainer.run_folder import RunFolder, read_lines
+from trainer.reading import DamagedError, Open, read_json, read_yaml
+from trainer.run_folder import RunFolder, read_lines, read_record
 from trainer.terminal import Console
 
 DEPTH = 4
@@ -22,6 +22,23 @@ DEPTH = 4
 KINDS = {"comparison.json": "comparison", "tournament.json": "tournament", "ablation.json": "ablation",
          "audit.json": "audit", "grid.html": "adversarial rounds"}  # fmt: skip
 """What a folder is by the file that the command wrote last."""
+
+
+class _Config(Open, total=False):
+    """What is counted on in a configuration."""
+
+    iterations: int
+    arms: dict[str, Any]
+
+
+class _Arm(Open, total=False):
+    headline: str
+
+
+class _Summary(Open, total=False):
+    """What is counted on in a summary."""
+
+    arms: list[_Arm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +62,7 @@ def runs(words: Sequence[str]) -> int:
     found = list(_found(root, DEPTH))
     if as_json:
         for one in found:
-            print(json.dumps(asdict(one), ensure_ascii=False))
+            print(json.dumps(asdict(one)))  # in ASCII, so that no terminal obeys a name
         return 0
     table = Table("folder", "what", "state", "headline", box=None)
     for column in table.columns:
@@ -83,10 +100,10 @@ def _listed(folder: Path) -> Listed | None:
 
 
 def _state(run: RunFolder) -> str:
-    manifest = read_json(run.manifest) if run.manifest.is_file() else {}
+    manifest = read_record(run.manifest)
     if manifest.get("evaluated"):
         return "evaluated"
-    planned, done = read_yaml(run.config, kind=dict[str, Any]).get("iterations"), len(read_lines(run.metrics))
+    planned, done = read_yaml(run.config, kind=_Config).get("iterations"), len(read_lines(run.metrics))
     if manifest.get("finished"):
         return f"trained, {done} iterations"
     return f"iteration {done} of {planned}" if done else "begun"
@@ -94,13 +111,13 @@ def _state(run: RunFolder) -> str:
 
 def _state_of_arms(folder: Path) -> str:
     arms = [RunFolder(arm) for arm in (folder / "arms").iterdir() if arm.is_dir()]
-    done = sum(arm.manifest.is_file() and bool(read_json(arm.manifest).get("evaluated")) for arm in arms)
+    done = sum(bool(read_record(arm.manifest).get("evaluated")) for arm in arms)
     config = RunFolder(folder).config
-    planned = read_yaml(config, kind=dict[str, Any]).get("arms") if config.is_file() else None
+    planned = read_yaml(config, kind=_Config).get("arms") if config.is_file() else None
     return f"{done} of {len(planned or arms)} arms evaluated"
 
 
 def _headline(folder: Path) -> str:
     path = folder / "summary.json"
-    arms = read_json(path).get("arms") if path.is_file() else None
-    return str(arms[0].get("headline", "")) if arms else ""
+    arms = read_json(path, _Summary).get("arms") if path.is_file() else None
+    return arms[0].get("headline", "") if arms else ""

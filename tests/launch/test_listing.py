@@ -93,3 +93,30 @@ def test_runs_are_listed_with_their_state(trained: Path, tmp_path: Path, capsys:
     assert found["elsewhere/c"]["kind"] == "comparison"
     assert main(["runs", str(tmp_path)]) == 0
     assert "1 of 4 arms evaluated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "file, text",
+    [
+        ("summary.json", '{"arms": "all"}'), ("summary.json", '{"arms": [3]}'), ("summary.json", '{"arms": {}}'),
+        ("manifest.json", "[]"), ("config.yaml", "iterations: [1]"), ("metrics.jsonl", '"none"\n'),
+        ("config.yaml", "- 1"),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named_and_the_others_are_listed(
+    file: str, text: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "one")
+    shutil.copytree(trained, tmp_path / "two")
+    (run / file).write_text(text, "utf-8")
+    if file in ("config.yaml", "metrics.jsonl"):
+        (run / "manifest.json").unlink()
+    found = listed(tmp_path, capsys)
+    assert found["one"]["kind"] == "unreadable" and file in found["one"]["state"]
+    assert found["two"]["kind"] == "run"
+
+
+def test_an_experiments_damaged_plan_of_arms_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "arms" / "one").mkdir(parents=True)
+    (tmp_path / "config.yaml").write_text("arms: 3", "utf-8")
+    assert "config.yaml" in listed(tmp_path, capsys)["."]["state"]
