@@ -255,7 +255,7 @@ def _first_sentences(kind: type) -> str:
 
 def _cell(text: str) -> str:
     """Return a text that stays in its cell of a table."""
-    return re.sub(r"\s+", " ", text).strip().replace("|", "\\|").replace("<", "&lt;").replace("???", "")
+    return re.sub(r"\s+", " ", text).strip().replace("|", "\\|").replace("<", "&lt;")
 
 
 if __name__ == "__main__":
