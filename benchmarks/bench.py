@@ -76,11 +76,11 @@ def _measure(
 
     from benchmarks import learner, measure, publishing, rollouts, rounds, rows
     from launch.compose import ConfigError, load
-    from trainer.config import PolicyGradient
+    from trainer.algorithms.settings import PolicyGradientSettings
     from trainer.progress import console
 
     settings = load(overrides)
-    if not isinstance(settings.algorithm, PolicyGradient):
+    if not isinstance(settings.algorithm, PolicyGradientSettings):
         raise ConfigError("The learner's benchmark is one of policy gradients: leave algorithm=dpo away.")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -90,7 +90,7 @@ def _measure(
         bench = rollouts.Bench(settings)
         found, experience = rollouts.against_raw_engine(bench, repeats)
         status.update("learner against bare steps")
-        found += learner.against_bare_steps(settings, settings.algorithm, experience.trajectories(), repeats)
+        found += learner.against_bare_steps(settings, experience.trajectories(), repeats)
         status.update("one and two rollout workers")
         of_workers, pids = rollouts.workers(bench, repeats)
         found += of_workers + measure.memory(pids)

@@ -1,46 +1,37 @@
 """How much the learner loses against a bare forward, backward and optimizer step on the very same batches."""
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from transformers import PrinterCallback
-from trl import GRPOConfig
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from trainer import models, setup
-from trainer.config import Config, PolicyGradient
-from trainer.ppo import GROUP, DebatePpo, trl_config
-from trainer.types import Trajectory
+from trainer.algorithms.settings import PolicyGradientSettings
+from trainer.config import Config
+from trainer.learners.learner import LearnerSetup
+from trainer.learners.policy_gradient import Batch, ClippedSurrogate, PolicyGradient
+from trainer.publish import probe_rows
+from trainer.types import Policy, Trajectory
 
 TARGET = 0.7
 """Least share of the bare speed that the optimizer steps should reach."""
 _SECTION = "learner"
 
-Batch = dict[str, Any]
+class TimedSurrogate(ClippedSurrogate):
+    """TRL's loss as it is, noting what passes through the model."""
 
-
-class TimedPpo(DebatePpo):
-    """The learner as it is, noting when a batch is ready and what passes through the model."""
-
-    ready: float
-    """When the rows were turned into a batch: old and reference log-probabilities are in it."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any) -> None:
         self.forget()
-        super().__init__(*args, **kwargs)
+        super().__init__(*args)
 
     def forget(self) -> None:
-        """Begins an iteration anew."""
+        """Begin an iteration anew."""
         self.batches: list[Batch] = []
         self.rows_read_only = 0
-
-    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        batch = super()._generate_and_score_completions(inputs)
-        self.ready = clock()
-        return batch
 
     def _get_per_token_logps_and_entropies(self, model: Any, input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
@@ -50,6 +41,42 @@ class TimedPpo(DebatePpo):
     def _compute_loss(self, model: torch.nn.Module, inputs: Batch) -> torch.Tensor:
         self.batches.append(inputs)
         return super()._compute_loss(model, inputs)
+
+
+class TimedLearner(PolicyGradient):
+    """The learner as it is, noting how long an iteration's rows take to become a batch, and its steps."""
+
+    surrogate = TimedSurrogate
+
+    def __init__(self, setup: LearnerSetup) -> None:
+        super().__init__(setup)
+        self.prepare: list[float] = []
+        """Seconds until the rows are a batch with old and reference log-probabilities, per iteration; the first one
+        warms everything up."""
+        self.steps: list[float] = []
+        """Seconds of its optimizer steps."""
+
+    @property
+    def trainer(self) -> TimedSurrogate:
+        """Return what notes the batches of the last iteration."""
+        assert isinstance(self._trainer, TimedSurrogate)
+        return self._trainer
+
+    def update(self, rows: Sequence[Trajectory], policy: Policy) -> dict[str, float]:
+        self.trainer.forget()
+        self._start = clock()
+        return super().update(rows, policy)
+
+    def _learn(self, batch: Batch) -> dict[str, float]:
+        ready = clock()
+        learned = super()._learn(batch)
+        self.prepare.append(ready - self._start)
+        self.steps.append(clock() - ready)
+        return learned
+
+    def passes(self) -> float:
+        """Return the passes without gradient over the rows, per row that is trained on (each counts once per epoch)."""
+        return self.trainer.rows_read_only / sum(len(batch["completion_ids"]) for batch in self.trainer.batches)
 
 
 @dataclass
@@ -91,68 +118,24 @@ class Bare:
         return logits[:, :-1].float().log_softmax(-1).gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
 
 
-class Laps:
-    """Stands in for the rollouts: hands over the same rows in every iteration and notes how long the learner takes."""
-
-    def __init__(self, rows: list[Trajectory | None]) -> None:
-        self.rows = rows
-        self.trainer: TimedPpo | None = None
-        self.prepare: list[float] = []
-        """Seconds until the rows are a batch, per iteration; the first one warms everything up."""
-        self.steps: list[float] = []
-        """Seconds of its optimizer steps."""
-        self._start: float | None = None
-
-    def collect(self, iteration: int) -> list[Trajectory | None]:
-        """Ends the iteration before this one."""
-        assert self.trainer is not None
-        if self._start is not None:
-            self.end()
-        self.trainer.forget()
-        self._start = clock()
-        return self.rows
-
-    def end(self) -> None:
-        """Notes how long the iteration took that has just ended."""
-        assert self.trainer is not None and self._start is not None
-        self.prepare.append(self.trainer.ready - self._start)
-        self.steps.append(clock() - self.trainer.ready)
-
-
-class _LapsAndBare(Laps):
-    """Does each iteration's work bare after it."""
-
-    def __init__(self, rows: list[Trajectory | None], bare: Bare) -> None:
-        super().__init__(rows)
-        self._bare = bare
-        self.bare_steps: list[float] = []
-        self.bare_reading: list[float] = []
-
-    def end(self) -> None:
-        """Notes how long the iteration took that has just ended, and how long its work takes bare."""
-        super().end()
-        assert self.trainer is not None
-        batches = self.trainer.batches
-        self.bare_steps.append(seconds(lambda: self._bare.step(batches)))
-        self.bare_reading.append(seconds(lambda: self._bare.read(batches)) * self.passes())
-
-    def passes(self) -> float:
-        """Passes without gradient over the rows, per row that is trained on (each counts once per epoch)."""
-        assert self.trainer is not None
-        return self.trainer.rows_read_only / sum(len(batch["completion_ids"]) for batch in self.trainer.batches)
-
-
-def against_bare_steps(
-    settings: Config, algorithm: PolicyGradient, trajectories: list[Trajectory], repeats: int
-) -> list[Measurement]:
-    """Iterations of a policy gradient and their bare equivalents, in turns, on rows that were played before."""
-    rows = [*trajectories, *[None] * (setup.rows_per_iteration(settings) - len(trajectories))]
-    model = bare_model(settings)
+def against_bare_steps(settings: Config, trajectories: list[Trajectory], repeats: int) -> list[Measurement]:
+    """Return iterations of a policy gradient against their bare equivalents, in turns, on rows that were played
+    before."""
+    algorithm = settings.algorithm
+    assert isinstance(algorithm, PolicyGradientSettings)
+    bare_steps, bare_reading = list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
-        accumulation = learner_arguments(settings, len(rows), repeats + 1, folder).gradient_accumulation_steps
-        laps = _LapsAndBare(rows, Bare(model, accumulation, algorithm.max_grad_norm))
-        trainer = run_learner(settings, laps, repeats + 1, folder)
-    return _measurements(laps, trainer, algorithm)
+        learner = timed_learner(settings, repeats + 1, folder)
+        accumulation = learner.trainer.args.gradient_accumulation_steps
+        bare = Bare(bare_model(settings), accumulation, algorithm.max_grad_norm)
+
+        def measure_bare() -> None:
+            batches = learner.trainer.batches
+            bare_steps.append(seconds(lambda: bare.step(batches)))
+            bare_reading.append(seconds(lambda: bare.read(batches)) * learner.passes())
+
+        learn(learner, trajectories, repeats + 1, measure_bare)
+    return _measurements(learner, algorithm.epochs, bare_steps[1:], bare_reading[1:])
 
 
 def bare_model(settings: Config) -> torch.nn.Module:
@@ -163,41 +146,31 @@ def bare_model(settings: Config) -> torch.nn.Module:
     return model
 
 
-def learner_arguments(settings: Config, rows: int, iterations: int, folder: str) -> GRPOConfig:
-    """TRL's arguments for learning from that many rows, `iterations` times."""
-    assert isinstance(settings.algorithm, PolicyGradient)
-    return trl_config(
-        settings.algorithm, rows, iterations, settings.debater.temperature, world_size=1, output_dir=folder,
-        save_strategy="no", seed=settings.seed, bf16=settings.debater.dtype == "bfloat16", report_to="none",
-        disable_tqdm=True, use_cpu=models.default_device() == "cpu",
-        gradient_checkpointing=settings.debater.gradient_checkpointing,
-    )  # fmt: skip
+def timed_learner(settings: Config, iterations: int, folder: str) -> TimedLearner:
+    """Return the learner of a policy gradient that is to learn so many times."""
+    tokenizer = models.load_tokenizer(settings.debater.model)
+    shortened = settings.model_copy(update={"iterations": iterations, "output": Path(folder)})
+    return TimedLearner(LearnerSetup(shortened, tokenizer, probe_rows(tokenizer)))
 
 
-def run_learner(settings: Config, laps: Laps, iterations: int, folder: str) -> TimedPpo:
-    """Learns from the rows of `laps`, `iterations` times."""
-    debater, algorithm, lora = settings.debater, settings.algorithm, settings.debater.lora
-    assert isinstance(algorithm, PolicyGradient)
-    laps.trainer = trainer = TimedPpo(
-        algorithm, laps.collect, model=models.load_model(debater.model, getattr(torch, debater.dtype)),
-        args=learner_arguments(settings, len(laps.rows), iterations, folder),
-        processing_class=models.load_tokenizer(debater.model),
-        train_dataset=Dataset.from_dict({"prompt": [""] * (len(laps.rows) // GROUP * iterations)}),
-        peft_config=setup.lora_config(lora) if lora else None,
-    )  # fmt: skip
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    laps.end()
-    return trainer
+def learn(
+    learner: TimedLearner, rows: list[Trajectory], iterations: int, after: Callable[[], None] = lambda: None
+) -> None:
+    """Learn from the same rows in every iteration, and call `after` once it is over."""
+    for iteration in range(iterations):
+        learner.update(rows, Policy("current", iteration, ""))
+        after()
 
 
-def _measurements(laps: _LapsAndBare, trainer: TimedPpo, algorithm: PolicyGradient) -> list[Measurement]:
-    batches, steps, bare_steps = trainer.batches, laps.steps[1:], laps.bare_steps[1:]
+def _measurements(
+    learner: TimedLearner, epochs: int, bare_steps: list[float], bare_reading: list[float]
+) -> list[Measurement]:
+    batches, steps = learner.trainer.batches, learner.steps[1:]
     tokens = sum(int(b["prompt_mask"].sum() + b["completion_mask"].sum()) for b in batches)
     places = sum(b["prompt_ids"].numel() + b["completion_ids"].numel() for b in batches)
-    whole = [a + b for a, b in zip(laps.prepare[1:], steps, strict=True)]
-    bare_whole = [a + b for a, b in zip(bare_steps, laps.bare_reading[1:], strict=True)]
-    passes = laps.passes() * algorithm.epochs
+    whole = [a + b for a, b in zip(learner.prepare[1:], steps, strict=True)]
+    bare_whole = [a + b for a, b in zip(bare_steps, bare_reading, strict=True)]
+    passes = learner.passes() * epochs
     return [
         rates(_SECTION, "tokens in optimizer steps", "1/s", tokens, steps),
         rates(_SECTION, "tokens in bare steps", "1/s", tokens, bare_steps),

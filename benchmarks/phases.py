@@ -1,20 +1,21 @@
 """What `benchmarks.gpu` measures, phase by phase: play, judge, learn, publish, and the bare counterparts of two."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
-from benchmarks.learner import Bare, Laps, bare_model, run_learner
+from benchmarks.learner import Bare, bare_model, timed_learner
+from benchmarks.learner import learn as learn_from
 from benchmarks.measure import clock
 from benchmarks.recording import Call, recorded
 from benchmarks.rig import BenchmarkError, Rig
 from rewards.types import Verdict
 from trainer import models
 from trainer.engines.base import Sampling
-from trainer.publish import check_parity, learner_logprobs, probe_rows, publish
+from trainer.publish import Scores, Weights, check_parity, learner_logprobs, probe_rows, publish
 from trainer.types import Episode, Experience, Judged, Trajectory
 
 
@@ -74,16 +75,16 @@ def judge(rig: Rig, episodes: list[Episode]) -> list[Trajectory]:
 def learn(rig: Rig, rows: list[Trajectory]) -> None:
     """PPO iterations with gradient checkpointing (the first warms up), a publish of their adapter, and bare steps."""
     with rig.phase("learn"):
-        laps = Laps([*rows])
-        trainer = run_learner(rig.settings, laps, rig.repeats + 1, str(rig.settings.output))
-    rig.durations |= {"learn_prepare": laps.prepare[1:], "learn_steps": laps.steps[1:]}
+        learner = timed_learner(rig.settings, rig.repeats + 1, str(rig.settings.output))
+        learn_from(learner, rows, rig.repeats + 1)
+    trainer = learner.trainer
+    rig.durations |= {"learn_prepare": learner.prepare[1:], "learn_steps": learner.steps[1:]}
     lengths = [(int(p.sum()), int(c.sum())) for b in trainer.batches for p, c in _masks(b)]
     flops = sum(rig.workload.debater.lora_flops(prompt + completion, completion + 1) for prompt, completion in lengths)
     rig.figures |= {"learner_tokens": sum(map(sum, lengths)), "learner_flops": flops}
-    _publish(rig, "adapter", trainer.model_wrapped, trainer.accelerator)
+    _publish(rig, "adapter", learner.logprobs, learner.weights())
     batches, accumulation = trainer.batches, trainer.args.gradient_accumulation_steps
-    laps.trainer = None
-    del trainer
+    del trainer, learner
     with rig.phase("bare_learn"):
         bare = Bare(bare_model(rig.settings), accumulation, rig.settings.algorithm.max_grad_norm)
         rig.repeat("bare_learn", lambda: bare.step(batches))
@@ -96,16 +97,16 @@ def _masks(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]
 def publish_full(rig: Rig) -> None:
     """What a run without adapters publishes: all weights."""
     model = models.load_model(rig.policy.path, torch.bfloat16, rig.device)
-    _publish(rig, "full", model, None)
+    _publish(rig, "full", lambda rows: learner_logprobs(model, rows), Weights(model, model.state_dict()))
 
 
-def _publish(rig: Rig, kind: str, model: Any, accelerator: Any) -> None:
+def _publish(rig: Rig, kind: str, logprobs: Callable[[Sequence[Sequence[int]]], Scores], weights: Weights) -> None:
     """Writes the weights, has the engine load them, and compares the two on the probe."""
     probe = probe_rows(rig.tokenizer)
     with rig.phase(f"publish_{kind}"):
-        learner = learner_logprobs(model, probe)
+        learner = logprobs(probe)
         start = clock()
-        policy = publish(model, accelerator, rig.tokenizer, rig.folder / kind, version=1)
+        policy = publish(weights, rig.tokenizer, rig.folder / kind, version=1)
         written = clock()
         rig.figures[f"parity_{kind}_max_nats"] = check_parity(learner, probe, rig.rollouts, policy, math.inf).max
     rig.figures[f"publish_{kind}_write_s"] = written - start

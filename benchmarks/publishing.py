@@ -13,9 +13,9 @@ from trainer.config import Config, Lora
 from trainer.train import train
 
 _SECTION = "publishing"
-ITERATION = "trainer.train._PpoRun.collect"
-"""Called once per iteration, at its start."""
-WRITE, SERVE = "trainer.train.publish", "trainer.session.check_parity"
+ITERATION = "trainer.run.Run.publish"
+"""Called at the start of each iteration, and after the last one."""
+WRITE, SERVE = "trainer.run.publish", "trainer.session.check_parity"
 """Writing the weights; and having the engine load them and comparing its probe with the learner's."""
 
 Spans = list[tuple[float, float]]
@@ -29,7 +29,7 @@ def of_iterations(settings: Config, repeats: int) -> list[Measurement]:
     full = [] if settings.debater.lora else [("full weights", None)]
     for kind, lora in (*full, (f"LoRA of rank {adapter.rank}", adapter)):
         with tempfile.TemporaryDirectory() as folder:
-            iterations = repeats + 2  # the first warms up, the last has no successor that would tell when it ended
+            iterations = repeats + 1  # the first warms up
             debater = settings.debater.model_copy(update={"lora": lora})
             shortened = {"output": Path(folder) / "run", "iterations": iterations, "save_every": iterations}
             found += _of_run(kind, settings.model_copy(update={**shortened, "debater": debater}))
@@ -44,7 +44,7 @@ def _of_run(kind: str, settings: Config) -> list[Measurement]:
     whole = [later - start for start, later in zip(starts[1:-1], starts[2:], strict=True)]
     publishing = [
         (w_end - w_start) + (s_end - s_start)
-        for (w_start, w_end), (s_start, s_end) in zip(written[1 : len(whole) + 1], served[1:-1], strict=True)
+        for (w_start, w_end), (s_start, s_end) in zip(written[1 : len(whole) + 1], served[1:], strict=True)
     ]
     return [
         Measurement(_SECTION, f"{kind}: write, load and probe", "s", tuple(publishing)),

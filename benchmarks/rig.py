@@ -16,8 +16,8 @@ from benchmarks.shapes import Workload, questions, write_model
 from envs.types import Failure, Protocol
 from rewards.judges import likelihood
 from trainer import config, models, setup
+from trainer.algorithms import rloo
 from trainer.loop import judge_episodes
-from trainer.ppo import GROUP
 from trainer.schedule import matches_of, shards_of
 from trainer.types import Episode, Judged, Policy
 
@@ -112,8 +112,8 @@ class Rig:
 
 def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
-    debates, rows = workload.debates, workload.debates * GROUP
-    algorithm = config.Rloo(
+    debates, rows = workload.debates, workload.debates * 2  # a row for each seat
+    algorithm = rloo.Settings(
         name="rloo", learning_rate=1e-5, questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
         debates_per_seating=REPEATS_OF_A_QUESTION, kl=0.01, minibatches=4,
         micro_batch_rows=math.gcd(workload.micro_batch_rows, rows // 4),

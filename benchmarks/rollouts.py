@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from accelerate import Accelerator
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from benchmarks.recording import Call, recorded
@@ -15,7 +14,7 @@ from trainer import models, setup
 from trainer.config import Config
 from trainer.loop import collect
 from trainer.probe import rows_of
-from trainer.publish import check_parity, learner_logprobs, publish
+from trainer.publish import Weights, check_parity, learner_logprobs, publish
 from trainer.rollouts import Rollouts
 from trainer.schedule import matches_of, questions_of, shards_of
 from trainer.types import Experience, Match, Policy
@@ -86,14 +85,14 @@ def _tokens(call: Call, result: Any) -> int:
 
 
 def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:
-    settings, accelerator = bench.settings, Accelerator(cpu=models.default_device() == "cpu")
+    settings = bench.settings
     model = setup.policy_model(settings.debater).to(models.default_device())
     tokenizer = models.load_tokenizer(settings.debater.model)
     probe = rows_of(settings)
     with tempfile.TemporaryDirectory() as folder:
         for version in range(1, repeats + 1):
             start = clock()
-            policy = publish(model, accelerator, tokenizer, Path(folder) / f"policy-{version}", version)
+            policy = publish(Weights(model, model.state_dict()), tokenizer, Path(folder) / f"policy-{version}", version)
             learner = learner_logprobs(model, probe, autocast=settings.debater.dtype == "bfloat16")
             check_parity(learner, probe, rollouts, policy, settings.parity_tolerance)
             yield clock() - start

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks.learner import Laps, run_learner
+from benchmarks.learner import learn, timed_learner
 from benchmarks.measure import Measurement, ratios
 from benchmarks.rig import Rig
 from benchmarks.shapes import SHAPES, Workload
@@ -51,9 +51,9 @@ def _rig(rows: str, workload: Workload, folder: Path) -> Rig:
 
 def _learn(rig: Rig, rows: list[Trajectory]) -> float:
     """Seconds of one iteration of the learner, which is long enough to need no warming up."""
-    laps = Laps([*rows])
-    run_learner(rig.settings, laps, 1, str(rig.settings.output))
-    return laps.prepare[0] + laps.steps[0]
+    learner = timed_learner(rig.settings, 1, str(rig.settings.output))
+    learn(learner, rows, 1)
+    return learner.prepare[0] + learner.steps[0]
 
 
 def played(rig: Rig) -> list[Trajectory]:

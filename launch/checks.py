@@ -23,13 +23,11 @@ from rewards.judges import JudgeError, ModelSettings, likelihood
 from rewards.labelled import Labelled
 from rewards.trial import try_once
 from rewards.written import WritingSettings
-from trainer import model_checks, models, setup
-from trainer.config import Config, Dpo, Lora, PolicyGradient
-from trainer.dpo import rows_of_a_step
+from trainer import checkpoints, model_checks, models, setup
+from trainer.config import Config, Lora
 from trainer.engines.vllm import check_installed
 from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
-from trainer.ppo import trl_config
 from trainer.progress import say
 from trainer.run_folder import RunFolder
 from trainer.tracking import check_key
@@ -135,7 +133,7 @@ def check_algorithm(config: Config) -> None:
 
     Raises:
         LaunchError: one of these is amiss.
-        PairError: DPO's micro-batches do not divide what a rank learns from.
+        AlgorithmError: the rows of an iteration do not suit it.
     """
     seats, algorithm = len(config.protocol.seats), config.algorithm
     if not seats:
@@ -150,23 +148,15 @@ def check_algorithm(config: Config) -> None:
             f"evaluation.checkpoints names iteration {beyond[0]} and the run has {config.iterations}: raise iterations "
             "or leave it out."
         )
-    if isinstance(algorithm, Dpo):
+    if algorithm.moments == 1:
         _check_updates_are_kept(config)
-        rows_of_a_step(algorithm, config.cluster.learners or int(os.environ.get("WORLD_SIZE", 1)))
-    if isinstance(algorithm, PolicyGradient):
-        try:
-            trl_config(
-                algorithm, setup.rows_per_iteration(config), config.iterations, config.debater.temperature,
-                config.cluster.learners or int(os.environ.get("WORLD_SIZE", 1)),
-                output_dir=str(config.output), bf16=False, use_cpu=True, report_to="none",
-            )  # fmt: skip
-        except ValueError as error:
-            raise LaunchError(str(error)) from None
+    ranks = config.cluster.learners or int(os.environ.get("WORLD_SIZE", 1))
+    algorithm.check(setup.rows_per_iteration(config), ranks)
 
 
 def _check_updates_are_kept(config: Config) -> None:
-    """DeepSpeed's copies of the weights in float32 end with its trainer, and each iteration of DPO has a new one, which
-    starts from what was published.
+    """DeepSpeed's copies of the weights in float32 end with its trainer, and an algorithm that keeps nothing but the
+    weights (DPO) has a new one in each iteration, which starts from what was published.
 
     Raises:
         LaunchError: that is too coarse for what an iteration changes.
@@ -174,8 +164,9 @@ def _check_updates_are_kept(config: Config) -> None:
     debater, stage = config.debater, config.cluster.deepspeed
     if stage is not None and debater.dtype == "bfloat16" and debater.lora is None:
         raise LaunchError(
-            f"algorithm=dpo with cluster.deepspeed={stage} would round full weights to bfloat16 after every iteration, "
-            "which undoes small updates: train an adapter (debater.lora.rank=16), or choose debater.dtype=float32."
+            f"algorithm={config.algorithm.name} with cluster.deepspeed={stage} would round full weights to bfloat16 "
+            "after every iteration, which undoes small updates: train an adapter (debater.lora.rank=16), or choose "
+            "debater.dtype=float32."
         )
 
 
@@ -356,7 +347,7 @@ def check_space(config: Config) -> None:
 
 
 def checkpoint_bytes(config: Config) -> int:
-    """About what the run will write: published policies, and for PPO two trainer states of weights and Adam's moments.
+    """About what the run will write: published policies, and the checkpoints that are there while one is written.
 
     0 for a model on a hub, whose size is not known before it is fetched.
     """
@@ -364,8 +355,7 @@ def checkpoint_bytes(config: Config) -> int:
     if config.debater.lora is not None:
         weights //= 20  # rank 16 on every linear layer of a small model; larger ones have relatively less
     published = 2 + config.iterations // config.save_every + len(config.opponent.kept(config.iterations))
-    trainer_states = 0 if isinstance(config.algorithm, Dpo) else 2 * 3
-    return weights * (published + trainer_states)
+    return weights * (published + (checkpoints.KEPT + 1) * config.algorithm.moments)
 
 
 def _upwards(path: Path) -> Iterator[Path]:

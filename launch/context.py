@@ -20,7 +20,7 @@ from rewards.judges import ModelSettings, head
 from rewards.types import Reading
 from rewards.written import WritingSettings
 from trainer import models, setup
-from trainer.config import Config, Dpo
+from trainer.config import Config
 from trainer.config.decoding import Refine
 from trainer.engines.formats import Format
 from trainer.rows import SeatTokens
@@ -159,11 +159,11 @@ def _check_debater(config: Config, longest: Prompt) -> None:
             "protocol.rounds, set debater.window.tokens to show a part of long passages, or take a model with a longer "
             "context."
         )
-    algorithm = config.algorithm
-    if isinstance(algorithm, Dpo) and longest.tokens > algorithm.max_length and longest.what == "a prompt":
+    longest_row = config.algorithm.longest_row
+    if longest_row is not None and longest.tokens > longest_row and longest.what == "a prompt":
         raise LaunchError(
             f"In {_rounds(config)} a prompt about question {question.id} and the speech after it can come to "
-            f"{longest.tokens:,} tokens, and a pair may have {algorithm.max_length:,}: raise algorithm.max_length, or "
+            f"{longest.tokens:,} tokens, and a pair may have {longest_row:,}: raise algorithm.max_length, or "
             "lower debater.max_tokens or protocol.rounds."
         )
 

@@ -10,7 +10,7 @@ from rewards.inquirer import make_inquirer
 from rewards.judges import JudgeSettings
 from rewards.types import Usage
 from trainer import setup
-from trainer.config import Config, PolicyGradient
+from trainer.config import Config
 from trainer.config.decoding import BestOf, Refine
 from trainer.evaluation.browsed import at_most
 
@@ -38,8 +38,7 @@ def sentence(parts: Iterable[tuple[str, Usage]]) -> str:
 def training_debates(config: Config) -> int:
     """Debates that the reward judge reads."""
     algorithm = config.algorithm
-    siblings = algorithm.debates_per_seating if isinstance(algorithm, PolicyGradient) else algorithm.branches
-    return config.iterations * algorithm.questions_per_iteration * 2 * siblings
+    return config.iterations * algorithm.questions_per_iteration * 2 * algorithm.repeats * algorithm.siblings
 
 
 def evaluation(config: Config) -> Usage:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
 HEAVY = {"torch", "ray", "vllm", "trl", "deepspeed", "transformers"}
 TRAINER = {path.parent.name for path in (ROOT / "trainer").glob("*/__init__.py")}
 """The packages in it."""
-MAKE_A_RUN = {"config", "engines", "inference", "on_ray", "opponents"}
+MAKE_A_RUN = {"config", "engines", "inference", "learners", "on_ray", "opponents"}
 """Those that modules at the top of trainer may import. The watch measures during training, and may import more."""
 
 

@@ -13,7 +13,7 @@ from envs.testimony.world import TestimonyWorld
 from envs.types import AnswerKey, Question
 from trainer.config import Config
 from trainer.engines.transformers import TransformersEngine
-from trainer.ppo import DebatePpo
+from trainer.learners.policy_gradient import ClippedSurrogate
 from trainer.run_folder import read_lines
 from trainer.train import train
 
@@ -41,7 +41,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Everything that passes between the game and the models, and every advantage, in order."""
     log: list[Any] = []
     generate, score = TransformersEngine.generate, TransformersEngine.choice_logprobs
-    batch_of = DebatePpo._generate_and_score_completions
+    learn = ClippedSurrogate.learn
 
     def spy_generate(self: TransformersEngine, prompts: Sequence[Sequence[int]], sampling: Any) -> Any:
         log.append(("debater reads", [list(prompt) for prompt in prompts]))
@@ -51,14 +51,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         log.append(("judge reads", list(prompts), list(choices)))
         return score(self, prompts, choices)
 
-    def spy_batch(self: DebatePpo, inputs: Any) -> Any:
-        batch = batch_of(self, inputs)
-        log.append(("advantages", batch["advantages"].numpy().tobytes()))
-        return batch
+    def spy_batch(self: ClippedSurrogate, batch: Any, order: Any) -> Any:
+        log.append(("advantages", batch["advantages"].numpy().tobytes(), order.tolist()))
+        return learn(self, batch, order)
 
     monkeypatch.setattr(TransformersEngine, "generate", spy_generate)
     monkeypatch.setattr(TransformersEngine, "choice_logprobs", spy_score)
-    monkeypatch.setattr(DebatePpo, "_generate_and_score_completions", spy_batch)
+    monkeypatch.setattr(ClippedSurrogate, "learn", spy_batch)
     return log
 
 

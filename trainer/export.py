@@ -7,7 +7,7 @@ import torch
 
 from envs.files import replacing_folder
 from trainer import cards, model_folders, models
-from trainer.config import Config, Dpo
+from trainer.config import Config
 from trainer.merging import merged
 from trainer.run_folder import RunError, RunFolder
 
@@ -66,7 +66,7 @@ def _chosen(folder: RunFolder, iteration: int | None) -> int:
 
 
 def _card(settings: Config, iteration: int) -> str:
-    algorithm, lora = settings.algorithm, settings.debater.lora
+    lora = settings.debater.lora
     base = settings.debater.model
     head = cards.front_matter(
         base, library_name="transformers", pipeline_tag="text-generation", tags=["debate", "rostrum"]
@@ -76,6 +76,6 @@ def _card(settings: Config, iteration: int) -> str:
         iteration=iteration, iterations=settings.iterations, seed=settings.seed, protocol=settings.protocol.name,
         rounds=settings.protocol.rounds, words=settings.protocol.max_words, judge=settings.judge.name,
         judge_model=", ".join(model.model for model in settings.judge.needs()), prompts=settings.debater.prompts,
-        algorithm="iterated DPO" if isinstance(algorithm, Dpo) else algorithm.name.upper(),
+        algorithm=settings.algorithm.title,
         trained=f"LoRA of rank {lora.rank}, merged" if lora else "all",
     )  # fmt: skip

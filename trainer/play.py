@@ -57,7 +57,7 @@ class Table:
         """The finished debate."""
         note = {**provenance, "match": self.match.id, "branch": self.branch, **self.spent}
         rows = {seat: tokens.rows() for seat, tokens in self._tokens.items()}
-        return Episode(self.match.id, self.branch, self.debate.transcript(note), rows)
+        return Episode(self.match.id, self.branch, self.debate.transcript(note), rows, self.match.branch_ply)
 
 
 def play(

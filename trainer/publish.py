@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import PartialState
@@ -15,7 +15,6 @@ from trainer.rollouts import Rollouts
 from trainer.types import Policy
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 VALUE_HEAD = "value_head"
@@ -35,30 +34,41 @@ Send = Callable[[Policy, Mapping[str, torch.Tensor]], None]
 """Brings weights, by name as in the policy's folder, to the engines without their having to read it."""
 
 
-def publish(
-    model: "PreTrainedModel", accelerator: "Accelerator | None", tokenizer: "PreTrainedTokenizerBase", folder: Path,
-    version: int, send: Send | None = None,
-) -> Policy:  # fmt: skip
-    """Writes the policy's weights as safetensors to `folder`, all at once (every rank must call this).
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A learner's weights: the model without what wraps it for training, and its tensors by name.
 
-    `accelerator` is the one that wrapped the model; none for a model as it was loaded. A LoRA adapter is written as an
-    adapter folder, without its base model. With `send`, the first rank brings full weights to the engines besides.
+    On ranks other than the first the tensors may be missing.
     """
-    policy = Policy("current", version, str(folder))
+
+    model: Any
+    tensors: Mapping[str, torch.Tensor]
+
+
+def publish(
+    weights: Weights, tokenizer: "PreTrainedTokenizerBase", folder: Path, version: int, send: Send | None = None
+) -> Policy:
+    """Write a policy's weights as safetensors to `folder`, all at once (every rank must call this).
+
+    A LoRA adapter is written as an adapter folder, without its base model. With `send`, the first rank brings full
+    weights to the engines besides.
+
+    Raises:
+        FiniteError: weights are NaN or infinite.
+    """
+    policy, model = Policy("current", version, str(folder)), weights.model
     ranks = PartialState()
-    state = accelerator.get_state_dict(model) if accelerator else model.state_dict()
     if ranks.is_main_process:
-        weights = {name: tensor for name, tensor in state.items() if VALUE_HEAD not in name}
-        finite.check(weights, version)
-        unwrapped = accelerator.unwrap_model(model) if accelerator else model
-        adapter = {"selected_adapters": ["default"]} if hasattr(unwrapped, "peft_config") else {}
+        tensors = {name: tensor for name, tensor in weights.tensors.items() if VALUE_HEAD not in name}
+        finite.check(tensors, version)
+        adapter = {"selected_adapters": ["default"]} if hasattr(model, "peft_config") else {}
         with replacing_folder(folder) as temporary:
-            unwrapped.save_pretrained(temporary, state_dict=dict(weights), **adapter)  # it takes tied tensors out
+            model.save_pretrained(temporary, state_dict=dict(tensors), **adapter)  # it takes tied tensors out
             tokenizer.save_pretrained(temporary)
-            base = unwrapped.peft_config["default"].base_model_name_or_path if adapter else None
+            base = model.peft_config["default"].base_model_name_or_path if adapter else None
             model_folders.finish(temporary, cards.adapter_card(base, f"iteration {version}") if base else None)
         if send is not None:
-            send(policy, _as_in_the_folder(unwrapped, weights))
+            send(policy, _as_in_the_folder(model, tensors))
     ranks.wait_for_everyone()
     return policy
 

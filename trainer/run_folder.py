@@ -2,7 +2,7 @@
 
     config.yaml  manifest.json  metrics.jsonl  transcripts.jsonl  watch.jsonl
     policies/iteration-0003/      published weights, a Hugging Face folder
-    trainer/checkpoint-24/        trainer state; rostrum.json in it is written last and makes it count
+    trainer/checkpoint-24/        what the learners go on from; rostrum.json in it is written last and makes it count
 """
 
 import json
@@ -61,16 +61,9 @@ class CheckpointState(Open, total=False):
     """What is counted on in a checkpoint's rostrum.json."""
 
     iteration: Required[Annotated[int, Field(ge=0)]]
-    baselines: list[Annotated[tuple[str, int, int, float], Field(strict=False)]]
     ranks: Ranks
     files: dict[str, str]
     opponents: Opponents
-
-
-class PpoState(Open):
-    """What is counted on besides in that of a policy gradient."""
-
-    baselines: list[Annotated[tuple[str, int, int, float], Field(strict=False)]]
 
 
 Hashes = dict[str, dict[str, str | int]]
@@ -143,11 +136,12 @@ class RunFolder:
 
     def checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
         """The newest checkpoint that was completely written, with our state of it."""
-        whole = [found for found in _numbered(self.trainer, "checkpoint") if (found[1] / STATE).exists()]
-        if not whole:
-            return None
-        newest = max(whole)[1]
-        return newest, read_json(newest / STATE, CheckpointState)
+        whole = self.checkpoints()
+        return (whole[-1], read_json(whole[-1] / STATE, CheckpointState)) if whole else None
+
+    def checkpoints(self) -> list[Path]:
+        """Return the checkpoints that were completely written, in order."""
+        return [path for _, path in _numbered(self.trainer, "checkpoint") if (path / STATE).exists()]
 
     def cut_back(self, iteration: int) -> None:
         """Forgets everything after that iteration: it is about to be played again."""

@@ -72,6 +72,10 @@ class Session:
         resting.rest()
         return experience
 
+    def look(self, policy: Policy) -> bool:
+        """Have the watch look at a published policy; return whether it ends the training."""
+        return self.watch is not None and self.watch.look(policy)
+
     def record(self, learned: dict[str, Any]) -> None:
         """Closes the iteration: one line of metrics, from the debates and from the learner.
 

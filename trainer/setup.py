@@ -211,13 +211,12 @@ def rows_per_seat(settings: config.Config) -> int:
 
 
 def rows_per_iteration(settings: config.Config) -> int:
-    """Rows that a policy gradient learns from in an iteration: both seatings of each question, and every seat that the
-    policy has in it."""
-    assert isinstance(settings.algorithm, config.PolicyGradient)
+    """Return how many rows an iteration has for the learner: both seatings of each question, and every seat that the
+    policy has in it, without further siblings."""
     questions = settings.algorithm.questions_per_iteration
     alone = settings.opponent.against_itself(questions)
     seats = alone * len(settings.protocol.seats) + questions - alone
-    return seats * 2 * settings.algorithm.debates_per_seating * rows_per_seat(settings)
+    return seats * 2 * settings.algorithm.repeats * rows_per_seat(settings)
 
 
 def learner_dtype(settings: config.Config) -> torch.dtype:

@@ -1,6 +1,6 @@
 """What passes between rollouts, credit and learner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envs.types import Failure, Question, Seat, Transcript
@@ -52,12 +52,13 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Episode:
     """A debate as played: the transcript and each seat's tokens, in one row or in one per speech. `match` is the id of
-    its `Match`."""
+    its `Match`, and `branch_ply` where that branches."""
 
     match: str
     branch: int
     transcript: Transcript
     rows: Mapping[Seat, tuple[Row, ...]]
+    branch_ply: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ class Trajectory:
     policy_version: int
     last: bool = True
     """Whether the seat speaks no more in this debate: else its next speech is in the next row."""
+    match: str = ""
+    """The id of its `Match`, which siblings share."""
+    branch_ply: int = 0
+    """The ply at which the siblings part."""
 
     @property
     def paid(self) -> tuple[float, ...]:
@@ -129,24 +134,6 @@ class Experience:
         """How many debates have an INVALID verdict that cost speakers something. They are not zero-sum."""
         return sum(judged.rewards is not None and not judged.verdict.valid for judged in self.judged)
 
-    def rows(self, matches: Sequence[Match], rows_per_seat: int) -> list[Trajectory | None]:
-        """The rows of every seat that the policy has in the matches, in their order; None where there is nothing to
-        learn from. What others said is not learned from, and has no place in it."""
-        policy = self.policy.name
-        found = {
-            (judged.episode.match, seat): trajectories_of(judged, seat)
-            for judged in self.judged
-            for seat in seats_of(judged, policy)
-        }
-        nothing: list[Trajectory | None] = [None] * rows_per_seat
-        return [
-            row
-            for match in matches
-            for seat in match.policies
-            if match.policies[seat] == policy
-            for row in found.get((match.id, seat), nothing)
-        ]
-
 
 def seats_of(judged: Judged, policy: str) -> list[Seat]:
     """Return the seats from which the policy has spoken and earned something; none if the verdict could not be had."""
@@ -167,7 +154,7 @@ def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
         made.append(
             Trajectory(
                 transcript.question.id, transcript.swapped_seats, seat, tuple(s.ply for s in own[first:last]), row,
-                earned, own[0].policy_version, last == len(own),
+                earned, own[0].policy_version, last == len(own), judged.episode.match, judged.episode.branch_ply,
             )
         )  # fmt: skip
         first = last

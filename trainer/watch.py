@@ -67,14 +67,6 @@ class WatchError(ValueError):
     """A watch that cannot be kept as it is configured; the message says what to do."""
 
 
-class Stopped(Exception):
-    """The watch ended the training after `iteration`: a decision, not a failure."""
-
-    def __init__(self, iteration: int) -> None:
-        super().__init__(f"The watch stopped the training after iteration {iteration}.")
-        self.iteration = iteration
-
-
 def set_aside(
     questions: Sequence[Question], count: int, level: float = 0.05
 ) -> tuple[list[Question], list[Question]]:

@@ -2,12 +2,10 @@
 
 A kind is a module in this folder with a class `Settings`: a frozen `QuestionSettings` whose field `kind` is the literal
 name of the module and whose `load` gives the `QuestionSet`. A YAML in configs/questions/ names the kind and sets its
-keys. Nothing else has to be told of it, and no module outside this folder can be named.
+keys. Nothing else has to be told of it. Another package adds one by an entry point of the group `rostrum.questions`.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
+from envs import registry
 from envs.question_set import QuestionError, QuestionSettings
 from envs.questions.jsonl import JsonLinesQuestions
 
@@ -15,5 +13,5 @@ __all__ = ["JsonLinesQuestions", "QuestionError", "QuestionSettings", "settings_
 
 
 def settings_by_kind() -> dict[str, type[QuestionSettings]]:
-    """The settings of every kind that lies in this folder."""
-    return {module.name: import_module(f"{__name__}.{module.name}").Settings for module in iter_modules(__path__)}
+    """Return the settings of every kind that is here or installed."""
+    return registry.kinds(__name__, __path__, "rostrum.questions")

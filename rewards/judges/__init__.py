@@ -2,23 +2,22 @@
 
 A kind is a module in this folder with a class `Settings`: a frozen `JudgeSettings` whose field `kind` is the literal
 name of the module and whose `make` gives the `Judge`. A YAML in configs/judge/ names the kind and sets its keys.
-Nothing else has to be told of it, and no module outside this folder can be named.
+Nothing else has to be told of it. Another package adds one by an entry point of the group `rostrum.judges`.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
+from envs import registry
 from rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
 
 __all__ = ["AnyJudge", "JudgeError", "JudgeSettings", "ModelSettings", "Models", "settings_by_kind"]
 
 
 def settings_by_kind() -> dict[str, type[JudgeSettings]]:
-    """The settings of every kind that lies in this folder."""
-    return {module.name: import_module(f"{__name__}.{module.name}").Settings for module in iter_modules(__path__)}
+    """Return the settings of every kind that is here or installed."""
+    return registry.kinds(__name__, __path__, "rostrum.judges")
 
 
 if TYPE_CHECKING:

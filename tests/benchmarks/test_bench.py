@@ -74,7 +74,7 @@ def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..
     bench = Bench(settings)
     trajectories = bench.collect(bench.rollouts(0)).trajectories()
     assert len(trajectories) == 8 * 2 * (2 if rows == "speech" else 1), "debates, seats, and speeches of a seat"
-    found = values(learner.against_bare_steps(settings, settings.algorithm, trajectories, repeats=2))
+    found = values(learner.against_bare_steps(settings, trajectories, repeats=2))
     tokens = sum(len(t.row.prompt) + len(t.row.completion) for t in trajectories)
     assert found["tokens in optimizer steps"] == (tokens, tokens), "in one tick"
     assert found["ratio, optimizer steps alone"] == (1, 1)

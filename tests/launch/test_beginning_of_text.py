@@ -14,9 +14,10 @@ from tests.chat_models import tokenizer, write_model
 from trainer import models
 from trainer.engines.formats import make_format
 from trainer.engines.transformers import TransformersEngine
+from trainer.learners.policy_gradient import PolicyGradient
 from trainer.model_folders import finish
-from trainer.ppo import DebatePpo
 from trainer.run_folder import read_lines
+from trainer.types import Policy, Trajectory
 
 
 def test_engine_learner_and_judge_begin_a_text_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,19 +28,18 @@ def test_engine_learner_and_judge_begin_a_text_alike(tmp_path: Path, monkeypatch
     file["post_processor"] = json.loads(own.__getstate__())
     (model / "tokenizer.json").write_text(json.dumps(file), "utf-8")
     seen: dict[str, list[Sequence[int]]] = {"engine": [], "learner": []}
-    pad, learn = TransformersEngine._pad, DebatePpo._rows
+    pad, learn = TransformersEngine._pad, PolicyGradient.update
 
     def padded(self: TransformersEngine, rows: Sequence[Sequence[int]]) -> Any:
         seen["engine"] += rows
         return pad(self, rows)
 
-    def learned(self: DebatePpo, count: int) -> dict[str, list[Any]]:
-        rows = learn(self, count)
-        seen["learner"] += rows["prompt_ids"]
-        return rows
+    def learned(self: PolicyGradient, rows: Sequence[Trajectory], policy: Policy) -> dict[str, float]:
+        seen["learner"] += [trajectory.row.prompt for trajectory in rows]
+        return learn(self, rows, policy)
 
     monkeypatch.setattr(TransformersEngine, "_pad", padded)
-    monkeypatch.setattr(DebatePpo, "_rows", learned)
+    monkeypatch.setattr(PolicyGradient, "update", learned)
     arguments = [
         f"debater.model={model}", f"judge.model={model}", "debater.format=plain", "judge.format=plain",
         "judge.min_mass=0", "heldout_judges=none", "questions.train=12", "questions.heldout=2", "iterations=1",

@@ -36,7 +36,7 @@ Refused = Callable[..., str]
         ("questions=jsonl", "questions.path"),
         ("nonsense", "nonsense"),
         ("algorithm.credit=gae", "choose algorithm=ppo"),
-        ("algorithm.minibatches=3", "do not divide"),
+        ("algorithm.minibatches=1000", "do not fill"),
         ("evaluation.checkpoints=[3]", "evaluation.checkpoints"),
         ("protocol=naive", "no debaters to train"),
         ("debater.prompts=sonnets", "sonnets"),
@@ -49,7 +49,7 @@ Refused = Callable[..., str]
         ("cluster.gpus_per_worker=1", "GPU"),
         ("cluster.gpus_per_learner=1", "GPU"),
         ("cluster.gpus_per_judge=1", "GPU"),
-        ("cluster.learners=3", "do not divide"),
+        ("cluster.learners=1000", "do not fill"),
         ("cluster.offload=optimizer", "zero2 or zero3"),
         ("cluster.judge_timeout=0", "greater than 0"),
         ("cluster.weight_transfer=gloo", "debater.engine=vllm"),
@@ -180,8 +180,8 @@ def test_sharded_optimizer_state_is_refused_on_other_ranks(trained: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"iteration": 0}, "tells of iteration 0"), ({"iteration": 10**400}, "and checkpoint-2 is of another"),
-     ({"baselines": None}, "baselines"), ({"ranks": {"world": "x", "deepspeed": None}}, "ranks.world")],
+    [({"iteration": 0}, "tells of iteration 0"), ({"iteration": 10**400}, "and checkpoint-1 is of another"),
+     ({"ranks": {"world": "x", "deepspeed": None}}, "ranks.world")],
 )  # fmt: skip
 def test_a_checkpoint_that_contradicts_itself_is_named(
     change: dict[str, Any], said: str, trained: Path, tmp_path: Path, refused: Refused

@@ -1,6 +1,6 @@
 """Iterated DPO: honest pairs, the right reference, and a policy that learns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,15 @@ import pytest
 import torch
 from datasets import Dataset
 
-from trainer import dpo, models
+from trainer import models, session
+from trainer.algorithms.settings import AlgorithmError
 from trainer.config import Config
-from trainer.dpo import Pair, PairError, TokenPairs, columns_of, pairs_of
+from trainer.learners import preference
+from trainer.learners.preference import Pair, PairError, TokenPairs, columns_of, pairs_of
 from trainer.run_folder import RunFolder, read_lines
 from trainer.testimony.vocabulary import build_tokenizer
 from trainer.train import train
-from trainer.types import Experience
+from trainer.types import Experience, Trajectory
 
 DPO = ("algorithm=dpo", "algorithm.min_gap=0.1", "algorithm.questions_per_iteration=6")
 TOKENIZER = build_tokenizer()
@@ -24,13 +26,21 @@ TOKENIZER = build_tokenizer()
 def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experience, dict[str, int], list[Pair]]]:
     """What each iteration made its pairs from, and the pairs."""
     seen: list[tuple[Experience, dict[str, int], list[Pair]]] = []
+    played: list[Experience] = []
+    collect = session.collect
 
-    def spy(experience: Experience, plies: dict[str, int], min_gap: float) -> list[Pair]:
-        pairs = pairs_of(experience, plies, min_gap)
-        seen.append((experience, plies, pairs))
+    def of_debates(*arguments: Any) -> Experience:
+        played.append(collect(*arguments))
+        return played[-1]
+
+    def of_pairs(rows: Sequence[Trajectory], min_gap: float) -> list[Pair]:
+        pairs = pairs_of(rows, min_gap)
+        plies = {judged.episode.match: judged.episode.branch_ply for judged in played[-1].judged}
+        seen.append((played[-1], plies, pairs))
         return pairs
 
-    monkeypatch.setattr(dpo, "pairs_of", spy)
+    monkeypatch.setattr(session, "collect", of_debates)
+    monkeypatch.setattr(preference, "pairs_of", of_pairs)
     return seen
 
 
@@ -89,7 +99,8 @@ def train_on(pair: Pair, settings: Config, tiny: Path, output: Path) -> TokenPai
     model, reference = (models.load_model(str(tiny / "debater")) for _ in range(2))
     arguments = {"output_dir": str(output), "report_to": "none", "disable_tqdm": True, "use_cpu": True, "bf16": False}
     pairs = Dataset.from_dict(columns_of([pair]))
-    return dpo.train_on(pairs, model, reference, TOKENIZER, settings.algorithm, 1, save_strategy="no", **arguments)  # type: ignore[arg-type]
+    algorithm: Any = settings.algorithm
+    return preference.train_on(pairs, model, reference, TOKENIZER, algorithm, 1, save_strategy="no", **arguments)
 
 
 def test_the_trainer_reads_the_very_tokens_that_were_sampled(
@@ -215,7 +226,7 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
     for micro in ("null", "2", "1"):
         settings = configure(*DPO, "algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}")
         model, reference = (models.load_model(settings.debater.model) for _ in range(2))
-        trainer = dpo.train_on(
+        trainer = preference.train_on(
             Dataset.from_dict(columns), model, reference, TOKENIZER, settings.algorithm, 1,
             output_dir=str(tmp_path), use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no", bf16=False,
         )  # fmt: skip
@@ -227,7 +238,7 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
 
 
 def test_micro_batches_that_do_not_divide_a_step_are_refused(configure: Callable[..., Config]) -> None:
-    settings = configure(*DPO, "algorithm.batch_rows=8", "algorithm.micro_batch_rows=4")
-    assert dpo.rows_of_a_step(settings.algorithm, 2) == 4
-    with pytest.raises(PairError, match="micro_batch_rows=4 does not divide the 6 pairs that each of 3 ranks"):
-        dpo.rows_of_a_step(settings.algorithm.model_copy(update={"batch_rows": 18}), 3)
+    algorithm = configure(*DPO, "algorithm.batch_rows=8", "algorithm.micro_batch_rows=4").algorithm
+    algorithm.check(100, 2)
+    with pytest.raises(AlgorithmError, match="micro_batch_rows=4 does not divide the 6 pairs that each of 3 ranks"):
+        algorithm.model_copy(update={"batch_rows": 18}).check(100, 3)

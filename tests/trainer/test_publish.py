@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from envs.types import Protocol
@@ -17,7 +16,16 @@ from trainer import models
 from trainer.config import Config
 from trainer.engines.base import EngineSetup
 from trainer.probe import sampled_rows
-from trainer.publish import ParityError, check_parity, flat, gap_between, learner_logprobs, probe_rows, publish
+from trainer.publish import (
+    ParityError,
+    Weights,
+    check_parity,
+    flat,
+    gap_between,
+    learner_logprobs,
+    probe_rows,
+    publish,
+)
 from trainer.rollouts import LocalRollouts, PlaySetup
 from trainer.train import train
 from trainer.types import Policy
@@ -50,7 +58,7 @@ def corrupt(policy: Policy, change: Callable[[torch.Tensor], torch.Tensor]) -> N
 
 
 def test_engine_and_learner_agree_after_a_publish(learner: Any, tokenizer: Any, tmp_path: Path) -> None:
-    policy = publish(learner, Accelerator(cpu=True), tokenizer, tmp_path / "policies" / "iteration-0004", 4)
+    policy = publish(Weights(learner, learner.state_dict()), tokenizer, tmp_path / "policies" / "iteration-0004", 4)
     assert (policy.name, policy.version, policy.path) == ("current", 4, str(tmp_path / "policies" / "iteration-0004"))
     rows = probe_rows(tokenizer)
     assert len({len(row) for row in rows}) > 1
@@ -65,7 +73,7 @@ def test_engine_and_learner_agree_after_a_publish(learner: Any, tokenizer: Any, 
     "change", [lambda w: w + 0.05 * torch.randn_like(w), lambda w: w * torch.nan, lambda w: torch.roll(w, 1, 0)]
 )
 def test_weights_corrupted_on_disk_are_noticed(learner: Any, tokenizer: Any, tmp_path: Path, change: Any) -> None:
-    policy = publish(learner, Accelerator(cpu=True), tokenizer, tmp_path / "p", 4)
+    policy = publish(Weights(learner, learner.state_dict()), tokenizer, tmp_path / "p", 4)
     corrupt(policy, change)
     rows = probe_rows(tokenizer)
     with pytest.raises(ParityError, match="publishing version 4.*parity_tolerance"):
@@ -86,7 +94,7 @@ def test_in_bfloat16_rounding_is_told_from_wrong_weights(tiny: Path, tokenizer: 
     with torch.no_grad():
         model.lm_head.weight.mul_(4)
     rollouts = LocalRollouts(replace(SETUP, engine=EngineSetup(batch_size=3, dtype="bfloat16")))
-    policy = publish(model, None, tokenizer, tmp_path / "right", 0)
+    policy = publish(Weights(model, model.state_dict()), tokenizer, tmp_path / "right", 0)
     rows = sampled_rows(models.load_model(policy.path), tokenizer, [tokenizer.eos_token_id])
     assert all(tokenizer.eos_token_id not in row[1:] for row in rows) and len({len(row) for row in rows}) > 1
     learner = learner_logprobs(model, rows, autocast=True)
@@ -95,7 +103,7 @@ def test_in_bfloat16_rounding_is_told_from_wrong_weights(tiny: Path, tokenizer: 
     (engine,) = rollouts.logprobs(unlikely, policy)
     assert gap_between(flat(learner_logprobs(model, unlikely, autocast=True)), flat(engine)).max > 0.25
     for version, change in enumerate(WRONG.values(), start=1):
-        wrong = publish(model, None, tokenizer, tmp_path / f"wrong-{version}", version)
+        wrong = publish(Weights(model, model.state_dict()), tokenizer, tmp_path / f"wrong-{version}", version)
         torch.manual_seed(0)
         corrupt(wrong, change)
         with pytest.raises(ParityError):
@@ -146,7 +154,7 @@ def test_a_corrupted_publish_stops_a_run(
         corrupt(policy, lambda w: w + 0.05 * torch.randn_like(w))
         return policy
 
-    monkeypatch.setattr("trainer.train.publish", bad)
+    monkeypatch.setattr("trainer.run.publish", bad)
     with pytest.raises(ParityError):
         train(configure())
 
@@ -158,7 +166,8 @@ def test_what_is_sent_is_what_the_folder_holds(family: str, tmp_path: Path) -> N
     model, tokenizer = models.load_model(folder), models.load_tokenizer(folder)
     model.value_head = torch.nn.Linear(32, 1)
     sent: list[tuple[Policy, dict[str, torch.Tensor]]] = []
-    policy = publish(model, None, tokenizer, tmp_path / "p", 4, lambda policy, weights: sent.append((policy, weights)))
+    held = Weights(model, model.state_dict())
+    policy = publish(held, tokenizer, tmp_path / "p", 4, lambda policy, weights: sent.append((policy, weights)))
     ((same, weights),), written = sent, load_file(tmp_path / "p" / "model.safetensors")
     assert same == policy and weights.keys() == written.keys()
     assert all(torch.equal(weights[name], written[name]) for name in written)

@@ -101,6 +101,7 @@ def test_an_adapter_that_is_served_passes(configure: Callable[..., Config]) -> N
 
 def test_the_learner_does_not_import_vllm() -> None:
     """TRL would, for no use: it takes half a minute and changes torch and transformers under the learner."""
-    code = "import sys, trainer.train, trainer.engines.vllm, trl; trl.GRPOTrainer; print('vllm' in sys.modules)"
+    learners = "trainer.learners.policy_gradient, trainer.learners.preference"
+    code = f"import sys, trainer.train, {learners}, trainer.engines.vllm; print('vllm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")

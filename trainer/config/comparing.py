@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainer.config.section import Section
+from trainer.section import Section
 
 
 class Plan(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from envs.windows import Window
-from trainer.config.section import Section, known_keys
+from trainer.section import Section, known_keys
 
 
 def _shows_something(window: Window) -> Window:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from envs.questions import settings_by_kind
 from envs.types import Protocol as AnyProtocol
 from rewards.reward import RewardRule
-from trainer.config.section import NAME, known_keys
+from trainer.section import NAME, known_keys
 
 MOST_ROUNDS = 1000
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from trainer.config.debater import Lora
-from trainer.config.section import Section
+from trainer.section import Section
 
 
 class JudgeTraining(Section):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rewards.audit.settings import AuditOptions
-from trainer.config.section import Section
+from trainer.section import Section
 
 
 class Evaluation(Section):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from trainer.config.section import Section
+from trainer.section import Section
 
 
 class Resources(Section):

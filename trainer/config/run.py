@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from envs.questions import QuestionSettings
 from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rewards.reward import RewardRule
-from trainer.config.algorithm import Algorithm
+from trainer.algorithms import AnyAlgorithm
 from trainer.config.comparing import Ablation, Comparison, Plan, Study
 from trainer.config.debater import Debater
 from trainer.config.decoding import AnyInference, Plain
@@ -17,8 +17,8 @@ from trainer.config.judging import Adversarial, JudgeTraining
 from trainer.config.measuring import Audit, Evaluation, Watch
 from trainer.config.opponent import AnyOpponent, SelfPlay
 from trainer.config.placement import Cluster
-from trainer.config.section import SEEDS, Name, Section, out_of_range
 from trainer.config.stopping import Limits, Wandb
+from trainer.section import SEEDS, Name, Section, out_of_range
 
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
 """How far an engine and the learner may differ unless the configuration says otherwise (`parity_tolerance`)."""
@@ -44,7 +44,7 @@ class Config(Section):
     judge: AnyJudge
     heldout_judges: list[AnyJudge] = []
     reward: Reward = RewardRule()
-    algorithm: Algorithm
+    algorithm: AnyAlgorithm
     opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
     inference: AnyInference = Plain()

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trainer.config.section import Section
+from trainer.section import Section
 
 
 class Wandb(Section):

@@ -132,17 +132,17 @@ def test_a_killed_learner_changes_nothing(
     marker = tmp_path / "killed"
 
     def sabotage() -> None:
-        from trainer.ppo import DebatePpo
+        from trainer.learners.policy_gradient import PolicyGradient
 
-        compute = DebatePpo._compute_loss
+        update = PolicyGradient.update
 
-        def die(self: Any, *arguments: Any) -> Any:
-            if self.iteration == 2:
+        def die(self: Any, rows: Any, policy: Any) -> Any:
+            if policy.version == 1:
                 marker.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-            return compute(self, *arguments)
+            return update(self, rows, policy)
 
-        DebatePpo._compute_loss = die
+        PolicyGradient.update = die
 
     killed = make(f"killed{rank}", "cluster.learners=2", "cluster.rollout_workers=1", "cluster.judge_workers=1")
     ray_learners.train(killed, planted(sabotage, marker, rank))

@@ -17,9 +17,9 @@ from launch import compose
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
 from rewards.reward import RewardRule
+from trainer.algorithms.advantages import role_ema
 from trainer.config import Config
 from trainer.config.opponent import League
-from trainer.credit import role_ema
 from trainer.engines.base import Sampling
 from trainer.loop import collect
 from trainer.measure import measure
@@ -182,9 +182,6 @@ def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Experience
     assert Counter(speech.policy for speech in spoken) == {"current": 4 * 8 + 2 * 24, "base": 2 * 24}
     trajectories = experience.trajectories()
     assert len(trajectories) == 2 * 8 + 24
-    matches = [Match(j.episode.match, j.episode.transcript.question, False, _seats(j)) for j in experience.judged]
-    rows = experience.rows(matches, 1)
-    assert rows == trajectories, "no row is kept for the opponent, and none is left empty"
     assert {t.reward.total > 0 for t in trajectories[16:]} == {True}, "the policy beats the base, who earns the loss"
 
 
@@ -194,7 +191,7 @@ def _seats(judged: Any) -> dict[Seat, str]:
 
 def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experience]) -> None:
     """The base says now this and now that, so its siblings differ and earn differently; the policy always says one."""
-    from trainer.dpo import pairs_of
+    from trainer.learners.preference import pairs_of
 
     config = configured("opponent=base", "algorithm.questions_per_iteration=8")
     experience = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
@@ -202,9 +199,12 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experienc
     seated = {judged.episode.match: _seats(judged) for judged in experience.judged}
     theirs = {match: next(ply for ply, seat in enumerate(SEATS) if seats[seat] == "base") + 2
               for match, seats in seated.items()}  # fmt: skip
-    assert pairs_of(experience, theirs, 0.1) == []
-    as_if_it_were_the_policy = replace(experience, policy=Policy("base", 0, "x"))
-    assert pairs_of(as_if_it_were_the_policy, theirs, 0.1), "there were differences to be had"
+    own, others = (
+        [replace(row, branch_ply=theirs[row.match]) for row in experience.trajectories(name)]
+        for name in ("current", "base")
+    )
+    assert pairs_of(own, 0.1) == []
+    assert pairs_of(others, 0.1), "there were differences to be had"
 
 
 def test_what_is_measured_is_the_policys_own(met: Callable[..., Experience]) -> None:

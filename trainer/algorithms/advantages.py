@@ -36,6 +36,11 @@ def spread(row: Row, per_speech: Sequence[float]) -> Floats:
     return values * np.asarray(row.mask)
 
 
+def on_tokens(rows: Sequence[Trajectory], per_speech: Sequence[Sequence[float]]) -> list[Floats]:
+    """Return (T,) for each row: the value of each of its speeches on every token sampled for it."""
+    return [spread(of.row, values) for of, values in zip(rows, per_speech, strict=True)]
+
+
 def gae(rewards: Floats, values: Floats, mask: NDArray[np.int_], gamma: float, lam: float) -> tuple[Floats, Floats]:
     """Generalised advantage estimation (Schulman et al. 2016, eq. 16) over the sampled tokens alone.
 
@@ -58,19 +63,18 @@ def gae(rewards: Floats, values: Floats, mask: NDArray[np.int_], gamma: float, l
 
 
 def gae_of_rows(
-    trajectories: Sequence[Trajectory | None], values: Sequence[Floats], gamma: float, lam: float
+    trajectories: Sequence[Trajectory], values: Sequence[Floats], gamma: float, lam: float
 ) -> list[tuple[Floats, Floats]]:
     """Return the advantages and returns, (T,) each, of every row, given the critic's values (T,) on its completion.
 
     Where a seat's speeches are in several rows, one after the other, rewards and values of later rows flow into earlier
-    ones as they would within one row. A place without a trajectory has zeros.
+    ones as they would within one row.
     """
     chains: list[list[int]] = []
-    for index, trajectory in enumerate(trajectories):
-        goes_on = index > 0 and (before := trajectories[index - 1]) is not None and not before.last
-        if goes_on and trajectory is not None:
+    for index in range(len(trajectories)):
+        if index > 0 and not trajectories[index - 1].last:
             chains[-1].append(index)
-        elif trajectory is not None:
+        else:
             chains.append([index])
     rows = [[_columns(trajectories[index], values[index]) for index in chain] for chain in chains]
     widths = [sum(len(row) for row in chain) for chain in rows]
@@ -88,9 +92,8 @@ def gae_of_rows(
     return found
 
 
-def _columns(trajectory: Trajectory | None, values: Floats) -> Floats:
+def _columns(trajectory: Trajectory, values: Floats) -> Floats:
     """Return reward, value and mask of each token of a row, (T, 3)."""
-    assert trajectory is not None
     return np.stack([token_rewards(trajectory.row, trajectory.paid), values, trajectory.row.mask], axis=1)
 
 

@@ -1,7 +1,7 @@
-"""Policy gradients through TRL 1.16: the batch that it trains on, that it learns, and what it must not learn from."""
+"""Policy gradients through TRL's loss: the batch that it is given, that it learns, and what it must not learn from."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from rewards.types import Verdict
+from trainer.algorithms.settings import AlgorithmError
 from trainer.config import Config
 from trainer.engines.transformers import TransformersEngine
-from trainer.ppo import DebatePpo, trl_config
+from trainer.learners.policy_gradient import ClippedSurrogate, PolicyGradient, speech_ratios
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train
-from trainer.types import Trajectory
+from trainer.types import Policy, Trajectory
 from trainer.unjudged import NothingJudgedError
 
 LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_iteration=12",
@@ -25,18 +26,25 @@ LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_ite
             "algorithm.epochs=2", "algorithm.minibatches=2", "algorithm.kl=0.001")  # fmt: skip
 
 
+Seen = list[tuple[Sequence[Trajectory], dict[str, torch.Tensor]]]
+
+
 @pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[DebatePpo, dict[str, Any]]]:
-    """Every batch that TRL is given, as it is given."""
-    seen: list[tuple[DebatePpo, dict[str, Any]]] = []
-    make = DebatePpo._generate_and_score_completions
+def batches(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """The rows of every update, and the batch that TRL's loss is given for them."""
+    seen: Seen = []
+    update, learn = PolicyGradient.update, ClippedSurrogate.learn
 
-    def spy(self: DebatePpo, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        batch = make(self, inputs)
-        seen.append((self, {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in batch.items()}))
-        return batch
+    def of_rows(self: PolicyGradient, rows: Sequence[Trajectory], policy: Policy) -> dict[str, float]:
+        seen.append((rows, {}))
+        return update(self, rows, policy)
 
-    monkeypatch.setattr(DebatePpo, "_generate_and_score_completions", spy)
+    def of_batch(self: ClippedSurrogate, batch: dict[str, torch.Tensor], order: torch.Tensor) -> dict[str, float]:
+        seen[-1][1].update({name: tensor.clone() for name, tensor in batch.items()})
+        return learn(self, batch, order)
+
+    monkeypatch.setattr(PolicyGradient, "update", of_rows)
+    monkeypatch.setattr(ClippedSurrogate, "learn", of_batch)
     return seen
 
 
@@ -48,34 +56,31 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_the_batch_is_what_trl_expects_and_what_was_sampled(
     configure: Callable[..., Config],
     plant: Callable[..., Any],
-    batches: list[tuple[DebatePpo, dict[str, Any]]],
+    batches: Seen,
     algorithm: str,
 ) -> None:
     plant(invalid_every=3)
     train(configure(f"algorithm={algorithm}", "algorithm.kl=0.1"))
-    ((trainer, batch),) = batches
+    ((rows, batch),) = batches
     expected = {
         "prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages", "num_items_in_batch",
-        "old_per_token_logps", "sampling_per_token_logps", "ref_per_token_logps", "tool_mask",
+        "old_per_token_logps", "sampling_per_token_logps", "ref_per_token_logps", "tool_mask", "speeches",
     }  # fmt: skip
     assert set(batch) == expected | ({"returns"} if algorithm == "ppo" else set())
     shape = batch["completion_ids"].shape
-    assert shape[0] == 16 and batch["prompt_ids"].shape == batch["prompt_mask"].shape
+    assert shape[0] == 12 == len(rows), "two of eight verdicts were INVALID, and nobody learns from them"
+    assert batch["prompt_ids"].shape == batch["prompt_mask"].shape
     for key in expected - {"prompt_ids", "prompt_mask", "num_items_in_batch"}:
         assert batch[key].shape == shape, key
     sampled = (batch["completion_mask"] * batch["tool_mask"]).bool()
     assert batch["num_items_in_batch"] == sampled.sum()
     assert not batch["advantages"][~sampled].any() and batch["advantages"][sampled].abs().sum() > 0
-    for i, trajectory in enumerate(trainer._trajectories):
-        if trajectory is None:
-            assert not sampled[i].any()
-            continue
+    for i, trajectory in enumerate(rows):
         length = len(trajectory.row.completion)
         assert tuple(batch["completion_ids"][i, :length].tolist()) == trajectory.row.completion
         assert tuple(sampled[i, :length].int().tolist()) == trajectory.row.mask and not sampled[i, length:].any()
         prompt = batch["prompt_ids"][i][batch["prompt_mask"][i].bool()]
         assert tuple(prompt.tolist()) == trajectory.row.prompt
-    assert sum(t is None for t in trainer._trajectories) == 4, "two of eight verdicts were INVALID"
     learner, engine = batch["old_per_token_logps"], batch["sampling_per_token_logps"]
     assert torch.allclose(learner[sampled], engine[sampled], atol=1e-4), "the learner is what sampled"
     assert torch.allclose(learner[sampled], batch["ref_per_token_logps"][sampled], atol=1e-4), (
@@ -84,19 +89,19 @@ def test_the_batch_is_what_trl_expects_and_what_was_sampled(
 
 
 def test_a_row_for_each_speech_is_credited_as_one_row_for_all_would_be(
-    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen
 ) -> None:
     """Values are 0 before the first update: a speech's last token has what was paid for it, and lambda times what the
     first token of the seat's next speech has."""
     plant(invalid_every=3)
     words = ("algorithm=ppo", "debater.rows=speech", "algorithm.normalise_advantages=false", "algorithm.lam=0.5")
     train(configure(*words, "reward.unverified_quote_penalty=0.25", "algorithm.gamma=1"))
-    ((trainer, batch),) = batches
-    followed = [i for i, t in enumerate(trainer._trajectories) if t is not None and not t.last]
-    assert followed and sum(t is None for t in trainer._trajectories) == 8
+    ((rows, batch),) = batches
+    followed = [i for i, t in enumerate(rows) if not t.last]
+    assert len(followed) == 12 and len(rows) == 24
     for i in followed:
-        one, other = trainer._trajectories[i], trainer._trajectories[i + 1]
-        assert one is not None and other is not None and one.seat is other.seat and one.plies < other.plies
+        one, other = rows[i], rows[i + 1]
+        assert one.seat is other.seat and one.plies < other.plies
         passed_on = batch["advantages"][i, len(one.row.completion) - 1] - one.reward.shaping[-1]
         assert passed_on == pytest.approx(0.5 * float(batch["advantages"][i + 1, 0]), abs=1e-6)
 
@@ -104,7 +109,7 @@ def test_a_row_for_each_speech_is_credited_as_one_row_for_all_would_be(
 def test_a_value_is_read_where_its_token_is_predicted() -> None:
     """Six positions, the last two of them the completion: their values stand at positions 3 and 4."""
     trainer = SimpleNamespace(_values=torch.arange(6.0)[None])
-    assert DebatePpo._take_values(trainer, 2).tolist() == [[3, 4]]  # type: ignore[arg-type]
+    assert ClippedSurrogate._take_values(trainer, 2).tolist() == [[3, 4]]  # type: ignore[arg-type]
     assert trainer._values is None, "values are used once"
 
 
@@ -113,45 +118,39 @@ def _role(trajectory: Trajectory) -> tuple[str, bool, str]:
 
 
 def test_group_advantages_are_those_of_the_speeches(
-    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen
 ) -> None:
     """Two debates per question and seating: each speech's advantage is the difference of the two returns, also where
     one of the two made the judge unreadable."""
     plant(3, "speech")
     train(configure("algorithm=rloo", "algorithm.normalise_advantages=false"))
-    ((trainer, batch),) = batches
-    trajectories = trainer._trajectories
-    for i, trajectory in enumerate(trajectories):
-        assert trajectory is not None
-        (sibling,) = [
-            t for t in trajectories if t is not None and t is not trajectory
-            and _role(t) == _role(trajectory)
-        ]  # fmt: skip
+    ((rows, batch),) = batches
+    for i, trajectory in enumerate(rows):
+        (sibling,) = [t for t in rows if t is not trajectory and _role(t) == _role(trajectory)]
         ends = list(trajectory.row.ends)
         expected = [a - b for a, b in zip(trajectory.returns, sibling.returns, strict=True)]
         assert batch["advantages"][i, ends].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_gae_starts_from_a_critic_that_knows_nothing(
-    configure: Callable[..., Config], plant: Callable[..., Any], batches: list[tuple[DebatePpo, dict[str, Any]]]
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen
 ) -> None:
     """A new value head says 0, so with gamma = lambda = 1 advantage and return of every token are the seat's return."""
     plant()
     train(configure("algorithm=ppo", "algorithm.normalise_advantages=false"))
-    ((trainer, batch),) = batches
-    for i, trajectory in enumerate(trainer._trajectories):
-        assert trajectory is not None
+    ((rows, batch),) = batches
+    for i, trajectory in enumerate(rows):
         own = np.flatnonzero(trajectory.row.mask)
         assert batch["advantages"][i, own].tolist() == pytest.approx([trajectory.reward.total] * len(own), abs=1e-5)
         assert batch["returns"][i, own].tolist() == pytest.approx([trajectory.reward.total] * len(own), abs=1e-5)
 
 
-@pytest.mark.parametrize("algorithm", ["rloo", "rae", "ppo"])
+@pytest.mark.parametrize("algorithm", ["rloo", "rae", "ppo", "gspo"])
 def test_it_learns_what_the_judge_likes(
     configure: Callable[..., Config], plant: Callable[..., Any], algorithm: str
 ) -> None:
     plant()
-    settings = configure(*LEARNING, f"algorithm={algorithm}")
+    settings = configure(*LEARNING, f"algorithm={algorithm}", *(["algorithm.clip=0.2"] if algorithm == "gspo" else []))
     train(settings)
     rows = read_lines(RunFolder(settings.output).metrics)
     assert [row["iteration"] for row in rows] == [1, 2, 3, 4] == [row["policy_version"] + 1 for row in rows]
@@ -218,13 +217,74 @@ def test_the_value_head_is_not_published(
     assert weights(final).keys() == weights(tiny / "debater").keys()
 
 
-@pytest.mark.parametrize(("rows", "world", "micro"), [(15, 1, None), (16, 3, None), (16, 1, 3)])
-def test_rows_that_do_not_divide_are_refused(
-    configure: Callable[..., Config], rows: int, world: int, micro: int | None
+@pytest.mark.parametrize(("rows", "world"), [(1, 1), (5, 3)])
+def test_fewer_rows_than_minibatches_are_refused(configure: Callable[..., Config], rows: int, world: int) -> None:
+    algorithm = configure("algorithm.minibatches=2").algorithm
+    with pytest.raises(AlgorithmError, match=f"{rows} rows per iteration do not fill 2 minibatches on {world} ranks"):
+        algorithm.check(rows, world)
+    algorithm.check(2 * world, world)
+
+
+def test_places_that_are_left_over_are_filled_with_rows_that_weigh_nothing(
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen, tmp_path: Path
 ) -> None:
-    settings = configure("algorithm.minibatches=2", f"algorithm.micro_batch_rows={micro or 'null'}").algorithm
-    with pytest.raises(ValueError, match="do not divide.*change algorithm.minibatches"):
-        trl_config(settings, rows, 1, 1.0, world, output_dir="x", use_cpu=True)  # type: ignore[arg-type]
+    """Sixteen rows in three minibatches of six, in micro-batches of four and two: two places are left over, and those
+    change nothing of what one minibatch of eighteen learns from sixteen."""
+    learned = []
+    for minibatches, epochs in ((3, 1), (1, 1)):
+        plant()
+        settings = configure(
+            f"output={tmp_path}/{minibatches}", f"algorithm.minibatches={minibatches}", f"algorithm.epochs={epochs}",
+            "algorithm.micro_batch_rows=4", "algorithm=ppo",
+        )  # fmt: skip
+        train(settings)
+        learned.append(read_lines(RunFolder(settings.output).metrics)[0])
+    (rows, filled), (_, whole) = batches
+    assert len(rows) == 16 and len(filled["completion_ids"]) == 18 and len(whole["completion_ids"]) == 16
+    assert not (filled["tool_mask"] * filled["completion_mask"])[16:].any() and not filled["advantages"][16:].any()
+    assert filled["num_items_in_batch"] == whole["num_items_in_batch"]
+    for name in ("advantages", "returns", "old_per_token_logps"):
+        assert torch.allclose(filled[name][:16], whole[name], atol=1e-5), name
+    assert all(row["grad_norm"] > 0 for row in learned)
+
+
+def test_the_ratio_of_a_speech_is_the_mean_over_its_own_tokens() -> None:
+    """Two speeches in one row, of two and three sampled tokens, with one that was told between them: the logarithms of
+    their ratios are (1 + 3) / 2 and (3 + 0 + 6) / 3, and the gradient still flows through each token."""
+    change = torch.tensor([[1.0, 3.0, 9.0, 3.0, 0.0, 6.0]])
+    batch = {
+        "completion_mask": torch.ones(1, 6), "tool_mask": torch.tensor([[1, 1, 0, 1, 1, 1]]),
+        "speeches": torch.tensor([[0, 0, 1, 1, 1, 1]]), "old_per_token_logps": torch.full((1, 6), -5.0),
+    }  # fmt: skip
+    now = (batch["old_per_token_logps"] + change).requires_grad_()
+    ratio = now - speech_ratios(now.detach(), batch)
+    assert ratio.tolist() == [[2, 2, 3, 3, 3, 3]]
+    (gradient,) = torch.autograd.grad(ratio.sum(), now)
+    assert gradient.tolist() == [[1] * 6]
+
+
+def test_a_speech_is_clipped_as_a_whole(
+    configure: Callable[..., Config], plant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a first step on the same rows, TRL's ratios are one number for each speech."""
+    seen: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
+
+    def spy(now: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        old = speech_ratios(now, batch)
+        seen.append((now - old, {name: tensor.clone() for name, tensor in batch.items()}))
+        return old
+
+    monkeypatch.setattr("trainer.learners.policy_gradient.speech_ratios", spy)
+    plant()
+    train(configure("algorithm=gspo", "algorithm.epochs=2", "algorithm.learning_rate=1e-2"))
+    assert len(seen) == 2
+    log_ratio, batch = seen[-1]
+    mask = (batch["completion_mask"] * batch["tool_mask"]).bool()
+    assert log_ratio[mask].abs().max() > 1e-3
+    for row, speeches, own in zip(log_ratio, batch["speeches"], mask, strict=True):
+        for number in speeches[own].unique():
+            of_speech = row[own & (speeches == number)]
+            assert (of_speech - of_speech[0]).abs().max() < 1e-5
 
 
 def test_accumulated_gradients_are_those_of_the_whole_minibatch(

@@ -1,0 +1,33 @@
+"""Find the kinds of something that people add to: modules of a folder of ours, and entry points of other packages."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from typing import Any
+
+
+class RegistryError(ValueError):
+    """A kind that another package adds cannot be used; the message says which and why."""
+
+
+def kinds(package: str, path: Iterable[str], group: str) -> dict[str, Any]:
+    """Return the class `Settings` of every module in the package's folder that has one, by the module's name, and after
+    them those that installed packages name as entry points of the group.
+
+    Raises:
+        RegistryError: a package's entry point cannot be loaded, or takes a name that is taken.
+    """
+    modules = {module.name: import_module(f"{package}.{module.name}") for module in iter_modules(path)}
+    found = {name: module.Settings for name, module in modules.items() if hasattr(module, "Settings")}
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        if point.name in found:
+            raise RegistryError(f"{point.value} adds {point.name!r} to {group}, and there is one already: rename it.")
+        try:
+            found[point.name] = point.load()
+        except (ImportError, AttributeError) as error:
+            raise RegistryError(
+                f"The entry point {point.name} = {point.value} of {group} cannot be loaded ({error}): mend or "
+                "uninstall that package."
+            ) from error
+    return found

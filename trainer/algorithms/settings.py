@@ -1,0 +1,139 @@
+"""What the settings of algorithms have in common (configs/algorithm/)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from trainer.algorithms import advantages
+from trainer.algorithms.advantages import Floats, Role
+from trainer.section import Section
+from trainer.types import Trajectory
+
+
+class AlgorithmError(ValueError):
+    """An algorithm that cannot be run as it is configured; the message says what to do."""
+
+
+class AlgorithmSettings(Section, ABC):
+    """The settings of an algorithm; each adds its own (`trainer/algorithms/`) and `name: Literal[...]`."""
+
+    title: ClassVar[str]
+    """What model cards call it."""
+    learner: ClassVar[str]
+    """The `Learner` that learns by it, as module:class."""
+
+    name: str
+    learning_rate: float = Field(gt=0)
+    questions_per_iteration: int = Field(ge=1)
+    """Each is played in both seatings."""
+    micro_batch_rows: int | None = Field(None, ge=1)
+    """Rows in memory at once; fewer than a step has means gradient accumulation. null: all of a step's."""
+    max_grad_norm: float = Field(1.0, gt=0)
+
+    @property
+    @abstractmethod
+    def repeats(self) -> int:
+        """Return how many debates of a question are begun in each seating."""
+
+    @property
+    def siblings(self) -> int:
+        """Return in how many ways each of these debates is gone on with from the turn at which it branches."""
+        return 1
+
+    @property
+    def longest_row(self) -> int | None:
+        """Return how many tokens a row may have; None if the model's context is the only limit."""
+        return None
+
+    @property
+    @abstractmethod
+    def moments(self) -> int:
+        """Return how many numbers a checkpoint holds of each trained weight, the weight itself included."""
+
+    @abstractmethod
+    def check(self, rows: int, ranks: int) -> None:
+        """Look whether an iteration with up to so many rows can be learned from by so many ranks.
+
+        Raises:
+            AlgorithmError: it cannot.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What the rows of an iteration are worth: an array (T,) for each row, 0 where a token was not sampled."""
+
+    advantages: list[Floats]
+    returns: list[Floats] | None = None
+    """What the critic is to predict; None without a critic."""
+    baselines: Mapping[Role, float] | None = None
+    """What the next iteration is to be given; None keeps nothing."""
+
+
+class PolicyGradientSettings(AlgorithmSettings):
+    """TRL's clipped surrogate and KL term with our advantages; what the advantages are, the algorithm's name says."""
+
+    learner = "trainer.learners.policy_gradient:PolicyGradient"
+    critic: ClassVar[bool] = False
+    """Whether a value head is learned besides, whose values `credit` is given."""
+    ratio: ClassVar[Literal["token", "speech"]] = "token"
+    """What the probability ratio that is clipped is taken of: each token, or a whole speech."""
+
+    debates_per_seating: int = Field(ge=1)
+    epochs: int = Field(2, ge=1)
+    """Passes over each iteration's rows."""
+    minibatches: int = Field(4, ge=1)
+    """Optimizer steps per pass."""
+    clip: float = Field(0.2, gt=0)
+    kl: float = Field(ge=0)
+    """Weight of the KL penalty to the reference (the base debater)."""
+    normalise_advantages: bool = True
+    """Divide the advantages of an iteration by their standard deviation (and centre those of ppo)."""
+
+    @abstractmethod
+    def credit(self, rows: Sequence[Trajectory], values: Sequence[Floats], baselines: Mapping[Role, float]) -> Credit:
+        """Return what the rows of an iteration are worth, before they are normalised.
+
+        `values` are the critic's, (T,) each, and empty without a critic; `baselines` are those of the iteration before.
+        """
+
+    @property
+    def repeats(self) -> int:
+        return self.debates_per_seating
+
+    @property
+    def moments(self) -> int:
+        return 3  # the weight and Adam's two moments
+
+    def check(self, rows: int, ranks: int) -> None:
+        if rows < self.minibatches * ranks:
+            raise AlgorithmError(
+                f"{rows} rows per iteration do not fill {self.minibatches} minibatches on {ranks} ranks: change "
+                "algorithm.minibatches, or raise algorithm.questions_per_iteration."
+            )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _credit_is_in_the_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "credit" in values:
+            raise ValueError(
+                f"credit={values['credit']} has become the algorithm's name: leave it out and choose algorithm=ppo "
+                "(gae), algorithm=rloo (group) or algorithm=rae (role_ema)"
+            )
+        return values
+
+
+class GroupSettings(PolicyGradientSettings):
+    """A policy gradient whose baseline is the question's other debates."""
+
+    @model_validator(mode="after")
+    def _groups_have_siblings(self) -> "GroupSettings":
+        if self.debates_per_seating < 2:
+            raise ValueError(f"{self.name} compares debates of one question: set debates_per_seating to at least 2")
+        return self
+
+    def credit(self, rows: Sequence[Trajectory], values: Sequence[Floats], baselines: Mapping[Role, float]) -> Credit:
+        return Credit(advantages.on_tokens(rows, advantages.group(rows)))

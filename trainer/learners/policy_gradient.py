@@ -1,0 +1,442 @@
+"""The learner of policy gradients: TRL's clipped surrogate, KL term, model preparation and optimizer, driven one
+iteration at a time, with our rows and per-token advantages. PPO has a value head and its loss besides.
+
+TRL has had no PPOTrainer since 1.13; what is used here is the loss of its GRPOTrainer.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch.nn.utils.rnn import pad_sequence
+from transformers.integrations.deepspeed import deepspeed_load_checkpoint
+
+from envs.files import write_atomically
+from trainer import finite, models, setup
+from trainer.algorithms import advantages
+from trainer.algorithms.advantages import Floats, Role
+from trainer.algorithms.settings import PolicyGradientSettings
+from trainer.forward import check_deterministic, make_comparable
+from trainer.learners.learner import Learner, LearnerSetup
+from trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
+from trainer.publish import VALUE_HEAD, Gap, Scores, Weights, check_sampled, learner_logprobs
+from trainer.reading import Open, read_json
+from trainer.run_folder import RunError, RunFolder
+from trainer.trained import check_changed, check_trainable, fingerprint
+from trainer.types import Policy, Row, Trajectory
+
+Batch = dict[str, torch.Tensor]
+"""Tensors of this rank's rows, (B, P) for prompts and (B, T) for completions, by TRL's names."""
+RECORDED = {"kl": "kl", "clip_ratio/region_mean": "clip_fraction", "value_loss": "value_loss"}
+"""What is kept of what TRL's loss measures, and under which name."""
+BASELINES, TRAINED, OPTIMIZER = "baselines.json", "trained.safetensors", "optimizer.safetensors"
+
+
+class BaselinesFile(Open):
+    """What is counted on in a checkpoint's baselines.json."""
+
+    baselines: list[Annotated[tuple[str, int, int, float], Field(strict=False)]]
+
+
+class PolicyGradient(Learner):
+    """Learns from an iteration's rows in `epochs` passes of `minibatches` optimizer steps."""
+
+    surrogate: "ClassVar[type[ClippedSurrogate]]"
+    """What holds the model and the loss."""
+
+    def __init__(self, setup: LearnerSetup) -> None:
+        algorithm = setup.config.algorithm
+        assert isinstance(algorithm, PolicyGradientSettings)
+        self._setup, self._algorithm = setup, algorithm
+        self._baselines: Mapping[Role, float] = {}
+        self._first_batch = True
+        self._trainer = self.surrogate(setup, algorithm)
+        self._order = torch.Generator()
+        """Draws the order of the rows. It begins where building the model leaves torch's own generator, and one number
+        on, as in the runs whose figures docs/results.md shows."""
+        self._order.set_state(torch.get_rng_state())
+        torch.empty((), dtype=torch.int64).random_(generator=self._order)
+        check_trainable(self._trainer.model)
+        check_deterministic(self._trainer.model, setup.probe, setup.autocast)
+        self._trainer.prepare()
+
+    def update(self, rows: Sequence[Trajectory], policy: Policy) -> dict[str, float]:
+        trainer = self._trainer
+        mine = self._share(len(rows))
+        batch = trainer.tensors([rows[index] for index in mine.rows], rows[0], mine.fillers)
+        batch["num_items_in_batch"] = trainer.accelerator.gather(sampled(batch).sum()).sum()
+        read = trainer.read(batch)
+        values: list[Floats] = []
+        if read is not None:
+            lengths = [len(rows[index].row.completion) for index in mine.rows]
+            values = [of[:length].double().cpu().numpy() for of, length in zip(read, lengths, strict=False)]
+        gap = trainer.gap(batch)
+        if self._first_batch:
+            check_sampled(gap, self._setup.config.parity_tolerance)
+            self._first_batch = False
+        self._credit(batch, rows, values, mine)
+        learns = trainer.accelerator.reduce(batch["advantages"].abs().sum(), reduction="sum") > 0
+        before = fingerprint(trainer.model) if learns else None
+        learned = self._learn(batch)
+        finite.check(trainer.model.named_parameters(), policy.version + 1)
+        if before is not None:
+            check_changed(before, fingerprint(trainer.model), self._algorithm.learning_rate)
+        return learned | {"engine_gap_mean": gap.mean, "engine_gap_max": gap.max}
+
+    def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
+        return learner_logprobs(self._trainer.model_wrapped, rows, autocast=self._setup.autocast)
+
+    def weights(self) -> Weights:
+        return wrapped_weights(self._trainer)
+
+    def save(self, folder: Path) -> None:
+        trainer = self._trainer
+        if trainer.is_deepspeed_enabled:
+            trainer.model_wrapped.save_checkpoint(str(folder), exclude_frozen_parameters=self._adapted)
+        elif self._setup.rank == 0:
+            trained = {name: parameter.detach().contiguous() for name, parameter in trainer.trained().items()}
+            save_file(trained, folder / TRAINED)
+            save_file(_moments(trainer.optimizer), folder / OPTIMIZER)
+        save_file({"state": self._order.get_state()}, folder / self._order_file)
+        if self._setup.rank == 0:
+            found = {"baselines": [[*role, value] for role, value in self._baselines.items()]}
+            write_atomically(folder / BASELINES, json.dumps(found))
+
+    def load(self, folder: Path) -> None:
+        trainer = self._trainer
+        found = read_json(folder / BASELINES, BaselinesFile)["baselines"]
+        self._baselines = {(seat, side, ply): value for seat, side, ply, value in found}
+        if (folder / self._order_file).exists():  # there may be more ranks now than wrote the checkpoint
+            self._order.set_state(load_file(folder / self._order_file)["state"])
+        if trainer.is_deepspeed_enabled:
+            deepspeed_load_checkpoint(trainer.model_wrapped, str(folder), load_module_strict=not self._adapted)
+            return
+        tensors, trained = load_file(folder / TRAINED), trainer.trained()
+        if tensors.keys() != trained.keys():
+            raise RunError(
+                f"{folder / TRAINED} holds other weights than this configuration trains: restore the run's config.yaml "
+                "from a copy, or start a new run."
+            )
+        with torch.no_grad():
+            for name, parameter in trained.items():
+                parameter.copy_(tensors[name])
+        _set_moments(trainer.optimizer, load_file(folder / OPTIMIZER))
+        self._first_batch = False
+
+    @property
+    def _adapted(self) -> bool:
+        return self._setup.config.debater.lora is not None
+
+    @property
+    def _order_file(self) -> str:
+        return f"order-{self._setup.rank}.safetensors"
+
+    def _share(self, rows: int) -> "_Share":
+        """Return which of so many rows this rank learns from.
+
+        All ranks take as many steps of as many rows, so places that are left over are filled up.
+        """
+        together = self._algorithm.minibatches * self._setup.world
+        count = -(-rows // together) * self._algorithm.minibatches
+        own = range(min(self._setup.rank * count, rows), min((self._setup.rank + 1) * count, rows))
+        return _Share(own, count - len(own))
+
+    def _credit(self, batch: Batch, rows: Sequence[Trajectory], values: list[Floats], mine: "_Share") -> None:
+        """Put the advantages into the batch, (B, T), and with a critic the returns that its values are to become."""
+        algorithm = self._algorithm
+        if self._setup.world > 1:  # a seat's rows may lie on several ranks
+            values = gather_object(values)
+        credit = algorithm.credit(rows, values, self._baselines)
+        self._baselines = credit.baselines or {}
+        found = credit.advantages
+        if algorithm.normalise_advantages and not algorithm.critic:
+            found = advantages.normalise(found, [row.row.mask for row in rows])
+        batch["advantages"] = _stack([found[index] for index in mine.rows], batch["completion_ids"])
+        if credit.returns is not None:
+            batch["returns"] = _stack([credit.returns[index] for index in mine.rows], batch["completion_ids"])
+        if algorithm.normalise_advantages and algorithm.critic:
+            batch["advantages"] = self._trainer.normalised(batch["advantages"], sampled(batch))
+
+    def _learn(self, batch: Batch) -> dict[str, float]:
+        order = torch.randperm(len(batch["completion_ids"]), generator=self._order)
+        return self._trainer.learn(batch, order.to(batch["completion_ids"].device))
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """A rank's part of an iteration's rows: which they are, and how many places are left to fill up."""
+
+    rows: range
+    fillers: int
+
+
+class ClippedSurrogate(GRPOTrainer):
+    """TRL's model preparation, loss and optimizer for rows that we bring, with (B, T) advantages.
+
+    Its own loop, its generation and its reward functions are never called.
+    """
+
+    def __init__(self, learner: LearnerSetup, algorithm: PolicyGradientSettings) -> None:
+        self._algorithm, config = algorithm, learner.config
+        self._values: torch.Tensor | None = None
+        self._old: Batch = {}
+        self._steps = config.iterations * algorithm.epochs * algorithm.minibatches
+        step = max(setup.rows_per_iteration(config) // (algorithm.minibatches * learner.world), 1)
+        micro = min(algorithm.micro_batch_rows or step, step)
+        lora = config.debater.lora
+        super().__init__(
+            model=models.load_model(config.debater.model, setup.learner_dtype(config)),
+            args=GRPOConfig(
+                per_device_train_batch_size=micro, gradient_accumulation_steps=-(-step // micro), max_steps=self._steps,
+                learning_rate=algorithm.learning_rate, lr_scheduler_type="constant", use_vllm=False,
+                max_grad_norm=algorithm.max_grad_norm, epsilon=algorithm.clip, beta=algorithm.kl, loss_type="dapo",
+                temperature=config.debater.temperature, num_generations=2, steps_per_generation=2,
+                **arguments(config, RunFolder(config.output).trainer),
+            ),
+            processing_class=learner.tokenizer, reward_funcs=[_never_called], train_dataset=_NO_PROMPTS,
+            peft_config=setup.lora_config(lora) if lora else None,
+        )  # fmt: skip
+        make_comparable(self.model)
+        if self.ref_model is not None:
+            make_comparable(self.accelerator.unwrap_model(self.ref_model))
+        if algorithm.critic:
+            _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
+            backbone = self.accelerator.unwrap_model(self.model).get_decoder()
+            backbone.register_forward_hook(self._keep_values)
+
+    def prepare(self) -> None:
+        """Make the optimizer and wrap the model, for ranks and for DeepSpeed."""
+        if self.args.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable(self.args.gradient_checkpointing_kwargs)
+        self._prepare_for_training(self._steps, None, None)
+
+    def trained(self) -> dict[str, torch.nn.Parameter]:
+        """Return the weights that are trained, by name, the critic's included."""
+        return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+
+    def tensors(self, rows: Sequence[Trajectory], filler: Trajectory, fillers: int) -> Batch:
+        """Return the rows as tensors, prompts padded on the left and completions on the right, and after them so many
+        copies of `filler` of which nothing is learned."""
+        every = [*(of.row for of in rows), *[filler.row] * fillers]
+        masks = [*(of.row.mask for of in rows), *[(0,) * len(filler.row.mask)] * fillers]
+        pad, device = self.processing_class.pad_token_id, self.accelerator.device
+
+        def padded(columns: Sequence[Sequence[float]], value: float = 0, side: str = "right") -> torch.Tensor:
+            made = [torch.tensor(column) for column in columns]
+            return pad_sequence(made, batch_first=True, padding_value=value, padding_side=side).to(device)
+
+        return {
+            "prompt_ids": padded([row.prompt for row in every], pad, "left"),
+            "prompt_mask": padded([[1] * len(row.prompt) for row in every], 0, "left"),
+            "completion_ids": padded([row.completion for row in every], pad),
+            "completion_mask": padded([[1] * len(row.completion) for row in every]),
+            "tool_mask": padded(masks),
+            "sampling_per_token_logps": padded([row.logprobs for row in every]),
+            "speeches": padded([_speeches(row) for row in every]),
+        }
+
+    @torch.no_grad()
+    def read(self, batch: Batch) -> torch.Tensor | None:
+        """Put the learner's and the reference's log-probabilities of each completion token into the batch, (B, T);
+        return the critic's values before each of them, (B, T), if there is one."""
+        self.model.eval()
+        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
+        attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
+        length, size = batch["completion_ids"].size(1), self.args.per_device_train_batch_size
+        own, values, reference = [], [], []
+        for start in range(0, len(ids), size):
+            part = ids[start : start + size], attention[start : start + size], length
+            own.append(self._get_per_token_logps_and_entropies(self.model, *part)[0])
+            if self._algorithm.critic:
+                values.append(self._take_values(length))
+            if self.beta:
+                reference.append(self._reference(*part))
+        batch["old_per_token_logps"] = torch.cat(own)
+        if self.beta:
+            batch["ref_per_token_logps"] = torch.cat(reference)
+        return torch.cat(values) if values else None
+
+    def _reference(self, ids: torch.Tensor, attention: torch.Tensor, length: int) -> torch.Tensor:
+        """Return the log-probabilities of the base debater, which under an adapter is the model without it."""
+        if self.ref_model is not None:
+            return self._get_per_token_logps_and_entropies(self.ref_model, ids, attention, length)[0]
+        with self.accelerator.unwrap_model(self.model).disable_adapter():
+            return self._get_per_token_logps_and_entropies(self.model, ids, attention, length)[0]
+
+    def gap(self, batch: Batch) -> Gap:
+        """Return how far the learner is from the log-probabilities that the tokens were sampled with, on all ranks."""
+        apart = (batch["old_per_token_logps"] - batch["sampling_per_token_logps"])[sampled(batch).bool()].abs().double()
+        sums = torch.stack([apart.sum(), torch.tensor(float(apart.numel()), dtype=apart.dtype, device=apart.device)])
+        total, count = self.accelerator.reduce(sums, reduction="sum").tolist()
+        largest = self.accelerator.gather(apart.max() if apart.numel() else apart.sum())
+        return Gap(total / max(count, 1), float(largest.max()))
+
+    def normalised(self, found: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return advantages (B, T) with zero mean and, unless they differ by noise alone, unit deviation over the
+        sampled tokens of all ranks."""
+        of_sampled = mask.to(found.dtype)
+        sums = torch.stack([(found * of_sampled).sum(), (found**2 * of_sampled).sum(), of_sampled.sum()])
+        total, squares, count = self.accelerator.reduce(sums, reduction="sum")
+        mean = total / count.clamp(min=1)
+        deviation = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
+        if not advantages.exceeds_noise(float(deviation), abs(float(mean))):
+            deviation = torch.ones_like(deviation)
+        return (found - mean) / (deviation + 1e-8) * of_sampled
+
+    def learn(self, batch: Batch, order: torch.Tensor) -> dict[str, float]:
+        """Take the optimizer steps of an iteration, on the rows in this order; return what is recorded of them."""
+        minibatches = order.chunk(self._algorithm.minibatches)
+        size = min(self._algorithm.micro_batch_rows or len(order), len(minibatches[0]))
+        accumulated = len(minibatches[0].split(size))
+        self.current_gradient_accumulation_steps = accumulated
+        self.args.steps_per_generation = accumulated * len(minibatches)  # with these TRL scales its loss to a minibatch
+        total, norm, steps = torch.zeros((), device=order.device), 0.0, 0
+        for _ in range(self._algorithm.epochs):
+            for minibatch in minibatches:
+                loss, norm = self._optimizer_step([_rows(batch, part) for part in minibatch.split(size)])
+                total, steps = total + loss, steps + 1
+        measured = {RECORDED[key]: _mean(values) for key, values in self._metrics["train"].items() if key in RECORDED}
+        self._metrics["train"].clear()
+        return {"loss": float(self.accelerator.gather(total).mean()) / steps, **measured, "grad_norm": norm}
+
+    def _optimizer_step(self, parts: Sequence[Batch]) -> tuple[torch.Tensor, float]:
+        """Take one optimizer step on micro-batches; return its loss and the norm of its gradient before clipping."""
+        model, loss = self.model_wrapped, torch.zeros((), device=self.accelerator.device)
+        for part in parts:
+            last = part is parts[-1]
+            self.accelerator.sync_gradients = last
+            alone = last or self.is_deepspeed_enabled
+            with nullcontext() if alone else self.accelerator.no_sync(model):
+                loss = loss + self.training_step(model, part, None)
+        norm = self.accelerator.clip_grad_norm_(model.parameters(), self.args.max_grad_norm)
+        self.optimizer.step()
+        model.zero_grad()
+        return loss, float(norm)
+
+    def _prepare_inputs(self, generation_batch: Batch) -> Batch:
+        """Return the batch as it is: there is nothing to generate."""
+        return generation_batch
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: Batch) -> torch.Tensor:
+        """TRL's loss; with a critic, plus the squared error of its values against the returns."""
+        self._old = inputs
+        loss = super()._compute_loss(model, inputs)
+        if not self._algorithm.critic:
+            return loss
+        mask = sampled(inputs)
+        values = self._take_values(inputs["completion_ids"].size(1))
+        minibatch = inputs["num_items_in_batch"].clamp(min=1) / self._algorithm.minibatches  # mean tokens of one
+        squares = ((values - inputs["returns"]) ** 2 * mask).sum()
+        total, tokens = self.accelerator.reduce(torch.stack([squares.detach(), mask.sum()]), reduction="sum")
+        self._metrics["train"]["value_loss"].append((total / tokens.clamp(min=1)).item())
+        ranks = self.accelerator.num_processes  # their gradients are averaged, and the sum is wanted
+        return loss + self._algorithm.value_coefficient * squares * ranks / minibatch
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
+        """TRL's; where the ratio of a whole speech is clipped, the old log-probabilities become those that make TRL's
+        ratio of a token that of its speech (GSPO-token, Zheng et al. 2025, eq. 13 and 14)."""
+        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        if self._algorithm.ratio == "speech" and torch.is_grad_enabled():
+            self._old["old_per_token_logps"] = speech_ratios(found[0].detach(), self._old)
+        return found
+
+    def _keep_values(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        """Forward hook on the backbone: runs inside DeepSpeed's forward, so sharded parameters are gathered."""
+        head = getattr(self.accelerator.unwrap_model(self.model), VALUE_HEAD)
+        self._values = head(output.last_hidden_state.to(head.weight.dtype)).squeeze(-1)
+
+    def _take_values(self, length: int) -> torch.Tensor:
+        """(B, length) the values at the positions that predict the last `length` tokens."""
+        assert self._values is not None
+        values, self._values = self._values[:, -length - 1 : -1].float(), None
+        return values
+
+
+PolicyGradient.surrogate = ClippedSurrogate
+_NO_PROMPTS = Dataset.from_dict({"prompt": []})
+"""What TRL is given for a data set: debates come from elsewhere."""
+
+
+def _never_called(**_: Any) -> list[float]:
+    """Stand where TRL insists on a reward function."""
+    raise AssertionError("rewards come from judges, and TRL is not to ask for any")
+
+
+def sampled(batch: Batch) -> torch.Tensor:
+    """Return (B, T), 1 where the policy has sampled the token."""
+    return batch["completion_mask"] * batch["tool_mask"]
+
+
+def speech_ratios(now: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Return log-probabilities (B, T) from which `now` differs, on each sampled token, by the mean over its speech of
+    what `now` differs from the old ones: the logarithm of GSPO's ratio."""
+    mask, speeches = sampled(batch), batch["speeches"]
+    change = (now - batch["old_per_token_logps"]) * mask
+    size = (len(now), int(speeches.max()) + 1)
+    sums = torch.zeros(size, dtype=now.dtype, device=now.device).scatter_add_(1, speeches, change)
+    counts = torch.zeros(size, dtype=now.dtype, device=now.device).scatter_add_(1, speeches, mask.to(now.dtype))
+    return now - (sums / counts.clamp(min=1)).gather(1, speeches)
+
+
+def wrapped_weights(trainer: Any) -> Weights:
+    """Return the weights of a trainer of TRL's, gathered from all ranks."""
+    tensors = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return Weights(trainer.accelerator.unwrap_model(trainer.model_wrapped), tensors or {})
+
+
+def _speeches(row: Row) -> list[int]:
+    """Return the number of the speech, from 0, that each completion token belongs to or comes before."""
+    numbers, start = list[int](), 0
+    for number, end in enumerate(row.ends):
+        numbers += [number] * (end + 1 - start)
+        start = end + 1
+    return numbers + [max(len(row.ends) - 1, 0)] * (len(row.completion) - start)
+
+
+def _rows(batch: Batch, chosen: torch.Tensor) -> Batch:
+    return {name: tensor[chosen] if tensor.dim() else tensor for name, tensor in batch.items()}
+
+
+def _stack(rows: Sequence[Floats], like: torch.Tensor) -> torch.Tensor:
+    """(B, T) float tensor of the rows, padded with zeros to the shape of `like` on the right and below."""
+    stacked = torch.zeros(like.shape, dtype=torch.float32)
+    for index, row in enumerate(rows):
+        stacked[index, : len(row)] = torch.from_numpy(row).float()
+    return stacked.to(like.device)
+
+
+def _mean(values: Sequence[float]) -> float:
+    numbers = [value for value in values if not math.isnan(value)]
+    return sum(numbers) / len(numbers) if numbers else math.nan
+
+
+def _attach_value_head(model: Any) -> None:
+    parameter = next(model.parameters())
+    head = torch.nn.Linear(model.config.get_text_config().hidden_size, 1, device=parameter.device)
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    setattr(model, VALUE_HEAD, head)
+
+
+def _moments(optimizer: Any) -> dict[str, torch.Tensor]:
+    """Return an optimizer's state as tensors by names such as "3.exp_avg"."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor.contiguous() for index, of in state.items() for name, tensor in of.items()}
+
+
+def _set_moments(optimizer: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    state: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+    for key, tensor in tensors.items():
+        index, _, name = key.partition(".")
+        state[int(index)][name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})

@@ -1,0 +1,43 @@
+"""TRL's trainers, imported without vLLM, and the arguments that all of them are given."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trainer import models, setup
+from trainer.config import Config
+
+
+@contextmanager
+def _hidden(package: str) -> Iterator[None]:
+    """Have a package that is not imported yet count as not installed."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+with _hidden(
+    "vllm"
+):  # TRL would import it for no use here: that takes half a minute and changes torch and transformers
+    from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
+
+__all__ = ["DPOConfig", "DPOTrainer", "GRPOConfig", "GRPOTrainer", "arguments"]
+
+
+def arguments(config: Config, output: Path) -> dict[str, Any]:
+    """Return what every TRL configuration of a run is given."""
+    debater = config.debater
+    return {
+        "output_dir": str(output), "seed": config.seed, "bf16": debater.dtype == "bfloat16", "report_to": "none",
+        "ddp_timeout": int(setup.PATIENCE.total_seconds()), "disable_tqdm": True, "save_strategy": "no",
+        "use_cpu": models.default_device() == "cpu", "gradient_checkpointing": debater.gradient_checkpointing,
+        "ddp_find_unused_parameters": False,
+        "deepspeed": setup.deepspeed_config(config.cluster.deepspeed, config.cluster.offload),
+    }  # fmt: skip

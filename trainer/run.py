@@ -1,0 +1,174 @@
+"""A training run: everything that its loop needs, built once from the configuration, on every rank.
+
+The first rank plays, judges and keeps the records (`Session`); all ranks learn.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from types import TracebackType
+from typing import Any, TypeVar
+
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list, set_seed
+
+from trainer import checkpoints, setup
+from trainer.config import Config
+from trainer.learners.learner import Learner, LearnerSetup
+from trainer.models import load_tokenizer
+from trainer.progress import say
+from trainer.publish import publish
+from trainer.run_folder import RunFolder, prune
+from trainer.schedule import derive, matches_of, questions_of
+from trainer.session import Session
+from trainer.types import Match, Policy, Trajectory
+
+T = TypeVar("T")
+CURRENT = "current"
+"""The name of the policy that is trained."""
+
+
+class Run:
+    """What one training run is made of. All ranks call every method together."""
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.folder = config, RunFolder(config.output)
+        self._rank, self._world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        setup.check_whole_model(config.debater)
+        set_seed(config.seed)
+        setup.join_ranks(config.cluster.deepspeed)
+        self._session = Session(config) if self._rank == 0 else None
+        lora = config.debater.lora
+        if self._session is not None and lora is not None and lora.dropout:
+            say(f"debater.lora.dropout={lora.dropout:g} is left out of training: its noise would pass for learning")
+        self._tokenizer = load_tokenizer(config.debater.model)
+        self._probe = self._from_first(self._session and self._session.probe)
+        made = LearnerSetup(config, self._tokenizer, self._probe, self._rank, self._world)
+        learner: type[Learner] = resolve_name(config.algorithm.learner)
+        self.learners: Mapping[str, Learner] = {CURRENT: learner(made)}
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            self._session.close()
+
+    def iterations(self) -> Iterator[int]:
+        """Yield the iterations that are left, from where the newest whole checkpoint says.
+
+        Raises:
+            RunError: the checkpoint was damaged, or written by other ranks.
+        """
+        found = checkpoints.newest(self.folder)
+        done = found[1]["iteration"] if found else 0
+        if self._session is not None:
+            self.folder.cut_back(done)
+        if found is not None:
+            folder, state = found
+            checkpoints.check_ranks(folder, state, self._ranks, self.folder.path)
+            for name, learner in self.learners.items():
+                learner.load(folder / name)
+            if self._session is not None:
+                self._session.opponents.restore(state.get("opponents", {}))
+        yield from range(done + 1, self.config.iterations + 1)
+
+    def publish(self, version: int) -> Policy:
+        """Publish the weights after `version` iterations, and have the engines read them.
+
+        Raises:
+            FiniteError: weights are NaN or infinite.
+        """
+        send = self._session.send if self._session is not None else None
+        (learner,) = self.learners.values()
+        return publish(learner.weights(), self._tokenizer, self.folder.policy(version), version, send)
+
+    def stopped(self, policy: Policy) -> bool:
+        """Return whether the watch, if it is its turn to look at this policy, ends the training with it."""
+        config, watch = self.config, self.config.watch
+        due = policy.version % (config.save_every * watch.every) == 0 or policy.version == config.iterations
+        if not (watch.questions and due):
+            return False
+        return self._from_first(self._session is not None and self._session.look(policy))
+
+    def collect(self, iteration: int, policy: Policy) -> list[Trajectory]:
+        """Play and judge the debates of an iteration; return the rows that the policy is to learn from.
+
+        Raises:
+            ParityError: an engine serves something else than the learner has.
+            LimitError: there is nothing to learn from these debates.
+        """
+        (learner,) = self.learners.values()
+        scores = learner.logprobs(self._probe)
+        rows: list[Trajectory] = []
+        if self._session is not None:
+            rows = self._session.collect(iteration, self._matches(iteration), policy, scores).trajectories()
+            prune(self.folder, self._kept())
+        return self._from_first(rows)
+
+    def record(self, learned: Mapping[str, float]) -> None:
+        """Write the iteration's line of metrics.
+
+        Raises:
+            LimitError: the policy has gone too far from the reference.
+        """
+        if self._session is not None:
+            self._session.record(dict(learned))
+
+    def checkpoint(self, iteration: int) -> None:
+        """Save what the run needs to go on from here, if it is this iteration's turn."""
+        if iteration % self.config.save_every and iteration != self.config.iterations:
+            return
+        folder = checkpoints.folder_of(self.folder, iteration)
+        for name, learner in self.learners.items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            learner.save(folder / name)
+        PartialState().wait_for_everyone()
+        if self._session is not None:
+            state = self._session.opponents.state
+            checkpoints.seal(self.folder, iteration, {
+                "policy_version": iteration, "ranks": self._ranks,
+                "question_cursor": iteration * self.config.algorithm.questions_per_iteration,
+                **({"opponents": state} if state else {}),
+            })  # fmt: skip
+
+    def finish(self, policy: Policy) -> Path:
+        """Remove the published weights that nobody needs any more; return the folder of the final policy."""
+        if self._session is not None:
+            prune(self.folder, self._kept())
+        return Path(policy.path)
+
+    @property
+    def _ranks(self) -> dict[str, Any]:
+        return {"world": self._world, "deepspeed": self.config.cluster.deepspeed}
+
+    def _from_first(self, value: T) -> T:
+        """Return what the first rank has."""
+        if self._world == 1:
+            return value
+        held = [value if self._rank == 0 else None]
+        broadcast_object_list(held)
+        return held[0]  # type: ignore[return-value]
+
+    def _kept(self) -> list[int]:
+        """Return the iterations whose published weights stay."""
+        chosen, last = self.config.evaluation.checkpoints, self.config.iterations
+        extra = chosen if isinstance(chosen, list) else []
+        league = self.config.opponent.kept(last)
+        return [0, *range(0, last + 1, self.config.save_every), *extra, *league, last]
+
+    def _matches(self, iteration: int) -> list[Match]:
+        """Return the debates of an iteration, on the first rank."""
+        assert self._session is not None
+        config, seed, algorithm = self.config, self.config.seed, self.config.algorithm
+        count = algorithm.questions_per_iteration
+        questions = questions_of(self._session.questions, iteration, count, derive(seed, "questions"))
+        plies = len(config.protocol.plies())
+        matches = matches_of(
+            questions, config.protocol.seats, algorithm.repeats, algorithm.siblings, plies,
+            derive(seed, "branch", iteration),
+        )  # fmt: skip
+        return self._session.opponents.line_up(iteration, matches)
