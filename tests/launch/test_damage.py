@@ -67,7 +67,7 @@ def only_what_reads(evaluated: Path, tiny: Path) -> Iterator[None]:
         rows = probe.rows_of(load([f"debater.model={tiny}/debater", f"output={evaluated}"]))
         patch.setattr(probe, "rows_of", lambda _: rows)
         patch.setattr(checks, "check_context", lambda *_: None)
-        patch.setattr("trainer.train.check_deterministic", lambda *_: None)
+        patch.setattr("trainer.learners.policy_gradient.check_deterministic", lambda *_: None)
         report = commands._report
         patch.setattr(commands, "_report", lambda run, written=(): ({}, None) if written else report(run))
         yield
