@@ -115,11 +115,10 @@ def checkpoint_name(iteration: int) -> str:
 
 
 def write_parquet(table: pd.DataFrame, path: Path, said: Mapping[str, str] = verdicts.DESCRIPTIONS) -> None:
-    """Write a table that is there either whole or not at all; its columns say what they hold (field metadata
+    """Write a table that is there either whole or not at all; each of its columns says what it holds (field metadata
     `description`, from `said`)."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    told = {name: {"description": text} for name, text in said.items()}
-    fields = [field.with_metadata(told[field.name]) if field.name in told else field for field in arrow.schema]
+    fields = [field.with_metadata({"description": said[field.name]}) for field in arrow.schema]
     described = pa.Table.from_arrays(arrow.columns, schema=pa.schema(fields, metadata=arrow.schema.metadata))
     content = pa.BufferOutputStream()
     pyarrow.parquet.write_table(described, content)

@@ -404,9 +404,10 @@ def test_stored_columns_say_what_they_hold(tmp_path: Path) -> None:
     from trainer.evaluation.verdict_rows import write_parquet
     from trainer.verdicts import COLUMNS
 
-    table = pd.DataFrame({name: ["x"] for name in COLUMNS} | {"another": [1.5]})
+    table = pd.DataFrame({name: ["x"] for name in COLUMNS})
+    with pytest.raises(KeyError, match="another"):
+        write_parquet(table.assign(another=1.5), tmp_path / "verdicts.parquet")
     write_parquet(table, tmp_path / "verdicts.parquet")
     assert pd.read_parquet(tmp_path / "verdicts.parquet").equals(table)
     fields = {field.name: field.metadata for field in pyarrow.parquet.read_schema(tmp_path / "verdicts.parquet")}
     assert {name: fields[name][b"description"].decode() for name in COLUMNS} == COLUMNS
-    assert b"description" not in (fields["another"] or {})
