@@ -115,8 +115,10 @@ def read_whole(folder: str) -> Iterator[None]:
         if "os error" in str(error):  # no room, no memory
             raise
         raise ModelError(f"The weights in {folder} are damaged ({error}): copy or build the folder again.") from None
-    except (StrictDataclassError, ValueError, TypeError, LookupError, AttributeError) as error:
-        if isinstance(error, ModelError):
+    except Exception as error:
+        known = isinstance(error, StrictDataclassError | ValueError | TypeError | LookupError | AttributeError)
+        bare = type(error) is Exception  # tokenizers, which is written in Rust, raises nothing more special
+        if isinstance(error, ModelError) or not (known or bare):
             raise
         told = " ".join(str(error).split())[:200]
         raise ModelError(

@@ -132,6 +132,16 @@ def test_damaged_weights_are_refused(small: list[str], tiny: Path, tmp_path: Pat
     assert "damaged" in refused("train", *small, f"output={tmp_path}/run", f"debater.model={folder}")
 
 
+def test_a_damaged_tokenizer_is_refused(small: list[str], tiny: Path, tmp_path: Path, refused: Refused) -> None:
+    """The library that reads it raises a bare Exception."""
+    folder = shutil.copytree(tiny / "debater", tmp_path / "damaged")
+    words = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    words["added_tokens"][0]["id"] = ""
+    (folder / "tokenizer.json").write_text(json.dumps(words), "utf-8")
+    error = refused("train", *small, f"output={tmp_path}/run", f"debater.model={folder}")
+    assert str(folder) in error and "copy it again" in error
+
+
 def test_a_model_that_cannot_be_fetched_is_named(small: list[str], tmp_path: Path, refused: Refused) -> None:
     error = refused("train", *small, f"output={tmp_path}/run", "debater.model=nobody/no-such-model")
     assert "nobody/no-such-model" in error and "folder" in error
