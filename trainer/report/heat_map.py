@@ -44,27 +44,33 @@ class Labels:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sizes:
+class _Look:
     left: float
     wide: float
+    high: float
+    turned: bool
+    """Whether a high share has the colour that otherwise a low one has."""
 
 
 def heat_map(
-    cells: Sequence[Sequence[Mapping[str, Any]]], labels: Labels, framed: Collection[tuple[int, int]] = ()
-) -> Drawing:
-    """A share of one in each cell (row by row, `estimate`, `low` and `high`), with its 95 % interval.
+    cells: Sequence[Sequence[Mapping[str, Any]]], labels: Labels, framed: Collection[tuple[int, int]] = (),
+    high: float = HIGH, turned: bool = False,
+) -> Drawing:  # fmt: skip
+    """Draw a share of one in each cell (row by row, `estimate`, `low` and `high`), with its 95 % interval if there is
+    room for it.
 
-    `framed` are the (row, column) that get a dashed frame.
+    `framed` are the (row, column) that get a dashed frame; `high` is the height of a cell, in pixels. With `turned`
+    a high share is the worrying one.
     """
-    sizes = _sizes(labels)
-    drawn = _heads(labels, sizes)
+    look = _look(labels, high, turned)
+    drawn = _heads(labels, look)
     for j, row in enumerate(cells):
         for d, found in enumerate(row):
-            x, y = sizes.left + d * sizes.wide, TOP + j * HIGH
-            drawn += _cell(found, x, y, sizes.wide, labels.empty, framed=(j, d) in framed)
-    bottom = TOP + len(cells) * HIGH
-    drawn += [*_key(bottom, sizes.left, labels.key), *(_frame_key(bottom, sizes.left, labels.framed) if framed else ())]
-    width, height = sizes.left + len(labels.columns) * sizes.wide + 12, bottom + FOOT
+            x, y = look.left + d * look.wide, TOP + j * high
+            drawn += _cell(found, x, y, look, labels.empty, framed=(j, d) in framed)
+    bottom = TOP + len(cells) * high
+    drawn += [*_key(bottom, look, labels.key), *(_frame_key(bottom, look.left, labels.framed) if framed else ())]
+    width, height = look.left + len(labels.columns) * look.wide + 12, bottom + FOOT
     return Drawing(
         _spoken(cells, labels), Markup("").join(drawn), (width, height), _table(cells, labels), class_="grid-map"
     )
@@ -79,38 +85,41 @@ def _table(cells: Sequence[Sequence[Mapping[str, Any]]], labels: Labels) -> Tabl
     return Table(("row", "column", "share", "low", "high"), tuple(rows))
 
 
-def _sizes(labels: Labels) -> _Sizes:
+def _look(labels: Labels, high: float, turned: bool) -> _Look:
     left, wide = (LETTER * max(len(name) for name, _ in heads) for heads in (labels.rows, labels.columns))
-    return _Sizes(max(LEFT, left + 24), max(WIDE, wide + 8))
+    return _Look(max(LEFT, left + 24), max(WIDE, wide + 8), high, turned)
 
 
-def _heads(labels: Labels, sizes: _Sizes) -> list[Markup]:
-    drawn = [_words(sizes.left + len(labels.columns) * sizes.wide / 2, 18, labels.across, "middle", size=13)]
+def _heads(labels: Labels, look: _Look) -> list[Markup]:
+    drawn = [_words(look.left + len(labels.columns) * look.wide / 2, 18, labels.across, "middle", size=13)]
     for d, (name, note) in enumerate(labels.columns):
-        across = sizes.left + (d + 0.5) * sizes.wide
+        across = look.left + (d + 0.5) * look.wide
         drawn += [_words(across, 40, name, "middle", bold=True), _words(across, 57, note, "middle")]
     for j, (name, note) in enumerate(labels.rows):
-        down = TOP + (j + 0.5) * HIGH
+        down = TOP + (j + 0.5) * look.high
         drawn += [
-            _words(sizes.left - 12, down - 3, name, "end", bold=True), _words(sizes.left - 12, down + 14, note, "end"),
+            _words(look.left - 12, down - 3 if note else down + 5, name, "end", bold=True),
+            _words(look.left - 12, down + 14, note, "end"),
         ]  # fmt: skip
     return drawn
 
 
-def _cell(found: Mapping[str, Any], x: float, y: float, wide: float, empty: str, framed: bool) -> list[Markup]:
-    share = found["estimate"]
+def _cell(found: Mapping[str, Any], x: float, y: float, look: _Look, empty: str, framed: bool) -> list[Markup]:
+    share, wide, high = found["estimate"], look.wide, look.high
     if share is None:
-        return [_box(x, y, wide, "none"), _words(x + wide / 2, y + HIGH / 2 + 4, empty, "middle")]
-    colour = tuple(round(v) for v in colour_of(share))
+        return [_box(x, y, look, "none"), _words(x + wide / 2, y + high / 2 + 4, empty, "middle")]
+    colour = tuple(round(v) for v in colour_of(1 - share if look.turned else share))
     fill = PALE if sum(colour) < 380 else INK
-    parts = [_box(x, y, wide, f"rgb{colour}")]
-    parts.append(_words(x + wide / 2, y + 29, f"{100 * share:.1f} %", "middle", bold=True, size=17, fill=fill))
-    if found["low"] is not None:
+    roomy = high >= HIGH
+    parts = [_box(x, y, look, f"rgb{colour}")]
+    down, size = (29, 17) if roomy else (high / 2 + 5, 14)
+    parts.append(_words(x + wide / 2, y + down, f"{100 * share:.1f} %", "middle", bold=True, size=size, fill=fill))
+    if roomy and found["low"] is not None:
         interval = f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
         parts.append(_words(x + wide / 2, y + 48, interval, "middle", size=12, fill=fill))
     if framed:
         parts.append(
-            element("rect", x=x + 4, y=y + 4, width=wide - 8, height=HIGH - 8, fill="none", stroke=fill,
+            element("rect", x=x + 4, y=y + 4, width=wide - 8, height=high - 8, fill="none", stroke=fill,
                     stroke_width="2", stroke_dasharray="5 3")
         )  # fmt: skip
     return parts
@@ -124,16 +133,17 @@ def colour_of(share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _box(x: float, y: float, wide: float, fill: str) -> Markup:
-    return element("rect", x=x + 1, y=y + 1, width=wide - 2, height=HIGH - 2, fill=fill, rx="4")
+def _box(x: float, y: float, look: _Look, fill: str) -> Markup:
+    return element("rect", x=x + 1, y=y + 1, width=look.wide - 2, height=look.high - 2, fill=fill, rx="4")
 
 
-def _key(top: float, left: float, words: str) -> list[Markup]:
+def _key(top: float, look: _Look, words: str) -> list[Markup]:
     """What colours mean."""
-    drawn = [_words(left - 12, top + 27, words, "end")]
-    for index, share in enumerate((0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)):
-        colour = tuple(round(v) for v in colour_of(share))
-        x = left + index * 44
+    drawn = [_words(look.left - 12, top + 27, words, "end")]
+    for index, tenths in enumerate(range(1, 9) if look.turned else range(2, 10)):
+        share = tenths / 10
+        colour = tuple(round(v) for v in colour_of(1 - share if look.turned else share))
+        x = look.left + index * 44
         drawn.append(element("rect", x=x, y=top + 16, width=44, height=12, fill=f"rgb{colour}"))
         drawn.append(_words(x + 22, top + 43, f"{100 * share:.0f} %", "middle", size=11))
     return drawn

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from trainer.report.album import Album
 from trainer.report.arms import page as arms
 from trainer.report.arms.ratings import tournaments
+from trainer.report.attacks import attack_maps
 from trainer.report.curves import training_curves
 from trainer.report.debates import browser_data, script_json
 from trainer.report.html import content_policy, environment, resource
@@ -55,6 +56,7 @@ def render(run: Run, album: Album) -> str:
             config=_pretty(run.manifest.config),
             versions=_pretty(run.manifest.versions),
             curves=training_curves(run),
+            attacked=attack_maps(run),
             watched=watch_curves(run),
             alarms=alarms(run),
             scatters=accuracy_against_win_rate(run),

@@ -325,6 +325,11 @@ def test_attacks_are_shown_by_checkpoint(tmp_path: Path) -> None:
     assert "Attacks on the reward judge" in text and "−5.0" in text and "75.0" in text
     assert "alert(1)</script>" not in page.split('id="debate-data"')[0]
     assert "all attacks: 12 % at iteration 0, 75 % at iteration 5" in page
+    attacks = page[page.index('<section id="attacks">') :]
+    assert "Attacks on the reward judge, free debate" in attacks and "repetition at base: 25.0 %" in attacks
+    folded = attacks.index("<details><summary>All figures of the attacks")
+    assert attacks.index("<svg") < folded < attacks.index("<table")
+    assert page.index('id="debates"') < page.index('id="attacks"'), "results, curves and debates come first"
 
 
 @pytest.fixture
