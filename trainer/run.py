@@ -39,14 +39,22 @@ class Run:
         set_seed(config.seed)
         setup.join_ranks(config.cluster.deepspeed)
         self._session = Session(config) if self._rank == 0 else None
-        lora = config.debater.lora
+        self.learners: Mapping[str, Learner] = {}
+        try:
+            self._make_learners()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_learners(self) -> None:
+        config, lora = self.config, self.config.debater.lora
         if self._session is not None and lora is not None and lora.dropout:
             say(f"debater.lora.dropout={lora.dropout:g} is left out of training: its noise would pass for learning")
         self._tokenizer = load_tokenizer(config.debater.model)
-        self._probe = self._from_first(self._session and self._session.probe)
+        self._probe = self._from_first(self._session.probe if self._session is not None else [])
         made = LearnerSetup(config, self._tokenizer, self._probe, self._rank, self._world)
         learner: type[Learner] = resolve_name(config.algorithm.learner)
-        self.learners: Mapping[str, Learner] = {CURRENT: learner(made)}
+        self.learners = {CURRENT: learner(made)}
 
     def __enter__(self) -> "Run":
         return self
@@ -54,6 +62,10 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the workers, of the judges' engines and of the tracker."""
         if self._session is not None:
             self._session.close()
 
@@ -63,7 +75,7 @@ class Run:
         Raises:
             RunError: the checkpoint was damaged, or written by other ranks.
         """
-        found = checkpoints.newest(self.folder)
+        found = self._from_first(checkpoints.newest(self.folder) if self._session is not None else None)
         done = found[1]["iteration"] if found else 0
         if self._session is not None:
             self.folder.cut_back(done)
