@@ -217,12 +217,13 @@ def test_the_value_head_is_not_published(
     assert weights(final).keys() == weights(tiny / "debater").keys()
 
 
-@pytest.mark.parametrize(("rows", "world"), [(1, 1), (5, 3)])
-def test_fewer_rows_than_minibatches_are_refused(configure: Callable[..., Config], rows: int, world: int) -> None:
-    algorithm = configure("algorithm.minibatches=2").algorithm
-    with pytest.raises(AlgorithmError, match=f"{rows} rows per iteration do not fill 2 minibatches on {world} ranks"):
+@pytest.mark.parametrize(("rows", "world", "micro"), [(15, 1, None), (16, 3, None), (16, 1, 3), (1, 1, None)])
+def test_rows_that_do_not_divide_are_refused(
+    configure: Callable[..., Config], rows: int, world: int, micro: int | None
+) -> None:
+    algorithm = configure("algorithm.minibatches=2", f"algorithm.micro_batch_rows={micro or 'null'}").algorithm
+    with pytest.raises(AlgorithmError, match="do not divide.*change algorithm.minibatches"):
         algorithm.check(rows, world)
-    algorithm.check(2 * world, world)
 
 
 def test_places_that_are_left_over_are_filled_with_rows_that_weigh_nothing(

@@ -109,10 +109,12 @@ class PolicyGradientSettings(AlgorithmSettings):
         return 3  # the weight and Adam's two moments
 
     def check(self, rows: int, ranks: int) -> None:
-        if rows < self.minibatches * ranks:
+        step, left_over = divmod(rows, self.minibatches * ranks)
+        micro = min(self.micro_batch_rows or step, step)
+        if left_over or step % micro:
             raise AlgorithmError(
-                f"{rows} rows per iteration do not fill {self.minibatches} minibatches on {ranks} ranks: change "
-                "algorithm.minibatches, or raise algorithm.questions_per_iteration."
+                f"{rows} rows per iteration do not divide into {self.minibatches} minibatches on {ranks} ranks in "
+                f"micro-batches of {micro}: change algorithm.minibatches or algorithm.micro_batch_rows."
             )
 
     @model_validator(mode="before")
