@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from launch import compose, environment, manifest, saved, side_by_side, trust
+from launch import compose, environment, figures, manifest, saved, side_by_side, trust
 from launch.arms import Training
 from launch.errors import LaunchError, continued_with
 from launch.results import show_root
@@ -89,6 +89,7 @@ def adversarial(overrides: Sequence[str]) -> int:
         manifest.finish(RunFolder(config.output).manifest)
         root = hashes.write(config.output)
     console = Console(soft_wrap=True, markup=False, highlight=False)
+    figures.keep("grid", grid)
     console.print(grid["sentence"])
     console.print(f"Grid: {config.output / 'grid.html'}")
     show_root(root)

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from launch import compose, environment, saved
+from launch import compose, environment, figures, saved
 from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
 from launch.results import WIDTH, show_root
@@ -110,6 +110,7 @@ def _other_debates(one: Config, other: Config) -> str | None:
 
 def show(record: Mapping[str, Any], page: Path) -> None:
     """A table of the arms, each threshold with what was measured, and where the report is; on standard output."""
+    figures.keep("audit", record)
     from trainer.report.audit import wording
 
     table = Table(*(column.heading for column in wording.COLUMNS))

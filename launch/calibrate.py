@@ -7,7 +7,7 @@ import yaml
 
 from envs.files import write_atomically
 from envs.splits import fraction
-from launch import compose, environment
+from launch import compose, environment, figures
 from launch.commands import take
 from launch.errors import LaunchError
 from rewards import labelled
@@ -41,6 +41,7 @@ def calibrate(overrides: Sequence[str]) -> int:
     verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])
     _tell_worth(verdicts, cases)
     found = fit(verdicts, cases)
+    figures.keep("calibration", found.model_dump(mode="json"))
     say(f"all stories: temperature {found.temperature:.3f}, position bias {found.bias:+.3f} nats")
     _write(Path(output), config.judge, found)
     say(f"The calibrated judge is in {output}: use it with judge={output}.")

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from launch import environment
+from launch import environment, figures
 from launch.errors import STOPPED, USER_ERROR, Stopped, nearest, sentence, tell
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -208,7 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand. Returns 0; 2 for an error of the user's; 130 if interrupted; a child's code if one failed."""
     given = parser().parse_args(arguments)
     with environment.borrowed():
-        return _run(given.target, given.overrides)
+        if not getattr(given, "json", False):
+            return _run(given.target, given.overrides)
+        with figures.collected() as found:
+            code = _run(given.target, given.overrides)
+        if found:
+            print(figures.printed(found))
+        return code
 
 
 def _run(target: str, overrides: Sequence[str]) -> int:
@@ -251,6 +257,8 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=_Help,
         )  # fmt: skip
         sub.add_argument("overrides", nargs="*", metavar=command.words, help="overrides of the configuration (Hydra)")
+        if command.name in figures.COMMANDS:
+            sub.add_argument("--json", action="store_true", help="print what was found as one JSON object")
         sub.set_defaults(target=command.target)
     return top
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from launch import compose, environment, saved
+from launch import compose, environment, figures, saved
 from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
 from launch.results import show_root
@@ -193,5 +193,6 @@ def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
     write_atomically(config.output / "comparison.json", json.dumps(found, indent=1))
     write_comparison(config.output, f"{TITLE}: {', '.join(arms)}", found)
     manifest.finish(RunFolder(config.output).manifest)
+    figures.keep("comparison", found)
     show_root(hashes.write(config.output))
     say(f"The comparison is in {config.output}/comparison.html and {config.output}/comparison.json.")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from launch import compose, environment, saved
+from launch import compose, environment, figures, saved
 from launch.commands import take
 from launch.errors import LaunchError, Stopped
 from trainer.terminal import Console
@@ -63,6 +63,7 @@ def _debates(config: "Config") -> "list[Labelled]":
 
 
 def _tell(config: "Config", record: dict[str, dict]) -> None:
+    figures.keep("judge", record)
     held_out, fitted = record["held_out"], record["calibration"]
     change = held_out["change"]
     console = Console(soft_wrap=True, markup=False, highlight=False)

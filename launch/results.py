@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from launch import figures
 from trainer.terminal import Console
 
 WIDTH = 140
@@ -17,6 +18,7 @@ WIDTH = 140
 def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
     """A table of the arms, with those of several seeds pooled besides, a sentence on each, whether all went as planned,
     and where the report is; on standard output."""
+    figures.keep("summary", summary)
     table = Table("arm", "headline", "judge", "accuracy", "change (points)", "win rate", "verified quotes")
     arms = [*summary["pooled"], *summary["arms"]]
     for arm in arms:
@@ -38,11 +40,13 @@ def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
 def show_root(root: str | None) -> None:
     """The root hash, if the folder has hashes, to be kept elsewhere than in that folder."""
     if root is not None:
+        figures.keep("root_hash", root)
         Console(soft_wrap=True, markup=False, highlight=False).print(f"Root hash: {root}")
 
 
 def show_cells(found: Mapping[str, Any], page: Path) -> None:
     """A table of an ablation's cells, and where the page about them is; on standard output."""
+    figures.keep("ablation", found)
     table = Table("cell", "judge", "accuracy", "change (points)", "difference to the first (points)", "corrected p")
     for cell in found["cells"]:
         if cell["failure"] is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from launch import figures
 from launch.commands import take
 from launch.errors import LaunchError
 from launch.results import WIDTH
@@ -60,6 +61,7 @@ def runs(words: Sequence[str]) -> int:
     if not root.is_dir():
         raise LaunchError(f"There is no folder {root}: name one that holds runs, or train first.")
     found = list(_found(root, DEPTH))
+    figures.keep("runs", [asdict(one) for one in found])
     if as_json:
         for one in found:
             print(json.dumps(asdict(one)))  # in ASCII, so that no terminal obeys a name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launch import compose, environment, saved
+from launch import compose, environment, figures, saved
 from launch.commands import take
 from launch.errors import LaunchError, continued_with
 from launch.results import show_root
@@ -140,6 +140,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     write_parquet(pd.concat(together, ignore_index=True), folder / "verdicts.parquet")
     rated = {name: standings(table, BASE) for name, table in tables.items()}
     found = jsonable({"anchor": BASE, "groups": rated})
+    figures.keep("tournament", found)
     write_atomically(folder / "tournament.json", json.dumps(found, indent=1))
     write_tournament(folder, f"Tournament: {', '.join(tables)}, {sum(map(len, players.values()))} players", found)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launch import compose, environment, saved
+from launch import compose, environment, figures, saved
 from launch.commands import take
 from launch.errors import LaunchError
 from trainer.evidence import hashes
@@ -39,15 +39,17 @@ def verify(overrides: Sequence[str]) -> int:
 def _told(folder: Path, root: str | None) -> int:
     from trainer.evidence import verification
 
-    lines, results = list[str](), list[str]()
+    lines, results, told = list[str](), list[str](), list[dict[str, str]]()
     for path in _folders(folder):
         lines.append(f"{path}:")
         found = verification.files(path, root if path == folder else None)
         for finding in [*found.findings, *_of_run(path, found)]:
             lines.append(f"  {finding.result:12}  {finding.sentence}")
             results.append(finding.result)
+            told.append({"folder": str(path), "result": finding.result, "sentence": finding.sentence})
     differ, unknown = results.count("differs"), results.count("not recorded")
     lines.append(f"{results.count('matches')} checks match, {differ} do not, {unknown} could not be made.")
+    figures.keep("checks", told)
     try:
         print(*map(visible, lines), sep="\n", flush=True)
     except BrokenPipeError:  # as with `| head`: the exit code is what it is, however much was read

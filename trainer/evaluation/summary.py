@@ -322,7 +322,7 @@ def jsonable(value: Any) -> Any:
     """Plain Python, floats of 6 decimals, None for NaN."""
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [jsonable(item) for item in value]
     if isinstance(value, float):
         return None if math.isnan(value) else round(float(value), DECIMALS) + 0.0
