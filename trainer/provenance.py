@@ -23,11 +23,38 @@ def config_hash(config: Config) -> str:
     return record_hash(run_settings(config.model_dump(mode="json")))
 
 
+_MEANS = ("output", "arms", "wandb", "ablation")
+"""Sections and keys that decide where a run lies, which other arms its experiment has, and who is told of it."""
+_OF_A_CLUSTER = ("shard_size",)
+"""Settings of a cluster that decide what is sampled; the others decide where and how fast."""
+_OF_AN_ENGINE = ("batch_size", "gpu_memory_fraction")
+"""Settings of a model's engine that decide how much it does at a time."""
+_WITH_ENGINES = ("debater", "judge", "heldout_judges", "inference")
+"""Sections that hold models with engines."""
+
+
 def run_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration's plain values but for where the run lies, which other arms its experiment has, and by what means
-    endpoints are asked: none of these changes what comes out."""
-    kept: dict[str, Any] = without_means({key: value for key, value in values.items() if key not in ("output", "arms")})
-    return kept
+    """Return the plain values of a configuration but for the means: where and how it is run, how endpoints are asked.
+    None of these changes what comes out."""
+    kept: dict[str, Any] = without_means({key: value for key, value in values.items() if key not in _MEANS})
+    if isinstance(cluster := kept.get("cluster"), Mapping):
+        kept["cluster"] = {key: cluster[key] for key in _OF_A_CLUSTER if key in cluster}
+    return {key: _without(value, _OF_AN_ENGINE) if key in _WITH_ENGINES else value for key, value in kept.items()}
+
+
+def made_with(recorded: str | None, values: Mapping[str, Any]) -> bool:
+    """Return whether the hash of a configuration is the recorded one, by today's rule or by that of the first edition,
+    for which all of a cluster, W&B and the engines' sizes made a run too."""
+    first = without_means({key: value for key, value in values.items() if key not in ("output", "arms")})
+    return recorded in (record_hash(run_settings(values)), record_hash(first))
+
+
+def _without(values: Any, keys: Sequence[str]) -> Any:
+    if isinstance(values, list):
+        return [_without(value, keys) for value in values]
+    if not isinstance(values, Mapping):
+        return values
+    return {key: _without(value, keys) for key, value in values.items() if key not in keys}
 
 
 def without_means(values: Any) -> Any:
@@ -56,9 +83,11 @@ def question_hashes(settings: QuestionSettings) -> dict[str, dict[str, str | int
     return found
 
 
-def saved_config_hash(run: Path) -> str:
-    """The hash of the configuration that lies in a run's folder."""
-    return record_hash(run_settings(saved_settings(run)))
+def saved_config_hash(run: Path, recorded: str | None = None) -> str:
+    """Return the hash of the configuration that lies in a run's folder: the recorded one, if that is its hash by any
+    rule (`made_with`)."""
+    values = saved_settings(run)
+    return recorded if recorded is not None and made_with(recorded, values) else record_hash(run_settings(values))
 
 
 def saved_settings(run: Path) -> dict[str, Any]:

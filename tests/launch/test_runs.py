@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 
 from envs.attacks import ATTACKS
+from envs.fingerprints import record_hash
 from launch import manifest, saved
 from launch.cli import main
+from launch.compose import load
 from trainer import provenance
+from trainer.evidence import hashes
 from trainer.frozen import model_hash
 from trainer.verdicts import CONDUCT
 
@@ -74,6 +77,39 @@ def test_hashes_of_a_configuration_see_what_changes_results_and_nothing_else(tra
     assert provenance.config_hash(same) == provenance.config_hash(config)
     for change in ({"seed": 1}, {"iterations": 2}, {"judge": config.judge.model_copy(update={"order": "given"})}):
         assert provenance.config_hash(config.model_copy(update=change)) != provenance.config_hash(config)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("wandb.mode=offline",), ("ablation.cpus=2",), ("debater.batch_size=3",), ("judge.batch_size=3",),
+     ("debater.gpu_memory_fraction=0.1",), ("cluster.rollout_workers=2", "cluster.learners=2"), ("cluster=zero2",),
+     ("heldout_judges=testimony", "heldout_judges.0.batch_size=3")],
+)  # fmt: skip
+def test_means_do_not_make_a_run(words: tuple[str, ...]) -> None:
+    beside = [word for word in words if word.startswith("heldout_judges=")]
+    assert provenance.config_hash(load(words)) == provenance.config_hash(load(beside))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["cluster.shard_size=8", "algorithm.minibatches=2", "algorithm.micro_batch_rows=4", "judge_training.batch_rows=3",
+     "debater.dtype=bfloat16", "algorithm.questions_per_iteration=8"],
+)  # fmt: skip
+def test_what_is_sampled_and_learned_makes_a_run(word: str) -> None:
+    assert provenance.config_hash(load([word])) != provenance.config_hash(load([]))
+
+
+def test_a_run_of_the_first_edition_still_verifies(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """All of its cluster and W&B's settings were in the hash."""
+    assert main(["evaluate", f"run={run}", "questions.heldout=4"]) == 0
+    path = run / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8"))
+    values = {key: value for key, value in manifest["config"].items() if key not in ("output", "arms")}
+    manifest["config_hash"] = record_hash(provenance.without_means(values))
+    path.write_text(json.dumps(manifest), "utf-8")
+    hashes.write(run, ("manifest.json",))
+    assert main(["verify", f"run={run}"]) == 0
+    assert "matches       the configuration" in capfd.readouterr().out
 
 
 def test_an_evaluation_is_kept_until_its_questions_change(run: Path) -> None:

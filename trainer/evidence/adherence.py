@@ -6,6 +6,7 @@ from typing import Any
 
 from trainer.evaluation.family import Comparison
 from trainer.evidence import lock
+from trainer.provenance import made_with
 from trainer.run_folder import RunFolder, read_record
 
 AS_PLANNED, DEVIATES, UNDECLARED = "as planned", "not as planned", "nothing was declared beforehand"
@@ -59,7 +60,8 @@ def _deviations(name: str, manifest: Mapping[str, Any], entries: list[lock.Entry
     yield from _order(name, manifest, entries)
     settings = list(_settings(name, manifest, declared["arms"][name]))
     yield from settings
-    if not settings and manifest.get("config_hash") != declared["arms"][name]["config_hash"]:
+    planned = declared["arms"][name]["config_hash"]
+    if not settings and planned != manifest.get("config_hash") and not made_with(planned, manifest.get("config", {})):
         yield f"Arm {name} was run with another configuration than declared."
     yield from _questions(name, manifest, declared["questions"])
     yield from _models(name, manifest, declared)

@@ -59,10 +59,17 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Everything, by dotted key, that two declarations say otherwise; what follows from the rest is left out."""
+    """Return everything, by dotted key, that two declarations say otherwise; what follows from the rest is left out.
+
+    A declaration of the first edition names means too (`trainer.provenance.run_settings`), which count no more.
+    """
+    of_the_first_edition = "wandb" in before.get("config", {})
+    before, now = ({**one, "config": run_settings(one.get("config", {}))} for one in (before, now))
     keys = [key for key in _differences(before, now) if key.partition(".")[0] not in ("power", "secondary")]
     shared = [key.removeprefix("config.") for key in keys if key.startswith("config.")]
-    own = [key for key in keys if not key.startswith("config.") and not (shared and key.endswith(".config_hash"))]
+    own = [key for key in keys if not key.startswith("config.")]
+    if shared or of_the_first_edition:
+        own = [key for key in own if not key.endswith(".config_hash")]
     return [*shared, *own]
 
 

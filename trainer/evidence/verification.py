@@ -100,7 +100,8 @@ def verify(run: Path, config: Config, tested: Config, found: Files) -> Iterator[
             "the verdicts", evaluated.get("verdicts"), lambda: provenance.verdicts_hash(_verdicts(run)),
             "verdicts.parquet",
         )  # fmt: skip
-    yield _compared("the configuration", manifest.get("config_hash"), lambda: provenance.saved_config_hash(run))
+    recorded = manifest.get("config_hash")
+    yield _compared("the configuration", recorded, lambda: provenance.saved_config_hash(run, recorded))
     yield _compared("the questions", manifest.get("questions"), lambda: provenance.question_hashes(config.questions))
     yield _compared(
         "the test questions", evaluated.get("questions"),
