@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 
 from trainer import finite, models, setup
 from trainer.algorithms import dpo
+from trainer.config import Config
 from trainer.forward import check_deterministic, gap_to_sampled, make_comparable
 from trainer.learners.learner import Learner, LearnerSetup
 from trainer.learners.policy_gradient import wrapped_weights
@@ -40,7 +41,7 @@ class Preference(Learner):
         algorithm = setup.config.algorithm
         assert isinstance(algorithm, dpo.Settings)
         self._setup, self._algorithm, self._first_batch = setup, algorithm, True
-        self._model: Any = _base(setup)
+        self._model: Any = _untrained(setup.config)
         self._trainer: TokenPairs | None = None
         """The trainer of the last iteration that had pairs; it holds the weights."""
         make_comparable(self._model)
@@ -102,8 +103,10 @@ class Preference(Learner):
         self._first_batch = False
 
 
-def _base(learner: LearnerSetup) -> Any:
-    return setup.policy_model(learner.config.debater)
+def _untrained(config: Config) -> Any:
+    """Return the debater before any training as engines serve it, held in the dtype in which it is learned."""
+    model = setup.policy_model(config.debater)
+    return model if config.debater.lora is not None else model.to(setup.learner_dtype(config))
 
 
 def _trainable(model: Any) -> Any:
