@@ -3,6 +3,7 @@
 The first rank plays, judges and keeps the records (`Session`); all ranks learn.
 """
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -65,9 +66,12 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Let go of the workers, of the judges' engines and of the tracker."""
-        if self._session is not None:
-            self._session.close()
+        """Let go of the workers, of the judges' engines, of the tracker and of the learners."""
+        session, self._session, self.learners = self._session, None, {}
+        if session is not None:
+            session.close()
+        del session
+        gc.collect()  # judges on Ray end with whoever uses them, and trainers and models hold each other
 
     def iterations(self) -> Iterator[int]:
         """Yield the iterations that are left, from where the newest whole checkpoint says.

@@ -108,3 +108,13 @@ def test_what_is_still_in_use_rests() -> None:
     resting.rest()
     resting.rest()
     assert kept.rests == 2
+
+
+def test_what_was_closed_is_not_asked_to_rest_again() -> None:
+    """On Ray the question alone would start a cluster anew, and wait for it."""
+    closed = Sleeper()
+    resting.register(closed)
+    resting.unregister(closed)
+    resting.unregister(closed)
+    resting.rest()
+    assert closed.rests == 0

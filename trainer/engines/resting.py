@@ -21,6 +21,11 @@ def register(resting: Resting) -> None:
     _known.add(resting)
 
 
+def unregister(resting: Resting) -> None:
+    """`rest` does not reach this any more: it was closed, and asking it would start again what was ended."""
+    _known.discard(resting)
+
+
 def rest() -> None:
     """Everything in this process, and what it has started on Ray, gives its memory back."""
     for resting in list(_known):

@@ -170,6 +170,7 @@ class RayRollouts:
 
     def close(self) -> None:
         """Lets the actors go; Ray itself stays up for the next run of this process."""
+        resting.unregister(self)
         for worker in self.actors:
             ray.kill(worker)
         if self._own is not None:
