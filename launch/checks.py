@@ -148,7 +148,7 @@ def check_algorithm(config: Config) -> None:
             f"evaluation.checkpoints names iteration {beyond[0]} and the run has {config.iterations}: raise iterations "
             "or leave it out."
         )
-    if algorithm.moments == 1:
+    if not algorithm.keeps_optimizer:
         _check_updates_are_kept(config)
     ranks = config.cluster.learners or int(os.environ.get("WORLD_SIZE", 1))
     algorithm.check(setup.rows_per_iteration(config), ranks)
@@ -355,7 +355,8 @@ def checkpoint_bytes(config: Config) -> int:
     if config.debater.lora is not None:
         weights //= 20  # rank 16 on every linear layer of a small model; larger ones have relatively less
     published = 2 + config.iterations // config.save_every + len(config.opponent.kept(config.iterations))
-    return weights * (published + (checkpoints.KEPT + 1) * config.algorithm.moments)
+    of_a_checkpoint = 3 if config.algorithm.keeps_optimizer else 1  # the weights, and Adam's two moments
+    return weights * (published + (checkpoints.KEPT + 1) * of_a_checkpoint)
 
 
 def _upwards(path: Path) -> Iterator[Path]:

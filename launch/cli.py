@@ -171,8 +171,8 @@ COMMANDS = (
     Command(
         "runs", "launch.runs:runs", "list runs, how far each is, and what came out",
         "Looks through a folder (runs, if none is named) and prints a line for each run, experiment, comparison, "
-        "tournament, ablation and audit in it, with its state and its headline; json=true prints JSON Lines.",
-        "rostrum runs\n  rostrum runs runs/study json=true",
+        "tournament, ablation and audit in it, with its state and its headline.",
+        "rostrum runs\n  rostrum runs runs/study --json",
         words="FOLDER",
     ),
     Command(

@@ -1,6 +1,5 @@
 """`rostrum runs`: what lies in a folder of runs, how far each is, and what came out."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from launch import figures
-from launch.commands import take
 from launch.errors import LaunchError
 from launch.results import WIDTH
 from trainer.reading import DamagedError, Open, read_json, read_yaml
@@ -53,19 +51,14 @@ class Listed:
 
 
 def runs(words: Sequence[str]) -> int:
-    """List runs and what else lies in a folder; with json=true as JSON Lines."""
-    rest, as_json = take(words, "json")
-    if as_json not in (None, "true") or len(rest) > 1 or any("=" in word for word in rest):
-        raise LaunchError("Name one folder, or none for runs: rostrum runs [FOLDER] [json=true].")
-    root = Path(rest[0]) if rest else Path("runs")
+    """List runs and what else lies in a folder."""
+    if len(words) > 1 or any("=" in word for word in words):
+        raise LaunchError("Name one folder, or none for runs: rostrum runs [FOLDER].")
+    root = Path(words[0]) if words else Path("runs")
     if not root.is_dir():
         raise LaunchError(f"There is no folder {root}: name one that holds runs, or train first.")
     found = list(_found(root, DEPTH))
     figures.keep("runs", [asdict(one) for one in found])
-    if as_json:
-        for one in found:
-            print(json.dumps(asdict(one)))  # in ASCII, so that no terminal obeys a name
-        return 0
     table = Table("folder", "what", "state", "headline", box=None)
     for column in table.columns:
         column.no_wrap = True

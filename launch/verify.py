@@ -39,14 +39,14 @@ def verify(overrides: Sequence[str]) -> int:
 def _told(folder: Path, root: str | None) -> int:
     from trainer.evidence import verification
 
-    lines, results, told = list[str](), list[str](), list[dict[str, str]]()
+    lines, told = list[str](), list[dict[str, str]]()
     for path in _folders(folder):
         lines.append(f"{path}:")
         found = verification.files(path, root if path == folder else None)
         for finding in [*found.findings, *_of_run(path, found)]:
             lines.append(f"  {finding.result:12}  {finding.sentence}")
-            results.append(finding.result)
             told.append({"folder": str(path), "result": finding.result, "sentence": finding.sentence})
+    results = [one["result"] for one in told]
     differ, unknown = results.count("differs"), results.count("not recorded")
     lines.append(f"{results.count('matches')} checks match, {differ} do not, {unknown} could not be made.")
     figures.keep("checks", told)

@@ -99,8 +99,8 @@ class Run:
             FiniteError: weights are NaN or infinite.
         """
         send = self._session.send if self._session is not None else None
-        (learner,) = self.learners.values()
-        return publish(learner.weights(), self._tokenizer, self.folder.policy(version), version, send)
+        weights = self.learners[CURRENT].weights()
+        return publish(weights, self._tokenizer, self.folder.policy(version), version, send)
 
     def stopped(self, policy: Policy) -> bool:
         """Return whether the watch, if it is its turn to look at this policy, ends the training with it."""
@@ -117,8 +117,7 @@ class Run:
             ParityError: an engine serves something else than the learner has.
             LimitError: there is nothing to learn from these debates.
         """
-        (learner,) = self.learners.values()
-        scores = learner.logprobs(self._probe)
+        scores = self.learners[CURRENT].logprobs(self._probe)
         rows: list[Trajectory] = []
         if self._session is not None:
             rows = self._session.collect(iteration, self._matches(iteration), policy, scores).trajectories()

@@ -63,8 +63,8 @@ def test_what_cannot_be_shown_is_refused(words: list[str], capsys: pytest.Captur
 
 def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
     capsys.readouterr()
-    assert main(["runs", str(folder), "json=true"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert main(["runs", str(folder), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["runs"]
     return {str(Path(row["folder"]).relative_to(folder)): row for row in rows}
 
 

@@ -229,13 +229,13 @@ def test_rows_that_do_not_divide_are_refused(
 def test_places_that_are_left_over_are_filled_with_rows_that_weigh_nothing(
     configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen, tmp_path: Path
 ) -> None:
-    """Sixteen rows in three minibatches of six, in micro-batches of four and two: two places are left over, and those
-    change nothing of what one minibatch of eighteen learns from sixteen."""
+    """Sixteen rows in three minibatches of six leave two places over. What the sixteen are worth is what it is in one
+    minibatch, where none is left over; micro-batches of four and two are learned from all the same."""
     learned = []
-    for minibatches, epochs in ((3, 1), (1, 1)):
+    for minibatches in (3, 1):
         plant()
         settings = configure(
-            f"output={tmp_path}/{minibatches}", f"algorithm.minibatches={minibatches}", f"algorithm.epochs={epochs}",
+            f"output={tmp_path}/{minibatches}", f"algorithm.minibatches={minibatches}", "algorithm.epochs=1",
             "algorithm.micro_batch_rows=4", "algorithm=ppo",
         )  # fmt: skip
         train(settings)

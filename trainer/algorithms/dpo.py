@@ -12,6 +12,7 @@ class Settings(AlgorithmSettings):
 
     title = "iterated DPO"
     learner = "trainer.learners.preference:Preference"
+    keeps_optimizer = False
 
     name: Literal["dpo"]
     branches: int = Field(4, ge=2)
@@ -37,10 +38,6 @@ class Settings(AlgorithmSettings):
     @property
     def longest_row(self) -> int | None:
         return self.max_length
-
-    @property
-    def moments(self) -> int:
-        return 1
 
     def check(self, rows: int, ranks: int) -> None:
         self.rows_of_a_step(ranks)

@@ -7,21 +7,18 @@ from pydantic import Field
 
 from trainer.algorithms import advantages
 from trainer.algorithms.advantages import Floats, Role
-from trainer.algorithms.settings import Credit, PolicyGradientSettings
+from trainer.algorithms.settings import Credit, CriticSettings
 from trainer.types import Trajectory
 
 
-class Settings(PolicyGradientSettings):
+class Settings(CriticSettings):
     """Proximal policy optimisation with a critic: generalised advantage estimation (configs/algorithm/ppo.yaml)."""
 
     title = "PPO"
-    critic = True
 
     name: Literal["ppo"]
     gamma: float = Field(1.0, gt=0, le=1)
     lam: float = Field(1.0, ge=0, le=1)
-    value_coefficient: float = Field(0.1, ge=0)
-    """Weight of the critic's loss."""
 
     def credit(self, rows: Sequence[Trajectory], values: Sequence[Floats], baselines: Mapping[Role, float]) -> Credit:
         found = advantages.gae_of_rows(rows, values, self.gamma, self.lam)

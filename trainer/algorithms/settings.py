@@ -24,6 +24,8 @@ class AlgorithmSettings(Section, ABC):
     """What model cards call it."""
     learner: ClassVar[str]
     """The `Learner` that learns by it, as module:class."""
+    keeps_optimizer: ClassVar[bool]
+    """Whether Adam's moments outlive an iteration, and are in checkpoints beside the weights."""
 
     name: str
     learning_rate: float = Field(gt=0)
@@ -47,11 +49,6 @@ class AlgorithmSettings(Section, ABC):
     def longest_row(self) -> int | None:
         """Return how many tokens a row may have; None if the model's context is the only limit."""
         return None
-
-    @property
-    @abstractmethod
-    def moments(self) -> int:
-        """Return how many numbers a checkpoint holds of each trained weight, the weight itself included."""
 
     @abstractmethod
     def check(self, rows: int, ranks: int) -> None:
@@ -77,8 +74,9 @@ class PolicyGradientSettings(AlgorithmSettings):
     """TRL's clipped surrogate and KL term with our advantages; what the advantages are, the algorithm's name says."""
 
     learner = "trainer.learners.policy_gradient:PolicyGradient"
+    keeps_optimizer = True
     critic: ClassVar[bool] = False
-    """Whether a value head is learned besides, whose values `credit` is given."""
+    """Whether a value head is learned besides; see `CriticSettings`."""
     ratio: ClassVar[Literal["token", "speech"]] = "token"
     """What the probability ratio that is clipped is taken of: each token, or a whole speech."""
 
@@ -104,10 +102,6 @@ class PolicyGradientSettings(AlgorithmSettings):
     def repeats(self) -> int:
         return self.debates_per_seating
 
-    @property
-    def moments(self) -> int:
-        return 3  # the weight and Adam's two moments
-
     def check(self, rows: int, ranks: int) -> None:
         step, left_over = divmod(rows, self.minibatches * ranks)
         micro = min(self.micro_batch_rows or step, step)
@@ -126,6 +120,15 @@ class PolicyGradientSettings(AlgorithmSettings):
                 "(gae), algorithm=rloo (group) or algorithm=rae (role_ema)"
             )
         return values
+
+
+class CriticSettings(PolicyGradientSettings):
+    """A policy gradient with a value head, whose values `credit` is given."""
+
+    critic = True
+
+    value_coefficient: float = Field(0.1, ge=0)
+    """Weight of the critic's loss."""
 
 
 class GroupSettings(PolicyGradientSettings):

@@ -25,7 +25,7 @@ from envs.files import write_atomically
 from trainer import finite, models, setup
 from trainer.algorithms import advantages
 from trainer.algorithms.advantages import Floats, Role
-from trainer.algorithms.settings import PolicyGradientSettings
+from trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
 from trainer.forward import check_deterministic, make_comparable
 from trainer.learners.learner import Learner, LearnerSetup
 from trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
@@ -131,7 +131,6 @@ class PolicyGradient(Learner):
             for name, parameter in trained.items():
                 parameter.copy_(tensors[name])
         _set_moments(trainer.optimizer, load_file(folder / OPTIMIZER))
-        self._first_batch = False
 
     @property
     def _adapted(self) -> bool:
@@ -330,17 +329,17 @@ class ClippedSurrogate(GRPOTrainer):
     def _compute_loss(self, model: torch.nn.Module, inputs: Batch) -> torch.Tensor:
         """TRL's loss; with a critic, plus the squared error of its values against the returns."""
         self._old = inputs
-        loss = super()._compute_loss(model, inputs)
-        if not self._algorithm.critic:
+        loss, algorithm = super()._compute_loss(model, inputs), self._algorithm
+        if not isinstance(algorithm, CriticSettings):
             return loss
         mask = sampled(inputs)
         values = self._take_values(inputs["completion_ids"].size(1))
-        minibatch = inputs["num_items_in_batch"].clamp(min=1) / self._algorithm.minibatches  # mean tokens of one
+        minibatch = inputs["num_items_in_batch"].clamp(min=1) / algorithm.minibatches  # mean tokens of one
         squares = ((values - inputs["returns"]) ** 2 * mask).sum()
         total, tokens = self.accelerator.reduce(torch.stack([squares.detach(), mask.sum()]), reduction="sum")
         self._metrics["train"]["value_loss"].append((total / tokens.clamp(min=1)).item())
         ranks = self.accelerator.num_processes  # their gradients are averaged, and the sum is wanted
-        return loss + self._algorithm.value_coefficient * squares * ranks / minibatch
+        return loss + algorithm.value_coefficient * squares * ranks / minibatch
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
         """TRL's; where the ratio of a whole speech is clipped, the old log-probabilities become those that make TRL's

@@ -23,9 +23,8 @@ def _hidden(package: str) -> Iterator[None]:
         del sys.modules[package]
 
 
-with _hidden(
-    "vllm"
-):  # TRL would import it for no use here: that takes half a minute and changes torch and transformers
+# TRL would import vLLM for no use here: that takes half a minute and changes torch and transformers.
+with _hidden("vllm"):
     from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
 
 __all__ = ["DPOConfig", "DPOTrainer", "GRPOConfig", "GRPOTrainer", "arguments"]
