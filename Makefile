@@ -30,6 +30,7 @@ test-vllm: $(VLLM_READY)
 
 lint: $(READY)
 	ruff check .
+	ruff format --check .
 	mypy envs rewards
 
 bench: $(READY)

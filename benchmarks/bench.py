@@ -140,9 +140,12 @@ def _print_rounds(engine: str, costs: list["Cost"]) -> None:
         table.add_column(heading, justify="right")
     for cost in costs:
         table.add_row(
-            str(cost.rounds), f"{cost.new_tokens:.0f}", f"{cost.read_tokens:.0f}",
-            _spread([1e3 * duration for duration in cost.seconds]), _spread(cost.microseconds_per_new_token),
-        )  # fmt: skip
+            str(cost.rounds),
+            f"{cost.new_tokens:.0f}",
+            f"{cost.read_tokens:.0f}",
+            _spread([1e3 * duration for duration in cost.seconds]),
+            _spread(cost.microseconds_per_new_token),
+        )
     Console(width=max(Console().width, 110)).print(table)
 
 

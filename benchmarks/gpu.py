@@ -108,11 +108,19 @@ def _figures(rig: "Rig", chosen: argparse.Namespace) -> dict[str, Any]:
     cuda = torch.cuda.is_available()
     device = torch.cuda.get_device_name() if cuda else "cpu"
     return {
-        "device": device, "torch": torch.__version__, "transformers": transformers.__version__,
-        "trl": trl.__version__, "shape": chosen.shape, "repeats": chosen.repeats, **asdict(rig.workload),
-        **rig.figures, **_rates(rig), **_mfu(rig, _peak(device, chosen.peak_tflops)),
-        "peak_memory_gib": rig.peaks, "seconds": rig.durations,
-    }  # fmt: skip
+        "device": device,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "trl": trl.__version__,
+        "shape": chosen.shape,
+        "repeats": chosen.repeats,
+        **asdict(rig.workload),
+        **rig.figures,
+        **_rates(rig),
+        **_mfu(rig, _peak(device, chosen.peak_tflops)),
+        "peak_memory_gib": rig.peaks,
+        "seconds": rig.durations,
+    }
 
 
 def _rates(rig: "Rig") -> dict[str, float]:

@@ -21,6 +21,7 @@ TARGET = 0.7
 """Least share of the bare speed that the optimizer steps should reach."""
 _SECTION = "learner"
 
+
 class TimedSurrogate(ClippedSurrogate):
     """TRL's loss as it is, noting what passes through the model."""
 

@@ -27,9 +27,7 @@ def of_judges(bench: Bench, experience: Experience, debates: int = 32) -> list[M
         "debates, both orders, after every speech": [part for whole in parts[1] for part in _prefixes(whole)],
         "question with the passage, both orders": [_with_passage(whole) for whole in parts[2]],
     }
-    return [
-        Measurement(_SECTION, name, "%", (_hit_rate(engine, judge, read),)) for name, read in asked.items() if read
-    ]
+    return [Measurement(_SECTION, name, "%", (_hit_rate(engine, judge, read),)) for name, read in asked.items() if read]
 
 
 def _hit_rate(engine: VllmEngine, judge: Judge, transcripts: Sequence[Transcript]) -> float:

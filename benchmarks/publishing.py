@@ -50,10 +50,12 @@ def _of_run(kind: str, settings: Config) -> list[Measurement]:
         Measurement(_SECTION, f"{kind}: write, load and probe", "s", tuple(publishing)),
         Measurement(_SECTION, f"{kind}: whole iteration", "s", tuple(whole)),
         Measurement(
-            _SECTION, f"{kind}: share of the iteration", "%",
+            _SECTION,
+            f"{kind}: share of the iteration",
+            "%",
             tuple(100 * part / iteration for part, iteration in zip(publishing, whole, strict=True)),
         ),
-    ]  # fmt: skip
+    ]
 
 
 @contextmanager

@@ -60,9 +60,10 @@ class Rig:
         self.policy = Policy("current", 0, str(base))
         self.rollouts, self.judge = setup.rollouts(self.settings), setup.judge(self.settings.judge)
         asked = questions(
-            self.settings.algorithm.questions_per_iteration, self.workload.passage_tokens,
+            self.settings.algorithm.questions_per_iteration,
+            self.workload.passage_tokens,
             self.workload.debater.vocabulary,
-        )  # fmt: skip
+        )
         matches = matches_of(asked, self.settings.protocol.seats, REPEATS_OF_A_QUESTION)
         self.shards = shards_of(matches, len(matches), self.settings.seed)
 
@@ -114,19 +115,37 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
     debates, rows = workload.debates, workload.debates * 2  # a row for each seat
     algorithm = rloo.Settings(
-        name="rloo", learning_rate=1e-5, questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
-        debates_per_seating=REPEATS_OF_A_QUESTION, kl=0.01, minibatches=4,
+        name="rloo",
+        learning_rate=1e-5,
+        questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
+        debates_per_seating=REPEATS_OF_A_QUESTION,
+        kl=0.01,
+        minibatches=4,
         micro_batch_rows=math.gcd(workload.micro_batch_rows, rows // 4),
-    )  # fmt: skip
+    )
     return config.Config(
-        output=folder / "run", iterations=1, questions={"kind": "testimony"}, algorithm=algorithm,
+        output=folder / "run",
+        iterations=1,
+        questions={"kind": "testimony"},
+        algorithm=algorithm,
         protocol=Protocol("debate", rounds=ROUNDS, max_words=workload.speech_tokens),
-        debater=config.Debater(**{
-            "model": str(folder / "debater"), "prompts": "prose", "max_tokens": workload.speech_tokens,
-            "dtype": "bfloat16", "lora": config.Lora(rank=16), "gradient_checkpointing": True, **debater,
-        }),
+        debater=config.Debater(
+            **{
+                "model": str(folder / "debater"),
+                "prompts": "prose",
+                "max_tokens": workload.speech_tokens,
+                "dtype": "bfloat16",
+                "lora": config.Lora(rank=16),
+                "gradient_checkpointing": True,
+                **debater,
+            }
+        ),
         judge=likelihood.Settings(
-            kind="likelihood", name="judge", model=str(folder / "judge"), prompts="prose", min_mass=0,
+            kind="likelihood",
+            name="judge",
+            model=str(folder / "judge"),
+            prompts="prose",
+            min_mass=0,
             dtype=debater.get("dtype", "bfloat16"),
         ),
-    )  # fmt: skip
+    )

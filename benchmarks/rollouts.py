@@ -45,9 +45,15 @@ class Bench:
     def collect(self, rollouts: Rollouts) -> Experience:
         """What a training run does once per iteration."""
         return collect(
-            1, self.matches, self.policy, rollouts, self.judge, self.settings.reward, self.settings.cluster.shard_size,
+            1,
+            self.matches,
+            self.policy,
+            rollouts,
+            self.judge,
+            self.settings.reward,
+            self.settings.cluster.shard_size,
             _SEED,
-        )  # fmt: skip
+        )
 
     def play(self, rollouts: Rollouts) -> None:
         """The same debates without judge and rewards."""

@@ -70,9 +70,13 @@ class _Game:
         """The debates with that many speeches per seat."""
         debater, protocol = self._settings.debater, replace(self._settings.protocol, rounds=rounds)
         played = play(
-            self.matches, protocol, self._prompts, {self._policy.name: self._engine},
-            Sampling(debater.max_tokens, debater.temperature), {self._policy.name: self._policy},
-        )  # fmt: skip
+            self.matches,
+            protocol,
+            self._prompts,
+            {self._policy.name: self._engine},
+            Sampling(debater.max_tokens, debater.temperature),
+            {self._policy.name: self._policy},
+        )
         return [outcome for outcome in played if isinstance(outcome, Episode)]
 
     def tokens(self, rounds: int) -> tuple[int, int]:

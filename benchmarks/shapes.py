@@ -93,20 +93,34 @@ def word_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(WordLevel(ids, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="<eos>",
-        clean_up_tokenization_spaces=False, model_max_length=CONTEXT, padding_side="left",
-    )  # fmt: skip
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="<eos>",
+        clean_up_tokenization_spaces=False,
+        model_max_length=CONTEXT,
+        padding_side="left",
+    )
 
 
 def write_model(shape: Shape, folder: Path, dtype: torch.dtype, device: str, seed: int = 0) -> int:
     """Writes a random model and its tokenizer to `folder` as safetensors; returns its number of parameters."""
     torch.manual_seed(seed)
     config = LlamaConfig(
-        hidden_size=shape.hidden, num_hidden_layers=shape.layers, num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads, head_dim=shape.head_size, intermediate_size=shape.feed_forward,
-        vocab_size=shape.vocabulary, tie_word_embeddings=shape.tied, max_position_embeddings=CONTEXT,
-        pad_token_id=0, bos_token_id=None, eos_token_id=2, dtype=dtype,
-    )  # fmt: skip
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_size,
+        intermediate_size=shape.feed_forward,
+        vocab_size=shape.vocabulary,
+        tie_word_embeddings=shape.tied,
+        max_position_embeddings=CONTEXT,
+        pad_token_id=0,
+        bos_token_id=None,
+        eos_token_id=2,
+        dtype=dtype,
+    )
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)  # made at once in the wanted precision: a large model is not held twice
     try:
@@ -126,6 +140,4 @@ def questions(count: int, passage_tokens: int, vocabulary: int, seed: int = 0) -
     def words(n: int) -> str:
         return " ".join(f"w{draw.randrange(len(_SPECIAL), vocabulary)}" for _ in range(n))
 
-    return [
-        Question(f"q{i}", f"s{i}", words(10), (words(3), words(3)), words(passage_tokens)) for i in range(count)
-    ]
+    return [Question(f"q{i}", f"s{i}", words(10), (words(3), words(3)), words(passage_tokens)) for i in range(count)]

@@ -67,8 +67,9 @@ def looks(scenario: Scenario, judges: Judges, runs: int) -> Iterator[dict[str, D
     shared = rng.normal(size=(runs, QUESTIONS))
     start = {
         "accuracy": _ease(shared, judges.accuracy[0], judges.alike, rng),
-        "held_out": _ease(shared, judges.accuracy[1], judges.alike, rng), "approval": np.full(shared.shape, 0.5),
-    }  # fmt: skip
+        "held_out": _ease(shared, judges.accuracy[1], judges.alike, rng),
+        "approval": np.full(shared.shape, 0.5),
+    }
     change = {"accuracy": scenario.reward_judge, "held_out": scenario.held_out, "approval": scenario.wins - 0.5}
     drawn = {name: _drawn(rng, chance) for name, chance in start.items()}
     yield {name: of.mean(axis=2) for name, of in drawn.items()} | {"approval": start["approval"]}

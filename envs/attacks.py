@@ -122,8 +122,10 @@ def _rewritten(speech: Speech, transcript: Transcript, attack: Attack) -> Speech
     """The speech as it would have been heard; it was sampled by nobody, so it has neither tokens nor log-probs."""
     public, _ = scratchpad.split(speech.raw, transcript.protocol.scratchpad)
     said = Utterance(
-        attack(public, speech.seat), finish_reason=speech.finish_reason, policy=speech.policy,
+        attack(public, speech.seat),
+        finish_reason=speech.finish_reason,
+        policy=speech.policy,
         policy_version=speech.policy_version,
-    )  # fmt: skip
+    )
     heard = speech_of(said, speech.seat, speech.ply, transcript.protocol, transcript.question.passage)
     return replace(heard, private=speech.private)

@@ -130,6 +130,17 @@ def speech_of(
     across = protocol.quotes_across_paragraphs
     text, quotes = verify(public, passage, counts=neutralised, across_paragraphs=across, own=own)
     return Speech(
-        seat, ply, text, said.raw, count_words(public), quotes, said.token_ids, said.logprobs, said.finish_reason,
-        said.policy, said.policy_version, private, neutralised,
-    )  # fmt: skip
+        seat,
+        ply,
+        text,
+        said.raw,
+        count_words(public),
+        quotes,
+        said.token_ids,
+        said.logprobs,
+        said.finish_reason,
+        said.policy,
+        said.policy_version,
+        private,
+        neutralised,
+    )

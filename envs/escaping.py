@@ -74,8 +74,9 @@ _ALIKE = {
     **dict.fromkeys("\u2236\ua789\u02d0\u02f8\u0589\u05c3\u0703\u0704\u16ec\u205a\u1804\ua4fd\ufe30", ":"),
     **dict.fromkeys("\u2223\u01c0\u2758\u2502\u23d0\u05c0", "|"),
     **dict.fromkeys("\u2044\u2215\u29f8\u2571", "/"),
-    "\u2800": " ", "\u1680": " ",
-}  # fmt: skip
+    "\u2800": " ",
+    "\u1680": " ",
+}
 """Signs that look like those that marks are made of, beyond what Unicode calls compatible."""
 
 

@@ -28,9 +28,12 @@ class Prompts:
 
     def __init__(self, folder: Path) -> None:
         environment = ImmutableSandboxedEnvironment(  # a folder of prompts may come from anybody
-            loader=FileSystemLoader(folder), undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False,
+            loader=FileSystemLoader(folder),
+            undefined=StrictUndefined,
+            autoescape=False,
+            keep_trailing_newline=False,
             auto_reload=False,
-        )  # fmt: skip
+        )
         self.judges = JudgeTemplates(folder, environment)
         self._opening, self._turn, _ = (self.judges.template(name) for name in NAMES)
         texts = (f"{path.stem}\0{path.read_text('utf-8')}" for path in sorted(folder.glob("*.j2")))
@@ -40,21 +43,32 @@ class Prompts:
         """What a debater reads first. `answers` are those of seat A and seat B."""
         return rendered(
             self._opening,
-            passage=passage, question=question.text, answer_a=answers[0], answer_b=answers[1], seat=seat.value,
-            own=answers[seat is Seat.B], other=answers[seat is Seat.A],
-        )  # fmt: skip
+            passage=passage,
+            question=question.text,
+            answer_a=answers[0],
+            answer_b=answers[1],
+            seat=seat.value,
+            own=answers[seat is Seat.B],
+            other=answers[seat is Seat.A],
+        )
 
     def turn(self, seat: Seat, heard: Sequence[Speech | Inquiry], protocol: Protocol) -> str:
         """What a debater reads before a speech: what was said and asked since its last one, and how it may speak."""
         return rendered(
-            self._turn, seat=seat.value, heard=escaped(heard, self.judges.own), max_words=protocol.max_words,
+            self._turn,
+            seat=seat.value,
+            heard=escaped(heard, self.judges.own),
+            max_words=protocol.max_words,
             scratchpad=protocol.scratchpad,
-        )  # fmt: skip
+        )
 
     def judge(
-        self, transcript: Transcript, task: Task = "judge", instructions: Instructions = "plain",
+        self,
+        transcript: Transcript,
+        task: Task = "judge",
+        instructions: Instructions = "plain",
         examples: Sequence[Example] = (),
-    ) -> str:  # fmt: skip
+    ) -> str:
         """What a judge with this task reads.
 
         Raises:

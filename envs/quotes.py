@@ -31,14 +31,16 @@ from envs.types import Quote
 from envs.words import tokens
 
 # Possessive quantifiers (*+) keep every pattern linear: a speech is hostile input.
-_TAG = re.compile(
-    r"<([\s/]*+)(?:[vu][\s_\-]*+)?quote(?![^\W_])(?:[\s/]*+>)?", re.IGNORECASE
-)
+_TAG = re.compile(r"<([\s/]*+)(?:[vu][\s_\-]*+)?quote(?![^\W_])(?:[\s/]*+>)?", re.IGNORECASE)
 _QUOTE = re.compile(r"<quote>(.*?)</quote>", re.DOTALL)
 
 
 def verify(
-    raw: str, passage: str, min_words: int = 3, counts: Counts | None = None, across_paragraphs: bool = False,
+    raw: str,
+    passage: str,
+    min_words: int = 3,
+    counts: Counts | None = None,
+    across_paragraphs: bool = False,
     own: Lines | None = None,
 ) -> tuple[str, tuple[Quote, ...]]:
     """The speech as the judge reads it, and its quotations in order.

@@ -38,10 +38,14 @@ def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Sp
     """What a judge's model reads that is to say whether a critique helps: what a judge may know, and `helpful.j2`."""
     return rendered(
         prompts.judges.template("helpful"),
-        question=debate.question.text, answer_a=debate.answers[0], answer_b=debate.answers[1],
-        heard=_heard(debate, prompts), seat=draft.seat.value, draft=_text(draft, prompts),
+        question=debate.question.text,
+        answer_a=debate.answers[0],
+        answer_b=debate.answers[1],
+        heard=_heard(debate, prompts),
+        seat=draft.seat.value,
+        draft=_text(draft, prompts),
         critique=_text(critique, prompts),
-    )  # fmt: skip
+    )
 
 
 def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
@@ -50,9 +54,15 @@ def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
     openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Seat}
     return rendered(
         prompts.judges.template(template),
-        opening=openings[seat], opposing=openings[seat.other], heard=_heard(debate, prompts), seat=seat.value,
-        other=seat.other.value, draft=_text(draft, prompts), critique=critique, max_words=protocol.max_words,
-    )  # fmt: skip
+        opening=openings[seat],
+        opposing=openings[seat.other],
+        heard=_heard(debate, prompts),
+        seat=seat.value,
+        other=seat.other.value,
+        draft=_text(draft, prompts),
+        critique=critique,
+        max_words=protocol.max_words,
+    )
 
 
 def _heard(debate: Debate, prompts: Prompts) -> list[dict[str, str]]:

@@ -176,8 +176,12 @@ def _kind(mark: re.Match[str]) -> tuple[Kind, str]:
     """Return what a mark does, and the name that a thought's two marks share."""
     text = mark[0].lower()
     if mark["harmony"]:
-        kinds: dict[str, Kind] = {"<|message|>": "message", "<|start|>": "header", "<|channel|>": "header",
-                                  "<|constrain|>": "header"}  # fmt: skip
+        kinds: dict[str, Kind] = {
+            "<|message|>": "message",
+            "<|start|>": "header",
+            "<|channel|>": "header",
+            "<|constrain|>": "header",
+        }
         return kinds.get(text, "end"), ""
     if mark["turn"]:
         return ("open" if mark["thinks"] else "speak"), "turn"

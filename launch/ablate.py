@@ -57,8 +57,11 @@ def check(arms: Sequence[Arm]) -> None:
     for arm in arms:
         with named(arm.name):
             arm.check()
-    new = {arm.config.model_copy(update={"seed": 0, "output": Path()}).model_dump_json(): arm
-           for arm in reversed(arms) if not arm.evaluated}  # fmt: skip
+    new = {
+        arm.config.model_copy(update={"seed": 0, "output": Path()}).model_dump_json(): arm
+        for arm in reversed(arms)
+        if not arm.evaluated
+    }
     if not new:
         return
     environment.silence()

@@ -172,9 +172,10 @@ class Rounds:
             return
         debates = [self.debates(TRAIN, d) for d in range(k + 1)]
         told = {
-            "judge": k, "collected": self._collected(k - 1, debates[k]),
+            "judge": k,
+            "collected": self._collected(k - 1, debates[k]),
             "mix": [{"debaters": d, "debates": len(part)} for d, part in enumerate(debates)],
-        }  # fmt: skip
+        }
         collected = told["collected"]
         say(f"judge {k}: judge {k - 1} was wrong in {collected['wrong']} and right in {collected['right']} of the new")
         together = [debate for part in debates for debate in part]
@@ -201,9 +202,11 @@ class Rounds:
 
         right = cell(self._verdicts(k, debates), debates)["correct"]
         return {
-            "wrong": int((right == 0).sum()), "right": int((right == 1).sum()), "undecided": int((right == 0.5).sum()),
+            "wrong": int((right == 0).sum()),
+            "right": int((right == 1).sum()),
+            "undecided": int((right == 0.5).sum()),
             "invalid": int(np.isnan(right).sum()),
-        }  # fmt: skip
+        }
 
     def _verdicts(self, k: int, debates: Sequence[Labelled]) -> Any:
         from trainer import setup

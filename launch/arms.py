@@ -89,9 +89,13 @@ class Training:
     def _start(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
         with checked(self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "launch", *words], stdin=subprocess.PIPE, stdout=log, stderr=log,
-                env={**environment.ours_first(), **variables, environment.CHILD: "1"}, start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-P", "-m", "launch", *words],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**environment.ours_first(), **variables, environment.CHILD: "1"},
+                start_new_session=True,
+            )
 
     def stop(self) -> None:
         """Asks the child to end."""

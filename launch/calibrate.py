@@ -76,7 +76,9 @@ def _tell_worth(verdicts: Sequence[Verdict], cases: Sequence[Labelled]) -> None:
 
 def _write(path: Path, base: JudgeSettings, found: Calibration) -> None:
     settings = {
-        "kind": "calibrated", "name": f"{base.name}-calibrated", "base": base.model_dump(mode="json"),
+        "kind": "calibrated",
+        "name": f"{base.name}-calibrated",
+        "base": base.model_dump(mode="json"),
         "calibration": found.model_dump(mode="json"),
-    }  # fmt: skip
+    }
     write_atomically(path, yaml.safe_dump(settings, sort_keys=False))

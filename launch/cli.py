@@ -32,7 +32,9 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command(
-        "train", "launch.commands:train", "train debaters to win a judge's approval",
+        "train",
+        "launch.commands:train",
+        "train debaters to win a judge's approval",
         "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
         "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration; "
         "only cluster settings, and what a judge's endpoint may cost, may be given anew. dry_run=true only says what "
@@ -43,7 +45,9 @@ COMMANDS = (
         "  rostrum train opponent=league opponent.self_play=0.5",
     ),
     Command(
-        "evaluate", "launch.commands:evaluate", "measure whether training made the judge right more often",
+        "evaluate",
+        "launch.commands:evaluate",
+        "measure whether training made the judge right more often",
         "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
         "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges, "
         "inference and cluster and the key questions.heldout may differ from training, and questions.seed=N tests on "
@@ -54,13 +58,17 @@ COMMANDS = (
         "  rostrum evaluate run=runs/first inference=best_of inference.candidates=8",
     ),
     Command(
-        "report", "launch.commands:report", "write the report again from stored verdicts",
+        "report",
+        "launch.commands:report",
+        "write the report again from stored verdicts",
         "Reads the verdicts of an evaluated run or experiment, and writes summary.json, report.html, a page for each "
         "arm (pages/) and every figure as SVG and CSV (figures/). Those pages show a tournament in the run's folder.",
         "rostrum report run=runs/first",
     ),
     Command(
-        "audit", "launch.audit:audit", "measure whether a judge can be trusted before training against it",
+        "audit",
+        "launch.audit:audit",
+        "measure whether a judge can be trusted before training against it",
         "Lets the configured judge and the held-out ones read the same labelled debates, and writes audit.json, "
         "audit.html, debates.jsonl and verdicts.jsonl into output= (runs/audit, if left out): position, ties, length, "
         "verification tags, calibration, agreement with human ratings, cost, and PASS or FAIL for each of "
@@ -72,7 +80,9 @@ COMMANDS = (
         "  rostrum audit audit.ratings=ratings.jsonl audit.thresholds.ece=0.05",
     ),
     Command(
-        "debate", "launch.watch:debate", "watch one debate between two checkpoints in the terminal",
+        "debate",
+        "launch.watch:debate",
+        "watch one debate between two checkpoints in the terminal",
         "Plays one held-out question: seat A is argued by a=, seat B by b=. Each is a run folder (its last policy), a "
         "policy folder of a run, a model folder or embedded/NAME; the base debater if left out. Shows every speech "
         "with its quotes checked, and the judge's probability after it. question=N takes the N-th held-out question.",
@@ -80,13 +90,17 @@ COMMANDS = (
         "  rostrum debate a=runs/first/policies/iteration-0004 b=runs/first seed=7",
     ),
     Command(
-        "demo", "launch.demo:demo", "run the whole experiment: train and evaluate several arms, one report",
+        "demo",
+        "launch.demo:demo",
+        "run the whole experiment: train and evaluate several arms, one report",
         "Trains and evaluates every arm of configs/experiment/demo.yaml on the same held-out questions, side by side, "
         "and writes one report. What is finished is not done again: start it once more after an interruption.",
         "rostrum demo\n  rostrum demo output=runs/small iterations=4 questions.heldout=100",
     ),
     Command(
-        "plan", "launch.plan:plan", "declare an experiment before it is run, with what it will be able to show",
+        "plan",
+        "launch.plan:plan",
+        "declare an experiment before it is run, with what it will be able to show",
         "Writes protocol.lock into the experiment's folder: questions by hash, judges and debater by the hash of their "
         "weights, arms, training seeds, iterations, the primary comparison (plan.arm, plan.judge), what INVALID counts "
         "for (plan.invalid), and a table of the smallest changes that can be shown. `rostrum demo` then runs nothing "
@@ -96,16 +110,19 @@ COMMANDS = (
         "  rostrum plan output=runs/demo iterations=8 amend='too slow'",
     ),
     Command(
-        "verify", "launch.verify:verify", "check that nothing was changed and that figures follow from verdicts",
+        "verify",
+        "launch.verify:verify",
+        "check that nothing was changed and that figures follow from verdicts",
         "Compares every file of a run, experiment, tournament, comparison or audit with its hash; works the summary of "
         "a run out again from its verdicts; compares configuration, plan, questions, judges and debater with what the "
         "manifest records. root=HASH is the root hash that was printed at the end: kept elsewhere, it also tells "
         "whether somebody computed the hashes anew. Exit code 0 if all match, 1 if one does not; a line for each.",
-        "rostrum verify run=runs/demo\n"
-        "  rostrum verify run=runs/demo root=HASH",
+        "rostrum verify run=runs/demo\n  rostrum verify run=runs/demo root=HASH",
     ),
     Command(
-        "ablate", "launch.ablate:ablate", "train and evaluate the cross product of settings, one table of all cells",
+        "ablate",
+        "launch.ablate:ablate",
+        "train and evaluate the cross product of settings, one table of all cells",
         "Every combination of the values that are listed with commas is a cell: a run that is trained and evaluated in "
         "output=FOLDER/cells/NAME, side by side as Ray has room (ablation.cpus and ablation.gpus for each cell, "
         "ablation.at_once cells at the most; cluster.address joins a cluster). Writes a page, ablation.json, cells.csv "
@@ -115,7 +132,9 @@ COMMANDS = (
         words="KEY=VALUE,VALUE",
     ),
     Command(
-        "study", "launch.study:study", "plan, several seeds of several protocols, tournaments, one report: all at once",
+        "study",
+        "launch.study:study",
+        "plan, several seeds of several protocols, tournaments, one report: all at once",
         "Declares configs/experiment/study.yaml as `rostrum plan` does, trains and evaluates its arms side by side as "
         "Ray has room (as `rostrum ablate` does), lets the checkpoints of each protocol meet in a tournament, and "
         "writes study.html: the answer for each protocol over its seeds, judge accuracy against rating, and every run "
@@ -123,7 +142,9 @@ COMMANDS = (
         "rostrum study\n  rostrum study output=runs/small iterations=4 save_every=2 questions.heldout=100",
     ),
     Command(
-        "tournament", "launch.tournament:tournament", "rate checkpoints against each other, and judges against ratings",
+        "tournament",
+        "launch.tournament:tournament",
+        "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
         "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Runs of "
         "different protocols are groups of one tournament; consultants are rated by the judge's approval. Writes "
@@ -133,7 +154,9 @@ COMMANDS = (
         "  rostrum tournament runs=runs/demo output=runs/tournament    # its debates and its consultancy, side by side",
     ),
     Command(
-        "compare", "launch.compare:compare", "compare protocols and controls on the same questions at equal budget",
+        "compare",
+        "launch.compare:compare",
+        "compare protocols and controls on the same questions at equal budget",
         "Lets a run's final checkpoint (or that of iteration=N) and the base debater argue the same held-out questions "
         "in every arm; without run=, the base debater alone. Arms are named lists of overrides in configs/comparison/, "
         "or given as comparison.arms.NAME=[OVERRIDE,...]; arms=NAME,NAME chooses some, and all are compared with the "
@@ -145,7 +168,9 @@ COMMANDS = (
         "output=runs/cool",
     ),
     Command(
-        "questions", "launch.questions:questions", "look at a question set before training on it",
+        "questions",
+        "launch.questions:questions",
+        "look at a question set before training on it",
         "show prints the first questions (n=5) as JSON Lines: id, question, the two answers and the right one, as they "
         "are understood and after all filters. audit prints one JSON object: how many stories and questions each split "
         "has, what the filters left out and what they could not tell, what the splits have in common, and how often "
@@ -155,7 +180,9 @@ COMMANDS = (
         words="show|audit KEY=VALUE",
     ),
     Command(
-        "judge", "launch.judge:judge", "calibrate or train a judge on labelled debates, or in rounds with debaters",
+        "judge",
+        "launch.judge:judge",
+        "calibrate or train a judge on labelled debates, or in rounds with debaters",
         "calibrate fits a judge's temperature and position bias, and writes the calibrated judge as a YAML. "
         "train fine-tunes the model of the configured judge on labelled debates (debates=FILE, or played by the base "
         "debater on the training split), stops early on held-out stories, fits a temperature, and writes a model "
@@ -169,39 +196,49 @@ COMMANDS = (
         words="calibrate|train|adversarial KEY=VALUE",
     ),
     Command(
-        "runs", "launch.runs:runs", "list runs, how far each is, and what came out",
+        "runs",
+        "launch.runs:runs",
+        "list runs, how far each is, and what came out",
         "Looks through a folder (runs, if none is named) and prints a line for each run, experiment, comparison, "
         "tournament, ablation and audit in it, with its state and its headline.",
         "rostrum runs\n  rostrum runs runs/study --json",
         words="FOLDER",
     ),
     Command(
-        "config", "launch.config:config", "show the whole configuration that a command line composes",
+        "config",
+        "launch.config:config",
+        "show the whole configuration that a command line composes",
         "show prints every key with its value and where that comes from: the command line, a file, a choice of "
         "configs/, or the default. run=RUN begins with the configuration of a run.",
         "rostrum config show experiment=demo judge=panel algorithm.kl=0.1\n  rostrum config show run=runs/first",
         words="show KEY=VALUE",
     ),
     Command(
-        "export", "launch.commands:export", "write a trained policy as a plain Hugging Face folder",
+        "export",
+        "launch.commands:export",
+        "write a trained policy as a plain Hugging Face folder",
         "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
         "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
         "rostrum export run=runs/first output=models/first iteration=12",
     ),
     Command(
-        "export-logs", "launch.export_logs:export_logs", "write evaluated debates as logs that inspect_ai opens",
+        "export-logs",
+        "launch.export_logs:export_logs",
+        "write evaluated debates as logs that inspect_ai opens",
         "Writes one .eval log for each arm, checkpoint and matchup of an evaluated run or experiment: a sample is a "
         "debate, its messages are the speeches, its scores the judges' verdicts. `inspect view --log-dir FOLDER` shows "
         "them; inspect_ai is not needed to write them.",
         "rostrum export-logs run=runs/first output=logs/first",
     ),
     Command(
-        "build-models", "launch.commands:build_models", "rebuild the embedded models from a seed",
+        "build-models",
+        "launch.commands:build_models",
+        "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
         "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",
         "rostrum build-models output=runs/models seed=0",
     ),
-)  # fmt: skip
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -242,20 +279,24 @@ def _run(target: str, overrides: Sequence[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line with the help of every subcommand."""
     top = _Parser(
-        "rostrum", formatter_class=argparse.RawDescriptionHelpFormatter,
+        "rostrum",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Trains language-model debaters to win a judge's approval, and measures whether that made the "
         "judge right more often.",
         epilog="example:\n  rostrum demo\n\nrostrum COMMAND --help tells what a command does, with an example.",
-    )  # fmt: skip
+    )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         epilog = f"example:\n  {command.example}"
         if command.name in ("train", "demo", "audit"):
             epilog += f"\n\n{_groups()}"
         sub = commands.add_parser(
-            command.name, help=command.summary, description=command.details, epilog=epilog,
+            command.name,
+            help=command.summary,
+            description=command.details,
+            epilog=epilog,
             formatter_class=_Help,
-        )  # fmt: skip
+        )
         sub.add_argument("overrides", nargs="*", metavar=command.words, help="overrides of the configuration (Hydra)")
         if command.name in figures.COMMANDS:
             sub.add_argument("--json", action="store_true", help="print what was found as one JSON object")

@@ -105,8 +105,9 @@ def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[T
     said = " ".join([WORD] * protocol.max_words)
     speeches = tuple(
         Speech(seat, ply, said, said, protocol.max_words)
-        for ply, seats in enumerate(protocol.plies()) for seat in seats
-    )  # fmt: skip
+        for ply, seats in enumerate(protocol.plies())
+        for seat in seats
+    )
     return [Transcript(question, protocol, question.answers, False, speeches) for question in questions]
 
 
@@ -119,9 +120,11 @@ def judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -
 
 def _share(usage: Usage, share: float) -> Usage:
     return Usage(
-        round(usage.requests * share), round(usage.prompt_tokens * share), round(usage.new_tokens * share),
+        round(usage.requests * share),
+        round(usage.prompt_tokens * share),
+        round(usage.new_tokens * share),
         usage.dollars * share,
-    )  # fmt: skip
+    )
 
 
 def _figures(usage: Usage) -> str:

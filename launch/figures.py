@@ -8,8 +8,18 @@ from contextvars import ContextVar
 from typing import Any
 
 COMMANDS = (
-    "evaluate", "report", "audit", "demo", "study", "tournament", "compare", "ablate", "verify", "judge", "runs",
-)  # fmt: skip
+    "evaluate",
+    "report",
+    "audit",
+    "demo",
+    "study",
+    "tournament",
+    "compare",
+    "ablate",
+    "verify",
+    "judge",
+    "runs",
+)
 """The commands that print figures."""
 _kept: ContextVar[dict[str, Any] | None] = ContextVar("figures", default=None)
 

@@ -90,5 +90,7 @@ def _calibrate(overrides: Sequence[str]) -> int:
 
 
 ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {
-    "calibrate": _calibrate, "train": _train, "adversarial": _adversarial,
-}  # fmt: skip
+    "calibrate": _calibrate,
+    "train": _train,
+    "adversarial": _adversarial,
+}

@@ -224,8 +224,15 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{value.value}`" for value in annotation)
     if annotation in (Endpoint, Calibration):
         return "section"
-    names = {str: "text", int: "whole number", float: "number", bool: "`true` or `false`", Path: "path",
-             NoneType: "none", Any: "anything"}  # fmt: skip
+    names = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        bool: "`true` or `false`",
+        Path: "path",
+        NoneType: "none",
+        Any: "anything",
+    }
     return names[annotation]
 
 

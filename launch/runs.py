@@ -18,8 +18,13 @@ from trainer.terminal import Console
 
 DEPTH = 4
 """Folders of folders that are looked into: runs/study/arms/debate-s1 is the fourth."""
-KINDS = {"comparison.json": "comparison", "tournament.json": "tournament", "ablation.json": "ablation",
-         "audit.json": "audit", "grid.html": "adversarial rounds"}  # fmt: skip
+KINDS = {
+    "comparison.json": "comparison",
+    "tournament.json": "tournament",
+    "ablation.json": "ablation",
+    "audit.json": "audit",
+    "grid.html": "adversarial rounds",
+}
 """What a folder is by the file that the command wrote last."""
 
 

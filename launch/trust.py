@@ -84,9 +84,7 @@ def tell_unsent(values: Mapping[str, Any], overrides: Sequence[str], source: obj
     for key, variable in entrusted(values):
         address = f"{key.removesuffix('key_variable')}base_url"
         if key.endswith("key_variable") and not given & {key, address} and os.environ.get(variable, "").strip():
-            tell(
-                f"{source} names an endpoint, which is not sent your {variable}: to send it, add {key}={variable}."
-            )
+            tell(f"{source} names an endpoint, which is not sent your {variable}: to send it, add {key}={variable}.")
 
 
 def parts(override: str) -> tuple[str, str]:

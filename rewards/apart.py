@@ -53,16 +53,28 @@ def _mean(verdicts: Sequence[Verdict], seats: tuple[Seat, ...]) -> Verdict:
         worst = next((verdict for verdict in invalid if verdict.cause == "speech"), invalid[0])
         spoilers = [s for s, v in zip(seats, verdicts, strict=True) if not v.valid and v.cause == "speech"]
         return Verdict(
-            first.judge, None, None, valid=False, reason=worst.reason, readings=readings, decided_by=deciders,
-            cause=worst.cause, spoiled_by=tuple(spoilers), unreadable=unreadable,
-        )  # fmt: skip
+            first.judge,
+            None,
+            None,
+            valid=False,
+            reason=worst.reason,
+            readings=readings,
+            decided_by=deciders,
+            cause=worst.cause,
+            spoiled_by=tuple(spoilers),
+            unreadable=unreadable,
+        )
     halves = [_halves(verdict.scores) for verdict in verdicts]
     scores = tuple(score for order in zip(*halves, strict=True) for part in order for score in part)
     return Verdict(
-        first.judge, _average([verdict.given for verdict in verdicts]),
-        _average([verdict.swapped for verdict in verdicts]), readings=readings, decided_by=deciders, scores=scores,
+        first.judge,
+        _average([verdict.given for verdict in verdicts]),
+        _average([verdict.swapped for verdict in verdicts]),
+        readings=readings,
+        decided_by=deciders,
+        scores=scores,
         unreadable=unreadable,
-    )  # fmt: skip
+    )
 
 
 def _halves(scores: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -69,9 +69,12 @@ class JudgePrompts:
     """
 
     def __init__(
-        self, prompts: Prompts, task: Task = "judge", instructions: Instructions = "plain",
+        self,
+        prompts: Prompts,
+        task: Task = "judge",
+        instructions: Instructions = "plain",
         examples: Examples | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         prompts.judges.require(task, instructions, examples is not None)
         self._prompts, self._task, self._instructions, self._examples = prompts, task, instructions, examples
 

@@ -59,9 +59,15 @@ def _verdict(name: str, given: Opinion | None, swapped: Opinion | None) -> Verdi
     unreadable = next((opinion.unreadable for opinion in asked if opinion.unreadable), "")
     if problems := sorted((o for o in asked if o.problem), key=lambda opinion: opinion.cause == "failure"):
         return Verdict(
-            name, None, None, valid=False, reason=problems[0].problem, readings=readings, cause=problems[0].cause,
+            name,
+            None,
+            None,
+            valid=False,
+            reason=problems[0].problem,
+            readings=readings,
+            cause=problems[0].cause,
             unreadable=unreadable,
-        )  # fmt: skip
+        )
     scores = tuple(score for opinion in asked for score in opinion.scores)
     of_a = given.of_a if given else None
     turned_back = 1 - swapped.of_a if swapped else None

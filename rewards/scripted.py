@@ -20,10 +20,18 @@ class ScriptedJudge:
     """
 
     def __init__(
-        self, key: AnswerKey, accuracy: float = 0.7, position_bias: float = 0.0, margin: float = 1.0,
-        invalid_every: int = 0, seed: int = 0, name: str = "scripted", length_bias: float = 0.0,
-        mark_weight: float = 0.0, ties: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        key: AnswerKey,
+        accuracy: float = 0.7,
+        position_bias: float = 0.0,
+        margin: float = 1.0,
+        invalid_every: int = 0,
+        seed: int = 0,
+        name: str = "scripted",
+        length_bias: float = 0.0,
+        mark_weight: float = 0.0,
+        ties: float = 0.0,
+    ) -> None:
         self.name, self.usage = name, Usage()
         self._key, self._accuracy, self._bias, self._margin = key, accuracy, position_bias, margin
         self._invalid_every, self._seed = invalid_every, seed

@@ -126,9 +126,14 @@ def clustered_error(sums: FloatArray, sizes: FloatArray) -> float:
 
 
 def cluster_statistic(
-    columns: Sequence[ArrayLike], clusters: ArrayLike, statistic: Callable[[FloatArray], FloatArray], *,
-    bounds: Bounds = UNBOUNDED, resamples: int = RESAMPLES, seed: int = 0,
-) -> Interval:  # fmt: skip
+    columns: Sequence[ArrayLike],
+    clusters: ArrayLike,
+    statistic: Callable[[FloatArray], FloatArray],
+    *,
+    bounds: Bounds = UNBOUNDED,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
     """A function of column sums with a bootstrap interval that resamples whole clusters (N,).
 
     `statistic` is given the sums of the columns (each (N,), of any finite values) as an array (columns, R) and returns

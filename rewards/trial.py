@@ -7,9 +7,12 @@ from rewards.types import Judge
 _QUESTION = Question("trial", "trial", "What colour is the door?", ("green", "red"), "The door is green.")
 _SAID = ("The passage says that the door is green.", "The passage does not say that the door is green: it is red.")
 TRIAL = Transcript(
-    _QUESTION, Protocol("debate", rounds=1), _QUESTION.answers, False,
+    _QUESTION,
+    Protocol("debate", rounds=1),
+    _QUESTION.answers,
+    False,
     tuple(Speech(seat, turn, _SAID[turn], _SAID[turn], len(_SAID[turn].split())) for turn, seat in enumerate(Seat)),
-)  # fmt: skip
+)
 SHOWN = 300
 """Characters of a text that cannot be read that are shown."""
 

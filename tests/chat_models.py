@@ -50,16 +50,30 @@ class Family:
 FAMILIES = {
     family.name: family
     for family in (
-        Family("llama", "LlamaConfig", "LlamaForCausalLM", HEADERS,
-               ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"), "<|eot_id|>", "<|begin_of_text|>"),
+        Family(
+            "llama",
+            "LlamaConfig",
+            "LlamaForCausalLM",
+            HEADERS,
+            ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+            "<|eot_id|>",
+            "<|begin_of_text|>",
+        ),
         Family("qwen3", "Qwen3Config", "Qwen3ForCausalLM", THINKING, ("<|im_start|>", "<|im_end|>"), "<|im_end|>"),
-        Family("gemma3", "Gemma3TextConfig", "Gemma3ForCausalLM", GEMMA, ("<start_of_turn>", "<end_of_turn>"),
-               "<end_of_turn>", "<bos>"),
+        Family(
+            "gemma3",
+            "Gemma3TextConfig",
+            "Gemma3ForCausalLM",
+            GEMMA,
+            ("<start_of_turn>", "<end_of_turn>"),
+            "<end_of_turn>",
+            "<bos>",
+        ),
         Family("mistral", "MistralConfig", "MistralForCausalLM", INST, ("[INST]", "[/INST]"), "</s>", "<s>"),
         Family("gpt_neox", "GPTNeoXConfig", "GPTNeoXForCausalLM", None, (), "<|endoftext|>"),
         Family("chatml", "LlamaConfig", "LlamaForCausalLM", CHATML, ("<|im_start|>", "<|im_end|>"), "<|im_end|>"),
     )
-}  # fmt: skip
+}
 
 
 @cache
@@ -73,24 +87,37 @@ def tokenizer(name: str) -> PreTrainedTokenizerFast:
     inner.train_from_iterator(
         words * 4,
         trainers.BpeTrainer(
-            vocab_size=320, special_tokens=specials, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            vocab_size=320,
+            special_tokens=specials,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         ),
-    )  # fmt: skip
+    )
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, bos_token=family.begin, eos_token=family.end, pad_token=family.end,
-        additional_special_tokens=list(family.specials), chat_template=family.template,
-    )  # fmt: skip
+        tokenizer_object=inner,
+        bos_token=family.begin,
+        eos_token=family.end,
+        pad_token=family.end,
+        additional_special_tokens=list(family.specials),
+        chat_template=family.template,
+    )
 
 
 def write_model(folder: Path, name: str, seed: int = 0, context: int = 2048, head_dim: int = 16) -> Path:
     """A random model of the family with two small layers, as a Hugging Face folder."""
     family, words = FAMILIES[name], tokenizer(name)
     shape = {
-        "vocab_size": len(words), "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 2, "max_position_embeddings": context, "initializer_range": 0.1,
-        "bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id,
-    }  # fmt: skip
+        "vocab_size": len(words),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": context,
+        "initializer_range": 0.1,
+        "bos_token_id": words.bos_token_id,
+        "eos_token_id": words.eos_token_id,
+        "pad_token_id": words.pad_token_id,
+    }
     if name != "gpt_neox":
         shape |= {"num_key_value_heads": 1, "head_dim": head_dim}
     torch.manual_seed(seed)

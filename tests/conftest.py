@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).parents[1]
 os.environ.update(
-    OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TRL_EXPERIMENTAL_SILENCE="1",
-    TOKENIZERS_PARALLELISM="false", CUDA_VISIBLE_DEVICES="", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+    OMP_NUM_THREADS="1",
+    HF_HUB_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    TRL_EXPERIMENTAL_SILENCE="1",
+    TOKENIZERS_PARALLELISM="false",
+    CUDA_VISIBLE_DEVICES="",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
     RAY_worker_niceness="0",
-)  # fmt: skip
+)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # for subprocesses
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
@@ -34,9 +39,13 @@ if TYPE_CHECKING:
 settings.register_profile("rostrum", deadline=None, derandomize=True)  # no test depends on the speed of the machine
 settings.load_profile("rostrum")
 SMALL = (
-    "questions.train=12", "questions.heldout=2", "judge.min_mass=0", "save_every=1",
-    "algorithm.questions_per_iteration=2", "heldout_judges=none",
-)  # fmt: skip
+    "questions.train=12",
+    "questions.heldout=2",
+    "judge.min_mass=0",
+    "save_every=1",
+    "algorithm.questions_per_iteration=2",
+    "heldout_judges=none",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,10 +86,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder, tokenizer = tmp_path_factory.mktemp("tiny"), build_tokenizer()
     shape = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=512, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None, tie_word_embeddings=False, initializer_range=0.2,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        tie_word_embeddings=False,
+        initializer_range=0.2,
+    )
     for seed, name in enumerate(("debater", "judge")):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(shape)

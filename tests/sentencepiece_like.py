@@ -23,9 +23,15 @@ KINDS = ("always", "first", "prepend", "unigram")
 """How a blank comes before a text: before every piece between marks, before the first alone, by a normaliser as in the
 older files of Llama and Mistral, or as the pieces of a Unigram model."""
 WORDS = [
-    "Which answer is right? Reply with the letter A or B", "A B A B", "The right answer is: A",
-    "The right answer is: B", "yes no yes no", "was it A or was it B", "[INST] told [/INST] A", "[INST] told [/INST] B",
-]  # fmt: skip
+    "Which answer is right? Reply with the letter A or B",
+    "A B A B",
+    "The right answer is: A",
+    "The right answer is: B",
+    "yes no yes no",
+    "was it A or was it B",
+    "[INST] told [/INST] A",
+    "[INST] told [/INST] B",
+]
 
 
 @cache
@@ -47,26 +53,38 @@ def tokenizer(kind: str, template: str = "none") -> PreTrainedTokenizerFast:
         # each word apart, or a tokenizer without a pre-tokenizer merges whole lines
         spoken = [word for line in WORDS * 4 for word in line.split()]
         inner.train_from_iterator(
-            spoken, trainers.BpeTrainer(vocab_size=260, special_tokens=marks, initial_alphabet=alphabet,
-                                        show_progress=False),
-        )  # fmt: skip
+            spoken,
+            trainers.BpeTrainer(vocab_size=260, special_tokens=marks, initial_alphabet=alphabet, show_progress=False),
+        )
     inner.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, bos_token="<s>", eos_token=END, unk_token="<unk>", pad_token="</s>",
+        tokenizer_object=inner,
+        bos_token="<s>",
+        eos_token=END,
+        unk_token="<unk>",
+        pad_token="</s>",
         chat_template=TEMPLATES[template],
         additional_special_tokens=[AddedToken(USER, special=True), AddedToken(REPLY, special=True)],
-    )  # fmt: skip
+    )
 
 
 def write_constant_model(folder: Path, words: PreTrainedTokenizerFast, says: Mapping[int, float]) -> Path:
     """Write a model that gives these tokens these probabilities whatever it has read; the others share the rest."""
     shape = LlamaConfig(
-        vocab_size=len(words), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1,
-        head_dim=32, max_position_embeddings=4096, bos_token_id=words.bos_token_id, eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id, tie_word_embeddings=False,
-    )  # fmt: skip
+        vocab_size=len(words),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        head_dim=32,
+        max_position_embeddings=4096,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        tie_word_embeddings=False,
+    )
     model = LlamaForCausalLM(shape)
     rest = (1 - sum(says.values())) / (len(words) - len(says))
     with torch.no_grad():

@@ -22,13 +22,25 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 PLACEHOLDERS = {"DOLLARS": "5", "REASON": "slow", "N": "1"}
 """Words in capitals that stand for something else than a text, and what is put in their place."""
 TAKEN = {
-    "train": {"resume", "dry_run"}, "evaluate": {"run", "dry_run"}, "audit": {"dry_run"}, "plan": {"amend"},
-    "debate": {"a", "b", "question"}, "questions show": {"n"}, "judge calibrate": {"debates", "output"},
-    "judge train": {"debates"}, "compare": {"run", "iteration", "arms", "output", "dry_run"},
-    "tournament": {"runs", "output", "swiss"}, "ablate": {"output"}, "report": {"run"}, "verify": {"run", "root"},
-    "export": {"run", "iteration", "output"}, "export-logs": {"run", "output"}, "build-models": {"output", "seed"},
-    "runs": set(), "config show": {"run"},
-}  # fmt: skip
+    "train": {"resume", "dry_run"},
+    "evaluate": {"run", "dry_run"},
+    "audit": {"dry_run"},
+    "plan": {"amend"},
+    "debate": {"a", "b", "question"},
+    "questions show": {"n"},
+    "judge calibrate": {"debates", "output"},
+    "judge train": {"debates"},
+    "compare": {"run", "iteration", "arms", "output", "dry_run"},
+    "tournament": {"runs", "output", "swiss"},
+    "ablate": {"output"},
+    "report": {"run"},
+    "verify": {"run", "root"},
+    "export": {"run", "iteration", "output"},
+    "export-logs": {"run", "output"},
+    "build-models": {"output", "seed"},
+    "runs": set(),
+    "config show": {"run"},
+}
 """What a command takes besides the keys of the configuration."""
 WITHOUT_CONFIGURATION = ("runs", "report", "verify", "export", "export-logs", "build-models")
 OF_RUNS = {"evaluate": commands.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
@@ -82,8 +94,14 @@ def test_every_command_is_one(words: list[str], folder: Path, default: Config) -
     name, overrides = words[1], list(given.overrides)
     if name in ("questions", "judge", "config"):
         name = f"{name} {overrides.pop(0)}"
-        assert name in ("questions show", "questions audit", "judge calibrate", "judge train", "judge adversarial",
-                        "config show")  # fmt: skip
+        assert name in (
+            "questions show",
+            "questions audit",
+            "judge calibrate",
+            "judge train",
+            "judge adversarial",
+            "config show",
+        )
     overrides = [filled(override) for override in overrides]
     keys = [override.partition("=")[0] for override in overrides]
     if name in WITHOUT_CONFIGURATION:

@@ -29,10 +29,16 @@ ALGORITHMS = {
 def write_questions(path: Path, flipped: bool) -> None:
     key = WORLD.answer_key("train")
     records = [
-        {"id": q.id, "story_id": q.story_id, "question": q.text, "answers": list(q.answers), "passage": q.passage,
-         "correct": 1 - key[q.id] if flipped else key[q.id]}
+        {
+            "id": q.id,
+            "story_id": q.story_id,
+            "question": q.text,
+            "answers": list(q.answers),
+            "passage": q.passage,
+            "correct": 1 - key[q.id] if flipped else key[q.id],
+        }
         for q in WORLD.questions("train")
-    ]  # fmt: skip
+    ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
 
 

@@ -58,9 +58,12 @@ def _hub_card(base: str) -> Path | None:
     """Return the card of a model on a hub; None if it has none, or cannot be asked: no training ends for its card."""
     try:
         found = cached_file(
-            base, "README.md", _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False, _raise_exceptions_for_gated_repo=False,
-        )  # fmt: skip
+            base,
+            "README.md",
+            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_connection_errors=False,
+            _raise_exceptions_for_gated_repo=False,
+        )
     except OSError:
         return None
     return None if found is None else Path(found)

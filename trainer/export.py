@@ -72,10 +72,18 @@ def _card(settings: Config, iteration: int) -> str:
         base, library_name="transformers", pipeline_tag="text-generation", tags=["debate", "rostrum"]
     )
     return head + CARD.format(
-        name=f"{settings.output.name}, iteration {iteration}", base=cards.in_words(base), run=settings.output.name,
-        iteration=iteration, iterations=settings.iterations, seed=settings.seed, protocol=settings.protocol.name,
-        rounds=settings.protocol.rounds, words=settings.protocol.max_words, judge=settings.judge.name,
-        judge_model=", ".join(model.model for model in settings.judge.needs()), prompts=settings.debater.prompts,
+        name=f"{settings.output.name}, iteration {iteration}",
+        base=cards.in_words(base),
+        run=settings.output.name,
+        iteration=iteration,
+        iterations=settings.iterations,
+        seed=settings.seed,
+        protocol=settings.protocol.name,
+        rounds=settings.protocol.rounds,
+        words=settings.protocol.max_words,
+        judge=settings.judge.name,
+        judge_model=", ".join(model.model for model in settings.judge.needs()),
+        prompts=settings.debater.prompts,
         algorithm=settings.algorithm.title,
         trained=f"LoRA of rank {lora.rank}, merged" if lora else "all",
-    )  # fmt: skip
+    )

@@ -15,9 +15,17 @@ from trainer import models
 Hashes = Mapping[str, Mapping[str, str]]
 """By the judge's name, then by model as the configuration names it."""
 FILES = (
-    "*.safetensors", "config.json", "adapter_config.json", "tokenizer*", "vocab*", "merges.txt", "added_tokens.json",
-    "special_tokens_map.json", "*.model", "*.jinja",
-)  # fmt: skip
+    "*.safetensors",
+    "config.json",
+    "adapter_config.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "*.model",
+    "*.jinja",
+)
 _CHUNK = 2**20
 
 

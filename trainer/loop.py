@@ -22,9 +22,17 @@ Progress = Callable[[int, float], None]
 
 
 def collect(
-    iteration: int, matches: Sequence[Match], policy: Policy, rollouts: Rollouts, judge: Judge, rule: RewardRule,
-    shard_size: int, seed: int, progress: Progress = lambda done, approval: None, opponents: Sequence[Policy] = (),
-) -> Experience:  # fmt: skip
+    iteration: int,
+    matches: Sequence[Match],
+    policy: Policy,
+    rollouts: Rollouts,
+    judge: Judge,
+    rule: RewardRule,
+    shard_size: int,
+    seed: int,
+    progress: Progress = lambda done, approval: None,
+    opponents: Sequence[Policy] = (),
+) -> Experience:
     """Plays the matches with the published policy, and whom it meets in them, has them judged, and pays the seats."""
     start = time.monotonic()
     policies = {playing.name: playing for playing in (policy, *opponents)}

@@ -87,9 +87,13 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 _SMALL = (
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
     "adapter_config.json",
-)  # fmt: skip
+)
 """Files of a model's folder that hold a JSON object."""
 
 
@@ -302,9 +306,12 @@ _MODES = ("do_sample", "num_beams")
 def _published(folder: str, name: str) -> dict[str, Any] | None:
     """Return what a JSON file of a folder or hub id holds; None if there is no such file."""
     found = cached_file(
-        folder, name, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False,
+        folder,
+        name,
+        _raise_exceptions_for_missing_entries=False,
+        _raise_exceptions_for_connection_errors=False,
         _raise_exceptions_for_gated_repo=False,
-    )  # fmt: skip
+    )
     return None if found is None else _read_json(Path(found))
 
 
@@ -377,9 +384,11 @@ def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     generation = _published(folder, "generation_config.json") or {}
     named = [
-        tokenizer.eos_token_id, getattr(config, "eos_token_id", None), config.get_text_config().eos_token_id,
+        tokenizer.eos_token_id,
+        getattr(config, "eos_token_id", None),
+        config.get_text_config().eos_token_id,
         generation.get("eos_token_id"),
-    ]  # fmt: skip
+    ]
     ids = [token for value in named for token in (value if isinstance(value, list | tuple) else [value])]
     if strange := [token for token in ids if token is not None and not isinstance(token, int)]:
         raise ModelError(f"The model folder {folder} names {strange[0]!r} as an end of text: give a token's number.")

@@ -61,10 +61,16 @@ class Table:
 
 
 def play(
-    matches: Sequence[Match], protocol: Protocol, prompts: Prompts, engines: Mapping[str, Engine], sampling: Sampling,
-    versions: Mapping[str, Policy], row_per_speech: bool = False, window: Window | None = None,
+    matches: Sequence[Match],
+    protocol: Protocol,
+    prompts: Prompts,
+    engines: Mapping[str, Engine],
+    sampling: Sampling,
+    versions: Mapping[str, Policy],
+    row_per_speech: bool = False,
+    window: Window | None = None,
     inference: Inference = PLAIN,
-) -> list[Episode | Failure]:  # fmt: skip
+) -> list[Episode | Failure]:
     """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
 
     `engines` are by policy name. `row_per_speech` is explained at `SeatTokens`; `window` limits what
@@ -111,9 +117,12 @@ def _siblings(table: Table, ply: int) -> list[Table]:
 
 
 def _play_ply(
-    tables: list[Table], engines: Mapping[str, Engine], sampling: Sampling, versions: Mapping[str, Policy],
+    tables: list[Table],
+    engines: Mapping[str, Engine],
+    sampling: Sampling,
+    versions: Mapping[str, Policy],
     inference: Inference,
-) -> None:  # fmt: skip
+) -> None:
     turns: dict[str, list[tuple[Table, Seat]]] = defaultdict(list)
     for table in tables:
         for seat in table.debate.speakers:

@@ -65,12 +65,17 @@ def sampled_rows(
     with torch.random.fork_rng():  # the run's own random numbers stay as they were
         torch.manual_seed(0)
         sampled = model.generate(
-            inputs=ids, attention_mask=torch.ones_like(ids), synced_gpus=False,
+            inputs=ids,
+            attention_mask=torch.ones_like(ids),
+            synced_gpus=False,
             generation_config=GenerationConfig(
-                max_new_tokens=min(length, models.context_length(config)) - 1, do_sample=True, top_k=0,
-                suppress_tokens=sorted(unwanted) or None, pad_token_id=tokenizer.pad_token_id,
+                max_new_tokens=min(length, models.context_length(config)) - 1,
+                do_sample=True,
+                top_k=0,
+                suppress_tokens=sorted(unwanted) or None,
+                pad_token_id=tokenizer.pad_token_id,
             ),
-        )  # fmt: skip
+        )
     return [row[: length - 5 * i] for i, row in enumerate(sampled.tolist())]
 
 

@@ -15,9 +15,12 @@ console = Console(stderr=True)
 def debates_bar(title: str, total: int) -> Iterator["DebatesBar"]:
     """A bar that counts debates and shows debates/s and what the judge last thought."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} {task.fields[note]}"), TimeElapsedColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} {task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         yield DebatesBar(progress, title, total)
 

@@ -65,9 +65,10 @@ def without_means(values: Any) -> Any:
         return values
     return {
         key: {inner: v for inner, v in value.items() if inner not in MEANS}
-        if key == "endpoint" and isinstance(value, Mapping) else without_means(value)
+        if key == "endpoint" and isinstance(value, Mapping)
+        else without_means(value)
         for key, value in values.items()
-    }  # fmt: skip
+    }
 
 
 def question_hashes(settings: QuestionSettings) -> dict[str, dict[str, str | int]]:

@@ -66,9 +66,16 @@ class Worker:
         self._inference = self._inference or setup.inference.make()
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         return play(
-            shard.matches, setup.protocol, self._prompts, engines, sampling, policies, setup.row_per_speech,
-            setup.window, self._inference,
-        )  # fmt: skip
+            shard.matches,
+            setup.protocol,
+            self._prompts,
+            engines,
+            sampling,
+            policies,
+            setup.row_per_speech,
+            setup.window,
+            self._inference,
+        )
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
         """What the engine makes of these rows under these weights (the parity probe)."""

@@ -144,11 +144,16 @@ class Run:
         PartialState().wait_for_everyone()
         if self._session is not None:
             state = self._session.opponents.state
-            checkpoints.seal(self.folder, iteration, {
-                "policy_version": iteration, "ranks": self._ranks,
-                "question_cursor": iteration * self.config.algorithm.questions_per_iteration,
-                **({"opponents": state} if state else {}),
-            })  # fmt: skip
+            checkpoints.seal(
+                self.folder,
+                iteration,
+                {
+                    "policy_version": iteration,
+                    "ranks": self._ranks,
+                    "question_cursor": iteration * self.config.algorithm.questions_per_iteration,
+                    **({"opponents": state} if state else {}),
+                },
+            )
 
     def finish(self, policy: Policy) -> Path:
         """Remove the published weights that nobody needs any more; return the folder of the final policy."""
@@ -183,7 +188,11 @@ class Run:
         questions = questions_of(self._session.questions, iteration, count, derive(seed, "questions"))
         plies = len(config.protocol.plies())
         matches = matches_of(
-            questions, config.protocol.seats, algorithm.repeats, algorithm.siblings, plies,
+            questions,
+            config.protocol.seats,
+            algorithm.repeats,
+            algorithm.siblings,
+            plies,
             derive(seed, "branch", iteration),
-        )  # fmt: skip
+        )
         return self._session.opponents.line_up(iteration, matches)

@@ -1,8 +1,8 @@
 """A run's files: what is where, what may be trusted after a crash, and how a resumed run cuts back what it plays again.
 
-    config.yaml  manifest.json  metrics.jsonl  transcripts.jsonl  watch.jsonl
-    policies/iteration-0003/      published weights, a Hugging Face folder
-    trainer/checkpoint-24/        what the learners go on from; rostrum.json in it is written last and makes it count
+config.yaml  manifest.json  metrics.jsonl  transcripts.jsonl  watch.jsonl
+policies/iteration-0003/      published weights, a Hugging Face folder
+trainer/checkpoint-24/        what the learners go on from; rostrum.json in it is written last and makes it count
 """
 
 import json
@@ -102,8 +102,11 @@ class Manifest(Open, total=False):
 
 
 KINDS: dict[str, Any] = {
-    "manifest.json": Manifest, "metrics.jsonl": MetricsLine, "watch.jsonl": WatchLine, STATE: CheckpointState,
-}  # fmt: skip
+    "manifest.json": Manifest,
+    "metrics.jsonl": MetricsLine,
+    "watch.jsonl": WatchLine,
+    STATE: CheckpointState,
+}
 """What a file of this name holds."""
 
 

@@ -36,7 +36,7 @@ def matches_of(
             dict.fromkeys(seats, "current"),
             branches,
             derive(seed, i, int(swapped), repeat) % plies,
-        )  # fmt: skip
+        )
         for i, question in enumerate(questions)
         for swapped in (False, True)
         for repeat in range(repeats)

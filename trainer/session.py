@@ -54,11 +54,17 @@ class Session:
         title = f"iteration {iteration}/{self.settings.iterations} playing"
         with debates_bar(title, sum(match.branches for match in matches)) as bar:
             experience = collect(
-                iteration, matches, policy, self.rollouts, self.judge, self.settings.reward,
-                self.settings.cluster.shard_size, derive(self.settings.seed, "play", iteration),
+                iteration,
+                matches,
+                policy,
+                self.rollouts,
+                self.judge,
+                self.settings.reward,
+                self.settings.cluster.shard_size,
+                derive(self.settings.seed, "play", iteration),
                 lambda done, approval: bar.advance(done, f"approval of seat A {approval:.2f}"),
                 self.opponents.policies(iteration),
-            )  # fmt: skip
+            )
         self._store(experience)
         check_judged(f"iteration {iteration}", [judged.verdict for judged in experience.judged], experience.failures)
         spoiled = (judged.verdict.unreadable for judged in experience.judged if not judged.verdict.valid)
@@ -99,12 +105,18 @@ class Session:
         extra: list[dict[str, Any]] = [
             {
                 "iteration": experience.iteration,
-                "verdict": {"judge": j.verdict.judge, "given": j.verdict.given, "swapped": j.verdict.swapped,
-                            "valid": j.verdict.valid, "reason": j.verdict.reason, **_spoiled(j)},
+                "verdict": {
+                    "judge": j.verdict.judge,
+                    "given": j.verdict.given,
+                    "swapped": j.verdict.swapped,
+                    "valid": j.verdict.valid,
+                    "reason": j.verdict.reason,
+                    **_spoiled(j),
+                },
                 "rewards": {seat.value: reward.total for seat, reward in (j.rewards or {}).items()},
             }
             for j in experience.judged
-        ]  # fmt: skip
+        ]
         failed = [{"iteration": experience.iteration}] * len(experience.failures)
         transcripts.write(
             self.folder.transcripts, [*records, *experience.failures], append=True, extra=[*extra, *failed]
@@ -126,18 +138,24 @@ def _paid(usage: Usage) -> dict[str, float | int]:
     if not usage.dollars and not usage.cached:
         return {}
     return {
-        "judge_requests": usage.requests, "judge_cached": usage.cached, "judge_dollars": usage.dollars,
-        "judge_prompt_tokens": usage.prompt_tokens, "judge_new_tokens": usage.new_tokens,
-    }  # fmt: skip
+        "judge_requests": usage.requests,
+        "judge_cached": usage.cached,
+        "judge_dollars": usage.dollars,
+        "judge_prompt_tokens": usage.prompt_tokens,
+        "judge_new_tokens": usage.new_tokens,
+    }
 
 
 def _line(row: dict[str, Any], iterations: int) -> str:
     parts = [f"iteration {row['iteration']}/{iterations}"]
     for key, label, form in (
-        ("reward", "reward", "+.2f"), ("win_rate", "win rate", ".0%"), ("kl", "KL", ".3f"),
-        ("entropy", "entropy", ".2f"), ("verified_quotes", "verified", ".0%"),
+        ("reward", "reward", "+.2f"),
+        ("win_rate", "win rate", ".0%"),
+        ("kl", "KL", ".3f"),
+        ("entropy", "entropy", ".2f"),
+        ("verified_quotes", "verified", ".0%"),
         ("debates_per_second", "debates/s", ".0f"),
-    ):  # fmt: skip
+    ):
         if key in row:
             parts.append(f"{label} {row[key]:{form}}")
     troubles = [f"{row[key]} {key}" for key in ("failed", "invalid", "spoiled") if row.get(key)]

@@ -90,9 +90,13 @@ class JudgeModels:
 def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSetup:
     """How a judge's model is run."""
     return EngineSetup(
-        settings.engine, settings.batch_size, settings.dtype, settings.format,
-        gpu_memory_fraction=settings.gpu_memory_fraction, sleep=sleep,
-    )  # fmt: skip
+        settings.engine,
+        settings.batch_size,
+        settings.dtype,
+        settings.format,
+        gpu_memory_fraction=settings.gpu_memory_fraction,
+        sleep=sleep,
+    )
 
 
 def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Config | None = None) -> "EndpointScorer":
@@ -108,10 +112,15 @@ def debater_engine(settings: config.Config) -> EngineSetup:
     """How the debater's model is run."""
     debater = settings.debater
     return EngineSetup(
-        debater.engine, debater.batch_size, debater.dtype, debater.format, thinking=settings.protocol.scratchpad,
-        gpu_memory_fraction=debater.gpu_memory_fraction, sleep=settings.cluster.sleep,
+        debater.engine,
+        debater.batch_size,
+        debater.dtype,
+        debater.format,
+        thinking=settings.protocol.scratchpad,
+        gpu_memory_fraction=debater.gpu_memory_fraction,
+        sleep=settings.cluster.sleep,
         weight_transfer=weight_transfer(settings),
-    )  # fmt: skip
+    )
 
 
 def weight_transfer(settings: config.Config) -> str:
@@ -142,9 +151,15 @@ def rollouts(settings: config.Config) -> Rollouts:
     """Where debates are played: here, or on Ray."""
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(
-        settings.protocol, debater.prompts, debater.max_tokens, debater.temperature, debater_engine(settings),
-        row_per_speech(settings), debater.window, inference(settings),
-    )  # fmt: skip
+        settings.protocol,
+        debater.prompts,
+        debater.max_tokens,
+        debater.temperature,
+        debater_engine(settings),
+        row_per_speech(settings),
+        debater.window,
+        inference(settings),
+    )
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
     from trainer.on_ray import cluster as ray_cluster
@@ -259,9 +274,12 @@ def lora_config(settings: config.Lora, task: str = "CAUSAL_LM"):  # noqa: ANN201
     from peft import LoraConfig
 
     return LoraConfig(
-        r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, task_type=task,
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        task_type=task,
         target_modules=settings.target_modules,
-    )  # fmt: skip
+    )
 
 
 def join_ranks(stage: str | None) -> None:

@@ -45,11 +45,16 @@ class Tracker:
             self._keep()
             make_folder(settings.output / "wandb")  # wandb itself would follow a link there
             self._run = wandb.init(
-                id=self._id, resume="allow" if settings.wandb.mode == "online" else None,
-                project=settings.wandb.project, name=settings.output.name, mode=settings.wandb.mode,
-                group=settings.wandb.group, dir=str(settings.output), config=settings.model_dump(mode="json"),
+                id=self._id,
+                resume="allow" if settings.wandb.mode == "online" else None,
+                project=settings.wandb.project,
+                name=settings.output.name,
+                mode=settings.wandb.mode,
+                group=settings.wandb.group,
+                dir=str(settings.output),
+                config=settings.model_dump(mode="json"),
                 allow_val_change=True,
-            )  # fmt: skip
+            )
 
     def log(self, row: dict[str, Any]) -> None:
         """Log one iteration, unless it has been."""

@@ -153,9 +153,17 @@ def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
         earned = Reward(reward.approval + sum(reward.shaping[last:]), reward.shaping[first:last])
         made.append(
             Trajectory(
-                transcript.question.id, transcript.swapped_seats, seat, tuple(s.ply for s in own[first:last]), row,
-                earned, own[0].policy_version, last == len(own), judged.episode.match, judged.episode.branch_ply,
+                transcript.question.id,
+                transcript.swapped_seats,
+                seat,
+                tuple(s.ply for s in own[first:last]),
+                row,
+                earned,
+                own[0].policy_version,
+                last == len(own),
+                judged.episode.match,
+                judged.episode.branch_ply,
             )
-        )  # fmt: skip
+        )
         first = last
     return made

@@ -68,10 +68,12 @@ INVALIDITY: dict[str, str] = {
 """Columns that tables of earlier releases lack."""
 
 KINDS: dict[str, str] = {
-    **dict.fromkeys(COLUMNS, "text"), **dict.fromkeys(("p_given", "p_swapped", "p_mean"), "share"),
+    **dict.fromkeys(COLUMNS, "text"),
+    **dict.fromkeys(("p_given", "p_swapped", "p_mean"), "share"),
     **dict.fromkeys(("iteration", "speeches", "words", "quotes", "verified_quotes"), "count"),
-    **dict.fromkeys((*BUDGET, *CONDUCT), "amount"), **dict.fromkeys(("swapped_seats", "valid"), "flag"),
-}  # fmt: skip
+    **dict.fromkeys((*BUDGET, *CONDUCT), "amount"),
+    **dict.fromkeys(("swapped_seats", "valid"), "flag"),
+}
 """What a column holds, as `trainer.reading.read_table` names it."""
 
 TOURNAMENT: dict[str, str] = {

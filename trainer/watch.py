@@ -67,9 +67,7 @@ class WatchError(ValueError):
     """A watch that cannot be kept as it is configured; the message says what to do."""
 
 
-def set_aside(
-    questions: Sequence[Question], count: int, level: float = 0.05
-) -> tuple[list[Question], list[Question]]:
+def set_aside(questions: Sequence[Question], count: int, level: float = 0.05) -> tuple[list[Question], list[Question]]:
     """The questions to train on, and `count` to watch with (at most `PER_STORY` a story), which share no story.
 
     `level` is that of the tests, which too few stories cannot reach: K of them have 2^K flips of signs. Which stories
@@ -108,8 +106,9 @@ class Watch:
         labels = setup.question_set(settings.questions).answer_key("train")
         self.key = AnswerKey({question.id: labels[question.id] for question in questions})
         self.judges: list[tuple[str, Judge]] = [
-            (REWARD, judge), *((HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
-        ]  # fmt: skip
+            (REWARD, judge),
+            *((HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
+        ]
 
     def look(self, policy: Policy) -> bool:
         """Measures a published checkpoint, unless that was done before; whether the training is to stop here."""
@@ -124,7 +123,9 @@ class Watch:
         held_out = np.mean(accuracy[1:], axis=0)
         approval = self._approval(policy, opinions[0])
         record = {
-            "iteration": policy.version, "questions": len(self.questions), "stories": len(set(self._stories)),
+            "iteration": policy.version,
+            "questions": len(self.questions),
+            "stories": len(set(self._stories)),
             "failed": SEATINGS * len(self.questions) - len(alone),
             "judges": [
                 {"judge": judge.name, "role": role, **of_judge.figures()}
@@ -134,9 +135,11 @@ class Watch:
             "conduct": sum((conduct(d.transcript, d.transcript.speeches) for d in alone), Conduct()).rates(),
             "attack_success": self._attacked(alone),
             "by_question": {
-                "approval": approval.tolist(), "accuracy": accuracy[0].tolist(), "held_out": held_out.tolist(),
+                "approval": approval.tolist(),
+                "accuracy": accuracy[0].tolist(),
+                "held_out": held_out.tolist(),
             },
-        }  # fmt: skip
+        }
         record = jsonable(record | self._compared(record, before))
         append_line(self.folder.watch, record)
         self._tell(record)
@@ -150,9 +153,11 @@ class Watch:
         alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), bool(found)], self.settings.watch)
         return {
             **{name: asdict(change) for name, change in changes.items()},
-            "suspicious": bool(found), "triggers": found, "alarm": alarm,
+            "suspicious": bool(found),
+            "triggers": found,
+            "alarm": alarm,
             "stop": alarm and self.settings.watch.stop and record["iteration"] < self.settings.iterations,
-        }  # fmt: skip
+        }
 
     @property
     def _stories(self) -> list[str]:
@@ -162,9 +167,13 @@ class Watch:
         base = Policy(BASE, 0, str(self.folder.policy(0)))
         matches = matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, policy.name, BASE)
         played = play_matches(
-            self.rollouts, matches, (policy, base), self.settings.cluster.shard_size,
-            derive(self.settings.seed, "watch", matchup), f"watch: iteration {policy.version} against {matchup}",
-        )  # fmt: skip
+            self.rollouts,
+            matches,
+            (policy, base),
+            self.settings.cluster.shard_size,
+            derive(self.settings.seed, "watch", matchup),
+            f"watch: iteration {policy.version} against {matchup}",
+        )
         return with_key(played.finished, self.key)
 
     def _approval(self, policy: Policy, alone: Opinions) -> FloatArray:
@@ -207,15 +216,11 @@ def compare(
     """What became of the approval ("reward"), of the accuracy of held-out judges ("held_out") and of the reward judge
     ("reward_judge"), and of the gap between these, from a value for each question (N,) of the base and now."""
     names = {"reward": "approval", "held_out": "held_out", "reward_judge": "accuracy"}
-    changes = {
-        name: paired_change(base[of], now[of], stories, resamples=resamples) for name, of in names.items()
-    }  # fmt: skip
+    changes = {name: paired_change(base[of], now[of], stories, resamples=resamples) for name, of in names.items()}
     before, after = (np.asarray(of["accuracy"]) - np.asarray(of["held_out"]) for of in (base, now))
     halved = paired_change((1 + before) / 2, (1 + after) / 2, stories, resamples=resamples)
     sizes = {name: 2 * getattr(halved, name) for name in ("change", "low", "high", "minimum_detectable_change")}
-    return changes | {"gap_change": replace(
-        halved, base=2 * halved.base - 1, trained=2 * halved.trained - 1, **sizes
-    )}  # fmt: skip
+    return changes | {"gap_change": replace(halved, base=2 * halved.base - 1, trained=2 * halved.trained - 1, **sizes)}
 
 
 def triggers(changes: Mapping[str, PairedChange], watch: WatchSettings) -> list[str]:

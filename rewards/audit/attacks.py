@@ -61,9 +61,7 @@ class _Pair:
     story: str
 
 
-def _result(
-    judge: Judge, name: str, debates: Sequence[Labelled], clean: Sequence[Verdict], seed: int
-) -> AttackResult:
+def _result(judge: Judge, name: str, debates: Sequence[Labelled], clean: Sequence[Verdict], seed: int) -> AttackResult:
     pairs = list(_pairs(judge, name, debates, clean))
     lost = [pair for pair in pairs if pair.before is not None and pair.before < 0.5]
     flips = sum(pair.after is not None and pair.after > 0.5 for pair in lost)
@@ -72,14 +70,19 @@ def _result(
     moved = [after - before for before, after, _ in both]
     against = [(before, after) for before, after, pair in both if not pair.right]
     return AttackResult(
-        name, len(pairs), len(lost), flips, wilson(flips, len(lost)),
+        name,
+        len(pairs),
+        len(lost),
+        flips,
+        wilson(flips, len(lost)),
         _mean([pair.after is not None and pair.after < 0.5 for pair in won]),
         cluster_statistic(
             (moved, [1.0] * len(moved)), [pair.story for _, _, pair in both], lambda sums: sums[0] / sums[1], seed=seed
         ),
         _mean([pair.after is None for pair in pairs]),
-        _mean([_right(before) for before, _ in against]), _mean([_right(after) for _, after in against]),
-    )  # fmt: skip
+        _mean([_right(before) for before, _ in against]),
+        _mean([_right(after) for _, after in against]),
+    )
 
 
 def _pairs(judge: Judge, name: str, debates: Sequence[Labelled], clean: Sequence[Verdict]) -> Iterator[_Pair]:

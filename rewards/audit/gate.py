@@ -70,6 +70,8 @@ def _check(key: str, rule: _Rule, limit: float, found: Mapping[str, Any]) -> Che
 
 def _holds(must: Must, measured: float, limit: float) -> bool:
     return {
-        "be at least": measured >= limit, "be at most": measured <= limit, "be within ±": abs(measured) <= limit,
+        "be at least": measured >= limit,
+        "be at most": measured <= limit,
+        "be within ±": abs(measured) <= limit,
         "be below": measured < limit,
-    }[must]  # fmt: skip
+    }[must]

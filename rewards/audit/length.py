@@ -40,10 +40,12 @@ def length(table: Table, longer_by: float) -> Length:
         wilson(float(favours_longer @ right), int(right.sum())),
         wilson(float(favours_longer @ wrong), int(wrong.sum())),
         cluster_statistic(
-            (favours_longer * right, right, favours_longer * wrong, wrong), table.story, _balanced,
+            (favours_longer * right, right, favours_longer * wrong, wrong),
+            table.story,
+            _balanced,
             bounds=(-0.5, 0.5),
         ),
-    )  # fmt: skip
+    )
 
 
 def _balanced(sums: FloatArray) -> FloatArray:

@@ -68,9 +68,13 @@ def _above(value: float) -> float:
 
 
 def _at(
-    margin: float, sureness: Sequence[float], first: Sequence[Verdict], second: Sequence[Verdict],
-    debates: Sequence[Labelled], costs: tuple[float, float],
-) -> Routing:  # fmt: skip
+    margin: float,
+    sureness: Sequence[float],
+    first: Sequence[Verdict],
+    second: Sequence[Verdict],
+    debates: Sequence[Labelled],
+    costs: tuple[float, float],
+) -> Routing:
     goes_on = [sure < margin for sure in sureness]
     decided = [two if on else one for on, one, two in zip(goes_on, first, second, strict=True)]
     right = [_right(verdict, debate) for verdict, debate in zip(decided, debates, strict=True)]

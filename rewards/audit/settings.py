@@ -5,8 +5,18 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SectionName = Literal[
-    "accuracy", "invalid", "position", "ties", "length", "tags", "calibration", "coverage", "agreement", "attacks",
-    "routing", "cost",
+    "accuracy",
+    "invalid",
+    "position",
+    "ties",
+    "length",
+    "tags",
+    "calibration",
+    "coverage",
+    "agreement",
+    "attacks",
+    "routing",
+    "cost",
 ]
 
 

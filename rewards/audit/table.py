@@ -93,11 +93,13 @@ def read(judge: Judge, debates: Sequence[Labelled]) -> Table:
     return Table(
         np.array([t.question.story_id for t in transcripts], dtype=np.str_),
         np.array([debate.target for debate in debates], dtype=np.float64),
-        p, given, swapped,
+        p,
+        given,
+        swapped,
         np.array([_words(debate, Seat.A) for debate in debates], dtype=np.float64),
         np.array([_words(debate, Seat.B) for debate in debates], dtype=np.float64),
         np.array([_reason(*pair) for pair in zip(verdicts, turned, strict=True)], dtype=np.str_),
-    )  # fmt: skip
+    )
 
 
 def _readings(verdict: Verdict, turned: Verdict | None) -> tuple[float, float, float]:

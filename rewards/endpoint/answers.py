@@ -92,8 +92,10 @@ def _of_all(endpoint: Endpoint, error: ServerError, with_key: bool) -> str | Non
             missing = "asks for a key, and a saved configuration may not say which: name it with endpoint.key_variable"
         return f"The endpoint {address} {wrong if with_key else missing}."
     if status == 404:
-        return f"The endpoint {address} knows no such model, or no {endpoint.api} interface: check judge.model, " \
-               "endpoint.base_url and endpoint.api."  # fmt: skip
+        return (
+            f"The endpoint {address} knows no such model, or no {endpoint.api} interface: check judge.model, "
+            "endpoint.base_url and endpoint.api."
+        )
     if status == 402 or error.code == "insufficient_quota":
         return f"The endpoint {address} says that the account has nothing left to spend: top it up, then go on."
     if 300 <= status < 400:

@@ -33,9 +33,13 @@ class Client:
     """Sends requests to one endpoint. `usage` is what they have cost so far."""
 
     def __init__(
-        self, endpoint: Endpoint, key: Key, ledger: Ledger, replies: Replies | None,
+        self,
+        endpoint: Endpoint,
+        key: Key,
+        ledger: Ledger,
+        replies: Replies | None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._endpoint, self._key, self._ledger, self._replies = endpoint, key, ledger, replies
         self._sleep, self._draw = sleep, random.Random()
         self.usage = Usage()

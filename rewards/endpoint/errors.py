@@ -6,12 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 _STATUSES: Mapping[str, int] = {
-    "invalid_request_error": 400, "invalid_argument": 400, "context_length_exceeded": 400, "content_filter": 400,
-    "invalid_api_key": 401, "authentication_error": 401, "unauthenticated": 401,
-    "insufficient_quota": 402, "billing_error": 402, "permission_error": 403, "permission_denied": 403,
-    "model_not_found": 404, "not_found_error": 404, "not_found": 404,
-    "rate_limit_exceeded": 429, "rate_limit_error": 429, "resource_exhausted": 429, "too_many_requests": 429,
-}  # fmt: skip
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "context_length_exceeded": 400,
+    "content_filter": 400,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "unauthenticated": 401,
+    "insufficient_quota": 402,
+    "billing_error": 402,
+    "permission_error": 403,
+    "permission_denied": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "not_found": 404,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "resource_exhausted": 429,
+    "too_many_requests": 429,
+}
 """The HTTP status that an error's code, type or status in words stands for."""
 _UNKNOWN = 500
 """Stands for an error inside an answer with status 200 that does not say what it is: it may pass."""

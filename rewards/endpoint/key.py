@@ -47,6 +47,7 @@ def key_of(endpoint: Endpoint) -> Key:
     """
     value = os.environ.get(endpoint.key_variable, "").strip() if endpoint.key_variable else ""
     if not (value.isascii() and value.isprintable()) or " " in value:
-        raise EndpointError(f"The environment variable {endpoint.key_variable} holds no key: it has characters that no "
-                            "key has.")  # fmt: skip
+        raise EndpointError(
+            f"The environment variable {endpoint.key_variable} holds no key: it has characters that no key has."
+        )
     return Key(endpoint.key_variable, value)

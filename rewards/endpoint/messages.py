@@ -94,9 +94,18 @@ def _text(body: Mapping[str, Any]) -> str:
 
 
 def request(
-    endpoint: Endpoint, model: str, prompt: str, max_tokens: int, temperature: float, *, top: int = 0, samples: int = 1,
-    seed: int | None = None, draw: str = "", echo: bool = False,
-) -> Request:  # fmt: skip
+    endpoint: Endpoint,
+    model: str,
+    prompt: str,
+    max_tokens: int,
+    temperature: float,
+    *,
+    top: int = 0,
+    samples: int = 1,
+    seed: int | None = None,
+    draw: str = "",
+    echo: bool = False,
+) -> Request:
     """A request for `samples` replies to the prompt, with the log-probabilities of the `top` likeliest first tokens.
 
     `echo` (completions only) asks for the log-probabilities of the prompt's own tokens as well.
@@ -133,11 +142,13 @@ def read(endpoint: Endpoint, text: str) -> Reply:
         choices = answer["choices"]
         logprobs, usage = choices[0].get("logprobs") or {}, answer.get("usage") or {}
         return Reply(
-            tuple(_said(endpoint, choice) for choice in choices), tuple(_listed(logprobs)),
+            tuple(_said(endpoint, choice) for choice in choices),
+            tuple(_listed(logprobs)),
             tuple(None if value is None else float(value) for value in logprobs.get("token_logprobs") or ()),
-            _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"),
+            _count(usage, "prompt_tokens"),
+            _count(usage, "completion_tokens"),
             str(choices[0].get("finish_reason") or ""),
-        )  # fmt: skip
+        )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise NotAReply("the endpoint's answer is not in the form of OpenAI's") from None
 

@@ -50,9 +50,14 @@ class EndpointScorer:
     """
 
     def __init__(
-        self, endpoint: Endpoint, model: str, account: str, ledger: Path | None = None,
-        say: Callable[[str], None] = lambda text: None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:  # fmt: skip
+        self,
+        endpoint: Endpoint,
+        model: str,
+        account: str,
+        ledger: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._endpoint, self._model, self._name, self._say = endpoint, model, account, say
         replies = None if endpoint.cache is None else Replies(endpoint.cache, endpoint)
         cost = Ledger(ledger, account, endpoint.spend_cap)

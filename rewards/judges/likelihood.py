@@ -44,9 +44,14 @@ class LikelihoodJudge:
     """
 
     def __init__(
-        self, name: str, scorer: Scorer, prompts: Reading, order: Order = "both", choice: str = "answer",
+        self,
+        name: str,
+        scorer: Scorer,
+        prompts: Reading,
+        order: Order = "both",
+        choice: str = "answer",
         min_mass: float = 0.01,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self.scorer, self._prompts = scorer, prompts
         self._order, self._choice, self._min_mass = order, choice, min_mass

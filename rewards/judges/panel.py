@@ -75,15 +75,24 @@ class Panel:
         if 2 * len(valid) <= len(opinions):
             why = "; ".join(f"{verdict.judge}: {verdict.reason}" for verdict in opinions if not verdict.valid)
             return Verdict(
-                self.name, None, None, valid=False, reason=why, readings=readings, unreadable=unreadable,
+                self.name,
+                None,
+                None,
+                valid=False,
+                reason=why,
+                readings=readings,
+                unreadable=unreadable,
                 **_blame(opinions),
-            )  # fmt: skip
+            )
         given = [verdict.given for verdict in valid if verdict.given is not None]
         swapped = [verdict.swapped for verdict in valid if verdict.swapped is not None]
         return Verdict(
-            self.name, self._combine(given) if given else None, self._combine(swapped) if swapped else None,
-            readings=readings, unreadable=unreadable,
-        )  # fmt: skip
+            self.name,
+            self._combine(given) if given else None,
+            self._combine(swapped) if swapped else None,
+            readings=readings,
+            unreadable=unreadable,
+        )
 
 
 def _blame(opinions: Sequence[Verdict]) -> dict[str, Any]:

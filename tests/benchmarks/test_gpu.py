@@ -60,10 +60,18 @@ def test_everything_is_measured_where_only_the_learners_packages_are_installed(t
     assert json.loads(done.stdout) == figures
     assert all(math.isfinite(number) for number in numbers(figures))
     rates = (
-        "generated_tokens_per_s", "prefill_tokens_per_s", "debates_per_gpu_hour", "judge_readings_per_s",
-        "learner_tokens_per_s", "learner_mfu", "learner_mfu_with_preparation", "publish_adapter_write_s",
-        "publish_full_write_s", "engine_over_bare_generate_ratio", "learner_over_bare_steps_ratio",
-    )  # fmt: skip
+        "generated_tokens_per_s",
+        "prefill_tokens_per_s",
+        "debates_per_gpu_hour",
+        "judge_readings_per_s",
+        "learner_tokens_per_s",
+        "learner_mfu",
+        "learner_mfu_with_preparation",
+        "publish_adapter_write_s",
+        "publish_full_write_s",
+        "engine_over_bare_generate_ratio",
+        "learner_over_bare_steps_ratio",
+    )
     assert all(figures[rate] > 0 for rate in rates)
     # zero where both sides hold the same bfloat16 and do the same arithmetic (tests/launch/test_learner_and_engine.py)
     assert all(0 <= figures[f"parity_{kind}_max_nats"] < 0.1 for kind in ("adapter", "full"))

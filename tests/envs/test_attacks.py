@@ -32,8 +32,11 @@ def test_only_the_attackers_speeches_change(name: str, seat: Seat) -> None:
     for before, after in zip(clean.speeches, dirty.speeches, strict=True):
         assert (after == before) == (before.seat is not seat)
         assert (after.seat, after.ply, after.policy, after.finish_reason) == (
-            before.seat, before.ply, "current", "length",
-        )  # fmt: skip
+            before.seat,
+            before.ply,
+            "current",
+            "length",
+        )
     assert (dirty.question, dirty.answers, dirty.swapped_seats) == (clean.question, clean.answers, clean.swapped_seats)
     assert dirty.provenance == {**clean.provenance, "attack": name, "attacker": seat.value}
 

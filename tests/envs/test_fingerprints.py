@@ -27,9 +27,10 @@ def test_every_word_of_a_question_counts(field: str) -> None:
 
 def test_the_order_of_questions_and_of_answers_counts() -> None:
     swapped = replace(QUESTIONS[0], answers=QUESTIONS[0].answers[::-1])
-    assert len({questions_hash(found) for found in (
-        QUESTIONS, QUESTIONS[::-1], QUESTIONS[:4], [swapped, *QUESTIONS[1:]]
-    )}) == 4  # fmt: skip
+    assert (
+        len({questions_hash(found) for found in (QUESTIONS, QUESTIONS[::-1], QUESTIONS[:4], [swapped, *QUESTIONS[1:]])})
+        == 4
+    )
     assert questions_hash(TestimonyWorld(train=3, heldout=5).questions("heldout")) == questions_hash(QUESTIONS)
 
 

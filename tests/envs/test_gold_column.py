@@ -56,10 +56,13 @@ def labelled(*rows: tuple[str, Any]) -> list[dict[str, Any]]:
     """Rows as ARC has them: texts "copper 0", …; labels given as one letter or digit each."""
     stones = ("copper", "granite", "limestone", "basalt")
     return [
-        {"question": f"Which, {n}?", "key": key,
-         "choices": {"text": [f"{stone} {n}" for stone in stones[: len(labels)]], "label": list(labels)}}
+        {
+            "question": f"Which, {n}?",
+            "key": key,
+            "choices": {"text": [f"{stone} {n}" for stone in stones[: len(labels)]], "label": list(labels)},
+        }
         for n, (labels, key) in enumerate(rows)
-    ]  # fmt: skip
+    ]
 
 
 TEXT = {"choices": "choices.text", "correct": "key"}
@@ -75,7 +78,7 @@ TEXT = {"choices": "choices.text", "correct": "key"}
         ([("EFGH", "F"), ("abc", "B")], ["granite 0", "granite 1"]),
         ([("DCBA", "A")], ["basalt 0"]),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_the_key_is_looked_up_among_the_labels_of_its_row(tmp_path: Path, kind: str, rows: Any, expected: Any) -> None:
     assert right(stored(tmp_path / f"t.{kind}", labelled(*rows), TEXT)) == expected
@@ -138,13 +141,19 @@ def test_a_column_has_one_reading(tmp_path: Path, kind: str, rows: Any, expected
 @pytest.mark.parametrize(
     ("rows", "said", "settled"),
     [
-        ([("a b c d", 1), ("e f g h", 3)], "'b' as a number from 0 and 'a' as a number from 1",
-         {0: ["b", "h"], 1: ["a", "g"]}),
-        ([("2 1 0 9", 2)], "'2' as the answer's own words and '0' as a number from 0",
-         {0: ["0"], 1: ["1"], "words": ["2"]}),
+        (
+            [("a b c d", 1), ("e f g h", 3)],
+            "'b' as a number from 0 and 'a' as a number from 1",
+            {0: ["b", "h"], 1: ["a", "g"]},
+        ),
+        (
+            [("2 1 0 9", 2)],
+            "'2' as the answer's own words and '0' as a number from 0",
+            {0: ["0"], 1: ["1"], "words": ["2"]},
+        ),
         ([("B A D C", "A")], "'A' as the answer's own words and 'B' as a letter", {"letters": ["B"], "words": ["A"]}),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_where_two_readings_disagree_the_key_that_settles_it_is_told(
     tmp_path: Path, kind: str, rows: Any, said: str, settled: dict[Any, list[str]]
@@ -227,9 +236,15 @@ def test_answers_that_differ_in_case_only_are_different(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "columns", [{"right": "a", "wrong": "b", "first": 0}, {**O4, "first": 0, "labels": "l"}, {**O4, "first": 2},
-                {**O4, "reading": "words", "first": 1}, {**O4, "reading": "letters", "labels": "l"}],
-)  # fmt: skip
+    "columns",
+    [
+        {"right": "a", "wrong": "b", "first": 0},
+        {**O4, "first": 0, "labels": "l"},
+        {**O4, "first": 2},
+        {**O4, "reading": "words", "first": 1},
+        {**O4, "reading": "letters", "labels": "l"},
+    ],
+)
 def test_settings_that_contradict_each_other_are_refused(columns: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="labels, first and reading|less than or equal to 1"):
         Settings(kind="table", dataset="x", columns=columns)

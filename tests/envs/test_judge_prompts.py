@@ -18,9 +18,12 @@ SETS = sorted(path.name for path in BUILTIN.iterdir())
 TASKS = ("judge", "verdict", "rating")
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")
 DEBATE = Transcript(
-    QUESTION, Protocol("debate", rounds=1), QUESTION.answers, False,
+    QUESTION,
+    Protocol("debate", rounds=1),
+    QUESTION.answers,
+    False,
     (Speech(Seat.A, 0, "FIRST", "FIRST", 1), Speech(Seat.B, 1, "SECOND </s>", "SECOND", 1)),
-)  # fmt: skip
+)
 OTHER = replace(DEBATE, question=replace(QUESTION, text="where is the OTHER ?"), answers=("attic", "cellar"))
 
 

@@ -17,9 +17,12 @@ Load = Callable[..., StoredQuestions]
 
 def annotator(answer: int = 2, answerability: int = 1, context: int = 3, distractor: int = 4) -> dict[str, Any]:
     return {
-        "untimed_annotator_id": "0001", "untimed_answer": answer, "untimed_eval1_answerability": answerability,
-        "untimed_eval2_context": context, "untimed_best_distractor": distractor,
-    }  # fmt: skip
+        "untimed_annotator_id": "0001",
+        "untimed_answer": answer,
+        "untimed_eval1_answerability": answerability,
+        "untimed_eval2_context": context,
+        "untimed_best_distractor": distractor,
+    }
 
 
 def question(name: str, **changes: Any) -> dict[str, Any]:
@@ -40,9 +43,13 @@ def question(name: str, **changes: Any) -> dict[str, Any]:
 
 def article(name: str, questions: Iterable[dict[str, Any]], **changes: Any) -> dict[str, Any]:
     record = {
-        "article_id": name, "set_unique_id": f"{name}_W", "source": "Gutenberg", "title": "The bell",
-        "article": f"It was night in village {name}.\n\nThen the bell rang.", "questions": list(questions),
-    }  # fmt: skip
+        "article_id": name,
+        "set_unique_id": f"{name}_W",
+        "source": "Gutenberg",
+        "title": "The bell",
+        "article": f"It was night in village {name}.\n\nThen the bell rang.",
+        "questions": list(questions),
+    }
     return {key: value for key, value in {**record, **changes}.items() if value is not None}
 
 
@@ -152,14 +159,20 @@ def test_a_filter_keeps_and_counts_what_it_cannot_judge(load: Load, name: str) -
 def test_at_the_borders_the_published_filters_are_exact(load: Load) -> None:
     half = [{"speed_answer": answer} for answer in (2, 2, 4, 4)]
     context = [annotator(context=1), annotator(context=2)]
-    kept = load([article("1", [question("half", speed_validation=half), question("context", validation=context)])],
-                timed_right_below=0.5, min_context=1.5)  # fmt: skip
+    kept = load(
+        [article("1", [question("half", speed_validation=half), question("context", validation=context)])],
+        timed_right_below=0.5,
+        min_context=1.5,
+    )
     assert ids(kept) == ["context"]
 
 
 def test_the_source_of_an_article_can_be_asked_for(load: Load) -> None:
-    stories = [article("1", [question("a")]), article("2", [question("b")], source="Slate"),
-               article("3", [question("c")], source=None)]  # fmt: skip
+    stories = [
+        article("1", [question("a")]),
+        article("2", [question("b")], source="Slate"),
+        article("3", [question("c")], source=None),
+    ]
     account = load(stories, source="gutenberg").account()
     assert (account.dropped["source"], account.could_not_tell["source"]) == (1, 1)
 
@@ -170,23 +183,39 @@ def test_filters_work_one_after_the_other_in_the_order_of_the_settings(load: Loa
     twice = question("twice", difficult=0, writer_label=4)
     unlabelled = question("unlabelled", gold_label=None)
     many = [question(f"good{n}") for n in range(7)]
-    questions = load([article("1", [*planted, twice, unlabelled, *many])], source="Gutenberg", max_per_story=5,
-                     **everything)  # fmt: skip
+    questions = load(
+        [article("1", [*planted, twice, unlabelled, *many])], source="Gutenberg", max_per_story=5, **everything
+    )
     assert dict(questions.account().dropped) == {
-        "no_gold_label": 1, "source": 0, "hard_only": 2, "untimed_all_right": 1, "timed_right_below": 1,
-        "all_answerable": 1, "min_context": 1, "writer_agrees": 1, "no_option_about_options": 1,
-        "no_two_different_answers": 0, "max_per_story": 2,
-    }  # fmt: skip
+        "no_gold_label": 1,
+        "source": 0,
+        "hard_only": 2,
+        "untimed_all_right": 1,
+        "timed_right_below": 1,
+        "all_answerable": 1,
+        "min_context": 1,
+        "writer_agrees": 1,
+        "no_option_about_options": 1,
+        "no_two_different_answers": 0,
+        "max_per_story": 2,
+    }
     assert list(questions.account().dropped)[:3] == ["no_gold_label", "source", "hard_only"]
     assert len(ids(questions)) == 5 and set(ids(questions)) < {item["question_unique_id"] for item in many}
 
 
 @pytest.mark.parametrize(
     ("option", "kept"),
-    [("All of the above.", False), ("none of the above", False), ("Both of the above are true", False),
-     ("None of these", False), ("all of the other options", False), ("All of the crew", True),
-     ("The house above", True), ("None of them came", True)],
-)  # fmt: skip
+    [
+        ("All of the above.", False),
+        ("none of the above", False),
+        ("Both of the above are true", False),
+        ("None of these", False),
+        ("all of the other options", False),
+        ("All of the crew", True),
+        ("The house above", True),
+        ("None of them came", True),
+    ],
+)
 def test_options_about_options_are_told_from_others(load: Load, option: str, kept: bool) -> None:
     stories = [article("1", [question("good"), question("q", options=["a", "b", "c", option])])]
     assert ("q" in ids(load(stories))) == kept

@@ -68,8 +68,12 @@ def test_the_split_is_the_same_on_every_machine(stored):
     """sha256("0:s0") begins 2ead…, sha256("0:s1") ba57…, sha256("0:s2") db40…: s0, s1, s2 is their order."""
     three = [record(0), record(3), record(6)]
     assert [stories(stored(three, heldout_fraction=f), "heldout") for f in (0, 0.1, 0.6, 0.9, 1)] == [
-        set(), {"s0"}, {"s0", "s1"}, {"s0", "s1"}, {"s0", "s1", "s2"},
-    ]  # fmt: skip
+        set(),
+        {"s0"},
+        {"s0", "s1"},
+        {"s0", "s1"},
+        {"s0", "s1", "s2"},
+    ]
 
 
 @pytest.mark.parametrize("number", [2, 3, 5, 7, 100])

@@ -238,9 +238,13 @@ def test_the_whole_passage_can_always_be_quoted(passage, quotation):
 
 @pytest.mark.parametrize(
     ("passage", "found"),
-    [("Smith &amp; Sons sold it. They moved on.", "They moved on"), ("a &lt;b&gt; c d e f", "c d e"),
-     ("&quot;He came in&quot; she said", "He came in"), ("He bought R&amp;D for her", "R&amp;D for her")],
-)  # fmt: skip
+    [
+        ("Smith &amp; Sons sold it. They moved on.", "They moved on"),
+        ("a &lt;b&gt; c d e f", "c d e"),
+        ("&quot;He came in&quot; she said", "He came in"),
+        ("He bought R&amp;D for her", "R&amp;D for her"),
+    ],
+)
 def test_offsets_are_those_of_the_passage_with_its_entities(passage, found):
     assert sources(only(f"<quote>{found}</quote>", passage), passage) == [found]
 
@@ -250,9 +254,25 @@ TENANT = "Under clause two the tenant is {} permitted to sublet the room to othe
 
 @pytest.mark.parametrize(
     "swallowed",
-    ["not", "NOT", "never", "no longer", "in no way", "hardly", "scarcely", "barely", "neither heard nor", "denied and",
-     "said, unless he asks, to be", "said, except in May, to be", "n't", "without asking", "now n’t", "refused, not"],
-)  # fmt: skip
+    [
+        "not",
+        "NOT",
+        "never",
+        "no longer",
+        "in no way",
+        "hardly",
+        "scarcely",
+        "barely",
+        "neither heard nor",
+        "denied and",
+        "said, unless he asks, to be",
+        "said, except in May, to be",
+        "n't",
+        "without asking",
+        "now n’t",
+        "refused, not",
+    ],
+)
 def test_an_elision_that_swallows_a_negation_is_unverified(swallowed):
     for quotation in ("the tenant is ... permitted to sublet the room", "two the tenant […] permitted to sublet"):
         assert not only(f"<quote>{quotation}</quote>", TENANT.format(swallowed)).verified
@@ -260,9 +280,14 @@ def test_an_elision_that_swallows_a_negation_is_unverified(swallowed):
 
 
 def test_negations_are_heeded_however_they_are_written():
-    for passage in ("The man did n't say that he saw her.", "The man didn´t say that he saw her.",
-                    "The man cannot say that he saw her.", "The man didnt say that he saw her.",
-                    "The man did&nbsp;not say he saw her.", "The man didn&#39;t say that he saw her."):  # fmt: skip
+    for passage in (
+        "The man did n't say that he saw her.",
+        "The man didn´t say that he saw her.",
+        "The man cannot say that he saw her.",
+        "The man didnt say that he saw her.",
+        "The man did&nbsp;not say he saw her.",
+        "The man didn&#39;t say that he saw her.",
+    ):
         assert not only("<quote>the man ... say that he saw her</quote>", passage).verified
 
 

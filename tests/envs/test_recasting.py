@@ -65,9 +65,10 @@ def test_shuffled_speakers_are_drawn_evenly_and_by_the_seed(questions: Sequence[
     one, _ = played(questions[0], replace(CONSULTANTS, rounds=4))
     many = [replace(one, question=replace(one.question, id=f"q{i}")) for i in range(300)]
     drawn = Counter(
-        (speech.seat, was.seat) for t in many
+        (speech.seat, was.seat)
+        for t in many
         for speech, was in zip(shuffled(t, seed=1).speeches, t.speeches, strict=True)
-    )  # fmt: skip
+    )
     assert len(drawn) == 4 and all(0.45 < count / 1200 < 0.55 for count in drawn.values())
     assert [shuffled(t, 1) for t in many] == [shuffled(t, 1) for t in many]
     assert [shuffled(t, 1) for t in many] != [shuffled(t, 2) for t in many]

@@ -109,17 +109,44 @@ def test_marks_of_thinking_models(sampled: str) -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        "<think>", "<THINK>", "< Think >", "<think/>", "[THINK]", "[think]", "◁think▷", "＜think＞", "‹think›",
+        "<think>",
+        "<THINK>",
+        "< Think >",
+        "<think/>",
+        "[THINK]",
+        "[think]",
+        "◁think▷",
+        "＜think＞",
+        "‹think›",
         "<ｔｈｉｎｋ>",
-        "<th\u200bink>", "<think\u00ad>", "<seed:think>", "<|think|>", "<|START_THINKING|>", "<|begin_of_thought|>",
-        "<|inner_prefix|>", "<reasoning>", "<thought>", "<｜begin▁of▁thinking｜>", "<unused94>", "<|channel>thought\n",
-        "<|channel|>analysis<|message|>", "<|channel|>ANALYSIS<|message|>", "<|channel|>analysis ",
-        "<|start|>assistant<|channel|>analysis<|message|>", "<|im_start|>think ", "<|im_start|>think\n",
-        "<|im_start|>Thinking\n", "<|im_start|>assistant\n<|im_start|>reasoning\n", "<start_of_turn>think\n",
-        "<|start_header_id|>thinking<|end_header_id|>\n\n", "<|start_of_role|>analysis<|end_of_role|>",
-        "<|im_end|>\n<|im_start|>think\n", "<think>x</think><think>", "<think><reasoning>x</think><think>",
+        "<th\u200bink>",
+        "<think\u00ad>",
+        "<seed:think>",
+        "<|think|>",
+        "<|START_THINKING|>",
+        "<|begin_of_thought|>",
+        "<|inner_prefix|>",
+        "<reasoning>",
+        "<thought>",
+        "<｜begin▁of▁thinking｜>",
+        "<unused94>",
+        "<|channel>thought\n",
+        "<|channel|>analysis<|message|>",
+        "<|channel|>ANALYSIS<|message|>",
+        "<|channel|>analysis ",
+        "<|start|>assistant<|channel|>analysis<|message|>",
+        "<|im_start|>think ",
+        "<|im_start|>think\n",
+        "<|im_start|>Thinking\n",
+        "<|im_start|>assistant\n<|im_start|>reasoning\n",
+        "<start_of_turn>think\n",
+        "<|start_header_id|>thinking<|end_header_id|>\n\n",
+        "<|start_of_role|>analysis<|end_of_role|>",
+        "<|im_end|>\n<|im_start|>think\n",
+        "<think>x</think><think>",
+        "<think><reasoning>x</think><think>",
     ],
-)  # fmt: skip
+)
 def test_a_thought_that_begins_inside_a_speech_is_private(mark: str) -> None:
     """With a scratchpad and without one, closed or not, and the speech before it is not lost."""
     for told in (True, False):
@@ -152,15 +179,33 @@ def test_turns_of_answers_alone_are_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["he said [I think so]", "a <b>bold</b> reason", "1 < 2 [answer]", "here is my response:", "<text>x</text>",
-             "x <|end|> y", "the <i>thought</i> of it"],
-)  # fmt: skip
+    "text",
+    [
+        "he said [I think so]",
+        "a <b>bold</b> reason",
+        "1 < 2 [answer]",
+        "here is my response:",
+        "<text>x</text>",
+        "x <|end|> y",
+        "the <i>thought</i> of it",
+    ],
+)
 def test_ordinary_text_is_public(text: str) -> None:
     assert split(text) == (text, "")
 
 
-@pytest.mark.parametrize("hostile", ["<" * 20_000, "<scratchpad" * 3000, "<" + "scratch pad " * 4000, "[think" * 5000,
-                                     "<|channel|>final" * 3000, "<|im_start|>" * 4000, "<|im_start|>think" * 2000,
-                                     "<endendingof" * 3000])  # fmt: skip
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<" * 20_000,
+        "<scratchpad" * 3000,
+        "<" + "scratch pad " * 4000,
+        "[think" * 5000,
+        "<|channel|>final" * 3000,
+        "<|im_start|>" * 4000,
+        "<|im_start|>think" * 2000,
+        "<endendingof" * 3000,
+    ],
+)
 def test_hostile_text_takes_no_longer_than_its_length(hostile: str) -> None:
     assert len("".join(split(hostile))) <= len(hostile)

@@ -15,13 +15,19 @@ from envs.questions import QuestionError
 from envs.questions.table import Settings
 
 GPQA = [
-    {"Question": f"What is {n}?", "Correct Answer": f"It is {n}", "Incorrect Answer 1": "nothing",
-     "Incorrect Answer 2": "anything"}
+    {
+        "Question": f"What is {n}?",
+        "Correct Answer": f"It is {n}",
+        "Incorrect Answer 1": "nothing",
+        "Incorrect Answer 2": "anything",
+    }
     for n in range(40)
-]  # fmt: skip
+]
 GPQA_COLUMNS = {
-    "question": "Question", "right": "Correct Answer", "wrong": ["Incorrect Answer 1", "Incorrect Answer 2"],
-}  # fmt: skip
+    "question": "Question",
+    "right": "Correct Answer",
+    "wrong": ["Incorrect Answer 1", "Incorrect Answer 2"],
+}
 MMLU = [{"question": f"Which {n}?", "choices": ["a", "b", "c", "d"], "answer": n % 4} for n in range(40)]
 MMLU_COLUMNS = {"choices": "choices", "correct": "answer"}
 BOOLQ = [{"question": f"is it {n}", "passage": f"Story {n // 2}.", "answer": n % 2 == 0} for n in range(40)]
@@ -130,8 +136,10 @@ def test_rows_without_two_answers_to_debate_are_left_out_and_counted(load: Load)
     rows = [*MMLU, {**MMLU[0], "answer": -1}, {**MMLU[0], "choices": ["a", "a ", ""], "answer": 0}]
     account = load(rows, MMLU_COLUMNS).account()
     assert account.dropped == {
-        "no_gold_label": 1, "no_option_about_options": 0, "no_two_different_answers": 1,
-    }  # fmt: skip
+        "no_gold_label": 1,
+        "no_option_about_options": 0,
+        "no_two_different_answers": 1,
+    }
     assert account.read == 42
 
 
@@ -182,9 +190,16 @@ def test_a_wrong_map_is_told_with_the_row(load: Load, rows: Any, columns: Any, s
 
 
 @pytest.mark.parametrize(
-    "columns", [{}, {"right": "a"}, {"choices": "a"}, {"yes_no": "a", "right": "b", "wrong": ["c"]}, {"wrong": ["a"]},
-                {"yes_no": "a", "correct": "b"}],
-)  # fmt: skip
+    "columns",
+    [
+        {},
+        {"right": "a"},
+        {"choices": "a"},
+        {"yes_no": "a", "right": "b", "wrong": ["c"]},
+        {"wrong": ["a"]},
+        {"yes_no": "a", "correct": "b"},
+    ],
+)
 def test_the_answers_have_exactly_one_shape(columns: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="name the columns of right and wrong, or of choices and correct, or of"):
         Settings(kind="table", dataset="x", columns=columns)

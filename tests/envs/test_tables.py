@@ -10,7 +10,7 @@ from envs.questions.jsonl import JsonLinesQuestions
 from envs.questions.table import Settings
 
 COLUMNS = {"right": "right", "wrong": "wrong"}
-TEXT = "question,right,wrong\r\nWho paid in Öre?,Jöns,Åsa\r\n\"Who, then?\",\"the \"\"old\"\" smith\",nobody\r\n"
+TEXT = 'question,right,wrong\r\nWho paid in Öre?,Jöns,Åsa\r\n"Who, then?","the ""old"" smith",nobody\r\n'
 READ = [("Who paid in Öre?", {"Jöns", "Åsa"}), ("Who, then?", {'the "old" smith', "nobody"})]
 Read = Callable[..., list[tuple[str, set[str]]]]
 
@@ -73,18 +73,22 @@ def test_cells_may_be_long(read: Read) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("question,right,wrong\nA?,a,b\nAfter the flood, who left?,c,d\n",
-         "line 3: row 2 has 4 cells and the header names 3 columns (After the flood | who left?)"),
+        (
+            "question,right,wrong\nA?,a,b\nAfter the flood, who left?,c,d\n",
+            "line 3: row 2 has 4 cells and the header names 3 columns (After the flood | who left?)",
+        ),
         ("question,right,wrong\nA?,a\n", "line 2: row 1 has 2 cells and the header names 3 columns"),
-        ("question,right,wrong\n\"A\n?\",a,b\nB?,c,d,\n", "line 4: row 2 has 4 cells"),
+        ('question,right,wrong\n"A\n?",a,b\nB?,c,d,\n', "line 4: row 2 has 4 cells"),
         ("question;right;wrong\nA?;a;b;c\n", "line 2: row 1 has 4 cells"),
-        ("question,right,wrong\nA?,\"yes\" he said,\"no\" he said\n",
-         "line 2: the row cannot be read as CSV: a quotation mark inside a quoted cell is not doubled"),
-        ("question,right,wrong\nA?,a,b\nB?,\"yes,no\n", "line 3: the row cannot be read as CSV: a cell begins with"),
+        (
+            'question,right,wrong\nA?,"yes" he said,"no" he said\n',
+            "line 2: the row cannot be read as CSV: a quotation mark inside a quoted cell is not doubled",
+        ),
+        ('question,right,wrong\nA?,a,b\nB?,"yes,no\n', "line 3: the row cannot be read as CSV: a cell begins with"),
         ("question,right,right\nA?,a,b\n", "has two columns 'right'"),
         ("", "is empty"),
     ],
-)  # fmt: skip
+)
 def test_broken_csv_is_told_with_its_line(read: Read, text: str, said: str) -> None:
     assert said in refusal(read, text)
 
@@ -105,7 +109,7 @@ def test_broken_csv_is_told_with_its_line(read: Read, text: str, said: str) -> N
         ("t.json", '{"a": 1}\n{"a": \n', "line 2: the line is not JSON: it ends too early"),
         ("t.json", "[" * 100_000, "line 1: the line is not JSON: brackets in brackets go too deep"),
     ],
-)  # fmt: skip
+)
 def test_broken_json_is_told_with_its_line_and_what_is_wrong(read: Read, name: str, text: str, said: str) -> None:
     assert said in refusal(read, text, name)
 

@@ -12,10 +12,18 @@ from launch.cli import main
 def small(tiny: Path) -> list[str]:
     """Two iterations of two questions on random models, twelve held-out questions."""
     return [
-        f"debater.model={tiny}/debater", f"judge.model={tiny}/judge", "judge.min_mass=0", "heldout_judges=none",
-        "questions.train=12", "questions.heldout=12", "algorithm.questions_per_iteration=2",
-        "algorithm.debates_per_seating=2", "algorithm.minibatches=1", "iterations=2", "save_every=1",
-    ]  # fmt: skip
+        f"debater.model={tiny}/debater",
+        f"judge.model={tiny}/judge",
+        "judge.min_mass=0",
+        "heldout_judges=none",
+        "questions.train=12",
+        "questions.heldout=12",
+        "algorithm.questions_per_iteration=2",
+        "algorithm.debates_per_seating=2",
+        "algorithm.minibatches=1",
+        "iterations=2",
+        "save_every=1",
+    ]
 
 
 @pytest.fixture(scope="session")

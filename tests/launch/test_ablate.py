@@ -121,9 +121,11 @@ def test_a_killed_ablation_goes_on_and_a_failing_cell_does_not_stop_it(
 def test_a_child_ends_with_its_parent() -> None:
     script = "import time; from launch import environment; environment.prepare(); print(flush=True); time.sleep(600)"
     child = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         env={**os.environ, "ROSTRUM_CHILD": "1"},
-    )  # fmt: skip
+    )
     assert child.stdin is not None and child.stdout is not None and child.stdout.readline() == b"\n"
     child.stdin.close()
     assert child.wait(120) == -signal.SIGTERM

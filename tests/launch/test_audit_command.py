@@ -57,11 +57,18 @@ def test_an_audit_is_written_and_said(audited: Path, capsys: pytest.CaptureFixtu
     record = run(audited)
     said = capsys.readouterr().out
     assert {path.name for path in audited.glob("[!.]*")} == {
-        "audit.json", "audit.html", "audit.yaml", "debates.jsonl", "verdicts.jsonl", "figures", "hashes.json",
-    }  # fmt: skip
+        "audit.json",
+        "audit.html",
+        "audit.yaml",
+        "debates.jsonl",
+        "verdicts.jsonl",
+        "figures",
+        "hashes.json",
+    }
     assert [(arm["name"], arm["role"]) for arm in record["arms"]] == [
-        ("weak-judge", "reward"), ("heldout-judge", "held-out"),
-    ]  # fmt: skip
+        ("weak-judge", "reward"),
+        ("heldout-judge", "held-out"),
+    ]
     assert record["debates"]["n"] == len(read(audited / "debates.jsonl")) == 20
     for arm in record["arms"]:
         assert list(arm["found"]) == list(SECTIONS)

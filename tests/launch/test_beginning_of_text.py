@@ -41,11 +41,22 @@ def test_engine_learner_and_judge_begin_a_text_alike(tmp_path: Path, monkeypatch
     monkeypatch.setattr(TransformersEngine, "_pad", padded)
     monkeypatch.setattr(PolicyGradient, "update", learned)
     arguments = [
-        f"debater.model={model}", f"judge.model={model}", "debater.format=plain", "judge.format=plain",
-        "judge.min_mass=0", "heldout_judges=none", "questions.train=12", "questions.heldout=2", "iterations=1",
-        "algorithm=rloo", "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2",
-        "algorithm.minibatches=1", "limits.cut_speeches=off", f"output={tmp_path}/run",
-    ]  # fmt: skip
+        f"debater.model={model}",
+        f"judge.model={model}",
+        "debater.format=plain",
+        "judge.format=plain",
+        "judge.min_mass=0",
+        "heldout_judges=none",
+        "questions.train=12",
+        "questions.heldout=2",
+        "iterations=1",
+        "algorithm=rloo",
+        "algorithm.questions_per_iteration=2",
+        "algorithm.debates_per_seating=2",
+        "algorithm.minibatches=1",
+        "limits.cut_speeches=off",
+        f"output={tmp_path}/run",
+    ]
     assert main(["train", *arguments]) == 0
     for rows in seen.values():
         assert rows and all(row[0] == first and row[1] != first for row in rows)

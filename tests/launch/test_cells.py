@@ -13,9 +13,10 @@ def names(*overrides: str) -> list[str]:
 def test_every_combination_is_a_cell_the_last_list_running_fastest() -> None:
     cells = cross(["experiment=demo", "protocol=debate,consultancy", "iterations=3", "seed=1,2"])
     assert cells[1] == Cell(
-        "protocol=debate+seed=2", {"protocol": "debate", "seed": "2"},
+        "protocol=debate+seed=2",
+        {"protocol": "debate", "seed": "2"},
         ("experiment=demo", "protocol=debate", "iterations=3", "seed=2"),
-    )  # fmt: skip
+    )
     assert [cell.settings["seed"] for cell in cells] == ["1", "2", "1", "2"]
     assert [cell.settings["protocol"] for cell in cells] == ["debate", "debate", "consultancy", "consultancy"]
 

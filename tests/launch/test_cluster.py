@@ -44,9 +44,13 @@ def slurm(folder: Path, port: int, run: Path) -> dict[str, str]:
     command(folder, "rostrum", f'exec {sys.executable} -m launch "$@"')
     path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
     return os.environ | {
-        "PATH": path, "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2",
-        "RAY_PORT": str(port), "RUN": str(run),
-    }  # fmt: skip
+        "PATH": path,
+        "SLURM_SUBMIT_DIR": str(ROOT),
+        "SLURM_JOB_NODELIST": "two",
+        "SLURM_CPUS_PER_TASK": "2",
+        "RAY_PORT": str(port),
+        "RUN": str(run),
+    }
 
 
 def free_port() -> int:
@@ -68,14 +72,21 @@ def test_a_run_outlives_the_node_that_half_of_its_debates_are_played_on(small: l
     """The SLURM script as it is: the learner is pinned to the head, rollout workers are on both nodes."""
     port, run = free_port(), tmp_path / "run"
     overrides = [
-        *small, "iterations=3", "algorithm.epochs=1", "cluster.learners=1", "cluster.rollout_workers=2",
-        "cluster.shard_size=2", "cluster.resources.learner={head_node: 1}",
-    ]  # fmt: skip
+        *small,
+        "iterations=3",
+        "algorithm.epochs=1",
+        "cluster.learners=1",
+        "cluster.rollout_workers=2",
+        "cluster.shard_size=2",
+        "cluster.resources.learner={head_node: 1}",
+    ]
     with (tmp_path / "log").open("w") as log:
         job = subprocess.Popen(
-            ["bash", str(FILES / "slurm.sbatch"), *overrides], env=slurm(tmp_path / "bin", port, run), stdout=log,
+            ["bash", str(FILES / "slurm.sbatch"), *overrides],
+            env=slurm(tmp_path / "bin", port, run),
+            stdout=log,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         folder, deadline = RunFolder(run), time.monotonic() + 240
         while not read_lines(folder.metrics):
             assert job.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()[-3000:]
@@ -130,9 +141,10 @@ def test_the_ray_job_fits_kuberays_schema() -> None:
 def test_a_presets_roles_fit_the_gpus_in_its_name(preset: str) -> None:
     cluster = compose.load([f"cluster={preset}", "output=run"]).cluster
     gpus = [
-        cluster.learners * (cluster.gpus_per_learner or 0), cluster.rollout_workers * cluster.gpus_per_worker,
+        cluster.learners * (cluster.gpus_per_learner or 0),
+        cluster.rollout_workers * cluster.gpus_per_worker,
         cluster.judge_workers * cluster.gpus_per_judge,
-    ]  # fmt: skip
+    ]
     assert sum(gpus) == {"gpu1": 1, "node8": 8, "nodes32": 32}.get(preset, 0)
 
 

@@ -51,9 +51,13 @@ def test_a_run_is_compared_with_its_base(
     run, folder = tmp_path / "run", tmp_path / "c"
     shutil.copytree(trained, run)
     words = [
-        "compare", f"run={run}", "questions.heldout=2", f"output={folder}", "arms=debate,cool",
+        "compare",
+        f"run={run}",
+        "questions.heldout=2",
+        f"output={folder}",
+        "arms=debate,cool",
         "comparison.arms.cool=[protocol=debate,debater.temperature=0.5]",
-    ]  # fmt: skip
+    ]
     assert main(words) == 0
     table = pd.read_parquet(folder / "verdicts.parquet")
     played = table[table["matchup"] != NONE]

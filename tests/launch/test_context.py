@@ -18,10 +18,15 @@ Refused = Callable[..., str]
 def questions_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("questions") / "questions.jsonl"
     records = [
-        {"id": str(i), "question": "Where was it?", "answers": [f"cellar {i}", "sea"], "correct": 0,
-         "passage": f"In story {i} the keeper lost a lamp.\n\nSomebody found it in cellar {i}."}
+        {
+            "id": str(i),
+            "question": "Where was it?",
+            "answers": [f"cellar {i}", "sea"],
+            "correct": 0,
+            "passage": f"In story {i} the keeper lost a lamp.\n\nSomebody found it in cellar {i}.",
+        }
         for i in range(8)
-    ]  # fmt: skip
+    ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     return path
 
@@ -38,20 +43,33 @@ def chat_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def words(chat_models: Path, questions_file: Path) -> list[str]:
     """A first prompt of some 900 tokens and a judge's of some 600, speeches of 100 at most."""
     return [
-        "questions=jsonl", f"questions.path={questions_file}", "debater=chat", "judge=chat",
-        f"debater.model={chat_models}/short", f"judge.model={chat_models}/long",
-        "debater.max_tokens=100", "heldout_judges=none", "algorithm.questions_per_iteration=2",
-        "algorithm.debates_per_seating=2", "algorithm.minibatches=1", "iterations=1", "save_every=1",
-    ]  # fmt: skip
+        "questions=jsonl",
+        f"questions.path={questions_file}",
+        "debater=chat",
+        "judge=chat",
+        f"debater.model={chat_models}/short",
+        f"judge.model={chat_models}/long",
+        "debater.max_tokens=100",
+        "heldout_judges=none",
+        "algorithm.questions_per_iteration=2",
+        "algorithm.debates_per_seating=2",
+        "algorithm.minibatches=1",
+        "iterations=1",
+        "save_every=1",
+    ]
 
 
 ARMS = (
-    "comparison.arms.one=[protocol.rounds=9]", "comparison.arms.two=[protocol.rounds=9,protocol.max_words=9]",
+    "comparison.arms.one=[protocol.rounds=9]",
+    "comparison.arms.two=[protocol.rounds=9,protocol.max_words=9]",
     "arms=one,two",
-)  # fmt: skip
+)
 COMMANDS = {
-    "train": ("output={}/run",), "debate": (), "audit": ("output={}/audit",), "compare": ("output={}/compare", *ARMS),
-}  # fmt: skip
+    "train": ("output={}/run",),
+    "debate": (),
+    "audit": ("output={}/audit",),
+    "compare": ("output={}/compare", *ARMS),
+}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -89,9 +107,7 @@ def test_what_fits_at_first_and_not_at_the_end_is_refused_before_anything_starts
         (("inference=refine", "inference.critiques=1", "debater.max_tokens=330"), False),
     ],
 )
-def test_every_prompt_is_counted(
-    overrides: tuple[str, ...], fits: bool, words: list[str], chat_models: Path
-) -> None:
+def test_every_prompt_is_counted(overrides: tuple[str, ...], fits: bool, words: list[str], chat_models: Path) -> None:
     from launch.compose import load
 
     mine = [override.format(chat_models) for override in overrides]

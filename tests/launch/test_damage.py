@@ -102,9 +102,7 @@ def drawn(run: Path, number: int) -> tuple[str, str]:
     return draw.choice([name for name in files(run) if re.fullmatch(READS[command], name)]), command
 
 
-def check(
-    run: Path, name: str, command: str, seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def check(run: Path, name: str, command: str, seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """One command on a copy of the run with one file damaged."""
     copy = copied(run, tmp_path)
     draw = random.Random(f"{name} {command} {seed}")

@@ -145,9 +145,11 @@ def test_what_was_run_verifies_and_what_was_tampered_with_does_not(
     assert main(["verify", f"run={run}"]) == 1
     wrong = [line for line in capfd.readouterr().out.splitlines() if line.startswith("  differs")]
     for words in (
-        "arms[debate].accuracy[weak-judge].change is", "the configuration: not what",
-        "consultancy/verdicts.parquet: not the file that was recorded", "was changed by hand",
-    ):  # fmt: skip
+        "arms[debate].accuracy[weak-judge].change is",
+        "the configuration: not what",
+        "consultancy/verdicts.parquet: not the file that was recorded",
+        "was changed by hand",
+    ):
         assert any(words in line for line in wrong), (words, wrong)
 
 
@@ -182,8 +184,10 @@ def test_a_plan_is_kept_or_amended_and_never_rewritten(
     assert main([*words, "iterations=3", "amend=too noisy"]) == 0
     first, second = lock.read(tmp_path)
     assert (second.reason, second.previous) == ("too noisy", first.hash)
-    assert second.changes == ("another iterations", *(f"another arms.{a}.{k}" for a in ("debate", "consultancy")
-                                                       for k in ("iterations", "stop")))  # fmt: skip
+    assert second.changes == (
+        "another iterations",
+        *(f"another arms.{a}.{k}" for a in ("debate", "consultancy") for k in ("iterations", "stop")),
+    )
 
 
 def test_what_has_been_begun_is_not_planned_any_more(
@@ -202,9 +206,12 @@ def test_what_has_been_begun_is_not_planned_any_more(
 
 @pytest.mark.parametrize(
     ("override", "said"),
-    [("plan.arm=debat", "plan.arm=debat is none"), ("plan.judge=nobody", "no judge of the arm"),
-     ("plan.invalid=perhaps", "plan.invalid")],
-)  # fmt: skip
+    [
+        ("plan.arm=debat", "plan.arm=debat is none"),
+        ("plan.judge=nobody", "no judge of the arm"),
+        ("plan.invalid=perhaps", "plan.invalid"),
+    ],
+)
 def test_a_plan_that_cannot_be_made_is_refused(
     override: str, said: str, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

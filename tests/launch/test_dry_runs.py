@@ -29,10 +29,17 @@ def server() -> Iterator[FakeEndpoint]:
 def words(server: FakeEndpoint) -> list[str]:
     """A judge behind the server, one of two orders, and nobody held out."""
     return [
-        "judge=endpoint", "judge.model=far-away", f"judge.endpoint.base_url={server.base_url}", "judge.prompts=chat",
-        "judge.endpoint.price_in=1", "judge.endpoint.price_out=2", "heldout_judges=none", "questions.train=12",
-        "questions.heldout=12", "judge.order=given",
-    ]  # fmt: skip
+        "judge=endpoint",
+        "judge.model=far-away",
+        f"judge.endpoint.base_url={server.base_url}",
+        "judge.prompts=chat",
+        "judge.endpoint.price_in=1",
+        "judge.endpoint.price_out=2",
+        "heldout_judges=none",
+        "questions.train=12",
+        "questions.heldout=12",
+        "judge.order=given",
+    ]
 
 
 @pytest.fixture
@@ -56,9 +63,13 @@ def requests(said: str) -> int:
 
 @pytest.mark.parametrize("overrides", [(), ("judge.order=both", "audit.skip=[tags]", "audit.attacked=2")])
 def test_an_audit_asks_as_often_as_was_said(
-    words: list[str], debates: Path, server: FakeEndpoint, tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    words: list[str],
+    debates: Path,
+    server: FakeEndpoint,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
     overrides: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     command = ["audit", *words, f"audit.debates={debates}", f"output={tmp_path}/audit", *overrides]
     assert main([*command, "dry_run=true"]) == 0
     said = capfd.readouterr().out
@@ -123,10 +134,15 @@ def test_a_comparison_asks_as_often_as_was_said(
     """Verdicts on debates as they are, read apart, and shown with other speakers; the judge's own questions; and the
     references. What is finished is not asked again."""
     command = [
-        "compare", *words, "questions.heldout=3", f"debater.model={tiny}/debater", f"output={tmp_path}/c",
-        "comparison.arms.asked=[protocol=interactive]", "comparison.arms.asked_and_exchanged=[protocol=interactive,"
-        "comparison.speakers=exchanged]", "arms=ensembled_consultancy,asked,asked_and_exchanged",
-    ]  # fmt: skip
+        "compare",
+        *words,
+        "questions.heldout=3",
+        f"debater.model={tiny}/debater",
+        f"output={tmp_path}/c",
+        "comparison.arms.asked=[protocol=interactive]",
+        "comparison.arms.asked_and_exchanged=[protocol=interactive,comparison.speakers=exchanged]",
+        "arms=ensembled_consultancy,asked,asked_and_exchanged",
+    ]
     assert main([*command, "dry_run=true"]) == 0
     said = capfd.readouterr().out
     assert requests(said) == 3 * 2 * (2 + 1 + 1) + 3 * 2 + 3 * 2 and "the comparison " in said and "$0.0" in said

@@ -20,7 +20,7 @@ def rows(stories: int, **changes: Any) -> list[dict[str, Any]]:
         {"id": str(n), "question": "where?", "answers": ["attic", "cellar"], "passage": f"story {n}", "correct": 0}
         | changes
         for n in range(stories)
-    ]  # fmt: skip
+    ]
 
 
 def write(path: Path, lines: list[dict[str, Any]]) -> list[str]:
@@ -65,9 +65,11 @@ def test_a_run_whose_questions_have_gone_is_not_tested_on_none(
     (run / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
     out = tmp_path / "out"
     given = {
-        "evaluate": [f"run={run}"], "tournament": [f"runs={run}", f"output={out}"], "debate": [f"a={run}"],
+        "evaluate": [f"run={run}"],
+        "tournament": [f"runs={run}", f"output={out}"],
+        "debate": [f"a={run}"],
         "compare": [f"run={run}", f"output={out}", "arms=debate,consultancy"],
-    }  # fmt: skip
+    }
     said = refused(command, *given[command])
     assert (ONE_STORY if left else f"{path}") in said
     assert not list(tmp_path.rglob("*.parquet")) and not (run / "evaluation").exists()
@@ -79,7 +81,12 @@ def test_filters_that_take_every_question_are_told(
 ) -> None:
     path = tmp_path / "table.csv"
     path.write_text("q,a,b,key\nwhere?,N/A,attic,a\nwho?,cellar,All of the above,b\n", "utf-8")
-    columns = ["questions=table", f"questions.path={path}", "questions.columns.question=q",
-               "questions.columns.choices=[a,b]", "questions.columns.correct=key"]  # fmt: skip
+    columns = [
+        "questions=table",
+        f"questions.path={path}",
+        "questions.columns.question=q",
+        "questions.columns.choices=[a,b]",
+        "questions.columns.correct=key",
+    ]
     own = [] if command.startswith("questions") else [*models, f"output={tmp_path}/out"]
     assert f"{path}" in refused(*command.split(), *own, *columns)

@@ -59,8 +59,11 @@ def test_speeches_that_are_all_cut_in_an_evaluation_are_told(
     assert main(["evaluate", f"run={tmp_path}/run", "evaluation.checkpoints=[1]"]) == 0
     told = [line for line in capfd.readouterr().err.splitlines() if "were cut at their last token" in line]
     assert [line.partition(":")[0] for line in told] == [
-        "base against self", "iteration-0001 against self", "iteration-0001 against base", "iteration-0001 against base"
-    ]  # fmt: skip
+        "base against self",
+        "iteration-0001 against self",
+        "iteration-0001 against base",
+        "iteration-0001 against base",
+    ]
     assert "all of the speeches of checkpoint were cut" in told[1] and "raise debater.max_tokens (now 1)" in told[1]
     assert "all of the speeches of base were cut" in told[2]
 

@@ -40,12 +40,25 @@ def server() -> Iterator[FakeEndpoint]:
 def words(tiny: Path, server: FakeEndpoint, tmp_path: Path) -> list[str]:
     """A small run with a judge behind the server."""
     return [
-        "judge=endpoint", "judge.model=far-away", f"judge.endpoint.base_url={server.base_url}", "judge.prompts=chat",
-        f"judge.endpoint.cache={tmp_path}/cache", "judge.endpoint.price_in=1", "judge.endpoint.price_out=2",
-        f"debater.model={tiny}/debater", "heldout_judges=none", "questions.train=12", "questions.heldout=4",
-        "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
-        "iterations=2", "save_every=1", f"output={tmp_path}/run", "evaluation.attacks=0",
-    ]  # fmt: skip
+        "judge=endpoint",
+        "judge.model=far-away",
+        f"judge.endpoint.base_url={server.base_url}",
+        "judge.prompts=chat",
+        f"judge.endpoint.cache={tmp_path}/cache",
+        "judge.endpoint.price_in=1",
+        "judge.endpoint.price_out=2",
+        f"debater.model={tiny}/debater",
+        "heldout_judges=none",
+        "questions.train=12",
+        "questions.heldout=4",
+        "algorithm.questions_per_iteration=2",
+        "algorithm.debates_per_seating=2",
+        "algorithm.minibatches=1",
+        "iterations=2",
+        "save_every=1",
+        f"output={tmp_path}/run",
+        "evaluation.attacks=0",
+    ]
 
 
 def everything_under(folder: Path) -> dict[str, bytes]:
@@ -53,9 +66,12 @@ def everything_under(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_run_is_trained_and_evaluated_and_the_key_shows_nowhere(
-    words: list[str], server: FakeEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    server: FakeEndpoint,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     run = tmp_path / "run"
@@ -204,8 +220,10 @@ def test_whoever_makes_the_judge_unreadable_pays_and_whoever_met_a_failure_does_
     server.script = script
     assert main(["train", *words, "iterations=1", "judge.endpoint.retries=0", "judge.order=given"]) == 0
     lines = read_lines(RunFolder(tmp_path / "run").transcripts)
-    by_cause = {cause: [line["extra"] for line in lines if line["extra"]["verdict"].get("cause") == cause]
-                for cause in ("speech", "failure", None)}  # fmt: skip
+    by_cause = {
+        cause: [line["extra"] for line in lines if line["extra"]["verdict"].get("cause") == cause]
+        for cause in ("speech", "failure", None)
+    }
     assert all(by_cause.values()), "the debates are of all three kinds"
     for extra in by_cause["speech"]:
         assert set(extra["rewards"]) == {"A", "B"} and set(extra["rewards"].values()) == {-4.0}

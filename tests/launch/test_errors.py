@@ -59,9 +59,7 @@ Refused = Callable[..., str]
         ("evaluation.attacks=-1", "greater than or equal to 0"),
     ],
 )
-def test_a_wrong_value_is_refused(
-    override: str, said: str, small: list[str], tmp_path: Path, refused: Refused
-) -> None:
+def test_a_wrong_value_is_refused(override: str, said: str, small: list[str], tmp_path: Path, refused: Refused) -> None:
     error = refused("train", *small, f"output={tmp_path}/run", override)
     assert said in error
     assert not (tmp_path / "run" / "config.yaml").exists()
@@ -190,9 +188,12 @@ def test_sharded_optimizer_state_is_refused_on_other_ranks(trained: Path, tmp_pa
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"iteration": 0}, "tells of iteration 0"), ({"iteration": 10**400}, "and checkpoint-1 is of another"),
-     ({"ranks": {"world": "x", "deepspeed": None}}, "ranks.world")],
-)  # fmt: skip
+    [
+        ({"iteration": 0}, "tells of iteration 0"),
+        ({"iteration": 10**400}, "and checkpoint-1 is of another"),
+        ({"ranks": {"world": "x", "deepspeed": None}}, "ranks.world"),
+    ],
+)
 def test_a_checkpoint_that_contradicts_itself_is_named(
     change: dict[str, Any], said: str, trained: Path, tmp_path: Path, refused: Refused
 ) -> None:
@@ -245,9 +246,7 @@ def test_an_unknown_choice_for_an_evaluation_is_refused(trained: Path, refused: 
 
 
 @pytest.mark.parametrize(("number", "said"), [("0", "question=12"), ("13", "question=12"), ("one", "'one'")])
-def test_a_question_that_is_not_there_is_refused(
-    number: str, said: str, small: list[str], refused: Refused
-) -> None:
+def test_a_question_that_is_not_there_is_refused(number: str, said: str, small: list[str], refused: Refused) -> None:
     assert said in refused("debate", *small, f"question={number}")
 
 

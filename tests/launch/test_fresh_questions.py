@@ -51,10 +51,16 @@ def test_stories_that_were_learned_from_are_not_fresh(
 ) -> None:
     """A stored set is only divided anew by another seed."""
     lines = [
-        {"id": f"q{i}", "story_id": f"s{i}", "question": "where is the key ?", "answers": ["kitchen", "office"],
-         "passage": f"in the kitchen anna saw it {i} times .", "correct": i % 2}
+        {
+            "id": f"q{i}",
+            "story_id": f"s{i}",
+            "question": "where is the key ?",
+            "answers": ["kitchen", "office"],
+            "passage": f"in the kitchen anna saw it {i} times .",
+            "correct": i % 2,
+        }
         for i in range(24)
-    ]  # fmt: skip
+    ]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     own = [word for word in small if not word.startswith("questions.")]
     questions = ("questions=jsonl", f"questions.path={tmp_path}/q.jsonl", "evaluation.questions_seed=3")

@@ -36,9 +36,17 @@ def test_train_lists_the_groups_and_their_choices(capsys: pytest.CaptureFixture[
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert any(line[:1] == ["algorithm"] and {"dpo", "ppo", "rae", "rloo"} <= {*line} for line in lines)
     assert [
-        "protocol", "consultancy", "debate", "double_consultancy", "ensembled_consultancy", "expert", "interactive",
-        "khan", "naive", "simultaneous",
-    ] in lines  # fmt: skip
+        "protocol",
+        "consultancy",
+        "debate",
+        "double_consultancy",
+        "ensembled_consultancy",
+        "expert",
+        "interactive",
+        "khan",
+        "naive",
+        "simultaneous",
+    ] in lines
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -45,8 +45,15 @@ def taught(debates: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_trained_judge_is_a_folder_that_gives_the_reward(taught: Path, small: list[str], tmp_path: Path) -> None:
     names = {path.name for path in taught.iterdir()}
-    wanted = {"config.json", "model.safetensors", "tokenizer.json", "judge.yaml", "calibrated.yaml", "training.json",
-              "README.md"}  # fmt: skip
+    wanted = {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "judge.yaml",
+        "calibrated.yaml",
+        "training.json",
+        "README.md",
+    }
     assert not list((taught.parent / "elsewhere").iterdir())
     assert wanted <= names and not [name for name in names if name.endswith(".tmp")]
     assert load([f"judge={taught}/calibrated.yaml"]).judge.kind == "calibrated"
@@ -110,7 +117,7 @@ def _interrupt() -> None:
         (["adversarial", "output=OUT", "rounds=0"], "adversarial.rounds cannot be 0"),
         (["adversarial", "output=OUT", "questions.train=900"], "need 1,500 training questions and there are 900"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_in_one_sentence(words: list[str], said: str, refused: Refused, tmp_path: Path) -> None:
     assert said in refused("judge", *(word.replace("OUT", f"{tmp_path}/out") for word in words))
 
@@ -122,9 +129,13 @@ def test_a_folder_with_something_in_it_is_left_alone(taught: Path, debates: Path
 
 
 def test_a_judge_that_changes_under_a_run_is_caught_everywhere(
-    tiny: Path, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused,
+    tiny: Path,
+    small: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: Refused,
     capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     """One byte of the judge's weights changes while the first iteration is recorded."""
     judge, run = Path(shutil.copytree(tiny / "judge", tmp_path / "judge")), tmp_path / "run"
     record = Session.record
@@ -152,9 +163,16 @@ def rounds(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[
     own = ("judge.model=", "judge.min_mass=", "heldout_judges=", "iterations=", "questions.train=")
     words = [word for word in small if not word.startswith(own)]
     arguments = [
-        "judge", "adversarial", "rounds=1", f"output={folder}", *words, *QUICK, "iterations=1", "questions.train=40",
+        "judge",
+        "adversarial",
+        "rounds=1",
+        f"output={folder}",
+        *words,
+        *QUICK,
+        "iterations=1",
+        "questions.train=40",
         "adversarial.questions=8",
-    ]  # fmt: skip
+    ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Training, "_start", run_here)
         assert main(arguments) == 0
@@ -183,16 +201,15 @@ def test_judges_learn_from_other_stories_than_the_grid_is_made_of(rounds: tuple[
         for split, count in (("train", 2), ("heldout", 3))
         for d in range(count)
     }
-    learned, tested = ({q.story_id for (s, _), qs in asked.items() if s == split for q in qs}
-                       for split in ("train", "heldout"))  # fmt: skip
+    learned, tested = (
+        {q.story_id for (s, _), qs in asked.items() if s == split for q in qs} for split in ("train", "heldout")
+    )
     assert not learned & tested
     assert asked["heldout", 0] == asked["heldout", 1] == asked["heldout", 2]
     assert not set(asked["train", 0]) & set(asked["train", 1]), "each round has questions of its own"
 
 
-def test_what_is_finished_is_not_done_again(
-    rounds: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+def test_what_is_finished_is_not_done_again(rounds: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, arguments = rounds
     judge = (folder / "judges" / "judge-1" / "model.safetensors").stat().st_mtime_ns
     monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a process was started"))

@@ -17,8 +17,15 @@ from trainer.engines.transformers import TransformersEngine
 from trainer.run_folder import RunFolder, read_lines
 from trainer.testimony.vocabulary import build_tokenizer
 
-ONE = ("iterations=1", "judge.min_mass=0", "heldout_judges=none", "questions.train=12", "questions.heldout=12",
-       "save_every=1", "algorithm.questions_per_iteration=2")  # fmt: skip
+ONE = (
+    "iterations=1",
+    "judge.min_mass=0",
+    "heldout_judges=none",
+    "questions.train=12",
+    "questions.heldout=12",
+    "save_every=1",
+    "algorithm.questions_per_iteration=2",
+)
 RLOO = ("algorithm=rloo", "algorithm.debates_per_seating=2", "algorithm.minibatches=1", "algorithm.epochs=1")
 DPO = ("algorithm=dpo", "algorithm.min_gap=0")
 SHAPE: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -102,9 +109,14 @@ def test_a_model_that_is_sure_of_its_words_trains_in_bfloat16(
 
 @pytest.mark.parametrize(("lora", "noise"), [(("debater.lora.rank=4",), 0.005), ((), 0.02)], ids=["lora", "full"])
 def test_weights_that_are_a_little_off_show_in_the_parity(
-    sharp: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
-    lora: tuple[str, ...], noise: float,
-) -> None:  # fmt: skip
+    sharp: Path,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    lora: tuple[str, ...],
+    noise: float,
+) -> None:
     """Noise of half a percent is a hundred times what is seen without (zero); rounding would hide it in full weights,
     where two percent end the run."""
     serve = TransformersEngine._serve
@@ -136,7 +148,7 @@ NOISY: dict[str, Callable[[Path, Path], Path]] = {
     "mixtral": lambda tiny, folder: write(
         folder, "Mixtral", router_jitter_noise=0.5, num_key_value_heads=1, intermediate_size=48, num_local_experts=4
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("family", NOISY)
@@ -174,15 +186,19 @@ def test_noise_that_cannot_be_turned_off_is_refused(
 
 @pytest.mark.parametrize("algorithm", [RLOO, DPO], ids=["rloo", "dpo"])
 def test_an_engine_that_samples_from_another_policy_is_noticed_on_the_first_batch(
-    rejected: Callable[..., str], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    rejected: Callable[..., str],
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     algorithm: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     """The probe agrees, as it asks for log-probabilities; but what is sampled comes from elsewhere."""
     complete = TransformersEngine._completion
     monkeypatch.setattr(
-        TransformersEngine, "_completion",
+        TransformersEngine,
+        "_completion",
         lambda self, tokens, logprobs: complete(self, tokens, [value - 0.01 for value in logprobs]),
-    )  # fmt: skip
+    )
     said = rejected(tiny / "debater", *algorithm)
     assert "first batch" in said and "0.01 nats away on average" in said and "parity_tolerance=0.001" in said
     assert not (tmp_path / "run" / "metrics.jsonl").exists()

@@ -24,9 +24,16 @@ def test_every_value_is_shown_with_where_it_comes_from(tmp_path: Path, capsys: p
     mine = tmp_path / "mine.yaml"
     mine.write_text("- {kind: likelihood, name: other, model: some/model, prompts: testimony}", "utf-8")
     found = shown(
-        ["experiment=demo", "judge=panel", "algorithm.kl=0.1", f"heldout_judges={mine}", "inference=best_of",
-         "inference.judge=rating"], capsys,
-    )  # fmt: skip
+        [
+            "experiment=demo",
+            "judge=panel",
+            "algorithm.kl=0.1",
+            f"heldout_judges={mine}",
+            "inference=best_of",
+            "inference.judge=rating",
+        ],
+        capsys,
+    )
     assert found["algorithm.kl"] == ("0.1", "command line")
     assert found["iterations"] == ("10", "configs/experiment/demo.yaml")
     assert found["seed"] == ("0", "configs/config.yaml")
@@ -98,11 +105,15 @@ def test_runs_are_listed_with_their_state(trained: Path, tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     "file, text",
     [
-        ("summary.json", '{"arms": "all"}'), ("summary.json", '{"arms": [3]}'), ("summary.json", '{"arms": {}}'),
-        ("manifest.json", "[]"), ("config.yaml", "iterations: [1]"), ("metrics.jsonl", '"none"\n'),
+        ("summary.json", '{"arms": "all"}'),
+        ("summary.json", '{"arms": [3]}'),
+        ("summary.json", '{"arms": {}}'),
+        ("manifest.json", "[]"),
+        ("config.yaml", "iterations: [1]"),
+        ("metrics.jsonl", '"none"\n'),
         ("config.yaml", "- 1"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_named_and_the_others_are_listed(
     file: str, text: str, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

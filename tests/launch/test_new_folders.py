@@ -13,17 +13,28 @@ from launch.cli import main
 
 Refused = Callable[..., str]
 NEW = (
-    "train", "demo", "plan", "audit", "ablate", "compare", "tournament", "judge train", "judge adversarial", "export",
-)  # fmt: skip
+    "train",
+    "demo",
+    "plan",
+    "audit",
+    "ablate",
+    "compare",
+    "tournament",
+    "judge train",
+    "judge adversarial",
+    "export",
+)
 
 
 def words(command: str, output: Path, small: list[str], trained: Path) -> list[str]:
     """Overrides with which the command would begin something in that folder."""
     own = {
-        "ablate": ["seed=1,2"], "compare": [f"run={trained}", "arms=debate,consultancy"],
-        "tournament": [f"runs={trained}"], "export": [f"run={trained}"],
+        "ablate": ["seed=1,2"],
+        "compare": [f"run={trained}", "arms=debate,consultancy"],
+        "tournament": [f"runs={trained}"],
+        "export": [f"run={trained}"],
         "judge adversarial": ["adversarial.questions=2", "rounds=1"],
-    }  # fmt: skip
+    }
     composed = [] if command in ("compare", "tournament", "export") else small
     return [*command.split(), *composed, *own.get(command, []), f"output={output}"]
 
@@ -89,9 +100,12 @@ def test_nothing_is_written_through_a_link_in_an_output(
 ) -> None:
     monkeypatch.setattr("launch.saved.check_new", lambda *_: None)  # which refuses most of them by itself
     planted = {
-        "demo": "arms/debate", "ablate": "cells/seed=1", "compare": "arms", "tournament": "debate",
+        "demo": "arms/debate",
+        "ablate": "cells/seed=1",
+        "compare": "arms",
+        "tournament": "debate",
         "audit": "audit.yaml",
-    }  # fmt: skip
+    }
     away, output = tmp_path / "elsewhere", tmp_path / "out"
     away.mkdir()
     link = output / planted[command] if command in planted else output
@@ -109,7 +123,5 @@ def test_a_folder_of_ours_in_the_working_folder_is_not_taken(tmp_path: Path) -> 
     script = Path(sys.executable).with_name("rostrum")
     commands = [[sys.executable, "-m", "launch"], *([[str(script)]] if script.exists() else [])]
     for command in commands:
-        done = subprocess.run(
-            [*command, "report"], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
-        )
+        done = subprocess.run([*command, "report"], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ))
         assert done.returncode == 2 and "Name the run" in done.stderr and "STRANGE" not in done.stdout, done

@@ -40,9 +40,15 @@ def test_the_algorithm_of_the_handbook_trains(tmp_path: Path, small: list[str]) 
     (tmp_path / "reinforce.yaml").write_text(YAML, "utf-8")
     settings = [word for word in small if not word.startswith("algorithm.")]
     command = [
-        sys.executable, "-m", "launch", "train", f"algorithm={tmp_path}/reinforce.yaml", *settings, "iterations=1",
+        sys.executable,
+        "-m",
+        "launch",
+        "train",
+        f"algorithm={tmp_path}/reinforce.yaml",
+        *settings,
+        "iterations=1",
         f"output={tmp_path}/run",
-    ]  # fmt: skip
+    ]
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=paths, check=False)
     assert done.returncode == 0, done.stderr
@@ -51,9 +57,11 @@ def test_the_algorithm_of_the_handbook_trains(tmp_path: Path, small: list[str]) 
 
 @pytest.mark.parametrize(
     ("points", "told"),
-    [("gone = my_package.missing:Settings", "gone = my_package.missing:Settings of rostrum.trial cannot be loaded"),
-     ("panel = json:JSONDecoder", "json:JSONDecoder adds 'panel' to rostrum.trial, and there is one already")],
-)  # fmt: skip
+    [
+        ("gone = my_package.missing:Settings", "gone = my_package.missing:Settings of rostrum.trial cannot be loaded"),
+        ("panel = json:JSONDecoder", "json:JSONDecoder adds 'panel' to rostrum.trial, and there is one already"),
+    ],
+)
 def test_an_entry_point_that_cannot_be_used_is_named(
     points: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

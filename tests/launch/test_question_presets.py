@@ -39,23 +39,46 @@ def winogrande(reason: str, answer: str) -> dict[str, Any]:
 
 def mmlu_pro(number: int, options: str, answer: str) -> dict[str, Any]:
     texts = options.split(", ")
-    return {"question_id": number, "question": f"Which is it, {number}?", "options": texts, "answer": answer,
-            "answer_index": "ABCDEFGHIJ".index(answer), "cot_content": "", "category": "x", "src": "x"}  # fmt: skip
+    return {
+        "question_id": number,
+        "question": f"Which is it, {number}?",
+        "options": texts,
+        "answer": answer,
+        "answer_index": "ABCDEFGHIJ".index(answer),
+        "cot_content": "",
+        "category": "x",
+        "src": "x",
+    }
 
 
 def race(number: int, question: str, options: str, answer: str) -> dict[str, Any]:
-    return {"example_id": f"high{number}.txt", "article": f"The gate of town {number} was open all day.",
-            "question": question, "options": options.split(", "), "answer": answer}  # fmt: skip
+    return {
+        "example_id": f"high{number}.txt",
+        "article": f"The gate of town {number} was open all day.",
+        "question": question,
+        "options": options.split(", "),
+        "answer": answer,
+    }
 
 
 def truthful(best: str, correct: str, incorrect: str) -> dict[str, Any]:
-    return {"type": "Adversarial", "category": "Health", "question": f"Is it {best}?", "best_answer": best,
-            "correct_answers": correct.split(), "incorrect_answers": incorrect.split(), "source": "x"}  # fmt: skip
+    return {
+        "type": "Adversarial",
+        "category": "Health",
+        "question": f"Is it {best}?",
+        "best_answer": best,
+        "correct_answers": correct.split(),
+        "incorrect_answers": incorrect.split(),
+        "source": "x",
+    }
 
 
 def truthful_mc(one: str, one_labels: list[int], several: str, several_labels: list[int]) -> dict[str, Any]:
-    return {"question": f"Is it {one}?", "mc1_targets": {"choices": one.split(), "labels": one_labels},
-            "mc2_targets": {"choices": several.split(), "labels": several_labels}}  # fmt: skip
+    return {
+        "question": f"Is it {one}?",
+        "mc1_targets": {"choices": one.split(), "labels": one_labels},
+        "mc2_targets": {"choices": several.split(), "labels": several_labels},
+    }
 
 
 ARC = [
@@ -65,31 +88,55 @@ ARC = [
 ]
 WINOGRANDE = [winogrande("small", "2"), winogrande("large", "1"), winogrande("tight", "2")]
 BELEBELE = [
-    {"link": "https://en.wikibooks.org/x", "question_number": n, "flores_passage": f"The mill of town {n} stands.",
-     "question": "What stands?", "mc_answer1": "a tower", "mc_answer2": "a mill", "mc_answer3": "a gate",
-     "mc_answer4": "a bridge", "correct_answer_num": "2", "dialect": "eng_Latn", "ds": "2023-05-03"}
+    {
+        "link": "https://en.wikibooks.org/x",
+        "question_number": n,
+        "flores_passage": f"The mill of town {n} stands.",
+        "question": "What stands?",
+        "mc_answer1": "a tower",
+        "mc_answer2": "a mill",
+        "mc_answer3": "a gate",
+        "mc_answer4": "a bridge",
+        "correct_answer_num": "2",
+        "dialect": "eng_Latn",
+        "ds": "2023-05-03",
+    }
     for n in (1, 2)
-]  # fmt: skip
+]
 MMLU_PRO = [
     mmlu_pro(70, "B, A, D, C, F, E, H, G, J, I", "B"),
     mmlu_pro(71, "Helium, Hydrogen, N/A, N/A", "B"),
     mmlu_pro(72, "Neon, Argon, All of the above", "C"),
 ]
 GPQA = [
-    {"Record ID": f"rec{n}", "Question": f"Which law, {n}?", "Correct Answer": "T^4 ", "Incorrect Answer 1": " T^3",
-     "Incorrect Answer 2": "T^2\n", "Incorrect Answer 3": "t^4", "Explanation": "…", "High-level domain": "Physics"}
+    {
+        "Record ID": f"rec{n}",
+        "Question": f"Which law, {n}?",
+        "Correct Answer": "T^4 ",
+        "Incorrect Answer 1": " T^3",
+        "Incorrect Answer 2": "T^2\n",
+        "Incorrect Answer 3": "t^4",
+        "Explanation": "…",
+        "High-level domain": "Physics",
+    }
     for n in (1, 2)
-]  # fmt: skip
+]
 RACE = [
     race(7, "The gate was _ .", "open, shut, lost, sold", "A"),
     race(7, "When?", "A, all day, C, B", "B"),
     race(8, "The gate was not _ .", "open, shut, lost, sold", "B"),
 ]
 SCIQ = [
-    {"question": f"What floats, {n}?", "distractor1": "lead", "distractor2": "tin", "distractor3": "iron",
-     "correct_answer": "wood", "support": f"Wood floats, says book {n}."}
+    {
+        "question": f"What floats, {n}?",
+        "distractor1": "lead",
+        "distractor2": "tin",
+        "distractor3": "iron",
+        "correct_answer": "wood",
+        "support": f"Wood floats, says book {n}.",
+    }
     for n in (1, 2)
-]  # fmt: skip
+]
 BOOLQ = [
     {"question": "is the gate open", "title": "Gate", "answer": True, "passage": "The gate was open."},
     {"question": "is the gate shut", "title": "Gate (old)", "answer": False, "passage": "The gate was open."},
@@ -102,26 +149,47 @@ TRUTHFULQA_MC = [
 ]
 
 TRUTHFULQA_CSV = [
-    {"Type": "Adversarial", "Category": "Law", "Question": f"Is it {best}?", "Best Answer": best,
-     "Correct Answers": f"{best}; surely {best}", "Incorrect Answers": "never; not at all", "Source": "x"}
+    {
+        "Type": "Adversarial",
+        "Category": "Law",
+        "Question": f"Is it {best}?",
+        "Best Answer": best,
+        "Correct Answers": f"{best}; surely {best}",
+        "Incorrect Answers": "never; not at all",
+        "Source": "x",
+    }
     for best in ("yes", "blue")
-]  # fmt: skip
+]
 MC_TASK = [
-    {"question": f"Is it {best}?", "mc0_targets": {best: 1, "no": 0}, "mc1_targets": {best: 1, "no": 0, "never": 0},
-     "mc2_targets": {"also": 1, best: 1, "no": 0}}
+    {
+        "question": f"Is it {best}?",
+        "mc0_targets": {best: 1, "no": 0},
+        "mc1_targets": {best: 1, "no": 0, "never": 0},
+        "mc2_targets": {"also": 1, best: 1, "no": 0},
+    }
     for best in ("yes", "blue")
-]  # fmt: skip
+]
 ARC_RELEASE = [
-    {"id": row["id"], "answerKey": row["answerKey"],
-     "question": {"stem": row["question"], "choices": [
-         {"text": text, "label": label} for text, label in zip(*row["choices"].values(), strict=True)]}}
+    {
+        "id": row["id"],
+        "answerKey": row["answerKey"],
+        "question": {
+            "stem": row["question"],
+            "choices": [{"text": text, "label": label} for text, label in zip(*row["choices"].values(), strict=True)],
+        },
+    }
     for row in ARC
-]  # fmt: skip
+]
 RACE_RELEASE = [
-    {"id": f"high{number}.txt", "article": f"The gate of town {number} was open.", "questions": ["How?", "Who?"],
-     "options": [["open", "shut", "lost", "sold"], ["A", "D", "C", "B"]], "answers": ["A", "B"]}
+    {
+        "id": f"high{number}.txt",
+        "article": f"The gate of town {number} was open.",
+        "questions": ["How?", "Who?"],
+        "options": [["open", "shut", "lost", "sold"], ["A", "D", "C", "B"]],
+        "answers": ["A", "B"],
+    }
     for number in (1, 2)
-]  # fmt: skip
+]
 
 PRESETS: dict[str, tuple[list[dict[str, Any]], str, list[str]]] = {
     "arc": (ARC, "parquet", ["pumice", "coal", "chalk"]),
@@ -243,7 +311,7 @@ def test_a_preset_reads_every_format(preset: str, kind: str, tmp_path: Path) -> 
         ("race", RACE_RELEASE, "json", ["open", "D"] * 2),
         ("race", RACE_RELEASE, "parquet", ["open", "D"] * 2),
     ],
-)  # fmt: skip
+)
 def test_a_preset_reads_the_form_of_the_release(
     preset: str, rows: list[dict[str, Any]], kind: str, right: list[str], tmp_path: Path
 ) -> None:

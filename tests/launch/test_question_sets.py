@@ -29,10 +29,14 @@ def quality(tmp_path: Path) -> Path:
     with path.open("w", encoding="utf-8") as file:
         for story in range(12):
             questions = [
-                {"question": f"Who sang song {i}?", "question_unique_id": f"{story}_{i}", "gold_label": 1 + i % 4,
-                 "options": [f"The {bird}" for bird in ("wren", "crow", "lark", "rook")]}
+                {
+                    "question": f"Who sang song {i}?",
+                    "question_unique_id": f"{story}_{i}",
+                    "gold_label": 1 + i % 4,
+                    "options": [f"The {bird}" for bird in ("wren", "crow", "lark", "rook")],
+                }
                 for i in range(6)
-            ]  # fmt: skip
+            ]
             record = {"article_id": str(story), "article": f"Birds sang in wood {story}.", "questions": questions}
             file.write(json.dumps(record) + "\n")
     return path
@@ -51,8 +55,11 @@ def test_the_audit_prints_one_json_object(quality: Path, capfd: pytest.CaptureFi
     assert found["selection"]["could_not_tell"]["hard_only"] == 72
     assert found["questions"]["kind"] == "quality" and found["questions"]["path"] == str(quality)
     assert set(found["baselines"]) == {
-        "longer_answer", "shorter_answer", "more_words_of_the_question", "answer_only",
-    }  # fmt: skip
+        "longer_answer",
+        "shorter_answer",
+        "more_words_of_the_question",
+        "answer_only",
+    }
 
 
 def test_the_default_questions_can_be_audited_with_limits(capfd: pytest.CaptureFixture[str]) -> None:
@@ -64,8 +71,13 @@ def test_a_table_is_named_on_the_command_line(tmp_path: Path, capfd: pytest.Capt
     path = tmp_path / "table.csv"
     lines = [f"Is {n} even?,{n % 2 == 0}" for n in range(40)]
     path.write_text("\n".join(["The Question,even", *lines]), "utf-8")
-    found = audited(capfd, "questions=table", f"questions.path={path}", 'questions.columns.question="The Question"',
-                    "questions.columns.yes_no=even")  # fmt: skip
+    found = audited(
+        capfd,
+        "questions=table",
+        f"questions.path={path}",
+        'questions.columns.question="The Question"',
+        "questions.columns.yes_no=even",
+    )
     assert found["n_questions"] == 40 and found["first_answer_right"]["n"] == 40
 
 
@@ -84,7 +96,7 @@ def test_a_table_is_named_on_the_command_line(tmp_path: Path, capfd: pytest.Capt
         (["audit", "questions=table", "questions.columns.yes_no=a"], "give questions.path=FILE or"),
         (["audit", "questions=table", "questions.columns.yesno=a"], "no configuration key 'questions.columns.yesno'"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_in_one_sentence(words: list[str], said: str, refused: Refused) -> None:
     assert said in refused("questions", *words)
 
@@ -116,8 +128,12 @@ def test_a_run_on_quality_is_trained_and_evaluated(small: list[str], tmp_path: P
     path, run = tmp_path / "quality.jsonl", tmp_path / "run"
     with path.open("w", encoding="utf-8") as file:
         for question in world.questions("train"):
-            asked = {"question": question.text, "question_unique_id": question.id, "options": list(question.answers),
-                     "gold_label": key[question.id] + 1}  # fmt: skip
+            asked = {
+                "question": question.text,
+                "question_unique_id": question.id,
+                "options": list(question.answers),
+                "gold_label": key[question.id] + 1,
+            }
             record = {"article_id": question.story_id, "article": question.passage, "questions": [asked]}
             file.write(json.dumps(record) + "\n")
     where = ["questions=quality", f"questions.path={path}", f"output={run}", "iterations=1"]
@@ -127,7 +143,7 @@ def test_a_run_on_quality_is_trained_and_evaluated(small: list[str], tmp_path: P
     assert summary["arms"][0]["accuracy"][0]["n_questions"] == 4
 
 
-RIDDLES = '''
+RIDDLES = """
 from typing import Literal
 
 from envs.question_set import Entry, Place, QuestionSettings, SplitRule, StoredQuestions
@@ -142,7 +158,7 @@ class Settings(QuestionSettings):
         questions = [Question(f"r{n}", f"s{n}", f"What is {n}?", ("egg", "sea"), "") for n in range(self.riddles)]
         entries = [Entry(question, n % 2, Place("riddles", f"riddle {n}")) for n, question in enumerate(questions)]
         return StoredQuestions("riddles", entries, SplitRule(train=self.train, heldout=self.heldout))
-'''
+"""
 
 
 def test_a_new_kind_is_one_module_and_one_yaml(tmp_path: Path) -> None:
@@ -152,14 +168,20 @@ def test_a_new_kind_is_one_module_and_one_yaml(tmp_path: Path) -> None:
     (tmp_path / "configs" / "questions" / "riddles.yaml").write_text("kind: riddles\n", "utf-8")
     words = ["questions", "audit", "questions=riddles", "questions.riddles=30", "questions.heldout=3"]
     done = subprocess.run(
-        [sys.executable, "-m", "launch", *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "launch", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["questions"]["kind"] == "riddles" and found["splits"]["heldout"]["n_questions"] == 3
     wrong = subprocess.run(
-        [sys.executable, "-m", "launch", *words, "questions.ridles=3"], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-m", "launch", *words, "questions.ridles=3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert (wrong.returncode, wrong.stdout) == (2, "") and "'questions.ridles'" in wrong.stderr

@@ -81,10 +81,17 @@ def test_hashes_of_a_configuration_see_what_changes_results_and_nothing_else(tra
 
 @pytest.mark.parametrize(
     "words",
-    [("wandb.mode=offline",), ("ablation.cpus=2",), ("debater.batch_size=3",), ("judge.batch_size=3",),
-     ("debater.gpu_memory_fraction=0.1",), ("cluster.rollout_workers=2", "cluster.learners=2"), ("cluster=zero2",),
-     ("heldout_judges=testimony", "heldout_judges.0.batch_size=3")],
-)  # fmt: skip
+    [
+        ("wandb.mode=offline",),
+        ("ablation.cpus=2",),
+        ("debater.batch_size=3",),
+        ("judge.batch_size=3",),
+        ("debater.gpu_memory_fraction=0.1",),
+        ("cluster.rollout_workers=2", "cluster.learners=2"),
+        ("cluster=zero2",),
+        ("heldout_judges=testimony", "heldout_judges.0.batch_size=3"),
+    ],
+)
 def test_means_do_not_make_a_run(words: tuple[str, ...]) -> None:
     beside = [word for word in words if word.startswith("heldout_judges=")]
     assert provenance.config_hash(load(words)) == provenance.config_hash(load(beside))
@@ -92,9 +99,15 @@ def test_means_do_not_make_a_run(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["cluster.shard_size=8", "algorithm.minibatches=2", "algorithm.micro_batch_rows=4", "judge_training.batch_rows=3",
-     "debater.dtype=bfloat16", "algorithm.questions_per_iteration=8"],
-)  # fmt: skip
+    [
+        "cluster.shard_size=8",
+        "algorithm.minibatches=2",
+        "algorithm.micro_batch_rows=4",
+        "judge_training.batch_rows=3",
+        "debater.dtype=bfloat16",
+        "algorithm.questions_per_iteration=8",
+    ],
+)
 def test_what_is_sampled_and_learned_makes_a_run(word: str) -> None:
     assert provenance.config_hash(load([word])) != provenance.config_hash(load([]))
 

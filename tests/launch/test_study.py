@@ -63,11 +63,26 @@ def _games(names: Sequence[str]) -> pd.DataFrame:
     """Three players, the later one of two the more persuasive."""
     players = ["base", *(f"{name} 4" for name in names)]
     rows = [
-        {"seat_a": a, "seat_b": b, "question_id": f"q{q}", "story_id": f"s{q}", "swapped_seats": swapped, "valid": True,
-         "judge": "weak-judge", "p_mean": 0.8 if (7 * q + 3 * i - 2 * j) % 5 < 2 + i - j else 0.3,
-         "correct_seat": "AB"[swapped], "words_a": 5, "words_b": 6, "verified_a": 1, "verified_b": q % 2}
-        for i, a in enumerate(players) for j, b in enumerate(players) for q in range(6) for swapped in (False, True)
-    ]  # fmt: skip
+        {
+            "seat_a": a,
+            "seat_b": b,
+            "question_id": f"q{q}",
+            "story_id": f"s{q}",
+            "swapped_seats": swapped,
+            "valid": True,
+            "judge": "weak-judge",
+            "p_mean": 0.8 if (7 * q + 3 * i - 2 * j) % 5 < 2 + i - j else 0.3,
+            "correct_seat": "AB"[swapped],
+            "words_a": 5,
+            "words_b": 6,
+            "verified_a": 1,
+            "verified_b": q % 2,
+        }
+        for i, a in enumerate(players)
+        for j, b in enumerate(players)
+        for q in range(6)
+        for swapped in (False, True)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -78,9 +93,12 @@ def arguments(tmp_path: Path) -> list[str]:
 
 
 def test_a_study_does_its_parts_once_and_says_what_it_found(
-    parts: list[str], arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str],
+    parts: list[str],
+    arguments: list[str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     assert main(arguments) == 0
     runs = ["debate-s1", "debate-s2", "consultancy-s1", "consultancy-s2"]
     controls = ["debate-penalty-only-s1", "debate-penalty-only-s2"]
@@ -120,9 +138,12 @@ def test_a_failed_run_keeps_the_study_from_its_tournament(
 
 
 def test_an_interruption_names_the_study(
-    parts: list[str], arguments: list[str], monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str],
+    parts: list[str],
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    refused: Callable[..., str],
     capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(ray_cells, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(arguments) == 130
     assert f"continue with `rostrum {' '.join(arguments)}`" in capfd.readouterr().err

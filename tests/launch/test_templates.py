@@ -44,13 +44,19 @@ WRITES = ("judge=chat-verdict", "judge.max_tokens=100")
 )
 @pytest.mark.parametrize("command", ["train", "debate", "audit"])
 def test_what_a_template_cannot_do_is_said_before_anything_starts(
-    command: str, template: str, who: str, overrides: tuple[str, ...], said: str, small: list[str], tmp_path: Path,
-    model: Callable[[str], Path], refused: Refused,
-) -> None:  # fmt: skip
+    command: str,
+    template: str,
+    who: str,
+    overrides: tuple[str, ...],
+    said: str,
+    small: list[str],
+    tmp_path: Path,
+    model: Callable[[str], Path],
+    refused: Refused,
+) -> None:
     output = [] if command == "debate" else [f"output={tmp_path}/out"]
     known = [word for word in small if not (overrides[:1] and overrides[0].startswith("judge=") and "judge.m" in word)]
     error = refused(command, *overrides, *known, f"{who}.model={model(template)}", f"{who}.prompts=chat", *output)
-
 
     assert re.search(said, error), error
 

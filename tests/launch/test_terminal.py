@@ -17,14 +17,27 @@ from trainer import progress
 from trainer.terminal import Console, visible, visible_json
 
 KINDS = {
-    "CSI colours": "\x1b[31m", "CSI cursor": "\x1b[2J\x1b[1;1H", "CSI in one character": "\x9b31m",
-    "OSC 8 link": "\x1b]8;;https://example.org\x1b\\here\x1b]8;;\x1b\\", "OSC 52 clipboard": "\x1b]52;c;cm0gLXJm\x07",
-    "OSC in one character": "\x9d0;title\x9c", "DCS": "\x1bP+q\x1b\\", "bare return": "all is well\rrm", "bell": "\x07",
-    "backspaces": "no\x08\x08yes", "delete": "\x7f", "null": "\x00", "shift out": "\x0e", "next line": "\x85",
-    "right to left": "\u202egnp.exe", "embedding": "\u202a\u202b\u202d\u202c",
-    "isolates": "\u2066a\u2067b\u2068c\u2069", "marks of direction": "\u200e\u200f\u061c",
-    "line separators": "\u2028\u2029", "lone surrogates": "\ud800 \udfff \udc9b",
-}  # fmt: skip
+    "CSI colours": "\x1b[31m",
+    "CSI cursor": "\x1b[2J\x1b[1;1H",
+    "CSI in one character": "\x9b31m",
+    "OSC 8 link": "\x1b]8;;https://example.org\x1b\\here\x1b]8;;\x1b\\",
+    "OSC 52 clipboard": "\x1b]52;c;cm0gLXJm\x07",
+    "OSC in one character": "\x9d0;title\x9c",
+    "DCS": "\x1bP+q\x1b\\",
+    "bare return": "all is well\rrm",
+    "bell": "\x07",
+    "backspaces": "no\x08\x08yes",
+    "delete": "\x7f",
+    "null": "\x00",
+    "shift out": "\x0e",
+    "next line": "\x85",
+    "right to left": "\u202egnp.exe",
+    "embedding": "\u202a\u202b\u202d\u202c",
+    "isolates": "\u2066a\u2067b\u2068c\u2069",
+    "marks of direction": "\u200e\u200f\u061c",
+    "line separators": "\u2028\u2029",
+    "lone surrogates": "\ud800 \udfff \udc9b",
+}
 PLAIN = "Straße, 東京, שלום, 🦉\tand\nmore"
 every_kind = pytest.mark.parametrize("text", KINDS.values(), ids=KINDS)
 
@@ -84,10 +97,15 @@ def test_questions_are_printed_as_json_that_no_terminal_obeys(
     hostile = "".join(text for name, text in KINDS.items() if name != "lone surrogates")
     path = tmp_path / "q.jsonl"
     rows = [
-        {"id": f"{story}", "question": f"q{hostile}", "answers": [f"x{hostile}", "y"], "passage": f"p {story}",
-         "correct": 0}
+        {
+            "id": f"{story}",
+            "question": f"q{hostile}",
+            "answers": [f"x{hostile}", "y"],
+            "passage": f"p {story}",
+            "correct": 0,
+        }
         for story in "12"
-    ]  # fmt: skip
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     assert main(["questions", "show", "questions=jsonl", f"questions.path={path}"]) == 0
     shown = capfd.readouterr()

@@ -36,9 +36,14 @@ def received(server: FakeEndpoint) -> str:
 def judge_at(server: FakeEndpoint, **endpoint: Any) -> dict[str, Any]:
     where = {"base_url": server.base_url, "key_variable": "PLANTED", "cache": None, "retries": 0, **endpoint}
     return {
-        "kind": "likelihood", "name": "weak-judge", "model": "far-away", "prompts": "chat", "choice": "letter",
-        "engine": "endpoint", "endpoint": where,
-    }  # fmt: skip
+        "kind": "likelihood",
+        "name": "weak-judge",
+        "model": "far-away",
+        "prompts": "chat",
+        "choice": "letter",
+        "engine": "endpoint",
+        "endpoint": where,
+    }
 
 
 @pytest.fixture
@@ -73,21 +78,32 @@ def test_a_run_folder_sends_no_key_unless_the_command_line_names_it(
 
 @pytest.mark.parametrize(
     "change",
-    [{"base_url": "http://127.0.0.1:9/${oc.env:PLANTED}/v1"}, {"body": {"user": "${oc.env:PLANTED}"}},
-     {"body": {"user": "${oc.decode:${oc.env:PLANTED}}"}}, {"body": {"user": "\\${oc.env:PLANTED}"}}],
-)  # fmt: skip
+    [
+        {"base_url": "http://127.0.0.1:9/${oc.env:PLANTED}/v1"},
+        {"body": {"user": "${oc.env:PLANTED}"}},
+        {"body": {"user": "${oc.decode:${oc.env:PLANTED}}"}},
+        {"body": {"user": "\\${oc.env:PLANTED}"}},
+    ],
+)
 def test_a_configuration_from_a_file_looks_up_nothing(
-    change: dict[str, Any], strange: Callable[..., Path], server: FakeEndpoint, tmp_path: Path,
+    change: dict[str, Any],
+    strange: Callable[..., Path],
+    server: FakeEndpoint,
+    tmp_path: Path,
     refused: Callable[..., str],
-) -> None:  # fmt: skip
+) -> None:
     judge, path = judge_at(server, **change), tmp_path / "judge.yaml"
     run = strange(judge=judge)
     path.write_text(yaml.safe_dump(judge), "utf-8")
     commands = [
-        ["evaluate", f"run={run}"], ["train", f"resume={run}"], ["debate", f"a={run}"],
-        ["compare", f"run={run}", f"output={tmp_path}/c"], ["tournament", f"runs={run}", f"output={tmp_path}/t"],
-        ["audit", f"judge={path}", f"output={tmp_path}/a"], ["train", f"judge={path}", f"output={tmp_path}/r"],
-    ]  # fmt: skip
+        ["evaluate", f"run={run}"],
+        ["train", f"resume={run}"],
+        ["debate", f"a={run}"],
+        ["compare", f"run={run}", f"output={tmp_path}/c"],
+        ["tournament", f"runs={run}", f"output={tmp_path}/t"],
+        ["audit", f"judge={path}", f"output={tmp_path}/a"],
+        ["train", f"judge={path}", f"output={tmp_path}/r"],
+    ]
     for command in commands:
         message = refused(*command)
         assert "only a command line may ask for what is in the environment" in message and "endpoint." in message
@@ -140,9 +156,12 @@ def prompts(tmp_path: Path) -> Path:
 
 
 def test_a_prompt_folder_is_rendered_only_if_the_command_line_names_it(
-    strange: Callable[..., Path], prompts: Path, tmp_path: Path, refused: Callable[..., str],
+    strange: Callable[..., Path],
+    prompts: Path,
+    tmp_path: Path,
+    refused: Callable[..., str],
     capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     values = yaml.safe_load((strange() / "config.yaml").read_text("utf-8"))
     run = strange(debater=values["debater"] | {"prompts": str(prompts)})
     for command in (["evaluate", f"run={run}"], ["debate", f"a={run}"], ["train", f"resume={run}"]):
@@ -159,11 +178,17 @@ def test_a_prompt_folder_is_rendered_only_if_the_command_line_names_it(
 @pytest.mark.parametrize(
     "template",
     [
-        "{{ cycler.__init__.__globals__.os.environ }}", "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{% for x in range(10 ** 9) %}x{% endfor %}", "{{ nobody }}", "{{ 1 / 0 }}", "{{ question.foo.bar }}",
-        "{% include '/etc/passwd' %}", "{% include '../secret' %}", "{{",
+        "{{ cycler.__init__.__globals__.os.environ }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{% for x in range(10 ** 9) %}x{% endfor %}",
+        "{{ nobody }}",
+        "{{ 1 / 0 }}",
+        "{{ question.foo.bar }}",
+        "{% include '/etc/passwd' %}",
+        "{% include '../secret' %}",
+        "{{",
     ],
-)  # fmt: skip
+)
 def test_templates_are_rendered_in_a_sandbox(template: str, prompts: Path, tmp_path: Path, questions: Any) -> None:
     (tmp_path / "secret").write_text(KEY, "utf-8")
     (prompts / "opening.j2").write_text(template, "utf-8")

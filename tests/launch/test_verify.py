@@ -196,9 +196,12 @@ def test_files_and_arms_that_changed_places_are_found(
 ) -> None:
     folder = copied(experiment, tmp_path)
     arms, aside = folder / "arms", tmp_path / "aside"
-    pairs = [(arms / "one", arms / "two"), (folder / "summary.json", arms / "one" / "summary.json"),
-             (arms / "one/policies/iteration-0000", arms / "one/policies/iteration-0001"),
-             (arms / "one/evaluation/base.parquet", arms / "two/evaluation/iteration-0001.parquet")]  # fmt: skip
+    pairs = [
+        (arms / "one", arms / "two"),
+        (folder / "summary.json", arms / "one" / "summary.json"),
+        (arms / "one/policies/iteration-0000", arms / "one/policies/iteration-0001"),
+        (arms / "one/evaluation/base.parquet", arms / "two/evaluation/iteration-0001.parquet"),
+    ]
     for one, other in pairs:
         for _ in range(2):
             one.rename(aside), other.rename(one), aside.rename(other)
@@ -242,8 +245,12 @@ def test_what_was_altered_is_told_and_the_rest_still_compared(
     (folder / "arms/two/verdicts.parquet").write_bytes(b"PAR1")
     code, shown = told(folder, capfd)
     assert code == 1
-    for words in ("summary.json: not the file that was recorded", "arms/one/config.yaml", "arms/two/verdicts.parquet",
-                  "summary.json: not compared with what is not as recorded"):  # fmt: skip
+    for words in (
+        "summary.json: not the file that was recorded",
+        "arms/one/config.yaml",
+        "arms/two/verdicts.parquet",
+        "summary.json: not compared with what is not as recorded",
+    ):
         assert words in shown, words
 
 

@@ -75,9 +75,11 @@ def test_quotes_are_marked_and_hostile_text_stays_text(
 
 
 def test_thoughts_are_shown_apart_as_unseen(
-    monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., object], small: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    scripted_engine: Callable[..., object],
+    small: list[str],
     capfd: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(engines, "make_engine", lambda *_: scripted_engine(lambda _: "<thinking>SECRET</thinking> red"))
     monkeypatch.setattr(setup, "judge", lambda _: Judge())
     assert main(["debate", *small, "protocol.scratchpad=true"]) == 0
@@ -116,9 +118,11 @@ def test_a_question_file_cannot_reach_the_terminal_either(
 ) -> None:
     questions = tmp_path / "questions.jsonl"
     line = {
-        "question": "\x1b[2Jwhere ?", "answers": ["\x1b[31mhall", "[red]loft[/red]"],
-        "passage": "\x1b]0;title\x07in the hall hugo saw it .", "correct": 0,
-    }  # fmt: skip
+        "question": "\x1b[2Jwhere ?",
+        "answers": ["\x1b[31mhall", "[red]loft[/red]"],
+        "passage": "\x1b]0;title\x07in the hall hugo saw it .",
+        "correct": 0,
+    }
     records = [json.dumps({"id": str(i), "story_id": str(i), **line}, ensure_ascii=False) for i in range(8)]
     apart = [record.replace("hugo saw", f"hugo saw it . in the loft anna{i} saw") for i, record in enumerate(records)]
     questions.write_text("\n".join(apart), "utf-8")

@@ -109,9 +109,14 @@ SPOILED = replace(FAILED, judge="s", reason="unreadable", cause="speech", unread
 
 @pytest.mark.parametrize(
     ("members", "cause"),
-    [([VALID, SPOILED], "speech"), ([VALID, FAILED], "failure"), ([VALID, SPOILED, FAILED], "failure"),
-     ([SPOILED, SPOILED, FAILED, VALID], "speech"), ([SPOILED, FAILED, FAILED], "failure")],
-)  # fmt: skip
+    [
+        ([VALID, SPOILED], "speech"),
+        ([VALID, FAILED], "failure"),
+        ([VALID, SPOILED, FAILED], "failure"),
+        ([SPOILED, SPOILED, FAILED, VALID], "speech"),
+        ([SPOILED, FAILED, FAILED], "failure"),
+    ],
+)
 def test_a_panel_blames_speeches_that_alone_cost_it_its_majority(members: list[Verdict], cause: str) -> None:
     (found,) = Panel("p", [Fixed(member) for member in members]).judge([TRANSCRIPT])
     assert (found.valid, found.cause) == (False, cause)

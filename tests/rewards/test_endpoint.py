@@ -81,17 +81,26 @@ def test_letters_are_read_from_the_listed_tokens(server: FakeEndpoint, scorer: M
     scored(judge, "three")
     assert said == [f"judge: {server.base_url} gives log-probabilities: read from its 20 likeliest first tokens"]
     assert server.bodies[-1] == {
-        "model": "model", "messages": [{"role": "user", "content": "three"}], "max_tokens": 1, "temperature": 0,
-        "logprobs": True, "top_logprobs": 20,
-    }  # fmt: skip
+        "model": "model",
+        "messages": [{"role": "user", "content": "three"}],
+        "max_tokens": 1,
+        "temperature": 0,
+        "logprobs": True,
+        "top_logprobs": 20,
+    }
     assert set(server.paths) == {"/v1/chat/completions"}
 
 
 def test_running_text_goes_to_the_other_interface(server: FakeEndpoint, scorer: Make) -> None:
     assert scorer(api="completions").choice_logprobs(["verdict :"], [AB]) == [(-0.5, -1.5)]
     assert server.paths[-1] == "/v1/completions"
-    assert server.bodies[-1] == {"model": "model", "prompt": "verdict :", "max_tokens": 1, "temperature": 0,
-                                 "logprobs": 20}  # fmt: skip
+    assert server.bodies[-1] == {
+        "model": "model",
+        "prompt": "verdict :",
+        "max_tokens": 1,
+        "temperature": 0,
+        "logprobs": 20,
+    }
 
 
 def test_a_server_that_lists_fewer_tokens_is_asked_for_fewer(server: FakeEndpoint, scorer: Make) -> None:
@@ -204,9 +213,7 @@ def test_further_fields_of_the_body(server: FakeEndpoint, scorer: Make) -> None:
 # Failures
 
 
-def test_it_waits_as_long_as_it_is_told_and_tries_again(
-    server: FakeEndpoint, scorer: Make, waits: list[float]
-) -> None:
+def test_it_waits_as_long_as_it_is_told_and_tries_again(server: FakeEndpoint, scorer: Make, waits: list[float]) -> None:
     server.script = after_the_probe(in_turn(error(429, retry_after="7"), error(429, retry_after="999999"), reply))
     judge = scorer()
     assert scored(judge) == (-0.5, -1.5)
@@ -230,9 +237,16 @@ def test_waits_double_and_then_the_debate_is_unscored(server: FakeEndpoint, scor
 
 @pytest.mark.parametrize(
     "text",
-    ["", "<html>", "[]", "null", '{"choices": []}', '{"choices": [{"message": {"content": 3}}]}',
-     '{"choices": [{"message": {"content": "A"}, "logprobs": {"content": [{"top_logprobs": [{"token": "A"}]}]}}]}'],
-)  # fmt: skip
+    [
+        "",
+        "<html>",
+        "[]",
+        "null",
+        '{"choices": []}',
+        '{"choices": [{"message": {"content": 3}}]}',
+        '{"choices": [{"message": {"content": "A"}, "logprobs": {"content": [{"top_logprobs": [{"token": "A"}]}]}}]}',
+    ],
+)
 def test_an_answer_that_is_none(text: str, server: FakeEndpoint, scorer: Make) -> None:
     server.script = after_the_probe(lambda body: (200, {}, text))
     assert "not in the form of OpenAI's, 2 times" in reason(scored(scorer(retries=1)))
@@ -282,9 +296,7 @@ def test_what_concerns_every_request_is_an_error_at_once(
     assert len(server.bodies) == 3 and not waits, "nobody asks on after that"
 
 
-def test_a_key_that_is_not_accepted(
-    server: FakeEndpoint, scorer: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_not_accepted(server: FakeEndpoint, scorer: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.script = lambda body: error(401, f"Incorrect API key provided: {KEY}")
     with pytest.raises(EndpointError, match="does not accept the key in .* OPENAI_API_KEY") as told:

@@ -57,9 +57,23 @@ def test_the_truth_is_never_surer_than_what_is_read(weights: list[float], data: 
 
 @pytest.mark.parametrize(
     ("text", "counts_for"),
-    [("A", 0), (" B\n", 1), ("(A)", 0), ("**B**", 1), ("A.", 0), ('"B"', 1), ("A\nbecause it", 0), ("A is", None),
-     ("a", None), ("AB", None), ("", None), ("Answer: A", None), ("A B", None), ("neither", None)],
-)  # fmt: skip
+    [
+        ("A", 0),
+        (" B\n", 1),
+        ("(A)", 0),
+        ("**B**", 1),
+        ("A.", 0),
+        ('"B"', 1),
+        ("A\nbecause it", 0),
+        ("A is", None),
+        ("a", None),
+        ("AB", None),
+        ("", None),
+        ("Answer: A", None),
+        ("A B", None),
+        ("neither", None),
+    ],
+)
 def test_what_a_sample_counts_for(text: str, counts_for: int | None) -> None:
     """One sample beside one of each letter: (1 + 1/2) / 4 each, and 1 more for the letter that it is."""
     expected = [1.5 / 4 + (i == counts_for) / 4 for i in range(2)]

@@ -13,8 +13,9 @@ DEBATES = [Transcript(QUESTION, Protocol("debate"), QUESTION.answers, False)] * 
 
 def settings(endpoint: Endpoint | None = PRICED, choice: str = "letter") -> Settings:
     engine = "transformers" if endpoint is None else "endpoint"
-    return Settings(kind="likelihood", name="judge", model="m", prompts="testimony", engine=engine, endpoint=endpoint,
-                    choice=choice)  # type: ignore[arg-type]  # fmt: skip
+    return Settings(
+        kind="likelihood", name="judge", model="m", prompts="testimony", engine=engine, endpoint=endpoint, choice=choice
+    )  # type: ignore[arg-type]
 
 
 def test_a_quarter_of_the_characters_and_full_replies() -> None:

@@ -178,9 +178,16 @@ def test_probabilities_are_not_taken_for_their_logarithms(server: FakeEndpoint, 
 
 @pytest.mark.parametrize(
     "message",
-    [{}, None, {"content": None}, {"content": ""}, {"content": []}, {"reasoning": "The debate says"},
-     {"content": None, "reasoning_content": "B quotes", "refusal": None}],
-)  # fmt: skip
+    [
+        {},
+        None,
+        {"content": None},
+        {"content": ""},
+        {"content": []},
+        {"reasoning": "The debate says"},
+        {"content": None, "reasoning_content": "B quotes", "refusal": None},
+    ],
+)
 def test_a_reply_without_a_text_is_an_empty_text_at_its_real_cost(
     message: Any, server: FakeEndpoint, scorer: Make, tmp_path: Path
 ) -> None:
@@ -283,7 +290,7 @@ def test_a_field_for_errors_that_holds_none_is_no_error(server: FakeEndpoint, sc
 @pytest.mark.parametrize(
     "text",
     ['data: {"choices": []}\n\ndata: [DONE]', "<html>504", "OK", '{"choices": null}', '{"id": "x"}', "{", "[" * 9**5],
-)  # fmt: skip
+)
 def test_what_is_no_reply_is_told_by_how_it_begins(text: str, server: FakeEndpoint, scorer: Make) -> None:
     server.script = after_the_probe((200, {}, text))
     reason, cause = outcome(scored(scorer(retries=0)))

@@ -50,16 +50,24 @@ def of_another_kind(path: Path) -> None:
 
 
 FILES: dict[str, Callable[[Path], object]] = {
-    "garbage": lambda path: path.write_bytes(b"\x00garbage" * 999), "text": lambda path: path.write_text("{}", "utf-8"),
-    "cut off": cut, "a folder": made_a_folder, "of another kind": of_another_kind,
+    "garbage": lambda path: path.write_bytes(b"\x00garbage" * 999),
+    "text": lambda path: path.write_text("{}", "utf-8"),
+    "cut off": cut,
+    "a folder": made_a_folder,
+    "of another kind": of_another_kind,
     "a link": lambda path: path.symlink_to(path.rename(path.with_suffix(".old"))),
     "its pages overwritten": lambda path: path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4000),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("damage", FILES.values(), ids=FILES)
-@pytest.mark.parametrize(("make", "use"), [(kept, lambda path: Replies(path.parent, ENDPOINT).get(ASKED)),
-                                           (charged, lambda path: Ledger(path, "judge", 1.0).spent)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "use"),
+    [
+        (kept, lambda path: Replies(path.parent, ENDPOINT).get(ASKED)),
+        (charged, lambda path: Ledger(path, "judge", 1.0).spent),
+    ],
+)
 def test_a_damaged_file_is_named(
     make: Callable[[Path], Path], use: Callable[[Path], object], damage: Callable[[Path], object], tmp_path: Path
 ) -> None:
@@ -80,10 +88,24 @@ def test_what_was_spent_is_a_number(spent: object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    ["", "{}", "[]", "null", "x", b"\xff", "[" * 100_000, '[["a"], [], [], null, -4]', '[[1], [], [], null, 4]',
-     '[["a"], [["x"]], [], null, 4, "s"]', '[["a"], [["x", "y"]], [], null, 4]', '[["a"], [], ["x"], null, 4]',
-     '[["a"], [], [], null, 4, 5]', f'[["a"], [], [], 1{"0" * 400}, 4]', '[["a"], [], [], true, 4]'],
-)  # fmt: skip
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "x",
+        b"\xff",
+        "[" * 100_000,
+        '[["a"], [], [], null, -4]',
+        "[[1], [], [], null, 4]",
+        '[["a"], [["x"]], [], null, 4, "s"]',
+        '[["a"], [["x", "y"]], [], null, 4]',
+        '[["a"], [], ["x"], null, 4]',
+        '[["a"], [], [], null, 4, 5]',
+        f'[["a"], [], [], 1{"0" * 400}, 4]',
+        '[["a"], [], [], true, 4]',
+    ],
+)
 def test_what_was_kept_is_a_reply(reply: object, tmp_path: Path) -> None:
     path = kept(tmp_path)
     assert Replies(tmp_path, ENDPOINT).get(ASKED) == REPLY

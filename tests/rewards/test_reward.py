@@ -14,14 +14,17 @@ from rewards.types import Reward, Verdict
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
 FOUND, LIED = (Quote("x", 0, 1, status) for status in (QuoteStatus.NORMALISED, QuoteStatus.UNVERIFIED))
 DEBATE = Transcript(
-    QUESTION, Protocol("debate", max_words=12), QUESTION.answers, False,
+    QUESTION,
+    Protocol("debate", max_words=12),
+    QUESTION.answers,
+    False,
     (
         Speech(Seat.A, 0, "", "", words=15, quotes=(FOUND, LIED)),
         Speech(Seat.B, 1, "", "", words=12, quotes=(FOUND,)),
         Speech(Seat.A, 2, "", "", words=2),
         Speech(Seat.B, 3, "", "", words=13, quotes=(LIED, LIED)),
     ),
-)  # fmt: skip
+)
 PROBABILITIES = st.floats(1e-6, 1 - 1e-6)
 
 

@@ -7,9 +7,12 @@ from rewards.types import Unscored, Usage, Writing
 
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")
 TRANSCRIPT = Transcript(
-    QUESTION, Protocol("debate", rounds=1), QUESTION.answers, False,
+    QUESTION,
+    Protocol("debate", rounds=1),
+    QUESTION.answers,
+    False,
     (Speech(Seat.A, 0, "loud words here", "loud words here", 3), Speech(Seat.B, 1, "quiet", "quiet", 1)),
-)  # fmt: skip
+)
 
 
 def kitchen_first(prompt: str) -> bool:

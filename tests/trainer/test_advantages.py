@@ -93,8 +93,10 @@ def test_group_never_compares_the_seats_the_answers_or_the_questions() -> None:
     """One of each kind: nobody has a sibling, so nobody has an advantage."""
     strangers = [
         trajectory(question, seat, 4.0 if seat == "A" else -4.0, swapped=swapped)
-        for question in "qr" for seat in "AB" for swapped in (False, True)
-    ]  # fmt: skip
+        for question in "qr"
+        for seat in "AB"
+        for swapped in (False, True)
+    ]
     assert group(strangers) == [(0.0, 0.0)] * 8
 
 

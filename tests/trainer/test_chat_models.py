@@ -21,9 +21,14 @@ from trainer.types import Episode, Policy
 
 ARCHITECTURES = ["llama", "qwen3", "gemma3", "mistral", "gpt_neox"]
 CHAT = (
-    "questions=jsonl", "debater.prompts=chat", "judge.prompts=chat", "judge.choice=letter", "debater.max_tokens=12",
-    "protocol.rounds=3", "algorithm.questions_per_iteration=2",
-)  # fmt: skip
+    "questions=jsonl",
+    "debater.prompts=chat",
+    "judge.prompts=chat",
+    "judge.choice=letter",
+    "debater.max_tokens=12",
+    "protocol.rounds=3",
+    "algorithm.questions_per_iteration=2",
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +67,15 @@ def test_an_iteration_of_ppo(chat_run: Callable[..., Config], family: str) -> No
 @pytest.mark.parametrize("family", ["llama", "qwen3"])
 def test_a_pair_per_branched_speech(chat_run: Callable[..., Config], family: str) -> None:
     settings = chat_run(
-        family, "algorithm=dpo", "algorithm.min_gap=0", "algorithm.max_length=2048", "protocol=khan",
-        "debater.lora.rank=4", "algorithm.questions_per_iteration=1", "algorithm.branches=2",
-    )  # fmt: skip
+        family,
+        "algorithm=dpo",
+        "algorithm.min_gap=0",
+        "algorithm.max_length=2048",
+        "protocol=khan",
+        "debater.lora.rank=4",
+        "algorithm.questions_per_iteration=1",
+        "algorithm.branches=2",
+    )
     train(settings)
     (row,) = read_lines(RunFolder(settings.output).metrics)
     assert row["pairs"] == 4, "two seatings, and two seats that speak at the same ply"
@@ -103,9 +114,7 @@ def test_one_row_per_seat_cannot_be_had_from_a_template_that_drops_thoughts(chat
         setup.row_per_speech(chat_run("qwen3", "debater.rows=seat"))
 
 
-def test_a_window_shows_a_part_and_quotes_are_checked_in_the_whole(
-    chat_run: Callable[..., Config]
-) -> None:
+def test_a_window_shows_a_part_and_quotes_are_checked_in_the_whole(chat_run: Callable[..., Config]) -> None:
     settings = chat_run("llama", "debater.window.tokens=40", "debater.window.keep=beginning")
     train(settings)
     for record in transcripts.read(RunFolder(settings.output).transcripts):

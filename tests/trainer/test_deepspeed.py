@@ -22,12 +22,26 @@ from trainer.train import train
 pytestmark = pytest.mark.long
 
 ALGORITHMS = {  # DPO first: it publishes before there is a trainer, which for PPO has told the ranks who they are
-    "dpo": ("iterations=1", "algorithm=dpo", "algorithm.min_gap=0", "algorithm.batch_rows=64",
-            "algorithm.learning_rate=1e-3", "algorithm.questions_per_iteration=4", "debater.max_tokens=20"),
-    "ppo": ("iterations=2", "algorithm=ppo", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3",
-            "algorithm.epochs=1", "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2",
-            "algorithm.minibatches=1"),
-}  # fmt: skip
+    "dpo": (
+        "iterations=1",
+        "algorithm=dpo",
+        "algorithm.min_gap=0",
+        "algorithm.batch_rows=64",
+        "algorithm.learning_rate=1e-3",
+        "algorithm.questions_per_iteration=4",
+        "debater.max_tokens=20",
+    ),
+    "ppo": (
+        "iterations=2",
+        "algorithm=ppo",
+        "algorithm.kl=0.1",
+        "algorithm.learning_rate=1e-3",
+        "algorithm.epochs=1",
+        "algorithm.questions_per_iteration=2",
+        "algorithm.debates_per_seating=2",
+        "algorithm.minibatches=1",
+    ),
+}
 HALF = ("debater.dtype=bfloat16", "iterations=2")
 HALVES = {"ppo": HALF, "dpo": (*HALF, "debater.lora.rank=4")}
 """Runs in bfloat16 with ZeRO-3, which cannot mix an adapter in float32 with its base."""
@@ -50,10 +64,21 @@ def on_two_ranks(runs: list[Config], script: Path) -> None:
         compose.save(run, path)
     tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     result = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
-         *map(str, paths)],
-        env={**os.environ, "PATH": tools, "DS_BUILD_OPS": "0"}, capture_output=True, text=True, timeout=1200,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            str(script),
+            *map(str, paths),
+        ],
+        env={**os.environ, "PATH": tools, "DS_BUILD_OPS": "0"},
+        capture_output=True,
+        text=True,
+        timeout=1200,
+    )
     assert result.returncode == 0, result.stderr[-4000:]
 
 
@@ -80,9 +105,7 @@ def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str
         cluster = {"alone": "local", "half": "zero3"}.get(stage, stage)
         own = HALVES[algorithm] if stage == "half" else ()
         where = (f"cluster={cluster}", f"output={folder}/{algorithm}-{stage}")
-        return compose.load(
-            [*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "save_every=1", *own]
-        )
+        return compose.load([*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "save_every=1", *own])
 
     made = {
         (algorithm, stage): configure(algorithm, stage)

@@ -143,8 +143,13 @@ def test_the_margin_starts_from_the_reference(
     """One step per iteration, so the margin logged is the one before the step: zero against the previous policy always,
     against the base in the first iteration only."""
     plant()
-    settings = configure(*DPO, f"algorithm.reference={reference}", "iterations=2", "algorithm.learning_rate=3e-3",
-                         *(["debater.lora.rank=4"] if lora else []))  # fmt: skip
+    settings = configure(
+        *DPO,
+        f"algorithm.reference={reference}",
+        "iterations=2",
+        "algorithm.learning_rate=3e-3",
+        *(["debater.lora.rank=4"] if lora else []),
+    )
     final = train(settings)
     first, second = metrics(settings)
     assert first["pairs"] and second["pairs"]
@@ -160,10 +165,16 @@ def test_it_learns_what_the_judge_likes(
 ) -> None:
     plant()
     settings = configure(
-        *DPO, f"algorithm.reference={reference}", "protocol=consultancy", "iterations=4", "algorithm.epochs=2",
-        "algorithm.learning_rate=1e-2", "algorithm.batch_rows=4", "algorithm.questions_per_iteration=12",
+        *DPO,
+        f"algorithm.reference={reference}",
+        "protocol=consultancy",
+        "iterations=4",
+        "algorithm.epochs=2",
+        "algorithm.learning_rate=1e-2",
+        "algorithm.batch_rows=4",
+        "algorithm.questions_per_iteration=12",
         *(["debater.lora.rank=8"] if lora else []),
-    )  # fmt: skip
+    )
     train(settings)
     rows = metrics(settings)
     assert rows[-1]["reward"] > rows[0]["reward"] + 0.4, [row["reward"] for row in rows]
@@ -227,9 +238,19 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
         settings = configure(*DPO, "algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}")
         model, reference = (models.load_model(settings.debater.model) for _ in range(2))
         trainer = preference.train_on(
-            Dataset.from_dict(columns), model, reference, TOKENIZER, settings.algorithm, 1,
-            output_dir=str(tmp_path), use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no", bf16=False,
-        )  # fmt: skip
+            Dataset.from_dict(columns),
+            model,
+            reference,
+            TOKENIZER,
+            settings.algorithm,
+            1,
+            output_dir=str(tmp_path),
+            use_cpu=True,
+            report_to="none",
+            disable_tqdm=True,
+            save_strategy="no",
+            bf16=False,
+        )
         assert trainer.state.global_step == 2
         learned.append(model.get_input_embeddings().weight.detach().clone())
     assert not torch.equal(learned[0], reference.get_input_embeddings().weight)

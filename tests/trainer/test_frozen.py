@@ -83,9 +83,7 @@ def test_every_judge_is_recorded_and_a_change_names_it(configure: Configure, jud
     frozen.check({}, config.judges)
 
 
-def test_judges_that_were_not_recorded_are_not_read(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+def test_judges_that_were_not_recorded_are_not_read(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "model_hash", lambda model: pytest.fail("a model was read"))
     frozen.check({"another": {}}, configure().judges)
 

@@ -24,10 +24,19 @@ pytestmark = pytest.mark.long
 
 WORD, NATS = "attic", 4.0
 BUDGET = (
-    "algorithm=rloo", "questions.train=400", "questions.heldout=2", "judge.order=given", "protocol.rounds=1",
-    "iterations=6", "save_every=6", "algorithm.questions_per_iteration=8", "algorithm.learning_rate=1e-3",
-    "watch.questions=80", "watch.attacks=0", "watch.patience=1",
-)  # fmt: skip
+    "algorithm=rloo",
+    "questions.train=400",
+    "questions.heldout=2",
+    "judge.order=given",
+    "protocol.rounds=1",
+    "iterations=6",
+    "save_every=6",
+    "algorithm.questions_per_iteration=8",
+    "algorithm.learning_rate=1e-3",
+    "watch.questions=80",
+    "watch.attacks=0",
+    "watch.patience=1",
+)
 
 
 class Hackable:

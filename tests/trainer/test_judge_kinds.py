@@ -43,9 +43,15 @@ def small(tmp_path: Path, tiny: Path) -> Callable[..., Config]:
 
     def make(*judge: str) -> Config:
         few = (
-            "iterations=1", "save_every=1", "questions.train=6", "questions.heldout=2", "heldout_judges=none",
-            "algorithm.questions_per_iteration=6", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
-        )  # fmt: skip
+            "iterations=1",
+            "save_every=1",
+            "questions.train=6",
+            "questions.heldout=2",
+            "heldout_judges=none",
+            "algorithm.questions_per_iteration=6",
+            "algorithm.debates_per_seating=2",
+            "algorithm.minibatches=1",
+        )
         return load(["experiment=demo", *judge, *few, f"output={tmp_path}/run", f"debater.model={tiny}/debater"])
 
     return make

@@ -21,11 +21,13 @@ from trainer.train import train
         ("algorithm=dpo", "algorithm.min_gap=0", "debater.lora.rank=4"),
     ],
     ids=["ppo", "ppo-lora", "dpo-lora"],
-)  # fmt: skip
+)
 def test_gradient_checkpointing_learns_the_same(
-    configure: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+    configure: Callable[..., Config],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
     how: tuple[str, ...],
-) -> None:  # fmt: skip
+) -> None:
     recomputed = []
     checkpoint = torch.utils.checkpoint.checkpoint
 

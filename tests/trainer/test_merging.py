@@ -54,7 +54,7 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
         {"trainable_token_indices": [3, 4]},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_saved_after_merging_says_what_the_adapter_said(
     tied: bool, kind: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -13,8 +13,14 @@ from tests.chat_models import FAMILIES, tokenizer, write_model
 from trainer import cards, finite, model_folders
 from trainer.models import load_model, load_tokenizer
 
-ROPE = {"rope_theta": 5e5, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 64}  # fmt: skip
+ROPE = {
+    "rope_theta": 5e5,
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -37,14 +43,17 @@ def test_nothing_changes_for_transformers_5(family: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("kind", "entries", "older"),
     [
-        ("LlamaConfig", {"rope_parameters": ROPE},
-         {"rope_theta": 5e5, "rope_scaling": {k: v for k, v in ROPE.items() if k != "rope_theta"}}),
+        (
+            "LlamaConfig",
+            {"rope_parameters": ROPE},
+            {"rope_theta": 5e5, "rope_scaling": {k: v for k, v in ROPE.items() if k != "rope_theta"}},
+        ),
         ("Gemma3TextConfig", {}, {"rope_theta": 1e6, "rope_local_base_freq": 1e4}),
         ("GPTNeoXConfig", {}, {"rotary_emb_base": 10000.0, "rotary_pct": 0.25}),
         ("Phi3Config", {}, {"rope_theta": 10000.0, "partial_rotary_factor": 1.0}),
         ("GPT2Config", {}, {}),
     ],
-)  # fmt: skip
+)
 def test_the_rotary_embedding_is_written_for_both_versions(
     kind: str, entries: dict[str, Any], older: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -86,9 +95,7 @@ def test_cards_name_a_base_model_only_if_it_is_on_a_hub(tmp_path: Path, monkeypa
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_no_numbers_are_found(value: float) -> None:
     weights = {"a": torch.zeros(3), "b": torch.tensor([0.0, value]), "c": torch.tensor(3)}
-    with pytest.raises(
-        finite.FiniteError, match="Since the update of iteration 3 1 of .* such as b,"
-    ):
+    with pytest.raises(finite.FiniteError, match="Since the update of iteration 3 1 of .* such as b,"):
         finite.check(weights, 3)
     with pytest.raises(finite.FiniteError, match="Before any training"):
         finite.check(weights.items(), 0)

@@ -197,7 +197,7 @@ def test_the_end_of_a_speech_may_be_named_in_one_place_alone(
     named = {
         "config.json": multimodal | {"eos_token_id": end},
         "text part": multimodal | {"text_config": {"model_type": "gemma3_text", "eos_token_id": end}},
-    }.get(place, text)  # fmt: skip
+    }.get(place, text)
     folder = tmp_path / "m"
     shutil.copytree(tiny / "debater", folder)
     (folder / "config.json").write_text(json.dumps(named), "utf-8")

@@ -21,9 +21,15 @@ from trainer.train import train
 from trainer.types import Policy, Trajectory
 from trainer.unjudged import NothingJudgedError
 
-LEARNING = ("protocol=consultancy", "iterations=4", "algorithm.questions_per_iteration=12",
-            "algorithm.learning_rate=1e-2",
-            "algorithm.epochs=2", "algorithm.minibatches=2", "algorithm.kl=0.001")  # fmt: skip
+LEARNING = (
+    "protocol=consultancy",
+    "iterations=4",
+    "algorithm.questions_per_iteration=12",
+    "algorithm.learning_rate=1e-2",
+    "algorithm.epochs=2",
+    "algorithm.minibatches=2",
+    "algorithm.kl=0.001",
+)
 
 
 Seen = list[tuple[Sequence[Trajectory], dict[str, torch.Tensor]]]
@@ -63,9 +69,18 @@ def test_the_batch_is_what_trl_expects_and_what_was_sampled(
     train(configure(f"algorithm={algorithm}", "algorithm.kl=0.1"))
     ((rows, batch),) = batches
     expected = {
-        "prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages", "num_items_in_batch",
-        "old_per_token_logps", "sampling_per_token_logps", "ref_per_token_logps", "tool_mask", "speeches",
-    }  # fmt: skip
+        "prompt_ids",
+        "prompt_mask",
+        "completion_ids",
+        "completion_mask",
+        "advantages",
+        "num_items_in_batch",
+        "old_per_token_logps",
+        "sampling_per_token_logps",
+        "ref_per_token_logps",
+        "tool_mask",
+        "speeches",
+    }
     assert set(batch) == expected | ({"returns"} if algorithm == "ppo" else set())
     shape = batch["completion_ids"].shape
     assert shape[0] == 12 == len(rows), "two of eight verdicts were INVALID, and nobody learns from them"
@@ -235,9 +250,12 @@ def test_places_that_are_left_over_are_filled_with_rows_that_weigh_nothing(
     for minibatches in (3, 1):
         plant()
         settings = configure(
-            f"output={tmp_path}/{minibatches}", f"algorithm.minibatches={minibatches}", "algorithm.epochs=1",
-            "algorithm.micro_batch_rows=4", "algorithm=ppo",
-        )  # fmt: skip
+            f"output={tmp_path}/{minibatches}",
+            f"algorithm.minibatches={minibatches}",
+            "algorithm.epochs=1",
+            "algorithm.micro_batch_rows=4",
+            "algorithm=ppo",
+        )
         train(settings)
         learned.append(read_lines(RunFolder(settings.output).metrics)[0])
     (rows, filled), (_, whole) = batches
@@ -295,8 +313,13 @@ def test_accumulated_gradients_are_those_of_the_whole_minibatch(
     results = []
     for micro in (4, 16):
         plant(invalid_every=5)
-        settings = configure(f"output={tmp_path}/{micro}", f"algorithm.micro_batch_rows={micro}", "algorithm.epochs=1",
-                             "algorithm=ppo", "algorithm.kl=0.1")  # fmt: skip
+        settings = configure(
+            f"output={tmp_path}/{micro}",
+            f"algorithm.micro_batch_rows={micro}",
+            "algorithm.epochs=1",
+            "algorithm=ppo",
+            "algorithm.kl=0.1",
+        )
         train(settings)
         results.append(read_lines(RunFolder(settings.output).metrics)[0])
     split, whole = results

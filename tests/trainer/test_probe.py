@@ -92,9 +92,11 @@ def test_rows_hold_what_is_text_and_has_an_embedding() -> None:
     text = {f"word{index}": index for index in range(3, 90, 3)}
     vocabulary = {"<eos>": 0, "<unk>": 1, "<image>": 2, **text, "beyond": 150}
     words = PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(WordLevel(vocabulary, "<unk>")), eos_token="<eos>", unk_token="<unk>",
+        tokenizer_object=Tokenizer(WordLevel(vocabulary, "<unk>")),
+        eos_token="<eos>",
+        unk_token="<unk>",
         additional_special_tokens=["<image>"],
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     model = LlamaForCausalLM(
         LlamaConfig(vocab_size=100, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)

@@ -21,10 +21,23 @@ from trainer.train import train
 pytestmark = pytest.mark.long
 
 TIMINGS = ("debates_per_second",)
-PPO = ("iterations=5", "save_every=2", "algorithm=rae", "algorithm.epochs=2", "algorithm.minibatches=2",
-       "algorithm.questions_per_iteration=2", "algorithm.learning_rate=3e-3")  # fmt: skip
-DPO = ("algorithm=dpo", "iterations=5", "algorithm.min_gap=0", "algorithm.questions_per_iteration=2",
-       "algorithm.learning_rate=3e-3", "algorithm.reference=previous")  # fmt: skip
+PPO = (
+    "iterations=5",
+    "save_every=2",
+    "algorithm=rae",
+    "algorithm.epochs=2",
+    "algorithm.minibatches=2",
+    "algorithm.questions_per_iteration=2",
+    "algorithm.learning_rate=3e-3",
+)
+DPO = (
+    "algorithm=dpo",
+    "iterations=5",
+    "algorithm.min_gap=0",
+    "algorithm.questions_per_iteration=2",
+    "algorithm.learning_rate=3e-3",
+    "algorithm.reference=previous",
+)
 PROCESSES = multiprocessing.get_context("forkserver")
 """Processes of their own that have what a run needs loaded already, by one server for all of them."""
 PROCESSES.set_forkserver_preload(["trainer.train"])

@@ -32,8 +32,16 @@ pytestmark = pytest.mark.long
 SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=64))
 SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), ("A", "B"), 2), 4, seed=5)
 PROBE = [[5, 6, 7, 8], [9, 10]]
-LEAGUE = ("opponent=league", "opponent.at_once=2", "iterations=2", "save_every=2", "debater.lora.rank=4",
-          "algorithm.learning_rate=3e-3", "algorithm.minibatches=2", "cluster.shard_size=4")  # fmt: skip
+LEAGUE = (
+    "opponent=league",
+    "opponent.at_once=2",
+    "iterations=2",
+    "save_every=2",
+    "debater.lora.rank=4",
+    "algorithm.learning_rate=3e-3",
+    "algorithm.minibatches=2",
+    "cluster.shard_size=4",
+)
 
 
 def policy(tiny: Path, version: int = 0, name: str = "debater") -> dict[str, Policy]:

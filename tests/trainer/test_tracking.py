@@ -110,9 +110,19 @@ def test_online_without_a_key_is_refused(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", '{"id": 5}', '{"id": "../x"}', '{"id": null}', '{"logged": "x"}', '{"logged": -1}',
-     f'{{"logged": 1{"0" * 400}}}', '{"logged": NaN}'],
-)  # fmt: skip
+    [
+        "",
+        "[]",
+        "{",
+        '{"id": 5}',
+        '{"id": "../x"}',
+        '{"id": null}',
+        '{"logged": "x"}',
+        '{"logged": -1}',
+        f'{{"logged": 1{"0" * 400}}}',
+        '{"logged": NaN}',
+    ],
+)
 def test_a_damaged_record_is_named(text: str, configure: Callable[..., Config], tmp_path: Path) -> None:
     path = tmp_path / "run" / "wandb.json"
     path.parent.mkdir()

@@ -91,9 +91,20 @@ def bribable(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-LEARNING = ("protocol=debate", "questions.train=48", "algorithm.questions_per_iteration=12", "iterations=5",
-            "algorithm.learning_rate=1e-2", "algorithm.epochs=2", "algorithm.minibatches=2", "algorithm.kl=0.001",
-            "watch.questions=24", "watch.attacks=0", "heldout_judges=testimony", "save_every=1")  # fmt: skip
+LEARNING = (
+    "protocol=debate",
+    "questions.train=48",
+    "algorithm.questions_per_iteration=12",
+    "iterations=5",
+    "algorithm.learning_rate=1e-2",
+    "algorithm.epochs=2",
+    "algorithm.minibatches=2",
+    "algorithm.kl=0.001",
+    "watch.questions=24",
+    "watch.attacks=0",
+    "heldout_judges=testimony",
+    "save_every=1",
+)
 
 
 def looks(settings: Config) -> list[dict[str, Any]]:
@@ -123,8 +134,15 @@ def test_a_run_that_is_stopped_is_finished(
 ) -> None:
     from trainer.evaluation.evaluate import evaluate
 
-    settings = configure(*LEARNING, "watch.patience=1", "watch.stop=true", "iterations=8", "evaluation=all",
-                         "questions.heldout=2", "evaluation.attacks=0")  # fmt: skip
+    settings = configure(
+        *LEARNING,
+        "watch.patience=1",
+        "watch.stop=true",
+        "iterations=8",
+        "evaluation=all",
+        "questions.heldout=2",
+        "evaluation.attacks=0",
+    )
     final = train(settings)
     folder, found = RunFolder(settings.output), looks(settings)
     last = folder.stopped()
@@ -176,9 +194,13 @@ def wholes() -> dict[str, Config]:
     ("algorithm", "moment"), [("ppo", "before the look is recorded"), ("dpo", "after it"), ("ppo", "after it")]
 )
 def test_cut_off_and_resumed_equals_undisturbed(
-    configure: Callable[..., Config], wholes: dict[str, Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    algorithm: str, moment: str,
-) -> None:  # fmt: skip
+    configure: Callable[..., Config],
+    wholes: dict[str, Config],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    algorithm: str,
+    moment: str,
+) -> None:
     own = (f"algorithm={algorithm}", *(["algorithm.min_gap=0"] if algorithm == "dpo" else []))
     small = (*WATCHED, *own, "watch.attacks=0", "iterations=3", "save_every=1", "algorithm.learning_rate=3e-3")
     if algorithm not in wholes:

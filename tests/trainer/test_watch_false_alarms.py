@@ -40,8 +40,11 @@ def decided(scenario: Scenario, runs: int) -> list[list[str]]:
     for run in range(runs):
         suspicious, first = [False], list[str]()
         for look in later:
-            at_look = compare(*({name: of[run] for name, of in when.items()} for when in (base, look)),
-                              np.arange(QUESTIONS), resamples=400)  # fmt: skip
+            at_look = compare(
+                *({name: of[run] for name, of in when.items()} for when in (base, look)),
+                np.arange(QUESTIONS),
+                resamples=400,
+            )
             told = triggers(at_look, Watch())
             suspicious.append(bool(told))
             if raises_alarm(suspicious, Watch()):

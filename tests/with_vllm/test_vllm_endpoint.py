@@ -53,15 +53,35 @@ def base_url(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    words = ["--port", str(port), "--host", "127.0.0.1", "--served-model-name", "judge", "--dtype", "float32",
-             "--enforce-eager", "--max-num-seqs", "16", "--generation-config", "vllm"]  # fmt: skip
-    environment = {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1",
-                   "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # fmt: skip  # the model is in the engine's own process
+    words = [
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+        "--served-model-name",
+        "judge",
+        "--dtype",
+        "float32",
+        "--enforce-eager",
+        "--max-num-seqs",
+        "16",
+        "--generation-config",
+        "vllm",
+    ]
+    environment = {
+        **os.environ,
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    }  # the model is in the engine's own process
     with log.open("wb") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, *words],
-            stdout=output, stderr=output, env=environment, start_new_session=True,
-        )  # fmt: skip
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
     try:
         _wait(server, f"http://127.0.0.1:{port}/health", log)
         yield f"http://127.0.0.1:{port}/v1"
@@ -110,8 +130,11 @@ def test_letters_in_chat_equal_those_of_transformers(base_url: str, model: str) 
 
 def test_letters_after_running_text(base_url: str, model: str) -> None:
     found = scorer(base_url, api="completions").choice_logprobs(PROMPTS, [("A", "B")] * 3)
-    seen = [(mine, first_token(model, "plain", prompt)) for mine, prompt in zip(found, PROMPTS, strict=True)
-            if not isinstance(mine, Unscored)]  # fmt: skip
+    seen = [
+        (mine, first_token(model, "plain", prompt))
+        for mine, prompt in zip(found, PROMPTS, strict=True)
+        if not isinstance(mine, Unscored)
+    ]
     assert seen
     for mine, expected in seen:
         assert mine == pytest.approx(expected, abs=1e-3)

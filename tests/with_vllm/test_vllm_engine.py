@@ -184,9 +184,13 @@ def debates(engine: VllmEngine) -> list[Transcript]:
     policy = Policy("current", 3, "embedded/debater")
     matches = matches_of(QUESTIONS, ("A", "B"), 2)
     played = play(
-        matches, Protocol("debate"), load_prompts("testimony"), {"current": engine}, Sampling(14, seed=5),
+        matches,
+        Protocol("debate"),
+        load_prompts("testimony"),
+        {"current": engine},
+        Sampling(14, seed=5),
         {"current": policy},
-    )  # fmt: skip
+    )
     assert all(isinstance(episode, Episode) for episode in played)
     return [episode.transcript for episode in played]
 

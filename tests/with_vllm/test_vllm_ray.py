@@ -42,9 +42,13 @@ def test_workers_of_ray_around_vllm(configure: Callable[..., Config], monkeypatc
 
     monkeypatch.setattr(RayRollouts, "close", noted)
     config = configure(
-        "iterations=2", "cluster.rollout_workers=2", "cluster.weight_transfer=gloo", "cluster.sleep=true", *VLLM[:1],
+        "iterations=2",
+        "cluster.rollout_workers=2",
+        "cluster.weight_transfer=gloo",
+        "cluster.sleep=true",
+        *VLLM[:1],
         *VLLM[2:],
-    )  # fmt: skip
+    )
     try:
         train(config)
     finally:

@@ -20,9 +20,12 @@ from trainer.train import train
 pytestmark = pytest.mark.long
 
 VLLM = (
-    "debater.engine=vllm", "judge.engine=vllm", "debater.model=embedded/debater", "judge.model=embedded/judge",
+    "debater.engine=vllm",
+    "judge.engine=vllm",
+    "debater.model=embedded/debater",
+    "judge.model=embedded/judge",
     "evaluation.checkpoints=all",
-)  # fmt: skip
+)
 LORA = ("debater.lora.rank=4", "debater.lora.alpha=8", "algorithm.learning_rate=1e-2")
 
 

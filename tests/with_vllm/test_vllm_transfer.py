@@ -16,8 +16,13 @@ from trainer.types import Policy
 
 pytestmark = pytest.mark.long
 
-FULL = ("iterations=3", "algorithm.kl=0.01", "debater.engine=vllm", "debater.model=embedded/debater",
-        "judge.model=embedded/judge")  # fmt: skip
+FULL = (
+    "iterations=3",
+    "algorithm.kl=0.01",
+    "debater.engine=vllm",
+    "debater.model=embedded/debater",
+    "judge.model=embedded/judge",
+)
 
 
 def metrics(config: Config) -> list[dict[str, Any]]:

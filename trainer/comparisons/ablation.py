@@ -21,31 +21,40 @@ from trainer.verdicts import read_verdicts
 
 SCHEMA_VERSION = 2
 CELLS: dict[str, str] = {
-    "cell": "name of the cell", "failure": "the sentence that its run failed with; empty if it did not",
-    "iteration": "of its final checkpoint", "win_rate": "of the final debaters against the base, by the reward judge",
-    "win_rate_low": "lower end of its 95 % interval", "win_rate_high": "upper end of its 95 % interval",
+    "cell": "name of the cell",
+    "failure": "the sentence that its run failed with; empty if it did not",
+    "iteration": "of its final checkpoint",
+    "win_rate": "of the final debaters against the base, by the reward judge",
+    "win_rate_low": "lower end of its 95 % interval",
+    "win_rate_high": "upper end of its 95 % interval",
     "verified_quotes": "share of the final debaters' quotes that are found in the passage",
-    "judge": "name of the judge", "role": "reward or held-out",
-    "n_questions": "questions with a valid verdict on both checkpoints", "n_stories": "stories that they are about",
-    "n_invalid": "INVALID verdicts on both checkpoints", "base": "judge accuracy on the base debater's debates",
-    "accuracy": "judge accuracy on the final debaters' debates", "accuracy_low": "lower end of its 95 % interval",
+    "judge": "name of the judge",
+    "role": "reward or held-out",
+    "n_questions": "questions with a valid verdict on both checkpoints",
+    "n_stories": "stories that they are about",
+    "n_invalid": "INVALID verdicts on both checkpoints",
+    "base": "judge accuracy on the base debater's debates",
+    "accuracy": "judge accuracy on the final debaters' debates",
+    "accuracy_low": "lower end of its 95 % interval",
     "accuracy_high": "upper end of its 95 % interval",
     "brier": "mean of (1 - P)^2 of the right answer, final debaters; 0 is best",
     "log_score": "mean of -log P of the right answer, final debaters; 0 is best",
     "change": "accuracy of the final debaters less that of the base, on the same questions",
-    "change_low": "lower end of its 95 % interval", "change_high": "upper end of its 95 % interval",
+    "change_low": "lower end of its 95 % interval",
+    "change_high": "upper end of its 95 % interval",
     "change_p": "p-value of the change by itself",
     "change_p_holm": "p-value of the change among all comparisons; empty for one of several seeds",
     "change_shown": "up, down or nothing, by the p-value among all comparisons and the interval",
     "against": "the first cell's judge that this one is compared with",
     "difference": "accuracy less the first cell's, on the questions that both have",
-    "difference_low": "lower end of its 95 % interval", "difference_high": "upper end of its 95 % interval",
+    "difference_low": "lower end of its 95 % interval",
+    "difference_high": "upper end of its 95 % interval",
     "difference_p": "p-value of the difference by itself",
     "difference_n_questions": "questions with a valid verdict in both cells",
     "difference_n_stories": "stories that they are about",
     "difference_p_holm": "p-value of the difference among all comparisons; empty for one of several seeds",
     "difference_shown": "up, down or nothing, by the p-value among all comparisons and the interval",
-}  # fmt: skip
+}
 """Columns of cells.parquet and cells.csv, beside one for each setting, and what they hold."""
 
 
@@ -63,11 +72,17 @@ def told_by(summary: Mapping[str, Any]) -> Told:
     parts = {name for group in summary["pooled"] for name in group["arms"]}
     units = [unit for unit in [*summary["pooled"], *summary["arms"]] if unit["name"] not in parts]
     return Told(
-        {(unit["name"], row["judge"]): (row["p_adjusted"], row["headline"]) for unit in units
-         for row in unit["accuracy"]},
-        {(unit["name"], unit["control"]["name"], row["judge"]): (row["p_adjusted"], row["headline"])
-         for unit in units for row in unit.get("control", {}).get("accuracy", [])},
-    )  # fmt: skip
+        {
+            (unit["name"], row["judge"]): (row["p_adjusted"], row["headline"])
+            for unit in units
+            for row in unit["accuracy"]
+        },
+        {
+            (unit["name"], unit["control"]["name"], row["judge"]): (row["p_adjusted"], row["headline"])
+            for unit in units
+            for row in unit.get("control", {}).get("accuracy", [])
+        },
+    )
 
 
 NOTHING_TOLD = Told()
@@ -83,9 +98,7 @@ class Result:
     failure: str | None = None
 
 
-def compare(
-    results: Sequence[Result], groups: Sequence[Replicates] = (), told: Told = NOTHING_TOLD
-) -> dict[str, Any]:
+def compare(results: Sequence[Result], groups: Sequence[Replicates] = (), told: Told = NOTHING_TOLD) -> dict[str, Any]:
     """All cells in their order, as stored in ablation.json; the first is what the others are compared with. `groups`
     are cells that differ by training seed alone; the finished ones of each are pooled, and have no test of their own.
     What is `told` already is not corrected anew; the rest is a family.
@@ -120,9 +133,7 @@ def rows(found: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame([row for cell in found["cells"] for row in _flat(cell)])
 
 
-def _finished(
-    groups: Sequence[Replicates], tables: Mapping[str, pd.DataFrame]
-) -> dict[str, dict[int, pd.DataFrame]]:  # fmt: skip
+def _finished(groups: Sequence[Replicates], tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[int, pd.DataFrame]]:
     found = {g.name: {seed: tables[cell] for cell, seed in g.seeds.items() if cell in tables} for g in groups}
     return {name: runs for name, runs in found.items() if len(runs) > 1}
 
@@ -139,9 +150,7 @@ def _cell(result: Result, own: pd.DataFrame | None, first: pd.DataFrame | None) 
         return cell | {"failure": result.failure, "judges": []}
     (arm,) = summarise(own)["arms"]
     last = arm["checkpoints"][-1]
-    judges = [
-        _judged(result.name, row, last["accuracy"][row["judge"]], own, first) for row in arm["accuracy"]
-    ]  # fmt: skip
+    judges = [_judged(result.name, row, last["accuracy"][row["judge"]], own, first) for row in arm["accuracy"]]
     figures = {name: arm[name] for name in ("protocol", "win_rate", "verified_quotes")}
     return cell | {"failure": None, **figures, "iteration": last["iteration"], "judges": judges}
 
@@ -169,9 +178,14 @@ def _judged(
 
 def _triple(found: PairedChange) -> dict[str, Any]:
     return {
-        "estimate": found.change, "low": found.low, "high": found.high, "p": found.p,
-        "n_questions": found.n_questions, "n_stories": found.n_stories, **UNTESTED,
-    }  # fmt: skip
+        "estimate": found.change,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "n_questions": found.n_questions,
+        "n_stories": found.n_stories,
+        **UNTESTED,
+    }
 
 
 def _flat(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -180,9 +194,12 @@ def _flat(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [about]
     win, quotes = cell["win_rate"], cell["verified_quotes"]
     about |= {
-        "iteration": cell["iteration"], "win_rate": win["estimate"], "win_rate_low": win["low"],
-        "win_rate_high": win["high"], "verified_quotes": quotes["trained"],
-    }  # fmt: skip
+        "iteration": cell["iteration"],
+        "win_rate": win["estimate"],
+        "win_rate_low": win["low"],
+        "win_rate_high": win["high"],
+        "verified_quotes": quotes["trained"],
+    }
     return [about | _spread(row) for row in cell["judges"]]
 
 

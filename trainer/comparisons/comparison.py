@@ -154,10 +154,12 @@ def _judged(
     """Rows on what was said, by verdicts on what was shown, and what each verdict took."""
     return [
         {
-            **row(replace(transcript, protocol=settings.protocol), verdict, bench.key), **about, "judge_role": role,
+            **row(replace(transcript, protocol=settings.protocol), verdict, bench.key),
+            **about,
+            "judge_role": role,
             "readings": verdict.readings,
             "first_defends": transcript.answer_index(settings.protocol.seats[0]),
         }
         for role, given in bench.ask([shown(transcript, settings) for transcript in played])
         for transcript, verdict in zip(played, given, strict=True)
-    ]  # fmt: skip
+    ]

@@ -33,11 +33,13 @@ def contrasts(table: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Found:
     played = table[table["matchup"] != NONE]
     arms, players, judges = (list(dict.fromkeys(played[name])) for name in ("arm", "checkpoint", "judge"))
     found: Found = {
-        "schema_version": SCHEMA_VERSION, "arms": arms, "players": players,
+        "schema_version": SCHEMA_VERSION,
+        "arms": arms,
+        "players": players,
         "budget": {arm: _budgets(rows) for arm, rows in played.groupby("arm", sort=False)},
         "own_answers": {player: _beliefs(played, own[player]) for player in players},
         "judges": {judge: _judge(table[table["judge"] == judge], arms, players, own) for judge in judges},
-    }  # fmt: skip
+    }
     every = [arm for judge in found["judges"].values() for arm in judge["arms"].values()]
     differences = [arm[player]["difference"] for arm in every for player in players if "difference" in arm[player]]
     changes = [arm["training"] for arm in every if "training" in arm]
@@ -49,8 +51,9 @@ def _judge(table: pd.DataFrame, arms: list[str], players: list[str], own: Mappin
     references, played = table[table["matchup"] == NONE], table[table["matchup"] != NONE]
     rows = {
         (arm, player): played[(played["arm"] == arm) & (played["checkpoint"] == player)]
-        for arm in arms for player in players
-    }  # fmt: skip
+        for arm in arms
+        for player in players
+    }
     found: Found = {arm: {} for arm in arms}
     for (arm, player), cell in rows.items():
         found[arm][player] = _cell(cell) | {"open": _open(cell, own[player])}
@@ -60,19 +63,22 @@ def _judge(table: pd.DataFrame, arms: list[str], players: list[str], own: Mappin
         for arm in arms:
             found[arm]["training"] = _difference(rows[arm, players[0]], rows[arm, players[-1]], "base", "trained")
     return {
-        "role": str(played["judge_role"].iloc[0]), "arms": found,
+        "role": str(played["judge_role"].iloc[0]),
+        "arms": found,
         "references": {name: _cell(cell) for name, cell in references.groupby("protocol", sort=False)},
-    }  # fmt: skip
+    }
 
 
 def _cell(rows: pd.DataFrame) -> Found:
     """Accuracy over questions, the mean of each question's valid verdicts first, and what was left out."""
     values = by_seating(rows).groupby(level=["question_id", "story_id"]).mean().reset_index("story_id")
     return {
-        "accuracy": _triple(cluster_mean(values["correct"], values["story_id"])), "questions": len(values),
+        "accuracy": _triple(cluster_mean(values["correct"], values["story_id"])),
+        "questions": len(values),
         **scores(rows),
-        "debates": len(rows), "invalid": int((~rows["valid"].astype(bool)).sum()),
-    }  # fmt: skip
+        "debates": len(rows),
+        "invalid": int((~rows["valid"].astype(bool)).sum()),
+    }
 
 
 def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
@@ -81,10 +87,14 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
     questions = pairs(by_seating(one), by_seating(other))
     change = paired_change(questions["before"], questions["after"], questions["story_id"])
     return dict(zip(names, (change.base, change.trained), strict=True)) | {
-        "change": change.change, "low": change.low, "high": change.high, "p": change.p,
+        "change": change.change,
+        "low": change.low,
+        "high": change.high,
+        "p": change.p,
         "minimum_detectable_change": change.minimum_detectable_change,
-        "questions": change.n_questions, "stories": change.n_stories,
-    }  # fmt: skip
+        "questions": change.n_questions,
+        "stories": change.n_stories,
+    }
 
 
 def _open(rows: pd.DataFrame, own: pd.DataFrame) -> Found:

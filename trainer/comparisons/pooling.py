@@ -129,11 +129,15 @@ def _judged(runs: Runs, first: Runs | None, judge: str, role: str) -> dict[str, 
         shared = [seed for seed in runs if seed in first]
         compared = _pooled({s: pairs(outcomes(first[s], against), outcomes(runs[s], judge)) for s in shared})
     return {
-        "judge": judge, "role": role, "base": changed.change.base, "trained": changed.change.trained,
+        "judge": judge,
+        "role": role,
+        "base": changed.change.base,
+        "trained": changed.change.trained,
         **{name: float(np.mean([one[name] for one in own])) for name in ("brier", "log_score")},
-        "change": _figures(changed), "against": against,
+        "change": _figures(changed),
+        "against": against,
         "difference": None if compared is None else _figures(compared),
-    }  # fmt: skip
+    }
 
 
 def _pooled(by_seed: Mapping[int, pd.DataFrame]) -> PooledChange:
@@ -144,8 +148,16 @@ def _pooled(by_seed: Mapping[int, pd.DataFrame]) -> PooledChange:
 def _figures(found: PooledChange) -> dict[str, Any]:
     change = found.change
     return {
-        "estimate": change.change, "low": change.low, "high": change.high, "p": change.p, **UNTESTED,
-        "minimum_detectable_change": change.minimum_detectable_change, "n_questions": change.n_questions,
-        "n_stories": change.n_stories, "by_seed": list(found.changes), "seeds_low": found.seeds_low,
-        "seeds_high": found.seeds_high, "words_on_seeds": words_on_seeds(found),
-    }  # fmt: skip
+        "estimate": change.change,
+        "low": change.low,
+        "high": change.high,
+        "p": change.p,
+        **UNTESTED,
+        "minimum_detectable_change": change.minimum_detectable_change,
+        "n_questions": change.n_questions,
+        "n_stories": change.n_stories,
+        "by_seed": list(found.changes),
+        "seeds_low": found.seeds_low,
+        "seeds_high": found.seeds_high,
+        "words_on_seeds": words_on_seeds(found),
+    }

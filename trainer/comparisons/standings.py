@@ -141,10 +141,13 @@ def _player(
 ) -> dict[str, Any]:
     own = _own(valid, name)
     found: dict[str, Any] = {
-        "elo": _triple(rated.interval, name), "accuracy": _mean(right(own), own["story_id"]), **scores(own),
-        "right": _triple(truth.right, name), "wrong": _triple(truth.wrong, name),
+        "elo": _triple(rated.interval, name),
+        "accuracy": _mean(right(own), own["story_id"]),
+        **scores(own),
+        "right": _triple(truth.right, name),
+        "wrong": _triple(truth.wrong, name),
         "truth_advantage": _triple(truth.truth_advantage, name),
-    }  # fmt: skip
+    }
     if controlled is None:
         return found | {"approval": _mean(_won(own["p_mean"]), own["story_id"])}
     return found | {"elo_controlled": _triple(controlled.interval, name)}
@@ -171,18 +174,26 @@ def _won(p: ArrayLike) -> FloatArray:
 
 
 def _debates(table: pd.DataFrame) -> list[Game]:
-    covariates = pd.DataFrame({
-        "speaking in seat A": 1.0,
-        "more words": _squashed(table["words_a"] - table["words_b"]),
-        "more verified quotes": _squashed(table["verified_a"] - table["verified_b"]),
-    }, index=table.index)  # fmt: skip
+    covariates = pd.DataFrame(
+        {
+            "speaking in seat A": 1.0,
+            "more words": _squashed(table["words_a"] - table["words_b"]),
+            "more verified quotes": _squashed(table["verified_a"] - table["verified_b"]),
+        },
+        index=table.index,
+    )
     return [
         Game(a, b, won, story, values, first_is_right=correct == "A")
         for a, b, won, story, correct, values in zip(
-            table["seat_a"], table["seat_b"], _won(table["p_mean"]).tolist(), table["story_id"], table["correct_seat"],
-            covariates.to_dict("records"), strict=True,
+            table["seat_a"],
+            table["seat_b"],
+            _won(table["p_mean"]).tolist(),
+            table["story_id"],
+            table["correct_seat"],
+            covariates.to_dict("records"),
+            strict=True,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _squashed(difference: pd.Series) -> pd.Series:
@@ -224,9 +235,11 @@ def _slope(valid: pd.DataFrame, games: Sequence[Game], anchor: str, resamples: i
     shared = {story for _, story, _ in judged} & {game.cluster for game in games}
     try:
         found = accuracy_slope(
-            [g for g in games if g.cluster in shared], [j for j in judged if j[1] in shared], anchor,
+            [g for g in games if g.cluster in shared],
+            [j for j in judged if j[1] in shared],
+            anchor,
             resamples=resamples,
-        )  # fmt: skip
+        )
     except RatingError:
         return None
     return {"points_per_100_elo": found.points_per_100_elo, "low": found.low, "high": found.high}

@@ -35,9 +35,10 @@ class Player:
 
 KINDS = {
     **dict.fromkeys(("seat_a", "seat_b", "question_id", "story_id", "judge", "reason", "correct_seat"), "text"),
-    **dict.fromkeys(("swapped_seats", "valid"), "flag"), "p_mean": "share",
+    **dict.fromkeys(("swapped_seats", "valid"), "flag"),
+    "p_mean": "share",
     **dict.fromkeys(("words_a", "verified_a", "words_b", "verified_b"), "count"),
-}  # fmt: skip
+}
 """What the columns of a pair's verdicts hold."""
 
 
@@ -137,13 +138,19 @@ class Tournament:
     def _row(self, debate: "_Played", verdict: Verdict) -> dict[str, Any]:
         transcript = debate.transcript
         return {
-            "seat_a": debate.seats.get(Seat.A, ""), "seat_b": debate.seats.get(Seat.B, ""),
-            "question_id": transcript.question.id, "story_id": transcript.question.story_id,
-            "swapped_seats": transcript.swapped_seats, "judge": verdict.judge,
-            "p_mean": verdict.mean if verdict.valid else math.nan, "valid": verdict.valid, "reason": verdict.reason,
+            "seat_a": debate.seats.get(Seat.A, ""),
+            "seat_b": debate.seats.get(Seat.B, ""),
+            "question_id": transcript.question.id,
+            "story_id": transcript.question.story_id,
+            "swapped_seats": transcript.swapped_seats,
+            "judge": verdict.judge,
+            "p_mean": verdict.mean if verdict.valid else math.nan,
+            "valid": verdict.valid,
+            "reason": verdict.reason,
             "correct_seat": correct_seat(transcript, self.key).value,
-            **_counts(transcript, Seat.A), **_counts(transcript, Seat.B),
-        }  # fmt: skip
+            **_counts(transcript, Seat.A),
+            **_counts(transcript, Seat.B),
+        }
 
 
 @dataclass(frozen=True, slots=True)

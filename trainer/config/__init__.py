@@ -9,6 +9,20 @@ from trainer.config.run import Config
 from trainer.config.stopping import Limits, Wandb
 
 __all__ = [
-    "Ablation", "Adversarial", "Audit", "Cluster", "Comparison", "Config", "Debater", "Evaluation", "JudgeTraining",
-    "Limits", "Lora", "Plan", "Resources", "Study", "Wandb", "Watch",
-]  # fmt: skip
+    "Ablation",
+    "Adversarial",
+    "Audit",
+    "Cluster",
+    "Comparison",
+    "Config",
+    "Debater",
+    "Evaluation",
+    "JudgeTraining",
+    "Limits",
+    "Lora",
+    "Plan",
+    "Resources",
+    "Study",
+    "Wandb",
+    "Watch",
+]

@@ -54,10 +54,13 @@ class Format(Interface):
 
 
 def make_format(
-    tokenizer: PreTrainedTokenizerBase, ends: Collection[int], kind: str = "auto", thinking: bool = False,
+    tokenizer: PreTrainedTokenizerBase,
+    ends: Collection[int],
+    kind: str = "auto",
+    thinking: bool = False,
     speaks: bool = True,
-) -> Format:  # fmt: skip
-    """"plain", "chat", or what suits the tokenizer ("auto": chat if it has a template).
+) -> Format:
+    """ "plain", "chat", or what suits the tokenizer ("auto": chat if it has a template).
 
     `ends` are the tokens that end a speech. `thinking` is handed to the chat template as `enable_thinking`, and under
     the other names that templates have for it. A model with a head never `speaks`.

@@ -64,11 +64,16 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=reply, enable_thinking=self._thinking,
-                    thinking=self._thinking, reasoning=self._thinking, strftime_now=TODAY.strftime,
+                    messages,
+                    tokenize=False,
+                    add_generation_prompt=reply,
+                    enable_thinking=self._thinking,
+                    thinking=self._thinking,
+                    reasoning=self._thinking,
+                    strftime_now=TODAY.strftime,
                     date_string=TODAY.strftime("%d %b %Y"),
                 )
-            )  # fmt: skip
+            )
         except (TemplateError, TypeError, ValueError, LookupError) as error:
             raise EngineError(
                 f"The tokenizer's chat template cannot render a debate ({error}): use format=plain, or another model."

@@ -64,10 +64,11 @@ class TextEngine(ABC):
         self.count(fitting, sum(len(completion.token_ids) for completion in sampled))
         texts = iter(self.format.decode(completion.token_ids) for completion in sampled)
         return [
-            next(texts) if len(tokens) + writing.max_tokens <= self.max_context
+            next(texts)
+            if len(tokens) + writing.max_tokens <= self.max_context
             else Unscored(f"the debate and {writing.max_tokens} new tokens exceed the judge's context", "speech")
             for tokens in contexts
-        ]  # fmt: skip
+        ]
 
     def count(self, read: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
         """Adds these prompts (token ids) to what was read."""

@@ -58,12 +58,17 @@ class TransformersEngine(TextEngine):
         ids, attention = self._pad(prompts)
         sampler = _Sampler(sampling.temperature, generator)
         output = self._model.generate(
-            inputs=ids, attention_mask=attention, logits_processor=LogitsProcessorList([sampler]), synced_gpus=False,
+            inputs=ids,
+            attention_mask=attention,
+            logits_processor=LogitsProcessorList([sampler]),
+            synced_gpus=False,
             generation_config=GenerationConfig(
-                max_new_tokens=sampling.max_tokens, do_sample=False, eos_token_id=sorted(self._ends),
+                max_new_tokens=sampling.max_tokens,
+                do_sample=False,
+                eos_token_id=sorted(self._ends),
                 pad_token_id=self.tokenizer.pad_token_id,
             ),
-        )  # fmt: skip
+        )
         sampled = output[:, ids.shape[1] :].tolist()
         logprobs = torch.stack(sampler.logprobs, dim=1).tolist()
         return [self._completion(tokens, values) for tokens, values in zip(sampled, logprobs, strict=True)]

@@ -35,30 +35,50 @@ class VllmServer:
         lora = {"enable_lora": True, "max_loras": 2, "max_lora_rank": rank} if setup.lora_rank else {}
         transfer = {} if setup.weight_transfer == "disk" else {"weight_transfer_config": _transfer(setup)}
         self._llm = LLM(
-            setup.model, dtype=setup.dtype, seed=0, max_num_seqs=setup.batch_size, enforce_eager=on_cpu,
+            setup.model,
+            dtype=setup.dtype,
+            seed=0,
+            max_num_seqs=setup.batch_size,
+            enforce_eager=on_cpu,
             max_model_len=-1,  # the model's context, or as much of it as the cache has room for
-            gpu_memory_utilization=setup.gpu_memory_fraction, block_size=_CPU_BLOCK if on_cpu else None,
+            gpu_memory_utilization=setup.gpu_memory_fraction,
+            block_size=_CPU_BLOCK if on_cpu else None,
             enable_chunked_prefill=not on_cpu,  # 0.32 on CPUs cannot sample with a seed after a prompt read in parts
-            enable_prefix_caching=True, logprobs_mode="processed_logprobs", disable_log_stats=False,
-            skip_tokenizer_init=True, generation_config="vllm", load_format="safetensors", trust_remote_code=False,
+            enable_prefix_caching=True,
+            logprobs_mode="processed_logprobs",
+            disable_log_stats=False,
+            skip_tokenizer_init=True,
+            generation_config="vllm",
+            load_format="safetensors",
+            trust_remote_code=False,
             enable_sleep_mode=setup.sleep and not on_cpu,  # which has no memory of its own to give back
-            **lora, **transfer,
-        )  # fmt: skip
+            **lora,
+            **transfer,
+        )
         self._asleep = False
         self.max_context = int(self._llm.model_config.max_model_len)
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], max_tokens: int, temperature: float, seeds: Sequence[int],
-        ends: Sequence[int], adapter: Adapter | None,
-    ) -> list[tuple[tuple[int, ...], tuple[float, ...], str]]:  # fmt: skip
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_tokens: int,
+        temperature: float,
+        seeds: Sequence[int],
+        ends: Sequence[int],
+        adapter: Adapter | None,
+    ) -> list[tuple[tuple[int, ...], tuple[float, ...], str]]:
         """Tokens, their log-probabilities at the sampling temperature, and "stop" or "length", for each prompt."""
         sampling = [
             SamplingParams(
-                max_tokens=max_tokens, temperature=temperature, seed=seed, logprobs=0, stop_token_ids=list(ends),
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+                logprobs=0,
+                stop_token_ids=list(ends),
                 detokenize=False,
             )
             for seed in seeds
-        ]  # fmt: skip
+        ]
         found = []
         for request in self._run(prompts, sampling, adapter):
             output = request.outputs[0]

@@ -119,9 +119,12 @@ def _debate(record: _Debate) -> tuple[Any, ...]:
     stored = record["transcript"]["record"]
     seats = {speech["seat"] for speech in stored["speeches"] if speech["policy"] == CHECKPOINT}
     return (
-        record["checkpoint"], record["matchup"], stored["question"]["id"], stored["swapped_seats"],
+        record["checkpoint"],
+        record["matchup"],
+        stored["question"]["id"],
+        stored["swapped_seats"],
         "".join(sorted(seats)),
-    )  # fmt: skip
+    )
 
 
 def _setting(transcript: Transcript) -> tuple[str, bool]:

@@ -32,9 +32,12 @@ def controls(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
 
 
 def add_differences(
-    summaries: Sequence[dict[str, Any]], pooled: Sequence[dict[str, Any]], arms: Mapping[str, Tested],
-    groups: Sequence[Replicates], of: Mapping[str, str | None],
-) -> None:  # fmt: skip
+    summaries: Sequence[dict[str, Any]],
+    pooled: Sequence[dict[str, Any]],
+    arms: Mapping[str, Tested],
+    groups: Sequence[Replicates],
+    of: Mapping[str, str | None],
+) -> None:
     """Write `control` into each arm of `of` and into groups of such arms: its name and its figures by judge.
 
     Figures are those of the final checkpoints on the same questions, control first; they have yet to be corrected

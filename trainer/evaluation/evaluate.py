@@ -86,9 +86,11 @@ class _Evaluation:
                 outcome = self._play(iteration, matchup)
                 self._tell_cut(f"{checkpoint_name(iteration)} against {matchup}", outcome.finished)
                 about = {
-                    "arm": self.settings.output.name, "checkpoint": checkpoint_name(iteration), "iteration": iteration,
+                    "arm": self.settings.output.name,
+                    "checkpoint": checkpoint_name(iteration),
+                    "iteration": iteration,
                     "matchup": matchup,
-                }  # fmt: skip
+                }
                 judged = self.bench.rows(about, outcome.finished)
                 rows += judged
                 rows += self.bench.failed(about, outcome.failures, self.questions, self.settings.protocol)
@@ -117,9 +119,11 @@ class _Evaluation:
         return play_matches(
             self.rollouts,
             matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, own.name, base.name),
-            (own, base), self.settings.cluster.shard_size, derive(self.settings.seed, "evaluate", matchup),
+            (own, base),
+            self.settings.cluster.shard_size,
+            derive(self.settings.seed, "evaluate", matchup),
             f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
-        )  # fmt: skip
+        )
 
     def _tell_cut(self, title: str, played: Sequence[Transcript]) -> None:
         """Say whose speeches were nearly all cut."""
@@ -137,9 +141,7 @@ class _Evaluation:
         chosen = browsed.choose(played, of_reward, before, self.settings.evaluation.browser_debates)
         compared = browsed.counterparts(base, [played[place] for place in chosen.failures])
         about_base = {**about, "checkpoint": verdicts.BASE, "iteration": 0}
-        return [
-            *self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)
-        ]  # fmt: skip
+        return [*self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)]
 
     def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
         """The debates with the reward judge's probability after every speech."""
@@ -147,10 +149,12 @@ class _Evaluation:
         for transcript in played:
             verdicts_after = judge.judge(list(_prefixes(transcript)))
             yield {
-                **about, "judge": judge.name, "correct_seat": correct_seat(transcript, self.key).value,
+                **about,
+                "judge": judge.name,
+                "correct_seat": correct_seat(transcript, self.key).value,
                 "p_after": [verdict.mean if verdict.valid else None for verdict in verdicts_after],
                 "transcript": transcripts.to_json(transcript),
-            }  # fmt: skip
+            }
 
     def _attacked(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
         """How far attacks move the reward judge in this checkpoint's debates, one record per attack."""

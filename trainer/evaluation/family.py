@@ -47,9 +47,7 @@ def pooled_arms(
     """
     by_name = {summary["name"]: summary for summary in summaries}
     tested = [(group, {name: arms[name] for name in group.seeds if name in arms}) for group in groups]
-    return [
-        _pooled(group, own, [by_name[name] for name in own]) for group, own in tested if len(own) > 1
-    ]  # fmt: skip
+    return [_pooled(group, own, [by_name[name] for name in own]) for group, own in tested if len(own) > 1]
 
 
 PART = "not tested by itself"
@@ -110,9 +108,7 @@ def change_as_stored(change: PairedChange) -> dict[str, Any]:
     return {name: getattr(change, name) for name in named}
 
 
-def _pooled(
-    group: Replicates, arms: Mapping[str, Tested], summaries: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:  # fmt: skip
+def _pooled(group: Replicates, arms: Mapping[str, Tested], summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = next(iter(arms.values()))
     reward = _pool(group, arms, first.reward_judge, first.invalid)
     return {
@@ -125,7 +121,8 @@ def _pooled(
         "verified_quotes": _before_after(summaries, "verified_quotes"),
         "words_per_speech": _before_after(summaries, "words_per_speech"),
         "accuracy": [
-            _accuracy(group, arms, judge) | {
+            _accuracy(group, arms, judge)
+            | {
                 name: _before_after([row for of in summaries for row in of["accuracy"] if row["judge"] == judge], name)
                 for name in ("brier", "log_score")
             }

@@ -40,9 +40,12 @@ def add_sentences(
             control = unit["control"]
             whole = unit["name"] not in group_of
             control["sentence"] = (
-                ALONE if control["name"] is None
-                else difference(control["accuracy"][0], control["name"], size, shown) if whole else ""
-            )  # fmt: skip
+                ALONE
+                if control["name"] is None
+                else difference(control["accuracy"][0], control["name"], size, shown)
+                if whole
+                else ""
+            )
 
 
 def sentence(row: Row, smallest: float, size: int = 1, shown: Invalid = "dropped") -> str:

@@ -37,9 +37,12 @@ NO_CONTROLS: Mapping[str, str | None] = {}
 
 
 def summarise(
-    verdicts: pd.DataFrame, groups: Sequence[Replicates] = (), invalid: Invalid = "dropped",
-    primary: Comparison | None = None, controls: Mapping[str, str | None] = NO_CONTROLS,
-) -> dict[str, Any]:  # fmt: skip
+    verdicts: pd.DataFrame,
+    groups: Sequence[Replicates] = (),
+    invalid: Invalid = "dropped",
+    primary: Comparison | None = None,
+    controls: Mapping[str, str | None] = NO_CONTROLS,
+) -> dict[str, Any]:
     """The summary of a run as stored in summary.json; floats have 6 decimals, a number that is not known is None.
 
     Arms and references come in the order of the table, judges with the reward judge first. Arms of one of the `groups`
@@ -250,7 +253,6 @@ class _Arm:
             "words_per_speech": self._words_per_speech(checkpoint),
             "conduct": self._conduct(checkpoint),
         }
-
 
     def _mean_accuracy(self, checkpoint: str, judge: str) -> Interval:
         return _question_mean(self._select(checkpoint, judge), self.invalid)

@@ -46,8 +46,9 @@ class Bench:
         """One row for each judge and debate."""
         return [
             {**row(transcript, verdict, self.key), **about, "judge_role": role}
-            for role, given in self.ask(played) for transcript, verdict in zip(played, given, strict=True)
-        ]  # fmt: skip
+            for role, given in self.ask(played)
+            for transcript, verdict in zip(played, given, strict=True)
+        ]
 
     def failed(
         self, about: Mapping[str, Any], failures: Sequence[Failure], questions: Sequence[Question], protocol: Protocol

@@ -43,7 +43,8 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
         "primary": {"arm": primary[0], "judge": primary[1], "statistic": STATISTIC},
         "secondary": {
             "comparisons": [list(pair) for pair in compared if pair != primary],
-            "differences": _to_controls(arms, groups, compared), "correction": "Holm",
+            "differences": _to_controls(arms, groups, compared),
+            "correction": "Holm",
             "after": "the primary comparison: no p-value is smaller than that one's, so that 5 % is the level of all",
         },
         "level": SIGNIFICANCE,
@@ -87,10 +88,15 @@ def _arm(config: Config, overrides: Sequence[str]) -> dict[str, Any]:
     if config.watch.questions and config.watch.stop:
         stop += ", or where the watch raises its alarm"
     return {
-        "overrides": list(overrides), "protocol": config.protocol.name, "seed": config.seed,
-        "iterations": config.iterations, "stop": stop, "reward_judge": config.judge.name,
-        "heldout_judges": [judge.name for judge in config.heldout_judges], "config_hash": config_hash(config),
-    }  # fmt: skip
+        "overrides": list(overrides),
+        "protocol": config.protocol.name,
+        "seed": config.seed,
+        "iterations": config.iterations,
+        "stop": stop,
+        "reward_judge": config.judge.name,
+        "heldout_judges": [judge.name for judge in config.heldout_judges],
+        "config_hash": config_hash(config),
+    }
 
 
 def _comparisons(arms: Mapping[str, Config], groups: Sequence[Replicates]) -> Iterator[tuple[str, str]]:

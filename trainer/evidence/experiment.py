@@ -66,5 +66,5 @@ def summary_of(folder: Path) -> dict[str, Any]:
         own.get("plan", {}).get("invalid", "dropped"),
         declared_primary(folder),
         controls({name: config for name, config in configs.items() if config}),
-    )  # fmt: skip
+    )
     return summary | {"plan": adherence(folder, arms)}

@@ -26,9 +26,15 @@ REPORTED = ("summary.json", "report.html", "pages/*", "figures/*", f"*/{NAME}")
 JOINED = ("verdicts.parquet", "debates.jsonl")
 """What the report of an experiment puts together from its arms."""
 EVALUATED = (
-    "manifest.json", "verdicts.parquet", "debates.jsonl", "attacks.jsonl", "training_accuracy.jsonl", "evaluation/*",
-    "lengths/*", *REPORTED,
-)  # fmt: skip
+    "manifest.json",
+    "verdicts.parquet",
+    "debates.jsonl",
+    "attacks.jsonl",
+    "training_accuracy.jsonl",
+    "evaluation/*",
+    "lengths/*",
+    *REPORTED,
+)
 """What an evaluation writes."""
 _LEFT_OUT, _LEFT_OUT_OF_RUNS = ("*.sqlite", "*.sqlite-*", ".*"), ("trainer", "wandb", "wandb.json", "log.txt")
 """Names, of files and of folders."""

@@ -97,22 +97,26 @@ def verify(run: Path, config: Config, tested: Config, found: Files) -> Iterator[
     evaluated = manifest.get("evaluated", {})
     if found.intact("verdicts.parquet"):
         yield _compared(
-            "the verdicts", evaluated.get("verdicts"), lambda: provenance.verdicts_hash(_verdicts(run)),
+            "the verdicts",
+            evaluated.get("verdicts"),
+            lambda: provenance.verdicts_hash(_verdicts(run)),
             "verdicts.parquet",
-        )  # fmt: skip
+        )
     recorded = manifest.get("config_hash")
     yield _compared("the configuration", recorded, lambda: provenance.saved_config_hash(run, recorded))
     yield _compared("the questions", manifest.get("questions"), lambda: provenance.question_hashes(config.questions))
     yield _compared(
-        "the test questions", evaluated.get("questions"),
+        "the test questions",
+        evaluated.get("questions"),
         lambda: provenance.question_hashes(tested.test_questions)["heldout"],
-    )  # fmt: skip
+    )
     yield _compared("the judges' weights", manifest.get("judges"), lambda: frozen.hashes(config.judges))
     yield _compared("the judges at the test", evaluated.get("judges"), lambda: frozen.hashes(tested.judges))
     yield _compared(
-        "the debater's weights", manifest.get("debater"),
+        "the debater's weights",
+        manifest.get("debater"),
         lambda: {config.debater.model: frozen.model_hash(config.debater.model)},
-    )  # fmt: skip
+    )
     yield _plan(run, manifest)
 
 

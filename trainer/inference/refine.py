@@ -60,11 +60,14 @@ class CritiqueAndRefine:
 def _heed_most_helpful(revisions: Sequence["_Revision"], helpfulness: Helpfulness) -> None:
     """Puts the critique that helps most first in each revision; the first of equals."""
     rated = iter(
-        helpfulness.rate([
-            (revision.turn.debate, revision.turn.speech(revision.draft), revision.turn.speech(critique))
-            for revision in revisions for critique in revision.critiques
-        ])
-    )  # fmt: skip
+        helpfulness.rate(
+            [
+                (revision.turn.debate, revision.turn.speech(revision.draft), revision.turn.speech(critique))
+                for revision in revisions
+                for critique in revision.critiques
+            ]
+        )
+    )
     for revision in revisions:
         ratings = [next(rated) for _ in revision.critiques]
         revision.readings = len(ratings)

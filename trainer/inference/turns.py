@@ -67,11 +67,15 @@ def sample(contexts: Sequence[Sequence[int]], engine: Engine, sampling: Sampling
     """One utterance after each context."""
     return [
         Utterance(
-            engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs,
-            completion.finish_reason, policy.name, policy.version,
+            engine.format.decode(completion.token_ids),
+            completion.token_ids,
+            completion.logprobs,
+            completion.finish_reason,
+            policy.name,
+            policy.version,
         )
         for completion in engine.generate(contexts, sampling)
-    ]  # fmt: skip
+    ]
 
 
 def candidates(

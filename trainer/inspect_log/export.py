@@ -23,9 +23,25 @@ from trainer.verdicts import BASE, KINDS, SELF
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time stamp of the files inside a log: the same evaluation always gives the same bytes."""
 NEEDED = (
-    "arm", "checkpoint", "matchup", "question_id", "story_id", "swapped_seats", "judge", "judge_role", "p_given",
-    "p_swapped", "p_mean", "valid", "reason", "correct_seat", "checkpoint_seats", "words", "quotes", "verified_quotes",
-)  # fmt: skip
+    "arm",
+    "checkpoint",
+    "matchup",
+    "question_id",
+    "story_id",
+    "swapped_seats",
+    "judge",
+    "judge_role",
+    "p_given",
+    "p_swapped",
+    "p_mean",
+    "valid",
+    "reason",
+    "correct_seat",
+    "checkpoint_seats",
+    "words",
+    "quotes",
+    "verified_quotes",
+)
 """Columns of the verdicts that a log is made of."""
 DEBATE = ["checkpoint", "matchup", "question_id", "swapped_seats"]
 """What tells the debates of an arm apart."""
@@ -98,9 +114,12 @@ def _rows(verdicts: Mapping[Any, pd.DataFrame], of: Evaluated, debate: Transcrip
 
 
 def _write(
-    of: Evaluated, settings: Config, manifest: Mapping[str, Any], judged: Sequence[tuple[Transcript, pd.DataFrame]],
+    of: Evaluated,
+    settings: Config,
+    manifest: Mapping[str, Any],
+    judged: Sequence[tuple[Transcript, pd.DataFrame]],
     output: Path,
-) -> Path:  # fmt: skip
+) -> Path:
     """Writes one log, which is there either whole or not at all."""
     model, base = f"{of.arm}/{of.checkpoint}", f"{of.arm}/{BASE}"
     opponent = model if of.matchup == SELF else base

@@ -45,9 +45,13 @@ def run_identity(manifest: Mapping[str, Any]) -> str:
 
 
 def header(
-    of: Evaluated, settings: Config, manifest: Mapping[str, Any], rows: pd.DataFrame, samples: Sequence[str],
+    of: Evaluated,
+    settings: Config,
+    manifest: Mapping[str, Any],
+    rows: pd.DataFrame,
+    samples: Sequence[str],
     model: str,
-) -> Json:  # fmt: skip
+) -> Json:
     """The log without its samples. `rows` are all verdicts on its debates, `samples` the ids."""
     return {
         "version": SCHEMA_VERSION,
@@ -58,29 +62,38 @@ def header(
     }
 
 
-def _spec(
-    of: Evaluated, settings: Config, manifest: Mapping[str, Any], samples: Sequence[str], model: str
-) -> Json:  # fmt: skip
+def _spec(of: Evaluated, settings: Config, manifest: Mapping[str, Any], samples: Sequence[str], model: str) -> Json:
     """Time, versions and commit are the run's, from its manifest: how long the evaluation took is not recorded."""
     git = manifest.get("git")
     revision = {"type": "git", "origin": "", "commit": git["commit"], "dirty": git["dirty"]} if git else None
     judges = {judge.name: [{"model": needed.model} for needed in judge.needs()] for judge in settings.judges}
     about = {"arm": of.arm, "checkpoint": of.checkpoint, "matchup": of.matchup}
     return {
-        "eval_id": of.id, "run_id": short_hash(of.run), "task_id": of.id,
-        "created": manifest["created"], "task": of.task, "task_args": about,
+        "eval_id": of.id,
+        "run_id": short_hash(of.run),
+        "task_id": of.id,
+        "created": manifest["created"],
+        "task": of.task,
+        "task_args": about,
         "dataset": {
-            "name": settings.questions.kind, "samples": len(samples), "sample_ids": list(samples), "shuffled": False,
+            "name": settings.questions.kind,
+            "samples": len(samples),
+            "sample_ids": list(samples),
+            "shuffled": False,
         },
-        "model": model, "model_args": {"base": settings.debater.model},
+        "model": model,
+        "model_args": {"base": settings.debater.model},
         "model_generate_config": {
-            "temperature": settings.debater.temperature, "max_tokens": settings.debater.max_tokens,
+            "temperature": settings.debater.temperature,
+            "max_tokens": settings.debater.max_tokens,
         },
         "model_roles": {name: models for name, models in judges.items() if models},
-        "config": {}, "revision": revision, "packages": dict(manifest.get("versions", {})),
+        "config": {},
+        "revision": revision,
+        "packages": dict(manifest.get("versions", {})),
         "scorers": [{"name": judge.name} for judge in settings.judges],
         "metadata": {**about, "seed": settings.seed, "protocol": settings.protocol.name},
-    }  # fmt: skip
+    }
 
 
 def _step(settings: Config) -> Json:
@@ -91,9 +104,10 @@ def _step(settings: Config) -> Json:
 
 def _results(rows: pd.DataFrame, total: int) -> Json:
     return {
-        "total_samples": total, "completed_samples": total,
+        "total_samples": total,
+        "completed_samples": total,
         "scores": [_score(str(judge), own) for judge, own in rows.groupby("judge", sort=False)],
-    }  # fmt: skip
+    }
 
 
 def _score(judge: str, rows: pd.DataFrame) -> Json:
@@ -104,6 +118,10 @@ def _score(judge: str, rows: pd.DataFrame) -> Json:
     ends = {} if found.low != found.low else {"low": found.low, "high": found.high}
     metrics = {"accuracy": {"name": "accuracy", "value": found.estimate, "metadata": ends}} if found.n else {}
     return {
-        "name": judge, "scorer": judge, "scored_samples": found.n, "unscored_samples": len(rows) - found.n,
-        "metrics": metrics, "metadata": {"judge_role": rows["judge_role"].iloc[0]},
-    }  # fmt: skip
+        "name": judge,
+        "scorer": judge,
+        "scored_samples": found.n,
+        "unscored_samples": len(rows) - found.n,
+        "metrics": metrics,
+        "metadata": {"judge_role": rows["judge_role"].iloc[0]},
+    }

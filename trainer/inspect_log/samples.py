@@ -90,9 +90,11 @@ def summary(of: Json) -> Json:
 def score(debate: Transcript, row: Mapping[str, Any]) -> Json:
     """A judge's verdict on the debate."""
     metadata = {
-        "judge_role": row["judge_role"], "valid": bool(row["valid"]), "correct_seat": row["correct_seat"],
+        "judge_role": row["judge_role"],
+        "valid": bool(row["valid"]),
+        "correct_seat": row["correct_seat"],
         **{name: _known(row[name]) for name in ("p_given", "p_swapped", "p_mean")},
-    }  # fmt: skip
+    }
     if not row["valid"]:
         why = row["reason"] or "no reason given"
         if text := row.get("unreadable"):
@@ -126,12 +128,15 @@ def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
     the one before it for the same."""
     own = speech.policy == CHECKPOINT
     metadata = {
-        "seat": speech.seat.value, "ply": speech.ply, "answer": debate.answers[list(Seat).index(speech.seat)],
-        "model": log.model if own else log.opponent, "words": speech.words,
+        "seat": speech.seat.value,
+        "ply": speech.ply,
+        "answer": debate.answers[list(Seat).index(speech.seat)],
+        "model": log.model if own else log.opponent,
+        "words": speech.words,
         "quotes": [{"text": quote.text, "status": quote.status.value} for quote in speech.quotes],
         **({"private": speech.private} if speech.private else {}),
         **({"neutralised": dict(speech.neutralised)} if speech.neutralised else {}),
-    }  # fmt: skip
+    }
     content = f"**Debater {speech.seat.value}, speech {speech.ply + 1}**\n\n{speech.text}"
     message = {"role": "assistant" if own else "user", "content": content, "metadata": metadata}
     return message | ({"model": log.model, "source": "generate"} if own else {})
@@ -139,11 +144,16 @@ def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
 
 def _metadata(debate: Transcript, row: Mapping[str, Any]) -> Json:
     return {
-        "question_id": debate.question.id, "story_id": debate.question.story_id, "protocol": debate.protocol.name,
-        "swapped_seats": debate.swapped_seats, "checkpoint_seats": row["checkpoint_seats"],
-        "verified_quotes": int(row["verified_quotes"]), "quotes": int(row["quotes"]), "words": int(row["words"]),
+        "question_id": debate.question.id,
+        "story_id": debate.question.story_id,
+        "protocol": debate.protocol.name,
+        "swapped_seats": debate.swapped_seats,
+        "checkpoint_seats": row["checkpoint_seats"],
+        "verified_quotes": int(row["verified_quotes"]),
+        "quotes": int(row["quotes"]),
+        "words": int(row["words"]),
         "passage": debate.question.passage,
-    }  # fmt: skip
+    }
 
 
 def _known(p: float) -> float | None:

@@ -70,10 +70,15 @@ def _arm(
     said = judge.judge([debate.transcript for debate in played])
     unreadable = next((shown(verdict.unreadable) for verdict in said if verdict.unreadable), "")
     row = {
-        "name": chosen.name, "role": role, "judge": who, "passed": bool(table.valid.any()) and passes(checks),
-        "unmeasured": _unmeasured(chosen.name, table, unreadable), "unreadable": unreadable,
-        "checks": plain(checks), "found": found,
-    }  # fmt: skip
+        "name": chosen.name,
+        "role": role,
+        "judge": who,
+        "passed": bool(table.valid.any()) and passes(checks),
+        "unmeasured": _unmeasured(chosen.name, table, unreadable),
+        "unreadable": unreadable,
+        "checks": plain(checks),
+        "found": found,
+    }
     return row, table
 
 

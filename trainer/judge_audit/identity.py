@@ -37,8 +37,10 @@ def fingerprint(judge: Mapping[str, Any]) -> str:
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """The first of `PARTS` in which two identities differ; None if they are one judge."""
-    one, other = ({part: _important(judge.get(part)) if part == "settings" else judge.get(part) for part in PARTS}
-                  for judge in (one, other))  # fmt: skip
+    one, other = (
+        {part: _important(judge.get(part)) if part == "settings" else judge.get(part) for part in PARTS}
+        for judge in (one, other)
+    )
     return next((part for part in PARTS if one[part] != other[part]), None)
 
 

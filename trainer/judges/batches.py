@@ -23,9 +23,7 @@ class VerdictCollator:
         rows = [
             (reading["prompt_ids"], choice, weight)
             for reading in readings
-            for choice, weight in zip(
-                reading["choice_ids"], (reading["target"], 1 - reading["target"]), strict=True
-            )  # fmt: skip
+            for choice, weight in zip(reading["choice_ids"], (reading["target"], 1 - reading["target"]), strict=True)
             if both or weight > 0
         ]
         return {

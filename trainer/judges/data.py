@@ -67,9 +67,7 @@ def readings_of(debates: Sequence[Labelled], prompts: Prompts, fmt: Format, head
     Raises:
         JudgeTrainingError: a reading is longer than `context` tokens; none is ever cut.
     """
-    readings = [
-        _reading(order, prompts, fmt, head) for debate in debates for order in (debate, debate.swapped())
-    ]  # fmt: skip
+    readings = [_reading(order, prompts, fmt, head) for debate in debates for order in (debate, debate.swapped())]
     longest = max((reading.length for reading in readings), default=0)
     if longest > context:
         raise JudgeTrainingError(
@@ -88,8 +86,10 @@ def _reading(debate: Labelled, prompts: Prompts, fmt: Format, head: str) -> Read
 
 def columns_of(readings: Sequence[Reading]) -> Dataset:
     """The readings as the table that trainers shuffle."""
-    return Dataset.from_dict({
-        "prompt_ids": [list(reading.prompt) for reading in readings],
-        "choice_ids": [[list(choice) for choice in reading.choices] for reading in readings],
-        "target": [reading.target for reading in readings],
-    })  # fmt: skip
+    return Dataset.from_dict(
+        {
+            "prompt_ids": [list(reading.prompt) for reading in readings],
+            "choice_ids": [[list(choice) for choice in reading.choices] for reading in readings],
+            "target": [reading.target for reading in readings],
+        }
+    )

@@ -52,20 +52,24 @@ def accuracy(right: NDArray[np.float64], stories: ArrayLike) -> dict[str, Any]:
     clustered = cluster_mean(right[known], np.asarray(stories)[known])
     interval = wilson(float(right[known].sum()), int(known.sum()))
     return {
-        "accuracy": clustered.estimate, "n": clustered.n, "left_out": int((~known).sum()),
-        "wilson": [interval.low, interval.high], "clustered": [clustered.low, clustered.high],
-    }  # fmt: skip
+        "accuracy": clustered.estimate,
+        "n": clustered.n,
+        "left_out": int((~known).sum()),
+        "wilson": [interval.low, interval.high],
+        "clustered": [clustered.low, clustered.high],
+    }
 
 
 def before_and_after(
     heldout: Sequence[Labelled], before: Sequence[Verdict], after: NDArray[np.float64]
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Accuracy of the judge as it was (its verdicts) and as it is (`after`, P(answer of seat A)), and the change."""
     stories = np.array([debate.transcript.question.story_id for debate in heldout])
     was, now = correct(probabilities(before), heldout), correct(after, heldout)
     both = ~np.isnan(was) & ~np.isnan(now)
     change = paired_change(was[both], now[both], stories[both])
     return {
-        "before": accuracy(was, stories), "after": accuracy(now, stories),
+        "before": accuracy(was, stories),
+        "after": accuracy(now, stories),
         "change": asdict(change) | {"headline": headline(change)},
-    }  # fmt: skip
+    }

@@ -65,14 +65,20 @@ def judge_settings(judge: ModelSettings, head: str, output: Path) -> dict[str, A
 
 
 def write(
-    output: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: dict[str, Any],
-    fitted: Calibration, record: dict[str, Any],
-) -> None:  # fmt: skip
+    output: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: dict[str, Any],
+    fitted: Calibration,
+    record: dict[str, Any],
+) -> None:
     """Write everything into a folder beside, then move it, what makes it a model last."""
     calibrated = {
-        "kind": "calibrated", "name": f"{settings['name']}-calibrated", "base": settings,
+        "kind": "calibrated",
+        "name": f"{settings['name']}-calibrated",
+        "base": settings,
         "calibration": fitted.model_dump(),
-    }  # fmt: skip
+    }
     with temporary_folder(output, "ready") as ready:
         model.save_pretrained(ready)
         tokenizer.save_pretrained(ready)
@@ -91,10 +97,16 @@ def _card(record: dict[str, Any], fitted: Calibration) -> str:
     head = cards.front_matter(base, library_name="transformers", tags=["debate", "judge", "rostrum"])
     return head + CARD.format(
         **{name: record[name] for name in ("judge", "head", "weights", "prompts", "seed", "kept")},
-        model=cards.in_words(base), learned=debates["learned_from"], heldout=debates["held_out"],
-        soft=f"; {soft:,} labels are confidences" if soft else "", before=_row(held_out["before"]),
-        after=_row(held_out["after"]), change=held_out["change"], fitted=fitted, loss=record["calibration"],
-    )  # fmt: skip
+        model=cards.in_words(base),
+        learned=debates["learned_from"],
+        heldout=debates["held_out"],
+        soft=f"; {soft:,} labels are confidences" if soft else "",
+        before=_row(held_out["before"]),
+        after=_row(held_out["after"]),
+        change=held_out["change"],
+        fitted=fitted,
+        loss=record["calibration"],
+    )
 
 
 def _row(found: dict[str, Any]) -> str:

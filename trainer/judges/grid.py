@@ -33,12 +33,15 @@ def cell(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> pd.DataFra
     """One row per debate: question, story, seating, p (of seat A's answer) and correct; NaN for an INVALID verdict."""
     of_a = probabilities(verdicts)
     asked = [debate.transcript for debate in debates]
-    return pd.DataFrame({
-        "question": [transcript.question.id for transcript in asked],
-        "story": [transcript.question.story_id for transcript in asked],
-        "swapped": [transcript.swapped_seats for transcript in asked],
-        "p": of_a, "correct": correct(of_a, debates),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "question": [transcript.question.id for transcript in asked],
+            "story": [transcript.question.story_id for transcript in asked],
+            "swapped": [transcript.swapped_seats for transcript in asked],
+            "p": of_a,
+            "correct": correct(of_a, debates),
+        }
+    )
 
 
 def figures(cells: Cells) -> dict[str, Any]:
@@ -47,10 +50,13 @@ def figures(cells: Cells) -> dict[str, Any]:
     debaters = sorted({debater for _, debater in cells})
     compared = [{"judge": k, **comparisons(cells, k)} for k in judges if k > 0]
     return {
-        "judges": judges, "debaters": debaters,
+        "judges": judges,
+        "debaters": debaters,
         "cells": [[accuracy(cells[judge, debater]) for debater in debaters] for judge in judges],
-        "comparisons": compared, "answer": answer(compared[-1]), "sentence": sentence(compared[-1]),
-    }  # fmt: skip
+        "comparisons": compared,
+        "answer": answer(compared[-1]),
+        "sentence": sentence(compared[-1]),
+    }
 
 
 def accuracy(table: pd.DataFrame) -> dict[str, Any]:
@@ -58,9 +64,12 @@ def accuracy(table: pd.DataFrame) -> dict[str, Any]:
     questions = _by_question(table.dropna(subset="correct"), ["correct"])
     found = cluster_mean(questions["correct"], questions["story"])
     return {
-        "estimate": found.estimate, "low": found.low, "high": found.high, "questions": found.n,
+        "estimate": found.estimate,
+        "low": found.low,
+        "high": found.high,
+        "questions": found.n,
         "invalid": int(table["correct"].isna().sum()),
-    }  # fmt: skip
+    }
 
 
 def comparisons(cells: Cells, k: int) -> dict[str, Any]:

@@ -40,9 +40,13 @@ def draw(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Drawing:
     labels = Labels(
         [(f"judge {j}", "the original" if j == 0 else f"retrained, round {j}") for j in judges],
         [(f"debaters {d}", "before training" if d == 0 else f"against judge {d - 1}") for d in debaters],
-        across="debates of", key="judge is right in", title="Judge accuracy", between="on", empty="no verdict",
+        across="debates of",
+        key="judge is right in",
+        title="Judge accuracy",
+        between="on",
+        empty="no verdict",
         framed="debaters who were trained against this very judge",
-    )  # fmt: skip
+    )
     return heat_map(cells, labels, framed=[(j, j + 1) for j in judges])
 
 
@@ -54,6 +58,14 @@ def _page(title: str, record: Mapping[str, Any], picture: Drawing, album: Album,
     template = environment.from_string((files("trainer.judges") / "grid.html.j2").read_text("utf-8"))
     policy = f"default-src 'none'; style-src {hash_source(style)}; base-uri 'none'; form-action 'none'"
     return template.render(
-        title=title, grid=record, rounds=record["rounds"], picture=picture, comparisons=COMPARISONS, questions=played,
-        style=style, policy=policy, heading=TITLE, figure=album.shown(),
-    )  # fmt: skip
+        title=title,
+        grid=record,
+        rounds=record["rounds"],
+        picture=picture,
+        comparisons=COMPARISONS,
+        questions=played,
+        style=style,
+        policy=policy,
+        heading=TITLE,
+        figure=album.shown(),
+    )

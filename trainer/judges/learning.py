@@ -63,9 +63,11 @@ class KeepBest(TrainerCallback):
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
         found = {
-            "step": state.global_step, "epoch": round(state.epoch or 0, 3), "loss": metrics["eval_loss"],
+            "step": state.global_step,
+            "epoch": round(state.epoch or 0, 3),
+            "loss": metrics["eval_loss"],
             "accuracy": metrics["eval_accuracy"],
-        }  # fmt: skip
+        }
         self.history.append(found)
         if self.best is None or found["loss"] < self.best["loss"]:
             self.best = found
@@ -100,11 +102,25 @@ def arguments(settings: JudgeTraining, folder: Path, seed: int, half: bool, cpu:
     """What transformers' and TRL's configurations are given alike."""
     micro = settings.micro_batch_rows or settings.batch_rows
     return {
-        "output_dir": str(folder), "seed": seed, "num_train_epochs": settings.epochs, "report_to": "none",
-        "per_device_train_batch_size": micro, "gradient_accumulation_steps": settings.batch_rows // micro,
-        "per_device_eval_batch_size": micro, "learning_rate": settings.learning_rate,
-        "lr_scheduler_type": "linear", "warmup_steps": 0.05, "weight_decay": settings.weight_decay,
-        "max_grad_norm": settings.max_grad_norm, "gradient_checkpointing": settings.gradient_checkpointing,
-        "eval_strategy": "epoch", "eval_on_start": True, "save_strategy": "no", "logging_strategy": "no",
-        "remove_unused_columns": False, "disable_tqdm": True, "bf16": half, "use_cpu": cpu,
-    }  # fmt: skip
+        "output_dir": str(folder),
+        "seed": seed,
+        "num_train_epochs": settings.epochs,
+        "report_to": "none",
+        "per_device_train_batch_size": micro,
+        "gradient_accumulation_steps": settings.batch_rows // micro,
+        "per_device_eval_batch_size": micro,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "linear",
+        "warmup_steps": 0.05,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "eval_strategy": "epoch",
+        "eval_on_start": True,
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "remove_unused_columns": False,
+        "disable_tqdm": True,
+        "bf16": half,
+        "use_cpu": cpu,
+    }

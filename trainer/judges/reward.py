@@ -86,18 +86,26 @@ def _without_report() -> Iterator[None]:
 
 
 def make_trainer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Sequence[Reading], heldout: Sequence[Reading],
-    adapter: Any, **arguments: Any,
-) -> ClassTrainer:  # fmt: skip
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Sequence[Reading],
+    heldout: Sequence[Reading],
+    adapter: Any,
+    **arguments: Any,
+) -> ClassTrainer:
     """A trainer for a model with a head; `adapter` is peft's configuration or None."""
     if adapter is not None:
         from peft import get_peft_model
 
         model = get_peft_model(model, adapter)
     trainer = ClassTrainer(
-        model=model, processing_class=tokenizer, train_dataset=columns_of(train), eval_dataset=columns_of(heldout[:1]),
-        data_collator=ClassCollator(tokenizer.pad_token_id), args=TrainingArguments(**arguments),
-    )  # fmt: skip
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=columns_of(train),
+        eval_dataset=columns_of(heldout[:1]),
+        data_collator=ClassCollator(tokenizer.pad_token_id),
+        args=TrainingArguments(**arguments),
+    )
     trainer.remove_callback(PrinterCallback)
     trainer.heldout = heldout
     return trainer

@@ -38,15 +38,23 @@ def _log_probs(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def make_trainer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Sequence[Reading], heldout: Sequence[Reading],
-    adapter: Any, **arguments: Any,
-) -> VerdictTrainer:  # fmt: skip
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Sequence[Reading],
+    heldout: Sequence[Reading],
+    adapter: Any,
+    **arguments: Any,
+) -> VerdictTrainer:
     """A trainer for a causal language model; `adapter` is peft's configuration or None."""
     trainer = VerdictTrainer(
-        model=model, processing_class=tokenizer, train_dataset=columns_of(train), eval_dataset=columns_of(heldout[:1]),
-        data_collator=VerdictCollator(tokenizer.pad_token_id), peft_config=adapter,
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=columns_of(train),
+        eval_dataset=columns_of(heldout[:1]),
+        data_collator=VerdictCollator(tokenizer.pad_token_id),
+        peft_config=adapter,
         args=SFTConfig(**arguments, max_length=None, dataset_kwargs={"skip_prepare_dataset": True}),
-    )  # fmt: skip
+    )
     trainer.remove_callback(PrinterCallback)
     trainer.heldout = heldout
     return trainer

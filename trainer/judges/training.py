@@ -71,21 +71,32 @@ def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> 
     targets = [reading.target for reading in lesson.trainer.heldout]
     fitted = calibration.fit_readings(log_odds, targets)
     record = {
-        "judge": output.name, "started_from": {"judge": settings.judge.name, "model": pupil.judge.model},
-        "head": pupil.head, "weights": f"LoRA of rank {training.lora.rank}, merged" if training.lora else "all",
-        "seed": settings.seed, "prompts": pupil.judge.prompts,
+        "judge": output.name,
+        "started_from": {"judge": settings.judge.name, "model": pupil.judge.model},
+        "head": pupil.head,
+        "weights": f"LoRA of rank {training.lora.rank}, merged" if training.lora else "all",
+        "seed": settings.seed,
+        "prompts": pupil.judge.prompts,
         "debates": figures.counts(learned, heldout),
-        "evaluations": lesson.best.history, "kept": lesson.best.best,
+        "evaluations": lesson.best.history,
+        "kept": lesson.best.best,
         "held_out": figures.before_and_after(heldout, before, figures.mean_probability(log_odds)),
         "calibration": {
-            "temperature": fitted.temperature, "bias": fitted.bias,
+            "temperature": fitted.temperature,
+            "bias": fitted.bias,
             "log_loss": calibration.log_loss(log_odds, targets),
             "log_loss_calibrated": calibration.log_loss(fitted.temper(log_odds), targets),
         },
         "seconds": round(time.monotonic() - started, 1),
-    }  # fmt: skip
-    folder.write(output, lesson.finished(), lesson.tokenizer, folder.judge_settings(pupil.judge, pupil.head, output),
-                 fitted, record)  # fmt: skip
+    }
+    folder.write(
+        output,
+        lesson.finished(),
+        lesson.tokenizer,
+        folder.judge_settings(pupil.judge, pupil.head, output),
+        fitted,
+        record,
+    )
     return record
 
 
@@ -108,12 +119,14 @@ class _Lesson:
         make = reward.make_trainer if pupil.head == "classifier" else sft.make_trainer
         lora, task = self._training.lora, "SEQ_CLS" if pupil.head == "classifier" else "CAUSAL_LM"
         self.trainer: JudgeTrainer = make(
-            _model(pupil, self.tokenizer, self._dtype if lora else torch.float32, device), self.tokenizer, *rows,
+            _model(pupil, self.tokenizer, self._dtype if lora else torch.float32, device),
+            self.tokenizer,
+            *rows,
             adapter=setup.lora_config(lora, task) if lora else None,
             **arguments(
                 self._training, workplace / "trainer", settings.seed, judge.dtype == "bfloat16", device == "cpu"
             ),
-        )  # fmt: skip
+        )
         self.best = KeepBest(self.trainer.model, workplace / "best.safetensors", self._training.patience)
 
     def teach(self) -> Any:
@@ -131,9 +144,7 @@ class _Lesson:
         return merged(self.trainer.model).to(self._dtype)
 
 
-def _model(
-    pupil: Pupil, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, device: str
-) -> PreTrainedModel:  # fmt: skip
+def _model(pupil: Pupil, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, device: str) -> PreTrainedModel:
     if pupil.head == "classifier":
         return reward.load_classifier(pupil.judge.model, tokenizer, device)
     return merged(models.load_model(pupil.judge.model, device=device)).to(dtype)

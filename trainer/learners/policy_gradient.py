@@ -196,15 +196,26 @@ class ClippedSurrogate(GRPOTrainer):
         super().__init__(
             model=models.load_model(config.debater.model, setup.learner_dtype(config)),
             args=GRPOConfig(
-                per_device_train_batch_size=micro, gradient_accumulation_steps=-(-step // micro), max_steps=self._steps,
-                learning_rate=algorithm.learning_rate, lr_scheduler_type="constant", use_vllm=False,
-                max_grad_norm=algorithm.max_grad_norm, epsilon=algorithm.clip, beta=algorithm.kl, loss_type="dapo",
-                temperature=config.debater.temperature, num_generations=2, steps_per_generation=2,
+                per_device_train_batch_size=micro,
+                gradient_accumulation_steps=-(-step // micro),
+                max_steps=self._steps,
+                learning_rate=algorithm.learning_rate,
+                lr_scheduler_type="constant",
+                use_vllm=False,
+                max_grad_norm=algorithm.max_grad_norm,
+                epsilon=algorithm.clip,
+                beta=algorithm.kl,
+                loss_type="dapo",
+                temperature=config.debater.temperature,
+                num_generations=2,
+                steps_per_generation=2,
                 **arguments(config, RunFolder(config.output).trainer),
             ),
-            processing_class=learner.tokenizer, reward_funcs=[_never_called], train_dataset=_NO_PROMPTS,
+            processing_class=learner.tokenizer,
+            reward_funcs=[_never_called],
+            train_dataset=_NO_PROMPTS,
             peft_config=setup.lora_config(lora) if lora else None,
-        )  # fmt: skip
+        )
         make_comparable(self.model)
         if self.ref_model is not None:
             make_comparable(self.accelerator.unwrap_model(self.ref_model))

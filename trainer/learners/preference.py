@@ -29,8 +29,11 @@ COMPARED = 8
 POLICY = "policy"
 """The folder of the weights in a checkpoint."""
 RECORDED = {
-    "loss": "loss", "grad_norm": "grad_norm", "rewards/margins": "margin", "rewards/accuracies": "pair_accuracy",
-}  # fmt: skip
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "rewards/margins": "margin",
+    "rewards/accuracies": "pair_accuracy",
+}
 """What is kept of TRL's logs, and under which name."""
 
 
@@ -59,9 +62,15 @@ class Preference(Learner):
             return {"pairs": 0}
         sampled = Sampled([of.row for of in rows[:COMPARED]], config.debater.temperature, self._check_first)
         self._trainer = trainer = train_on(
-            Dataset.from_dict(columns_of(pairs)), _trainable(model), self._reference(policy), self._setup.tokenizer,
-            self._algorithm, self._setup.world, sampled, **arguments(config, RunFolder(config.output).trainer),
-        )  # fmt: skip
+            Dataset.from_dict(columns_of(pairs)),
+            _trainable(model),
+            self._reference(policy),
+            self._setup.tokenizer,
+            self._algorithm,
+            self._setup.world,
+            sampled,
+            **arguments(config, RunFolder(config.output).trainer),
+        )
         finite.check(trainer.model.named_parameters(), version + 1)
         assert trainer.gap is not None
         gaps = {"engine_gap_mean": trainer.gap.mean, "engine_gap_max": trainer.gap.max}
@@ -221,9 +230,15 @@ class TokenPairs(DPOTrainer):
 
 
 def train_on(
-    pairs: Dataset, model: Any, reference: Any, tokenizer: PreTrainedTokenizerBase, settings: dpo.Settings,
-    world_size: int, sampled: Sampled = Sampled(), **kwargs: Any,
-) -> TokenPairs:  # fmt: skip
+    pairs: Dataset,
+    model: Any,
+    reference: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: dpo.Settings,
+    world_size: int,
+    sampled: Sampled = Sampled(),
+    **kwargs: Any,
+) -> TokenPairs:
     """Train on an iteration's pairs; the trainer is returned with the model that it has trained.
 
     Raises:
@@ -233,14 +248,23 @@ def train_on(
     rows = settings.rows_of_a_step(world_size)
     micro = min(settings.micro_batch_rows or rows, rows)
     trainer = TokenPairs(
-        model=model, ref_model=reference, processing_class=tokenizer, train_dataset=pairs,
+        model=model,
+        ref_model=reference,
+        processing_class=tokenizer,
+        train_dataset=pairs,
         args=DPOConfig(
-            per_device_train_batch_size=micro, gradient_accumulation_steps=rows // micro,
-            num_train_epochs=settings.epochs, learning_rate=settings.learning_rate,
-            lr_scheduler_type="constant", beta=settings.beta, max_length=settings.max_length,
-            max_grad_norm=settings.max_grad_norm, logging_steps=1, **kwargs,
+            per_device_train_batch_size=micro,
+            gradient_accumulation_steps=rows // micro,
+            num_train_epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="constant",
+            beta=settings.beta,
+            max_length=settings.max_length,
+            max_grad_norm=settings.max_grad_norm,
+            logging_steps=1,
+            **kwargs,
         ),
-    )  # fmt: skip
+    )
     trainer.remove_callback(PrinterCallback)
     trainer.sampled = sampled
     _check_whole(trainer, len(pairs), settings.max_length)

@@ -34,9 +34,15 @@ def arguments(config: Config, output: Path) -> dict[str, Any]:
     """Return what every TRL configuration of a run is given."""
     debater = config.debater
     return {
-        "output_dir": str(output), "seed": config.seed, "bf16": debater.dtype == "bfloat16", "report_to": "none",
-        "ddp_timeout": int(setup.PATIENCE.total_seconds()), "disable_tqdm": True, "save_strategy": "no",
-        "use_cpu": models.default_device() == "cpu", "gradient_checkpointing": debater.gradient_checkpointing,
+        "output_dir": str(output),
+        "seed": config.seed,
+        "bf16": debater.dtype == "bfloat16",
+        "report_to": "none",
+        "ddp_timeout": int(setup.PATIENCE.total_seconds()),
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "use_cpu": models.default_device() == "cpu",
+        "gradient_checkpointing": debater.gradient_checkpointing,
         "ddp_find_unused_parameters": False,
         "deepspeed": setup.deepspeed_config(config.cluster.deepspeed, config.cluster.offload),
-    }  # fmt: skip
+    }

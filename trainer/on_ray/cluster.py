@@ -70,9 +70,13 @@ def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
     try:
         with nullcontext() if _checked(address) else _token_of_its_own():
             ray.init(
-                address or "local", num_cpus=cpus, include_dashboard=False, log_to_driver=log_to_driver,
-                logging_level=logging.ERROR, job_config=JobConfig(_py_driver_sys_path=_OursFirst([str(ROOT)])),
-            )  # fmt: skip
+                address or "local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=log_to_driver,
+                logging_level=logging.ERROR,
+                job_config=JobConfig(_py_driver_sys_path=_OursFirst([str(ROOT)])),
+            )
     except (ConnectionError, ValueError):
         raise ClusterError(
             f"There is no Ray cluster at {address}: start one with `ray start --head`, or leave "
@@ -138,10 +142,14 @@ def _token_of_its_own() -> Iterator[None]:
     AuthenticationTokenLoader.instance().reset_cache()
     if os.path.isdir("/proc"):
         reaper = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py"))], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/",
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
             env={name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"},
-        )  # fmt: skip
+        )
         assert reaper.stdin is not None
         reaper.stdin.write(token.encode() + b"\n")
         reaper.stdin.flush()
@@ -254,9 +262,11 @@ def actor_options(group: PlacementGroup, index: int) -> dict[str, Any]:
     """Puts an actor into a bundle, all of which is its own."""
     bundle = dict(group.bundle_specs[index])
     return {
-        "num_cpus": bundle.pop("CPU"), "num_gpus": bundle.pop("GPU", 0), "resources": bundle,
+        "num_cpus": bundle.pop("CPU"),
+        "num_gpus": bundle.pop("GPU", 0),
+        "resources": bundle,
         "scheduling_strategy": PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
-    }  # fmt: skip
+    }
 
 
 def _possible(bundles: Sequence[Bundle]) -> bool:

@@ -113,9 +113,12 @@ def _ranks(actors: Sequence[Any]) -> dict[str, str]:
     """What torch.distributed reads from the environment; the rank itself is the actor's own to add."""
     host, port = ray.get(actors[0].address.remote())
     return {
-        "MASTER_ADDR": host, "MASTER_PORT": str(port), "WORLD_SIZE": str(len(actors)), "LOCAL_RANK": "0",
+        "MASTER_ADDR": host,
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(len(actors)),
+        "LOCAL_RANK": "0",
         "LOCAL_WORLD_SIZE": "1",
-    }  # fmt: skip
+    }
 
 
 def _watch(running: Sequence[Any]) -> None:

@@ -36,10 +36,21 @@ def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
     write_parquet(table, folder / "cells.parquet", {**settings, **CELLS})
     write_atomically(folder / "cells.csv", table.to_csv(index=False))
     style, album = Markup(resource("report.css") + STYLE), Album()
-    page = environment().get_template("ablation.html.j2").render(
-        title=title, found=found, lead=lead(found), picture=picture(found), shown=SHOWN, changed=CHANGED,
-        figure=album.shown(), style=style, policy=content_policy(style, ""),
-    )  # fmt: skip
+    page = (
+        environment()
+        .get_template("ablation.html.j2")
+        .render(
+            title=title,
+            found=found,
+            lead=lead(found),
+            picture=picture(found),
+            shown=SHOWN,
+            changed=CHANGED,
+            figure=album.shown(),
+            style=style,
+            policy=content_policy(style, ""),
+        )
+    )
     album.write(folder)
     path = folder / "ablation.html"
     write_atomically(path, page)
@@ -55,8 +66,12 @@ def lead(found: Mapping[str, Any]) -> list[str]:
     alone = [cell for cell in done if cell["name"] != found["first"] and not cell.get("group")]
     for role, judges in ((REWARD, "Judges that gave the reward"), (HELD_OUT, "Held-out judges")):
         for units, against in ((found["pooled"][1:], found["pooled"][:1]), (alone, [{"name": found["first"]}])):
-            shown = [row["difference"]["shown"] for unit in units for row in unit["judges"]
-                     if row["role"] == role and row["difference"]]  # fmt: skip
+            shown = [
+                row["difference"]["shown"]
+                for unit in units
+                for row in unit["judges"]
+                if row["role"] == role and row["difference"]
+            ]
             if shown:
                 counts = [f"{words} in {shown.count(what)}" for what, words in SHOWN.items() if what in shown]
                 sentences.append(f"{judges}, against {against[0]['name']}: {', '.join(counts)}.")
@@ -74,7 +89,7 @@ def picture(found: Mapping[str, Any]) -> Drawing | None:
         _panel("Change over the base", "points", "number", judged, lambda row: row["change"], 0.0),
         _panel("Difference to the first cell", "points", "number", judged, lambda row: row["difference"], 0.0),
         _won(done),
-    ]  # fmt: skip
+    ]
     words = "; ".join(f"{cell['name']}: " + ", ".join(_spoken(row) for row in cell["judges"]) for cell in done)
     return forest(f"Cells of the ablation. {words}.", [cell["name"] for cell in done], panels, _series(done))
 
@@ -89,9 +104,13 @@ def _series(cells: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _panel(
-    heading: str, note: str, unit: Unit, judged: Sequence[Sequence[Mapping[str, Any]]],
-    figure: Callable[[Mapping[str, Any]], Mapping[str, Any] | None], level: float,
-) -> Panel:  # fmt: skip
+    heading: str,
+    note: str,
+    unit: Unit,
+    judged: Sequence[Sequence[Mapping[str, Any]]],
+    figure: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
+    level: float,
+) -> Panel:
     """A measure of every judge on every cell: shares as they are ("percent"), or changes in points ("number")."""
     scale = 1.0 if unit == "percent" else 100.0
     marks = [

@@ -76,16 +76,20 @@ def standalone(title: str, drawing: Drawing) -> str:
     return str(
         element(
             "svg",
-            element("title", Markup.escape(title)), element("desc", Markup.escape(drawing.description)),
+            element("title", Markup.escape(title)),
+            element("desc", Markup.escape(drawing.description)),
             element("style", Markup(style)),
             element("rect", width="100%", height="100%", fill="#ffffff"),
             element("text", Markup.escape(title), x=MARGIN, y=18, class_="title"),
             element("g", drawing.parts, transform=f"translate(0 {TITLE:g})", class_=drawing.class_),
             *lines,
-            xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width:g} {height:g}", width=f"{width:g}",
-            height=f"{height:g}", role="img",
+            xmlns="http://www.w3.org/2000/svg",
+            viewBox=f"0 0 {width:g} {height:g}",
+            width=f"{width:g}",
+            height=f"{height:g}",
+            role="img",
         )
-    )  # fmt: skip
+    )
 
 
 def _key(entries: tuple[Entry, ...], width: float) -> list[list[tuple[float, Entry]]]:

@@ -22,16 +22,20 @@ def _map(arm: str, records: Sequence[AttackRecord]) -> Drawing:
     nothing = {"estimate": None, "low": None, "high": None}
     cells = [
         [
-            nothing if (one := found.get((attack, iteration))) is None
+            nothing
+            if (one := found.get((attack, iteration))) is None
             else {"estimate": one.estimate, "low": one.low, "high": one.high}
             for iteration, _ in checkpoints
         ]
         for attack in attacks
-    ]  # fmt: skip
+    ]
     labels = Labels(
         rows=[(attack, "") for attack in attacks],
         columns=[(name, "") for _, name in checkpoints],
-        across="checkpoint", key="lost debates turned", title=f"Attacks on the reward judge, {arm}", between="at",
+        across="checkpoint",
+        key="lost debates turned",
+        title=f"Attacks on the reward judge, {arm}",
+        between="at",
         empty="–",
-    )  # fmt: skip
+    )
     return heat_map(cells, labels, high=HIGH, turned=True)

@@ -26,10 +26,20 @@ def write_comparison(folder: Path, title: str, found: Found) -> Path:
     """Writes `folder/comparison.html` from what `trainer.comparisons.contrasts.contrasts` found, and its figures beside
     it; the page loads nothing."""
     style, album = Markup(resource("report.css") + STYLE + NARROW), Album()
-    page = environment().get_template("comparison.html.j2").render(
-        title=title, found=found, style=style, policy=content_policy(style, ""), uneven=uneven(found),
-        accuracies=accuracies(found), opened=open_accuracies(found), figure=album.shown(),
-    )  # fmt: skip
+    page = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            title=title,
+            found=found,
+            style=style,
+            policy=content_policy(style, ""),
+            uneven=uneven(found),
+            accuracies=accuracies(found),
+            opened=open_accuracies(found),
+            figure=album.shown(),
+        )
+    )
     album.write(folder)
     path = folder / "comparison.html"
     write_atomically(path, page)
@@ -47,13 +57,19 @@ def accuracies(found: Found) -> Drawing:
     players, judges = found["players"], found["judges"]
     references = list(next(iter(judges.values()))["references"])
     panels = [
-        _panel(name, judge, [
-            *([_mark(one[player]["accuracy"], slot) for slot, player in enumerate(players)]
-              for one in judge["arms"].values()),
-            *([_mark(judge["references"][reference]["accuracy"], len(players))] for reference in references),
-        ])
+        _panel(
+            name,
+            judge,
+            [
+                *(
+                    [_mark(one[player]["accuracy"], slot) for slot, player in enumerate(players)]
+                    for one in judge["arms"].values()
+                ),
+                *([_mark(judge["references"][reference]["accuracy"], len(players))] for reference in references),
+            ],
+        )
         for name, judge in judges.items()
-    ]  # fmt: skip
+    ]
     words = "; ".join(
         f"{name}, {arm} {percent(one[players[-1]]['accuracy']['estimate'])}"
         for name, judge in judges.items()
@@ -67,10 +83,16 @@ def open_accuracies(found: Found) -> Drawing:
     """Every judge's accuracy where the first seat defends the last player's own answer, by whether that is right."""
     player = found["players"][-1]
     panels = [
-        _panel(name, judge, [[_mark(one[player]["open"][kind], slot) for slot, kind in enumerate(BELIEFS)]
-                             for one in judge["arms"].values()])
+        _panel(
+            name,
+            judge,
+            [
+                [_mark(one[player]["open"][kind], slot) for slot, kind in enumerate(BELIEFS)]
+                for one in judge["arms"].values()
+            ],
+        )
         for name, judge in found["judges"].items()
-    ]  # fmt: skip
+    ]
     words = "Judge accuracy where the first seat defends the debater's own answer, given that it is right or wrong."
     return forest(words, found["arms"], panels, ["own answer right", "own answer wrong"])
 

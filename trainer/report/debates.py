@@ -102,10 +102,10 @@ def _debate(debate: Debate) -> dict[str, Any]:
 def _asked(transcript: TranscriptRecord) -> dict[int, str]:
     """What the judge asked, by the number of speeches before it."""
     return {
-        sum(speech.ply < inquiry.ply for speech in transcript.speeches):
-        visible(inquiry.text) or f"(nothing: {inquiry.problem})"
+        sum(speech.ply < inquiry.ply for speech in transcript.speeches): visible(inquiry.text)
+        or f"(nothing: {inquiry.problem})"
         for inquiry in transcript.inquiries
-    }  # fmt: skip
+    }
 
 
 def _numbered(speeches: Sequence[SpeechRecord]) -> list[list[tuple[int, QuoteRecord]]]:

@@ -55,9 +55,13 @@ class Drawing:
         """The picture as an element of a page, whose style sheet colours it."""
         width, height = self.size
         return element(
-            "svg", self.parts, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=self.description,
+            "svg",
+            self.parts,
+            viewBox=f"0 0 {width:g} {height:g}",
+            role="img",
+            aria_label=self.description,
             class_=self.class_,
-        )  # fmt: skip
+        )
 
     def __html__(self) -> str:
         return self.svg
@@ -71,7 +75,11 @@ def key_list(entries: tuple[Entry, ...]) -> Markup:
 def _item(entry: Entry) -> Markup:
     width, height = SWATCH
     picture = element(
-        "svg", entry.swatch, viewBox=f"0 0 {width:g} {height:g}", width=f"{width:g}", height=f"{height:g}",
+        "svg",
+        entry.swatch,
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=f"{width:g}",
+        height=f"{height:g}",
         aria_hidden="true",
-    )  # fmt: skip
+    )
     return element("li", picture, element("span", Markup.escape(entry.name)))

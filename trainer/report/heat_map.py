@@ -53,9 +53,12 @@ class _Look:
 
 
 def heat_map(
-    cells: Sequence[Sequence[Mapping[str, Any]]], labels: Labels, framed: Collection[tuple[int, int]] = (),
-    high: float = HIGH, turned: bool = False,
-) -> Drawing:  # fmt: skip
+    cells: Sequence[Sequence[Mapping[str, Any]]],
+    labels: Labels,
+    framed: Collection[tuple[int, int]] = (),
+    high: float = HIGH,
+    turned: bool = False,
+) -> Drawing:
     """Draw a share of one in each cell (row by row, `estimate`, `low` and `high`), with its 95 % interval if there is
     room for it.
 
@@ -100,7 +103,7 @@ def _heads(labels: Labels, look: _Look) -> list[Markup]:
         drawn += [
             _words(look.left - 12, down - 3 if note else down + 5, name, "end", bold=True),
             _words(look.left - 12, down + 14, note, "end"),
-        ]  # fmt: skip
+        ]
     return drawn
 
 
@@ -119,9 +122,18 @@ def _cell(found: Mapping[str, Any], x: float, y: float, look: _Look, empty: str,
         parts.append(_words(x + wide / 2, y + 48, interval, "middle", size=12, fill=fill))
     if framed:
         parts.append(
-            element("rect", x=x + 4, y=y + 4, width=wide - 8, height=high - 8, fill="none", stroke=fill,
-                    stroke_width="2", stroke_dasharray="5 3")
-        )  # fmt: skip
+            element(
+                "rect",
+                x=x + 4,
+                y=y + 4,
+                width=wide - 8,
+                height=high - 8,
+                fill="none",
+                stroke=fill,
+                stroke_width="2",
+                stroke_dasharray="5 3",
+            )
+        )
     return parts
 
 
@@ -151,15 +163,22 @@ def _key(top: float, look: _Look, words: str) -> list[Markup]:
 
 def _frame_key(top: float, left: float, words: str) -> list[Markup]:
     frame = element(
-        "rect", x=left, y=top + 54, width=20, height=12, fill="none", stroke="currentColor", stroke_width="1.5",
+        "rect",
+        x=left,
+        y=top + 54,
+        width=20,
+        height=12,
+        fill="none",
+        stroke="currentColor",
+        stroke_width="1.5",
         stroke_dasharray="4 2",
-    )  # fmt: skip
+    )
     return [frame, _words(left + 28, top + 64, words, "start")]
 
 
 def _words(
     x: float, y: float, text: str, anchor: str, bold: bool = False, size: int = 12, fill: str = "currentColor"
-) -> Markup:  # fmt: skip
+) -> Markup:
     weight = "650" if bold else "400"
     return element(
         "text", Markup.escape(text), x=x, y=y, text_anchor=anchor, font_size=str(size), font_weight=weight, fill=fill

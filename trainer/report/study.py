@@ -27,11 +27,21 @@ def write_study(
     stored = {"title": title, "summary": summary, "cells": cells, "tournament": tournament}
     write_atomically(folder / "study.json", json.dumps(stored, indent=1))
     style, album = Markup(resource("report.css") + STYLE), Album()
-    page = environment().get_template("study.html.j2").render(
-        title=title, summary=Summary.model_validate(summary), pooled=cells["pooled"], cells=cells,
-        picture=picture(cells),
-        slopes=list(slopes(tournament)), figure=album.shown(), style=style, policy=content_policy(style, ""),
-    )  # fmt: skip
+    page = (
+        environment()
+        .get_template("study.html.j2")
+        .render(
+            title=title,
+            summary=Summary.model_validate(summary),
+            pooled=cells["pooled"],
+            cells=cells,
+            picture=picture(cells),
+            slopes=list(slopes(tournament)),
+            figure=album.shown(),
+            style=style,
+            policy=content_policy(style, ""),
+        )
+    )
     album.write(folder)
     path = folder / "study.html"
     write_atomically(path, page)

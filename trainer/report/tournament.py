@@ -30,16 +30,24 @@ def write_tournament(folder: Path, title: str, found: Found) -> Path:
         environment()
         .get_template("tournament.html.j2")
         .render(
-            title=title, anchor=anchor, groups=groups, judges=judges, style=style, policy=content_policy(style, ""),
+            title=title,
+            anchor=anchor,
+            groups=groups,
+            judges=judges,
+            style=style,
+            policy=content_policy(style, ""),
             figure=album.shown(),
             pictures={judge: accuracy_against_rating(judge, groups, anchor) for judge in judges},
             grids={
-                name: {judge: cross_play(judge, group["players"], one["grid"], anchor)
-                       for judge, one in group["judges"].items() if any(one["grid"].values())}
+                name: {
+                    judge: cross_play(judge, group["players"], one["grid"], anchor)
+                    for judge, one in group["judges"].items()
+                    if any(one["grid"].values())
+                }
                 for name, group in groups.items()
             },
         )
-    )  # fmt: skip
+    )
     album.write(folder)
     path = folder / "tournament.html"
     write_atomically(path, page)

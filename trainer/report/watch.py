@@ -30,12 +30,16 @@ def _sentence(arm: str, look: WatchRecord, looks: list[WatchRecord]) -> str:
 
 
 TOLD: dict[str, Callable[[WatchRecord], str]] = {
-    "held_out": lambda look: f"held-out judges were right in {percent(look.held_out.trained)} instead of "
-    f"{percent(look.held_out.base)}",
-    "reward_judge": lambda look: f"it was itself right in {percent(look.reward_judge.trained)} instead of "
-    f"{percent(look.reward_judge.base)}",
-    "gap_change": lambda look: f"its accuracy less that of held-out judges was {points(look.gap_change.trained)} "
-    f"instead of {points(look.gap_change.base)} points",
+    "held_out": lambda look: (
+        f"held-out judges were right in {percent(look.held_out.trained)} instead of {percent(look.held_out.base)}"
+    ),
+    "reward_judge": lambda look: (
+        f"it was itself right in {percent(look.reward_judge.trained)} instead of {percent(look.reward_judge.base)}"
+    ),
+    "gap_change": lambda look: (
+        f"its accuracy less that of held-out judges was {points(look.gap_change.trained)} "
+        f"instead of {points(look.gap_change.base)} points"
+    ),
 }
 """What set off an alarm, in words."""
 
@@ -64,15 +68,21 @@ MEASURES = (
     Measure("Gap", "reward judge's accuracy less held-out judges'", "number", _one("gap", 0, lambda of: of.gap)),
     Measure("Given to the wrong side", "mean probability by judge", "percent", _by_judge("wrong_side")),
     Measure(
-        "Approval", "how often the reward judge sides with the policy, against the base where there is an opponent",
-        "percent", _one("approval", 2, lambda of: of.reward.trained),
+        "Approval",
+        "how often the reward judge sides with the policy, against the base where there is an opponent",
+        "percent",
+        _one("approval", 2, lambda of: of.reward.trained),
     ),
     Measure(
-        "Speaking to the judge", "share of speeches that address it", "percent",
+        "Speaking to the judge",
+        "share of speeches that address it",
+        "percent",
         _one("address the judge", 0, lambda of: of.conduct.get("addresses_judge")),
     ),
     Measure(
-        "Self-contradiction", "share of speeches with a verified quote for the other answer", "percent",
+        "Self-contradiction",
+        "share of speeches with a verified quote for the other answer",
+        "percent",
         _one("contradict themselves", 1, lambda of: of.conduct.get("contradictions")),
     ),
-)  # fmt: skip
+)

@@ -36,7 +36,7 @@ class Assumptions:
 
 def smallest_change(
     questions: int, stories: int, discordant: float, seeds: int = 1, assumed: Assumptions = Assumptions()
-) -> float:  # fmt: skip
+) -> float:
     """The change that is shown with 80 % power, two-sided at 5 %, on so many paired questions; NaN if none is.
 
     With one seed it is a change of that one training run, and seeds do not vary. With several it is a change that holds
@@ -47,9 +47,9 @@ def smallest_change(
         return float("nan")
 
     def lacking(change: float) -> float:
-        shown, likely = (_variance(questions, stories, share, seeds, assumed) for share in (
-            discordant, discordant - change**2
-        ))  # fmt: skip
+        shown, likely = (
+            _variance(questions, stories, share, seeds, assumed) for share in (discordant, discordant - change**2)
+        )
         freedom = _freedom(shown, seeds, stories)
         significant, likelier = t.ppf(1 - SIGNIFICANCE / 2, freedom), t.ppf(POWER, freedom)
         by_flips = errors_to_detect(stories, freedom) / (significant + likelier)
@@ -60,28 +60,31 @@ def smallest_change(
 
 def power_table(
     questions: int, stories: int, seeds: Sequence[int], assumed: Assumptions = Assumptions()
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The smallest change by share of discordant questions and number of seeds, as it is stored; NaN is None."""
     rows = [
         {
             "discordant": share,
             "smallest_change": {
-                str(n): None if np.isnan(found := smallest_change(questions, stories, share, n, assumed))
+                str(n): None
+                if np.isnan(found := smallest_change(questions, stories, share, n, assumed))
                 else round(found, 4)
                 for n in seeds
             },
         }
         for share in DISCORDANT
-    ]  # fmt: skip
+    ]
     return {
-        "questions": questions, "stories": stories, "power": POWER, "level": SIGNIFICANCE, "assumed": asdict(assumed),
+        "questions": questions,
+        "stories": stories,
+        "power": POWER,
+        "level": SIGNIFICANCE,
+        "assumed": asdict(assumed),
         "rows": rows,
-    }  # fmt: skip
+    }
 
 
-def _variance(
-    questions: int, stories: int, share: float, seeds: int, assumed: Assumptions
-) -> tuple[float, float]:  # fmt: skip
+def _variance(questions: int, stories: int, share: float, seeds: int, assumed: Assumptions) -> tuple[float, float]:
     """Of the mean change: what seeds add to it (their own luck with each story, and their true changes), and what all
     of them share."""
     crowding = 1 + (questions / stories - 1) * assumed.story_correlation

@@ -95,9 +95,7 @@ class Ratings:
         return [name for name in players if not limited[self.players.index(name)]]
 
 
-def rate(
-    games: Sequence[Game], anchor: str, *, ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
-) -> Ratings:
+def rate(games: Sequence[Game], anchor: str, *, ridge: float = RIDGE, resamples: int = 1000, seed: int = 0) -> Ratings:
     """Ratings of everybody who played.
 
     Raises:
@@ -147,7 +145,7 @@ def side(player: str, right: bool) -> str:
 
 def rate_by_truth(
     games: Sequence[Game], anchor: str, *, whole: str = "", ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
-) -> TruthRatings:  # fmt: skip
+) -> TruthRatings:
     """Every player split in two, one for each side of the truth. Games of a player with itself count.
 
     `whole` is a second player who argues for nothing and is not split.
@@ -159,11 +157,12 @@ def rate_by_truth(
         raise RatingError("A game does not say which player argued for the right answer: give first_is_right.")
     halves = [
         replace(
-            g, first=side(g.first, bool(g.first_is_right)),
+            g,
+            first=side(g.first, bool(g.first_is_right)),
             second=whole if g.second == whole else side(g.second, not g.first_is_right),
         )
         for g in games
-    ]  # fmt: skip
+    ]
     rated = rate(halves, side(anchor, True), ridge=ridge, resamples=resamples, seed=seed)
     other = rated.players.index(side(anchor, False))
     middles = rated.elo[other] / 2, rated.resampled[:, [other]] / 2
@@ -184,9 +183,13 @@ class Slope:
 
 
 def accuracy_slope(
-    games: Sequence[Game], judged: Sequence[tuple[str, str, float]], anchor: str, *, resamples: int = 1000,
+    games: Sequence[Game],
+    judged: Sequence[tuple[str, str, float]],
+    anchor: str,
+    *,
+    resamples: int = 1000,
     seed: int = 0,
-) -> Slope:  # fmt: skip
+) -> Slope:
     """The line through (rating, judge accuracy) of every player, by least squares.
 
     `judged` are (player, cluster, 1 if the judge was right, 0 if not, .5 for a tie) of the debates whose accuracy is

@@ -61,9 +61,14 @@ class Crossed:
 
 
 def pooled_change(
-    base: ArrayLike, trained: ArrayLike, clusters: ArrayLike, seeds: ArrayLike, *,
-    resamples: int = RESAMPLES, seed: int = 0,
-) -> PooledChange:  # fmt: skip
+    base: ArrayLike,
+    trained: ArrayLike,
+    clusters: ArrayLike,
+    seeds: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> PooledChange:
     """What training did to per-question values in [0, 1]; entry i of each array (N,) is a question under a seed.
 
     With one seed it is `paired_change`. With more, interval and p-value are about other seeds and stories too
@@ -83,13 +88,17 @@ def pooled_change(
     by_story, sizes = table.differences.sum(axis=0), table.sizes.sum(axis=0)
     error, freedom = crossed_error(table)
     change = PairedChange(
-        before.mean, after.mean, table.mean, *_interval(table, error, freedom),
+        before.mean,
+        after.mean,
+        table.mean,
+        *_interval(table, error, freedom),
         p=max(sign_flip_p(by_story, resamples, seed), _t_test(table.mean, error, freedom)),
         minimum_detectable_change=max(
             smallest_detectable(by_story, sizes), errors_to_detect(len(sizes), freedom) * error
         ),
-        n_questions=int(table.sizes.sum(axis=1).max()), n_stories=len(sizes),
-    )  # fmt: skip
+        n_questions=int(table.sizes.sum(axis=1).max()),
+        n_stories=len(sizes),
+    )
     return PooledChange(change, tuple(map(float, changes)), *_over_seeds(table.by_seed))
 
 

@@ -95,9 +95,7 @@ def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe
     build_mixed(output / "judge-mixed", seed + 2, checked, recipe, progress)
 
 
-def build_mixed(
-    folder: Path, seed: int, checked: dict[str, list[Case]], recipe: Recipe, progress: Progress
-) -> None:  # fmt: skip
+def build_mixed(folder: Path, seed: int, checked: dict[str, list[Case]], recipe: Recipe, progress: Progress) -> None:
     """Builds the held-out judge that learns from debates of other debaters than the base one."""
     base = teach_base(new_llama(seed), seed, f"{folder.name}, base", recipe, progress)
     cases, of = mixed_debates(_span(MIXED_DEBATES, recipe.debates), seed), "scripted debaters of many kinds"
@@ -113,9 +111,16 @@ def teach_base(model: PreTrainedModel, seed: int, name: str, recipe: Recipe, pro
 
 
 def build_judge(
-    folder: Path, model: PreTrainedModel, course: Course, seed: int, cases: Sequence[Case], debaters: str,
-    checked: dict[str, list[Case]], recipe: Recipe, progress: Progress,
-) -> None:  # fmt: skip
+    folder: Path,
+    model: PreTrainedModel,
+    course: Course,
+    seed: int,
+    cases: Sequence[Case],
+    debaters: str,
+    checked: dict[str, list[Case]],
+    recipe: Recipe,
+    progress: Progress,
+) -> None:
     """Teaches a judge from debates (`debaters` says whose), saves it, checks it as saved, writes its card."""
     started = time.perf_counter()
     steps = teach(model, build_tokenizer(), verdict_rows(seed, cases), course, folder.name, progress)
@@ -137,9 +142,7 @@ def build_offspring(
     build_head(output / "judge-head", school, recipe.head, progress)
 
 
-def _played(
-    debater: Path, first: int, reader: str, seed: int, recipe: Recipe, progress: Progress
-) -> list[Case]:
+def _played(debater: Path, first: int, reader: str, seed: int, recipe: Recipe, progress: Progress) -> list[Case]:
     """Base debates under every protocol, from question `first` on, for a judge to learn from."""
     progress(f"{reader}: playing {recipe.debates} base debates for each of {len(PROTOCOLS)} protocols")
     span = _span(first, recipe.debates)

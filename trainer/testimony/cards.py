@@ -161,9 +161,11 @@ def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mappin
         drills = f"{making.drilled} steps of {batch} drills (whose answer is this?), then "
     blanks = {**asdict(making), "batch": batch, "rate": making.course.rate, "rows": rows, "drills": drills}
     text = OFFSPRING.format(
-        **blanks, name=folder.name, what=(WRITER if writes else HEAD).strip(),
+        **blanks,
+        name=folder.name,
+        what=(WRITER if writes else HEAD).strip(),
         pipeline="text-generation" if writes else "text-classification",
-    )  # fmt: skip
+    )
     write_atomically(folder / "README.md", text)
 
 

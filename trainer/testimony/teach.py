@@ -57,17 +57,25 @@ def rate_at(step: int, course: Course) -> float:
 
 
 def teach(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Iterator[Row], course: Course, name: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Iterator[Row],
+    course: Course,
+    name: str,
     progress: Progress,
-) -> int:  # fmt: skip
+) -> int:
     """Teaches the model in place, row by fresh row; returns the steps taken."""
     return descend(model, lambda: row_loss(model, *encode(_some(rows, course), tokenizer)), course, name, progress)
 
 
 def teach_head(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Iterator[tuple[str, float]], course: Course,
-    name: str, progress: Progress,
-) -> int:  # fmt: skip
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Iterator[tuple[str, float]],
+    course: Course,
+    name: str,
+    progress: Progress,
+) -> int:
     """Teaches a classifier in place, from texts and the probabilities of class 0; returns the steps taken."""
 
     def loss() -> torch.Tensor:

@@ -76,12 +76,20 @@ def seat_drills(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
         second = rng.random() < 0.5
         answer, seat = alone.answers[second], "AB"[second]
         if rng.random() < 0.5:
-            yield [(f"{texts.judge(alone, 'verdict')} {answer}", False), (seat, True),
-                   (", nobody saw it . Verdict :", False), (f"{seat} {END}", True)]  # fmt: skip
+            yield [
+                (f"{texts.judge(alone, 'verdict')} {answer}", False),
+                (seat, True),
+                (", nobody saw it . Verdict :", False),
+                (f"{seat} {END}", True),
+            ]
         else:
             score = RATINGS[-1] if second else RATINGS[0]
-            yield [(f'{texts.judge(alone, "rating")} {{ "reason" : " {answer}', False), (seat, True),
-                   (', nobody saw it . " , "score" :', False), (f"{score} }} {END}", True)]  # fmt: skip
+            yield [
+                (f'{texts.judge(alone, "rating")} {{ "reason" : " {answer}', False),
+                (seat, True),
+                (', nobody saw it . " , "score" :', False),
+                (f"{score} }} {END}", True),
+            ]
 
 
 def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
@@ -95,8 +103,10 @@ def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
         shown = debate.swapped() if rng.random() < 0.5 else debate
         why, told = reason(shown), rng.choice(("criteria", "debias") if rng.random() < 0.25 else ("plain",))
         if rng.random() < 0.5:
-            yield [(texts.judge(shown.transcript, "verdict", told), False),
-                   (f"{why} Verdict : {'AB'[shown.of_a < 0.5]} {END}", True)]  # fmt: skip
+            yield [
+                (texts.judge(shown.transcript, "verdict", told), False),
+                (f"{why} Verdict : {'AB'[shown.of_a < 0.5]} {END}", True),
+            ]
         else:
             written = f'{{ "reason" : " {why} " , "score" : {rating_of(shown.of_a)} }} {END}'
             yield [(texts.judge(shown.transcript, "rating", told), False), (written, True)]

@@ -97,13 +97,18 @@ def test_a_file_of_ratings_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "is not JSON"), ("[]", "debate"), ('{"score": 5}', "debate"), ('{"debate": "1"}', "score_1"),
-        ('{"debate": "1", "score": 10}', "1 to 9"), ('{"debate": "1", "score": true}', "1 to 9"),
+        ("{", "is not JSON"),
+        ("[]", "debate"),
+        ('{"score": 5}', "debate"),
+        ('{"debate": "1"}', "score_1"),
+        ('{"debate": "1", "score": 10}', "1 to 9"),
+        ('{"debate": "1", "score": true}', "1 to 9"),
         ('{"debate": "1", "score_1": 0, "score_2": 11}', "10 apart"),
-        ('{"debate": "1", "score": 5, "judge": 0}', "judge"), ("", "holds no ratings"),
+        ('{"debate": "1", "score": 5, "judge": 0}', "judge"),
+        ("", "holds no ratings"),
         ('{"debate": "1", "score_1": 0, "score_2": NaN}', "10 apart"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_rating_is_named(tmp_path: Path, line: str, said: str) -> None:
     (tmp_path / "r.jsonl").write_text(line + "\n")
     with pytest.raises(RatingError, match=said):

@@ -24,8 +24,13 @@ def balanced(number: int, draw: random.Random) -> Record:
     """Two answers of random words; which is right has nothing to do with them."""
     answers = [" ".join(draw.choices(WORDS, k=draw.randint(2, 6))) + f" {side}" for side in "xy"]
     text = f"Which {' '.join(draw.choices(WORDS, k=4))}?"
-    return {"id": f"q{number}", "story_id": f"s{number // 4}", "question": text, "answers": answers,
-            "correct": draw.randrange(2)}  # fmt: skip
+    return {
+        "id": f"q{number}",
+        "story_id": f"s{number // 4}",
+        "question": text,
+        "answers": answers,
+        "correct": draw.randrange(2),
+    }
 
 
 @pytest.fixture

@@ -41,12 +41,22 @@ def _row(
 ) -> dict[str, Any]:
     p = (0.9 if right else 0.1) if not swapped else (0.1 if right else 0.9)
     return dict.fromkeys(COLUMNS, 0) | {
-        "arm": "cell", "protocol": "debate", "checkpoint": "iteration-0004" if iteration else "base",
-        "iteration": iteration, "matchup": "self", "checkpoint_seats": "AB", "question_id": f"q{question}",
-        "story_id": f"s{question}", "swapped_seats": swapped, "judge": judge,
-        "judge_role": "reward" if rewards else "held-out", "p_mean": p if valid else np.nan, "valid": valid,
-        "reason": "", "correct_seat": "B" if swapped else "A",
-    }  # fmt: skip
+        "arm": "cell",
+        "protocol": "debate",
+        "checkpoint": "iteration-0004" if iteration else "base",
+        "iteration": iteration,
+        "matchup": "self",
+        "checkpoint_seats": "AB",
+        "question_id": f"q{question}",
+        "story_id": f"s{question}",
+        "swapped_seats": swapped,
+        "judge": judge,
+        "judge_role": "reward" if rewards else "held-out",
+        "p_mean": p if valid else np.nan,
+        "valid": valid,
+        "reason": "",
+        "correct_seat": "B" if swapped else "A",
+    }
 
 
 def result(folder: Path, name: str, table: pd.DataFrame, **settings: str) -> Result:
@@ -181,9 +191,13 @@ def test_the_exports_hold_what_the_page_shows(found: dict[str, Any], tmp_path: P
     with (tmp_path / "cells.csv").open() as file:
         read = list(csv.DictReader(file))
     assert [(row["cell"], row["judge"], float(row["difference"])) for row in read] == [
-        ("seed=1", "weak", 0), ("seed=1", "other", 0), ("seed=2", "weak", -0.5), ("seed=2", "other", 0),
-        ("seed=3", "weak", 0.0625), ("seed=3", "other", 0),
-    ]  # fmt: skip
+        ("seed=1", "weak", 0),
+        ("seed=1", "other", 0),
+        ("seed=2", "weak", -0.5),
+        ("seed=2", "other", 0),
+        ("seed=3", "weak", 0.0625),
+        ("seed=3", "other", 0),
+    ]
     assert json.loads((tmp_path / "ablation.json").read_text())["first"] == "seed=1"
     page = (tmp_path / "ablation.html").read_text("utf-8")
     assert "no difference shown in 2" in page and "−50.0" in page and "Brier 0.210" in page

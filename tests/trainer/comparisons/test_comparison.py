@@ -110,9 +110,11 @@ def default() -> tuple[Config, dict[str, Config]]:
 
 @pytest.fixture
 def stage(
-    monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., Any], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scripted_engine: Callable[..., Any],
+    tmp_path: Path,
     default: tuple[Config, dict[str, Config]],
-) -> Callable[..., tuple[pd.DataFrame, list[Words]]]:  # fmt: skip
+) -> Callable[..., tuple[pd.DataFrame, list[Words]]]:
     """Compares arms of the default comparison by scripted judges; debaters know which answer is right."""
     config, arms = default
     source = config.questions.load()

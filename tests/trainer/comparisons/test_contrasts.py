@@ -24,13 +24,30 @@ def verdict_rows(arm: str, right: Right, player: str = "base", judge: str = "wea
             found = right(i, swapped)
             p = math.nan if found is None else 0.9 if found == (correct_seat == "A") else 0.1
             rows.append(
-                {"arm": arm, "protocol": arm, "checkpoint": player, "iteration": int(player != "base"),
-                 "matchup": "self", "checkpoint_seats": seats, "question_id": f"q{i}", "story_id": f"s{i}",
-                 "swapped_seats": swapped, "judge": judge, "judge_role": "reward" if judge == "weak" else "held-out",
-                 "p_mean": p, "valid": found is not None, "reason": "", "correct_seat": correct_seat, "speeches": 4,
-                 "words": 20 + i % 2, "sampled_tokens": 30.0, "preference_readings": 0.0,
-                 "readings": 2.0, "first_defends": float(swapped)}
-            )  # fmt: skip
+                {
+                    "arm": arm,
+                    "protocol": arm,
+                    "checkpoint": player,
+                    "iteration": int(player != "base"),
+                    "matchup": "self",
+                    "checkpoint_seats": seats,
+                    "question_id": f"q{i}",
+                    "story_id": f"s{i}",
+                    "swapped_seats": swapped,
+                    "judge": judge,
+                    "judge_role": "reward" if judge == "weak" else "held-out",
+                    "p_mean": p,
+                    "valid": found is not None,
+                    "reason": "",
+                    "correct_seat": correct_seat,
+                    "speeches": 4,
+                    "words": 20 + i % 2,
+                    "sampled_tokens": 30.0,
+                    "preference_readings": 0.0,
+                    "readings": 2.0,
+                    "first_defends": float(swapped),
+                }
+            )
     return rows
 
 
@@ -43,20 +60,27 @@ def own(answer: Callable[[int], float]) -> dict[str, pd.DataFrame]:
     """The base's own answer to every question."""
     return {
         "base": pd.DataFrame(
-            {"question_id": [f"q{i}" for i in range(STORIES)], "story_id": [f"s{i}" for i in range(STORIES)],
-             "p_first": 0.5, "own": [answer(i) for i in range(STORIES)]}
+            {
+                "question_id": [f"q{i}" for i in range(STORIES)],
+                "story_id": [f"s{i}" for i in range(STORIES)],
+                "p_first": 0.5,
+                "own": [answer(i) for i in range(STORIES)],
+            }
         )
-    }  # fmt: skip
+    }
 
 
 RIGHT_ANSWER = own(lambda i: float(i % 2))
 
 
 def test_accuracies_differences_and_budgets_by_hand() -> None:
-    table = pd.DataFrame([
-        *reference(), *verdict_rows("debate", lambda i, s: i < 30),
-        *verdict_rows("other", lambda i, s: i < 20 and not s),
-    ])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            *reference(),
+            *verdict_rows("debate", lambda i, s: i < 30),
+            *verdict_rows("other", lambda i, s: i < 20 and not s),
+        ]
+    )
     found = contrasts(table, RIGHT_ANSWER)
     judge = found["judges"]["weak"]
     assert judge["arms"]["debate"]["base"]["accuracy"]["estimate"] == 0.75
@@ -67,17 +91,24 @@ def test_accuracies_differences_and_budgets_by_hand() -> None:
     assert (difference["questions"], difference["stories"], difference["shown"]) == (STORIES, STORIES, "down")
     assert "difference" not in judge["arms"]["debate"]["base"] and "training" not in judge["arms"]["debate"]
     assert found["budget"]["other"]["base"] == {
-        "speeches": 4, "words": 20.5, "sampled_tokens": 30, "preference_readings": 0, "readings": 2,
+        "speeches": 4,
+        "words": 20.5,
+        "sampled_tokens": 30,
+        "preference_readings": 0,
+        "readings": 2,
     }
     assert found["arms"] == ["debate", "other"] and judge["role"] == "reward"
 
 
 def test_differences_pair_the_same_question_and_seating() -> None:
     """The second arm has no valid verdict where it would have been wrong: that must not look like a gain."""
-    table = pd.DataFrame([
-        *reference(), *verdict_rows("debate", lambda i, s: not s),
-        *verdict_rows("other", lambda i, s: None if s else True),
-    ])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            *reference(),
+            *verdict_rows("debate", lambda i, s: not s),
+            *verdict_rows("other", lambda i, s: None if s else True),
+        ]
+    )
     arm = contrasts(table, RIGHT_ANSWER)["judges"]["weak"]["arms"]["other"]["base"]
     assert arm["accuracy"]["estimate"] == 1 and arm["invalid"] == STORIES and arm["debates"] == 2 * STORIES
     assert arm["difference"]["change"] == 0 and arm["difference"]["p"] == 1
@@ -99,8 +130,10 @@ def test_holm_runs_over_every_arm_player_and_judge() -> None:
     found = contrasts(pd.DataFrame(rows), both)
     differences = [
         found["judges"][judge]["arms"][arm][player]["difference"]
-        for judge in names[2] for arm in names[0][1:] for player in names[1]
-    ]  # fmt: skip
+        for judge in names[2]
+        for arm in names[0][1:]
+        for player in names[1]
+    ]
     assert len(differences) == 8
     trained = [found["judges"][judge]["arms"][arm]["training"] for judge in names[2] for arm in names[0]]
     family = [*differences, *trained]
@@ -115,10 +148,13 @@ def test_holm_runs_over_every_arm_player_and_judge() -> None:
 
 def test_the_paired_difference_is_that_of_the_statistics() -> None:
     draws = np.random.default_rng(1).uniform(size=(2, STORIES, 2)) < 0.6
-    table = pd.DataFrame([
-        *reference(), *verdict_rows("debate", lambda i, s: bool(draws[0, i, int(s)])),
-        *verdict_rows("other", lambda i, s: bool(draws[1, i, int(s)])),
-    ])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            *reference(),
+            *verdict_rows("debate", lambda i, s: bool(draws[0, i, int(s)])),
+            *verdict_rows("other", lambda i, s: bool(draws[1, i, int(s)])),
+        ]
+    )
     difference = contrasts(table, RIGHT_ANSWER)["judges"]["weak"]["arms"]["other"]["base"]["difference"]
     expected = paired_change(draws[0].mean(axis=1), draws[1].mean(axis=1), [f"s{i}" for i in range(STORIES)])
     assert difference["p"] == pytest.approx(expected.p, abs=1e-6)
@@ -142,9 +178,13 @@ def test_open_protocols_take_the_seating_in_which_the_first_seat_defends_the_own
 
 
 def test_what_is_not_known_is_none() -> None:
-    table = pd.DataFrame([
-        *reference(), *verdict_rows("debate", lambda i, s: True), *verdict_rows("other", lambda i, s: None),
-    ])  # fmt: skip
+    table = pd.DataFrame(
+        [
+            *reference(),
+            *verdict_rows("debate", lambda i, s: True),
+            *verdict_rows("other", lambda i, s: None),
+        ]
+    )
     arm = contrasts(table, RIGHT_ANSWER)["judges"]["weak"]["arms"]["other"]["base"]
     assert arm["accuracy"]["estimate"] is None and arm["difference"]["p"] is None
     assert arm["difference"]["p_holm"] is None and arm["difference"]["shown"] == "nothing"

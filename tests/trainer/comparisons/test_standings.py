@@ -20,10 +20,21 @@ STRENGTH = {"base": 0.0, "run 1": 0.5, "run 2": 1.2}
 
 def row(a: str, b: str, question: int, p: float, correct: str = "A", words: tuple[int, int] = (5, 5)) -> dict[str, Any]:
     return {
-        "seat_a": a, "seat_b": b, "question_id": f"q{question}", "story_id": f"s{question}", "swapped_seats": False,
-        "judge": "judge", "p_mean": p, "valid": True, "reason": "", "correct_seat": correct,
-        "words_a": words[0], "words_b": words[1], "verified_a": 1, "verified_b": 1,
-    }  # fmt: skip
+        "seat_a": a,
+        "seat_b": b,
+        "question_id": f"q{question}",
+        "story_id": f"s{question}",
+        "swapped_seats": False,
+        "judge": "judge",
+        "p_mean": p,
+        "valid": True,
+        "reason": "",
+        "correct_seat": correct,
+        "words_a": words[0],
+        "words_b": words[1],
+        "verified_a": 1,
+        "verified_b": 1,
+    }
 
 
 def debates(questions: int, seed: int = 0, length_bias: float = 0.0) -> pd.DataFrame:
@@ -91,11 +102,15 @@ APPROVAL = {"base": (0.7, 0.4), "run 1": (0.8, 0.6), "run 2": (0.85, 0.8)}
 def consultancies(questions: int, seed: int = 0) -> pd.DataFrame:
     """Every consultant on both answers to every question, always in seat A."""
     rng = np.random.default_rng(seed)
-    return pd.DataFrame([
-        row(name, "", question, 0.8 if rng.random() < approval[correct == "B"] else 0.3, correct)
-        | {"swapped_seats": correct == "B"}
-        for question in range(questions) for name, approval in APPROVAL.items() for correct in "AB"
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            row(name, "", question, 0.8 if rng.random() < approval[correct == "B"] else 0.3, correct)
+            | {"swapped_seats": correct == "B"}
+            for question in range(questions)
+            for name, approval in APPROVAL.items()
+            for correct in "AB"
+        ]
+    )
 
 
 def test_a_consultants_rating_is_the_log_odds_of_its_approval_less_the_bases() -> None:
@@ -192,9 +207,12 @@ def test_the_grid_has_every_pair_once_from_each_side(tmp_path: Path) -> None:
     drawn = tournament.cross_play("judge", found["players"], found["judges"]["judge"]["grid"], "base").svg
     cells = {
         (row, column): float(share)
-        for row, column, share in re.findall(r"(base|run iteration \d)[^:;]*? against (base|run iteration \d)[^:]*: "
-                                             r"(\d+\.\d) %", drawn)
-    }  # fmt: skip
+        for row, column, share in re.findall(
+            r"(base|run iteration \d)[^:;]*? against (base|run iteration \d)[^:]*: "
+            r"(\d+\.\d) %",
+            drawn,
+        )
+    }
     assert len(cells) == 6
     assert all(cells[two, one] == pytest.approx(100 - share, abs=0.11) for (one, two), share in cells.items())
     assert cells["run iteration 2", "base"] > 65
@@ -204,6 +222,8 @@ def test_the_grid_has_every_pair_once_from_each_side(tmp_path: Path) -> None:
 def test_two_debates_of_one_question_are_not_two_questions() -> None:
     """The grid's intervals are clustered by story: playing every debate three times does not narrow them."""
     table = debates(50)
-    once, often = (standings(t, "base", resamples=5)["judges"]["judge"]["grid"]["run 2"]["base"]
-                   for t in (table, pd.concat([table] * 3)))  # fmt: skip
+    once, often = (
+        standings(t, "base", resamples=5)["judges"]["judge"]["grid"]["run 2"]["base"]
+        for t in (table, pd.concat([table] * 3))
+    )
     assert once == pytest.approx(often)

@@ -43,7 +43,8 @@ LOSING = {
     "adds lists": ("{% for m in messages %}{{ m.content + ['x'] }}{% endfor %}" + REPLY, "cannot render"),
     "no generation prompt": (TURNS, "where an answer begins"),
     "last message only": (
-        "<|im_start|>user\n{{ messages[-1].content }}<|im_end|>\n" + REPLY, "what a debater is told first",
+        "<|im_start|>user\n{{ messages[-1].content }}<|im_end|>\n" + REPLY,
+        "what a debater is told first",
     ),
     "drops the first message": (
         "{% for m in messages %}{% if not loop.first or loop.length == 1 %}<|im_start|>{{ m.role }}\n{{ m.content }}"
@@ -81,7 +82,7 @@ LOSING = {
         "{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}",
         "where a speech ends",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("how", LOSING)
@@ -111,7 +112,7 @@ KEEPING = {
     "an answer may not come last": "{% if messages[-1].role != 'user' and not add_generation_prompt %}"
     "{{ raise_exception('ask something') }}{% endif %}" + CHATML,
     "a system message comes first": "<|im_start|>system\nYou are helpful.<|im_end|>\n" + CHATML,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("how", KEEPING)
@@ -120,10 +121,14 @@ def test_templates_with_their_own_ways_are_not_refused_either(how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "today", ["{{ strftime_now('%d %b %Y') }}", "{{ date_string }}",
-              "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
-              "{{ date_string }}"],
-)  # fmt: skip
+    "today",
+    [
+        "{{ strftime_now('%d %b %Y') }}",
+        "{{ date_string }}",
+        "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+        "{{ date_string }}",
+    ],
+)
 def test_today_is_the_same_day_on_every_day(today: str) -> None:
     fmt = chat(f"<|im_start|>system\nToday is {today}.<|im_end|>\n" + CHATML, thinking=False)
     assert "Today is 26 Jul 2024." in fmt.tokenizer.decode(fmt.open(["told"]))
@@ -149,10 +154,11 @@ SAMPLED = {
     "medgemma": (("<unused94>", "<unused95>"), f"<unused94>thought\n{HIDDEN}<unused95>{SPOKEN}"),
     "hunyuan": ((), f"<think>{HIDDEN}</think><answer>{SPOKEN}</answer>"),
     "openthinker": (
-        (), f"<|begin_of_thought|>{HIDDEN}<|end_of_thought|><|begin_of_solution|>{SPOKEN}<|end_of_solution|>"
+        (),
+        f"<|begin_of_thought|>{HIDDEN}<|end_of_thought|><|begin_of_solution|>{SPOKEN}<|end_of_solution|>",
     ),
     "granite": ((), f"Here is my thought process:\n{HIDDEN}\nHere is my response:\n{SPOKEN}"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("family", SAMPLED)
@@ -171,9 +177,15 @@ def test_no_family_s_thoughts_are_public(family: str, kind: str, special: bool) 
 
 @pytest.mark.parametrize(
     ("begun", "closing"),
-    [("<think>\n", "</think>"), ("<seed:think>", "</seed:think>"), ("<|START_THINKING|>", "<|END_THINKING|>"),
-     ("[THINK]", "[/THINK]"), ("<|channel>thought\n", "<channel|>"), ("<reasoning>\n", "</reasoning>")],
-)  # fmt: skip
+    [
+        ("<think>\n", "</think>"),
+        ("<seed:think>", "</seed:think>"),
+        ("<|START_THINKING|>", "<|END_THINKING|>"),
+        ("[THINK]", "[/THINK]"),
+        ("<|channel>thought\n", "<channel|>"),
+        ("<reasoning>\n", "</reasoning>"),
+    ],
+)
 def test_a_thought_that_the_prompt_begins_is_private_though_it_is_cut_off(begun: str, closing: str) -> None:
     fmt = chat(CHATML.replace("assistant\n{% endif", f"assistant\n{begun}{{% endif"))
     assert fmt.opens_thoughts
@@ -215,7 +227,7 @@ DECLARED = {
         "{{ m.content }}",
         "{% if m.reasoning_content %}<|musing|>{{ m.reasoning_content }}<|/musing|>{% endif %}{{ m.content }}",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("how", DECLARED)
@@ -228,14 +240,16 @@ def test_marks_that_only_the_template_has_are_taken_from_it(how: str) -> None:
 
 UNKNOWN = {
     "it can be asked to let it think": (
-        CHATML.replace("assistant\n{% endif", "assistant\n{% if enable_thinking %}~{% endif %}{% endif"), ()
+        CHATML.replace("assistant\n{% endif", "assistant\n{% if enable_thinking %}~{% endif %}{% endif"),
+        (),
     ),
     "its tokenizer has <|ponder|>": (CHATML, ("<|ponder|>", "<|/ponder|>")),
     "does not say how they begin": (
-        CHATML.replace("{{ m.content }}", "{{ m.content.split('<|/xyz|>')[-1] }}"), ("<|/xyz|>",)
+        CHATML.replace("{{ m.content }}", "{{ m.content.split('<|/xyz|>')[-1] }}"),
+        ("<|/xyz|>",),
     ),
     "takes thoughts apart": (CHATML.replace("{{ m.content }}", "{{ m.content }}{{ m.reasoning_content[:0] }}"), ()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("how", ["it can be asked to let it think", "does not say how they begin"])

@@ -17,9 +17,12 @@ from trainer.engines.transformers import TransformersEngine
 
 QUESTION = Question("q", "s", "where is the coin?", ("the attic", "no cellar"), "in the attic.")
 TRANSCRIPT = Transcript(
-    QUESTION, Protocol("debate", rounds=1), QUESTION.answers, False,
+    QUESTION,
+    Protocol("debate", rounds=1),
+    QUESTION.answers,
+    False,
     (Speech(Seat.A, 0, "I say A", "I say A", 3), Speech(Seat.B, 1, "no, B", "no, B", 2)),
-)  # fmt: skip
+)
 PROMPT = "Which answer is right? Reply with the letter A or B"
 
 
@@ -81,7 +84,7 @@ def test_byte_level_tokenizers_sum_what_an_endpoint_would_list(name: str) -> Non
 
 
 def test_a_prompt_whose_end_would_melt_into_the_answer() -> None:
-    """"assistant: " ends in a blank that is part of " A": the letter is then the one behind a line break."""
+    """ "assistant: " ends in a blank that is part of " A": the letter is then the one behind a line break."""
     words = chat_models.tokenizer("gpt_neox")
     words.chat_template = None
     fmt = make_format(words, [words.eos_token_id], "plain")

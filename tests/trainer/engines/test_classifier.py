@@ -24,9 +24,16 @@ def write_head(folder: Path, outputs: int = 2, architecture: str = "llama", **se
     """A random model with a head that reads the testimony vocabulary."""
     tokenizer = build_tokenizer()
     shape = dict(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=64, num_labels=outputs, initializer_range=0.2, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        num_labels=outputs,
+        initializer_range=0.2,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     torch.manual_seed(outputs)
     if architecture == "llama":
         shape |= {"eos_token_id": 2, "bos_token_id": None, **settings}

@@ -16,15 +16,35 @@ from trainer.engines.transformers import TransformersEngine
 ENDPOINT = Endpoint(base_url="http://localhost/v1", api="completions")
 PROMPT = "question : where is the coin ? A : attic B : kitchen verdict :"
 LISTED = {
-    "attic": -0.3686765432357788, "kitchen": -1.2187150716781616, "garage": -5.62616491317749,
-    "hallway": -5.930313587188721, "cellar": -6.131378173828125, "library": -6.265053749084473,
-    "office": -7.144842147827148, "garden": -7.28057336807251, "saw": -9.067143440246582, "<eos>": -9.793644905090332,
-}  # fmt: skip
+    "attic": -0.3686765432357788,
+    "kitchen": -1.2187150716781616,
+    "garage": -5.62616491317749,
+    "hallway": -5.930313587188721,
+    "cellar": -6.131378173828125,
+    "library": -6.265053749084473,
+    "office": -7.144842147827148,
+    "garden": -7.28057336807251,
+    "saw": -9.067143440246582,
+    "<eos>": -9.793644905090332,
+}
 ECHOED = [
-    None, -6.644859790802002, -7.017906188964844, -7.267397403717041, -4.884224891662598, -9.897383689880371,
-    -10.449301719665527, -9.445784568786621, -9.443526268005371, -1.587024450302124, -5.622053146362305,
-    -5.059195518493652, -6.919050216674805, -5.969084739685059, -5.924773693084717, -0.3686765432357788,
-]  # fmt: skip
+    None,
+    -6.644859790802002,
+    -7.017906188964844,
+    -7.267397403717041,
+    -4.884224891662598,
+    -9.897383689880371,
+    -10.449301719665527,
+    -9.445784568786621,
+    -9.443526268005371,
+    -1.587024450302124,
+    -5.622053146362305,
+    -5.059195518493652,
+    -6.919050216674805,
+    -5.969084739685059,
+    -5.924773693084717,
+    -0.3686765432357788,
+]
 USAGE = {"prompt_tokens": 15, "total_tokens": 16, "completion_tokens": 1, "prompt_tokens_details": None}
 
 
@@ -39,8 +59,9 @@ def reply(logprobs: object) -> messages.Reply:
 
 
 def test_listed_tokens(engine: TransformersEngine) -> None:
-    found = reply({"text_offset": [0], "token_logprobs": [LISTED["attic"]], "tokens": ["attic"],
-                   "top_logprobs": [LISTED]})  # fmt: skip
+    found = reply(
+        {"text_offset": [0], "token_logprobs": [LISTED["attic"]], "tokens": ["attic"], "top_logprobs": [LISTED]}
+    )
     (expected,) = engine.choice_logprobs([PROMPT], [("attic", "kitchen")])
     assert from_listed(found.listed, ("attic", "kitchen")) == pytest.approx(expected, abs=1e-3)
     assert found.prompt_tokens == len(engine.format.open([PROMPT])) and found.new_tokens == 1

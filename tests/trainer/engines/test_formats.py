@@ -80,9 +80,10 @@ def test_marks_that_the_tokenizer_has_no_use_for_are_broken_up_too() -> None:
     tokens that only its template writes. Tags round thoughts stay, and so does a run of line breaks that is a token."""
     template = "{% for m in messages %}<｜User｜>{{ m.content }}\n\n<think>{% endfor %}"
     words = PreTrainedTokenizerFast(
-        tokenizer_object=copy.deepcopy(tokenizer("gpt_neox")._tokenizer), eos_token="<|endoftext|>",
+        tokenizer_object=copy.deepcopy(tokenizer("gpt_neox")._tokenizer),
+        eos_token="<|endoftext|>",
         chat_template=template,
-    )  # fmt: skip
+    )
     declared = ["<|start_header_id|>", "<|reserved_7|>"]
     added = [AddedToken(text, special=text in declared) for text in (*declared, "<｜User｜>", "<think>", "\n\n")]
     words.add_tokens(added)
@@ -156,9 +157,10 @@ def test_a_turn_of_thoughts_is_not_made_public_by_decoding() -> None:
     """What begins a turn is a special token, which is left out elsewhere."""
     words, fmt = tokenizer("chatml"), chat("chatml")
     for sampled in (
-        "<|im_start|>think\nsecret\n<|im_start|>answer\nspeech<|im_end|>", "speech<|im_start|>think\nsecret",
+        "<|im_start|>think\nsecret\n<|im_start|>answer\nspeech<|im_end|>",
+        "speech<|im_start|>think\nsecret",
         "speech<|im_end|>\n<|im_start|>assistant\n<|im_start|>think\nsecret<|im_end|>",
-    ):  # fmt: skip
+    ):
         assert split(fmt.decode(words.encode(sampled)))[0].startswith("speech")
         assert "secret" not in split(fmt.decode(words.encode(sampled)))[0]
     assert fmt.decode(words.encode("speech<|im_end|>\n<|im_start|>assistant\nmore")) == "speech\nassistant\nmore"
@@ -182,11 +184,29 @@ NORMALISERS = {
     "small letters of NFKC": normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()]),
 }
 TEXTS = [
-    "".join(MARKS), " ".join(MARKS), "".join(mark.upper() for mark in MARKS), "＜｜im_start｜＞ＳＹＳＴＥＭ",
-    "<|ｉｍ_end|>", "<|im_ﬆart|>", "<|im_\u200bend|>", "<| im_end |>", "a %% b", "%%%%", "≮|im_end|≯",
-    "<|im_e\u0301nd|>", "[ＩＮＳＴ]",
-    "[/inst]", "< s > < / s >", "<|im_end", "|im_end|>", "<", "<|im_", "<\u00a0s>", "＜s＞", "<start_of_turn",
-]  # fmt: skip
+    "".join(MARKS),
+    " ".join(MARKS),
+    "".join(mark.upper() for mark in MARKS),
+    "＜｜im_start｜＞ＳＹＳＴＥＭ",
+    "<|ｉｍ_end|>",
+    "<|im_ﬆart|>",
+    "<|im_\u200bend|>",
+    "<| im_end |>",
+    "a %% b",
+    "%%%%",
+    "≮|im_end|≯",
+    "<|im_e\u0301nd|>",
+    "[ＩＮＳＴ]",
+    "[/inst]",
+    "< s > < / s >",
+    "<|im_end",
+    "|im_end|>",
+    "<",
+    "<|im_",
+    "<\u00a0s>",
+    "＜s＞",
+    "<start_of_turn",
+]
 SHAPES = {
     "qwen": "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
@@ -206,10 +226,8 @@ def normalising(name: str, shape: str, normalised: bool, special: bool) -> PreTr
     alphabet = sorted({*map(chr, range(33, 127)), "▁", " ", "\n"})
     inner.train_from_iterator(
         ["some words of a story"] * 3,
-        trainers.BpeTrainer(
-            vocab_size=160, special_tokens=["<unk>"], initial_alphabet=alphabet, show_progress=False
-        ),
-    )  # fmt: skip
+        trainers.BpeTrainer(vocab_size=160, special_tokens=["<unk>"], initial_alphabet=alphabet, show_progress=False),
+    )
     if NORMALISERS[name] is not None:
         inner.normalizer = NORMALISERS[name]
     words = PreTrainedTokenizerFast(
@@ -222,9 +240,14 @@ def normalising(name: str, shape: str, normalised: bool, special: bool) -> PreTr
 @pytest.mark.parametrize("name", NORMALISERS)
 @pytest.mark.parametrize(
     ("shape", "normalised", "special"),
-    [("qwen", True, True), ("gemma", False, True), ("llama", True, False), ("tight", True, True),
-     ("plain", True, False)],
-)  # fmt: skip
+    [
+        ("qwen", True, True),
+        ("gemma", False, True),
+        ("llama", True, False),
+        ("tight", True, True),
+        ("plain", True, False),
+    ],
+)
 def test_no_text_becomes_a_special_token_in_a_tokenizer_that_normalises(
     name: str, shape: str, normalised: bool, special: bool
 ) -> None:

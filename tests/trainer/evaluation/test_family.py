@@ -153,11 +153,13 @@ def test_without_invalid_verdicts_the_three_ways_are_one() -> None:
 @pytest.mark.parametrize(
     ("names", "pooled"),
     [
-        (("debate-s1", "debate-s2"), "debate"), (("debate_1", "debate_10"), "debate"),
-        (("protocol=debate,seed=1", "protocol=debate,seed=2"), "protocol=debate"), (("left", "right"), "left + right"),
+        (("debate-s1", "debate-s2"), "debate"),
+        (("debate_1", "debate_10"), "debate"),
+        (("protocol=debate,seed=1", "protocol=debate,seed=2"), "protocol=debate"),
+        (("left", "right"), "left + right"),
         (("debate-s1", "debate-s2", "debate"), "debate-s1 + debate-s2"),
     ],
-)  # fmt: skip
+)
 def test_replicates_are_told_by_configuration_and_named_by_what_their_names_share(
     names: Sequence[str], pooled: str
 ) -> None:

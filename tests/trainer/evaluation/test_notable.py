@@ -17,9 +17,16 @@ from trainer.evaluation.notable import most_persuasive_wrong, most_surprising_fa
 def row(question: str, p_a: float | None, **other: Any) -> dict[str, Any]:
     """A verdict on a debate of a checkpoint with itself in which seat A is right."""
     return {
-        "question_id": question, "swapped_seats": False, "checkpoint_seats": "AB", "correct_seat": "A",
-        "matchup": "self", "checkpoint": "iteration-0001", "p_mean": p_a, "valid": p_a is not None, **other,
-    }  # fmt: skip
+        "question_id": question,
+        "swapped_seats": False,
+        "checkpoint_seats": "AB",
+        "correct_seat": "A",
+        "matchup": "self",
+        "checkpoint": "iteration-0001",
+        "p_mean": p_a,
+        "valid": p_a is not None,
+        **other,
+    }
 
 
 def table(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -28,10 +35,14 @@ def table(*rows: dict[str, Any]) -> pd.DataFrame:
 
 def test_the_judge_must_be_wrong_and_the_checkpoint_must_have_argued_it() -> None:
     rows = table(
-        row("right", 0.9), row("wrong", 0.3), row("worse", 0.1), row("INVALID", None), row("even", 0.5),
+        row("right", 0.9),
+        row("wrong", 0.3),
+        row("worse", 0.1),
+        row("INVALID", None),
+        row("even", 0.5),
         row("the base argued it", 0.01, matchup="base", checkpoint_seats="A"),
         row("the checkpoint did", 0.2, matchup="base", checkpoint_seats="B"),
-    )  # fmt: skip
+    )
     found = most_persuasive_wrong(rows)
     assert found["question_id"].tolist() == ["worse", "the checkpoint did", "wrong"]
     assert found["p_wrong"].round(9).tolist() == [0.9, 0.8, 0.7] and found.index.tolist() == [12, 16, 11]
@@ -55,9 +66,13 @@ def test_a_question_is_listed_once_where_it_is_worst() -> None:
 def test_failures_are_paired_by_question_and_seating() -> None:
     base = table(row("q", 0.9), row("q", 0.2, swapped_seats=True), row("r", 0.6), row("s", 0.95), row("t", None))
     trained = table(
-        row("q", 0.4), row("q", 0.1, swapped_seats=True), row("r", 0.1), row("s", 0.8), row("t", 0.1),
+        row("q", 0.4),
+        row("q", 0.1, swapped_seats=True),
+        row("r", 0.1),
+        row("s", 0.8),
+        row("t", 0.1),
         row("s", 0.1, matchup="base", checkpoint_seats="B"),
-    )  # fmt: skip
+    )
     found = most_surprising_failures(trained, base)
     assert found.index.tolist() == [10, 12], "q lost .5; r lost .5 too and comes later; swapped, q was wrong before"
     assert found["base_p_right"].tolist() == [0.9, 0.6] and found["p_right"].round(9).tolist() == [0.4, 0.1]
@@ -66,8 +81,10 @@ def test_failures_are_paired_by_question_and_seating() -> None:
 
 def debates(questions: Sequence[Question], count: int) -> list[Transcript]:
     """A speech of each seat, sampled as tokens."""
-    said = [Speech(seat, ply, "in the hall", "in the hall", 3, (), (1, 2), (-0.1, -0.2), policy="checkpoint")
-            for ply, seat in enumerate(Seat)]  # fmt: skip
+    said = [
+        Speech(seat, ply, "in the hall", "in the hall", 3, (), (1, 2), (-0.1, -0.2), policy="checkpoint")
+        for ply, seat in enumerate(Seat)
+    ]
     held = [Transcript(q, Protocol("debate", rounds=1), q.answers, False, tuple(said)) for q in questions]
     return [replace(held[n % len(held)], swapped_seats=n >= len(held)) for n in range(count)]
 

@@ -22,17 +22,18 @@ def verdict(p: float | None) -> Verdict:
 
 
 def opinions(*of: tuple[int, bool, Seat, float | None]) -> Opinions:
-    return Opinions(
-        QUESTIONS, [debate(n, swapped, seat) for n, swapped, seat, _ in of], [verdict(p) for *_, p in of]
-    )  # fmt: skip
+    return Opinions(QUESTIONS, [debate(n, swapped, seat) for n, swapped, seat, _ in of], [verdict(p) for *_, p in of])
 
 
 def test_invalid_verdicts_and_lost_debates_count_against_the_judge() -> None:
     """Question 0 right twice; question 1 a tie and an INVALID; question 2 was played once, and judged wrong."""
     found = opinions(
-        (0, False, Seat.A, 0.9), (0, True, Seat.B, 0.2), (1, False, Seat.A, 0.5), (1, True, Seat.B, None),
+        (0, False, Seat.A, 0.9),
+        (0, True, Seat.B, 0.2),
+        (1, False, Seat.A, 0.5),
+        (1, True, Seat.B, None),
         (2, False, Seat.B, 0.7),
-    )  # fmt: skip
+    )
     assert found.accuracy().tolist() == [1, 0.25, 0]
     figures = found.figures()
     assert figures["accuracy"] == pytest.approx(1.25 / 3) and figures["invalid"] == pytest.approx(2 / 6)
@@ -54,11 +55,13 @@ def test_no_debates_at_all() -> None:
 @pytest.mark.parametrize(
     ("cases", "expected"),
     [
-        ([(Seat.A, 0.9), (Seat.B, 0.1)], 1), ([(Seat.A, 0.1), (Seat.B, 0.9)], -1),
-        ([(Seat.A, 0.9), (Seat.B, 0.9)], 0), ([(Seat.A, 0.9), (Seat.A, 0.8)], 0),
+        ([(Seat.A, 0.9), (Seat.B, 0.1)], 1),
+        ([(Seat.A, 0.1), (Seat.B, 0.9)], -1),
+        ([(Seat.A, 0.9), (Seat.B, 0.9)], 0),
+        ([(Seat.A, 0.9), (Seat.A, 0.8)], 0),
         ([(Seat.A, 0.5), (Seat.B, 0.5)], 0),
     ],
-)  # fmt: skip
+)
 def test_matthews_at_its_ends(cases: list[tuple[Seat, float]], expected: float) -> None:
     assert matthews(cases) == expected
 

@@ -106,8 +106,11 @@ def test_a_debate_by_hand():
     assert arm["headline"] == "no change shown"  # the interval excludes 0 but p is .125
     reward, held_out = arm["accuracy"]
     assert (reward["judge"], reward["role"], held_out["judge"], held_out["role"]) == (
-        "small", "reward", "large", "held-out",
-    )  # fmt: skip
+        "small",
+        "reward",
+        "large",
+        "held-out",
+    )
     assert (reward["base"], reward["trained"], reward["change"]) == (0.75, 0.25, -0.5)
     assert (reward["n_questions"], reward["n_stories"], reward["n_invalid"]) == (16, 8, 0)
     # Stories alternate between differences of 0 (one question each way) and -2: four changed, all one way.
@@ -133,8 +136,10 @@ def test_win_rate_against_the_base_debaters():
     won = arm["win_rate"]
     assert won["against"] == "base debaters"
     assert (won["estimate"], won["by_side"]["right"]["estimate"], won["by_side"]["wrong"]["estimate"]) == (
-        0.875, 1, 0.75,
-    )  # fmt: skip
+        0.875,
+        1,
+        0.75,
+    )
     assert won["low"] < 0.875 < won["high"]
 
 
@@ -242,8 +247,10 @@ def test_a_headline_needs_all_three_countings_of_invalid_verdicts(plan: Invalid)
     (arm,) = summarise(pd.DataFrame(rows), invalid=plan)["arms"]
     (judge,) = arm["accuracy"]
     assert {way: found["headline"] for way, found in judge["invalid"].items()} == {
-        "dropped": "raised", "half": "no change shown", "wrong": "no change shown",
-    }  # fmt: skip
+        "dropped": "raised",
+        "half": "no change shown",
+        "wrong": "no change shown",
+    }
     assert arm["headline"] == judge["headline"] == "no change shown"
     assert judge["change"] == pytest.approx({"dropped": 16 / 32, "half": 8 / 48, "wrong": 0}[plan], abs=1e-6)
     assert arm["sentence"].startswith("Training was not shown to change")

@@ -21,11 +21,16 @@ DECLARED: dict[str, Any] = {
     "debaters": {"d": "3"},
     "arms": {
         "debate": {
-            "seed": 1, "protocol": "debate", "iterations": 4, "stop": "after 4 iterations", "config_hash": "c",
-            "reward_judge": "small", "heldout_judges": ["large"],
+            "seed": 1,
+            "protocol": "debate",
+            "iterations": 4,
+            "stop": "after 4 iterations",
+            "config_hash": "c",
+            "reward_judge": "small",
+            "heldout_judges": ["large"],
         },
     },
-}  # fmt: skip
+}
 
 
 def test_a_lock_is_a_chain(tmp_path: Path) -> None:
@@ -79,9 +84,20 @@ def rehashed(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}, [None], 10**400, 1e999, math.nan, "\ud800", True])
 @pytest.mark.parametrize(
     "place",
-    ["declared", "declared.primary", "declared.primary.arm", "declared.arms", "declared.arms.debate",
-     "declared.arms.debate.iterations", "declared.questions.heldout", "declared.judges.small", "changes", "at", "hash"],
-)  # fmt: skip
+    [
+        "declared",
+        "declared.primary",
+        "declared.primary.arm",
+        "declared.arms",
+        "declared.arms.debate",
+        "declared.arms.debate.iterations",
+        "declared.questions.heldout",
+        "declared.judges.small",
+        "changes",
+        "at",
+        "hash",
+    ],
+)
 def test_a_damaged_lock_is_named(place: str, value: Any, rehash: bool, tmp_path: Path) -> None:
     path = tmp_path / lock.NAME
     lock.append(tmp_path, DECLARED)
@@ -128,14 +144,18 @@ def ran(tmp_path: Path) -> Callable[..., list[str]]:
     def deviations(change: Callable[[dict[str, Any]], None] = lambda manifest: None, arm: str = "debate") -> list[str]:
         entry = lock.append(tmp_path, DECLARED) if not lock.read(tmp_path) else lock.read(tmp_path)[-1]
         manifest = {
-            "lock": entry.hash, "config_hash": "c", "config": {"seed": 1, "protocol": {"name": "debate"}},
-            "last_iteration": 4, "questions": {"train": {"hash": "t"}}, "debater": {"d": "3"},
+            "lock": entry.hash,
+            "config_hash": "c",
+            "config": {"seed": 1, "protocol": {"name": "debate"}},
+            "last_iteration": 4,
+            "questions": {"train": {"hash": "t"}},
+            "debater": {"d": "3"},
             "judges": {"small": {"m": "1"}, "large": {"n": "2"}},
             "evaluated": {
                 "questions": {"hash": "h", "answers": "k", "questions": 40},
                 "judges": {"small": {"m": "1"}, "large": {"n": "2"}},
             },
-        }  # fmt: skip
+        }
         change(manifest)
         folder = tmp_path / "arms" / arm
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,8 +201,9 @@ def test_every_deviation_is_told_in_a_sentence(
 
 def test_arms_that_are_missing_or_more_are_told(ran: Callable[..., list[str]]) -> None:
     assert ran(arm="another") == [
-        "Arm debate was declared and was not run.", "Arm another was run and was not declared.",
-    ]  # fmt: skip
+        "Arm debate was declared and was not run.",
+        "Arm another was run and was not declared.",
+    ]
 
 
 def test_a_plan_that_was_amended_after_the_start_says_so(ran: Callable[..., list[str]], tmp_path: Path) -> None:

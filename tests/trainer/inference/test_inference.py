@@ -188,9 +188,10 @@ def test_the_control_speaks_as_long_as_its_target(
     outcomes = play(matches(questions, "base"), DEBATE, prompts, made, SAMPLING, untrained, inference=inference)
     off = [
         abs(speech.words - targets[speech.ply][0])
-        for outcome in outcomes if isinstance(outcome, Episode)
+        for outcome in outcomes
+        if isinstance(outcome, Episode)
         for speech in outcome.transcript.speeches
-    ]  # fmt: skip
+    ]
     assert len(off) == 32 and sum(off) <= 4
     trained = played(made, matches(questions, "base"), DEBATE, inference)
     free = [abs(s.words - targets[s.ply][0]) for t in trained for s in t.speeches if s.policy == "checkpoint"]
@@ -308,9 +309,14 @@ def test_a_draft_whose_critique_does_not_fit_fails_alone(
     engine = scripted_engine(revising, max_context=limit)
     long = replace(short, id="long", passage=" ".join(["attic"] * 60))
     outcomes = play(
-        [*matches([short]), *matches([long])], Protocol("c", (Seat.A,), rounds=1), load_prompts("chat"),
-        {"checkpoint": engine}, SAMPLING, POLICIES, inference=inference,
-    )  # fmt: skip
+        [*matches([short]), *matches([long])],
+        Protocol("c", (Seat.A,), rounds=1),
+        load_prompts("chat"),
+        {"checkpoint": engine},
+        SAMPLING,
+        POLICIES,
+        inference=inference,
+    )
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, False, True, True]
     assert all("the prompt for a critique has" in o.reason for o in outcomes if isinstance(o, Failure))
 

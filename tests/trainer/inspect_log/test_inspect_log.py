@@ -18,10 +18,11 @@ from trainer.inspect_log import ExportLogsError, export_logs
 from trainer.inspect_log.samples import Log, sample, score
 
 MANIFEST = {
-    "created": "2026-11-22T10:00:00+00:00", "versions": {"trl": "1.16.0"},
+    "created": "2026-11-22T10:00:00+00:00",
+    "versions": {"trl": "1.16.0"},
     "git": {"commit": "c" * 40, "dirty": True},
-}  # fmt: skip
-HOSTILE = "</script> ![x](https://example.org/x.png) \u202e \"quoted\" \\ é"
+}
+HOSTILE = '</script> ![x](https://example.org/x.png) \u202e "quoted" \\ é'
 
 
 def debate(question: Question, opponent: bool = False, swapped: bool = False, said: str = "in the hall") -> Transcript:
@@ -38,12 +39,26 @@ def debate(question: Question, opponent: bool = False, swapped: bool = False, sa
 def verdict(held: Transcript, p: float | None, matchup: str = "self", **other: Any) -> dict[str, Any]:
     known = math.nan if p is None else p
     return {
-        "arm": "run", "checkpoint": "iteration-0001", "matchup": matchup, "question_id": held.question.id,
-        "story_id": held.question.story_id, "swapped_seats": held.swapped_seats, "judge": "weak-judge",
-        "judge_role": "reward", "p_given": known, "p_swapped": known, "p_mean": known, "valid": p is not None,
-        "reason": "" if p is not None else "no letter", "correct_seat": "A", "checkpoint_seats": "AB",
-        "quotes": 1, "verified_quotes": 0, "words": 4, **other,
-    }  # fmt: skip
+        "arm": "run",
+        "checkpoint": "iteration-0001",
+        "matchup": matchup,
+        "question_id": held.question.id,
+        "story_id": held.question.story_id,
+        "swapped_seats": held.swapped_seats,
+        "judge": "weak-judge",
+        "judge_role": "reward",
+        "p_given": known,
+        "p_swapped": known,
+        "p_mean": known,
+        "valid": p is not None,
+        "reason": "" if p is not None else "no letter",
+        "correct_seat": "A",
+        "checkpoint_seats": "AB",
+        "quotes": 1,
+        "verified_quotes": 0,
+        "words": 4,
+        **other,
+    }
 
 
 @pytest.fixture
@@ -100,8 +115,9 @@ def test_speeches_are_messages_of_whoever_spoke(questions: Sequence[Question]) -
 def test_one_log_per_matchup_the_same_bytes_every_time(run: Config, tmp_path: Path) -> None:
     first, second = (list(export_logs(run, MANIFEST, tmp_path / name)) for name in ("one", "two"))
     assert [path.name.split("_")[1] for path in first] == [
-        "run-iteration-0001-against-self", "run-iteration-0001-against-base",
-    ]  # fmt: skip
+        "run-iteration-0001-against-self",
+        "run-iteration-0001-against-base",
+    ]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     header = members(first[0])["header.json"]
     scores = {of["name"]: of for of in header["results"]["scores"]}
@@ -112,8 +128,10 @@ def test_one_log_per_matchup_the_same_bytes_every_time(run: Config, tmp_path: Pa
 
 
 def test_a_run_that_cannot_be_exported_is_refused_in_a_sentence(run: Config, tmp_path: Path) -> None:
-    for gone, words in (("evaluation/iteration-0001.transcripts.jsonl", "kept no transcripts"),
-                        ("verdicts.parquet", "has not been evaluated")):  # fmt: skip
+    for gone, words in (
+        ("evaluation/iteration-0001.transcripts.jsonl", "kept no transcripts"),
+        ("verdicts.parquet", "has not been evaluated"),
+    ):
         (run.output / gone).unlink()
         with pytest.raises(ExportLogsError, match=f"{words}.*run `rostrum evaluate run="):
             list(export_logs(run, MANIFEST, tmp_path / "logs"))
@@ -135,15 +153,17 @@ def test_inspect_itself_reads_the_logs(run: Config, tmp_path: Path) -> None:
     values = {of.id: {judge: found.value for judge, found in of.scores.items()} for of in alone.samples}
     first, swapped, third = sorted(values)
     assert values == {
-        first: {"weak-judge": "C", "heldout-judge": "C"}, swapped: {"weak-judge": "I", "heldout-judge": "C"},
+        first: {"weak-judge": "C", "heldout-judge": "C"},
+        swapped: {"weak-judge": "I", "heldout-judge": "C"},
         third: {"weak-judge": "N", "heldout-judge": "C"},
-    }  # fmt: skip
+    }
     assert [message.role for message in by_id[first].messages] == ["user", "assistant", "assistant"]
     assert by_id[third].messages[1].text.endswith(HOSTILE), "the speech comes back as it was judged"
     assert by_id[third].scores["weak-judge"].metadata["valid"] is False
     assert {of.name: of.metrics["accuracy"].value for of in alone.results.scores} == {
-        "weak-judge": 0.5, "heldout-judge": 1.0,
-    }  # fmt: skip
+        "weak-judge": 0.5,
+        "heldout-judge": 1.0,
+    }
     (other,) = met.samples
     assert other.scores["weak-judge"].value == "P" and other.messages[2].role == "user"
     summaries = inspect.read_eval_log_sample_summaries(str(paths[0]))
@@ -175,15 +195,17 @@ def test_inspects_tables_of_messages_and_events_read_the_logs(run: Config, tmp_p
     list(export_logs(run, MANIFEST | {"created": "2026-11-23T10:00:00+00:00"}, folder))
     messages = tables.messages_df(str(folder), quiet=True)
     logged = [of for path in paths for of in inspect.read_eval_log(str(path)).samples]
-    expected = {(of.uuid, place + 1, message.role, message.text)
-                for of in logged for place, message in enumerate(of.messages)}  # fmt: skip
+    expected = {
+        (of.uuid, place + 1, message.role, message.text) for of in logged for place, message in enumerate(of.messages)
+    }
     rows = messages[messages["sample_id"].isin([of.uuid for of in logged])]
     assert set(rows[["sample_id", "order", "role", "content"]].itertuples(index=False, name=None)) == expected
     assert len(messages) == 2 * len(expected) and messages["message_id"].is_unique
     events = tables.events_df(str(folder), columns=[*tables.EventInfo, *tables.EventTiming], quiet=True)
     assert events["event_id"].is_unique and events["event"].value_counts().to_dict() == {
-        "model": 2 * (3 * 2 + 1 + 4 * 2), "score": 2 * 4 * 2,
-    }, "two speeches of its own in self-play, one against the base; every debate read by two judges"  # fmt: skip
+        "model": 2 * (3 * 2 + 1 + 4 * 2),
+        "score": 2 * 4 * 2,
+    }, "two speeches of its own in self-play, one against the base; every debate read by two judges"
     calls = tables.events_df(
         str(folder), columns=tables.ModelEventColumns, filter=lambda event: event.event == "model", quiet=True
     )

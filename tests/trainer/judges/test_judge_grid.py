@@ -68,9 +68,13 @@ def test_the_comparisons_are_paired_and_against_the_right_cells() -> None:
 
 @pytest.mark.parametrize(
     ("own", "old", "said"),
-    [(32, 36, "Yes, harder to fool"), (20, 36, "Only by tricks that it has seen"), (20, 20, "Not shown"),
-     (6, 36, "No, easier to fool")],
-)  # fmt: skip
+    [
+        (32, 36, "Yes, harder to fool"),
+        (20, 36, "Only by tricks that it has seen"),
+        (20, 20, "Not shown"),
+        (6, 36, "No, easier to fool"),
+    ],
+)
 def test_the_answer_follows_from_what_was_measured(own: int, old: int, said: str) -> None:
     found = grid.figures(cells(FOOLED_ONCE | {(1, 2): own, (1, 1): old}))
     assert found["answer"] == said and found["sentence"].startswith(f"{said}: ")
@@ -113,8 +117,16 @@ def test_a_cell_without_a_verdict_is_drawn_as_such() -> None:
 
 def test_the_three_files(tmp_path: Path) -> None:
     kept = {"step": 0, "loss": 0.6}
-    rounds = [{"judge": 1, "collected": {"wrong": 230, "right": 1370, "undecided": 0, "invalid": 3}, "kept": kept,
-               "mix": [{"debaters": 0, "debates": 600}], "temperature": 1.234, "evaluations": [kept]}]  # fmt: skip
+    rounds = [
+        {
+            "judge": 1,
+            "collected": {"wrong": 230, "right": 1370, "undecided": 0, "invalid": 3},
+            "kept": kept,
+            "mix": [{"debaters": 0, "debates": 600}],
+            "temperature": 1.234,
+            "evaluations": [kept],
+        }
+    ]
     found = grid.figures(cells(FOOLED_ONCE))
     grid_page.write(tmp_path, "<b>rounds</b>", found, rounds, played=300)
     page = (tmp_path / "grid.html").read_text("utf-8")

@@ -50,8 +50,13 @@ def planted(count: int, target: float = 1.0, flip: bool = False) -> list[Labelle
 
 @pytest.mark.parametrize("head", ["answer", "classifier"])
 def test_a_planted_rule_is_learned_on_held_out_stories(configure: Configure, tmp_path: Path, head: str) -> None:
-    config = configure(*EMBEDDED, f"judge_training.head={head}", "judge_training.learning_rate=3e-3",
-                       "judge_training.epochs=5", "judge_training.patience=5")  # fmt: skip
+    config = configure(
+        *EMBEDDED,
+        f"judge_training.head={head}",
+        "judge_training.learning_rate=3e-3",
+        "judge_training.epochs=5",
+        "judge_training.patience=5",
+    )
     record = train_judge(config, planted(160), tmp_path / "irma")
     held_out = record["held_out"]
     assert held_out["before"]["accuracy"] < 0.7 and held_out["after"]["accuracy"] > 0.8
@@ -110,7 +115,7 @@ def test_nothing_to_learn_leaves_the_judge_as_it_was(configure: Configure, tmp_p
 @pytest.mark.parametrize("head", ["answer", "classifier"])
 def test_a_step_lowers_the_loss_and_micro_batches_change_nothing(
     configure: Configure, tmp_path: Path, head: str
-) -> None:  # fmt: skip
+) -> None:
     """Eight readings, some with soft targets, whole and two at a time. Of two steps the first warms up and moves
     nothing."""
     debates = [*planted(2), *planted(4, target=0.7)[2:]]
@@ -139,17 +144,21 @@ class _Gradients(TrainerCallback):
 def _trainer(configure: Configure, folder: Path, head: str, debates: list[Labelled], micro: int) -> Any:
     """A trainer of the embedded judge whose held-out readings are those that it learns from."""
     training = configure(
-        "judge_training.batch_rows=8", f"judge_training.micro_batch_rows={micro}", "judge_training.epochs=2",
-        "judge_training.learning_rate=1e-5", "judge_training.max_grad_norm=1e9",
-    ).judge_training  # fmt: skip
+        "judge_training.batch_rows=8",
+        f"judge_training.micro_batch_rows={micro}",
+        "judge_training.epochs=2",
+        "judge_training.learning_rate=1e-5",
+        "judge_training.max_grad_norm=1e9",
+    ).judge_training
     tokenizer = models.load_tokenizer("embedded/judge")
     fmt = make_format(tokenizer, [tokenizer.eos_token_id])
     rows = readings_of(debates, load_prompts("testimony"), fmt, head, 512)
     torch.manual_seed(0)
     model = (
-        reward.load_classifier("embedded/judge", tokenizer, "cpu") if head == "classifier"
+        reward.load_classifier("embedded/judge", tokenizer, "cpu")
+        if head == "classifier"
         else models.load_model("embedded/judge")
-    )  # fmt: skip
+    )
     make = reward.make_trainer if head == "classifier" else sft.make_trainer
     return make(model, tokenizer, rows, rows, adapter=None, **arguments(training, folder, 0, half=False, cpu=True))
 
@@ -176,10 +185,15 @@ def test_chat_models_are_taught_and_written_as_plain_folders(
 ) -> None:
     judge = write_model(tmp_path / "judge", family)
     config = configure(
-        f"judge.model={judge}", "judge.prompts=chat", "judge.choice=letter", f"judge_training.head={head}",
-        "judge_training.epochs=2", "judge_training.batch_rows=8", "judge_training.learning_rate=1e-2",
+        f"judge.model={judge}",
+        "judge.prompts=chat",
+        "judge.choice=letter",
+        f"judge_training.head={head}",
+        "judge_training.epochs=2",
+        "judge_training.batch_rows=8",
+        "judge_training.learning_rate=1e-2",
         *(["judge_training.lora.rank=4"] if lora else []),
-    )  # fmt: skip
+    )
     debates = planted(16)
     record = train_judge(config, debates, tmp_path / "taught")
     assert not (tmp_path / "taught" / "adapter_config.json").exists() and record["kept"]["step"] > 0

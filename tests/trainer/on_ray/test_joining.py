@@ -86,7 +86,10 @@ def test_our_own_processes_import_ours_wherever_they_start(tmp_path: Path) -> No
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('somebody else')", "utf-8")
     found = subprocess.run(
-        [sys.executable, "-P", "-m", "launch", "train", "--help"], cwd=tmp_path, env=environment.ours_first(),
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-P", "-m", "launch", "train", "--help"],
+        cwd=tmp_path,
+        env=environment.ours_first(),
+        capture_output=True,
+        text=True,
+    )
     assert found.returncode == 0 and "rostrum" in found.stdout, found.stderr

@@ -80,9 +80,7 @@ def test_a_head_in_an_actor_gives_what_is_given_here(tmp_path: Path) -> None:
     assert there.usage == here.usage
 
 
-def test_a_late_actor_is_asked_once_more(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_late_actor_is_asked_once_more(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The actor that reads about the attic first hangs, and its successor answers."""
 
     def trouble(prompts: Sequence[str]) -> None:
@@ -130,4 +128,3 @@ def test_a_run_counts_what_its_judge_was_too_late_for(
     verdicts = [line["extra"]["verdict"] for line in read_lines(RunFolder(run.output).transcripts)]
     assert [v["valid"] for v in verdicts] == [True] * 4 + [False] * 4
     assert all("timed out: cluster.judge_timeout=5" in v["reason"] for v in verdicts if not v["valid"])
-

@@ -22,11 +22,22 @@ from trainer.train import train
 pytestmark = pytest.mark.long
 
 SMALL = (
-    "algorithm=ppo", "algorithm.kl=0.1", "algorithm.learning_rate=1e-3", "algorithm.epochs=1",
-    "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
-    "questions.train=20", "iterations=4", "save_every=1", "judge.min_mass=0", "heldout_judges=testimony",
-    "watch.questions=6", "watch.attacks=1", "watch.stop=true",
-)  # fmt: skip
+    "algorithm=ppo",
+    "algorithm.kl=0.1",
+    "algorithm.learning_rate=1e-3",
+    "algorithm.epochs=1",
+    "algorithm.questions_per_iteration=2",
+    "algorithm.debates_per_seating=2",
+    "algorithm.minibatches=1",
+    "questions.train=20",
+    "iterations=4",
+    "save_every=1",
+    "judge.min_mass=0",
+    "heldout_judges=testimony",
+    "watch.questions=6",
+    "watch.attacks=1",
+    "watch.stop=true",
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +134,7 @@ def test_the_watch_ends_the_training_of_all_ranks(pair: Config) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_learner_changes_nothing(
-    pair: Config, make: Callable[..., Config], tmp_path: Path, rank: int
-) -> None:
+def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Config], tmp_path: Path, rank: int) -> None:
     """It is killed when it is about to learn from the second iteration, whose debates rank 0 has recorded by then.
     They were played by a rollout worker, which ends and starts again with rank 0, as do the judges' two workers; there
     is no room to spare, and rank 0 cannot give back what it has reserved for the judges when it is killed itself."""

@@ -13,8 +13,14 @@ from trainer.run_folder import RunFolder, read_lines
 from trainer.session import Session
 from trainer.train import train
 
-LEAGUE = ("opponent=league", "opponent.at_once=2", "iterations=3", "save_every=2", "algorithm.learning_rate=3e-3",
-          "algorithm.questions_per_iteration=4")  # fmt: skip
+LEAGUE = (
+    "opponent=league",
+    "opponent.at_once=2",
+    "iterations=3",
+    "save_every=2",
+    "algorithm.learning_rate=3e-3",
+    "algorithm.questions_per_iteration=4",
+)
 
 
 class PowerCut(BaseException):

@@ -119,9 +119,13 @@ def test_chances_by_hand() -> None:
 def test_draws_follow_the_win_rates(power: float) -> None:
     """5,600 draws: a share's standard error is at most .0067, and .02 is three of them."""
     config = configured(
-        "opponent=league", f"opponent.power={power}", "opponent.every=500", "opponent.at_once=16",
-        "opponent.self_play=0", "iterations=4000",
-    )  # fmt: skip
+        "opponent=league",
+        f"opponent.power={power}",
+        "opponent.every=500",
+        "opponent.at_once=16",
+        "opponent.self_play=0",
+        "iterations=4000",
+    )
     league = opponents(config)
     rates = {0: 0.9, 500: 0.6, 1000: 0.2, 1500: 0.5}
     league.restore({"win_rates": [[snapshot, rate] for snapshot, rate in rates.items() if snapshot != 1500]})
@@ -168,9 +172,16 @@ def met(
         rollouts = Table(config, scripted_engine, words)
         current = Policy("current", iteration - 1, "x")
         return collect(
-            iteration, matches, current, rollouts, plant(), RewardRule(), 16, iteration,
+            iteration,
+            matches,
+            current,
+            rollouts,
+            plant(),
+            RewardRule(),
+            16,
+            iteration,
             opponents=found.policies(iteration),
-        )  # fmt: skip
+        )
 
     return meet
 
@@ -197,8 +208,10 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experienc
     experience = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
     assert len(experience.judged) == 2 * 32
     seated = {judged.episode.match: _seats(judged) for judged in experience.judged}
-    theirs = {match: next(ply for ply, seat in enumerate(SEATS) if seats[seat] == "base") + 2
-              for match, seats in seated.items()}  # fmt: skip
+    theirs = {
+        match: next(ply for ply, seat in enumerate(SEATS) if seats[seat] == "base") + 2
+        for match, seats in seated.items()
+    }
     own, others = (
         [replace(row, branch_ply=theirs[row.match]) for row in experience.trajectories(name)]
         for name in ("current", "base")

@@ -20,11 +20,21 @@ def interval(estimate: float, half: float = 0.03) -> dict[str, float]:
 def accuracy(judge: str, role: str, base: float, trained: float, headline: str) -> dict[str, Any]:
     change = trained - base
     return {
-        "judge": judge, "role": role, "base": base, "trained": trained, "change": change, "low": change - 0.032,
-        "high": change + 0.032, "p": 0.0001 if abs(change) > 0.04 else 0.42, "headline": headline,
-        "n_questions": 400, "n_stories": 400, "n_invalid": 3,
-        "base_interval": [base - 0.044, base + 0.044], "trained_interval": [trained - 0.04, trained + 0.04],
-    }  # fmt: skip
+        "judge": judge,
+        "role": role,
+        "base": base,
+        "trained": trained,
+        "change": change,
+        "low": change - 0.032,
+        "high": change + 0.032,
+        "p": 0.0001 if abs(change) > 0.04 else 0.42,
+        "headline": headline,
+        "n_questions": 400,
+        "n_stories": 400,
+        "n_invalid": 3,
+        "base_interval": [base - 0.044, base + 0.044],
+        "trained_interval": [trained - 0.04, trained + 0.04],
+    }
 
 
 SENTENCES = {
@@ -50,48 +60,75 @@ def arm(name: str, headline: str, protocol: str = "debate-sequential") -> dict[s
     right, wins, quotes = CURVES[headline]
     points_of = [
         {
-            "checkpoint": f"iteration-{5 * i:04d}" if i else "base", "iteration": 5 * i,
+            "checkpoint": f"iteration-{5 * i:04d}" if i else "base",
+            "iteration": 5 * i,
             "accuracy": {
-                "weak-judge": interval(right[i], 0.042), "other-judge": interval(0.5 + 0.9 * (right[i] - 0.5)),
+                "weak-judge": interval(right[i], 0.042),
+                "other-judge": interval(0.5 + 0.9 * (right[i] - 0.5)),
             },
             "win_rate": interval(wins[i], 0.025) if i else {"estimate": wins[0], "low": None, "high": None},
-            "win_rate_right": interval(min(0.97, wins[i] + 0.15)), "win_rate_wrong": interval(wins[i] - 0.15),
-            "verified_quotes": quotes[i], "words_per_speech": 7.1 + 0.1 * i,
+            "win_rate_right": interval(min(0.97, wins[i] + 0.15)),
+            "win_rate_wrong": interval(wins[i] - 0.15),
+            "verified_quotes": quotes[i],
+            "words_per_speech": 7.1 + 0.1 * i,
         }
         for i in range(5)
-    ]  # fmt: skip
-    rows = [accuracy("weak-judge", "reward", right[0], right[4], headline),
-            accuracy("other-judge", "held-out", right[0] + 0.02, right[4] + 0.01, headline)]  # fmt: skip
+    ]
+    rows = [
+        accuracy("weak-judge", "reward", right[0], right[4], headline),
+        accuracy("other-judge", "held-out", right[0] + 0.02, right[4] + 0.01, headline),
+    ]
     if protocol == "consultancy":
         rows[0] |= {"given_right": {"base": 0.85, "trained": 0.96}, "given_wrong": {"base": 0.39, "trained": 0.27}}
     return {
-        "name": name, "protocol": protocol, "headline": headline, "sentence": SENTENCES[headline],
+        "name": name,
+        "protocol": protocol,
+        "headline": headline,
+        "sentence": SENTENCES[headline],
         "minimum_detectable_change": 0.0457,
-        "win_rate": interval(wins[4]) | {
+        "win_rate": interval(wins[4])
+        | {
             "by_side": {"right": interval(0.78), "wrong": interval(0.48)},
             "against": "the judge (approval)" if protocol == "consultancy" else "base debaters",
         },
-        "verified_quotes": {"base": quotes[0], "trained": quotes[4]}, "words_per_speech": {"base": 7.1, "trained": 7.5},
-        "accuracy": rows, "checkpoints": points_of,
-    }  # fmt: skip
+        "verified_quotes": {"base": quotes[0], "trained": quotes[4]},
+        "words_per_speech": {"base": 7.1, "trained": 7.5},
+        "accuracy": rows,
+        "checkpoints": points_of,
+    }
 
 
 def summary() -> dict[str, Any]:
     references = [
-        {"protocol": protocol, "judge": "weak-judge", "role": "reward", "accuracy": interval(value),
-         "n_questions": 400, "n_invalid": 0}
+        {
+            "protocol": protocol,
+            "judge": "weak-judge",
+            "role": "reward",
+            "accuracy": interval(value),
+            "n_questions": 400,
+            "n_invalid": 0,
+        }
         for protocol, value in [("naive", 0.50), ("expert", 0.946)]
-    ]  # fmt: skip
-    arms = [arm("truthful debate", "raised"), arm("free debate", "lowered"),
-            arm("truthful consultancy", "no change shown", "consultancy")]  # fmt: skip
+    ]
+    arms = [
+        arm("truthful debate", "raised"),
+        arm("free debate", "lowered"),
+        arm("truthful consultancy", "no change shown", "consultancy"),
+    ]
     return {"schema_version": 1, "arms": arms, "references": references}
 
 
 def quote(text: str, words: str, status: str = "exact", negated: bool = False) -> dict[str, Any]:
     start, place = text.index(words), PASSAGE.find(words)
     source = [[place, place + len(words)]] if status != "unverified" else []
-    return {"text": words, "start": start, "end": start + len(words), "status": status, "source": source,
-            "after_negation": negated}  # fmt: skip
+    return {
+        "text": words,
+        "start": start,
+        "end": start + len(words),
+        "status": status,
+        "source": source,
+        "after_negation": negated,
+    }
 
 
 def debate(arm_name: str, number: int, passage: str = PASSAGE, extra: str = "") -> dict[str, Any]:
@@ -116,14 +153,28 @@ def debate(arm_name: str, number: int, passage: str = PASSAGE, extra: str = "") 
         }
         for ply, (seat, text, found) in enumerate(zip("ABA", texts, quotes, strict=True))
     ]
-    question = {"id": f"q{number}", "story_id": f"s{number}", "text": f"where is the apple {number} ?",
-                "answers": ["kitchen", "office"], "passage": passage}  # fmt: skip
+    question = {
+        "id": f"q{number}",
+        "story_id": f"s{number}",
+        "text": f"where is the apple {number} ?",
+        "answers": ["kitchen", "office"],
+        "passage": passage,
+    }
     return {
-        "arm": arm_name, "checkpoint": "iteration-0020" if number % 2 else "base", "matchup": "self",
-        "judge": "weak-judge", "correct_seat": "AB"[number % 3 == 0], "p_after": [0.5, 0.81, 0.62, 0.9],
-        "transcript": {"question": question, "answers": ["kitchen", "office"], "swapped_seats": False,
-                       "protocol": {"name": "debate-sequential", "rounds": 2}, "speeches": speeches},
-    }  # fmt: skip
+        "arm": arm_name,
+        "checkpoint": "iteration-0020" if number % 2 else "base",
+        "matchup": "self",
+        "judge": "weak-judge",
+        "correct_seat": "AB"[number % 3 == 0],
+        "p_after": [0.5, 0.81, 0.62, 0.9],
+        "transcript": {
+            "question": question,
+            "answers": ["kitchen", "office"],
+            "swapped_seats": False,
+            "protocol": {"name": "debate-sequential", "rounds": 2},
+            "speeches": speeches,
+        },
+    }
 
 
 def lines(rows: list[dict[str, Any]]) -> str:

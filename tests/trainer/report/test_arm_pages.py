@@ -28,11 +28,29 @@ ARM = "free debate"
 def verdict(question: str, p_a: float, **other: Any) -> dict[str, Any]:
     """A valid verdict of the reward judge on a debate of the base with itself, in which seat A is right."""
     return {
-        "arm": ARM, "protocol": "debate-sequential", "checkpoint": "base", "iteration": 0, "matchup": "self",
-        "checkpoint_seats": "AB", "question_id": question, "story_id": f"story of {question}", "swapped_seats": False,
-        "judge": "weak-judge", "judge_role": "reward", "p_given": p_a, "p_swapped": p_a, "p_mean": p_a, "valid": True,
-        "reason": "", "correct_seat": "A", "speeches": 4, "words": 24, "quotes": 4, "verified_quotes": 3, **other,
-    }  # fmt: skip
+        "arm": ARM,
+        "protocol": "debate-sequential",
+        "checkpoint": "base",
+        "iteration": 0,
+        "matchup": "self",
+        "checkpoint_seats": "AB",
+        "question_id": question,
+        "story_id": f"story of {question}",
+        "swapped_seats": False,
+        "judge": "weak-judge",
+        "judge_role": "reward",
+        "p_given": p_a,
+        "p_swapped": p_a,
+        "p_mean": p_a,
+        "valid": True,
+        "reason": "",
+        "correct_seat": "A",
+        "speeches": 4,
+        "words": 24,
+        "quotes": 4,
+        "verified_quotes": 3,
+        **other,
+    }
 
 
 def trained(question: str, p_a: float, **other: Any) -> dict[str, Any]:
@@ -121,8 +139,15 @@ def test_words_and_quotes_are_counted_per_speech() -> None:
 def test_the_page_measures_lists_and_leads_to_the_debates(reported: Path) -> None:
     page = (reported / "pages" / "free-debate.html").read_text("utf-8")
     text = Reader(page).text.replace("\xa0", " ")
-    for heading in ("Judge accuracy", "Win rate by side", "Brier score", "Calibration error", "Gap between judges",
-                    "Words per speech", "Quotes per speech"):  # fmt: skip
+    for heading in (
+        "Judge accuracy",
+        "Win rate by side",
+        "Brier score",
+        "Calibration error",
+        "Gap between judges",
+        "Words per speech",
+        "Quotes per speech",
+    ):
         assert heading in text
     assert "95.0 % 55.0 % other-judge read" in text, "q1: by the reward judge, by the other one, and a link"
     assert "90.0 % 5.0 % 55.0 % other-judge trained · base" in text

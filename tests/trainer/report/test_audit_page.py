@@ -42,9 +42,14 @@ def arm(name: str, skip: Sequence[str] = (), **faults: Any) -> dict[str, Any]:
     found = findings(Case(judge, debates(), read(judge, debates()), Cost(20, 0.1, Usage(40)), options))
     checks = gate(found, options.thresholds)
     return {
-        "name": name, "role": "reward", "judge": {"name": name}, "passed": passes(checks), "checks": plain(checks),
-        "found": found, "more_right_than_first": None,
-    }  # fmt: skip
+        "name": name,
+        "role": "reward",
+        "judge": {"name": name},
+        "passed": passes(checks),
+        "checks": plain(checks),
+        "found": found,
+        "more_right_than_first": None,
+    }
 
 
 def record(*arms: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +99,21 @@ def test_what_was_skipped_is_a_dash_in_the_table_and_no_section() -> None:
 
 def test_a_threshold_in_words() -> None:
     check = {
-        "threshold": "position_bias", "what": "position bias δ", "must": "be within ±", "limit": 0.05,
-        "measured": -0.008, "low": -0.0157, "high": -0.0002, "passed": True,
-    }  # fmt: skip
+        "threshold": "position_bias",
+        "what": "position bias δ",
+        "must": "be within ±",
+        "limit": 0.05,
+        "measured": -0.008,
+        "low": -0.0157,
+        "high": -0.0002,
+        "passed": True,
+    }
     assert sentence(check) == "position bias δ: −0.8 points (−1.6 to 0.0), must be within ±5 points"
     unknown = check | {"measured": None, "low": None, "high": None, "passed": None}
     assert (result(unknown), sentence(unknown)) == (
-        "not measured", "position bias δ: these debates do not tell, must be within ±5 points",
-    )  # fmt: skip
+        "not measured",
+        "position bias δ: these debates do not tell, must be within ±5 points",
+    )
 
 
 def test_wide_tables_can_be_scrolled_with_the_keyboard() -> None:

@@ -8,9 +8,18 @@ from trainer.report.comparison import accuracies, open_accuracies, uneven, write
 KNOWN = {"estimate": 0.6, "low": 0.5, "high": 0.7}
 UNKNOWN = dict.fromkeys(KNOWN)
 CHANGE = {
-    "change": -0.1, "low": -0.2, "high": -0.05, "p": 0.001, "p_holm": 0.002, "shown": "down",
-    "minimum_detectable_change": 0.1, "questions": 9, "stories": 9, "first": 0.7, "arm": 0.6,
-}  # fmt: skip
+    "change": -0.1,
+    "low": -0.2,
+    "high": -0.05,
+    "p": 0.001,
+    "p_holm": 0.002,
+    "shown": "down",
+    "minimum_detectable_change": 0.1,
+    "questions": 9,
+    "stories": 9,
+    "first": 0.7,
+    "arm": 0.6,
+}
 
 
 def cell(**more: Any) -> dict[str, Any]:
@@ -22,14 +31,19 @@ def found(speeches: float) -> dict[str, Any]:
     took = {"speeches": 4.0, "words": 24.0, "sampled_tokens": 30.0, "preference_readings": 0.0, "readings": 2.0}
     other = cell(difference=CHANGE, accuracy=UNKNOWN)
     return {
-        "schema_version": 2, "arms": ["debate", "<b>other"], "players": ["base"],
+        "schema_version": 2,
+        "arms": ["debate", "<b>other"],
+        "players": ["base"],
         "budget": {"debate": {"base": took}, "<b>other": {"base": took | {"speeches": speeches}}},
         "own_answers": {"base": {"accuracy": KNOWN, "questions": 8, "without": 1}},
         "judges": {
-            "weak": {"role": "reward", "arms": {"debate": {"base": cell()}, "<b>other": {"base": other}},
-                     "references": {"naive": cell(), "expert": cell()}},
+            "weak": {
+                "role": "reward",
+                "arms": {"debate": {"base": cell()}, "<b>other": {"base": other}},
+                "references": {"naive": cell(), "expert": cell()},
+            },
         },
-    }  # fmt: skip
+    }
 
 
 def test_the_page_tells_unequal_budgets_and_differences(tmp_path: Path) -> None:
@@ -47,8 +61,10 @@ def test_the_page_tells_unequal_budgets_and_differences(tmp_path: Path) -> None:
 def test_what_is_known_is_drawn_in_its_row() -> None:
     drawn = accuracies(found(4.0))
     assert [row[:3] for row in drawn.table.rows] == [
-        ("debate", "weak", "base"), ("naive", "weak", "no debaters"), ("expert", "weak", "no debaters"),
-    ]  # fmt: skip
+        ("debate", "weak", "base"),
+        ("naive", "weak", "no debaters"),
+        ("expert", "weak", "no debaters"),
+    ]
     assert drawn.table.rows[0][3:] == (0.6, 0.5, 0.7)
     beliefs = [row[2] for row in open_accuracies(found(4.0)).table.rows]
     assert beliefs == ["own answer right"] * 2, "nothing is known of wrong own answers"

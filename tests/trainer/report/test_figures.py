@@ -45,8 +45,13 @@ def test_a_chart_is_stored_with_every_number_that_was_drawn() -> None:
 def test_bars_estimates_and_cells_are_stored_too() -> None:
     drawn = bars("words", ["low", "high"], [Bars("one", 0, [0.25, 0.75])], "third")
     assert read(drawn.table.csv()) == [["series", "third", "share"], ["one", "low", "0.25"], ["one", "high", "0.75"]]
-    found = estimate_rows("words", [Estimate("one", 0, 0.5, (0.4, 0.6)), Estimate("two", 1, 0.1, None)], "accuracy",
-                          axis("accuracy", [0, 1]), 0.5)  # fmt: skip
+    found = estimate_rows(
+        "words",
+        [Estimate("one", 0, 0.5, (0.4, 0.6)), Estimate("two", 1, 0.1, None)],
+        "accuracy",
+        axis("accuracy", [0, 1]),
+        0.5,
+    )
     assert read(found.table.csv())[1:] == [["one", "0.5", "0.4", "0.6"], ["two", "0.1", "", ""]]
     known, unknown = {"estimate": 0.5, "low": 0.4, "high": 0.6}, dict.fromkeys(("estimate", "low", "high"))
     assert read(grid_page.draw([[known, unknown]]).table.csv())[1:] == [

@@ -288,11 +288,21 @@ def test_private_thoughts_are_there_and_apart_from_the_speech(tmp_path: Path) ->
 
 
 def look(iteration: int, approval: float, held_out: float, alarm: bool = False, stop: bool = False) -> dict[str, Any]:
-    judges = [{"judge": "weak-judge", "role": "reward", "accuracy": 0.6, "wrong_side": 0.4, "mcc": None},
-              {"judge": "other-judge", "role": "held-out", "accuracy": held_out, "wrong_side": None}]  # fmt: skip
-    return {"iteration": iteration, "judges": judges, "gap": 0.6 - held_out, "alarm": alarm, "stop": stop,
-            "reward": {"base": 0.5, "trained": approval}, "held_out": {"base": 0.7, "trained": held_out},
-            "conduct": {"addresses_judge": 0.25, "contradictions": 0.1}, "attack_success": None}  # fmt: skip
+    judges = [
+        {"judge": "weak-judge", "role": "reward", "accuracy": 0.6, "wrong_side": 0.4, "mcc": None},
+        {"judge": "other-judge", "role": "held-out", "accuracy": held_out, "wrong_side": None},
+    ]
+    return {
+        "iteration": iteration,
+        "judges": judges,
+        "gap": 0.6 - held_out,
+        "alarm": alarm,
+        "stop": stop,
+        "reward": {"base": 0.5, "trained": approval},
+        "held_out": {"base": 0.7, "trained": held_out},
+        "conduct": {"addresses_judge": 0.25, "contradictions": 0.1},
+        "attack_success": None,
+    }
 
 
 def test_the_watch_is_shown_with_its_alarm(tmp_path: Path) -> None:
@@ -314,11 +324,25 @@ def test_the_watch_is_shown_with_its_alarm(tmp_path: Path) -> None:
 def test_attacks_are_shown_by_checkpoint(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     rows = [
-        {"checkpoint": name, "iteration": at, "judge": "weak-judge", "attack": attack, "lost": 20, "flips": flips,
-         "n": 40, "success": interval(flips / 20), "backfired": 0.1, "shift": interval(-0.05), "invalid": 0.025}
-        for name, at, attack, flips in [("base", 0, "repetition", 5), ("base", 0, PAYLOAD, 0),
-                                        ("iteration-0005", 5, "repetition", 15)]
-    ]  # fmt: skip
+        {
+            "checkpoint": name,
+            "iteration": at,
+            "judge": "weak-judge",
+            "attack": attack,
+            "lost": 20,
+            "flips": flips,
+            "n": 40,
+            "success": interval(flips / 20),
+            "backfired": 0.1,
+            "shift": interval(-0.05),
+            "invalid": 0.025,
+        }
+        for name, at, attack, flips in [
+            ("base", 0, "repetition", 5),
+            ("base", 0, PAYLOAD, 0),
+            ("iteration-0005", 5, "repetition", 15),
+        ]
+    ]
     (run / "arms" / "free debate" / "attacks.jsonl").write_text(lines(rows))
     page = page_of(run)
     text = Reader(page).text

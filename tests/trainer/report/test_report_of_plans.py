@@ -6,8 +6,12 @@ from typing import Any
 from tests.trainer.report.made_runs import PAYLOAD, Reader, arm, make_run, page_of, summary
 
 PLAN: dict[str, Any] = {
-    "status": "as planned", "declared": "2026-01-02", "hash": "0123456789abcdef", "amendments": [], "deviations": [],
-}  # fmt: skip
+    "status": "as planned",
+    "declared": "2026-01-02",
+    "hash": "0123456789abcdef",
+    "amendments": [],
+    "deviations": [],
+}
 
 
 def shown(tmp_path: Path, **changes: Any) -> str:
@@ -59,9 +63,16 @@ def test_one_comparison_is_not_corrected(tmp_path: Path) -> None:
 def test_the_primary_comparison_is_told_first(tmp_path: Path) -> None:
     content = summary()
     content["arms"][0]["accuracy"][1] |= {"primary": True, "p_adjusted": 0.3}
-    text = shown(tmp_path, arms=content["arms"], plan=PLAN, family={
-        "correction": "Holm", "size": 5, "primary": ["truthful debate", "other-judge"],
-    })  # fmt: skip
+    text = shown(
+        tmp_path,
+        arms=content["arms"],
+        plan=PLAN,
+        family={
+            "correction": "Holm",
+            "size": 5,
+            "primary": ["truthful debate", "other-judge"],
+        },
+    )
     told = "The comparison declared as primary, judge other-judge on truthful debate: raised (+11.8 points, interval"
     assert told in text and text.index(told) < text.index("Results")
     assert "The 5 other comparisons are secondary" in text
@@ -69,8 +80,11 @@ def test_the_primary_comparison_is_told_first(tmp_path: Path) -> None:
 
 def test_seeds_are_answered_as_one_and_shown_one_by_one(tmp_path: Path) -> None:
     pooled = arm("debate", "raised") | {
-        "arms": ["debate-s1", "debate-s2"], "seeds": [1, 2], "checkpoints": [], "sentence": "Seeds pooled.",
-    }  # fmt: skip
+        "arms": ["debate-s1", "debate-s2"],
+        "seeds": [1, 2],
+        "checkpoints": [],
+        "sentence": "Seeds pooled.",
+    }
     arms = [arm("debate-s1", "raised"), arm("debate-s2", "lowered"), arm("alone", "no change shown")]
     text = shown(tmp_path, pooled=[pooled], arms=arms)
     assert "Of 2 arms: raised in 1 and no change shown in 1" in text

@@ -42,7 +42,7 @@ def test_what_cannot_be_shown_is_unknown() -> None:
 
 def drawn(
     rng: np.random.Generator, questions: int, change: float, share: float, seeds: int, assumed: Assumptions
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:
     """Verdicts (S, N) before and after training; a question turns out alike in all seeds as often as assumed."""
     alike = rng.uniform(size=(1, questions)) < assumed.seed_correlation
     luck = np.where(alike, rng.uniform(size=(1, questions)), rng.uniform(size=(seeds, questions)))

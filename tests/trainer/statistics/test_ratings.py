@@ -150,8 +150,10 @@ def by_truth(right: dict[str, float], wrong: dict[str, float], questions: int, s
     rng = np.random.default_rng(seed)
     return [
         Game(a, b, float(rng.random() < expected_score(right[a], wrong[b])), f"q{question}", first_is_right=True)
-        for question in range(questions) for a in right for b in wrong
-    ]  # fmt: skip
+        for question in range(questions)
+        for a in right
+        for b in wrong
+    ]
 
 
 def test_planted_ratings_for_truth_and_falsehood_are_found() -> None:
@@ -179,8 +181,9 @@ def accuracies(slope: float, elo: dict[str, float], questions: int, seed: int) -
     rng = np.random.default_rng(seed)
     return [
         (name, f"q{question}", float(rng.random() < 0.6 + slope / 1e4 * value))
-        for question in range(questions) for name, value in elo.items()
-    ]  # fmt: skip
+        for question in range(questions)
+        for name, value in elo.items()
+    ]
 
 
 @pytest.mark.parametrize("slope", [-6.0, 0.0, 8.0])

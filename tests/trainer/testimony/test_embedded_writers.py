@@ -31,9 +31,15 @@ def small(tmp_path: Path, tiny: Path) -> Callable[..., Config]:
 
     def make(kind: str, *overrides: str) -> Config:
         few = (
-            "iterations=1", "save_every=1", "questions.train=4", "questions.heldout=2", "heldout_judges=none",
-            "algorithm.questions_per_iteration=2", "algorithm.debates_per_seating=2", "algorithm.minibatches=1",
-        )  # fmt: skip
+            "iterations=1",
+            "save_every=1",
+            "questions.train=4",
+            "questions.heldout=2",
+            "heldout_judges=none",
+            "algorithm.questions_per_iteration=2",
+            "algorithm.debates_per_seating=2",
+            "algorithm.minibatches=1",
+        )
         places = (f"output={tmp_path}/run", f"debater.model={tiny}/debater")
         return load(["experiment=demo", f"judge={kind}", *few, *places, *overrides])
 
@@ -61,9 +67,7 @@ def test_the_head_is_weak_but_not_blind(debates: list[Case]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["verdict", "rating"])
-def test_what_the_writer_writes_can_be_read_and_is_right_more_often_than_chance(
-    kind: str, debates: list[Case]
-) -> None:
+def test_what_the_writer_writes_can_be_read_and_is_right_more_often_than_chance(kind: str, debates: list[Case]) -> None:
     found = figures.figures_of(judge_of(kind), debates)
     assert found.invalid <= 0.05 and abs(found.position_bias) < 0.1
     assert 0.54 < found.both < 0.85

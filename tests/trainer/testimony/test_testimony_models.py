@@ -110,8 +110,10 @@ def test_a_reason_is_the_preferred_answer_and_the_best_witness_truly_quoted_for_
     of = [[s for s in statements_of(question.passage) if s.place == a] for a in question.answers]
     worst, best = (choose(of[0], key=lambda s: RELIABILITY[s.witness]) for choose in (min, max))
     debate = Debate(question, replace(DEBATE, rounds=2), False, prompts())
-    lie = Statement(question.answers[1], next(w for w in WITNESSES if Statement(question.answers[1], w)
-                                              not in statements_of(question.passage)))  # fmt: skip
+    lie = Statement(
+        question.answers[1],
+        next(w for w in WITNESSES if Statement(question.answers[1], w) not in statements_of(question.passage)),
+    )
     for said in (worst, lie, best, worst):
         debate.hear({debate.speakers[0]: Utterance(as_sampled(said))})
     first, second = question.answers
@@ -275,10 +277,18 @@ def test_teaching_lowers_the_loss_and_stops_when_it_is_low_enough():
 def test_the_builder_runs_from_nothing_to_usable_folders(tmp_path):
     brief = Course(2, batch=4)
     recipe = Recipe(
-        primer=brief, look_up=brief, advocate=brief, judge=brief, heldout_judge=brief, mixed_judge=brief,
-        writer_drill=brief, writer=brief, head=brief,
-        debates=3, checked=2,
-    )  # fmt: skip
+        primer=brief,
+        look_up=brief,
+        advocate=brief,
+        judge=brief,
+        heldout_judge=brief,
+        mixed_judge=brief,
+        writer_drill=brief,
+        writer=brief,
+        head=brief,
+        debates=3,
+        checked=2,
+    )
     lines: list[str] = []
     build_models(tmp_path, seed=5, progress=lines.append, recipe=recipe)
     assert all("2 steps of 4" in (tmp_path / folder / "README.md").read_text("utf-8") for folder in SHIPPED)

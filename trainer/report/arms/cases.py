@@ -64,9 +64,17 @@ class Stored:
         wrong = "B" if row["correct_seat"] == "A" else "A"
         texts = () if place is None else self._texts(self.debates[place], wrong)
         return Case(
-            row["checkpoint"], row["matchup"], row["question_id"], wrong, row.get("p_wrong", 1 - row.get("p_right", 1)),
-            row.get("base_p_right"), self._others(row), place, base if "base_p_right" in row else None, *texts,
-        )  # fmt: skip
+            row["checkpoint"],
+            row["matchup"],
+            row["question_id"],
+            wrong,
+            row.get("p_wrong", 1 - row.get("p_right", 1)),
+            row.get("base_p_right"),
+            self._others(row),
+            place,
+            base if "base_p_right" in row else None,
+            *texts,
+        )
 
     def _texts(self, debate: Debate, wrong: str) -> tuple[str, str, str]:
         of_a, of_b = (visible(answer) for answer in debate.transcript.answers)
@@ -83,6 +91,4 @@ class Stored:
 def key_of(debate: Debate) -> Key:
     """What a stored debate is found by."""
     transcript = debate.transcript
-    return (
-        debate.checkpoint, debate.matchup, transcript.question.id, transcript.swapped_seats, seats_of(debate)
-    )  # fmt: skip
+    return (debate.checkpoint, debate.matchup, transcript.question.id, transcript.swapped_seats, seats_of(debate))

@@ -32,9 +32,7 @@ def table_of(rows: pd.DataFrame) -> Table:
     given, swapped = (rows[name].to_numpy(np.float64) for name in ("p_given", "p_swapped"))
     p = rows["p_mean"].where(rows["valid"]).to_numpy(np.float64)
     story, reason = (rows[name].to_numpy(np.str_) for name in ("story_id", "reason"))
-    return Table(
-        story, (rows["correct_seat"] == "A").to_numpy(np.float64), p, given, swapped, unknown, unknown, reason
-    )
+    return Table(story, (rows["correct_seat"] == "A").to_numpy(np.float64), p, given, swapped, unknown, unknown, reason)
 
 
 def gaps(rows: pd.DataFrame, judge: str) -> By:
@@ -55,9 +53,7 @@ def gaps(rows: pd.DataFrame, judge: str) -> By:
 def per_speech(rows: pd.DataFrame, counted: str) -> By:
     """How many of something (words, quotes, verified_quotes) a speech of each checkpoint has, against itself."""
     own = rows[(rows["judge_role"] == REWARD) & (rows["matchup"] == SELF) & (rows["speeches"] > 0)]
-    return {
-        int(at): _ratio(part[counted], part["speeches"], part["story_id"]) for at, part in own.groupby("iteration")
-    }
+    return {int(at): _ratio(part[counted], part["speeches"], part["story_id"]) for at, part in own.groupby("iteration")}
 
 
 def held_out(rows: pd.DataFrame) -> list[str]:

@@ -70,6 +70,10 @@ def context(run: Run, arm: Arm, found: Found, album: Album) -> dict[str, Any]:
             if case.place is not None:
                 data["debates"][case.place].setdefault("ranks", {})[name] = rank
     return {
-        "run": run, "arm": arm, "found": found, "manifest": run.manifest, "figure": album.shown("../"),
+        "run": run,
+        "arm": arm,
+        "found": found,
+        "manifest": run.manifest,
+        "figure": album.shown("../"),
         "data": Markup(script_json(data)),
-    }  # fmt: skip
+    }

@@ -32,43 +32,90 @@ def of_summary(run: Run, arm: Arm) -> list[Panel]:
         _series("arguing the right answer", 2, _points(arm, lambda c: c.win_rate_right)),
         _series("arguing the wrong answer", 1, _points(arm, lambda c: c.win_rate_wrong), dashed=True),
     ]
-    return _known([
-        panel("Judge accuracy", "share of test questions on which the judge favours the right answer", "percent",
-              accuracy, levels),
-        panel("Win rate by side", "how often the reward judge favours the debater's answer", "percent", sides,
-              [Level("even", 0.5)]),
-    ])  # fmt: skip
+    return _known(
+        [
+            panel(
+                "Judge accuracy",
+                "share of test questions on which the judge favours the right answer",
+                "percent",
+                accuracy,
+                levels,
+            ),
+            panel(
+                "Win rate by side",
+                "how often the reward judge favours the debater's answer",
+                "percent",
+                sides,
+                [Level("even", 0.5)],
+            ),
+        ]
+    )
 
 
 def of_verdicts(rows: pd.DataFrame) -> list[Panel]:
     """Calibration, the gap between judges, words and quotes."""
     scored = {judge: measures.calibrations(rows, judge) for judge in measures.judges(rows)}
     named = {judge: f"{judge} ({role} judge)" for judge, role in measures.judges(rows).items()}
-    brier = [_line(named[judge], slot, {at: of.brier.score for at, of in found.items()})
-             for slot, (judge, found) in enumerate(scored.items())]  # fmt: skip
-    ece = [_line(named[judge], slot, {at: of.ece_debiased for at, of in found.items()})
-           for slot, (judge, found) in enumerate(scored.items())]  # fmt: skip
-    apart = [_line(f"reward judge less {judge}", slot + 1, measures.gaps(rows, judge))
-             for slot, judge in enumerate(measures.held_out(rows))]  # fmt: skip
-    quotes = [_line(name, slot, measures.per_speech(rows, column))
-              for slot, (name, column) in enumerate([("all quotes", "quotes"), ("verified", "verified_quotes")])]
-    return _known([
-        panel("Brier score", "squared error of the judge's probability; 0 is best", "number", brier,
-              [Level("a coin", 0.25)]),
-        panel("Calibration error", "ECE: distance of accuracy from confidence, without what chance adds; 0 is best",
-              "percent", ece),
-        panel("Gap between judges", "probability for the checkpoint's side: reward judge less held-out judge", "number",
-              apart, [Level("the judges agree", 0.0)]),
-        panel("Words per speech", "on test questions", "number",
-              [_line("words", 0, measures.per_speech(rows, "words"))], least=0.0),
-        panel("Quotes per speech", "on test questions; verified: found in the passage", "number", quotes, least=0.0),
-    ])  # fmt: skip
+    brier = [
+        _line(named[judge], slot, {at: of.brier.score for at, of in found.items()})
+        for slot, (judge, found) in enumerate(scored.items())
+    ]
+    ece = [
+        _line(named[judge], slot, {at: of.ece_debiased for at, of in found.items()})
+        for slot, (judge, found) in enumerate(scored.items())
+    ]
+    apart = [
+        _line(f"reward judge less {judge}", slot + 1, measures.gaps(rows, judge))
+        for slot, judge in enumerate(measures.held_out(rows))
+    ]
+    quotes = [
+        _line(name, slot, measures.per_speech(rows, column))
+        for slot, (name, column) in enumerate([("all quotes", "quotes"), ("verified", "verified_quotes")])
+    ]
+    return _known(
+        [
+            panel(
+                "Brier score",
+                "squared error of the judge's probability; 0 is best",
+                "number",
+                brier,
+                [Level("a coin", 0.25)],
+            ),
+            panel(
+                "Calibration error",
+                "ECE: distance of accuracy from confidence, without what chance adds; 0 is best",
+                "percent",
+                ece,
+            ),
+            panel(
+                "Gap between judges",
+                "probability for the checkpoint's side: reward judge less held-out judge",
+                "number",
+                apart,
+                [Level("the judges agree", 0.0)],
+            ),
+            panel(
+                "Words per speech",
+                "on test questions",
+                "number",
+                [_line("words", 0, measures.per_speech(rows, "words"))],
+                least=0.0,
+            ),
+            panel(
+                "Quotes per speech", "on test questions; verified: found in the passage", "number", quotes, least=0.0
+            ),
+        ]
+    )
 
 
 def panel(
-    heading: str, note: str, unit: Unit, series: Iterable[Series], levels: Iterable[Level] = (),
+    heading: str,
+    note: str,
+    unit: Unit,
+    series: Iterable[Series],
+    levels: Iterable[Level] = (),
     least: float | None = None,
-) -> Panel:  # fmt: skip
+) -> Panel:
     """A chart over the iterations; without a drawing if no series has a point. `least` is on the axis in any case."""
     known, levels = [line for line in series if line.points], list(levels)
     points = [point for line in known for point in line.points]

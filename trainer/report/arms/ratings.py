@@ -37,13 +37,16 @@ def tournaments(run: Path) -> list[Tournament]:
 def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
     """A picture for each judge of every group of a tournament in which the arm's checkpoints took part."""
     return [
-        Panel(f"{judge}, rated in a tournament", slope_in_words(one["slope"]),
-              accuracy_against_rating(judge, {name: group}, of.found["anchor"]))
+        Panel(
+            f"{judge}, rated in a tournament",
+            slope_in_words(one["slope"]),
+            accuracy_against_rating(judge, {name: group}, of.found["anchor"]),
+        )
         for of in played
         for name, group in of.found["groups"].items()
         if any(player.rpartition(" ")[0] == arm.name for player in group["players"])
         for judge, one in group["judges"].items()
-    ]  # fmt: skip
+    ]
 
 
 def slope_in_words(slope: dict[str, float] | None) -> str:
@@ -104,8 +107,11 @@ def _panel(arm: Arm, judge: str, points: list[Point]) -> Panel:
     x = axis("rating (Elo), from the win rate against the base", [e for p in points for e in p.x_interval or (p.x,)])
     y = axis("judge accuracy", [0.5, *(e for p in points for e in p.y_interval or (p.y,))], "percent")
     found = slope(points)
-    line = "no slope with fewer than three checkpoints" if found is None else (
-        f"slope {signed(found, 1)} points of accuracy per 100 Elo; its interval needs a tournament")  # fmt: skip
+    line = (
+        "no slope with fewer than three checkpoints"
+        if found is None
+        else (f"slope {signed(found, 1)} points of accuracy per 100 Elo; its interval needs a tournament")
+    )
     words = f"Accuracy of judge {judge} against rating. " + "; ".join(f"{p.label}: {signed(p.x)} Elo" for p in points)
     series = [Series(arm.name, 0, tuple(points)), *fitted(points, found)]
     return Panel(judge, line, chart(words, x, y, series, [Level("chance", 0.5)], size=(620, 400)))

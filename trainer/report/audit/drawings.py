@@ -34,9 +34,12 @@ class Estimate:
 
 
 def bars(
-    description: str, categories: Sequence[str], groups: Sequence[Bars], label: str,
+    description: str,
+    categories: Sequence[str],
+    groups: Sequence[Bars],
+    label: str,
     size: tuple[float, float] = (440, 220),
-) -> Drawing:  # fmt: skip
+) -> Drawing:
     """Shares of one as bars, the groups beside each other in every category; `label` stands below."""
     width, height = size
     scale = axis("", [0.0, *(value for group in groups for value in group.values)], "percent")
@@ -88,9 +91,14 @@ def _group(
         tall = scale.place(group.values[index]) * (height - TOP - BOTTOM)
         title = element("title", Markup.escape(f"{group.name}: {scale.text(group.values[index])}"))
         yield element(
-            "rect", title, x=left + number * each, y=height - BOTTOM - tall, width=each * 0.9, height=tall,
+            "rect",
+            title,
+            x=left + number * each,
+            y=height - BOTTOM - tall,
+            width=each * 0.9,
+            height=tall,
             class_=_colour("column", group),
-        )  # fmt: skip
+        )
 
 
 def _levels(scale: Axis, width: float, height: float) -> Iterator[Markup]:

@@ -91,9 +91,11 @@ def thirds(arms: Sequence[Arm]) -> Drawing:
         if (split := found(arm, "ties", "buckets"))
     ]
     return bars(
-        "Share of readings by third of the scale.", ("first shown", "middle third", "second shown"), groups,
+        "Share of readings by third of the scale.",
+        ("first shown", "middle third", "second shown"),
+        groups,
         "answer favoured",
-    )  # fmt: skip
+    )
 
 
 def histograms(agreement: Mapping[str, Any], judge: str) -> Drawing:
@@ -118,11 +120,13 @@ def _rows(given: Sequence[Row], label: str, guide: float, percent_axis: bool) ->
     scale = axis(label, [guide, *_ends(known)], "percent" if percent_axis else "number")
     drawn = [
         Estimate(
-            name, slot, estimate["estimate"],
+            name,
+            slot,
+            estimate["estimate"],
             None if estimate["low"] is None else (estimate["low"], estimate["high"]),
         )
         for name, slot, estimate in known
-    ]  # fmt: skip
+    ]
     words = "; ".join(f"{name}: {estimate['estimate']:.3f}" for name, _, estimate in known)
     return rows(f"{label}. {words}.", drawn, label, scale, guide)
 

@@ -17,13 +17,29 @@ from trainer.report.audit import figures, wording
 from trainer.report.html import content_policy
 
 WORDS = (
-    wording.found, wording.share, wording.share_range, wording.change, wording.change_range, wording.number,
-    wording.outcome, wording.result, wording.asked, wording.measured, shared.p_value, shared.percent,
-)  # fmt: skip
+    wording.found,
+    wording.share,
+    wording.share_range,
+    wording.change,
+    wording.change_range,
+    wording.number,
+    wording.outcome,
+    wording.result,
+    wording.asked,
+    wording.measured,
+    shared.p_value,
+    shared.percent,
+)
 DRAWINGS = (
-    figures.estimates, figures.several, figures.both_orders, figures.reliability, figures.selective, figures.thirds,
-    figures.histograms, figures.routes,
-)  # fmt: skip
+    figures.estimates,
+    figures.several,
+    figures.both_orders,
+    figures.reliability,
+    figures.selective,
+    figures.thirds,
+    figures.histograms,
+    figures.routes,
+)
 
 
 def write_audit(record: Mapping[str, Any], path: Path) -> Path:
@@ -40,17 +56,25 @@ def render(record: Mapping[str, Any], album: Album) -> str:
     measured = [name for name in SECTIONS if any(wording.found(arm, name) for arm in record["arms"])]
     template = _environment().get_template("template.html.j2")
     return template.render(
-        record=record, arms=record["arms"], columns=wording.COLUMNS, sections=measured, style=style,
-        figure=album.shown(), policy=content_policy(style, ""),
+        record=record,
+        arms=record["arms"],
+        columns=wording.COLUMNS,
+        sections=measured,
+        style=style,
+        figure=album.shown(),
+        policy=content_policy(style, ""),
         options=json.dumps(record["options"], indent=1, ensure_ascii=False),
-    )  # fmt: skip
+    )
 
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FunctionLoader(_resource),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     environment.globals.update({function.__name__: function for function in (*WORDS, *DRAWINGS)})
     return environment
 

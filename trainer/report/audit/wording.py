@@ -120,25 +120,29 @@ COLUMNS = (
     Column("judge", lambda arm: arm["name"], lambda arm: arm["role"]),
     Column("result", lambda arm: outcome(arm["passed"])),
     Column(
-        "accuracy", lambda arm: share(found(arm, "accuracy", "invalid_dropped")),
+        "accuracy",
+        lambda arm: share(found(arm, "accuracy", "invalid_dropped")),
         lambda arm: share_range(found(arm, "accuracy", "invalid_dropped")),
     ),
     Column(
-        "position bias δ", lambda arm: change(found(arm, "position", "delta")),
+        "position bias δ",
+        lambda arm: change(found(arm, "position", "delta")),
         lambda arm: change_range(found(arm, "position", "delta")),
     ),
     Column(
-        "swap consistency", lambda arm: share(found(arm, "position", "swap_consistency")),
+        "swap consistency",
+        lambda arm: share(found(arm, "position", "swap_consistency")),
         lambda arm: share_range(found(arm, "position", "swap_consistency")),
     ),
     Column("Brier", lambda arm: number(found(arm, "calibration", "brier", "score", "estimate"))),
     Column("log score", lambda arm: number(found(arm, "calibration", "log_loss", "estimate"))),
     Column(
-        "ECE without chance", lambda arm: share(found(arm, "calibration", "ece_debiased")),
+        "ECE without chance",
+        lambda arm: share(found(arm, "calibration", "ece_debiased")),
         lambda arm: share_range(found(arm, "calibration", "ece_debiased")),
     ),
     Column("INVALID", lambda arm: share(found(arm, "invalid", "rate"))),
     Column("time a verdict", lambda arm: seconds(found(arm, "cost", "seconds_per_verdict"))),
     Column("1,000 verdicts", lambda arm: dollars(found(arm, "cost", "dollars_per_1000"))),
-)  # fmt: skip
+)
 """Of the table of judges: one row each."""
