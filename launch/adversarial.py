@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from envs.files import write_atomically
 from launch import compose, environment, figures, manifest, saved, side_by_side, trust
 from launch.arms import Training
 from launch.errors import LaunchError, continued_with
@@ -29,7 +30,7 @@ from trainer.config import Config
 from trainer.evidence import hashes
 from trainer.progress import say
 from trainer.reading import Open, read_json, read_yaml, valid
-from trainer.run_folder import RunFolder, write_atomically
+from trainer.run_folder import RunFolder
 from trainer.terminal import Console
 
 HELDOUT, TRAIN = "heldout", "train"

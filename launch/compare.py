@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from envs.files import write_atomically
 from launch import compose, environment, figures, saved
 from launch.commands import take, take_dry_run, tell_dry_run
 from launch.errors import LaunchError, continued_with
@@ -12,7 +13,7 @@ from launch.results import show_root
 from trainer.config import Comparison, Config
 from trainer.evidence import hashes
 from trainer.reading import read_json
-from trainer.run_folder import RunFolder, write_atomically
+from trainer.run_folder import RunFolder
 
 RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster", "comparison")
 """What may be another than in training; arms may change more, but not what they must share."""

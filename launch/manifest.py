@@ -9,9 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from envs.files import write_atomically
 from envs.prompts import load_prompts
 from trainer.config import Config
-from trainer.run_folder import read_record, write_atomically
+from trainer.run_folder import read_record
 
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "ray", "deepspeed", "vllm", "numpy", "pandas")
 ROOT = Path(__file__).parents[1]

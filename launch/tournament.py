@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from envs.files import write_atomically
 from launch import compose, environment, figures, saved
 from launch.commands import take
 from launch.errors import LaunchError, continued_with
@@ -18,7 +19,7 @@ from trainer.config import Config
 from trainer.evidence import hashes
 from trainer.progress import say
 from trainer.reading import read_json
-from trainer.run_folder import RunFolder, write_atomically
+from trainer.run_folder import RunFolder
 from trainer.verdicts import BASE
 
 RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster")

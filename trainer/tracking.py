@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from envs.files import make_folder
+from envs.files import make_folder, write_atomically
 from trainer.config import Config
 from trainer.reading import Open, read_json
-from trainer.run_folder import write_atomically
 
 RECORD = "wandb.json"
 """The id of the run at Weights & Biases and the last iteration that it was told of."""

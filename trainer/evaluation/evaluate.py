@@ -12,6 +12,7 @@ from typing import Any, Required
 import pandas as pd
 
 from envs import transcripts
+from envs.files import write_atomically
 from envs.types import Failure, Question, Seat, Transcript
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
@@ -27,7 +28,7 @@ from trainer.probe import check_adapter, rows_of
 from trainer.progress import say
 from trainer.reading import Open, read_text, valid
 from trainer.rollouts import Rollouts
-from trainer.run_folder import RunError, RunFolder, write_atomically
+from trainer.run_folder import RunError, RunFolder
 from trainer.schedule import derive
 from trainer.types import Policy
 

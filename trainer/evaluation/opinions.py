@@ -12,8 +12,8 @@ import numpy as np
 
 from envs.types import Question, Seat
 from rewards.labelled import Labelled
+from rewards.statistics import FloatArray
 from rewards.types import Verdict
-from trainer.statistics.paired import FloatArray
 
 SEATINGS = 2
 """Debates per question."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from envs.files import write_atomically
 from trainer.evaluation.controls import controls
 from trainer.evaluation.replicates import replicates
 from trainer.evaluation.summary import summarise
@@ -17,7 +18,7 @@ from trainer.evidence.adherence import adherence, declared_primary
 from trainer.provenance import saved_settings
 from trainer.reading import read_text
 from trainer.report import write_report
-from trainer.run_folder import RunError, write_atomically
+from trainer.run_folder import RunError
 from trainer.verdicts import read_verdicts
 
 

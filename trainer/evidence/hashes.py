@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from trainer.run_folder import write_atomically
+from envs.files import write_atomically
 
 NAME = "hashes.json"
 SCHEMA_VERSION = 1

@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from envs.files import write_atomically
 from envs.fingerprints import record_hash
 from trainer.reading import DamagedError, Open, read_json
-from trainer.run_folder import write_atomically
 
 NAME = "protocol.lock"
 SCHEMA_VERSION = 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from envs.files import write_atomically
 from rewards.audit.accuracy import contrast
 from rewards.audit.agreement import agreement
 from rewards.audit.gate import gate, passes
@@ -27,7 +28,6 @@ from trainer.judge_audit.arms import arms
 from trainer.judge_audit.debates import debates, ratings
 from trainer.judge_audit.identity import fingerprint, identity
 from trainer.judge_audit.stored import VERDICTS, StoredJudge
-from trainer.run_folder import write_atomically
 
 SCHEMA_VERSION = 1
 

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from trainer.evaluation.summary import jsonable
 from trainer.judges.grid import COMPARISONS
 from trainer.report import wording
@@ -16,7 +17,6 @@ from trainer.report.album import Album, standalone
 from trainer.report.drawing import Drawing
 from trainer.report.heat_map import Labels, heat_map
 from trainer.report.html import hash_source
-from trainer.run_folder import write_atomically
 
 STYLE = ".grid-map { display: block; width: 100%; max-width: 44rem; height: auto; color: var(--ink); }\n"
 TITLE = "Judge accuracy, every judge against every round's debaters"

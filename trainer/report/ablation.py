@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from trainer.comparisons.ablation import CELLS, rows
 from trainer.evaluation.verdict_rows import write_parquet
 from trainer.report import wording
@@ -15,7 +16,6 @@ from trainer.report.drawing import Drawing
 from trainer.report.forest import Mark, Panel, forest
 from trainer.report.html import content_policy, environment, resource
 from trainer.report.svg import Unit, axis
-from trainer.run_folder import write_atomically
 from trainer.verdicts import HELD_OUT, REWARD
 
 STYLE = """

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from trainer.report.drawing import SWATCH, Drawing, Entry, key_list
 from trainer.report.svg import element
-from trainer.run_folder import write_atomically
 
 FOLDER = "figures"
 LONGEST = 100

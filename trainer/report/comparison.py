@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from trainer.report.ablation import STYLE
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
@@ -13,7 +14,6 @@ from trainer.report.forest import Mark, Panel, forest
 from trainer.report.html import content_policy, environment, resource
 from trainer.report.svg import axis
 from trainer.report.wording import percent
-from trainer.run_folder import write_atomically
 
 Found = Mapping[str, Any]
 NARROW = ".wide .chart { min-width: 0; max-width: 46rem; }\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from envs.files import write_atomically
 from trainer.report.album import Album
 from trainer.report.arms import page as arms
 from trainer.report.arms.ratings import tournaments
@@ -17,7 +18,6 @@ from trainer.report.html import content_policy, environment, resource
 from trainer.report.inputs import Run, read_run
 from trainer.report.scatter import accuracy_against_win_rate
 from trainer.report.watch import alarms, watch_curves
-from trainer.run_folder import write_atomically
 
 
 def write_report(run: Path) -> Path:
