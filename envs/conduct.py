@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from envs.escaping import escape_markup
-from envs.types import Quote, Seat, Speech, Transcript
+from envs.types import Quote, Side, Speech, Transcript
 from envs.words import MARKS, words
 
 RUN = 3
@@ -84,9 +84,9 @@ def addresses_judge(text: str) -> bool:
     return _ADDRESSES.search(escape_markup(text)) is not None
 
 
-def concedes(text: str, own: Seat, answers: tuple[str, str]) -> bool:
-    """Whether the words say that the other side is right. `answers` are those of seat A and seat B."""
-    other = re.escape(answers[own is Seat.A])
+def concedes(text: str, own: Side, answers: tuple[str, str]) -> bool:
+    """Whether the words say that the other side is right. `answers` are those of side A and side B."""
+    other = re.escape(answers[own is Side.A])
     letter = own.other.value
     said = rf"\b(?:(?:debater|answer) {letter}|(?:the )?answer {other}) is (?:indeed )?(?:right|correct|true)\b"
     names = rf"\b(?:right|correct|true) answer is {other}(?![\w{MARKS}])"
@@ -110,8 +110,8 @@ def repetition(text: str, earlier: Sequence[str]) -> float:
 
 
 def _of(transcript: Transcript, speech: Speech) -> Conduct:
-    own = transcript.answers[speech.seat is Seat.B]
-    other = transcript.answers[speech.seat is Seat.A]
+    own = transcript.answers[speech.seat is Side.B]
+    other = transcript.answers[speech.seat is Side.A]
     said = _own_words(speech)
     earlier = [s.text for s in transcript.speeches if s.seat is speech.seat and s.ply < speech.ply]
     return Conduct(

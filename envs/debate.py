@@ -11,7 +11,7 @@ from envs import inquiries, scratchpad
 from envs.escaping import Lines
 from envs.prompts import Prompts
 from envs.quotes import count_words, verify
-from envs.types import Inquiry, Protocol, Question, Seat, Speech, Transcript
+from envs.types import Inquiry, Protocol, Question, Side, Speech, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Debate:
         return self.ply == len(self.protocol.plies())
 
     @property
-    def speakers(self) -> tuple[Seat, ...]:
+    def speakers(self) -> tuple[Side, ...]:
         """Who speaks at this ply; nobody when the debate is over."""
         return () if self.finished else self.protocol.plies()[self.ply]
 
@@ -57,7 +57,7 @@ class Debate:
         """Whether it is the judge's turn to ask."""
         return self.protocol.asks_before(self.ply) and all(inquiry.ply != self.ply for inquiry in self.inquiries)
 
-    def told(self, seat: Seat) -> str:
+    def told(self, seat: Side) -> str:
         """What the seat reads now: everything it has not read before, so that its context only ever grows.
 
         Speeches of the present ply are not in it: simultaneous speakers do not see each other.
@@ -83,14 +83,14 @@ class Debate:
         found = inquiries.inquiry_of(written, self.ply, self.protocol, self.question.passage)
         self.inquiries += (Inquiry(self.ply, "", problem) if problem else found,)
 
-    def supposing(self, seat: Seat, utterance: Utterance) -> Transcript:
+    def supposing(self, seat: Side, utterance: Utterance) -> Transcript:
         """The debate as it would read if the seat said this now, and nobody else anything at this ply."""
         own = self.prompts.judges.own
         speech = speech_of(utterance, seat, self.ply, self.protocol, self.question.passage, own)
         so_far = self.transcript()
         return replace(so_far, speeches=(*so_far.speeches, speech))
 
-    def hear(self, utterances: Mapping[Seat, Utterance]) -> None:
+    def hear(self, utterances: Mapping[Side, Utterance]) -> None:
         """Takes the speeches of this ply, verifies their quotes and moves on.
 
         Raises:
@@ -120,7 +120,7 @@ class Debate:
 
 
 def speech_of(
-    said: Utterance, seat: Seat, ply: int, protocol: Protocol, passage: str, own: Lines | None = None
+    said: Utterance, seat: Side, ply: int, protocol: Protocol, passage: str, own: Lines | None = None
 ) -> Speech:
     """What judge and opponent get of an utterance: thoughts taken out, text escaped, quotes looked up. `own` are the
     lines of the prompt set that it must not forge."""

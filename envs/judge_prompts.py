@@ -117,7 +117,7 @@ def rendered(template: Template, **variables: Any) -> str:
 
 
 def escaped(said: Sequence[Speech | Inquiry], own: Lines) -> list[dict[str, str]]:
-    """Seat and text of each speech, as safe to show in a prompt set with lines of its `own` as `escape_speech` makes
+    """Side and text of each speech, as safe to show in a prompt set with lines of its `own` as `escape_speech` makes
     it; the judge's questions have the seat "judge", and those that came to nothing are left out."""
     return [
         {"seat": each.seat.value if isinstance(each, Speech) else "judge", "text": escape_speech(each.text, own=own)}

@@ -14,7 +14,7 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from envs.judge_prompts import Example, Instructions, JudgeTemplates, PromptError, Task, escaped, rendered
-from envs.types import Inquiry, Protocol, Question, Seat, Speech, Transcript
+from envs.types import Inquiry, Protocol, Question, Side, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
 NAMES = ("opening", "turn", "judge")
@@ -39,7 +39,7 @@ class Prompts:
         texts = (f"{path.stem}\0{path.read_text('utf-8')}" for path in sorted(folder.glob("*.j2")))
         self.hash = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
-    def opening(self, question: Question, answers: tuple[str, str], seat: Seat, passage: str) -> str:
+    def opening(self, question: Question, answers: tuple[str, str], seat: Side, passage: str) -> str:
         """What a debater reads first. `answers` are those of seat A and seat B."""
         return rendered(
             self._opening,
@@ -48,11 +48,11 @@ class Prompts:
             answer_a=answers[0],
             answer_b=answers[1],
             seat=seat.value,
-            own=answers[seat is Seat.B],
-            other=answers[seat is Seat.A],
+            own=answers[seat is Side.B],
+            other=answers[seat is Side.A],
         )
 
-    def turn(self, seat: Seat, heard: Sequence[Speech | Inquiry], protocol: Protocol) -> str:
+    def turn(self, seat: Side, heard: Sequence[Speech | Inquiry], protocol: Protocol) -> str:
         """What a debater reads before a speech: what was said and asked since its last one, and how it may speak."""
         return rendered(
             self._turn,

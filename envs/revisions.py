@@ -9,7 +9,7 @@ from envs.debate import Debate
 from envs.inquiries import in_order
 from envs.judge_prompts import escaped, rendered
 from envs.prompts import Prompts
-from envs.types import Seat, Speech
+from envs.types import Side, Speech
 
 TEMPLATES = ("critique", "rewrite")
 
@@ -51,7 +51,7 @@ def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Sp
 def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
     prompts, seat, protocol = debate.prompts, draft.seat, debate.protocol
     passage = debate.shown if protocol.debaters_see_passage else ""
-    openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Seat}
+    openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Side}
     return rendered(
         prompts.judges.template(template),
         opening=openings[seat],

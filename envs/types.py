@@ -1,6 +1,6 @@
 """The nouns of the game, in the order in which they flow.
 
-A question is argued under a protocol by debaters in seats; their speeches make a transcript. Nothing here knows
+A question is argued under a protocol by debaters on two sides; their speeches make a transcript. Nothing here knows
 which answer is right: the `AnswerKey` is a separate object, and only evaluation is given one.
 """
 
@@ -14,15 +14,15 @@ SCHEMA_VERSION = 1
 """Of stored transcripts. Raise it when a field changes meaning; `envs.transcripts` refuses other versions."""
 
 
-class Seat(StrEnum):
-    """A place at the table. Seat A speaks first in a sequential debate and alone in a consultancy."""
+class Side(StrEnum):
+    """Which answer is defended: the first or the second of a transcript's. A consultancy has side A alone."""
 
     A = "A"
     B = "B"
 
     @property
-    def other(self) -> "Seat":
-        return Seat.B if self is Seat.A else Seat.A
+    def other(self) -> "Side":
+        return Side.B if self is Side.A else Side.A
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class Protocol:
     """Who speaks when and who sees what, as data (configs/protocol/)."""
 
     name: str
-    seats: tuple[Seat, ...] = (Seat.A, Seat.B)
-    """Occupied seats in speaking order; none at all for a judge who decides alone."""
+    seats: tuple[Side, ...] = (Side.A, Side.B)
+    """Occupied sides in speaking order; none at all for a judge who decides alone."""
     rounds: int = 2
-    """Speeches per seat."""
+    """Speeches per side."""
     simultaneous: bool = False
     """True: the speeches of one round are written without sight of each other."""
     max_words: int = 12
@@ -91,20 +91,20 @@ class Protocol:
     """True: a debater may think in private first, which nobody else ever sees (`envs.scratchpad`)."""
     debaters_see_passage: bool = True
     debaters_hear_each_other: bool = True
-    """False: nobody is ever told what another seat says, so that two seats are two consultants."""
+    """False: nobody is ever told what another side says, so that two sides are two consultants."""
     judge_sees_passage: bool = False
     judged_apart: bool = False
-    """True: a judge reads the speeches of each seat alone, and its verdicts on them are averaged (`rewards.apart`)."""
+    """True: a judge reads the speeches of each side alone, and its verdicts on them are averaged (`rewards.apart`)."""
     judge_asks: bool = False
     """True: after each round but the last the judge asks one question of at most `max_words`, which all read."""
     quotes_across_paragraphs: bool = False
     """True: the parts of a quotation with an elision may stand in different paragraphs of the passage."""
 
-    def plies(self) -> tuple[tuple[Seat, ...], ...]:
-        """The seats that speak at each ply; seats of one ply do not see each other's speech of that ply."""
+    def plies(self) -> tuple[tuple[Side, ...], ...]:
+        """The sides that speak at each ply; sides of one ply do not see each other's speech of that ply."""
         if self.simultaneous:
             return (self.seats,) * self.rounds
-        return tuple((seat,) for _ in range(self.rounds) for seat in self.seats)
+        return tuple((side,) for _ in range(self.rounds) for side in self.seats)
 
     def asks_before(self, ply: int) -> bool:
         """Whether the judge asks a question before the speeches of this ply."""
@@ -148,7 +148,7 @@ class Quote:
 class Speech:
     """What a debater said, as judged, and the tokens it was sampled as (never re-tokenised)."""
 
-    seat: Seat
+    seat: Side
     ply: int
     text: str
     """As judge and opponent read it: forged tags neutralised, quotes tagged by the environment."""
@@ -185,31 +185,31 @@ class Inquiry:
     """Why there is no question."""
 
     def swapped(self) -> "Inquiry":
-        """The same question with the seats relabelled where it names them ("debater A", "answer B", "A said")."""
-        return replace(self, text=_NAMED.sub(lambda found: found[1] + Seat(found[2]).other, self.text))
+        """The same question with the sides relabelled where it names them ("debater A", "answer B", "A said")."""
+        return replace(self, text=_NAMED.sub(lambda found: found[1] + Side(found[2]).other, self.text))
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A finished debate. `answers` holds what seat A and seat B defend, in this order."""
+    """A finished debate. `answers` holds what side A and side B defend, in this order."""
 
     question: Question
     protocol: Protocol
     answers: tuple[str, str]
     swapped_seats: bool
-    """False: seat A defends `question.answers[0]`; True: seat A defends `question.answers[1]`."""
+    """False: side A defends `question.answers[0]`; True: side A defends `question.answers[1]`."""
     speeches: tuple[Speech, ...] = ()
     provenance: Mapping[str, str | int | float] = field(default_factory=dict)
     """Prompt hash, seed, debate id, …: whatever is needed to play it again."""
     inquiries: tuple[Inquiry, ...] = ()
     """What the judge asked between the rounds, in order."""
 
-    def answer_index(self, seat: Seat) -> int:
-        """Which of `question.answers` the seat defends."""
-        return int((seat is Seat.B) != self.swapped_seats)
+    def answer_index(self, side: Side) -> int:
+        """Which of `question.answers` the side defends."""
+        return int((side is Side.B) != self.swapped_seats)
 
     def swapped(self) -> "Transcript":
-        """The same debate with the seats relabelled: A's answer and speeches become B's and the reverse."""
+        """The same debate with the sides relabelled: A's answer and speeches become B's and the reverse."""
         return replace(
             self,
             answers=(self.answers[1], self.answers[0]),

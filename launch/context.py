@@ -12,7 +12,7 @@ from envs.debate import Debate, Utterance, speech_of
 from envs.prompts import load_prompts
 from envs.recasting import alone
 from envs.revisions import critique_prompt, helpful_prompt, rewrite_prompt
-from envs.types import Question, Seat, Transcript
+from envs.types import Question, Side, Transcript
 from launch.errors import LaunchError
 from rewards.helpfulness import helping_model
 from rewards.inquirer import TOKENS_PER_WORD, inquiring_model
@@ -135,7 +135,7 @@ def _play(config: Config, question: Question, fmt: Format, speech: str, by_speec
     return found
 
 
-def _revising(debate: Debate, seat: Seat, said: Utterance, fmt: Format, new: int) -> Iterator[Prompt]:
+def _revising(debate: Debate, seat: Side, said: Utterance, fmt: Format, new: int) -> Iterator[Prompt]:
     """Yield what is read for a critique of a draft, and for its rewriting."""
     draft = speech_of(said, seat, debate.ply, debate.protocol, debate.question.passage)
     for prompt in (critique_prompt(debate, draft), rewrite_prompt(debate, draft, draft)):

@@ -13,7 +13,7 @@ from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.quotes import escape_markup
-from envs.types import AnswerKey, Inquiry, Question, Seat, Speech, Transcript
+from envs.types import AnswerKey, Inquiry, Question, Side, Speech, Transcript
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from trainer.engines import Engine
     from trainer.play import Table
 
-COLOURS = {Seat.A: "cyan", Seat.B: "magenta"}
+COLOURS = {Side.A: "cyan", Side.B: "magenta"}
 BAR = 24
 """Cells of the bar between the two answers."""
 _QUOTE = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
@@ -43,7 +43,7 @@ def debate(overrides: Sequence[str]) -> int:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
     if config.inference.kind != "plain":
         raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
-    models = {Seat.A: _policy(a or config.debater.model), Seat.B: _policy(b or config.debater.model)}
+    models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
     from launch import checks
     from trainer import setup
 
@@ -96,7 +96,7 @@ def _question(questions: Sequence[Question], number: str) -> Question:
     return questions[int(number) - 1]
 
 
-def _engines(models: Mapping[Seat, str], config: Config) -> dict[Seat, "Engine"]:
+def _engines(models: Mapping[Side, str], config: Config) -> dict[Side, "Engine"]:
     from trainer import setup
     from trainer.engines import make_engine
 
@@ -106,7 +106,7 @@ def _engines(models: Mapping[Seat, str], config: Config) -> dict[Seat, "Engine"]
 
 
 def _play(
-    question: Question, config: Config, engines: Mapping[Seat, "Engine"], judge: Judge, screen: "_Screen"
+    question: Question, config: Config, engines: Mapping[Side, "Engine"], judge: Judge, screen: "_Screen"
 ) -> Transcript:
     """The debate, shown as it is made."""
     from trainer import setup
@@ -136,7 +136,7 @@ def _play(
     return game.transcript()
 
 
-def _speak(table: "Table", seat: Seat, engine: "Engine", config: Config) -> Utterance:
+def _speak(table: "Table", seat: Side, engine: "Engine", config: Config) -> Utterance:
     from trainer.engines import Sampling
     from trainer.schedule import derive
 
@@ -154,12 +154,12 @@ class _Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def opening(self, question: Question, config: Config, models: Mapping[Seat, str]) -> None:
+    def opening(self, question: Question, config: Config, models: Mapping[Side, str]) -> None:
         """The passage, the question, and who defends what."""
         self._console.rule(_plain(f"{config.protocol.name}, judged by {config.judge.name}"))
         self._console.print(Padding(_plain(question.passage, "dim"), (0, 2)))
         self._console.print(_plain(question.text, "bold"))
-        for seat, answer in zip(Seat, question.answers, strict=True):
+        for seat, answer in zip(Side, question.answers, strict=True):
             who = f"argued by {models[seat]}" if seat in config.protocol.seats else "nobody argues it"
             self._console.print(_seat(seat), _plain(answer, "bold"), _plain(f"({who})", "dim"))
 
@@ -189,23 +189,23 @@ class _Screen:
             return
         cells = round(verdict.mean * BAR)
         full, empty = self._shown("█░", "#.")
-        bar = Text.assemble((full * cells, COLOURS[Seat.A]), (empty * (BAR - cells), COLOURS[Seat.B]))
+        bar = Text.assemble((full * cells, COLOURS[Side.A]), (empty * (BAR - cells), COLOURS[Side.B]))
         self._console.print(Text.assemble("    judge: P(A) = ", (f"{verdict.mean:.2f}", "bold"), "  A ", bar, " B"))
 
     def verdict(self, transcript: Transcript, verdict: Verdict, key: AnswerKey) -> None:
         """Which answer the judge picks, and which is right."""
-        right = next(seat for seat in Seat if transcript.answer_index(seat) == key[transcript.question.id])
+        right = next(seat for seat in Side if transcript.answer_index(seat) == key[transcript.question.id])
         self._console.rule()
         if not verdict.valid:
             picked, comment = "nothing (its verdict is INVALID)", ""
         elif verdict.mean == 0.5:
             picked, comment = "neither answer", ""
         else:
-            choice = Seat.A if verdict.mean > 0.5 else Seat.B
-            picked = f"{choice.value}, {transcript.answers[choice is Seat.B]}"
+            choice = Side.A if verdict.mean > 0.5 else Side.B
+            picked = f"{choice.value}, {transcript.answers[choice is Side.B]}"
             comment = ": the judge is right" if choice is right else ": the judge is wrong"
         self._console.print(_plain(f"The judge picks {picked}."))
-        answer = transcript.answers[right is Seat.B]
+        answer = transcript.answers[right is Side.B]
         self._console.print(_plain(f"The right answer is {right.value}, {answer}{comment}."))
 
 
@@ -220,7 +220,7 @@ def _marked(text: str, marks: str) -> Iterator[Text]:
     yield _plain(text[position:])
 
 
-def _seat(seat: Seat) -> Text:
+def _seat(seat: Side) -> Text:
     return Text(f" {seat.value} ", f"bold reverse {COLOURS[seat]}")
 
 

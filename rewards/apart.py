@@ -6,7 +6,7 @@ P(A) is the mean of P(A | only A's speeches) and P(A | only B's speeches), in ea
 from collections.abc import Sequence
 
 from envs.recasting import alone
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards.types import Judge, Usage, Verdict
 
 
@@ -36,13 +36,13 @@ class Apart:
 
 def _parts(transcript: Transcript) -> list[Transcript]:
     """What the judge reads for one verdict."""
-    seats = transcript.protocol.seats
-    together = len(seats) < 2 or not transcript.protocol.judged_apart
-    return [transcript] if together else [alone(transcript, seat) for seat in seats]
+    sides = transcript.protocol.seats
+    together = len(sides) < 2 or not transcript.protocol.judged_apart
+    return [transcript] if together else [alone(transcript, side) for side in sides]
 
 
-def _mean(verdicts: Sequence[Verdict], seats: tuple[Seat, ...]) -> Verdict:
-    """Return the verdicts on the parts of one debate, one for each seat, as one; a single one as it is."""
+def _mean(verdicts: Sequence[Verdict], sides: tuple[Side, ...]) -> Verdict:
+    """Return the verdicts on the parts of one debate, one for each side, as one; a single one as it is."""
     first, *others = verdicts
     if not others:
         return first
@@ -51,7 +51,7 @@ def _mean(verdicts: Sequence[Verdict], seats: tuple[Seat, ...]) -> Verdict:
     deciders = " and ".join(dict.fromkeys(verdict.decided_by for verdict in verdicts))
     if invalid := [verdict for verdict in verdicts if not verdict.valid]:
         worst = next((verdict for verdict in invalid if verdict.cause == "speech"), invalid[0])
-        spoilers = [s for s, v in zip(seats, verdicts, strict=True) if not v.valid and v.cause == "speech"]
+        spoilers = [s for s, v in zip(sides, verdicts, strict=True) if not v.valid and v.cause == "speech"]
         return Verdict(
             first.judge,
             None,

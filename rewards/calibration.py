@@ -2,7 +2,7 @@
 
 Let z be a reading's log-odds for the answer that is shown first. The calibrated log-odds are (z − b) / t: t is the
 temperature (above 1 for an overconfident judge; Guo et al. 2017), b the position bias in nats. Both are fitted by
-maximum likelihood on labelled debates: a logistic regression on z with an intercept, which relabelling the seats leaves
+maximum likelihood on labelled debates: a logistic regression on z with an intercept, which relabelling the sides leaves
 as it is.
 """
 
@@ -42,7 +42,7 @@ class Calibration(BaseModel):
     """Log-odds (nats) by which the answer shown first is preferred."""
 
     def apply(self, p: float, shown_first: bool) -> float:
-        """P(answer of seat A), calibrated; `shown_first`: its answer was the first of the two."""
+        """P(answer of side A), calibrated; `shown_first`: its answer was the first of the two."""
         slot = _log_odds(p) if shown_first else -_log_odds(p)
         calibrated = float(_sigmoid(self.temper(slot)))
         return calibrated if shown_first else 1 - calibrated

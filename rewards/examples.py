@@ -1,6 +1,6 @@
 """Few-shot examples: labelled debates that a judge is shown before the one that it judges.
 
-As many are won by seat A as by seat B, so that nothing can be read from the seats; ratings are shown ties as well. A
+As many are won by side A as by side B, so that nothing can be read from the sides; ratings are shown ties as well. A
 debate is never judged with an example about its own story, which could give the answer away.
 """
 
@@ -22,7 +22,7 @@ class ExamplesError(ValueError):
 class Examples:
     """Chooses `shots` debates of the file for each debate that is judged: by hash, one per story, balanced.
 
-    A debate that the wrong seat has won is shown with its seats relabelled. With `ties`, about a third of the examples
+    A debate that the wrong side has won is shown with its sides relabelled. With `ties`, about a third of the examples
     are debates whose target is .5, as far as there are any; without, there are none.
 
     Raises:

@@ -1,7 +1,7 @@
 """Debates of which it is known who was right: what judges are audited, calibrated and trained on. Never a reward's.
 
 Stored as transcripts (`envs.transcripts`) whose `extra` holds either `correct_seat` ("A" or "B", a gold label) or
-`target` (P(answer of seat A), for example a human verdict with its confidence).
+`target` (P(answer of side A), for example a human verdict with its confidence).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from envs import transcripts
-from envs.types import AnswerKey, Seat, Transcript
+from envs.types import AnswerKey, Side, Transcript
 
 Label = Callable[[Transcript], float | None]
-"""P(answer of seat A is right), None where it is not known."""
+"""P(answer of side A is right), None where it is not known."""
 
 
 class LabelledError(ValueError):
@@ -26,21 +26,21 @@ class Labelled:
 
     transcript: Transcript
     target: float
-    """P(answer of seat A is right): 1 or 0 for a gold label, between them for a verdict with its confidence."""
+    """P(answer of side A is right): 1 or 0 for a gold label, between them for a verdict with its confidence."""
 
     @property
-    def correct(self) -> Seat:
-        """The seat that defends the likelier answer; A if both are equally likely."""
-        return Seat.A if self.target >= 0.5 else Seat.B
+    def correct(self) -> Side:
+        """The side that defends the likelier answer; A if both are equally likely."""
+        return Side.A if self.target >= 0.5 else Side.B
 
     def swapped(self) -> "Labelled":
-        """The same debate with the seats relabelled."""
+        """The same debate with the sides relabelled."""
         return Labelled(self.transcript.swapped(), 1 - self.target)
 
 
 def with_key(played: Iterable[Transcript], key: AnswerKey) -> list[Labelled]:
     """Debates labelled with the gold answers."""
-    return [Labelled(t, float(t.answer_index(Seat.A) == key[t.question.id])) for t in played]
+    return [Labelled(t, float(t.answer_index(Side.A) == key[t.question.id])) for t in played]
 
 
 def write(path: Path, debates: Sequence[Labelled]) -> None:

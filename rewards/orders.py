@@ -1,4 +1,4 @@
-"""Presentation orders: reading a transcript as it is, with its seats relabelled, or both, and one verdict from it."""
+"""Presentation orders: reading a transcript as it is, with its sides relabelled, or both, and one verdict from it."""
 
 import math
 from collections.abc import Callable, Sequence

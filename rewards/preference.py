@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards.reward import APPROVALS
 from rewards.settings import JudgeSettings, ModelSettings
 from rewards.types import Judge
@@ -12,20 +12,20 @@ from rewards.types import Judge
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A judge's liking for a transcript from the point of view of one seat."""
+    """A judge's liking for a transcript from the point of view of one side."""
 
     log_odds: float
-    """Of the seat's own answer, averaged over the presentation orders; minus infinity where the verdict is INVALID."""
+    """Of the side's own answer, averaged over the presentation orders; minus infinity where the verdict is INVALID."""
     readings: int
     """How often a model read the transcript for it."""
 
 
-def preferences(judge: Judge, supposed: Sequence[tuple[Transcript, Seat]]) -> list[Preference]:
-    """What the judge makes of each transcript for the seat that is named with it; all are read as one batch."""
+def preferences(judge: Judge, supposed: Sequence[tuple[Transcript, Side]]) -> list[Preference]:
+    """What the judge makes of each transcript for the side that is named with it; all are read as one batch."""
     verdicts = judge.judge([transcript for transcript, _ in supposed]) if supposed else []
     found = []
-    for (_, seat), verdict in zip(supposed, verdicts, strict=True):
-        own = tuple(p if seat is Seat.A else 1 - p for p in verdict.orders)
+    for (_, side), verdict in zip(supposed, verdicts, strict=True):
+        own = tuple(p if side is Side.A else 1 - p for p in verdict.orders)
         liking = APPROVALS["log_odds"](own, math.inf) if verdict.valid else -math.inf
         found.append(Preference(liking, verdict.readings))
     return found

@@ -1,6 +1,6 @@
-"""From a verdict to what each seat earns. No gold label comes near this file.
+"""From a verdict to what each side earns. No gold label comes near this file.
 
-The approval of seat s is r_s = ½ Σ_orders [log p(own) − log p(other)], clipped, or one of the alternatives below; in a
+The approval of side s is r_s = ½ Σ_orders [log p(own) − log p(other)], clipped, or one of the alternatives below; in a
 debate the log-odds and win rewards are zero-sum. Shaping is added on top, speech by speech.
 
 A verdict that speeches made INVALID costs their speakers what the surest verdict against them would have (−clip, for
@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from envs.types import Seat, Speech, Transcript
+from envs.types import Side, Speech, Transcript
 from rewards.types import Reward, Verdict
 
 _TINY = 1e-12
@@ -55,24 +55,24 @@ APPROVALS: Mapping[str, Callable[[tuple[float, ...], float], float]] = {
 """Approval from P(own answer) in each presentation order; the second argument is the clip."""
 
 
-def rewards(transcript: Transcript, verdict: Verdict, rule: RewardRule) -> dict[Seat, Reward] | None:
-    """Return what each seat earned that has something to learn from the debate; None if none has.
+def rewards(transcript: Transcript, verdict: Verdict, rule: RewardRule) -> dict[Side, Reward] | None:
+    """Return what each side earned that has something to learn from the debate; None if none has.
 
-    That is every occupied seat where the verdict is valid, those that spoiled it where a speech made it INVALID, and
+    That is every occupied side where the verdict is valid, those that spoiled it where a speech made it INVALID, and
     none where something failed.
     """
     if not verdict.valid and verdict.cause == "failure":
         return None
     of_a = verdict.orders
-    own = {Seat.A: of_a, Seat.B: tuple(1 - p for p in of_a)}
+    own = {Side.A: of_a, Side.B: tuple(1 - p for p in of_a)}
     approve = APPROVALS[rule.approval]
-    seats = transcript.protocol.seats
+    sides = transcript.protocol.seats
     return {
-        seat: Reward(
-            approve(own[seat] if verdict.valid else (0.0,), rule.clip),
-            tuple(_shaping(s, transcript, rule) for s in transcript.speeches if s.seat is seat),
+        side: Reward(
+            approve(own[side] if verdict.valid else (0.0,), rule.clip),
+            tuple(_shaping(s, transcript, rule) for s in transcript.speeches if s.seat is side),
         )
-        for seat in (seats if verdict.valid else verdict.spoiled_by or seats)
+        for side in (sides if verdict.valid else verdict.spoiled_by or sides)
     }
 
 

@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-from envs.types import AnswerKey, Seat, Speech, Transcript
+from envs.types import AnswerKey, Side, Speech, Transcript
 from rewards.types import Usage, Verdict
 
 
@@ -54,14 +54,14 @@ class ScriptedJudge:
         return Verdict(self.name, _sigmoid(lean + self._bias), _sigmoid(lean - self._bias))
 
     def _swayed(self, transcript: Transcript) -> float:
-        """What length and marks add to the log-odds of seat A's answer."""
+        """What length and marks add to the log-odds of side A's answer."""
         words = sum(_for_a(speech) * speech.words for speech in transcript.speeches)
         marks = sum(_for_a(speech) * (_opened(speech, "v") - _opened(speech, "u")) for speech in transcript.speeches)
         return self._length_bias * ((words > 0) - (words < 0)) + self._mark_weight * marks
 
 
 def _for_a(speech: Speech) -> int:
-    return 1 if speech.seat is Seat.A else -1
+    return 1 if speech.seat is Side.A else -1
 
 
 def _opened(speech: Speech, mark: str) -> int:

@@ -69,7 +69,7 @@ class ModelSettings(JudgeSettings):
     examples: Path | None = None
     """Labelled debates (`rewards.labelled`) to choose few-shot examples from; none: no examples."""
     shots: int = Field(4, ge=1)
-    """Examples shown before each debate, balanced by seat, where a file of them is given."""
+    """Examples shown before each debate, balanced by side, where a file of them is given."""
     order: Literal["both", "given", "swapped"] = "both"
     """Presentation orders asked for each verdict."""
     format: Literal["auto", "plain", "chat"] = "auto"

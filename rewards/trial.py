@@ -1,6 +1,6 @@
 """A made-up debate on which a judge is tried before it is paid for."""
 
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.settings import JudgeError
 from rewards.types import Judge
 
@@ -11,7 +11,7 @@ TRIAL = Transcript(
     Protocol("debate", rounds=1),
     _QUESTION.answers,
     False,
-    tuple(Speech(seat, turn, _SAID[turn], _SAID[turn], len(_SAID[turn].split())) for turn, seat in enumerate(Seat)),
+    tuple(Speech(side, turn, _SAID[turn], _SAID[turn], len(_SAID[turn].split())) for turn, side in enumerate(Side)),
 )
 SHOWN = 300
 """Characters of a text that cannot be read that are shown."""

@@ -1,11 +1,11 @@
-"""What a judge needs (a `Scorer`), what it gives (a `Verdict`), and what a seat earns (a `Reward`)."""
+"""What a judge needs (a `Scorer`), what it gives (a `Verdict`), and what a side earns (a `Reward`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from typing import Protocol as Interface
 
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 
 Cause = Literal["speech", "failure"]
 """What made a verdict INVALID. "speech": the judge read the debate and gave no opinion that can be read, or could not
@@ -101,13 +101,13 @@ class Reading(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judge's opinion of one transcript. Probabilities are of the answer that seat A defends *in the transcript*."""
+    """A judge's opinion of one transcript. Probabilities are of the answer that side A defends *in the transcript*."""
 
     judge: str
     given: float | None
-    """P(answer of seat A), the transcript read as it is; None if this order was not asked."""
+    """P(answer of side A), the transcript read as it is; None if this order was not asked."""
     swapped: float | None
-    """The same probability, read with answers and seats relabelled (already turned back)."""
+    """The same probability, read with answers and sides relabelled (already turned back)."""
     valid: bool = True
     reason: str = ""
     """Why the verdict is INVALID. An invalid verdict is for neither side."""
@@ -120,19 +120,19 @@ class Verdict:
     order as for the swapped one, in which they are not turned back; 0 where a sample held no rating."""
     cause: Cause = "failure"
     """What made it INVALID; means nothing where it is valid."""
-    spoiled_by: tuple[Seat, ...] = ()
-    """Where the cause is a speech: the seats whose speeches it was; empty where that cannot be told."""
+    spoiled_by: tuple[Side, ...] = ()
+    """Where the cause is a speech: the sides whose speeches it was; empty where that cannot be told."""
     unreadable: str = ""
     """Of a judge that writes: the beginning of one text of this verdict that could not be read; empty if all could."""
 
     @property
     def orders(self) -> tuple[float, ...]:
-        """P(answer of seat A) in each order that was asked."""
+        """P(answer of side A) in each order that was asked."""
         return tuple(p for p in (self.given, self.swapped) if p is not None)
 
     @property
     def mean(self) -> float:
-        """P(answer of seat A), averaged over the presentation orders.
+        """P(answer of side A), averaged over the presentation orders.
 
         Raises:
             ValueError: the verdict is INVALID.
@@ -157,12 +157,12 @@ class Judge(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What one seat earned in one debate."""
+    """What one side earned in one debate."""
 
     approval: float
     """The judge's, paid after the last speech."""
     shaping: tuple[float, ...]
-    """Paid after each of the seat's speeches (penalties are negative)."""
+    """Paid after each of the side's speeches (penalties are negative)."""
 
     @property
     def per_speech(self) -> tuple[float, ...]:

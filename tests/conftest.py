@@ -27,7 +27,7 @@ import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from envs.testimony.world import TestimonyWorld  # noqa: E402
-from envs.types import Question, Seat, Transcript  # noqa: E402
+from envs.types import Question, Side, Transcript  # noqa: E402
 from rewards.types import Cause, Usage, Verdict  # noqa: E402
 from trainer.config import Config  # noqa: E402
 from trainer.engines.base import Completion, Sampling  # noqa: E402
@@ -230,7 +230,7 @@ class PlantedJudge:
         self.read += 1
         if self.invalid_every and self.read % self.invalid_every == 0:
             return Verdict(self.name, None, None, valid=False, reason="planted", cause=self.cause)
-        said = [(1 if s.seat is Seat.A else -1) * s.raw.split().count("attic") for s in transcript.speeches]
+        said = [(1 if s.seat is Side.A else -1) * s.raw.split().count("attic") for s in transcript.speeches]
         p = 1 / (1 + math.exp(-sum(said)))
         return Verdict(self.name, p, p)
 

@@ -18,7 +18,7 @@ from trainer.types import Episode, Experience, Judged, Match, Policy
 T = TypeVar("T")
 
 Progress = Callable[[int, float], None]
-"""Called with the number of debates just finished and the mean judge approval of the first seat among them."""
+"""Called with the number of debates just finished and the mean judge approval of the first side among them."""
 
 
 def collect(
@@ -33,7 +33,7 @@ def collect(
     progress: Progress = lambda done, approval: None,
     opponents: Sequence[Policy] = (),
 ) -> Experience:
-    """Plays the matches with the published policy, and whom it meets in them, has them judged, and pays the seats."""
+    """Plays the matches with the published policy, and whom it meets in them, has them judged, and pays the sides."""
     start = time.monotonic()
     policies = {playing.name: playing for playing in (policy, *opponents)}
     judged: dict[int, list[Judged]] = {}
@@ -47,7 +47,7 @@ def collect(
 
 
 def judge_episodes(episodes: Sequence[Episode], judge: Judge, rule: RewardRule) -> list[Judged]:
-    """The verdict on each episode and what its seats earned."""
+    """The verdict on each episode and what its sides earned."""
     verdicts = judge.judge([episode.transcript for episode in episodes]) if episodes else []
     return [
         Judged(episode, verdict, rewards(episode.transcript, verdict, rule))
@@ -56,7 +56,7 @@ def judge_episodes(episodes: Sequence[Episode], judge: Judge, rule: RewardRule) 
 
 
 def mean_approval(judged: Sequence[Judged]) -> float:
-    """Mean of P(answer of seat A) over valid verdicts; NaN if there are none."""
+    """Mean of P(answer of side A) over valid verdicts; NaN if there are none."""
     valid = [j.verdict.mean for j in judged if j.verdict.valid]
     return sum(valid) / len(valid) if valid else float("nan")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from envs.types import Seat, Speech
+from envs.types import Side, Speech
 from trainer.loop import mean_approval
 from trainer.types import Experience, seats_of
 
@@ -12,7 +12,7 @@ def measure(experience: Experience) -> dict[str, float | int]:
     policy = experience.policy.name
     said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
     speeches = [speech for speech in said if speech.policy == policy]
-    rewards = [(seat, j.rewards[seat]) for j in experience.judged if j.rewards for seat in seats_of(j, policy)]
+    rewards = [(side, j.rewards[side]) for j in experience.judged if j.rewards for side in seats_of(j, policy)]
     sampled = [x for t in experience.trajectories() for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
     debates = len(experience.judged) + len(experience.failures)
     measured = {
@@ -25,7 +25,7 @@ def measure(experience: Experience) -> dict[str, float | int]:
         "reward": _mean([reward.total for _, reward in rewards]),
         "penalty": _mean([sum(reward.shaping) for _, reward in rewards]),
         "approval_seat_a": mean_approval(experience.judged),
-        "reward_seat_a": _mean([reward.total for seat, reward in rewards if seat is Seat.A]),
+        "reward_seat_a": _mean([reward.total for side, reward in rewards if side is Side.A]),
         "entropy": -_mean(sampled),
         **speech_statistics(speeches),
         "empty_speeches": _mean([speech.words == 0 for speech in speeches]),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
-from envs.types import Failure, Protocol, Question, Seat
+from envs.types import Failure, Protocol, Question, Side
 from envs.windows import Window
 from rewards.types import Unscored
 from trainer.engines.base import Engine, Sampling
@@ -30,14 +30,14 @@ class Table:
         self.spent = Counter[str]()
         """What speeches were come by with that were not sampled once, by policy and kind, for the record."""
         self._row_per_speech = row_per_speech
-        self._tokens: dict[Seat, SeatTokens] = {}
+        self._tokens: dict[Side, SeatTokens] = {}
 
-    def tell(self, seat: Seat, engine: Engine) -> list[int]:
+    def tell(self, seat: Side, engine: Engine) -> list[int]:
         """Adds what the seat is told now to its context, and returns the whole of it."""
         tokens = self._tokens.setdefault(seat, SeatTokens(self._row_per_speech))
         return tokens.tell(self.debate.told(seat), engine.format)
 
-    def spoke(self, seat: Seat, utterance: Utterance) -> None:
+    def spoke(self, seat: Side, utterance: Utterance) -> None:
         """Adds the sampled tokens to the seat's context."""
         self._tokens[seat].said(utterance)
 
@@ -123,11 +123,11 @@ def _play_ply(
     versions: Mapping[str, Policy],
     inference: Inference,
 ) -> None:
-    turns: dict[str, list[tuple[Table, Seat]]] = defaultdict(list)
+    turns: dict[str, list[tuple[Table, Side]]] = defaultdict(list)
     for table in tables:
         for seat in table.debate.speakers:
             turns[table.match.policies[seat]].append((table, seat))
-    said: dict[int, dict[Seat, Utterance]] = defaultdict(dict)
+    said: dict[int, dict[Side, Utterance]] = defaultdict(dict)
     for name, speakers in turns.items():
         for table, seat, utterance in _speak(speakers, engines[name], sampling, versions[name], inference):
             said[id(table)][seat] = utterance
@@ -137,8 +137,8 @@ def _play_ply(
 
 
 def _speak(
-    speakers: list[tuple[Table, Seat]], engine: Engine, sampling: Sampling, policy: Policy, inference: Inference
-) -> Iterator[tuple[Table, Seat, Utterance]]:
+    speakers: list[tuple[Table, Side]], engine: Engine, sampling: Sampling, policy: Policy, inference: Inference
+) -> Iterator[tuple[Table, Side, Utterance]]:
     ready = [(table, seat, context) for table, seat in speakers if (context := _tell(table, seat, engine, sampling))]
     if not ready:
         return
@@ -154,7 +154,7 @@ def _speak(
             yield table, seat, choice.said
 
 
-def _tell(table: Table, seat: Seat, engine: Engine, sampling: Sampling) -> list[int] | None:
+def _tell(table: Table, seat: Side, engine: Engine, sampling: Sampling) -> list[int] | None:
     context = table.tell(seat, engine)
     if len(context) + sampling.max_tokens <= engine.max_context:
         return context
@@ -165,7 +165,7 @@ def _tell(table: Table, seat: Seat, engine: Engine, sampling: Sampling) -> list[
     return None
 
 
-def _hear(table: Table, utterances: Mapping[Seat, Utterance]) -> None:
+def _hear(table: Table, utterances: Mapping[Side, Utterance]) -> None:
     try:
         table.debate.hear(utterances)
     except Exception as error:  # a debate ends here: whatever it tripped over is recorded and the others go on

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from envs.types import Question, Seat
+from envs.types import Question, Side
 from trainer.rollouts import Shard
 from trainer.types import Match
 
@@ -22,7 +22,7 @@ def _at(questions: Sequence[Question], position: int, seed: int) -> Question:
 
 
 def matches_of(
-    questions: Sequence[Question], seats: Sequence[Seat], repeats: int, branches: int = 1, plies: int = 1, seed: int = 0
+    questions: Sequence[Question], seats: Sequence[Side], repeats: int, branches: int = 1, plies: int = 1, seed: int = 0
 ) -> list[Match]:
     """Each question in both seatings, `repeats` times, the current policy in every seat.
 

@@ -62,7 +62,7 @@ class Session:
                 self.settings.reward,
                 self.settings.cluster.shard_size,
                 derive(self.settings.seed, "play", iteration),
-                lambda done, approval: bar.advance(done, f"approval of seat A {approval:.2f}"),
+                lambda done, approval: bar.advance(done, f"approval of side A {approval:.2f}"),
                 self.opponents.policies(iteration),
             )
         self._store(experience)
@@ -113,7 +113,7 @@ class Session:
                     "reason": j.verdict.reason,
                     **_spoiled(j),
                 },
-                "rewards": {seat.value: reward.total for seat, reward in (j.rewards or {}).items()},
+                "rewards": {side.value: reward.total for side, reward in (j.rewards or {}).items()},
             }
             for j in experience.judged
         ]

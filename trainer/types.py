@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envs.types import Failure, Question, Seat, Transcript
+from envs.types import Failure, Question, Side, Transcript
 from rewards.types import Reward, Verdict
 
 
@@ -27,7 +27,7 @@ class Match:
     id: str
     question: Question
     swapped_seats: bool
-    policies: Mapping[Seat, str]
+    policies: Mapping[Side, str]
     branches: int = 1
     branch_ply: int = 0
 
@@ -57,7 +57,7 @@ class Episode:
     match: str
     branch: int
     transcript: Transcript
-    rows: Mapping[Seat, tuple[Row, ...]]
+    rows: Mapping[Side, tuple[Row, ...]]
     branch_ply: int = 0
 
 
@@ -71,7 +71,7 @@ class Trajectory:
 
     question_id: str
     swapped_seats: bool
-    seat: Seat
+    seat: Side
     plies: tuple[int, ...]
     """The ply of each of the row's speeches."""
     row: Row
@@ -106,7 +106,7 @@ class Judged:
 
     episode: Episode
     verdict: Verdict
-    rewards: Mapping[Seat, Reward] | None
+    rewards: Mapping[Side, Reward] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +135,14 @@ class Experience:
         return sum(judged.rewards is not None and not judged.verdict.valid for judged in self.judged)
 
 
-def seats_of(judged: Judged, policy: str) -> list[Seat]:
+def seats_of(judged: Judged, policy: str) -> list[Side]:
     """Return the seats from which the policy has spoken and earned something; none if the verdict could not be had."""
     transcript = judged.episode.transcript
     spoke = {speech.seat for speech in transcript.speeches if speech.policy == policy}
     return [seat for seat in judged.rewards or {} if seat in spoke]
 
 
-def trajectories_of(judged: Judged, seat: Seat) -> list[Trajectory]:
+def trajectories_of(judged: Judged, seat: Side) -> list[Trajectory]:
     """Return the rows of one seat that earned something."""
     assert judged.rewards is not None
     transcript, reward = judged.episode.transcript, judged.rewards[seat]

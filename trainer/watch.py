@@ -37,7 +37,7 @@ from numpy.typing import ArrayLike
 
 from envs.conduct import Conduct, conduct
 from envs.splits import digest
-from envs.types import AnswerKey, Question, Seat
+from envs.types import AnswerKey, Question, Side
 from rewards.audit.attacks import attack_success
 from rewards.labelled import Labelled, with_key
 from rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
@@ -189,7 +189,7 @@ class Watch:
 
         def sided(debate: Labelled, p: float) -> float:
             own = next(speech.seat for speech in debate.transcript.speeches if speech.policy == policy.name)
-            return picks(p if own is Seat.A else 1 - p)
+            return picks(p if own is Side.A else 1 - p)
 
         return Opinions(self.questions, debates, verdicts).by_question(sided, invalid=0.5)
 

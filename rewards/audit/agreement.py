@@ -54,7 +54,7 @@ class Agreement:
 
 
 def rating_of(p: FloatArray) -> Ratings:
-    """The rating from 1 (surely seat A) to 9 that P(answer of seat A) (N,) stands for: 9.5 - 9 p, rounded."""
+    """The rating from 1 (surely side A) to 9 that P(answer of side A) (N,) stands for: 9.5 - 9 p, rounded."""
     return np.clip(np.rint(9.5 - 9 * np.round(p, 12)), LOWEST, HIGHEST).astype(np.int64)
 
 

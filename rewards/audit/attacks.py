@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from envs.attacks import ATTACKS, attacked
-from envs.types import Seat
+from envs.types import Side
 from rewards.labelled import Labelled
 from rewards.statistics import Interval, cluster_statistic, wilson
 from rewards.types import Judge, Verdict
@@ -15,7 +15,7 @@ ALL = tuple(ATTACKS)
 
 @dataclass(frozen=True, slots=True)
 class AttackResult:
-    """What one attack did to one judge. A pair is a debate with one of its seats as attacker, clean and attacked."""
+    """What one attack did to one judge. A pair is a debate with one of its sides as attacker, clean and attacked."""
 
     attack: str
     n: int
@@ -42,10 +42,10 @@ class AttackResult:
 def attack_success(
     judge: Judge, debates: Sequence[Labelled], attacks: Iterable[str] = ALL, seed: int = 0
 ) -> list[AttackResult]:
-    """One result per attack. Every occupied seat of every debate attacks once, so no side and no seat is favoured.
+    """One result per attack. Every occupied side of every debate attacks once, so neither is favoured.
 
     `seed` is that of the bootstrap; nothing else is drawn. The judge reads each debate once, and once more per attack
-    and seat.
+    and side.
     """
     clean = judge.judge([debate.transcript for debate in debates])
     return [_result(judge, name, debates, clean, seed) for name in attacks]
@@ -86,22 +86,22 @@ def _result(judge: Judge, name: str, debates: Sequence[Labelled], clean: Sequenc
 
 
 def _pairs(judge: Judge, name: str, debates: Sequence[Labelled], clean: Sequence[Verdict]) -> Iterator[_Pair]:
-    attempts = [(d, verdict, seat) for d, verdict in zip(debates, clean, strict=True) for seat in _seats(d)]
-    verdicts = judge.judge([attacked(debate.transcript, seat, name) for debate, _, seat in attempts])
-    for (debate, before, seat), after in zip(attempts, verdicts, strict=True):
+    attempts = [(d, verdict, side) for d, verdict in zip(debates, clean, strict=True) for side in _seats(d)]
+    verdicts = judge.judge([attacked(debate.transcript, side, name) for debate, _, side in attempts])
+    for (debate, before, side), after in zip(attempts, verdicts, strict=True):
         story = debate.transcript.question.story_id
-        yield _Pair(_own(before, seat), _own(after, seat), debate.correct is seat, story)
+        yield _Pair(_own(before, side), _own(after, side), debate.correct is side, story)
 
 
-def _seats(debate: Labelled) -> tuple[Seat, ...]:
+def _seats(debate: Labelled) -> tuple[Side, ...]:
     return debate.transcript.protocol.seats
 
 
-def _own(verdict: Verdict, seat: Seat) -> float | None:
-    """The probability of the seat's answer."""
+def _own(verdict: Verdict, side: Side) -> float | None:
+    """The probability of the side's answer."""
     if not verdict.valid:
         return None
-    return verdict.mean if seat is Seat.A else 1 - verdict.mean
+    return verdict.mean if side is Side.A else 1 - verdict.mean
 
 
 def _right(attackers: float) -> float:

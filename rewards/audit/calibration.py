@@ -45,7 +45,7 @@ class Brier:
     resolution: float
     """How far the bins' shares are apart from each other; the more the better."""
     uncertainty: float
-    """0.25: every debate is counted from both seats, so that relabelling them changes nothing."""
+    """0.25: every debate is counted from both sides, so that relabelling them changes nothing."""
     within_bins: float
     """What the bins hide: variance less twice the covariance with the outcome inside them."""
 
@@ -168,7 +168,7 @@ def _debiased(sums: FloatArray, noise: float = 1) -> FloatArray:
 
 
 def brier(table: Table) -> Brier:
-    """The Brier score and its decomposition over equal-mass bins of P(answer), each debate counted from both seats."""
+    """The Brier score and its decomposition over equal-mass bins of P(answer), each debate counted from both sides."""
     p, y, which = _both_seats(table)
     mean_p, mean_y = (_bin_means(column, which) for column in (p, y))
     inside = float(((p - mean_p) ** 2 - 2 * (p - mean_p) * (y - mean_y)).mean()) if len(p) else np.nan
@@ -187,7 +187,7 @@ def brier(table: Table) -> Brier:
 def reliability_by_chance(table: Table) -> tuple[float, float]:
     """The mean reliability of a calibrated judge on these debates, and by how much this judge's is more.
 
-    A debate with both seats in one bin adds nothing: what is too much on one side is too little on the other.
+    A debate with both sides in one bin adds nothing: what is too much on one side is too little on the other.
     """
     if not len(table):
         return np.nan, np.nan
@@ -201,7 +201,7 @@ def reliability_by_chance(table: Table) -> tuple[float, float]:
 
 
 def _both_seats(table: Table) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-    """P(answer), whether it is right, and its bin, (2 N,): every debate from both seats."""
+    """P(answer), whether it is right, and its bin, (2 N,): every debate from both sides."""
     p = np.concatenate([np.round(table.p, 12), np.round(1 - table.p, 12)])
     y = np.concatenate([table.a_is_right, ~table.a_is_right]).astype(np.float64)
     return p, y, equal_mass(p)

@@ -1,8 +1,8 @@
 """Does it matter to the judge which answer is shown first?
 
-With p = P(first-shown answer) when seat A's answer is first and p' = P(first-shown answer) when seat B's is, a judge
+With p = P(first-shown answer) when side A's answer is first and p' = P(first-shown answer) when side B's is, a judge
 without position bias has p + p' = 1 whatever it believes: delta = mean(p + p')/2 - 1/2 is 0. In a `Table` both readings
-are P(answer of seat A), so p = given and p' = 1 - swapped.
+are P(answer of side A), so p = given and p' = 1 - swapped.
 """
 
 from dataclasses import dataclass

@@ -3,8 +3,8 @@
 Each line is an object with
 
     debate    the id of the debate or pair that was rated (a string)
-    score     the human rating from 1 (seat A's answer is far better) over 5 (a tie) to 9 (seat B's), or instead
-    score_1, score_2    two ratings, of seat A's and of seat B's answer, that differ by at most 10
+    score     the human rating from 1 (side A's answer is far better) over 5 (a tie) to 9 (side B's), or instead
+    score_1, score_2    two ratings, of side A's and of side B's answer, that differ by at most 10
     judge     optional: a judge's rating of the same pair, from 1 to 9
 
 Two ratings become one on the scale of 1 to 9 by s = 5 + 0.4 (score_2 - score_1), rounded.

@@ -53,7 +53,7 @@ class AuditOptions(BaseModel):
     sure: Annotated[float, Field(ge=0.5, le=1)] = 0.75
     """Confidence of the debates that the accuracy of sure verdicts is taken over."""
     attacked: Annotated[int, Field(ge=1)] = 50
-    """Debates that each attack of the canary set is tried on, from both seats."""
+    """Debates that each attack of the canary set is tried on, from both sides."""
     skip: list[SectionName] = []
     """Parts that are left out, for example [tags], which asks a judge three times more, or [attacks]."""
     thresholds: Thresholds = Thresholds()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.types import Seat
+from envs.types import Side
 from rewards.labelled import Labelled
 from rewards.statistics import FloatArray
 from rewards.types import Judge, Verdict
@@ -19,15 +19,15 @@ class Table:
     story: NDArray[np.str_]
     """The cluster of every interval."""
     target: FloatArray
-    """P(answer of seat A is right), the label."""
+    """P(answer of side A is right), the label."""
     p: FloatArray
-    """P(answer of seat A), as the judge gives it."""
+    """P(answer of side A), as the judge gives it."""
     given: FloatArray
-    """The same, read with the answer of seat A shown first."""
+    """The same, read with the answer of side A shown first."""
     swapped: FloatArray
-    """The same, read with the answer of seat A shown second."""
+    """The same, read with the answer of side A shown second."""
     words_a: FloatArray
-    """Words that seat A said."""
+    """Words that side A said."""
     words_b: FloatArray
     reason: NDArray[np.str_]
     """Why the verdict is INVALID, empty where it is not."""
@@ -41,7 +41,7 @@ class Table:
 
     @property
     def a_is_right(self) -> NDArray[np.bool_]:
-        """Whether seat A defends the right answer. Means nothing where the label is 0.5; see `labelled`."""
+        """Whether side A defends the right answer. Means nothing where the label is 0.5; see `labelled`."""
         return self.target > 0.5
 
     @property
@@ -56,7 +56,7 @@ class Table:
 
     @property
     def confidence(self) -> FloatArray:
-        """Probability of the answer that the judge favours, rounded so that relabelling the seats changes no bit."""
+        """Probability of the answer that the judge favours, rounded so that relabelling the sides changes no bit."""
         return np.asarray(np.round(np.maximum(self.p, 1 - self.p), 12), dtype=np.float64)
 
     def keep(self, rows: NDArray[np.bool_]) -> "Table":
@@ -96,14 +96,14 @@ def read(judge: Judge, debates: Sequence[Labelled]) -> Table:
         p,
         given,
         swapped,
-        np.array([_words(debate, Seat.A) for debate in debates], dtype=np.float64),
-        np.array([_words(debate, Seat.B) for debate in debates], dtype=np.float64),
+        np.array([_words(debate, Side.A) for debate in debates], dtype=np.float64),
+        np.array([_words(debate, Side.B) for debate in debates], dtype=np.float64),
         np.array([_reason(*pair) for pair in zip(verdicts, turned, strict=True)], dtype=np.str_),
     )
 
 
 def _readings(verdict: Verdict, turned: Verdict | None) -> tuple[float, float, float]:
-    """P(answer of seat A): as the judge says, with that answer shown first, with it shown second."""
+    """P(answer of side A): as the judge says, with that answer shown first, with it shown second."""
     if _reason(verdict, turned):
         return np.nan, np.nan, np.nan
     if verdict.given is not None and verdict.swapped is not None:
@@ -120,5 +120,5 @@ def _reason(verdict: Verdict, turned: Verdict | None) -> str:
     return "" if turned is None or turned.valid else turned.reason or "no reason given"
 
 
-def _words(debate: Labelled, seat: Seat) -> int:
-    return sum(speech.words for speech in debate.transcript.speeches if speech.seat is seat)
+def _words(debate: Labelled, side: Side) -> int:
+    return sum(speech.words for speech in debate.transcript.speeches if speech.seat is side)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from envs.types import QuoteStatus, Seat, Speech, Transcript
+from envs.types import QuoteStatus, Side, Speech, Transcript
 from rewards.audit.table import Table, read
 from rewards.labelled import Labelled
 from rewards.statistics import UNBOUNDED, FloatArray, Interval, cluster_mean, wilson
@@ -62,17 +62,17 @@ def without_marks(transcript: Transcript) -> Transcript:
     return _respoken(transcript, lambda speech: replace(speech, text=_MARK.sub("", speech.text), quotes=()))
 
 
-def discredited(transcript: Transcript, seat: Seat) -> Transcript:
-    """The debate with every quotation of one seat marked as not found in the passage."""
-    return _respoken(transcript, lambda speech: _discredited(speech) if speech.seat is seat else speech)
+def discredited(transcript: Transcript, side: Side) -> Transcript:
+    """The debate with every quotation of one side marked as not found in the passage."""
+    return _respoken(transcript, lambda speech: _discredited(speech) if speech.seat is side else speech)
 
 
 def changed(debate: Labelled) -> list[Transcript]:
     """All that `tags` asks about this debate besides the debate itself."""
     if debate.target == 0.5:
         return []
-    sides = [seat for seat in Seat if _quotes(debate, seat)]
-    return [without_marks(debate.transcript), *(discredited(debate.transcript, seat) for seat in sides)]
+    sides = [side for side in Side if _quotes(debate, side)]
+    return [without_marks(debate.transcript), *(discredited(debate.transcript, side) for side in sides)]
 
 
 def tags(judge: Judge, debates: Sequence[Labelled], table: Table) -> Tags:
@@ -128,8 +128,8 @@ def _one_side(
     return figures, (shift, after.story)
 
 
-def _quotes(debate: Labelled, seat: Seat) -> bool:
-    speeches = (speech for speech in debate.transcript.speeches if speech.seat is seat)
+def _quotes(debate: Labelled, side: Side) -> bool:
+    speeches = (speech for speech in debate.transcript.speeches if speech.seat is side)
     return any(quote.verified for speech in speeches for quote in speech.quotes)
 
 

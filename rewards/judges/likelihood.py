@@ -38,7 +38,7 @@ class Settings(ModelSettings):
 class LikelihoodJudge:
     """P(answer) from the log-probabilities of the two answers as continuations of the judge's prompt.
 
-    `order` is "both" (read twice, answers and seats relabelled the second time), "given" or "swapped". `choice` is
+    `order` is "both" (read twice, answers and sides relabelled the second time), "given" or "swapped". `choice` is
     "answer" (the answers' own words) or "letter" (A and B). A verdict is INVALID when the model gives the two choices
     together less than `min_mass` of probability, or no number at all.
     """

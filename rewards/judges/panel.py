@@ -46,7 +46,7 @@ RULES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "majority": lambda p: _mean([_vote(x) for x in p]),
     "confidence": _by_confidence,
 }
-"""P(answer of seat A) from what the members make of it: their mean; the share that votes for it (a half votes for
+"""P(answer of side A) from what the members make of it: their mean; the share that votes for it (a half votes for
 both); the same share with each vote weighted by its confidence |2p − 1| (Khan et al. 2024, human ensembles)."""
 
 
@@ -100,5 +100,5 @@ def _blame(opinions: Sequence[Verdict]) -> dict[str, Any]:
     spoiled = [verdict for verdict in opinions if not verdict.valid and verdict.cause == "speech"]
     if 2 * (len(opinions) - len(spoiled)) > len(opinions):
         return {"cause": "failure"}
-    seats = {verdict.spoiled_by for verdict in spoiled}
-    return {"cause": "speech", "spoiled_by": seats.pop() if len(seats) == 1 else ()}
+    sides = {verdict.spoiled_by for verdict in spoiled}
+    return {"cause": "speech", "spoiled_by": sides.pop() if len(sides) == 1 else ()}

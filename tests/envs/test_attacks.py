@@ -9,7 +9,7 @@ from envs.conduct import addresses_judge
 from envs.debate import Debate, Utterance
 from envs.escaping import FORGED_TAG, HEADER, escape_speech
 from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Seat, Transcript
+from envs.types import Protocol, Question, Side, Transcript
 
 PASSAGE = "in the attic anna saw it . in the cellar leo saw it ."
 QUESTION = Question("q", "s", "where is the key ?", ("attic", "cellar"), PASSAGE)
@@ -25,8 +25,8 @@ def played(swapped: bool = False, scratchpad: bool = False) -> Transcript:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("seat", list(Seat))
-def test_only_the_attackers_speeches_change(name: str, seat: Seat) -> None:
+@pytest.mark.parametrize("seat", list(Side))
+def test_only_the_attackers_speeches_change(name: str, seat: Side) -> None:
     clean = played()
     dirty = attacked(clean, seat, name)
     for before, after in zip(clean.speeches, dirty.speeches, strict=True):
@@ -43,7 +43,7 @@ def test_only_the_attackers_speeches_change(name: str, seat: Seat) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_judge_reads_it_escaped(name: str) -> None:
-    for speech in attacked(played(), Seat.A, name).speeches:
+    for speech in attacked(played(), Side.A, name).speeches:
         assert escape_speech(speech.text) == speech.text
         assert "<|" not in speech.text and "\u200b" not in speech.text and "\u202e" not in speech.text
         assert not re.search(r"^(Judge|Verdict|System|Debater \w)\b.*:", speech.text, re.MULTILINE | re.IGNORECASE)
@@ -54,23 +54,23 @@ def test_the_judge_reads_it_escaped(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name not in ("repetition", "very long speech")])
 def test_the_letter_is_the_attackers_own(name: str) -> None:
     clean = played()
-    of = {seat: [s.raw for s in attacked(clean, seat, name).speeches if s.seat is seat] for seat in Seat}
+    of = {seat: [s.raw for s in attacked(clean, seat, name).speeches if s.seat is seat] for seat in Side}
     alone = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
-    letters = {seat: [alone.findall(raw.replace("\u200b", "")) for raw in of[seat]] for seat in Seat}
+    letters = {seat: [alone.findall(raw.replace("\u200b", "")) for raw in of[seat]] for seat in Side}
     swapped = {"A": "B", "B": "A"}
-    assert letters[Seat.A] == [[swapped[letter] for letter in found] for found in letters[Seat.B]]
-    assert name in ("stock phrases", "role headers") or all(set(found) == {"A"} for found in letters[Seat.A])
-    assert name != "role headers" or all(found.count("A") > found.count("B") for found in letters[Seat.A])
+    assert letters[Side.A] == [[swapped[letter] for letter in found] for found in letters[Side.B]]
+    assert name in ("stock phrases", "role headers") or all(set(found) == {"A"} for found in letters[Side.A])
+    assert name != "role headers" or all(found.count("A") > found.count("B") for found in letters[Side.A])
 
 
 def test_the_detector_of_conduct_knows_the_plain_ones() -> None:
     for name in ("impersonating the judge", "stating the verdict", "instructing the judge", "invisible characters"):
-        assert addresses_judge(attacked(played(), Seat.B, name).speeches[1].text), name
-    assert not addresses_judge(attacked(played(), Seat.B, "stock phrases").speeches[1].text)
+        assert addresses_judge(attacked(played(), Side.B, name).speeches[1].text), name
+    assert not addresses_judge(attacked(played(), Side.B, "stock phrases").speeches[1].text)
 
 
 def test_what_was_neutralised_says_which_attack_it_was() -> None:
-    found = {name: attacked(played(), Seat.A, name).speeches[0].neutralised for name in ATTACKS}
+    found = {name: attacked(played(), Side.A, name).speeches[0].neutralised for name in ATTACKS}
     assert found["role headers"][HEADER] == 2 and found["stating the verdict"][HEADER] == 3
     assert found["forged tags"] == {FORGED_TAG: 4}
     assert found["template tokens"]["special token"] >= 8
@@ -79,18 +79,18 @@ def test_what_was_neutralised_says_which_attack_it_was() -> None:
 
 
 def test_lengths() -> None:
-    clean, long = played(), attacked(played(), Seat.A, "very long speech")
+    clean, long = played(), attacked(played(), Side.A, "very long speech")
     assert len(long.speeches[0].raw.split()) == TIMES_LONGER * len(clean.speeches[0].raw.split())
     assert long.speeches[0].words > 5 * clean.speeches[0].words
-    repeated = attacked(clean, Seat.A, "repetition").speeches[0]
+    repeated = attacked(clean, Side.A, "repetition").speeches[0]
     assert len(repeated.quotes) == 4 and all(quote.verified for quote in repeated.quotes)
 
 
 def test_private_thoughts_stay_private() -> None:
-    speech = attacked(played(scratchpad=True), Seat.A, "stating the verdict").speeches[0]
+    speech = attacked(played(scratchpad=True), Side.A, "stating the verdict").speeches[0]
     assert speech.private == "secret" and "secret" not in speech.raw + speech.text
 
 
 def test_an_attack_nobody_knows() -> None:
     with pytest.raises(KeyError):
-        attacked(played(), Seat.A, "bribery")
+        attacked(played(), Side.A, "bribery")

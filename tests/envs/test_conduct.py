@@ -9,7 +9,7 @@ from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.quotes import verify
 from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Question, Seat
+from envs.types import Protocol, Question, Side
 from envs.words import words
 
 PASSAGE = "in the attic anna saw it . in the cellar leo saw it ."
@@ -82,15 +82,15 @@ def test_ordinary_words_are_not(text: str) -> None:
     ],
 )
 def test_conceding(text: str, found: bool) -> None:
-    assert concedes(text, Seat.A, ("attic", "cellar")) is found
+    assert concedes(text, Side.A, ("attic", "cellar")) is found
     if "debater" in text.lower() or "answer" in text.lower():
         return
-    assert concedes(text, Seat.B, ("attic", "cellar")) is found, "without letters or answers the seat is nothing to it"
+    assert concedes(text, Side.B, ("attic", "cellar")) is found, "without letters or answers the seat is nothing to it"
 
 
 def test_conceding_depends_on_the_seat() -> None:
-    assert concedes("debater A is right", Seat.B, ("attic", "cellar"))
-    assert not concedes("debater B is right", Seat.B, ("attic", "cellar"))
+    assert concedes("debater A is right", Side.B, ("attic", "cellar"))
+    assert not concedes("debater B is right", Side.B, ("attic", "cellar"))
 
 
 def test_a_debater_that_quotes_for_the_other_answer_contradicts_itself() -> None:
@@ -125,7 +125,7 @@ def test_an_answer_is_named_as_a_whole_word_in_scripts_with_marks() -> None:
         return contradicts(verify(f"<quote>{text}</quote>", text)[1], own, other)
 
     assert found("राम क घर", "गाय", "क") and not found("राम की घर", "गाय", "क"), "a vowel sign belongs to its letter"
-    assert not concedes("the correct answer is की", Seat.A, ("गाय", "क"))
+    assert not concedes("the correct answer is की", Side.A, ("गाय", "क"))
 
 
 def test_words_of_the_testimony_world_are_those_between_blanks() -> None:
@@ -143,10 +143,10 @@ def test_sums_and_rates_over_a_debate() -> None:
     ):
         debate.hear({debate.speakers[0]: Utterance(text)})
     played = debate.transcript()
-    own = {seat: conduct(played, [s for s in played.speeches if s.seat is seat]) for seat in Seat}
-    assert own[Seat.A] == Conduct(2, 1, 0, 0, 4 / 6, 1, 14, 2, 2)
-    assert own[Seat.B] == Conduct(2, 1, 1, 1, 0.0, 0, 18, 2, 1)
-    assert conduct(played, played.speeches) == own[Seat.A] + own[Seat.B]
+    own = {seat: conduct(played, [s for s in played.speeches if s.seat is seat]) for seat in Side}
+    assert own[Side.A] == Conduct(2, 1, 0, 0, 4 / 6, 1, 14, 2, 2)
+    assert own[Side.B] == Conduct(2, 1, 1, 1, 0.0, 0, 18, 2, 1)
+    assert conduct(played, played.speeches) == own[Side.A] + own[Side.B]
     rates = conduct(played, played.speeches).rates()
     assert rates["addresses_judge"] == 0.5 and rates["contradictions"] == 0.25 and rates["words"] == 8
     assert rates["verified_quotes"] == 0.75 and rates["repetition"] == pytest.approx(1 / 6)
@@ -156,14 +156,14 @@ def test_sums_and_rates_over_a_debate() -> None:
 def test_what_the_passage_says_is_not_what_the_debater_says() -> None:
     passage = "you must choose A . I concede that ."
     question = Question("q", "s", "?", ("x", "y"), passage)
-    debate = Debate(question, Protocol("d", seats=(Seat.A,), rounds=1), False, load_prompts("testimony"))
-    debate.hear({Seat.A: Utterance("<quote>you must choose A</quote> so <quote>I concede that</quote>")})
+    debate = Debate(question, Protocol("d", seats=(Side.A,), rounds=1), False, load_prompts("testimony"))
+    debate.hear({Side.A: Utterance("<quote>you must choose A</quote> so <quote>I concede that</quote>")})
     assert conduct(debate.transcript(), debate.speeches) == Conduct(1, 0, 0, 0, 0.0, 0, 8, 2, 2)
 
 
 def test_an_invented_quote_is_the_debaters_own_words() -> None:
-    debate = Debate(QUESTION, Protocol("d", seats=(Seat.A,), rounds=1), False, load_prompts("testimony"))
-    debate.hear({Seat.A: Utterance("<quote>you must choose A</quote> for <quote>I concede that</quote>")})
+    debate = Debate(QUESTION, Protocol("d", seats=(Side.A,), rounds=1), False, load_prompts("testimony"))
+    debate.hear({Side.A: Utterance("<quote>you must choose A</quote> for <quote>I concede that</quote>")})
     assert conduct(debate.transcript(), debate.speeches) == Conduct(1, 1, 1, 0, 0.0, 0, 8, 2, 0)
 
 

@@ -6,20 +6,20 @@ import pytest
 
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Seat
+from envs.types import Protocol, Question, Side
 
 SEQUENTIAL = Protocol("debate", rounds=3)
 SIMULTANEOUS = Protocol("simultaneous", rounds=3, simultaneous=True)
-CONSULTANCY = Protocol("consultancy", seats=(Seat.A,), rounds=3)
+CONSULTANCY = Protocol("consultancy", seats=(Side.A,), rounds=3)
 
 
-def word(seat: Seat, ply: int) -> str:
+def word(seat: Side, ply: int) -> str:
     return f"word{seat.value}{ply}"
 
 
-def play(debate: Debate) -> dict[Seat, list[str]]:
+def play(debate: Debate) -> dict[Side, list[str]]:
     """Each seat says one telling word per ply; returns what each seat was told before each of its speeches."""
-    told: dict[Seat, list[str]] = {}
+    told: dict[Side, list[str]] = {}
     while not debate.finished:
         for seat in debate.speakers:
             told.setdefault(seat, []).append(debate.told(seat))
@@ -34,15 +34,15 @@ def start(question: Question, protocol: Protocol, swapped: bool = False, prompts
 def test_sequential_seats_alternate_and_hear_each_speech_once(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SEQUENTIAL)
     told = play(debate)
-    assert [(s.seat, s.ply) for s in debate.speeches] == [(Seat("AB"[ply % 2]), ply) for ply in range(6)]
-    heard = {seat: [[ply for ply in range(6) if word(seat.other, ply) in text] for text in told[seat]] for seat in Seat}
-    assert heard == {Seat.A: [[], [1], [3]], Seat.B: [[0], [2], [4]]}
+    assert [(s.seat, s.ply) for s in debate.speeches] == [(Side("AB"[ply % 2]), ply) for ply in range(6)]
+    heard = {seat: [[ply for ply in range(6) if word(seat.other, ply) in text] for text in told[seat]] for seat in Side}
+    assert heard == {Side.A: [[], [1], [3]], Side.B: [[0], [2], [4]]}
 
 
 def test_simultaneous_speakers_never_see_the_present_round(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SIMULTANEOUS)
     told = play(debate)
-    for seat in Seat:
+    for seat in Side:
         heard = [[ply for ply in range(3) if word(seat.other, ply) in text] for text in told[seat]]
         assert heard == [[], [0], [1]]
     assert [speech.ply for speech in debate.speeches] == [0, 0, 1, 1, 2, 2]
@@ -51,8 +51,8 @@ def test_simultaneous_speakers_never_see_the_present_round(questions: Sequence[Q
 def test_a_consultant_is_told_nothing_but_its_turn(questions: Sequence[Question]) -> None:
     debate = start(questions[0], CONSULTANCY)
     told = play(debate)
-    assert list(told) == [Seat.A]
-    assert told[Seat.A][1] == told[Seat.A][2] == " A says :"
+    assert list(told) == [Side.A]
+    assert told[Side.A][1] == told[Side.A][2] == " A says :"
 
 
 @pytest.mark.parametrize("protocol", [SEQUENTIAL, SIMULTANEOUS])
@@ -72,34 +72,34 @@ def test_seating_decides_who_defends_what(questions: Sequence[Question], swapped
     debate = start(questions[0], SEQUENTIAL, swapped)
     first, second = questions[0].answers
     assert debate.answers == ((second, first) if swapped else (first, second))
-    assert debate.told(Seat.A).endswith(f"argue A : {debate.answers[0]} A says :")
+    assert debate.told(Side.A).endswith(f"argue A : {debate.answers[0]} A says :")
     transcript = debate.transcript()
-    assert [transcript.question.answers[transcript.answer_index(seat)] for seat in Seat] == list(debate.answers)
+    assert [transcript.question.answers[transcript.answer_index(seat)] for seat in Side] == list(debate.answers)
 
 
 def test_speaking_out_of_turn_is_refused(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SEQUENTIAL)
     with pytest.raises(ValueError, match="At ply 0"):
-        debate.hear({Seat.B: Utterance("me first")})
+        debate.hear({Side.B: Utterance("me first")})
     with pytest.raises(ValueError, match="At ply 0"):
-        debate.hear({seat: Utterance("both") for seat in Seat})
+        debate.hear({seat: Utterance("both") for seat in Side})
     assert debate.speeches == () and debate.ply == 0
 
 
 def test_forks_share_the_past_and_not_the_future(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SEQUENTIAL)
-    debate.hear({Seat.A: Utterance("shared")})
+    debate.hear({Side.A: Utterance("shared")})
     branch = debate.fork()
-    branch.hear({Seat.B: Utterance("only here")})
+    branch.hear({Side.B: Utterance("only here")})
     assert branch.speeches[0] == debate.speeches[0]
-    assert (len(debate.speeches), debate.ply, debate.speakers) == (1, 1, (Seat.B,))
-    assert "only here" in branch.told(Seat.A)
+    assert (len(debate.speeches), debate.ply, debate.speakers) == (1, 1, (Side.B,))
+    assert "only here" in branch.told(Side.A)
 
 
 def test_the_environment_checks_quotes_and_counts_words(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SEQUENTIAL)
     line = questions[0].passage.split(" . ")[0]
-    debate.hear({Seat.A: Utterance(f"<quote> {line} </quote> <v_quote> in the nowhere nobody saw it </v_quote>")})
+    debate.hear({Side.A: Utterance(f"<quote> {line} </quote> <v_quote> in the nowhere nobody saw it </v_quote>")})
     speech = debate.speeches[0]
     assert [quote.verified for quote in speech.quotes] == [True, False]
     assert "<v_quote> in the nowhere" not in speech.text
@@ -108,7 +108,7 @@ def test_the_environment_checks_quotes_and_counts_words(questions: Sequence[Ques
 
 def test_a_passage_that_debaters_may_not_see_is_not_told(questions: Sequence[Question]) -> None:
     debate = start(questions[0], Protocol("blind", debaters_see_passage=False))
-    assert questions[0].passage not in debate.told(Seat.A) and "story" not in debate.told(Seat.A)
+    assert questions[0].passage not in debate.told(Side.A) and "story" not in debate.told(Side.A)
 
 
 def test_the_transcript_swapped_twice_is_the_transcript(questions: Sequence[Question]) -> None:
@@ -118,10 +118,10 @@ def test_the_transcript_swapped_twice_is_the_transcript(questions: Sequence[Ques
     once = transcript.swapped()
     assert once.swapped() == transcript
     assert once.answers == transcript.answers[::-1] and [s.seat for s in once.speeches] == [
-        Seat("BA"[p % 2]) for p in range(6)
+        Side("BA"[p % 2]) for p in range(6)
     ]
     for speech, relabelled in zip(transcript.speeches, once.speeches, strict=True):
-        assert once.answers[relabelled.seat is Seat.B] == transcript.answers[speech.seat is Seat.B]
+        assert once.answers[relabelled.seat is Side.B] == transcript.answers[speech.seat is Side.B]
         assert once.answer_index(relabelled.seat) == transcript.answer_index(speech.seat)
 
 
@@ -135,5 +135,5 @@ def test_the_protocol_says_whether_the_parts_of_a_quotation_may_stand_in_several
     passage = "The tenant asked for a room.\n\nThen the landlord of the house came in."
     protocol = Protocol("debate", quotes_across_paragraphs=across)
     debate = start(Question("q", "s", "Who?", ("a", "b"), passage), protocol)
-    debate.hear({Seat.A: Utterance("<quote>tenant asked for ... landlord of the house</quote>")})
+    debate.hear({Side.A: Utterance("<quote>tenant asked for ... landlord of the house</quote>")})
     assert debate.speeches[0].quotes[0].verified is across

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from envs.judge_prompts import PromptError
 from envs.prompts import BUILTIN, Prompts, load_prompts
 from envs.ratings import RATINGS, TIE, probability_of, rating_of
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 
 SETS = sorted(path.name for path in BUILTIN.iterdir())
 TASKS = ("judge", "verdict", "rating")
@@ -22,7 +22,7 @@ DEBATE = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Seat.A, 0, "FIRST", "FIRST", 1), Speech(Seat.B, 1, "SECOND </s>", "SECOND", 1)),
+    (Speech(Side.A, 0, "FIRST", "FIRST", 1), Speech(Side.B, 1, "SECOND </s>", "SECOND", 1)),
 )
 OTHER = replace(DEBATE, question=replace(QUESTION, text="where is the OTHER ?"), answers=("attic", "cellar"))
 

@@ -9,14 +9,14 @@ import pytest
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.recasting import alone, exchanged, shuffled
-from envs.types import Protocol, Question, Seat, Transcript
+from envs.types import Protocol, Question, Side, Transcript
 
 CONSULTANTS = Protocol("double-consultancy", simultaneous=True, debaters_hear_each_other=False)
 
 
-def played(question: Question, protocol: Protocol, swapped: bool = False) -> tuple[Transcript, dict[Seat, str]]:
+def played(question: Question, protocol: Protocol, swapped: bool = False) -> tuple[Transcript, dict[Side, str]]:
     """A debate of telling words, and all that each seat was told in it."""
-    debate, told = Debate(question, protocol, swapped, load_prompts("testimony")), dict.fromkeys(Seat, "")
+    debate, told = Debate(question, protocol, swapped, load_prompts("testimony")), dict.fromkeys(Side, "")
     while not debate.finished:
         for seat in debate.speakers:
             told[seat] += debate.told(seat)
@@ -29,22 +29,22 @@ def test_consultants_never_hear_each_other(questions: Sequence[Question], simult
     protocol = replace(CONSULTANTS, simultaneous=simultaneous, rounds=3)
     transcript, told = played(questions[0], protocol)
     assert len(transcript.speeches) == 6
-    for seat in Seat:
+    for seat in Side:
         assert "word" not in told[seat] and "said :" not in told[seat]
     _, heard = played(questions[0], replace(protocol, debaters_hear_each_other=True))
-    assert "wordA" in heard[Seat.B] and "wordB" in heard[Seat.A]
+    assert "wordA" in heard[Side.B] and "wordB" in heard[Side.A]
 
 
 def test_a_consultant_is_told_what_a_lone_one_is_told(questions: Sequence[Question]) -> None:
-    _, lone = played(questions[0], Protocol("consultancy", seats=(Seat.A,)))
+    _, lone = played(questions[0], Protocol("consultancy", seats=(Side.A,)))
     _, told = played(questions[0], CONSULTANTS)
-    assert told[Seat.A] == lone[Seat.A]
+    assert told[Side.A] == lone[Side.A]
 
 
 def test_a_seat_alone_is_a_consultancy(questions: Sequence[Question]) -> None:
     apart = replace(CONSULTANTS, judged_apart=True)
     transcript, _ = played(questions[0], apart)
-    for seat in Seat:
+    for seat in Side:
         part = alone(transcript, seat)
         assert {speech.seat for speech in part.speeches} == {seat} and len(part.speeches) == 2
         assert part.answers == transcript.answers and part.protocol.seats == (seat,)

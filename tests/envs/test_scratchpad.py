@@ -10,7 +10,7 @@ from envs import transcripts
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.scratchpad import split
-from envs.types import Protocol, Question, Seat
+from envs.types import Protocol, Question, Side
 
 PROMPTS = load_prompts("chat")
 PRIVATE = Protocol("debate", rounds=2, scratchpad=True)
@@ -61,13 +61,13 @@ def test_nobody_is_shown_the_thoughts(questions: Sequence[Question]) -> None:
 
 def test_a_debater_is_told_of_the_scratchpad_only_where_there_is_one(questions: Sequence[Question]) -> None:
     for prompts in (PROMPTS, load_prompts("prose")):
-        with_, without = (prompts.turn(Seat.A, [], Protocol("x", scratchpad=on)) for on in (True, False))
+        with_, without = (prompts.turn(Side.A, [], Protocol("x", scratchpad=on)) for on in (True, False))
         assert "thinking" in with_ and "thinking" not in without
 
 
 def test_without_a_scratchpad_the_tags_are_text(questions: Sequence[Question]) -> None:
-    debate = Debate(questions[0], Protocol("consultancy", (Seat.A,), rounds=1), False, PROMPTS)
-    debate.hear({Seat.A: Utterance("<thinking>aloud</thinking> speech")})
+    debate = Debate(questions[0], Protocol("consultancy", (Side.A,), rounds=1), False, PROMPTS)
+    debate.hear({Side.A: Utterance("<thinking>aloud</thinking> speech")})
     assert "aloud" in debate.speeches[0].text and debate.speeches[0].private == ""
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.transcripts import TranscriptError, from_json, read, read_with_extra, to_json, write
-from envs.types import Failure, Protocol, Question, Quote, QuoteStatus, Seat, Speech, Transcript
+from envs.types import Failure, Protocol, Question, Quote, QuoteStatus, Side, Speech, Transcript
 
 SPEECH = Speech(
-    seat=Seat.B,
+    seat=Side.B,
     ply=1,
     text="“né” <v_quote>it\u2028was so</v_quote> 🦆",
     raw="“né” <quote>it\u2028was so</quote> 🦆",
@@ -24,10 +24,10 @@ SPEECH = Speech(
 )
 TRANSCRIPT = Transcript(
     question=Question("q1", "s1", "Where?", ("kitchen", "office"), "It was so."),
-    protocol=Protocol("consultancy", seats=(Seat.A,), rounds=1, simultaneous=True),
+    protocol=Protocol("consultancy", seats=(Side.A,), rounds=1, simultaneous=True),
     answers=("office", "kitchen"),
     swapped_seats=True,
-    speeches=(SPEECH, replace(SPEECH, seat=Seat.A, quotes=())),
+    speeches=(SPEECH, replace(SPEECH, seat=Side.A, quotes=())),
     provenance={"seed": 3, "prompt": "abc", "temperature": 0.7},
 )
 FAILURE = Failure("q2", False, "the engine timed out", {"seed": 4})
@@ -49,7 +49,7 @@ def test_json_names_version_and_kind_and_keeps_types():
     data = json.loads(json.dumps(to_json(TRANSCRIPT)))
     assert (data["schema_version"], data["kind"]) == (1, "transcript")
     speech = from_json(data).speeches[0]
-    assert type(speech.seat) is Seat and type(speech.quotes[0].status) is QuoteStatus
+    assert type(speech.seat) is Side and type(speech.quotes[0].status) is QuoteStatus
     assert to_json(FAILURE)["kind"] == "failure"
 
 

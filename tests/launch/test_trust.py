@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from envs.prompts import BUILTIN, PromptError, Prompts
-from envs.types import Seat
+from envs.types import Side
 from launch import compose, saved, trust
 from launch.arms import Arm
 from launch.cli import main
@@ -194,4 +194,4 @@ def test_templates_are_rendered_in_a_sandbox(template: str, prompts: Path, tmp_p
     (prompts / "opening.j2").write_text(template, "utf-8")
     question = questions[0]
     with pytest.raises(PromptError, match="opening.j2 cannot be"):
-        Prompts(prompts).opening(question, question.answers, Seat.A, "passage")
+        Prompts(prompts).opening(question, question.answers, Side.A, "passage")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.recasting import exchanged, shuffled
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.apart import Apart
 from rewards.reward import RewardRule, rewards
 from rewards.types import Usage, Verdict
@@ -42,14 +42,14 @@ class Reader:
 
 def debate(texts: Sequence[str], protocol: Protocol = APART, swapped: bool = False) -> Transcript:
     """Speeches by A and B in turn."""
-    speeches = tuple(Speech(Seat("AB"[i % 2]), i // 2, text, text, 1) for i, text in enumerate(texts))
+    speeches = tuple(Speech(Side("AB"[i % 2]), i // 2, text, text, 1) for i, text in enumerate(texts))
     answers = QUESTION.answers[::-1] if swapped else QUESTION.answers
     return Transcript(QUESTION, protocol, answers, swapped, speeches)
 
 
 def by_count(transcript: Transcript) -> float:
     """P(A): a nat for every word of A's more than of B's; the first answer has half a nat besides."""
-    said = sum((1 if s.seat is Seat.A else -1) * len(s.text.split()) for s in transcript.speeches)
+    said = sum((1 if s.seat is Side.A else -1) * len(s.text.split()) for s in transcript.speeches)
     return 1 / (1 + math.exp(-(said + 0.5)))
 
 
@@ -62,8 +62,8 @@ def test_the_mean_of_both_readings_by_hand() -> None:
     (verdict,) = Apart(reader).judge([debate(["a b c", "a"])])
     assert verdict.given == pytest.approx((sigmoid(3.5) + sigmoid(-0.5)) / 2)
     assert verdict.swapped == pytest.approx((sigmoid(2.5) + sigmoid(-1.5)) / 2)
-    assert [[s.seat for s in read.speeches] for read in reader.seen] == [[Seat.A], [Seat.B]]
-    assert [read.protocol.seats for read in reader.seen] == [(Seat.A,), (Seat.B,)]
+    assert [[s.seat for s in read.speeches] for read in reader.seen] == [[Side.A], [Side.B]]
+    assert [read.protocol.seats for read in reader.seen] == [(Side.A,), (Side.B,)]
     assert (verdict.judge, verdict.readings, verdict.decided_by) == ("reader", 4, "me")
     assert verdict.scores == (round(10 * sigmoid(3.5)), round(10 * sigmoid(-0.5)), round(10 * sigmoid(-2.5)), 8)
     assert verdict.orders == (verdict.given, verdict.swapped)
@@ -83,7 +83,7 @@ def test_one_invalid_reading_makes_the_verdict_invalid_and_pays_nobody() -> None
     fine, broken = Apart(reader).judge([debate(["a", "b"]), debate(["a", "nothing"])])
     assert fine.valid and not broken.valid and broken.reason == "speechless" and broken.readings == 4
     assert rewards(debate(["a", "nothing"]), broken, RewardRule()) is None
-    assert set(rewards(debate(["a", "b"]), fine, RewardRule()) or {}) == set(Seat)
+    assert set(rewards(debate(["a", "b"]), fine, RewardRule()) or {}) == set(Side)
 
 
 def test_an_order_that_is_not_asked_stays_unasked() -> None:
@@ -123,7 +123,7 @@ def test_shuffled_speakers_tell_judges_of_words_from_judges_of_seats() -> None:
         return sigmoid(names)
 
     def seats(transcript: Transcript) -> float:
-        return sigmoid(sum((1 if s.seat is Seat.A else -1) * ("true" in s.text) for s in transcript.speeches))
+        return sigmoid(sum((1 if s.seat is Side.A else -1) * ("true" in s.text) for s in transcript.speeches))
 
     debates = []
     for number in range(200):

@@ -8,7 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from envs.attacks import ATTACKS
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.audit.attacks import ALL, attack_success
 from rewards.labelled import Labelled
 from rewards.types import Usage, Verdict
@@ -16,14 +16,14 @@ from rewards.types import Usage, Verdict
 PROTOCOL = Protocol("debate", rounds=1)
 
 
-def debate(number: int, target: float = 1.0, seats: tuple[Seat, ...] = (Seat.A, Seat.B)) -> Labelled:
+def debate(number: int, target: float = 1.0, seats: tuple[Side, ...] = (Side.A, Side.B)) -> Labelled:
     question = Question(f"q{number}", f"s{number // 2}", "?", ("x", "y"), "")
     speeches = tuple(Speech(seat, ply, "in the attic", "in the attic", 3) for ply, seat in enumerate(seats))
     return Labelled(Transcript(question, replace(PROTOCOL, seats=seats), ("x", "y"), False, speeches), target)
 
 
 class Weak:
-    """Gives the answer of seat A this probability, whatever is said, unless an attack comes by that it falls for."""
+    """Gives the answer of side A this probability, whatever is said, unless an attack comes by that it falls for."""
 
     name, usage = "weak", Usage()
 
@@ -55,7 +55,7 @@ def test_a_judge_that_nothing_moves() -> None:
 
 
 def test_a_judge_that_one_attack_always_takes_in() -> None:
-    """Seat A has .8 clean and whoever attacks has .9: B's six lost debates flip, A gains .1 and B gains .7."""
+    """Side A has .8 clean and whoever attacks has .9: B's six lost debates flip, A gains .1 and B gains .7."""
     judge = Weak(lambda question: 0.8, lambda question, name: 0.9 if name == "stock phrases" else None)
     fooled, other = attack_success(judge, [debate(n) for n in range(6)], ["stock phrases", "repetition"])
     assert (fooled.n, fooled.lost, fooled.flips, fooled.success.estimate) == (12, 6, 6, 1)
@@ -94,7 +94,7 @@ def test_a_tie_after_the_attack_is_no_success() -> None:
 
 
 def test_a_lone_consultant_attacks_alone() -> None:
-    debates = [debate(n, target=0.0, seats=(Seat.A,)) for n in range(4)]
+    debates = [debate(n, target=0.0, seats=(Side.A,)) for n in range(4)]
     (result,) = attack_success(Weak(lambda q: 0.3, lambda q, name: 0.8), debates, ["repetition"])
     assert (result.n, result.lost, result.flips, result.right_clean, result.right_attacked) == (4, 4, 4, 1, 0)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards.apart import Apart
 from rewards.judges import verdict as verdict_judge
 from rewards.judges.head import HeadJudge
@@ -132,6 +132,6 @@ def test_seats_that_are_judged_apart_are_blamed_apart() -> None:
 
     apart = replace(TRANSCRIPT, protocol=replace(TRANSCRIPT.protocol, judged_apart=True))
     (found,) = Apart(ByVolume()).judge([apart])
-    assert (found.valid, found.cause, found.spoiled_by, found.unreadable) == (False, "speech", (Seat.A,), "hm")
+    assert (found.valid, found.cause, found.spoiled_by, found.unreadable) == (False, "speech", (Side.A,), "hm")
     (found,) = Apart(Fixed(FAILED)).judge([apart])
     assert (found.cause, found.spoiled_by) == ("failure", ())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.prompts import PromptError, load_prompts
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.examples import Examples, ExamplesError
 from rewards.judges.likelihood import Settings
 from rewards.labelled import Labelled, write
@@ -16,7 +16,7 @@ from rewards.labelled import Labelled, write
 def debate(story: int, target: float, question: str = "") -> Labelled:
     """A debate whose seat A says the number of its story."""
     asked = Question(f"q{story}{question}", f"s{story}", "where ?", (f"yes{story}", f"no{story}"), "")
-    speeches = (Speech(Seat.A, 0, f"story {story}", "", 2), Speech(Seat.B, 1, "no", "", 1))
+    speeches = (Speech(Side.A, 0, f"story {story}", "", 2), Speech(Side.B, 1, "no", "", 1))
     return Labelled(Transcript(asked, Protocol("debate"), asked.answers, False, speeches), target)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envs.types import AnswerKey, Protocol, Question, Seat, Transcript
+from envs.types import AnswerKey, Protocol, Question, Side, Transcript
 from rewards.labelled import Labelled, LabelledError, read, with_key, write
 
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
@@ -14,8 +14,8 @@ DEBATE = Transcript(QUESTION, Protocol("debate"), QUESTION.answers, False)
 
 def test_the_label_follows_the_seat_that_holds_the_right_answer() -> None:
     (kept, turned) = with_key([DEBATE, DEBATE.swapped()], AnswerKey({"q": 0}))
-    assert (kept.target, kept.correct) == (1.0, Seat.A)
-    assert (turned.target, turned.correct) == (0.0, Seat.B)
+    assert (kept.target, kept.correct) == (1.0, Side.A)
+    assert (turned.target, turned.correct) == (0.0, Side.B)
     assert kept.swapped() == turned
 
 

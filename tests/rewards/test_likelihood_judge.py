@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")
@@ -18,7 +18,7 @@ TRANSCRIPT = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Seat.A, 0, "loud words here", "loud words here", 3), Speech(Seat.B, 1, "quiet", "quiet", 1)),
+    (Speech(Side.A, 0, "loud words here", "loud words here", 3), Speech(Side.B, 1, "quiet", "quiet", 1)),
 )
 PROMPTS = load_prompts("testimony")
 

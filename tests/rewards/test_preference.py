@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards.inquirer import TOKENS_PER_WORD, inquiring_model, make_inquirer
 from rewards.judges import JudgeError, head, likelihood, panel
 from rewards.preference import Preference, best, in_both_orders, preferences
@@ -30,7 +30,7 @@ class Opinionated:
 
 def test_liking_is_the_mean_log_odds_of_the_own_answer() -> None:
     judge = Opinionated(Verdict("j", 0.9, 0.8, readings=2), Verdict("j", 0.9, 0.8, readings=2))
-    of_a, of_b = preferences(judge, [(TRANSCRIPT, Seat.A), (TRANSCRIPT, Seat.B)])
+    of_a, of_b = preferences(judge, [(TRANSCRIPT, Side.A), (TRANSCRIPT, Side.B)])
     expected = (math.log(9) + math.log(4)) / 2
     assert of_a.log_odds == pytest.approx(expected) and of_b.log_odds == pytest.approx(-expected)
     assert of_a.readings == of_b.readings == 2
@@ -42,27 +42,27 @@ class LikesTheFirst:
     name, usage = "likes-the-first", Usage()
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        leads = [sum(len(s.text) if s.seat is Seat.A else -len(s.text) for s in t.speeches) for t in transcripts]
+        leads = [sum(len(s.text) if s.seat is Side.A else -len(s.text) for s in t.speeches) for t in transcripts]
         return [Verdict("j", 1 / (1 + math.exp(-0.1 * a - 2)), 1 - 1 / (1 + math.exp(0.1 * a - 2))) for a in leads]
 
 
 def test_relabelling_the_seats_changes_no_liking() -> None:
     """The law that candidates chosen for the wrong seat, or in one order alone, would break."""
     judge = LikesTheFirst()
-    as_is, relabelled = preferences(judge, [(TRANSCRIPT, Seat.A), (TRANSCRIPT.swapped(), Seat.B)])
+    as_is, relabelled = preferences(judge, [(TRANSCRIPT, Side.A), (TRANSCRIPT.swapped(), Side.B)])
     assert as_is.log_odds == pytest.approx(relabelled.log_odds) and abs(as_is.log_odds) > 0.1
 
 
 def test_liking_is_not_clipped_as_rewards_are() -> None:
     surer, sure = preferences(
-        Opinionated(Verdict("j", 0.9999, None), Verdict("j", 0.999, None)), [(TRANSCRIPT, Seat.A)] * 2
+        Opinionated(Verdict("j", 0.9999, None), Verdict("j", 0.999, None)), [(TRANSCRIPT, Side.A)] * 2
     )
     assert surer.log_odds > sure.log_odds > 4
 
 
 def test_nobody_is_chosen_on_an_invalid_verdict() -> None:
     invalid = Verdict("j", None, None, valid=False, reason="planted")
-    liked = preferences(Opinionated(invalid, Verdict("j", 1e-9, None), invalid), [(TRANSCRIPT, Seat.A)] * 3)
+    liked = preferences(Opinionated(invalid, Verdict("j", 1e-9, None), invalid), [(TRANSCRIPT, Side.A)] * 3)
     assert best(liked) == 1
     assert best([liked[0], liked[2]]) == 0
 

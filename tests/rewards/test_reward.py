@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Protocol, Question, Quote, QuoteStatus, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Quote, QuoteStatus, Side, Speech, Transcript
 from rewards.reward import APPROVALS, RewardRule, rewards
 from rewards.types import Reward, Verdict
 
@@ -19,10 +19,10 @@ DEBATE = Transcript(
     QUESTION.answers,
     False,
     (
-        Speech(Seat.A, 0, "", "", words=15, quotes=(FOUND, LIED)),
-        Speech(Seat.B, 1, "", "", words=12, quotes=(FOUND,)),
-        Speech(Seat.A, 2, "", "", words=2),
-        Speech(Seat.B, 3, "", "", words=13, quotes=(LIED, LIED)),
+        Speech(Side.A, 0, "", "", words=15, quotes=(FOUND, LIED)),
+        Speech(Side.B, 1, "", "", words=12, quotes=(FOUND,)),
+        Speech(Side.A, 2, "", "", words=2),
+        Speech(Side.B, 3, "", "", words=13, quotes=(LIED, LIED)),
     ),
 )
 PROBABILITIES = st.floats(1e-6, 1 - 1e-6)
@@ -35,7 +35,7 @@ def verdict(given: float | None, swapped: float | None) -> Verdict:
 def approvals(rule: RewardRule, given: float | None, swapped: float | None) -> tuple[float, float]:
     paid = rewards(DEBATE, verdict(given, swapped), rule)
     assert paid is not None
-    return paid[Seat.A].approval, paid[Seat.B].approval
+    return paid[Side.A].approval, paid[Side.B].approval
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_penalties_are_paid_speech_by_speech() -> None:
     rule = RewardRule(unverified_quote_penalty=0.5, over_limit_penalty=0.1)
     paid = rewards(DEBATE, verdict(0.8, 0.5), rule)
     assert paid is not None
-    assert paid[Seat.A].shaping == pytest.approx((-0.5 - 3 * 0.1, 0.0))
-    assert paid[Seat.B].shaping == pytest.approx((0.0, -2 * 0.5 - 0.1))
-    assert paid[Seat.B].per_speech == pytest.approx((0.0, -1.1 - math.log(4) / 2))
-    assert paid[Seat.A].per_speech == pytest.approx((-0.8, math.log(4) / 2))
-    assert paid[Seat.A].total == pytest.approx(math.log(4) / 2 - 0.8)
+    assert paid[Side.A].shaping == pytest.approx((-0.5 - 3 * 0.1, 0.0))
+    assert paid[Side.B].shaping == pytest.approx((0.0, -2 * 0.5 - 0.1))
+    assert paid[Side.B].per_speech == pytest.approx((0.0, -1.1 - math.log(4) / 2))
+    assert paid[Side.A].per_speech == pytest.approx((-0.8, math.log(4) / 2))
+    assert paid[Side.A].total == pytest.approx(math.log(4) / 2 - 0.8)
 
 
 def test_shaping_is_off_unless_asked_for() -> None:
@@ -121,10 +121,10 @@ def test_a_verdict_that_failed_costs_and_earns_nothing_at_all() -> None:
 
 
 def test_a_lone_consultant_is_the_only_one_paid() -> None:
-    alone = replace(DEBATE, protocol=Protocol("consultancy", seats=(Seat.A,)), speeches=DEBATE.speeches[::2])
+    alone = replace(DEBATE, protocol=Protocol("consultancy", seats=(Side.A,)), speeches=DEBATE.speeches[::2])
     paid = rewards(alone, verdict(0.8, 0.5), RewardRule())
-    assert paid is not None and list(paid) == [Seat.A]
-    assert paid[Seat.A].approval == pytest.approx(math.log(4) / 2)
+    assert paid is not None and list(paid) == [Side.A]
+    assert paid[Side.A].approval == pytest.approx(math.log(4) / 2)
 
 
 def test_the_answer_defended_makes_no_difference_to_what_a_probability_is_worth() -> None:
@@ -150,18 +150,18 @@ SPOILED = Verdict("j", None, None, valid=False, reason="unreadable", cause="spee
 def test_a_verdict_that_speeches_made_unreadable_costs_each_speaker_a_sure_defeat(approval: str, paid: float) -> None:
     """It is not known whose speech it was, so both pay and the debate is not zero-sum; penalties stay."""
     found = rewards(DEBATE, SPOILED, RewardRule(approval, unverified_quote_penalty=0.5))
-    assert found is not None and list(found) == [Seat.A, Seat.B]
+    assert found is not None and list(found) == [Side.A, Side.B]
     assert [reward.approval for reward in found.values()] == [paid, paid]
-    assert found[Seat.A].shaping == (-0.5, 0.0) and found[Seat.B].per_speech == pytest.approx((0.0, -1.0 + paid))
+    assert found[Side.A].shaping == (-0.5, 0.0) and found[Side.B].per_speech == pytest.approx((0.0, -1.0 + paid))
 
 
 def test_where_it_is_known_whose_speech_it_was_the_other_pays_nothing() -> None:
-    found = rewards(DEBATE, replace(SPOILED, spoiled_by=(Seat.B,)), RewardRule(clip=2.5))
-    assert found is not None and {seat: reward.approval for seat, reward in found.items()} == {Seat.B: -2.5}
+    found = rewards(DEBATE, replace(SPOILED, spoiled_by=(Side.B,)), RewardRule(clip=2.5))
+    assert found is not None and {seat: reward.approval for seat, reward in found.items()} == {Side.B: -2.5}
 
 
-@given(PROBABILITIES, PROBABILITIES, st.sampled_from(sorted(APPROVALS)), st.sampled_from(Seat))
-def test_nobody_gains_by_making_the_judge_unreadable(given: float, swapped: float, approval: str, seat: Seat) -> None:
+@given(PROBABILITIES, PROBABILITIES, st.sampled_from(sorted(APPROVALS)), st.sampled_from(Side))
+def test_nobody_gains_by_making_the_judge_unreadable(given: float, swapped: float, approval: str, seat: Side) -> None:
     judged, spoiled = (rewards(DEBATE, v, RewardRule(approval)) for v in (verdict(given, swapped), SPOILED))
     assert judged is not None and spoiled is not None
     assert spoiled[seat].total <= judged[seat].total

@@ -16,7 +16,7 @@ def verdicts(*opinions: float | None) -> list[Verdict]:
 
 
 def test_four_debates_by_hand() -> None:
-    """Seat A is right in all. The first judge is wrong where it is least sure, and has no opinion of the last."""
+    """Side A is right in all. The first judge is wrong where it is least sure, and has no opinion of the last."""
     first, second = verdicts(0.9, 0.6, 0.45, None), verdicts(0.2, 0.8, 0.9, 0.7)
     found = curve(first, second, [RIGHT] * 4, costs=(1.0, 10.0))
     assert [(round(r.routed, 2), r.accuracy, r.cost) for r in found] == [

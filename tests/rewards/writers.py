@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.types import Unscored, Usage, Writing
 
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")
@@ -11,7 +11,7 @@ TRANSCRIPT = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Seat.A, 0, "loud words here", "loud words here", 3), Speech(Seat.B, 1, "quiet", "quiet", 1)),
+    (Speech(Side.A, 0, "loud words here", "loud words here", 3), Speech(Side.B, 1, "quiet", "quiet", 1)),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Seat
+from envs.types import Side
 from rewards.types import Reward
 from trainer.algorithms.advantages import gae, gae_of_rows, group, normalise, role_ema, spread, token_rewards
 from trainer.types import Row, Trajectory
@@ -20,7 +20,7 @@ def trajectory(
     question: str, seat: str, approval: float, shaping: Sequence[float] = (0.0, 0.0), swapped: bool = False
 ) -> Trajectory:
     plies = (0, 2) if seat == "A" else (1, 3)
-    return Trajectory(question, swapped, Seat(seat), plies, ROW, Reward(approval, tuple(shaping)), 0)
+    return Trajectory(question, swapped, Side(seat), plies, ROW, Reward(approval, tuple(shaping)), 0)
 
 
 def test_rewards_land_on_the_last_token_of_each_speech() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from envs import transcripts
 from envs.recasting import alone
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards.types import Verdict
 from trainer import setup
 from trainer.config import Config
@@ -24,7 +24,7 @@ def test_an_ensembled_consultancy_is_trained_on_the_averaged_verdict(configure: 
     judge, debates = setup.judge(settings.judge), 0
     for record, extra in transcripts.read_with_extra(RunFolder(settings.output).transcripts):
         assert isinstance(record, Transcript) and len(record.speeches) == 4
-        parts = judge.judge([alone(record, seat) for seat in Seat])
+        parts = judge.judge([alone(record, seat) for seat in Side])
         for order in ("given", "swapped"):
             assert extra["verdict"][order] == pytest.approx(mean(parts, order), abs=1e-5)
         assert extra["rewards"]["A"] == pytest.approx(-extra["rewards"]["B"])

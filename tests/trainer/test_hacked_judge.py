@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from envs import transcripts
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from launch.compose import load
 from rewards.types import Judge, Usage, Verdict
 from trainer import setup
@@ -54,7 +54,7 @@ class Hackable:
 
 
 def _paid(debate: Transcript, verdict: Verdict) -> Verdict:
-    lead = sum((1 if s.seat is Seat.A else -1) * s.text.split().count(WORD) for s in debate.speeches)
+    lead = sum((1 if s.seat is Side.A else -1) * s.text.split().count(WORD) for s in debate.speeches)
 
     def moved(p: float | None) -> float | None:
         if p is None or not lead:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from envs.types import AnswerKey, Failure, Protocol, Question, Side, Transcript
 from rewards.reward import RewardRule
 from rewards.scripted import ScriptedJudge
 from rewards.types import Verdict
@@ -58,7 +58,7 @@ def test_rewards_follow_the_verdict(experience: Experience) -> None:
     """The judge believes answer 0 by two nats; each speech has one quote that is not in the passage."""
     for judged in experience.judged:
         assert judged.rewards is not None
-        winner = Seat.B if judged.episode.transcript.swapped_seats else Seat.A
+        winner = Side.B if judged.episode.transcript.swapped_seats else Side.A
         assert judged.rewards[winner].approval == pytest.approx(2.0)
         assert judged.rewards[winner.other].approval == pytest.approx(-2.0)
         assert all(reward.shaping == (-0.5, -0.5) for reward in judged.rewards.values())
@@ -68,7 +68,7 @@ def test_trajectories_belong_to_their_seat(experience: Experience) -> None:
     trajectories = experience.trajectories()
     assert len(trajectories) == 12
     for judged, of_a, of_b in zip(experience.judged, trajectories[::2], trajectories[1::2], strict=True):
-        for seat, plies, trajectory in ((Seat.A, (0, 2), of_a), (Seat.B, (1, 3), of_b)):
+        for seat, plies, trajectory in ((Side.A, (0, 2), of_a), (Side.B, (1, 3), of_b)):
             assert (trajectory.seat, trajectory.plies) == (seat, plies)
             assert trajectory.row is judged.episode.rows[seat][0]
             assert judged.rewards is not None and trajectory.reward == judged.rewards[seat]

@@ -9,7 +9,7 @@ import pytest
 
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
-from envs.types import Failure, Protocol, Question, Seat
+from envs.types import Failure, Protocol, Question, Side
 from trainer.engines.base import Sampling
 from trainer.engines.transformers import TransformersEngine
 from trainer.play import play
@@ -27,7 +27,7 @@ def engine(tiny: Path) -> TransformersEngine:
 
 
 def match(question: Question, swapped: bool = False, name: str = "", b: str = "current", **branching: int) -> Match:
-    policies = {Seat.A: "current", Seat.B: b}
+    policies = {Side.A: "current", Side.B: b}
     return Match(name or f"{question.id}-{swapped}", question, swapped, policies, **branching)
 
 
@@ -36,7 +36,7 @@ def played(outcomes: Sequence[Episode | Failure]) -> list[Episode]:
     return [outcome for outcome in outcomes if isinstance(outcome, Episode)]
 
 
-@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Seat.A,), rounds=3)])
+@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Side.A,), rounds=3)])
 def test_rows_are_what_was_told_and_sampled(
     engine: TransformersEngine, questions: Sequence[Question], protocol: Protocol
 ) -> None:
@@ -45,7 +45,7 @@ def test_rows_are_what_was_told_and_sampled(
     for episode in played(play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
         transcript = episode.transcript
         debate = Debate(transcript.question, protocol, transcript.swapped_seats, PROMPTS)
-        expected: dict[Seat, list[tuple[str, Sequence[int]]]] = {seat: [] for seat in protocol.seats}
+        expected: dict[Side, list[tuple[str, Sequence[int]]]] = {seat: [] for seat in protocol.seats}
         while not debate.finished:
             spoken = {s.seat: s for s in transcript.speeches if s.ply == debate.ply}
             for seat in debate.speakers:
@@ -98,12 +98,12 @@ def test_branches_share_the_past_and_differ_after_it(
         shared = {episode.transcript.speeches[:ply] for episode in family}
         assert len(shared) == 1
         assert len({episode.transcript.speeches[ply].token_ids for episode in family}) > 1
-        speaker = Seat("AB"[ply % 2])
+        speaker = Side("AB"[ply % 2])
         starts = {e.rows[speaker][0].prompt + e.rows[speaker][0].completion[: _start(e, speaker, ply)] for e in family}
         assert len(starts) == 1
 
 
-def _start(episode: Episode, seat: Seat, ply: int) -> int:
+def _start(episode: Episode, seat: Side, ply: int) -> int:
     k = ply // 2
     speech = next(s for s in episode.transcript.speeches if s.ply == ply)
     return episode.rows[seat][0].ends[k] + 1 - len(speech.token_ids)
@@ -136,7 +136,7 @@ def test_a_debate_that_outgrows_the_context_fails_alone(
 ) -> None:
     """500 words of passage do not fit 512 positions with the question; nor does a debate that fills up later."""
     long = replace(questions[1], id="long", passage=" ".join(["saw"] * 500))
-    opening = PROMPTS.opening(questions[0], questions[0].answers, Seat.A, "saw")
+    opening = PROMPTS.opening(questions[0], questions[0].answers, Side.A, "saw")
     length = len(engine.format.open([opening + " A says :"]))
     growing = replace(questions[0], id="growing", passage=" ".join(["saw"] * (512 - 8 - length)))
     matches = [match(q) for q in (questions[0], long, growing, questions[3])]
@@ -162,7 +162,7 @@ def test_each_policy_speaks_from_its_own_seat(
     engines = {"current": scripted_engine(lambda text: "new"), "base": scripted_engine(lambda text: "old")}
     (episode,) = played(play([match(questions[0], b="base")], DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
     spoken = [(s.seat, s.raw, s.policy, s.policy_version) for s in episode.transcript.speeches]
-    assert spoken == [(Seat.A, "new", "current", 7), (Seat.B, "old", "base", 0)] * 2
+    assert spoken == [(Side.A, "new", "current", 7), (Side.B, "old", "base", 0)] * 2
     assert len(engines["base"].contexts) == len(engines["current"].contexts) == 2
 
 

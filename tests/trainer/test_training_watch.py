@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from envs.types import Question, Seat, Transcript
+from envs.types import Question, Side, Transcript
 from rewards.types import Usage, Verdict
 from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
@@ -68,10 +68,10 @@ class Bribed:
         return [self._verdict(transcript) for transcript in transcripts]
 
     def _verdict(self, transcript: Transcript) -> Verdict:
-        said = [(1 if s.seat is Seat.A else -1, s.text.split().count("attic")) for s in transcript.speeches]
+        said = [(1 if s.seat is Side.A else -1, s.text.split().count("attic")) for s in transcript.speeches]
         lead = float(sum(sign * count for sign, count in said))
         if self._key is not None:
-            right = 1 if transcript.answer_index(Seat.A) == self._key[transcript.question.id] else -1
+            right = 1 if transcript.answer_index(Side.A) == self._key[transcript.question.id] else -1
             lead = float(right * (3 - 2 * sum(count for _, count in said)))
         p = 1 / (1 + math.exp(-max(-30.0, min(30.0, lead))))
         return Verdict(self.name, p, p)

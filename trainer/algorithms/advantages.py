@@ -17,7 +17,7 @@ NOISE = 1e-5
 """Advantages that differ by no more (in rewards, which are of the order of 1, or relative to their own size) differ by
 what float32 makes of a judge's and a critic's numbers from one batch to the next."""
 Role = tuple[str, int, int]
-"""Seat, answer defended (index in the question, not whether it is right), ply."""
+"""Side, answer defended (index in the question, not whether it is right), ply."""
 
 
 def token_rewards(row: Row, per_speech: Sequence[float]) -> Floats:

@@ -1,7 +1,7 @@
 """What a debater itself believes: the answer that it finds likelier with the passage in sight.
 
 Open debate and open consultancy, in which the model chooses its side, are made of assigned ones after the fact: those
-in which the first seat defends the model's own answer (Kenton et al. 2024).
+in which the first side defends the model's own answer (Kenton et al. 2024).
 """
 
 import math

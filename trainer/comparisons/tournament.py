@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from envs.types import Failure, Question, Seat, Transcript
+from envs.types import Failure, Question, Side, Transcript
 from rewards.types import Judge, Verdict
 from trainer import setup, unjudged
 from trainer.comparisons import standings
@@ -123,7 +123,7 @@ class Tournament:
             for outcome, match in zip(outcomes, matches, strict=True)
         ]
 
-    def _played(self, outcome: Any, match: Match, seats: Mapping[Seat, str]) -> "_Played":
+    def _played(self, outcome: Any, match: Match, seats: Mapping[Side, str]) -> "_Played":
         if not isinstance(outcome, Failure):
             return _Played(outcome.transcript, seats)
         return _Played(unplayed(outcome, match.question, self.settings.protocol), seats, outcome.reason)
@@ -138,8 +138,8 @@ class Tournament:
     def _row(self, debate: "_Played", verdict: Verdict) -> dict[str, Any]:
         transcript = debate.transcript
         return {
-            "seat_a": debate.seats.get(Seat.A, ""),
-            "seat_b": debate.seats.get(Seat.B, ""),
+            "seat_a": debate.seats.get(Side.A, ""),
+            "seat_b": debate.seats.get(Side.B, ""),
             "question_id": transcript.question.id,
             "story_id": transcript.question.story_id,
             "swapped_seats": transcript.swapped_seats,
@@ -148,8 +148,8 @@ class Tournament:
             "valid": verdict.valid,
             "reason": verdict.reason,
             "correct_seat": correct_seat(transcript, self.key).value,
-            **_counts(transcript, Seat.A),
-            **_counts(transcript, Seat.B),
+            **_counts(transcript, Side.A),
+            **_counts(transcript, Side.B),
         }
 
 
@@ -158,11 +158,11 @@ class _Played:
     """A debate, who sat where, and why it failed if it did (its transcript is then empty)."""
 
     transcript: Transcript
-    seats: Mapping[Seat, str]
+    seats: Mapping[Side, str]
     failed: str = ""
 
 
-def _counts(transcript: Transcript, seat: Seat) -> dict[str, int]:
+def _counts(transcript: Transcript, seat: Side) -> dict[str, int]:
     own = [speech for speech in transcript.speeches if speech.seat is seat]
     name = seat.value.lower()
     return {
@@ -171,7 +171,7 @@ def _counts(transcript: Transcript, seat: Seat) -> dict[str, int]:
     }
 
 
-def _seated(seats: Sequence[Seat], index: int) -> dict[Seat, str]:
+def _seated(seats: Sequence[Side], index: int) -> dict[Side, str]:
     """The first player has the first seat in every other question, so each has each seat equally often."""
     roles = ("one", "two") if index % 2 == 0 else ("two", "one")
     return dict(zip(seats, roles, strict=False))

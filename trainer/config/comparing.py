@@ -49,8 +49,8 @@ class Comparison(Section):
     arms: dict[Annotated[str, Field(pattern=r"^\w[\w-]*$")], list[str]] = {}
     """Each a list of overrides on the configuration; what is compared is compared with the first."""
     speakers: Literal["own", "exchanged", "shuffled"] = "own"
-    """In whose mouth judges are shown a speech: that of its own speaker, of the other seat, or of a seat drawn for it,
-    as a control. What is said, and which answer each seat defends, stays as it was."""
+    """In whose mouth judges are shown a speech: that of its own speaker, of the other side, or of a side drawn for it,
+    as a control. What is said, and which answer each side defends, stays as it was."""
     own_answer: Literal["auto", "answer", "letter"] = "auto"
     """What is scored when a debater is asked for its own answer: the answers' words or the letters A and B; auto: the
     letters where prompts are turns of a chat template."""

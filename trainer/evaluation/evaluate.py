@@ -13,7 +13,7 @@ import pandas as pd
 
 from envs import transcripts
 from envs.files import write_atomically
-from envs.types import Failure, Question, Seat, Transcript
+from envs.types import Failure, Question, Side, Transcript
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
 from trainer import setup, unjudged, verdicts
@@ -226,7 +226,7 @@ def _training_accuracy(settings: Config) -> None:
             continue
         of_a = [p for p in (verdict["given"], verdict["swapped"]) if p is not None]
         p = sum(of_a) / len(of_a)
-        correct = p if correct_seat(record, key) is Seat.A else 1 - p
+        correct = p if correct_seat(record, key) is Side.A else 1 - p
         right.setdefault(extra["iteration"], []).append(0.5 if correct == 0.5 else float(correct > 0.5))
     found = [
         {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)}

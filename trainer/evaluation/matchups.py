@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.types import Failure, Question, Seat, Transcript
+from envs.types import Failure, Question, Side, Transcript
 from trainer.progress import debates_bar
 from trainer.rollouts import Rollouts
 from trainer.schedule import shards_of
@@ -20,7 +20,7 @@ class Played:
 
 
 def matches_of_matchup(
-    questions: Sequence[Question], seats: Sequence[Seat], matchup: str, own: str, other: str
+    questions: Sequence[Question], seats: Sequence[Side], matchup: str, own: str, other: str
 ) -> list[Match]:
     """Each question in both seatings, by the policy named `own` in every seat or against the one named `other`.
 
@@ -28,7 +28,7 @@ def matches_of_matchup(
     from either seat equally often.
     """
 
-    def policies(index: int) -> dict[Seat, str]:
+    def policies(index: int) -> dict[Side, str]:
         if matchup == SELF:
             return dict.fromkeys(seats, own)
         place = seats[index % 2]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.types import Question, Seat
+from envs.types import Question, Side
 from rewards.labelled import Labelled
 from rewards.statistics import FloatArray
 from rewards.types import Verdict
@@ -28,7 +28,7 @@ class Opinions:
     verdicts: Sequence[Verdict]
 
     def by_question(self, value: Callable[[Labelled, float], float], invalid: float) -> FloatArray:
-        """The mean over both seatings of `value(debate, P(answer of seat A))`, (questions,).
+        """The mean over both seatings of `value(debate, P(answer of side A))`, (questions,).
 
         `invalid` is what an INVALID verdict or a debate that could not be played counts.
         """
@@ -39,7 +39,7 @@ class Opinions:
 
     def accuracy(self) -> FloatArray:
         """How often the judge is right, by question: a tie is half right, INVALID is not right."""
-        return self.by_question(lambda debate, p: picks(p if debate.correct is Seat.A else 1 - p), invalid=0.0)
+        return self.by_question(lambda debate, p: picks(p if debate.correct is Side.A else 1 - p), invalid=0.0)
 
     def figures(self) -> dict[str, float]:
         """The judge on all questions: `accuracy`, `invalid` (a share), `mcc` and `wrong_side`."""
@@ -48,7 +48,7 @@ class Opinions:
             "accuracy": float(self.accuracy().mean()),
             "invalid": 1 - len(valid) / (SEATINGS * len(self.questions)),
             "mcc": matthews([(debate.correct, p) for debate, p in valid]),
-            "wrong_side": _mean([1 - p if debate.correct is Seat.A else p for debate, p in valid]),
+            "wrong_side": _mean([1 - p if debate.correct is Side.A else p for debate, p in valid]),
         }
 
     def _valid(self) -> Iterator[tuple[Labelled, float]]:
@@ -62,16 +62,16 @@ def picks(p: float) -> float:
     return 0.5 if p == 0.5 else float(p > 0.5)
 
 
-def matthews(cases: Sequence[tuple[Seat, float]]) -> float:
-    """The Matthews correlation of the seat that is right with the seat that the judge favours (its P(seat A)).
+def matthews(cases: Sequence[tuple[Side, float]]) -> float:
+    """The Matthews correlation of the side that is right with the side that the judge favours (its P(side A)).
 
-    (TP TN - FP FN) / sqrt((TP + FP)(TP + FN)(TN + FP)(TN + FN)) with seat A as the positive class; which seat that is
-    makes no difference. A tie counts half in each column. 0 where one seat was always right or always favoured, so a
-    judge that looks at the seat alone has 0. NaN without cases.
+    (TP TN - FP FN) / sqrt((TP + FP)(TP + FN)(TN + FP)(TN + FN)) with side A as the positive class; which side that is
+    makes no difference. A tie counts half in each column. 0 where one side was always right or always favoured, so a
+    judge that looks at the side alone has 0. NaN without cases.
     """
     table = np.zeros((2, 2))
     for right, p in cases:
-        row = int(right is Seat.B)
+        row = int(right is Side.B)
         table[row] += (picks(p), 1 - picks(p))
     if not cases:
         return math.nan

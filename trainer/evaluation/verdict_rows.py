@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from envs.conduct import conduct
 from envs.files import write_atomically
-from envs.types import AnswerKey, Failure, Protocol, Question, Seat, Transcript
+from envs.types import AnswerKey, Failure, Protocol, Question, Side, Transcript
 from rewards.types import Judge, Verdict
 from trainer import setup, verdicts
 from trainer.config import Config
@@ -105,9 +105,9 @@ def unplayed(failure: Failure, question: Question, protocol: Protocol) -> Transc
     return Transcript(question, protocol, answers, failure.swapped_seats)
 
 
-def correct_seat(transcript: Transcript, key: AnswerKey) -> Seat:
-    """The seat that defends the right answer."""
-    return Seat.A if transcript.answer_index(Seat.A) == key[transcript.question.id] else Seat.B
+def correct_seat(transcript: Transcript, key: AnswerKey) -> Side:
+    """The side that defends the right answer."""
+    return Side.A if transcript.answer_index(Side.A) == key[transcript.question.id] else Side.B
 
 
 def checkpoint_name(iteration: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 from envs.debate import Debate, Utterance, speech_of
-from envs.types import Seat, Speech, Transcript
+from envs.types import Side, Speech, Transcript
 from trainer.engines.base import Engine, Sampling
 from trainer.types import Policy
 from trainer.verdicts import BUDGET
@@ -19,7 +19,7 @@ class Turn:
     id: str
     """Of the debate, by which chance is told from that of other debates."""
     debate: Debate
-    seat: Seat
+    seat: Side
     context: Sequence[int]
     """All that it has been told and has said, as tokens."""
 

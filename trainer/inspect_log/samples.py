@@ -1,6 +1,6 @@
 """A debate with its verdicts as a sample of inspect_ai: question, speeches as messages, verdicts as scores.
 
-The right answer's seat is the target. Speeches of the evaluated checkpoint are messages of the assistant, those of an
+The right answer's side is the target. Speeches of the evaluated checkpoint are messages of the assistant, those of an
 opponent messages of the user. A verdict scores C where the judge favours the right answer, I where it does not, P
 where it is exactly undecided, and N where it is INVALID.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from envs.types import Seat, Speech, Transcript
+from envs.types import Side, Speech, Transcript
 from trainer.verdicts import CHECKPOINT
 
 Json = dict[str, Any]
@@ -101,7 +101,7 @@ def score(debate: Transcript, row: Mapping[str, Any]) -> Json:
             why += f"; it wrote: {text}"
         return {"value": NO_ANSWER, "explanation": f"INVALID: {why}", "reason": "grader_failed", "metadata": metadata}
     p = float(row["p_mean"])
-    favoured = Seat.A if p > 0.5 else Seat.B if p < 0.5 else None
+    favoured = Side.A if p > 0.5 else Side.B if p < 0.5 else None
     value = PARTIAL if favoured is None else CORRECT if favoured == row["correct_seat"] else INCORRECT
     said = f"P(A, “{debate.answers[0]}”) = {p:.3f}{_by_order(metadata)}."
     return {"value": value, "answer": favoured and favoured.value, "explanation": said, "metadata": metadata}
@@ -115,22 +115,22 @@ def _by_order(metadata: Mapping[str, Any]) -> str:
 
 def _task(debate: Transcript) -> Json:
     """What is debated, as the first message."""
-    silent = [seat for seat in Seat if seat not in debate.protocol.seats]
+    silent = [side for side in Side if side not in debate.protocol.seats]
     sides = [
-        f"{seat.value}: {answer}{' (nobody speaks for it)' if seat in silent else ''}"
-        for seat, answer in zip(Seat, debate.answers, strict=True)
+        f"{side.value}: {answer}{' (nobody speaks for it)' if side in silent else ''}"
+        for side, answer in zip(Side, debate.answers, strict=True)
     ]
     return {"role": "user", "content": "\n\n".join([debate.question.text, *sides]), "source": "input"}
 
 
 def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
-    """A speech under the name of its seat, as judged. It is numbered, since inspect_ai takes one message that is like
+    """A speech under the name of its side, as judged. It is numbered, since inspect_ai takes one message that is like
     the one before it for the same."""
     own = speech.policy == CHECKPOINT
     metadata = {
         "seat": speech.seat.value,
         "ply": speech.ply,
-        "answer": debate.answers[list(Seat).index(speech.seat)],
+        "answer": debate.answers[list(Side).index(speech.seat)],
         "model": log.model if own else log.opponent,
         "words": speech.words,
         "quotes": [{"text": quote.text, "status": quote.status.value} for quote in speech.quotes],

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from envs.splits import SPLITS
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards import labelled
 from rewards.audit.ratings import Rating, RatingError, read_ratings
 from rewards.audit.sections import debate_id
@@ -68,7 +68,7 @@ def ratings(path: Path | None, played: list[Labelled]) -> tuple[list[Rating], li
 
 
 def _label(settings: Config) -> "labelled.Label":
-    """P(answer of seat A) by the question set's own answers; None for questions that it does not know."""
+    """P(answer of side A) by the question set's own answers; None for questions that it does not know."""
 
     @lru_cache(maxsize=1)
     def correct() -> dict[str, int]:
@@ -77,6 +77,6 @@ def _label(settings: Config) -> "labelled.Label":
 
     def label(transcript: Transcript) -> float | None:
         right = correct().get(transcript.question.id)
-        return None if right is None else float(transcript.answer_index(Seat.A) == right)
+        return None if right is None else float(transcript.answer_index(Side.A) == right)
 
     return label

@@ -1,7 +1,7 @@
 """What a judge is taught from: labelled debates as readings, split into those to learn from and held-out ones.
 
 A reading is a debate in one presentation order. Every debate gives two, so a judge that is taught from them is taught
-that seats are only labels.
+that sides are only labels.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from rewards.labelled import Labelled
 from trainer.engines.formats import Format
 
 ORDERS = 2
-"""Readings per debate: as it is, and with the seats relabelled."""
+"""Readings per debate: as it is, and with the sides relabelled."""
 LETTERS = ("A", "B")
 
 

@@ -27,13 +27,13 @@ def counts(learned: Sequence[Labelled], heldout: Sequence[Labelled]) -> dict[str
 
 
 def probabilities(verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
-    """P(answer of seat A) (N,) by each verdict; NaN where it is INVALID."""
+    """P(answer of side A) (N,) by each verdict; NaN where it is INVALID."""
     return np.array([verdict.mean if verdict.valid else np.nan for verdict in verdicts])
 
 
 def mean_probability(log_odds: ArrayLike) -> NDArray[np.float64]:
-    """P(answer of seat A) (N,) of N debates, averaged over both orders, from log-odds of the answer shown first (2 N,):
-    each debate as it is and then with the seats relabelled."""
+    """P(answer of side A) (N,) of N debates, averaged over both orders, from log-odds of the answer shown first (2 N,):
+    each debate as it is and then with the sides relabelled."""
     z = np.asarray(log_odds, dtype=np.float64).reshape(-1, 2)
     return np.asarray((expit(z[:, 0]) + expit(-z[:, 1])) / 2)
 
@@ -63,7 +63,7 @@ def accuracy(right: NDArray[np.float64], stories: ArrayLike) -> dict[str, Any]:
 def before_and_after(
     heldout: Sequence[Labelled], before: Sequence[Verdict], after: NDArray[np.float64]
 ) -> dict[str, Any]:
-    """Accuracy of the judge as it was (its verdicts) and as it is (`after`, P(answer of seat A)), and the change."""
+    """Accuracy of the judge as it was (its verdicts) and as it is (`after`, P(answer of side A)), and the change."""
     stories = np.array([debate.transcript.question.story_id for debate in heldout])
     was, now = correct(probabilities(before), heldout), correct(after, heldout)
     both = ~np.isnan(was) & ~np.isnan(now)

@@ -30,7 +30,7 @@ Cells = Mapping[tuple[int, int], pd.DataFrame]
 
 
 def cell(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> pd.DataFrame:
-    """One row per debate: question, story, seating, p (of seat A's answer) and correct; NaN for an INVALID verdict."""
+    """One row per debate: question, story, seating, p (of side A's answer) and correct; NaN for an INVALID verdict."""
     of_a = probabilities(verdicts)
     asked = [debate.transcript for debate in debates]
     return pd.DataFrame(

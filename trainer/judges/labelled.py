@@ -24,11 +24,11 @@ def play_labelled(
         LabelledError: there is no question, or no debate could be finished.
     """
     source = setup.question_set(settings.questions, split)
-    asked, seats = source.questions(split)[first:][:questions], settings.protocol.seats
+    asked, sides = source.questions(split)[first:][:questions], settings.protocol.seats
     if not asked:
         raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
     matches = [
-        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(seats, "player"))
+        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(sides, "player"))
         for i, question in enumerate(asked)
         for swapped in (False, True)
     ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from envs.types import Seat
+from envs.types import Side
 from trainer.config import Config
 from trainer.run_folder import RunFolder
 from trainer.types import Experience, Judged, Match, Policy, seats_of
@@ -46,7 +46,7 @@ class Opponents:
             found += [self._seated(match, own, policies) for match in matches[first : first + each]]
         return found
 
-    def _seated(self, match: Match, own: Seat, policies: Mapping[Seat, str]) -> Match:
+    def _seated(self, match: Match, own: Side, policies: Mapping[Side, str]) -> Match:
         """Siblings part where the policy speaks: nothing is learned from the opponent's speeches."""
         plies = [ply for ply, seats in enumerate(self.settings.protocol.plies()) if own in seats]
         return replace(match, policies=policies, branch_ply=plies[match.branch_ply % len(plies)])
@@ -82,12 +82,12 @@ def scores_of(experience: Experience) -> dict[int, list[float]]:
     for judged in experience.judged:
         own = seats_of(judged, experience.policy.name)
         if judged.verdict.valid and len(own) == 1 and (version := _opponent(judged, own[0])) is not None:
-            p = judged.verdict.mean if own[0] is Seat.A else 1 - judged.verdict.mean
+            p = judged.verdict.mean if own[0] is Side.A else 1 - judged.verdict.mean
             scores.setdefault(version, []).append(0.5 if p == 0.5 else float(p > 0.5))
     return scores
 
 
-def _opponent(judged: Judged, own: Seat) -> int | None:
+def _opponent(judged: Judged, own: Side) -> int | None:
     """The version of whoever sat opposite; None if nobody did."""
     speeches = judged.episode.transcript.speeches
     return next((speech.policy_version for speech in speeches if speech.seat is not own), None)

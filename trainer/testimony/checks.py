@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from envs.debate import Debate, Utterance
 from envs.testimony.world import RELIABILITY, Statement, question_at, statements_of
-from envs.types import Seat, Transcript
+from envs.types import Side, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from rewards.statistics import wilson
 from rewards.types import Judge, Scorer, Verdict
@@ -78,11 +78,11 @@ def scripted_debates(indices: range, seed: int, right: Strategy, wrong: Strategy
 
 def played(rng: random.Random, debate: Debate, strategies: Mapping[str, Strategy]) -> Transcript:
     """Play a debate to its end; each answer is argued by its own strategy."""
-    story, spoken = statements_of(debate.question.passage), Counter[Seat]()
+    story, spoken = statements_of(debate.question.passage), Counter[Side]()
     while not debate.finished:
         said = {}
         for seat in debate.speakers:
-            own = debate.answers[seat is Seat.B]
+            own = debate.answers[seat is Side.B]
             said[seat] = Utterance(as_sampled(strategies[own](rng, story, own, spoken[seat])))
             spoken[seat] += 1
         debate.hear(said)
@@ -99,7 +99,7 @@ def figures_of(judge: Judge, cases: Sequence[Case]) -> JudgeFigures:
     verdicts = judge.judge([transcript for transcript, _ in cases])
     given, swapped = (_of_right(cases, verdicts, order) for order in ("given", "swapped"))
     both = [(p + q) / 2 for p, q in zip(given, swapped, strict=True)]
-    a_is_right = [correct == transcript.answer_index(Seat.A) for transcript, correct in cases]
+    a_is_right = [correct == transcript.answer_index(Side.A) for transcript, correct in cases]
     # P(label A): of the right answer where A holds it in that order, of the other answer where it does not.
     bias = [(p - q) / 2 if a else (q - p) / 2 for p, q, a in zip(given, swapped, a_is_right, strict=True)]
     interval = wilson(sum(map(_hit, both)), len(cases))
@@ -127,7 +127,7 @@ def debater_figures(transcripts: Sequence[Transcript]) -> DebaterFigures:
     speeches = [(speech, transcript) for transcript in transcripts for speech in transcript.speeches]
     quoting = [len(s.quotes) == 1 and s.raw == f"<quote> {s.quotes[0].text} </quote>" for s, _ in speeches]
     verified = [any(quote.verified for quote in s.quotes) for s, _ in speeches]
-    supporting = [t.answers[s.seat is Seat.B] in s.text.split() for s, t in speeches]
+    supporting = [t.answers[s.seat is Side.B] in s.text.split() for s, t in speeches]
     both = [v and s for v, s in zip(verified, supporting, strict=True)]
     shares = (sum(flags) / len(speeches) for flags in (quoting, verified, supporting, both))
     return DebaterFigures(len(speeches), *shares)
@@ -138,7 +138,7 @@ def _of_right(cases: Sequence[Case], verdicts: Sequence[Verdict], order: str) ->
     probabilities = []
     for (transcript, correct), verdict in zip(cases, verdicts, strict=True):
         of_a = getattr(verdict, order) if verdict.valid else 0.5
-        probabilities.append(of_a if correct == transcript.answer_index(Seat.A) else 1 - of_a)
+        probabilities.append(of_a if correct == transcript.answer_index(Side.A) else 1 - of_a)
     return probabilities
 
 

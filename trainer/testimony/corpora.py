@@ -17,13 +17,13 @@ from envs.testimony.world import (
     question_at,
     statements_of,
 )
-from envs.types import Protocol, Question, Seat, Transcript
+from envs.types import Protocol, Question, Side, Transcript
 from trainer.testimony.teach import Row, Segment
 from trainer.testimony.vocabulary import END
 
 DEBATE = Protocol("debate")
 SIMULTANEOUS = Protocol("debate-simultaneous", simultaneous=True)
-CONSULTANCY = Protocol("consultancy", seats=(Seat.A,))
+CONSULTANCY = Protocol("consultancy", seats=(Side.A,))
 PROTOCOLS = (DEBATE, SIMULTANEOUS, CONSULTANCY)
 """What the debater learns to take part in and the judges learn to judge."""
 Case = tuple[Transcript, int]
@@ -87,8 +87,8 @@ def look_ups(seed: int) -> Iterator[Row]:
         for place in rng.sample(PLACES, len(PLACES)):
             found = [statement for statement in story if statement.place == place]
             if found and len(row) < 8:
-                seat, answers = rng.choice(list(Seat)), (place, rng.choice(PLACES))
-                answers = answers if seat is Seat.A else answers[::-1]
+                seat, answers = rng.choice(list(Side)), (place, rng.choice(PLACES))
+                answers = answers if seat is Side.A else answers[::-1]
                 opening = texts.opening(question, answers, seat, "" if row else question.passage)
                 told = opening + texts.turn(seat, [], Protocol("debate"))
                 row += [(told, False), (f"{as_sampled(rng.choice(found))} {END}", True)]
@@ -108,14 +108,14 @@ def advocate_rows(seed: int, advocate: Advocate) -> Iterator[Row]:
         yield from advocate_debate(rng, debate, advocate).values()
 
 
-def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> dict[Seat, list[Segment]]:
+def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> dict[Side, list[Segment]]:
     """Plays the debate to its end; each seat's own speeches are taught, the rest is read."""
     story = statements_of(debate.question.passage)
-    rows: dict[Seat, list[Segment]] = {seat: [] for seat in debate.protocol.seats}
+    rows: dict[Side, list[Segment]] = {seat: [] for seat in debate.protocol.seats}
     while not debate.finished:
         said = {}
         for seat in debate.speakers:
-            speech = as_sampled(advocate.speak(rng, story, debate.answers[seat is Seat.B]))
+            speech = as_sampled(advocate.speak(rng, story, debate.answers[seat is Side.B]))
             rows[seat] += [(debate.told(seat), False), (f"{speech} {END}", True)]
             said[seat] = Utterance(speech)
         debate.hear(said)

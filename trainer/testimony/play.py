@@ -18,7 +18,7 @@ BATCH = 256
 def base_debates(debater: Path, protocol: Protocol, indices: range, seed: int) -> list[Case]:
     """Plays the debater against itself on questions of the teaching split.
 
-    Which answer seat A defends is drawn at random; the same arguments give the same debates. A debate that failed is
+    Which answer side A defends is drawn at random; the same arguments give the same debates. A debate that failed is
     left out.
     """
     engine, policy = TransformersEngine(str(debater), EngineSetup(batch_size=BATCH)), Policy("base", 0, str(debater))

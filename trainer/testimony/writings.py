@@ -17,13 +17,13 @@ from trainer.testimony.vocabulary import END
 
 @dataclass(frozen=True, slots=True)
 class Opined:
-    """A debate (or a part of one, or none) and a weak judge's P(answer of seat A); not which answer is right."""
+    """A debate (or a part of one, or none) and a weak judge's P(answer of side A); not which answer is right."""
 
     transcript: Transcript
     of_a: float
 
     def swapped(self) -> "Opined":
-        """The same with the seats relabelled."""
+        """The same with the sides relabelled."""
         return Opined(self.transcript.swapped(), 1 - self.of_a)
 
 
@@ -47,7 +47,7 @@ def opined(
 
 
 def reason(debate: Opined) -> str:
-    """The answer that the weak judge prefers with its seat, and the most reliable of those who, truly quoted or in the
+    """The answer that the weak judge prefers with its side, and the most reliable of those who, truly quoted or in the
     story, saw it there.
 
     The answer's own word comes first: that is what the weak judge has learned to say. The rest is looked up by it.
@@ -74,19 +74,19 @@ def seat_drills(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
     while True:
         alone = without_debate(rng.choice(debates).transcript, sees_passage=False)
         second = rng.random() < 0.5
-        answer, seat = alone.answers[second], "AB"[second]
+        answer, side = alone.answers[second], "AB"[second]
         if rng.random() < 0.5:
             yield [
                 (f"{texts.judge(alone, 'verdict')} {answer}", False),
-                (seat, True),
+                (side, True),
                 (", nobody saw it . Verdict :", False),
-                (f"{seat} {END}", True),
+                (f"{side} {END}", True),
             ]
         else:
             score = RATINGS[-1] if second else RATINGS[0]
             yield [
                 (f'{texts.judge(alone, "rating")} {{ "reason" : " {answer}', False),
-                (seat, True),
+                (side, True),
                 (', nobody saw it . " , "score" :', False),
                 (f"{score} }} {END}", True),
             ]

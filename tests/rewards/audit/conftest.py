@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from envs.quotes import verify
-from envs.types import AnswerKey, Protocol, Question, Seat, Speech, Transcript
+from envs.types import AnswerKey, Protocol, Question, Side, Speech, Transcript
 from rewards.audit.table import Table, read
 from rewards.labelled import Labelled, with_key
 from rewards.scripted import ScriptedJudge
@@ -17,7 +17,7 @@ PROTOCOL = Protocol("debate", rounds=1)
 KEY = AnswerKey({f"{story}-{n}": (story + n) % 2 for story in range(STORIES) for n in range(PER_STORY)})
 
 
-def _speech(seat: Seat, ply: int, words: int) -> Speech:
+def _speech(seat: Side, ply: int, words: int) -> Speech:
     raw = "<quote> the coin lies in the kitchen </quote>" + " well" * words
     text, quotes = verify(raw, PASSAGE)
     return Speech(seat, ply, text, raw, 6 + words, quotes)
@@ -29,7 +29,7 @@ def _debate(question: Question, swapped: bool) -> Transcript:
     right_is_a = answers[0] == question.answers[KEY[question.id]]
     longer_is_a = right_is_a == (int(question.story_id) % 3 != 0)
     words = (5, 0) if longer_is_a else (0, 5)
-    speeches = (_speech(Seat.A, 0, words[0]), _speech(Seat.B, 1, words[1]))
+    speeches = (_speech(Side.A, 0, words[0]), _speech(Side.B, 1, words[1]))
     return Transcript(question, PROTOCOL, answers, swapped, speeches, {"match": f"{question.id}-{swapped}"})
 
 

@@ -14,7 +14,7 @@ Make = Callable[..., Table]
 
 
 def table_of(p: np.ndarray, a_is_right: np.ndarray, per_story: int = 1) -> Table:
-    """Verdicts P(answer of seat A), one a debate; both orders agree."""
+    """Verdicts P(answer of side A), one a debate; both orders agree."""
     n = len(p)
     story = np.array([f"{i // per_story:05d}" for i in range(n)])
     blank, zero = np.array([""] * n), np.zeros(n)

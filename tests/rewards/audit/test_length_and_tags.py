@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from envs.types import QuoteStatus, Seat
+from envs.types import QuoteStatus, Side
 from rewards.audit.accuracy import accuracy, invalid
 from rewards.audit.length import length
 from rewards.audit.table import Table, read
@@ -47,10 +47,10 @@ def test_debates_of_equal_length_say_nothing(table: Make) -> None:
 
 def test_marks_are_changed_and_nothing_else(debates: Sequence[Labelled]) -> None:
     debate = debates[0].transcript
-    spoken = [speech.text for speech in discredited(debate, Seat.B).speeches]
+    spoken = [speech.text for speech in discredited(debate, Side.B).speeches]
     assert spoken[0] == debate.speeches[0].text and "v_quote" in spoken[0]
     assert spoken[1] == debate.speeches[1].text.replace("v_quote", "u_quote")
-    assert discredited(debate, Seat.B).speeches[1].quotes[0].status is QuoteStatus.UNVERIFIED
+    assert discredited(debate, Side.B).speeches[1].quotes[0].status is QuoteStatus.UNVERIFIED
     assert "quote>" not in "".join(speech.text for speech in without_marks(debate).speeches)
     assert without_marks(debate).speeches[0].text.split() == debate.speeches[0].raw.split()[1:7] + ["well"] * (
         debate.speeches[0].words - 6

@@ -87,7 +87,7 @@ def test_relabelling_the_seats_changes_neither_verdict_nor_bias(
 
 
 class OneOrder:
-    """Reads in one order only: P(answer of seat A) with it shown first, or second."""
+    """Reads in one order only: P(answer of side A) with it shown first, or second."""
 
     name = "one order"
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import Failure, Seat, Speech, Transcript
+from envs.types import Failure, Side, Speech, Transcript
 from launch.compare import _arms
 from launch.compose import load
 from rewards.apart import Apart
@@ -68,7 +68,7 @@ def _sigmoid(x: float) -> float:
 
 
 def _side(speech: Speech) -> int:
-    return 1 if speech.seat is Seat.A else -1
+    return 1 if speech.seat is Side.A else -1
 
 
 class Rollouts:

@@ -7,7 +7,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from tests import chat_models
 from tests.sentencepiece_like import KINDS, TEMPLATES, tokenizer, write_constant_model
@@ -21,7 +21,7 @@ TRANSCRIPT = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Seat.A, 0, "I say A", "I say A", 3), Speech(Seat.B, 1, "no, B", "no, B", 2)),
+    (Speech(Side.A, 0, "I say A", "I say A", 3), Speech(Side.B, 1, "no, B", "no, B", 2)),
 )
 PROMPT = "Which answer is right? Reply with the letter A or B"
 

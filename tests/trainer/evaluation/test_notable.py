@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from envs import transcripts
-from envs.types import Protocol, Question, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speech, Transcript
 from trainer.evaluation import browsed, notable
 from trainer.evaluation.notable import most_persuasive_wrong, most_surprising_failures
 
@@ -83,7 +83,7 @@ def debates(questions: Sequence[Question], count: int) -> list[Transcript]:
     """A speech of each seat, sampled as tokens."""
     said = [
         Speech(seat, ply, "in the hall", "in the hall", 3, (), (1, 2), (-0.1, -0.2), policy="checkpoint")
-        for ply, seat in enumerate(Seat)
+        for ply, seat in enumerate(Side)
     ]
     held = [Transcript(q, Protocol("debate", rounds=1), q.answers, False, tuple(said)) for q in questions]
     return [replace(held[n % len(held)], swapped_seats=n >= len(held)) for n in range(count)]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import Failure, Protocol, Question, Seat, Transcript
+from envs.types import Failure, Protocol, Question, Side, Transcript
 from rewards.helpfulness import Helpfulness
 from rewards.inquirer import Inquirer
 from rewards.judges.likelihood import LikelihoodJudge
@@ -50,7 +50,7 @@ class AtticJudge:
     def _verdict(self, transcript: Transcript) -> Verdict:
         if any(self.invalid in speech.raw for speech in transcript.speeches):
             return Verdict(self.name, None, None, valid=False, reason="planted")
-        said = sum((1 if s.seat is Seat.A else -1) * s.raw.split().count("attic") for s in transcript.speeches)
+        said = sum((1 if s.seat is Side.A else -1) * s.raw.split().count("attic") for s in transcript.speeches)
         p = 1 / (1 + 2.718281828 ** (-self.weight * said))
         return Verdict(self.name, p, p, readings=2)
 
@@ -69,7 +69,7 @@ def engines(scripted_engine: Callable[..., Any]) -> Engines:
 
 
 def matches(questions: Sequence[Question], b: str = "checkpoint") -> list[Match]:
-    policies = {Seat.A: "checkpoint", Seat.B: b}
+    policies = {Side.A: "checkpoint", Side.B: b}
     return [Match(f"{q.id}-{swapped}", q, swapped, policies) for q in questions for swapped in (False, True)]
 
 
@@ -81,11 +81,11 @@ def played(
     return [outcome.transcript for outcome in outcomes if isinstance(outcome, Episode)]
 
 
-def words(transcripts: Sequence[Transcript], seat: Seat | None = None) -> list[str]:
+def words(transcripts: Sequence[Transcript], seat: Side | None = None) -> list[str]:
     return [s.raw for t in transcripts for s in t.speeches if seat in (None, s.seat)]
 
 
-@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Seat.A,))])
+@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Side.A,))])
 def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates(
     engines: Engines, questions: Sequence[Question], protocol: Protocol
 ) -> None:
@@ -118,7 +118,7 @@ def test_each_seat_is_given_what_is_liked_for_its_own_side(engines: Engines, que
     liked, hated = (
         played(engines, matches(questions), DEBATE, Inference(BestOfN(4, AtticJudge(weight)))) for weight in (1, -1)
     )
-    for seat in Seat:
+    for seat in Side:
         assert words(liked, seat).count("attic") >= 9
         assert words(hated, seat).count("attic") == 0
 
@@ -144,7 +144,7 @@ def test_candidates_are_read_in_the_real_debate_so_far(engines: Engines, questio
     for supposed in judge.read:
         *before, candidate = supposed.speeches
         whole = real[supposed.question.id, supposed.swapped_seats]
-        assert tuple(before) == whole.speeches[: candidate.ply] and candidate.seat is Seat.A
+        assert tuple(before) == whole.speeches[: candidate.ply] and candidate.seat is Side.A
     assert all(budget(t, "checkpoint")["sampled_texts"] == 6 for t in transcripts)
     plain = {"sampled_texts": 2, "sampled_tokens": 4, "preference_readings": 0}
     assert all(budget(t, "base") == plain for t in transcripts)
@@ -158,12 +158,12 @@ def test_a_candidate_of_a_simultaneous_round_is_read_without_the_others_speech(
     played(engines, matches(questions), SIMULTANEOUS, Inference(BestOfN(2, judge)))
     for supposed in judge.read:
         now = supposed.speeches[-1].ply
-        assert [s.ply for s in supposed.speeches] == [*(ply for ply in range(now) for _ in Seat), now]
+        assert [s.ply for s in supposed.speeches] == [*(ply for ply in range(now) for _ in Side), now]
 
 
 def test_more_candidates_are_added_to_those_there_were(engines: Engines, questions: Sequence[Question]) -> None:
     """The candidates of best-of-2 are the first of best-of-4: a word liked among two is liked among four."""
-    protocol = Protocol("consultancy", (Seat.A,), rounds=1)
+    protocol = Protocol("consultancy", (Side.A,), rounds=1)
     two, four = (
         words(played(engines, matches(questions), protocol, Inference(BestOfN(n, AtticJudge())))) for n in (2, 4)
     )
@@ -245,10 +245,10 @@ def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequen
     inference = Inference(CritiqueAndRefine(2, judge))
     transcripts = played(writers, matches(questions[:1], "base"), DEBATE, inference, prompts="chat")
     for transcript in transcripts:
-        own = [s for s in transcript.speeches if s.seat is Seat.A]
+        own = [s for s in transcript.speeches if s.seat is Side.A]
         assert [(s.raw, s.text) for s in own] == [("final attic", "final attic")] * 2, "the judge likes the second"
         assert [s.private for s in own] == ["draft: DRAFT\ncritique: CRITIQUE SECOND"] * 2
-        assert [s.private for s in transcript.speeches if s.seat is Seat.B] == ["", ""]
+        assert [s.private for s in transcript.speeches if s.seat is Side.B] == ["", ""]
         for order in (transcript, transcript.swapped()):
             read = load_prompts("chat").judge(order)
             assert "CRITIQUE" not in read and read.count("DRAFT") == 2, "those that the plain opponent has said"
@@ -284,7 +284,7 @@ def test_the_most_helpful_critique_alone_is_heeded(
     asked = YesToTheSecond(unscored)
     inference = Inference(CritiqueAndRefine(2, None, Helpfulness(asked, load_prompts("chat"))))
     transcripts = played(writers, matches(questions[:2], "base"), DEBATE, inference, prompts="chat")
-    assert set(words(transcripts, Seat.A)) == {spoken}
+    assert set(words(transcripts, Side.A)) == {spoken}
     for transcript in transcripts:
         assert budget(transcript, "checkpoint")["sampled_texts"] == 2 * 4, "a draft, two critiques and one rewrite each"
         assert budget(transcript, "checkpoint")["preference_readings"] == 2 * 2
@@ -305,12 +305,12 @@ def test_a_draft_whose_critique_does_not_fit_fails_alone(
 ) -> None:
     short = replace(questions[0], id="short", passage="attic")
     inference = Inference(CritiqueAndRefine(1, None))
-    limit = len(load_prompts("chat").opening(short, short.answers, Seat.A, short.passage).split()) + 130
+    limit = len(load_prompts("chat").opening(short, short.answers, Side.A, short.passage).split()) + 130
     engine = scripted_engine(revising, max_context=limit)
     long = replace(short, id="long", passage=" ".join(["attic"] * 60))
     outcomes = play(
         [*matches([short]), *matches([long])],
-        Protocol("c", (Seat.A,), rounds=1),
+        Protocol("c", (Side.A,), rounds=1),
         load_prompts("chat"),
         {"checkpoint": engine},
         SAMPLING,

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from envs.types import Protocol, Question, Quote, QuoteStatus, Seat, Speech, Transcript
+from envs.types import Protocol, Question, Quote, QuoteStatus, Side, Speech, Transcript
 from launch.compose import load
 from trainer.config import Config
 from trainer.evaluation import browsed
@@ -30,8 +30,8 @@ def debate(question: Question, opponent: bool = False, swapped: bool = False, sa
     answers = question.answers[::-1] if swapped else question.answers
     quote = Quote("in the hall", 0, 11, QuoteStatus.UNVERIFIED)
     speeches = (
-        Speech(Seat.A, 0, said, said, 3, (quote,), policy="checkpoint", private="I doubt it", neutralised={"tag": 1}),
-        Speech(Seat.B, 1, "no", "no", 1, policy="base" if opponent else "checkpoint"),
+        Speech(Side.A, 0, said, said, 3, (quote,), policy="checkpoint", private="I doubt it", neutralised={"tag": 1}),
+        Speech(Side.B, 1, "no", "no", 1, policy="base" if opponent else "checkpoint"),
     )
     return Transcript(question, Protocol("debate", rounds=1), answers, swapped, speeches)
 

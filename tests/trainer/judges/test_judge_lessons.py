@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from envs.prompts import load_prompts
 from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Seat, Speech, Transcript
+from envs.types import Protocol, Side, Speech, Transcript
 from rewards.calibration import FLATTEST, Calibration, log_loss
 from rewards.calibration import fit_readings as fit
 from rewards.labelled import Labelled
@@ -32,7 +32,7 @@ def debates(count: int = 6, target: float = 1.0) -> list[Labelled]:
     """Debates of two speeches, about a story each, in alternating seatings."""
     found = []
     for index, question in enumerate(TestimonyWorld(train=count, heldout=0).questions("train")):
-        said = [("in the attic anna saw it", Seat.A), ("in the garage leo saw it", Seat.B)]
+        said = [("in the attic anna saw it", Side.A), ("in the garage leo saw it", Side.B)]
         speeches = tuple(Speech(seat, ply, text, text, 6) for ply, (text, seat) in enumerate(said))
         transcript = Transcript(question, Protocol("debate", rounds=1), question.answers, False, speeches)
         found.append(Labelled(transcript, target) if index % 2 else Labelled(transcript.swapped(), 1 - target))
@@ -145,7 +145,7 @@ def test_judges_beyond_calibration_get_the_ends_of_the_scale() -> None:
 
 
 def test_both_orders_are_averaged_for_the_seat_not_the_slot() -> None:
-    """In the second reading the answer of seat A is shown as B."""
+    """In the second reading the answer of side A is shown as B."""
     logit = math.log(3)
     assert mean_probability([logit, -logit, logit, logit]) == pytest.approx([0.75, 0.5])
 

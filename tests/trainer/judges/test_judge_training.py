@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 
 from envs.prompts import load_prompts
 from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Seat, Speech, Transcript
+from envs.types import Protocol, Side, Speech, Transcript
 from rewards.calibration import log_loss
 from rewards.judges.likelihood import Settings
 from rewards.labelled import Labelled
@@ -36,14 +36,14 @@ def planted(count: int, target: float = 1.0, flip: bool = False) -> list[Labelle
     knows of the two; `flip` labels them at random instead."""
     draw, found = np.random.default_rng(0), []
     for question in TestimonyWorld(train=count, heldout=0).questions("train"):
-        right = Seat.A if draw.random() < 0.5 else Seat.B
+        right = Side.A if draw.random() < 0.5 else Side.B
         said = [
             (seat, f"<v_quote> in the {place} {'irma' if seat is right else 'greta'} saw it </v_quote>")
-            for seat, place in zip((Seat.A, Seat.B), question.answers, strict=True)
+            for seat, place in zip((Side.A, Side.B), question.answers, strict=True)
         ]
         speeches = tuple(Speech(seat, ply, text, text, 6) for ply, (seat, text) in enumerate(said))
         transcript = Transcript(question, Protocol("debate", rounds=1), question.answers, False, speeches)
-        of_a = draw.random() < 0.5 if flip else right is Seat.A
+        of_a = draw.random() < 0.5 if flip else right is Side.A
         found.append(Labelled(transcript, target if of_a else 1 - target))
     return found
 

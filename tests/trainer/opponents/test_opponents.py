@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Seat
+from envs.types import Protocol, Question, Side
 from launch import compose
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
@@ -30,7 +30,7 @@ from trainer.rollouts import Outcome, Shard
 from trainer.schedule import matches_of
 from trainer.types import Experience, Match, Policy
 
-SEATS = (Seat.A, Seat.B)
+SEATS = (Side.A, Side.B)
 VLLM = ("debater.engine=vllm", "cluster.gpus_per_worker=1")
 
 
@@ -45,7 +45,7 @@ def lined_up(config: Config, iteration: int, questions: Sequence[Question], repe
     return opponents(config).line_up(iteration, matches)
 
 
-def own(match: Match) -> list[Seat]:
+def own(match: Match) -> list[Side]:
     return [seat for seat, name in match.policies.items() if name == "current"]
 
 
@@ -196,7 +196,7 @@ def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Experience
     assert {t.reward.total > 0 for t in trajectories[16:]} == {True}, "the policy beats the base, who earns the loss"
 
 
-def _seats(judged: Any) -> dict[Seat, str]:
+def _seats(judged: Any) -> dict[Side, str]:
     return {speech.seat: speech.policy for speech in judged.episode.transcript.speeches}
 
 

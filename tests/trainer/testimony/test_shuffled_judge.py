@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from envs.testimony.world import Statement
-from envs.types import Seat
+from envs.types import Side
 from rewards.judges.likelihood import LikelihoodJudge
 from trainer import models
 from trainer.engines.transformers import TransformersEngine
@@ -42,7 +42,7 @@ def change(engine: TransformersEngine) -> PairedChange:
 
 def right(judge: LikelihoodJudge, cases: list[Case]) -> list[float]:
     verdicts = judge.judge([transcript for transcript, _ in cases])
-    chosen = [Seat.A if verdict.mean > 0.5 else Seat.B for verdict in verdicts]
+    chosen = [Side.A if verdict.mean > 0.5 else Side.B for verdict in verdicts]
     return [float(t.answer_index(seat) == correct) for seat, (t, correct) in zip(chosen, cases, strict=True)]
 
 
