@@ -28,7 +28,7 @@ def key_like(location: Sequence[str | int], root: type) -> str | None:
             path.append(str(part))
         elif tagged:
             sections = tagged
-    found = nearest(str(missed), sorted({name for section in sections for name in _fields(section)}))
+    found = nearest(str(missed), sorted({str(name) for section in sections for name in _fields(section)}))
     return None if found is None else ".".join([*path, found])
 
 

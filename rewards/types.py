@@ -23,15 +23,16 @@ class Unscored:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a judge has asked of its models so far: its cost, but for the time."""
+    """What a judge has asked of its models so far: its cost, but for the time. A verdict's share of a batch need not
+    be whole numbers."""
 
-    requests: int = 0
+    requests: float = 0
     """Prompts that a model read."""
-    prompt_tokens: int = 0
-    new_tokens: int = 0
+    prompt_tokens: float = 0
+    new_tokens: float = 0
     dollars: float = 0.0
     """What an endpoint charges by its configured prices; 0 for models of one's own."""
-    cached: int = 0
+    cached: float = 0
     """Prompts whose answer was kept from an earlier time: they cost nothing."""
 
     def __add__(self, other: "Usage") -> "Usage":

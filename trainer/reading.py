@@ -94,7 +94,7 @@ def valid(values: Any, kind: type[T], where: Path | str, remedy: str = AGAIN) ->
         DamagedError: they are not; the first place where they are not is named.
     """
     try:
-        found: T = _adapter(kind).validate_python(values)
+        found: T = _adapter(kind).validate_python(values)  # type: ignore[arg-type]  # every class can be hashed
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -223,8 +223,9 @@ def _grid(games: Sequence[Game], players: Sequence[str]) -> dict[str, dict[str, 
         met = [game for game in games if {game.first, game.second} == {one, two}]
         if met:
             scores = [game.score if game.first == one else 1 - game.score for game in met]
-            share, low, high = found[one][two] = _mean(scores, [game.cluster for game in met])
-            found[two][one] = [1 - share, 1 - high, 1 - low]
+            of = cluster_mean(scores, [game.cluster for game in met])
+            found[one][two] = [of.estimate, of.low, of.high]
+            found[two][one] = [1 - of.estimate, 1 - of.high, 1 - of.low]
     return found
 
 

@@ -122,7 +122,8 @@ def read(folder: Path) -> list[Entry]:
         return []
     try:
         stored = read_json(path, _Lock, REMEDY)["entries"]
-        entries = [Entry(**{**entry, "changes": tuple(entry["changes"])}) for entry in stored]
+        values: list[dict[str, Any]] = [{**entry, "changes": tuple(entry["changes"])} for entry in stored]
+        entries = [Entry(**entry) for entry in values]
     except DamagedError as error:
         raise LockError(str(error)) from None
     except TypeError:  # an entry says more than entries do

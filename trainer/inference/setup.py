@@ -106,4 +106,5 @@ def _lengths(settings: AnyInference, protocol: Protocol) -> Lengths | None:
         return None
     if settings.lengths is not None:
         return read_lengths(settings.lengths, protocol)
+    assert settings.words is not None  # the settings see to it that one of the two is given
     return {ply: [settings.words] for ply in range(len(protocol.plies()))}

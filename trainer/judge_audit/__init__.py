@@ -40,7 +40,7 @@ def audit_judges(settings: Config) -> dict[str, Any]:
     folder = settings.output
     played = debates(settings, folder / "debates.jsonl")
     rated, stored_ratings = ratings(settings.audit.ratings, played)
-    rows, tables = [], list[Table]()
+    rows, tables = list[dict[str, Any]](), list[Table]()
     for role, judge in arms(settings):
         row, table = _arm(settings, role, judge, played, rated)
         tables.append(table)

@@ -87,7 +87,7 @@ class StoredJudge:
             for key, verdict in zip(batch, verdicts, strict=True)
         ]
         append_lines(self._path, lines)
-        self._known.update((line["debate"], valid(line, _Line, self._path)) for line in lines)
+        self._known.update((key, valid(line, _Line, self._path)) for key, line in zip(batch, lines, strict=True))
 
 
 def keys(path: Path, fingerprint: str) -> set[str]:

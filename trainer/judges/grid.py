@@ -85,7 +85,7 @@ def change(before: pd.DataFrame, after: pd.DataFrame) -> PairedChange:
     pairs = before.merge(after[[*debate, "correct"]], on=debate, suffixes=("_before", "_after"))
     both = ["correct_before", "correct_after"]
     questions = _by_question(pairs.dropna(subset=both), both)
-    return paired_change(*(questions[name] for name in both), questions["story"])
+    return paired_change(questions["correct_before"], questions["correct_after"], questions["story"])
 
 
 def _by_question(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

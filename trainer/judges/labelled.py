@@ -8,6 +8,7 @@ from rewards.labelled import Labelled, LabelledError, with_key
 from trainer import setup
 from trainer.config import Config
 from trainer.progress import debates_bar
+from trainer.rollouts import Outcome
 from trainer.schedule import derive, shards_of
 from trainer.types import Match, Policy
 
@@ -34,7 +35,7 @@ def play_labelled(
     ]
     player = Policy("player", 0, str(policy or settings.debater.model))
     shards = shards_of(matches, settings.cluster.shard_size, derive(settings.seed, "labelled", split))
-    rollouts, outcomes = setup.rollouts(settings), dict[int, list]()
+    rollouts, outcomes = setup.rollouts(settings), dict[int, list[Outcome]]()
     try:
         with debates_bar("playing debates to be judged", len(matches)) as bar:
             for shard, played in rollouts.play(shards, {"player": player}):
@@ -44,7 +45,8 @@ def play_labelled(
         rollouts.close()
     finished = [o for index in sorted(outcomes) for o in outcomes[index] if not isinstance(o, Failure)]
     if not finished:
-        reasons = Counter(o.reason for index in sorted(outcomes) for o in outcomes[index])
+        failed = (o for index in sorted(outcomes) for o in outcomes[index] if isinstance(o, Failure))
+        reasons = Counter(o.reason for o in failed)
         ((reason, _),) = reasons.most_common(1)
         raise LabelledError(
             f"None of the {len(matches)} debates could be played, most often because {reason}: mend that first."

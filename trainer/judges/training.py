@@ -22,7 +22,7 @@ from trainer import models, setup
 from trainer.config import Config, JudgeTraining
 from trainer.engines.formats import make_format
 from trainer.judges import figures, folder, reward, sft
-from trainer.judges.data import JudgeTrainingError, Reading, readings_of, split_by_story
+from trainer.judges.data import JudgeTrainingError, readings_of, split_by_story
 from trainer.judges.learning import JudgeTrainer, KeepBest, ShowSteps, arguments
 from trainer.merging import merged
 from trainer.progress import debates_bar, say
@@ -111,17 +111,16 @@ class _Lesson:
         self.tokenizer = models.load_tokenizer(judge.model)
         fmt = make_format(self.tokenizer, models.end_tokens(judge.model, self.tokenizer), judge.format)
         context, prompts = models.read_context_length(judge.model), load_prompts(judge.prompts)
-        rows: list[list[Reading]] = [
-            readings_of(part, prompts, fmt, pupil.head, context) for part in (learned, heldout)
-        ]
+        taught, held_out = (readings_of(part, prompts, fmt, pupil.head, context) for part in (learned, heldout))
         device = models.default_device()
-        self._readings = len(rows[0])
+        self._readings = len(taught)
         make = reward.make_trainer if pupil.head == "classifier" else sft.make_trainer
         lora, task = self._training.lora, "SEQ_CLS" if pupil.head == "classifier" else "CAUSAL_LM"
         self.trainer: JudgeTrainer = make(
             _model(pupil, self.tokenizer, self._dtype if lora else torch.float32, device),
             self.tokenizer,
-            *rows,
+            taught,
+            held_out,
             adapter=setup.lora_config(lora, task) if lora else None,
             **arguments(
                 self._training, workplace / "trainer", settings.seed, judge.dtype == "bfloat16", device == "cpu"

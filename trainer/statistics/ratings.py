@@ -231,7 +231,8 @@ def _line(elo: FloatArray, accuracy: FloatArray) -> FloatArray:
     x = elo - elo.mean(1, keepdims=True)
     spread = (x**2).sum(1)
     slopes = np.full(len(x), np.nan)  # a resample in which all are rated alike has no slope
-    return np.divide(1e4 * (x * accuracy).sum(1), spread, out=slopes, where=spread > CLOSE)
+    np.divide(1e4 * (x * accuracy).sum(1), spread, out=slopes, where=spread > CLOSE)
+    return slopes
 
 
 def expected_score(elo: float, other: float) -> float:

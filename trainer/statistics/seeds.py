@@ -57,7 +57,8 @@ class Crossed:
     @property
     def by_seed(self) -> FloatArray:
         """The mean of each seed (S,)."""
-        return self.differences.sum(axis=1) / self.sizes.sum(axis=1)
+        means: FloatArray = self.differences.sum(axis=1) / self.sizes.sum(axis=1)
+        return means
 
 
 def pooled_change(

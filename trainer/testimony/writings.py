@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from envs.judge_prompts import Instructions
 from envs.ratings import RATINGS, rating_of
 from envs.testimony.world import RELIABILITY, Statement, statements_of
 from envs.types import Transcript
@@ -101,7 +102,8 @@ def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
     while True:
         debate = rng.choice(debates)
         shown = debate.swapped() if rng.random() < 0.5 else debate
-        why, told = reason(shown), rng.choice(("criteria", "debias") if rng.random() < 0.25 else ("plain",))
+        instructed: tuple[Instructions, ...] = ("criteria", "debias") if rng.random() < 0.25 else ("plain",)
+        why, told = reason(shown), rng.choice(instructed)
         if rng.random() < 0.5:
             yield [
                 (texts.judge(shown.transcript, "verdict", told), False),

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from trainer.comparisons.standings import read_standings
+from trainer.comparisons.standings import Standings, StoredSlope, read_standings
 from trainer.report.charts import Level, Point, Series, chart
 from trainer.report.curves import Panel, judges_of
 from trainer.report.inputs import Arm, Checkpoint, Interval
@@ -21,7 +21,7 @@ class Tournament(NamedTuple):
     """What tournament.json holds, and the folder that it lies in, as seen from the run's."""
 
     folder: str
-    found: dict[str, Any]
+    found: Standings
 
 
 def tournaments(run: Path) -> list[Tournament]:
@@ -49,7 +49,7 @@ def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
     ]
 
 
-def slope_in_words(slope: dict[str, float] | None) -> str:
+def slope_in_words(slope: StoredSlope | None) -> str:
     """What a tournament's slope says."""
     if slope is None:
         return "no slope, with fewer than three players, all of them rated alike, or one that won or lost every game"
