@@ -14,7 +14,6 @@ import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +73,10 @@ def _measure(
     import torch
     import transformers
 
-    from benchmarks import learner, measure, publishing, rollouts, rounds, rows
+    from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows
     from launch.compose import ConfigError, load
     from trainer.algorithms.settings import PolicyGradientSettings
+    from trainer.engines import settings_by_name
     from trainer.progress import console
 
     settings = load(overrides)
@@ -85,7 +85,8 @@ def _measure(
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(threads)
-    engines = ["transformers", *(["vllm"] if find_spec("vllm") else [])]
+    caching = [name for name, kind in settings_by_name().items() if kind.caches_prefixes and _runs_here(name)]
+    engines = ["transformers", *caching]
     with console.status("rollout path against the raw engines") as status:
         bench = rollouts.Bench(settings)
         found, experience = rollouts.against_raw_engine(bench, repeats)
@@ -99,17 +100,25 @@ def _measure(
         status.update("debates of one to six rounds")
         costs = {engine: rounds.by_rounds(bench, repeats, engine=engine) for engine in engines}
         found += [line for engine, cost in costs.items() for line in rounds.growth(cost, engine)]
-        if "vllm" in engines:
-            from benchmarks import prefix_cache
-
-            status.update("a judge on vLLM")
-            found += prefix_cache.of_judges(bench, experience)
+        for name in caching:
+            status.update(f"a judge on {name}")
+            found += prefix_cache.of_judges(bench, experience, name)
         status.update("a row per seat against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     machine = {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
     return found, costs, machine
+
+
+def _runs_here(engine: str) -> bool:
+    from trainer.engines import EngineError, engine_settings
+
+    try:
+        engine_settings(engine).check()
+    except EngineError:
+        return False
+    return True
 
 
 def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:

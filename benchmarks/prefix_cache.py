@@ -1,36 +1,34 @@
-"""How much of what a judge reads vLLM finds in its prefix cache: both orders, every speech, with the passage."""
+"""How much of what a judge reads an engine finds in its prefix cache: both orders, every speech, with the passage."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from envs.types import Protocol, Transcript
 from rewards.types import Judge
 from trainer import setup
-from trainer.engines.vllm import VllmEngine
 from trainer.types import Experience
 
-_SECTION = "prefix cache of a vLLM judge: share of the tokens found in it"
 
-
-def of_judges(bench: Bench, experience: Experience, debates: int = 32) -> list[Measurement]:
-    """Hit rates (%), each on debates that the judge has not read before."""
+def of_judges(bench: Bench, experience: Experience, name: str = "vllm", debates: int = 32) -> list[Measurement]:
+    """Return hit rates (%) of a judge on this engine, which caches prefixes, each on debates that it has not read."""
+    section = f"prefix cache of a judge on {name}: share of the tokens found in it"
     transcripts = [judged.episode.transcript for judged in experience.judged]
     third = min(debates, len(transcripts) // 3)
     parts = [transcripts[i * third : (i + 1) * third] for i in range(3)]
-    judge = setup.judge(bench.settings.judge.model_copy(update={"engine": "vllm"}))
-    engine = judge.base.scorer
-    assert isinstance(engine, VllmEngine)
+    judge = setup.judge(bench.settings.judge.model_copy(update={"engine": name}))
+    engine: Any = judge.base.scorer
     asked = {
         "debates, both orders": parts[0],
         "debates, both orders, after every speech": [part for whole in parts[1] for part in _prefixes(whole)],
         "question with the passage, both orders": [_with_passage(whole) for whole in parts[2]],
     }
-    return [Measurement(_SECTION, name, "%", (_hit_rate(engine, judge, read),)) for name, read in asked.items() if read]
+    return [Measurement(section, what, "%", (_hit_rate(engine, judge, read),)) for what, read in asked.items() if read]
 
 
-def _hit_rate(engine: VllmEngine, judge: Judge, transcripts: Sequence[Transcript]) -> float:
+def _hit_rate(engine: Any, judge: Judge, transcripts: Sequence[Transcript]) -> float:
     before = engine.prefix_cache
     judge.judge(transcripts)
     queries, hits = (after - earlier for after, earlier in zip(engine.prefix_cache, before, strict=True))

@@ -5,12 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import product
+from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import patch
 
-from trainer.engines import Engine
-from trainer.engines.transformers import TransformersEngine
-from trainer.engines.vllm import VllmEngine
+from trainer.engines import Engine, settings_by_name
 
 Call = Callable[[], Any]
 
@@ -28,6 +27,7 @@ def recorded() -> Iterator[list[Call]]:
         return call
 
     with ExitStack() as patches:
-        for kind, name in product((TransformersEngine, VllmEngine), ("generate", "choice_logprobs")):
+        kinds = [resolve_name(settings.engine) for settings in settings_by_name().values()]
+        for kind, name in product(kinds, ("generate", "choice_logprobs")):
             patches.enter_context(patch.object(kind, name, recording(getattr(kind, name))))
         yield calls

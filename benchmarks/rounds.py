@@ -60,7 +60,11 @@ class _Game:
         self._settings, self._policy = bench.settings, bench.policy
         self.matches = bench.matches[:debates]
         self._prompts = load_prompts(bench.settings.debater.prompts)
-        self._engine = make_engine(bench.policy.path, replace(setup.debater_engine(bench.settings), engine=engine))
+        debater = bench.settings.debater
+        if engine != debater.engine:
+            debater = debater.model_copy(update={"engine": engine, "engine_options": {}})
+        how = setup.debater_engine(bench.settings.model_copy(update={"debater": debater}))
+        self._engine = make_engine(bench.policy.path, how)
 
     def forget(self) -> None:
         """Loads the weights anew, which empties the engine's cache if it has one."""

@@ -11,14 +11,16 @@ class RegistryError(ValueError):
     """A kind that another package adds cannot be used; the message says which and why."""
 
 
-def kinds(package: str, path: Iterable[str], group: str) -> dict[str, Any]:
+def kinds(package: str, path: Iterable[str], group: str, folders: bool = False) -> dict[str, Any]:
     """Return the class `Settings` of every module in the package's folder that has one, by the module's name, and after
-    them those that installed packages name as entry points of the group.
+    them those that installed packages name as entry points of the group. With `folders`, a kind of ours is a folder in
+    it, and modules beside these serve all kinds.
 
     Raises:
         RegistryError: a package's entry point cannot be loaded, or takes a name that is taken.
     """
-    modules = {module.name: import_module(f"{package}.{module.name}") for module in iter_modules(path)}
+    names = [module.name for module in iter_modules(path) if module.ispkg or not folders]
+    modules = {name: import_module(f"{package}.{name}") for name in names}
     found = {name: module.Settings for name, module in modules.items() if hasattr(module, "Settings")}
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         if point.name in found:

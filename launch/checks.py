@@ -25,7 +25,7 @@ from rewards.trial import try_once
 from rewards.written import WritingSettings
 from trainer import checkpoints, model_checks, models, setup
 from trainer.config import Config, Lora
-from trainer.engines.vllm import check_installed
+from trainer.engines import engine_settings
 from trainer.judge_audit.carried import carried
 from trainer.models import ModelError
 from trainer.progress import say
@@ -81,14 +81,14 @@ def check_output(folder: Path) -> None:
 
 
 def check_machine(config: Config) -> None:
-    """vLLM, a GPU, DeepSpeed and several processes, where the configuration asks for them.
+    """Ask for what engines need, for a GPU, DeepSpeed and several processes, where the configuration asks for them.
 
     Raises:
-        EngineError: there is no vLLM.
+        EngineError: an engine cannot run here.
         LaunchError: one of the others is not there.
     """
-    if "vllm" in {config.debater.engine, *(judge.engine for judge in config.judge_models)}:
-        check_installed()
+    for name in sorted(config.engines):
+        engine_settings(name).check()
     cluster = config.cluster
     for key in ("gpus_per_learner", "gpus_per_worker", "gpus_per_judge"):
         if getattr(cluster, key) and cluster.address is None and not torch.cuda.is_available():
@@ -266,8 +266,8 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
         JudgeError: an endpoint's text cannot be read as a verdict.
     """
     judges = list(judges)
-    if "vllm" in {judge.engine for judge in judges}:
-        check_installed()
+    for name in sorted({judge.engine for judge in judges if judge.endpoint is None}):
+        engine_settings(name).check()
     for judge in judges:
         judge.judge_prompts()
     for model, has_head in {(judge.model, judge.has_head) for judge in judges if judge.endpoint is None}:

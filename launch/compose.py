@@ -316,7 +316,7 @@ def _first(error: ValidationError) -> str:
         return f"There is no configuration key {where!r}: {way_out}"
     message = problem["msg"].removeprefix("Value error, ")
     given = "used" if isinstance(problem["input"], dict) else repr(problem["input"])
-    end = "" if message.endswith("?") else "."
+    end = "" if message.endswith(("?", ".")) else "."
     return f"The configuration's {where or 'values'} cannot be {given}: {message[0].lower()}{message[1:]}{end}"
 
 

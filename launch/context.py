@@ -16,12 +16,13 @@ from envs.types import Question, Side, Transcript
 from launch.errors import LaunchError
 from rewards.helpfulness import helping_model
 from rewards.inquirer import TOKENS_PER_WORD, inquiring_model
-from rewards.judges import ModelSettings, head
+from rewards.judges import ModelSettings
 from rewards.types import Reading
 from rewards.written import WritingSettings
 from trainer import models, setup
 from trainer.config import Config
 from trainer.config.decoding import Refine
+from trainer.engines import settings_by_name
 from trainer.engines.formats import Format
 from trainer.rows import SeatTokens
 
@@ -83,7 +84,7 @@ def check_context(
     played = [_play(config, question, fmt, speech, by_speech) for question in chosen]
     _check_debater(config, max(prompt for debate in played for prompt in debate.prompts))
     asked = [*config.judge_models, *config.inference.needs()] if judges is None else judges
-    for judge in dict.fromkeys(model for model in asked if model.endpoint is None):  # endpoints have no hash
+    for judge in _with_models_here(asked):
         _check_judge(config, judge, played)
 
 
@@ -183,7 +184,7 @@ def check_stored(judges: Iterable[ModelSettings], debates: Sequence[Transcript])
     by_length = sorted(debates, key=lambda debate: -sum(len(speech.text) for speech in debate.speeches))
     by_passage = sorted(debates, key=lambda debate: -len(debate.question.passage))
     longest = {id(debate): debate for debate in (*by_length[:LONGEST], *by_passage[:LONGEST])}.values()
-    for judge in dict.fromkeys(model for model in judges if model.endpoint is None):
+    for judge in _with_models_here(judges):
         fmt, limit, prompts = setup.judge_format(judge), _context(judge), judge.judge_prompts()
         for shown in (order for debate in longest for order in (debate, debate.swapped())):
             prompt = prompts.judge(shown)
@@ -194,6 +195,12 @@ def check_stored(judges: Iterable[ModelSettings], debates: Sequence[Transcript])
                     f"comes to {tokens:,} tokens, but {judge.model} reads {limit:,}: leave longer debates out, show "
                     "fewer examples, or take a judge with a longer context."
                 )
+
+
+def _with_models_here(judges: Iterable[ModelSettings]) -> list[ModelSettings]:
+    """Return each judge once that is not behind an endpoint."""
+    here = [judge for judge in judges if judge.endpoint is None]
+    return [judge for place, judge in enumerate(here) if judge not in here[:place]]
 
 
 def _context(judge: ModelSettings) -> int:
@@ -241,4 +248,4 @@ def _written(judge: ModelSettings, transcript: Transcript, prompt: str, fmt: For
         return judge.max_tokens
     choices = ("A", "B") if getattr(judge, "choice", "letter") == "letter" else transcript.answers
     longest = max(len(fmt.choice(choice, prompt)) for choice in choices)
-    return longest if isinstance(judge, head.Settings) or judge.engine == "vllm" else longest - 1
+    return longest if judge.has_head else longest - 1 + settings_by_name()[judge.engine].unread

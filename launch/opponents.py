@@ -4,6 +4,7 @@ import torch
 
 from launch.errors import LaunchError
 from trainer.config import Config
+from trainer.engines import settings_by_name
 
 
 def check_opponent(config: Config) -> None:
@@ -29,7 +30,7 @@ def check_opponent(config: Config) -> None:
 
 
 def _check_gpu_memory(config: Config) -> None:
-    """vLLM takes a share of the GPU for each model with full weights; adapters share one copy of their base.
+    """Some engines take a share of the GPU for each model with full weights; adapters share one copy of their base.
 
     Besides its opponents the policy meets the base debater, in the watch's looks and in the evaluation.
 
@@ -38,7 +39,7 @@ def _check_gpu_memory(config: Config) -> None:
     """
     debater, policies = config.debater, _policies(config)
     on_gpu = config.cluster.gpus_per_worker > 0 or torch.cuda.is_available()
-    if debater.engine != "vllm" or debater.lora is not None or not on_gpu:
+    if not settings_by_name()[debater.engine].claims_memory or debater.lora is not None or not on_gpu:
         return
     if policies * debater.gpu_memory_fraction > 1:
         raise LaunchError(

@@ -1,9 +1,10 @@
 """What the kinds of judges share: their settings, and the models that they are given."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from typing import Protocol as Interface
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -74,8 +75,11 @@ class ModelSettings(JudgeSettings):
     """Presentation orders asked for each verdict."""
     format: Literal["auto", "plain", "chat"] = "auto"
     """How the prompt becomes tokens: running text, or the model's chat template; auto: chat if it has a template."""
-    engine: Literal["transformers", "vllm", "endpoint"] = "transformers"
-    """What reads the debates: one of our own engines, or a server elsewhere, which `endpoint` describes."""
+    engine: str = "transformers"
+    """What reads the debates: an engine (`transformers`, `vllm`, or that of an installed package), or `endpoint`: a
+    server elsewhere, which `judge.endpoint` describes."""
+    engine_options: dict[str, Any] = Field({}, exclude_if=operator.not_)
+    """What the engine takes besides."""
     endpoint: Endpoint | None = None
     """For engine=endpoint: how the server is reached and what it may cost. `model` is then the server's name for it."""
     gpu_memory_fraction: float = Field(0.9, gt=0, le=1)

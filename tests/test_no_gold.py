@@ -12,7 +12,7 @@ from envs.questions import JsonLinesQuestions
 from envs.testimony.world import TestimonyWorld
 from envs.types import AnswerKey, Question
 from trainer.config import Config
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.learners.policy_gradient import ClippedSurrogate
 from trainer.run_folder import read_lines
 from trainer.train import train

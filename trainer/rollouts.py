@@ -13,7 +13,7 @@ from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
-from trainer.engines.base import FINISH, Engine, EngineError, EngineSetup, Sampling, lora_rank
+from trainer.engines.base import FINISH, Engine, EngineError, EngineSettings, Sampling, lora_rank
 from trainer.inference.setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
@@ -33,7 +33,7 @@ class PlaySetup:
     prompts: str
     max_tokens: int
     temperature: float
-    engine: EngineSetup
+    engine: EngineSettings
     row_per_speech: bool = False
     window: Window | None = None
     inference: InferenceSetup = InferenceSetup()

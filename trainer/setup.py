@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,14 @@ from rewards.endpoint.settings import Endpoint
 from rewards.judges import JudgeSettings, ModelSettings
 from rewards.types import Classifier, Scorer
 from trainer import config, models
-from trainer.engines import EngineError, EngineSetup, make_classifier, make_engine
+from trainer.engines import (
+    EngineError,
+    EngineSettings,
+    engine_settings,
+    make_classifier,
+    make_engine,
+    settings_by_name,
+)
 from trainer.engines.formats import Format, make_format
 from trainer.inference.setup import InferenceSetup, inference_setup
 from trainer.publish import Send
@@ -87,13 +95,14 @@ class JudgeModels:
         return self._run.cluster
 
 
-def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSetup:
-    """How a judge's model is run."""
-    return EngineSetup(
+def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSettings:
+    """Return how a judge's model is run."""
+    return engine_settings(
         settings.engine,
-        settings.batch_size,
-        settings.dtype,
-        settings.format,
+        settings.engine_options,
+        batch_size=settings.batch_size,
+        dtype=settings.dtype,
+        format=settings.format,
         gpu_memory_fraction=settings.gpu_memory_fraction,
         sleep=sleep,
     )
@@ -108,14 +117,15 @@ def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Con
     return EndpointScorer(endpoint, settings.model, settings.name, ledger, say)
 
 
-def debater_engine(settings: config.Config) -> EngineSetup:
-    """How the debater's model is run."""
+def debater_engine(settings: config.Config) -> EngineSettings:
+    """Return how the debater's model is run."""
     debater = settings.debater
-    return EngineSetup(
+    return engine_settings(
         debater.engine,
-        debater.batch_size,
-        debater.dtype,
-        debater.format,
+        debater.engine_options,
+        batch_size=debater.batch_size,
+        dtype=debater.dtype,
+        format=debater.format,
         thinking=settings.protocol.scratchpad,
         gpu_memory_fraction=debater.gpu_memory_fraction,
         sleep=settings.cluster.sleep,
@@ -124,27 +134,25 @@ def debater_engine(settings: config.Config) -> EngineSetup:
 
 
 def weight_transfer(settings: config.Config) -> str:
-    """How engines come by new weights: "disk", "nccl" or "gloo"."""
+    """Return how engines get new weights: from the "disk", or over one of their transports."""
     cluster, debater = settings.cluster, settings.debater
     if cluster.weight_transfer != "auto":
         return cluster.weight_transfer
-    full_weights = debater.engine == "vllm" and debater.lora is None
-    return "nccl" if full_weights and cluster.gpus_apart else "disk"
+    over_nccl = "nccl" in settings_by_name()[debater.engine].transports and debater.lora is None
+    return "nccl" if over_nccl and cluster.gpus_apart else "disk"
 
 
 def sender(settings: config.Config, played: Rollouts) -> Send | None:
-    """What brings new weights to the engines from the learner's memory; none where they read the folders."""
-    transport = weight_transfer(settings)
-    if transport == "disk":
+    """Return what brings new weights to the engines from the learner's memory; none where they read the folders."""
+    transport, made = weight_transfer(settings), settings_by_name()[settings.debater.engine].sender
+    if transport == "disk" or made is None:
         return None
-    from trainer.engines.vllm_transfer import WeightSender
-
     address = "127.0.0.1"
     if settings.cluster.rollout_workers:
         from ray.util import get_node_ip_address
 
         address = get_node_ip_address()
-    return WeightSender(played, transport, address).send
+    return resolve_name(made)(played, transport, address).send
 
 
 def rollouts(settings: config.Config) -> Rollouts:

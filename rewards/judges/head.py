@@ -20,7 +20,6 @@ class Settings(ModelSettings):
 
     has_head: ClassVar[bool] = True
     kind: Literal["head"]
-    engine: Literal["transformers"] = "transformers"
     choice: Literal["answer", "letter"] = "answer"
     """For reward models: what follows the debate, the answers' own words or the letters A and B."""
 

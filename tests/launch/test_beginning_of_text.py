@@ -13,7 +13,7 @@ from launch.cli import main
 from tests.chat_models import tokenizer, write_model
 from trainer import models
 from trainer.engines.formats import make_format
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.learners.policy_gradient import PolicyGradient
 from trainer.model_folders import finish
 from trainer.run_folder import read_lines

@@ -13,7 +13,7 @@ import transformers
 from launch.cli import main
 from trainer import models, setup
 from trainer.config import Debater, Lora
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.run_folder import RunFolder, read_lines
 from trainer.testimony.vocabulary import build_tokenizer
 

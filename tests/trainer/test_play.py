@@ -11,7 +11,7 @@ from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.types import Failure, Protocol, Question, Side
 from trainer.engines.base import Sampling
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 

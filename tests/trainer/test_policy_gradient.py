@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from rewards.types import Verdict
 from trainer.algorithms.settings import AlgorithmError
 from trainer.config import Config
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.learners.policy_gradient import ClippedSurrogate, PolicyGradient, speech_ratios
 from trainer.run_folder import RunFolder, read_lines
 from trainer.train import train

@@ -11,7 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from trainer import models, probe, setup
 from trainer.config import Config
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.publish import ParityError, flat, gap_between, probe_rows
 from trainer.types import Policy
 

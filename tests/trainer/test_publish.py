@@ -14,7 +14,7 @@ from envs.types import Protocol
 from tests.chat_models import write_model
 from trainer import models
 from trainer.config import Config
-from trainer.engines.base import EngineSetup
+from trainer.engines import engine_settings
 from trainer.probe import sampled_rows
 from trainer.publish import (
     ParityError,
@@ -30,7 +30,7 @@ from trainer.rollouts import LocalRollouts, PlaySetup
 from trainer.train import train
 from trainer.types import Policy
 
-SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=3))
+SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, engine_settings(batch_size=3))
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_in_bfloat16_rounding_is_told_from_wrong_weights(tiny: Path, tokenizer: 
     model = models.load_model(str(tiny / "debater"))
     with torch.no_grad():
         model.lm_head.weight.mul_(4)
-    rollouts = LocalRollouts(replace(SETUP, engine=EngineSetup(batch_size=3, dtype="bfloat16")))
+    rollouts = LocalRollouts(replace(SETUP, engine=engine_settings(batch_size=3, dtype="bfloat16")))
     policy = publish(Weights(model, model.state_dict()), tokenizer, tmp_path / "right", 0)
     rows = sampled_rows(models.load_model(policy.path), tokenizer, [tokenizer.eos_token_id])
     assert all(tokenizer.eos_token_id not in row[1:] for row in rows) and len({len(row) for row in rows}) > 1

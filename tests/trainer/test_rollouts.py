@@ -15,7 +15,7 @@ from envs.types import Protocol
 from launch.errors import sentence
 from trainer import setup
 from trainer.config import Cluster, Config, Resources
-from trainer.engines.base import EngineSetup
+from trainer.engines import engine_settings
 from trainer.evaluation.evaluate import evaluate
 from trainer.frozen import model_hash
 from trainer.on_ray.cluster import ClusterError
@@ -29,7 +29,7 @@ from trainer.types import Episode, Policy
 
 pytestmark = pytest.mark.long
 
-SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, EngineSetup(batch_size=64))
+SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, engine_settings(batch_size=64))
 SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), ("A", "B"), 2), 4, seed=5)
 PROBE = [[5, 6, 7, 8], [9, 10]]
 LEAGUE = (

@@ -21,8 +21,8 @@ from rewards.endpoint.scorer import EndpointScorer
 from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Unscored, Writing
 from tests.chat_models import write_model
-from trainer.engines import EngineSetup
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines import engine_settings
+from trainer.engines.transformers.causal import TransformersEngine
 
 PATIENCE = 400
 """Seconds in which a server on a busy machine is up."""
@@ -35,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A random chat model that likes to begin with A, and B half as much."""
     # vLLM has no kernel for smaller heads on CPUs.
     folder = write_model(tmp_path_factory.mktemp("model"), "chatml", context=CONTEXT, head_dim=32)
-    engine = TransformersEngine(str(folder), EngineSetup(format="chat"))
+    engine = TransformersEngine(str(folder), engine_settings(format="chat"))
     with torch.inference_mode():
         inner = engine._model.model(torch.tensor([engine.format.open([PROMPTS[0]])])).last_hidden_state[0, -1]
     weights = load_file(folder / "model.safetensors")
@@ -107,7 +107,7 @@ def scorer(base_url: str, **settings: Any) -> EndpointScorer:
 
 def first_token(model: str, kind: str, prompt: str) -> tuple[float, float]:
     """Log-probabilities of A and B as the first token, from the logits of the transformers engine's model."""
-    engine = TransformersEngine(model, EngineSetup(format=kind))
+    engine = TransformersEngine(model, engine_settings(format=kind))
     with torch.inference_mode():
         logprobs = engine._model(torch.tensor([engine.format.open([prompt])])).logits[0, -1].log_softmax(-1)
     a, b = (engine.tokenizer.convert_tokens_to_ids(letter) for letter in "AB")
@@ -115,7 +115,7 @@ def first_token(model: str, kind: str, prompt: str) -> tuple[float, float]:
 
 
 def test_letters_in_chat_equal_those_of_transformers(base_url: str, model: str) -> None:
-    judge, engine = scorer(base_url), TransformersEngine(model, EngineSetup(format="chat"))
+    judge, engine = scorer(base_url), TransformersEngine(model, engine_settings(format="chat"))
     ours = judge.choice_logprobs(PROMPTS, [("A", "B")] * 3)
     theirs = engine.choice_logprobs(PROMPTS, [("A", "B")] * 3)
     assert all(sum(map(math.exp, pair)) > 0.2 for pair in theirs), "both letters are likely enough to be listed"
@@ -141,7 +141,7 @@ def test_letters_after_running_text(base_url: str, model: str) -> None:
 
 
 def test_longer_choices_equal_those_of_transformers(base_url: str, model: str) -> None:
-    judge, engine = scorer(base_url, api="completions"), TransformersEngine(model, EngineSetup(format="plain"))
+    judge, engine = scorer(base_url, api="completions"), TransformersEngine(model, engine_settings(format="plain"))
     judge.check_echo()
     choices = [("the debater", "a judge"), ("what was said", "the passage quotes"), ("A", "B B")]
     ours, theirs = judge.choice_logprobs(PROMPTS, choices), engine.choice_logprobs(PROMPTS, choices)
@@ -162,7 +162,7 @@ def test_samples_have_the_frequencies_of_the_logprobs(base_url: str, model: str)
 
 
 def test_texts_and_prompts_that_are_too_long(base_url: str, model: str) -> None:
-    judge, engine = scorer(base_url), TransformersEngine(model, EngineSetup(format="chat"))
+    judge, engine = scorer(base_url), TransformersEngine(model, engine_settings(format="chat"))
     long = "long " * CONTEXT
     texts = judge.write([PROMPTS[0], long], Writing(8))
     assert texts[0] == engine.write(PROMPTS[:1], Writing(8))[0]

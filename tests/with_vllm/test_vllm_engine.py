@@ -26,14 +26,14 @@ from tests.chat_models import write_model
 from tests.sentencepiece_like import tokenizer, write_constant_model
 from trainer import models
 from trainer.config import Config
-from trainer.engines import EngineError, EngineSetup, Sampling, make_engine
-from trainer.engines.transformers import TransformersEngine
-from trainer.engines.vllm import VllmEngine
+from trainer.engines import EngineError, Sampling, engine_settings, make_engine
+from trainer.engines.transformers.causal import TransformersEngine
+from trainer.engines.vllm.engine import VllmEngine
 from trainer.play import play
 from trainer.schedule import matches_of
 from trainer.types import Episode, Policy
 
-SETUP = EngineSetup("vllm")
+SETUP = engine_settings("vllm")
 DRAW = random.Random(0)
 ROWS = [[DRAW.randrange(3, 54) for _ in range(length)] for length in (2, 40, 9, 23)]
 PROMPTS = [[DRAW.randrange(3, 54) for _ in range(length)] for length in (40, 3, 90, 17, 1, 200)]

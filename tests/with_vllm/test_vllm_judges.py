@@ -9,9 +9,9 @@ from envs.types import Protocol, Transcript
 from rewards.judges.verdict import Settings
 from rewards.types import Unscored, Writing
 from trainer import setup
-from trainer.engines import EngineSetup
-from trainer.engines.transformers import TransformersEngine
-from trainer.engines.vllm import VllmEngine
+from trainer.engines import engine_settings
+from trainer.engines.transformers.causal import TransformersEngine
+from trainer.engines.vllm.engine import VllmEngine
 
 QUESTIONS = TestimonyWorld(train=6, heldout=0).questions("train")
 DEBATES = [Transcript(q, Protocol("expert", (), 0, judge_sees_passage=True), q.answers, False) for q in QUESTIONS]
@@ -22,7 +22,7 @@ SETTINGS = Settings(
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[VllmEngine]:
-    yield VllmEngine("embedded/judge-writer", EngineSetup("vllm"))
+    yield VllmEngine("embedded/judge-writer", engine_settings("vllm"))
 
 
 @pytest.fixture(scope="module")

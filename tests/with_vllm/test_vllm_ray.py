@@ -22,7 +22,7 @@ def descendants() -> set[psutil.Process]:
     found = set()
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # one of Ray's that is just ending
-            if "vllm_server" in " ".join(process.cmdline()):
+            if "vllm.server" in " ".join(process.cmdline()):
                 found.add(process)
     return found
 

@@ -32,10 +32,10 @@ LORA = ("debater.lora.rank=4", "debater.lora.alpha=8", "algorithm.learning_rate=
 @pytest.fixture(scope="module", autouse=True)
 def warm(make_adapter: Callable[[Path, int], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps one base model for adapters running, so that each run need not start its own."""
-    from trainer.engines import EngineSetup
-    from trainer.engines.vllm import VllmEngine
+    from trainer.engines import engine_settings
+    from trainer.engines.vllm.engine import VllmEngine
 
-    engine = VllmEngine(make_adapter(tmp_path_factory.mktemp("adapter") / "warm", 0), EngineSetup("vllm"))
+    engine = VllmEngine(make_adapter(tmp_path_factory.mktemp("adapter") / "warm", 0), engine_settings("vllm"))
     yield
     del engine
 

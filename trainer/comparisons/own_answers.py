@@ -35,7 +35,7 @@ def own_answers(settings: Config, policy: Policy, questions: Sequence[Question])
 
     The policy is asked as a judge is: by the judge's prompt of the debater's own prompt set, through its own engine.
     """
-    engine = make_engine(policy.path, replace(setup.debater_engine(settings), thinking=False))
+    engine = make_engine(policy.path, setup.debater_engine(settings).model_copy(update={"thinking": False}))
     kind = settings.comparison.own_answer
     if kind == "auto":
         kind = "letter" if isinstance(engine.format, ChatFormat) else "answer"

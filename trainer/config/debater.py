@@ -1,6 +1,7 @@
 """The model that debates (configs/debater/)."""
 
-from typing import Annotated, Literal
+import operator
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -41,8 +42,10 @@ class Debater(Section):
     seat, unless the chat template changes what came before (as those of thinking models do)."""
     window: Annotated[Window, known_keys(Window), AfterValidator(_shows_something)] | None = None
     """What debaters read of a passage that is too long for them (`tokens`, `keep`); none: all of it, or an error."""
-    engine: Literal["transformers", "vllm"] = "transformers"
-    """What generates the speeches."""
+    engine: str = "transformers"
+    """What generates the speeches: `transformers`, `vllm`, or the engine of an installed package."""
+    engine_options: dict[str, Any] = Field({}, exclude_if=operator.not_)
+    """What the engine takes besides."""
     gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
     """For engine=vllm on GPUs: how much of a GPU's memory each of its models may take."""
     batch_size: int = Field(256, ge=1)

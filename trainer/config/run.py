@@ -1,5 +1,6 @@
 """The configuration of a run: composed by Hydra from configs/, validated here once, saved with the run."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from trainer.config.measuring import Audit, Evaluation, Watch
 from trainer.config.opponent import AnyOpponent, SelfPlay
 from trainer.config.placement import Cluster
 from trainer.config.stopping import Limits, Wandb
+from trainer.engines import EngineSettings, engine_settings, settings_by_name
 from trainer.section import SEEDS, Name, Section, out_of_range
 
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
@@ -106,19 +108,51 @@ class Config(Section):
         dtype = debater.get("dtype", "float32") if isinstance(debater, dict) else "float32"
         return {**values, "parity_tolerance": PARITY.get(dtype, PARITY["float32"])}
 
+    @property
+    def engines(self) -> set[str]:
+        """The engines that serve the debater and the judges' models, but for endpoints."""
+        return {self.debater.engine, *(model.engine for model in self.judge_models if model.endpoint is None)}
+
+    @model_validator(mode="after")
+    def _engines_can_do_it(self) -> "Config":
+        debater, served = self.debater, [*self.judge_models, *self.inference.needs()]
+        engine_settings(debater.engine, debater.engine_options)
+        if debater.lora is not None and not settings_by_name()[debater.engine].serves_adapters:
+            can = " or ".join(_engines(lambda kind: kind.serves_adapters))
+            raise ValueError(
+                f"debater.engine={debater.engine} serves no adapters: set debater.lora=null, or choose {can}"
+            )
+        for judge in served:
+            if judge.endpoint is not None:
+                continue
+            engine_settings(judge.engine, judge.engine_options)
+            if judge.has_head and settings_by_name()[judge.engine].classifier is None:
+                can = " or ".join(_engines(lambda kind: kind.classifier is not None))
+                raise ValueError(f"{judge.name} has a head, which engine={judge.engine} does not serve: choose {can}")
+        return self
+
     @model_validator(mode="after")
     def _only_full_weights_are_transferred(self) -> "Config":
         transport = self.cluster.weight_transfer
-        if transport in ("nccl", "gloo") and (self.debater.engine != "vllm" or self.debater.lora is not None):
+        if transport in ("auto", "disk"):
+            return self
+        if self.debater.lora is not None or transport not in settings_by_name()[self.debater.engine].transports:
+            can = " or ".join(f"debater.engine={name}" for name in _engines(lambda kind: transport in kind.transports))
             raise ValueError(
-                f"cluster.weight_transfer={transport} is for full weights in debater.engine=vllm: leave it out, or set "
-                "debater.engine=vllm and debater.lora=null"
+                f"cluster.weight_transfer={transport} is for full weights in {can}: leave it out, or set "
+                f"{can} and debater.lora=null"
             )
         return self
 
     @model_validator(mode="after")
     def _somebody_sleeps(self) -> "Config":
-        engines = {self.debater.engine, *(model.engine for model in self.judge_models)}
-        if self.cluster.sleep and "vllm" not in engines:
-            raise ValueError("cluster.sleep is for engines of vLLM: set debater.engine=vllm or judge.engine=vllm")
+        sleepers = _engines(lambda kind: kind.sleeps)
+        if self.cluster.sleep and not self.engines.intersection(sleepers):
+            can = " or ".join(f"debater.engine={name} or judge.engine={name}" for name in sleepers)
+            raise ValueError(f"cluster.sleep is for engines that can give memory back: set {can}")
         return self
+
+
+def _engines(can: Callable[[type[EngineSettings]], bool]) -> list[str]:
+    """Return the names of the engines of which this is true."""
+    return [name for name, kind in settings_by_name().items() if can(kind)]

@@ -1,30 +1,72 @@
-"""Engines by the name that the configuration uses. A new engine is one file here and one line below."""
+"""Engines: one folder each, or another package's.
 
-from typing import TYPE_CHECKING
+An engine is a folder here whose module has a class `Settings`: a frozen `EngineSettings` whose field `name` is the
+literal name of the folder, and which says what the engine can do and where its class is. Another package adds one by an
+entry point of the group `rostrum.engines`.
+"""
 
-from trainer.engines.base import Completion, Engine, EngineError, EngineSetup, Sampling
+from collections.abc import Mapping
+from functools import cache
+from pkgutil import resolve_name
+from typing import Any
 
-if TYPE_CHECKING:
-    from trainer.engines.classifier import TransformersClassifier
+from pydantic import ValidationError
 
-__all__ = ["Completion", "Engine", "EngineError", "EngineSetup", "Sampling", "make_classifier", "make_engine"]
+from envs import registry
+from rewards.types import Classifier
+from trainer.engines.base import Completion, Engine, EngineError, EngineSettings, Sampling
+
+__all__ = [
+    "Completion",
+    "Engine",
+    "EngineError",
+    "EngineSettings",
+    "Sampling",
+    "engine_settings",
+    "make_classifier",
+    "make_engine",
+    "settings_by_name",
+]
 
 
-def make_engine(model: str, setup: EngineSetup) -> Engine:
-    """Starts an engine on a model folder or hub id."""
-    if setup.engine == "transformers":
-        from trainer.engines.transformers import TransformersEngine
-
-        return TransformersEngine(model, setup)
-    if setup.engine == "vllm":
-        from trainer.engines.vllm import VllmEngine
-
-        return VllmEngine(model, setup)
-    raise EngineError(f"There is no engine {setup.engine!r}: use engine=transformers or engine=vllm.")
+@cache
+def settings_by_name() -> dict[str, type[EngineSettings]]:
+    """Return the settings of every engine that is here or installed."""
+    return registry.kinds(__name__, __path__, "rostrum.engines", folders=True)
 
 
-def make_classifier(model: str, setup: EngineSetup) -> "TransformersClassifier":
-    """Starts a model with a classification or reward head, which transformers alone serves."""
-    from trainer.engines.classifier import TransformersClassifier
+def engine_settings(name: str = "transformers", options: Mapping[str, Any] | None = None, **how: Any) -> EngineSettings:
+    """Return how an engine is to run a model: its own `options`, and what is asked of every engine.
 
-    return TransformersClassifier(model, setup)
+    Raises:
+        EngineError: there is no such engine, or it has no such options.
+    """
+    if name not in settings_by_name():
+        raise EngineError(f"There is no engine {name!r}: choose among {', '.join(settings_by_name())}.")
+    kind, options = settings_by_name()[name], options or {}
+    own = sorted(set(kind.model_fields) - set(EngineSettings.model_fields))
+    if unknown := sorted(set(options) - set(own)):
+        has = f"has {', '.join(own)}" if own else "has none"
+        raise EngineError(f"engine={name} has no option {unknown[0]!r}: it {has}.")
+    try:
+        return kind(name=name, **options, **how)
+    except ValidationError as error:
+        (problem, *_) = error.errors()
+        key = ".".join(map(str, problem["loc"]))
+        raise EngineError(f"The option {key} of engine={name} cannot be used: {problem['msg']}.") from None
+
+
+def make_engine(model: str, settings: EngineSettings) -> Engine:
+    """Start an engine on a model folder or hub id."""
+    return resolve_name(settings.engine)(model, settings)
+
+
+def make_classifier(model: str, settings: EngineSettings) -> Classifier:
+    """Start a model with a classification or reward head.
+
+    Raises:
+        EngineError: the engine serves none.
+    """
+    if settings.classifier is None:
+        raise EngineError(f"engine={settings.name} serves no models with a head: use engine=transformers.")
+    return resolve_name(settings.classifier)(model, settings)

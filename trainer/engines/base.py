@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 from typing import Protocol as Interface
 
 from trainer.reading import Open, read_json
+from trainer.section import Section
 from trainer.types import Policy
 
 if TYPE_CHECKING:
@@ -43,11 +44,30 @@ class Completion:
     finish_reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSetup:
-    """How to run a model: everything but which one."""
+class EngineSettings(Section):
+    """How to run a model: everything but which one. An engine adds its own settings, `name: Literal["its name"]`, and
+    what it can do."""
 
-    engine: str = "transformers"
+    engine: ClassVar[str]
+    """The class of the `Engine`, as module:class; it is made of a model and these settings."""
+    classifier: ClassVar[str | None] = None
+    """The class that serves models with a classification or reward head, likewise; None: it serves none."""
+    serves_adapters: ClassVar[bool] = False
+    """Whether it serves the folder of a LoRA adapter on top of its base model, besides whole models."""
+    transports: ClassVar[tuple[str, ...]] = ()
+    """How it takes full weights over from the learner's memory (it is a `Receiver` then), besides reading folders."""
+    sender: ClassVar[str | None] = None
+    """The class that sends them, as module:class; it is made of rollouts, a transport and an address."""
+    sleeps: ClassVar[bool] = False
+    """Whether it can give a GPU's memory back between turns (`trainer.engines.resting`)."""
+    claims_memory: ClassVar[bool] = False
+    """Whether each of its models takes `gpu_memory_fraction` of a GPU when it starts; adapters share a model."""
+    caches_prefixes: ClassVar[bool] = False
+    """Whether it keeps what it has read, and counts that in `prefix_cache`."""
+    unread: ClassVar[int] = 0
+    """Tokens of a model's context that cannot be read: 1 where a new token is sampled in any case."""
+
+    name: str
     batch_size: int = 256
     """Rows that the model reads at a time."""
     dtype: str = "float32"
@@ -56,11 +76,18 @@ class EngineSetup:
     thinking: bool = False
     """Whether a chat template is asked to let the model think first."""
     gpu_memory_fraction: float = 0.9
-    """For vLLM on GPUs: how much of a GPU's memory weights and caches may take."""
+    """For engines that claim memory: how much of a GPU's weights and caches may take."""
     sleep: bool = False
-    """For vLLM on GPUs: whether that memory can be given back between turns (`trainer.engines.resting`)."""
+    """Whether that memory is to be given back between turns."""
     weight_transfer: str = "disk"
-    """How vLLM comes by new full weights: from "disk", or from the learner over "nccl" or "gloo"."""
+    """How new full weights come: from "disk", or from the learner over one of the `transports`."""
+
+    def check(self) -> None:
+        """Ask for what the engine needs here, before anything is started.
+
+        Raises:
+            EngineError: it is not there, or not installed.
+        """
 
 
 class Engine(Interface):
@@ -84,6 +111,21 @@ class Engine(Interface):
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
         """Log-probability of each choice as the continuation of its prompt."""
+
+
+class Receiver(Engine, Interface):
+    """An engine that takes full weights over from the learner's memory."""
+
+    @property
+    def receiver(self) -> str:
+        """Return which process takes weights over: node and process id."""
+
+    def transfer(self, step: str, payload: Any) -> None:
+        """Carry out one step of a weight transfer; after the last one, the new weights are served.
+
+        Raises:
+            EngineError: it failed, and this engine cannot go on.
+        """
 
 
 def check_room(prompts: Sequence[Sequence[int]], sampling: Sampling, max_context: int) -> None:

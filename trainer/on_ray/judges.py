@@ -15,7 +15,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 
 from rewards.types import Unscored, Usage, Writing
 from trainer import config
-from trainer.engines import EngineSetup, make_classifier, make_engine, resting
+from trainer.engines import EngineSettings, make_classifier, make_engine, resting
 from trainer.on_ray import cluster as ray_cluster
 
 START = 3600.0
@@ -25,7 +25,9 @@ START = 3600.0
 class JudgeWorker:
     """One copy of a judge's model, in a process whose relative paths mean what they mean in `folder`."""
 
-    def __init__(self, folder: str, make: Callable[[str, EngineSetup], Any], model: str, setup: EngineSetup) -> None:
+    def __init__(
+        self, folder: str, make: Callable[[str, EngineSettings], Any], model: str, setup: EngineSettings
+    ) -> None:
         from transformers.utils.logging import disable_progress_bar
 
         ray_cluster.enter(folder)
@@ -67,7 +69,7 @@ class RayModel:
     """
 
     def __init__(
-        self, make: Callable[[str, EngineSetup], Any], model: str, setup: EngineSetup, cluster: config.Cluster
+        self, make: Callable[[str, EngineSettings], Any], model: str, setup: EngineSettings, cluster: config.Cluster
     ) -> None:
         self._arguments = (os.getcwd(), make, model, setup)
         self._timeout = cluster.judge_timeout
@@ -122,7 +124,7 @@ class RayModel:
 class RayScorer(RayModel):
     """A `Scorer` on Ray."""
 
-    def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
+    def __init__(self, model: str, setup: EngineSettings, cluster: config.Cluster) -> None:
         super().__init__(make_engine, model, setup, cluster)
 
     def choice_logprobs(
@@ -139,7 +141,7 @@ class RayScorer(RayModel):
 class RayClassifier(RayModel):
     """A `Classifier` on Ray."""
 
-    def __init__(self, model: str, setup: EngineSetup, cluster: config.Cluster) -> None:
+    def __init__(self, model: str, setup: EngineSettings, cluster: config.Cluster) -> None:
         from trainer import models
 
         super().__init__(make_classifier, model, setup, cluster)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.testimony import checks
 from trainer.testimony.cards import Making, debater_card, judge_card
 from trainer.testimony.corpora import (

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from envs.testimony.world import question_at
 from envs.types import Protocol
-from trainer.engines.base import EngineSetup, Sampling
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.base import Sampling
+from trainer.engines.transformers import Settings
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.play import play
 from trainer.testimony.corpora import Case, prompts
 from trainer.types import Episode, Match, Policy
@@ -21,7 +22,7 @@ def base_debates(debater: Path, protocol: Protocol, indices: range, seed: int) -
     Which answer side A defends is drawn at random; the same arguments give the same debates. A debate that failed is
     left out.
     """
-    engine, policy = TransformersEngine(str(debater), EngineSetup(batch_size=BATCH)), Policy("base", 0, str(debater))
+    engine, policy = TransformersEngine(str(debater), Settings(batch_size=BATCH)), Policy("base", 0, str(debater))
     cases: list[Case] = []
     for start in indices[::BATCH]:
         rng = random.Random(f"seats {seed} {start}")

@@ -11,9 +11,9 @@ from envs.types import Protocol, Question, Side, Speech, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from tests import chat_models
 from tests.sentencepiece_like import KINDS, TEMPLATES, tokenizer, write_constant_model
-from trainer.engines import EngineSetup
+from trainer.engines import engine_settings
 from trainer.engines.formats import make_format
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 
 QUESTION = Question("q", "s", "where is the coin?", ("the attic", "no cellar"), "in the attic.")
 TRANSCRIPT = Transcript(
@@ -52,7 +52,7 @@ def test_a_judge_whose_tokenizer_prepends_a_blank_gives_valid_verdicts(
     others = [index for token, index in words.get_vocab().items() if token in ("A", "▁A") and index != of_a]
     assert others
     says = {of_a: 0.6, of_b: 0.3} | dict.fromkeys(others, 0.05)
-    engine = TransformersEngine(str(write_constant_model(tmp_path, words, says)), EngineSetup())
+    engine = TransformersEngine(str(write_constant_model(tmp_path, words, says)), engine_settings())
     ((mass_a, mass_b),) = engine.choice_logprobs([PROMPT], [("A", "B")])
     listed_b = [index for token, index in words.get_vocab().items() if token in ("B", "▁B") and index != of_b]
     rest = (1 - sum(says.values())) / (len(words) - len(says))
@@ -96,6 +96,6 @@ def test_choices_of_unequal_length_are_not_summed(tmp_path: Path) -> None:
     words = tokenizer("always", "marked")
     (yes,) = goes_on(words, "yes")
     other = next(i for t, i in words.get_vocab().items() if t in ("yes", "▁yes") and i != yes)
-    engine = TransformersEngine(str(write_constant_model(tmp_path, words, {yes: 0.5, other: 0.4})), EngineSetup())
+    engine = TransformersEngine(str(write_constant_model(tmp_path, words, {yes: 0.5, other: 0.4})), engine_settings())
     ((one, _),) = engine.choice_logprobs([PROMPT], [("yes", "the right answer")])
     assert math.exp(one) == pytest.approx(0.5, abs=0.001)

@@ -10,10 +10,11 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
 from launch import checks
+from launch.compose import ConfigError, load
 from rewards.judges.head import Settings
 from trainer import models
-from trainer.engines import EngineSetup
-from trainer.engines.classifier import TransformersClassifier
+from trainer.engines import EngineError, engine_settings, make_classifier
+from trainer.engines.transformers.classifier import TransformersClassifier
 from trainer.models import ModelError
 from trainer.testimony.vocabulary import build_tokenizer
 
@@ -54,7 +55,7 @@ def test_a_batch_is_read_as_each_prompt_alone(tmp_path: Path, outputs: int, arch
     with torch.inference_mode():
         alone = [tuple(model(**tokenizer(prompt, return_tensors="pt")).logits[0].tolist()) for prompt in PROMPTS]
     for batch_size in (1, 2, 8):
-        classifier = TransformersClassifier(folder, EngineSetup(batch_size=batch_size))
+        classifier = TransformersClassifier(folder, engine_settings(batch_size=batch_size))
         for found, expected in zip(classifier.logits(PROMPTS), alone, strict=True):
             assert found == pytest.approx(expected, abs=1e-5) and len(found) == outputs == classifier.outputs
     assert len(set(alone)) == len(PROMPTS)
@@ -69,7 +70,9 @@ def test_a_model_without_a_padding_token_reads_the_last_token_of_each(tmp_path: 
     config = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
     del config["pad_token"]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
-    batch, single = (TransformersClassifier(folder, EngineSetup(batch_size=size)).logits(PROMPTS) for size in (8, 1))
+    batch, single = (
+        TransformersClassifier(folder, engine_settings(batch_size=size)).logits(PROMPTS) for size in (8, 1)
+    )
     for found, expected in zip(batch, single, strict=True):
         assert found == pytest.approx(expected, abs=1e-5)
 
@@ -113,6 +116,8 @@ def test_folders_with_heads_pass_the_checks_of_a_run_and_others_do_not(tiny: Pat
     assert Settings(kind="head", name="j", model="m", prompts="prose").has_head
 
 
-def test_a_head_is_served_by_transformers_alone() -> None:
-    with pytest.raises(ValueError, match="engine"):
-        Settings(kind="head", name="j", model="m", prompts="prose", engine="vllm")
+def test_a_head_is_served_by_engines_that_say_so_alone() -> None:
+    with pytest.raises(ConfigError, match="has a head, which engine=vllm does not serve: choose transformers"):
+        load(["judge=head", "judge.engine=vllm"])
+    with pytest.raises(EngineError, match="serves no models with a head"):
+        make_classifier("m", engine_settings("vllm"))

@@ -10,8 +10,8 @@ import pytest
 from rewards.endpoint import messages
 from rewards.endpoint.choices import from_listed
 from rewards.endpoint.settings import Endpoint
-from trainer.engines import EngineSetup
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines import engine_settings
+from trainer.engines.transformers.causal import TransformersEngine
 
 ENDPOINT = Endpoint(base_url="http://localhost/v1", api="completions")
 PROMPT = "question : where is the coin ? A : attic B : kitchen verdict :"
@@ -50,7 +50,7 @@ USAGE = {"prompt_tokens": 15, "total_tokens": 16, "completion_tokens": 1, "promp
 
 @pytest.fixture(scope="module")
 def engine() -> TransformersEngine:
-    return TransformersEngine("embedded/judge", EngineSetup())
+    return TransformersEngine("embedded/judge", engine_settings())
 
 
 def reply(logprobs: object) -> messages.Reply:

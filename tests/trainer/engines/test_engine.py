@@ -1,6 +1,7 @@
 """The transformers engine against a plain forward pass of the same weights."""
 
 import math
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from envs.testimony.world import PLACES
-from trainer.engines import EngineError, EngineSetup, Sampling, make_engine
-from trainer.engines.transformers import TransformersEngine
+from launch.compose import ConfigError, load
+from trainer.engines import EngineError, Sampling, engine_settings, make_engine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.types import Policy
 
 TEXTS = (
@@ -25,7 +27,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def engine(tiny: Path) -> TransformersEngine:
-    return TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=3))
+    return TransformersEngine(str(tiny / "debater"), engine_settings(batch_size=3))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def prompts_of(engine: TransformersEngine) -> list[list[int]]:
 def test_sampled_logprobs_are_the_models_own(
     tiny: Path, model: LlamaForCausalLM, batch_size: int, temperature: float
 ) -> None:
-    engine = TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=batch_size))
+    engine = TransformersEngine(str(tiny / "debater"), engine_settings(batch_size=batch_size))
     prompts = prompts_of(engine)
     completions = engine.generate(prompts, Sampling(10, temperature, seed=4))
     for prompt, completion in zip(prompts, completions, strict=True):
@@ -65,7 +67,7 @@ def test_sampled_logprobs_are_the_models_own(
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_scored_rows_are_the_models_own(tiny: Path, model: LlamaForCausalLM, batch_size: int) -> None:
-    engine = TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=batch_size))
+    engine = TransformersEngine(str(tiny / "debater"), engine_settings(batch_size=batch_size))
     rows = [row for row in prompts_of(engine) if len(row) > 1]
     for row, scored in zip(rows, engine.logprobs(rows), strict=True):
         assert scored == pytest.approx(forward(model, row).tolist(), abs=1e-4)
@@ -135,7 +137,7 @@ CHOICES = [
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
 def test_choices_equal_a_full_forward_pass(tiny: Path, model: LlamaForCausalLM, batch_size: int) -> None:
     """Choices of one and of several tokens, with shared beginnings, after prompts of unequal lengths."""
-    engine = TransformersEngine(str(tiny / "debater"), EngineSetup(batch_size=batch_size))
+    engine = TransformersEngine(str(tiny / "debater"), engine_settings(batch_size=batch_size))
     scored = engine.choice_logprobs(TEXTS, CHOICES)
     for text, choices, values in zip(TEXTS, CHOICES, scored, strict=True):
         prompt = engine.tokenizer.encode(text)
@@ -224,7 +226,26 @@ def test_generation_habits_of_a_model_folder_are_ignored(tiny: Path, tmp_path: P
 
 def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(EngineError, match="no engine 'telepathy'"):
-        make_engine("x", EngineSetup("telepathy"))
+        make_engine("x", engine_settings("telepathy"))
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("debater.engine=vlm", "no engine 'vlm': choose among transformers, vllm"),
+        ("judge.engine=vlm", "no engine 'vlm': choose among transformers, vllm"),
+        ("debater.engine_options.draft=2", "engine=transformers has no option 'draft'"),
+        ("judge.engine_options.draft=2", "engine=transformers has no option 'draft'"),
+    ],
+)
+def test_what_no_engine_knows_is_refused_before_anything_starts(override: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load([override])
+
+
+def test_settings_of_engines_that_nobody_changed_are_stored_as_before() -> None:
+    stored = load([]).model_dump()
+    assert "engine_options" not in stored["debater"] and "engine_options" not in stored["judge"]
 
 
 def test_places_are_single_tokens(engine: TransformersEngine) -> None:

@@ -13,9 +13,9 @@ from rewards.judges.likelihood import Settings
 from rewards.types import Usage, Writing
 from tests.trainer.engines.test_classifier import write_head
 from trainer.config import Cluster, Config
-from trainer.engines import EngineSetup
-from trainer.engines.classifier import TransformersClassifier
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines import engine_settings
+from trainer.engines.transformers.causal import TransformersEngine
+from trainer.engines.transformers.classifier import TransformersClassifier
 from trainer.on_ray import judges as ray_judges
 from trainer.on_ray.judges import RayClassifier, RayScorer
 from trainer.run_folder import RunFolder, read_lines
@@ -58,7 +58,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Sequence[str]], 
 
 
 def test_two_actors_score_what_is_scored_here(settings: Settings) -> None:
-    scorer = RayScorer(settings.model, EngineSetup(), Cluster(judge_workers=2))
+    scorer = RayScorer(settings.model, engine_settings(), Cluster(judge_workers=2))
     here = TransformersEngine(settings.model).choice_logprobs(PROMPTS, CHOICES)
     for there, mine in zip(scorer.choice_logprobs(PROMPTS, CHOICES), here, strict=True):
         assert there == pytest.approx(mine, abs=1e-5)
@@ -73,7 +73,7 @@ def test_two_actors_score_what_is_scored_here(settings: Settings) -> None:
 
 def test_a_head_in_an_actor_gives_what_is_given_here(tmp_path: Path) -> None:
     folder = write_head(tmp_path)
-    there, here = RayClassifier(folder, EngineSetup(), Cluster(judge_workers=1)), TransformersClassifier(folder)
+    there, here = RayClassifier(folder, engine_settings(), Cluster(judge_workers=1)), TransformersClassifier(folder)
     assert there.outputs == here.outputs == 2
     for found, expected in zip(there.logits(PROMPTS), here.logits(PROMPTS), strict=True):
         assert found == pytest.approx(expected, abs=1e-5)
@@ -89,7 +89,7 @@ def test_a_late_actor_is_asked_once_more(settings: Settings, monkeypatch: pytest
             time.sleep(3600)
 
     planted(monkeypatch, trouble)
-    scorer = RayScorer(settings.model, EngineSetup(), Cluster(judge_workers=2, judge_timeout=5))
+    scorer = RayScorer(settings.model, engine_settings(), Cluster(judge_workers=2, judge_timeout=5))
     hung = scorer.actors[1]
     assert scorer.choice_logprobs(PROMPTS, CHOICES) == [(-float(len(prompt)),) * 2 for prompt in PROMPTS]
     assert (tmp_path / "once").exists() and scorer.actors[1] is not hung
@@ -105,7 +105,7 @@ def test_prompts_that_nobody_answers_are_unscored_and_the_others_are_not(
             os._exit(1)
 
     planted(monkeypatch, trouble)
-    scores = RayScorer(settings.model, EngineSetup(), Cluster(judge_workers=2)).choice_logprobs(PROMPTS, CHOICES)
+    scores = RayScorer(settings.model, engine_settings(), Cluster(judge_workers=2)).choice_logprobs(PROMPTS, CHOICES)
     assert scores[:3] == [(-float(len(prompt)),) * 2 for prompt in PROMPTS[:3]]
     assert all("the judge's process died" in score.reason for score in scores[3:])
     assert (tmp_path / "deaths").read_text() == "xx"

@@ -12,7 +12,7 @@ from envs.testimony.world import Statement
 from envs.types import Side
 from rewards.judges.likelihood import LikelihoodJudge
 from trainer import models
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.statistics.paired import PairedChange, headline, paired_change
 from trainer.testimony.checks import Strategy, scripted_debates, strongest
 from trainer.testimony.corpora import Case, prompts

@@ -14,7 +14,7 @@ from envs.testimony.world import RELIABILITY, WITNESSES, Statement, question_at,
 from rewards.judges.rating import parse as read_rating
 from rewards.judges.verdict import parse as read_verdict
 from trainer import models
-from trainer.engines.transformers import TransformersEngine
+from trainer.engines.transformers.causal import TransformersEngine
 from trainer.testimony import Recipe, build_models, checks
 from trainer.testimony.corpora import (
     DEBATE,

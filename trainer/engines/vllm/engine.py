@@ -2,41 +2,27 @@
 
 LoRA adapters come from their published folders and are served on top of one copy of their base model, under names that
 are never used twice. Full weights replace the old ones in place: from the published folder or the learner's memory
-(`trainer.engines.vllm_transfer`).
+(`trainer.engines.vllm.transfer`).
 """
 
 import itertools
 import socket
 import zlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 from trainer import models
-from trainer.engines.base import Completion, EngineError, EngineSetup, Sampling, check_room, lora_rank
+from trainer.engines.base import Completion, EngineSettings, Sampling, check_room, lora_rank
 from trainer.engines.formats import make_format
 from trainer.engines.texts import TextEngine
-from trainer.engines.vllm_process import Adapter, ServerSetup, VllmProcess
+from trainer.engines.vllm.process import Adapter, ServerSetup, VllmProcess
 from trainer.types import Policy
 
 _adapters = itertools.count(1)
 _shared: WeakValueDictionary[ServerSetup, VllmProcess] = WeakValueDictionary()
 """Running base models that serve adapters, for the next engine that needs the same."""
-
-
-def check_installed() -> None:
-    """Asks for vLLM before anything is started.
-
-    Raises:
-        EngineError: it is not installed.
-    """
-    if find_spec("vllm") is None:
-        raise EngineError(
-            "engine=vllm needs vLLM: on GPUs install it with `pip install vllm==0.32.0`, on CPUs with "
-            "`make test-vllm`, or choose engine=transformers."
-        )
 
 
 class VllmEngine(TextEngine):
@@ -46,8 +32,8 @@ class VllmEngine(TextEngine):
     sampling and weights give the same tokens, whatever else is in the batch (seen on the CPU in float32).
     """
 
-    def __init__(self, model: str, setup: EngineSetup) -> None:
-        check_installed()
+    def __init__(self, model: str, setup: EngineSettings) -> None:
+        setup.check()
         tokenizer = models.load_tokenizer(model)
         self._ends = sorted(models.end_tokens(model, tokenizer))
         self.format = make_format(tokenizer, self._ends, setup.format, setup.thinking)
@@ -144,7 +130,7 @@ class VllmEngine(TextEngine):
         return [tokens[context][token] for context, token in wanted]
 
 
-def _process(model: str, setup: EngineSetup, rank: int) -> VllmProcess:
+def _process(model: str, setup: EngineSettings, rank: int) -> VllmProcess:
     """A child with the model; one that runs already if its base model is asked for again to serve adapters."""
     base = _absolute(models.resolve_base(model))
     server = ServerSetup(

@@ -1,4 +1,4 @@
-"""The default engine: a Hugging Face model in this process, batched, on a GPU if there is one and else on the CPU."""
+"""Hugging Face's causal models in this process, batched, on a GPU if there is one and else on the CPU."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,19 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from trainer import models
-from trainer.engines.base import Completion, EngineSetup, Sampling, check_room
+from trainer.engines.base import Completion, EngineSettings, Sampling, check_room
 from trainer.engines.formats import make_format
 from trainer.engines.texts import TextEngine
+from trainer.engines.transformers import Settings
 from trainer.types import Policy
 
-DEFAULT = EngineSetup()
+DEFAULT = Settings()
 
 
 class TransformersEngine(TextEngine):
     """Generates and scores with one model. `batch_size` rows are processed at a time; rows are padded on the left."""
 
-    def __init__(self, model: str, setup: EngineSetup = DEFAULT, device: str | None = None) -> None:
+    def __init__(self, model: str, setup: EngineSettings = DEFAULT, device: str | None = None) -> None:
         self._batch_size, self._dtype = setup.batch_size, getattr(torch, setup.dtype)
         self._device = device or models.default_device()
         self.tokenizer = models.load_tokenizer(model)

@@ -7,10 +7,11 @@ import torch
 
 from rewards.types import Usage
 from trainer import models
-from trainer.engines.base import EngineSetup
+from trainer.engines.base import EngineSettings
 from trainer.engines.formats import make_format
+from trainer.engines.transformers import Settings
 
-DEFAULT = EngineSetup()
+DEFAULT = Settings()
 
 
 class TransformersClassifier:
@@ -20,7 +21,7 @@ class TransformersClassifier:
     about the same length are read at a time.
     """
 
-    def __init__(self, model: str, setup: EngineSetup = DEFAULT, device: str | None = None) -> None:
+    def __init__(self, model: str, setup: EngineSettings = DEFAULT, device: str | None = None) -> None:
         self._batch_size, self._device = setup.batch_size, device or models.default_device()
         tokenizer = models.load_tokenizer(model, speaks=False)
         self._format, self._pad = make_format(tokenizer, (), setup.format, speaks=False), int(tokenizer.pad_token_id)

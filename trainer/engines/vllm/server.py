@@ -1,11 +1,11 @@
-"""One vLLM model, as it runs in the child process that `vllm_process` starts; the only one in which vLLM computes."""
+"""One vLLM model, as it runs in the child process that `process` starts; the only one in which vLLM computes."""
 
 from collections.abc import Sequence
 from importlib import import_module
 from threading import RLock
 from typing import Any
 
-from trainer.engines import vllm_settings  # noqa: F401
+from trainer.engines.vllm import variables  # noqa: F401
 
 # isort: split
 from tqdm import tqdm
@@ -16,7 +16,7 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
 
 from trainer.engines.base import FINISH
-from trainer.engines.vllm_process import Adapter, ServerSetup
+from trainer.engines.vllm.process import Adapter, ServerSetup
 
 tqdm.set_lock(RLock())  # vLLM's bars would make a lock between processes, which is left behind when this one ends
 
@@ -165,5 +165,5 @@ def _pack_head(model: Any) -> None:
 
 def _transfer(setup: ServerSetup) -> WeightTransferConfig:
     if setup.weight_transfer == "gloo":
-        import_module("trainer.engines.vllm_gloo")  # which makes vLLM know it
+        import_module("trainer.engines.vllm.gloo")  # which makes vLLM know it
     return WeightTransferConfig(backend=setup.weight_transfer)

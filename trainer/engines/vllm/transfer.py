@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-from trainer.engines import vllm_settings  # noqa: F401
+from trainer.engines.vllm import variables  # noqa: F401
 
 # isort: split
 import torch
@@ -19,8 +19,8 @@ from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from vllm.utils.network_utils import get_open_port
 
 from trainer.engines.base import FINISH
-from trainer.engines.vllm_gloo import NAME as GLOO
-from trainer.engines.vllm_gloo import GlooTrainerInitInfo
+from trainer.engines.vllm.gloo import NAME as GLOO
+from trainer.engines.vllm.gloo import GlooTrainerInitInfo
 from trainer.models import default_device
 from trainer.progress import say
 from trainer.rollouts import Rollouts, TransferError

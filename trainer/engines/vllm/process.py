@@ -61,7 +61,7 @@ class VllmProcess:
     def __init__(self, setup: ServerSetup) -> None:
         # A forked server has vLLM imported already; a CUDA context cannot be forked, so on GPUs each child starts anew.
         context: Any = multiprocessing.get_context("spawn" if default_device() == "cuda" else "forkserver")
-        context.set_forkserver_preload(["trainer.engines.vllm_server"])
+        context.set_forkserver_preload(["trainer.engines.vllm.server"])
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
         self._process.start()
@@ -123,12 +123,12 @@ def _serve(connection: Connection, setup: ServerSetup) -> None:
     """The child's whole life: starts the model and answers calls until the other end is closed."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _leave_the_ranks()
-    from trainer.engines import vllm_server
+    from trainer.engines.vllm.server import VllmServer
 
     if os.environ["VLLM_LOGGING_LEVEL"] == "ERROR":
         _hush()
     try:
-        server = vllm_server.VllmServer(setup)
+        server = VllmServer(setup)
         connection.send((server.max_context, None, None))
         while True:
             method, arguments = connection.recv()

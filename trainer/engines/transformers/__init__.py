@@ -1,0 +1,15 @@
+"""The default engine: Hugging Face's models in this process (`causal`, and `classifier` for heads)."""
+
+from typing import Literal
+
+from trainer.engines.base import EngineSettings
+
+
+class Settings(EngineSettings):
+    """A Hugging Face model in the process that plays or judges, on a GPU if there is one."""
+
+    engine = "trainer.engines.transformers.causal:TransformersEngine"
+    classifier = "trainer.engines.transformers.classifier:TransformersClassifier"
+    serves_adapters = True
+
+    name: Literal["transformers"] = "transformers"
