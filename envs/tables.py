@@ -43,7 +43,7 @@ def hub_rows(dataset: str, name: str | None, split: str) -> Iterator[Row]:
     Raises:
         QuestionError: it cannot be fetched, or has no such configuration or split.
     """
-    from datasets import load_dataset  # type: ignore[import-untyped]  # slow to import, and seldom needed
+    from datasets import load_dataset  # slow to import, and seldom needed
 
     try:
         rows = load_dataset(dataset, name, split=split)
@@ -74,7 +74,7 @@ def _folder(path: Path, encoding: str | None) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
     from pyarrow import parquet
 
     try:

@@ -153,7 +153,8 @@ class Rounds:
         settings = read_yaml(path)
         trust.refuse_resolvers(settings, path)
         trust.check(settings, path, [f"prompts={model.prompts}" for model in self.config.judge.needs()])
-        return valid(trust.without_keys(settings), AnyJudge, path)
+        judge: JudgeSettings = valid(trust.without_keys(settings), AnyJudge, path)  # type: ignore[type-abstract]
+        return judge
 
     def train_debaters(self, k: int) -> None:
         """Debaters k, from the base debater, against judge k - 1."""
@@ -172,12 +173,12 @@ class Rounds:
         if (self._judge_folder(k) / RECORD).exists():
             return
         debates = [self.debates(TRAIN, d) for d in range(k + 1)]
+        collected = self._collected(k - 1, debates[k])
         told = {
             "judge": k,
-            "collected": self._collected(k - 1, debates[k]),
+            "collected": collected,
             "mix": [{"debaters": d, "debates": len(part)} for d, part in enumerate(debates)],
         }
-        collected = told["collected"]
         say(f"judge {k}: judge {k - 1} was wrong in {collected['wrong']} and right in {collected['right']} of the new")
         together = [debate for part in debates for debate in part]
         write_atomically(self._told(k), json.dumps(told, indent=1))

@@ -37,7 +37,7 @@ def audit(overrides: Sequence[str]) -> int:
         return tell_dry_run(_cost(config))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum audit", *overrides])):
         environment.silence()
-        from launch import checks
+        from launch import checks, context
         from trainer.judge_audit import audit_judges
         from trainer.judge_audit.arms import readers
         from trainer.report.audit import write_audit
@@ -46,7 +46,7 @@ def audit(overrides: Sequence[str]) -> int:
             checks.check_model(config.debater.model)
         checks.check_judges(config.judge_models, config)
         if config.audit.debates is None:
-            checks.check_context(config, judges=readers(config))
+            context.check_context(config, judges=readers(config))
         _go_on(config)
         _tell_cost(config)
         record = audit_judges(config)

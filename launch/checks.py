@@ -13,8 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
 from envs.prompts import load_prompts
-from launch import saved
-from launch.context import check_context
+from launch import context, saved
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
 from rewards.endpoint.settings import Endpoint
@@ -50,7 +49,7 @@ def check(config: Config) -> None:
     tell_shared_judges(config)
     check_algorithm(config)
     check_opponent(config)
-    check_context(config)
+    context.check_context(config)
     check_space(config)
     check_key(config)
 

@@ -133,7 +133,7 @@ def evaluate(overrides: Sequence[str]) -> int:
     if dry:
         return tell_dry_run(_cost(config, training=False))
     with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
-        from launch import checks, manifest
+        from launch import checks, context, manifest
         from trainer import setup
         from trainer.evaluation.evaluate import evaluate as measure
         from trainer.evidence import hashes
@@ -142,7 +142,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         environment.silence()
         checks.check_test_questions(config)
         checks.check_judges([*config.judge_models, *config.inference.needs()], config)
-        checks.check_context(config)
+        context.check_context(config)
         setup.inference(config)  # refused before the parts of an earlier evaluation are given up
         manifest.check_judges(RunFolder(config.output).manifest, config)
         _tell_cost(config, training=False)

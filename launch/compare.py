@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from envs.files import write_atomically
 from launch import compose, environment, figures, saved
@@ -115,7 +114,7 @@ def _check_same(config: Config, arms: Mapping[str, Config], policies: Mapping[in
         LaunchError: it holds another comparison.
     """
     played_by = config.output / PLAYERS
-    if played_by.exists() and read_json(played_by, Any) != _players(policies):
+    if played_by.exists() and read_json(played_by, object) != _players(policies):
         raise LaunchError(f"{config.output} compares other policies: choose another output=FOLDER.")
     for path, asked in _files(config, arms).items():
         if path.exists() and (key := saved.difference(compose.read(path), asked)):
@@ -162,13 +161,13 @@ def _cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
 
 def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
     """Checks what can be known before anything is played, and that the judges are those that the folder knows."""
-    from launch import checks, manifest
+    from launch import checks, context, manifest
 
     checks.check_model(config.debater.model)
     checks.check_test_questions(config)
     checks.check_judges(config.judge_models, config)
     for arm in arms.values():
-        checks.check_context(arm)
+        context.check_context(arm)
     record = RunFolder(config.output).manifest
     manifest.check_judges(record, config)
     if not record.exists():

@@ -175,7 +175,7 @@ def _chosen(choices: Sequence[Override], whole: bool) -> DictConfig:
 def _with_choices(base: Config, composed: DictConfig, given: Sequence[Override]) -> DictConfig:
     """Return the values of a saved configuration with the sections that the overrides choose anew. Its own texts are
     never read as references."""
-    values = OmegaConf.create(replaced(base.model_dump(mode="json"), *_LITERAL))
+    values: DictConfig = OmegaConf.create(replaced(base.model_dump(mode="json"), *_LITERAL))
     for override in given:
         if override.choice:
             if override.key == "experiment":

@@ -1,7 +1,7 @@
 """`rostrum judge ACTION`: judges are calibrated, taught, or taught in rounds with debaters that try to fool them."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launch import compose, environment, figures, saved
 from launch.commands import take
@@ -38,7 +38,7 @@ def _train(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _taught(config: "Config") -> dict[str, dict]:
+def _taught(config: "Config") -> dict[str, Any]:
     environment.silence()
     from launch import checks
     from trainer.judges import folder, training
@@ -62,7 +62,7 @@ def _debates(config: "Config") -> "list[Labelled]":
     return play_labelled(config, "train", config.judge_training.questions)
 
 
-def _tell(config: "Config", record: dict[str, dict]) -> None:
+def _tell(config: "Config", record: dict[str, Any]) -> None:
     figures.keep("judge", record)
     held_out, fitted = record["held_out"], record["calibration"]
     change = held_out["change"]

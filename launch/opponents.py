@@ -14,17 +14,18 @@ def check_opponent(config: Config) -> None:
         LaunchError: one of these is amiss.
     """
     _check_gpu_memory(config)
-    kind = config.opponent.kind
-    if kind == "self":
+    opponent = config.opponent
+    if opponent.kind == "self":
         return
     if len(config.protocol.seats) < 2:
         raise LaunchError(
-            f"opponent={kind} needs two seats and protocol={config.protocol.name} has one: leave opponent=self."
+            f"opponent={opponent.kind} needs two seats and protocol={config.protocol.name} has one: "
+            "leave opponent=self."
         )
     questions = config.algorithm.questions_per_iteration
-    if config.opponent.against_itself(questions) == questions:
+    if opponent.against_itself(questions) == questions:
         raise LaunchError(
-            f"opponent.self_play={config.opponent.self_play:g} leaves none of an iteration's {questions} questions for "
+            f"opponent.self_play={opponent.self_play:g} leaves none of an iteration's {questions} questions for "
             "others: lower it, raise algorithm.questions_per_iteration, or choose opponent=self."
         )
 

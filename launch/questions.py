@@ -45,7 +45,12 @@ def _show(overrides: Sequence[str]) -> int:
     _tell_empty_splits(questions)
     for question, correct in islice(_with_right_answers(questions), int(number or 5)):
         right = None if correct is None else question.answers[correct]
-        line = {"id": question.id, "question": question.text, "answers": question.answers, "right": right}
+        line: dict[str, object] = {
+            "id": question.id,
+            "question": question.text,
+            "answers": question.answers,
+            "right": right,
+        }
         print(_json_line(line))
     return 0
 

@@ -114,7 +114,8 @@ def _judges() -> Iterator[str]:
         yield f"### judge: {name}\n"
         yield f"{_first_sentences(kind)}{' It has the keys above, and:' if shared else ''}\n"
         yield from _table([key for key in _keys(kind, "judge.") if not shared or key.name not in common])
-    for title, kind in (("endpoint", Endpoint), ("calibration", Calibration)):
+    parts: dict[str, type] = {"endpoint": Endpoint, "calibration": Calibration}
+    for title, kind in parts.items():
         yield f"### judge: {title}\n"
         yield f"{_first_sentences(kind)}\n"
         yield from _table(list(_keys(kind, f"judge.{title}.")))
@@ -151,6 +152,7 @@ def _fields(kind: type) -> dict[str, FieldInfo]:
     """Return the fields of a pydantic class or of a plain dataclass."""
     if issubclass(kind, BaseModel):
         return kind.model_fields
+    assert is_dataclass(kind)
     types = inspect.get_annotations(kind, eval_str=True)
     return {
         field.name: FieldInfo(
@@ -170,9 +172,10 @@ def _meanings(kind: type) -> dict[str, str]:
         body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
         assert isinstance(body, ast.ClassDef)
         for field, below in zip(body.body, body.body[1:], strict=False):
-            is_field = isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-            if is_field and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                found[ast.unparse(field.target)] = str(below.value.value)
+            if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+                continue
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                found[field.target.id] = str(below.value.value)
     return found
 
 
@@ -189,7 +192,7 @@ def _is_any_judge(annotation: Any) -> bool:
     return set(judges_by_kind().values()) <= set(_classes(annotation))
 
 
-def _kind(kind: type) -> str:
+def _kind(kind: type[BaseModel]) -> str:
     """Return the name by which a configuration chooses this class among its siblings."""
     named = kind.model_fields.get("kind") or kind.model_fields["name"]
     return str(get_args(named.annotation)[0])

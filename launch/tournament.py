@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from envs.files import write_atomically
 from launch import compose, environment, figures, saved
@@ -104,7 +103,7 @@ def _begin(folder: Path, group: Group) -> None:
     """What was played under another configuration, or by other runs, does not count."""
     made_with, names = folder / "config.yaml", folder / "runs.json"
     if made_with.exists():
-        same = read_json(names, Any) == [str(run) for run in group.runs]
+        same = read_json(names, object) == [str(run) for run in group.runs]
         if not same or saved.difference(compose.read(made_with), group.config):
             raise LaunchError(f"{folder} holds another tournament: choose another output=FOLDER.")
         return
@@ -115,7 +114,7 @@ def _begin(folder: Path, group: Group) -> None:
 def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     import pandas as pd
 
-    from launch import checks
+    from launch import checks, context
     from trainer import models, setup
     from trainer.comparisons.standings import standings
     from trainer.comparisons.tournament import Player, Tournament
@@ -127,7 +126,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     checks.check_test_questions(config)
     checks.check_judges(config.judge_models)
     for group in groups:
-        checks.check_context(group.config)
+        context.check_context(group.config)
     players = {group.name: [Player(name, models.resolve(path)) for name, path in _players(group)] for group in groups}
     judges = [setup.judge(judge, config) for judge in config.judges]
     tables: dict[str, pd.DataFrame] = {}

@@ -44,7 +44,7 @@ def debate(overrides: Sequence[str]) -> int:
     if config.inference.kind != "plain":
         raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
     models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
-    from launch import checks
+    from launch import checks, context
     from trainer import setup
 
     environment.silence()
@@ -55,7 +55,7 @@ def debate(overrides: Sequence[str]) -> int:
     question = _question(questions.questions("heldout"), number or "1")
     for model in {models[seat] for seat in config.protocol.seats}:
         debater = config.debater.model_copy(update={"model": model})
-        checks.check_context(config.model_copy(update={"debater": debater}), [question], config.judge.needs())
+        context.check_context(config.model_copy(update={"debater": debater}), [question], config.judge.needs())
     engines = _engines(models, config)
     screen = _Screen(Console(highlight=False))
     screen.opening(question, config, models)
@@ -129,9 +129,9 @@ def _play(
         game.hear(said)
         for seat, utterance in said.items():
             table.spoke(seat, utterance)
-        for count in range(before, len(game.speeches)):
-            screen.speech(game.speeches[count])
-            so_far = replace(game.transcript(), speeches=game.speeches[: count + 1])
+        for number in range(before, len(game.speeches)):
+            screen.speech(game.speeches[number])
+            so_far = replace(game.transcript(), speeches=game.speeches[: number + 1])
             screen.probability(judge.judge([so_far])[0])
     return game.transcript()
 
@@ -188,7 +188,7 @@ class _Screen:
                 self._console.print(_plain(f"    it wrote: {shown(verdict.unreadable)!r}", "yellow"))
             return
         cells = round(verdict.mean * BAR)
-        full, empty = self._shown("█░", "#.")
+        full, empty = tuple(self._shown("█░", "#."))
         bar = Text.assemble((full * cells, COLOURS[Side.A]), (empty * (BAR - cells), COLOURS[Side.B]))
         self._console.print(Text.assemble("    judge: P(A) = ", (f"{verdict.mean:.2f}", "bold"), "  A ", bar, " B"))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from envs.files import remove_folder, write_atomically
 from trainer.model_folders import follow_umask
-from trainer.run_folder import STATE, RunError, RunFolder
+from trainer.run_folder import STATE, CheckpointState, RunError, RunFolder
 
 KEPT = 2
 """How many checkpoints stay: the newest, and one before it in case that is damaged."""
@@ -32,7 +32,7 @@ def seal(run: RunFolder, iteration: int, state: Mapping[str, Any]) -> None:
         remove_folder(older)
 
 
-def newest(run: RunFolder) -> tuple[Path, dict[str, Any]] | None:
+def newest(run: RunFolder) -> tuple[Path, CheckpointState] | None:
     """Return the newest whole checkpoint and our state of it; None if there is none.
 
     Raises:

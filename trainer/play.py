@@ -43,7 +43,7 @@ class Table:
 
     def fail(self, reason: str) -> None:
         """Takes the debate out of play and records why."""
-        note = {"match": self.match.id, "branch": self.branch}
+        note: dict[str, str | int | float] = {"match": self.match.id, "branch": self.branch}
         self.failure = Failure(self.match.question.id, self.match.swapped_seats, reason, note)
 
     def fork(self, branch: int) -> "Table":

@@ -137,7 +137,7 @@ class RunFolder:
         stopped = self.stopped()
         return iterations if stopped is None else stopped
 
-    def checkpoint(self) -> tuple[Path, dict[str, Any]] | None:
+    def checkpoint(self) -> tuple[Path, CheckpointState] | None:
         """The newest checkpoint that was completely written, with our state of it."""
         whole = self.checkpoints()
         return (whole[-1], read_json(whole[-1] / STATE, CheckpointState)) if whole else None

@@ -39,8 +39,10 @@ class Tracker:
         if settings.wandb.mode != "disabled":
             import wandb
 
-            record = read_json(self._path, _Record) if self._path.exists() else {}
-            self._id, self._logged = record.get("id", secrets.token_hex(4)), record.get("logged", 0)
+            record = (
+                read_json(self._path, _Record) if self._path.exists() else _Record(id=secrets.token_hex(4), logged=0)
+            )
+            self._id, self._logged = record["id"], record["logged"]
             self._keep()
             make_folder(settings.output / "wandb")  # wandb itself would follow a link there
             self._run = wandb.init(

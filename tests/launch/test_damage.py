@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from launch import checks, commands
+from launch import commands, context
 from launch.cli import main
 from launch.compose import load
 from tests.launch.damage import copied, damage
@@ -66,7 +66,7 @@ def only_what_reads(evaluated: Path, tiny: Path) -> Iterator[None]:
             patch.setattr(module, name, _once(getattr(module, name), str(tiny)))
         rows = probe.rows_of(load([f"debater.model={tiny}/debater", f"output={evaluated}"]))
         patch.setattr(probe, "rows_of", lambda _: rows)
-        patch.setattr(checks, "check_context", lambda *_: None)
+        patch.setattr(context, "check_context", lambda *_: None)
         patch.setattr("trainer.learners.policy_gradient.check_deterministic", lambda *_: None)
         report = commands._report
         patch.setattr(commands, "_report", lambda run, written=(): ({}, None) if written else report(run))

@@ -1,19 +1,21 @@
 """What is debated, how, and what winning is worth (configs/questions/, protocol/, reward/)."""
 
-from typing import Annotated, Union
+from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import AfterValidator, Field
 
-from envs.questions import settings_by_kind
+from envs.questions import QuestionSettings, settings_by_kind
 from envs.types import Protocol as AnyProtocol
 from rewards.reward import RewardRule
 from trainer.section import NAME, known_keys
 
 MOST_ROUNDS = 1000
 
-
-Questions = Annotated[Union[tuple(settings_by_kind().values())], Field(discriminator="kind")]  # noqa: UP007
-"""Where questions come from: one of the kinds that lie in envs/questions/ (configs/questions/)."""
+if TYPE_CHECKING:
+    Questions = QuestionSettings
+else:
+    Questions = Annotated[Union[tuple(settings_by_kind().values())], Field(discriminator="kind")]  # noqa: UP007
+    """Where questions come from: one of the kinds that lie in envs/questions/ (configs/questions/)."""
 
 
 def _can_be_played(protocol: AnyProtocol) -> AnyProtocol:

@@ -7,7 +7,7 @@ otherwise; what every accuracy is with them left out, half right and wrong stand
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -318,6 +318,14 @@ def _ratio(part: float, whole: float) -> float:
 
 def _interval(interval: Interval) -> dict[str, float]:
     return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+
+
+@overload
+def jsonable(value: dict[str, Any]) -> dict[str, Any]: ...
+
+
+@overload
+def jsonable(value: Any) -> Any: ...
 
 
 def jsonable(value: Any) -> Any:

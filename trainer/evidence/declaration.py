@@ -102,7 +102,7 @@ def _arm(config: Config, overrides: Sequence[str]) -> dict[str, Any]:
 def _comparisons(arms: Mapping[str, Config], groups: Sequence[Replicates]) -> Iterator[tuple[str, str]]:
     """Every arm, or group of replicates, with every judge, in the order of the arms."""
     group_of = {arm: group.name for group in groups for arm in group.seeds}
-    units = {group_of.get(name, name): config for name, config in reversed(arms.items())}
+    units = {group_of.get(name, name): config for name, config in reversed(list(arms.items()))}
     for unit, config in reversed(units.items()):
         yield from ((unit, judge.name) for judge in config.judges)
 

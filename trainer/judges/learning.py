@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainerControl
 
 from rewards.calibration import log_loss
 from trainer.config import JudgeTraining
@@ -22,6 +22,7 @@ class JudgeTrainer(Trainer):
     """A trainer whose evaluation is the judge at work: log-odds on the held-out readings, and their loss."""
 
     heldout: Sequence[Reading]
+    control: TrainerControl
     loss_is_scaled_for_ga = False
     """Losses here are means over the readings of a micro-batch."""
 

@@ -43,7 +43,9 @@ class ClassTrainer(JudgeTrainer):
 
 
 def _logits(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    return model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False).logits
+    read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    logits: torch.Tensor = model(**read, use_cache=False).logits
+    return logits
 
 
 def load_classifier(model: str, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:

@@ -34,7 +34,8 @@ class VerdictTrainer(JudgeTrainer, SFTTrainer):
 def _log_probs(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
     """Log-probabilities (rows, positions) of the labelled tokens by TRL's fused head; 0 elsewhere."""
     read = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
-    return model(**read, use_cache=False, fused_lm_head=True).log_probs.float()
+    log_probs: torch.Tensor = model(**read, use_cache=False, fused_lm_head=True).log_probs.float()
+    return log_probs
 
 
 def make_trainer(

@@ -104,6 +104,7 @@ class RayModel:
         """The actor's answer; if there is none, why, and another actor takes its place."""
         try:
             ray.get(self._ready[index], timeout=START)
+            answers: Sequence[Any]
             answers, usage = ray.get(reply, timeout=self._timeout)
             self.usage += usage
             return answers
