@@ -1,16 +1,14 @@
 """The debates of the browser, cut into pieces that the page only has to put into text nodes.
 
-Debater text is untrusted. Nothing here is markup: the page gets JSON, and its script writes text, never HTML.
+Debater text is untrusted. Nothing here is markup: the page gets it packed (`trainer.report.packed`), and its script
+writes text, never HTML.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
-
-from markupsafe import Markup
 
 from trainer.report.inputs import Debate, QuoteRecord, SpeechRecord, TranscriptRecord
 from trainer.verdicts import CHECKPOINT
@@ -21,29 +19,26 @@ HARD_WRAPPED = 45, 90
 """Characters of a line that somebody broke to fit a page."""
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 """Unicode categories that show nothing or reorder what is shown: a debater could hide text with them."""
+_BREAKS = {ord(char): None for char in "\n\r\t"}
 
 
 def browser_data(debates: Iterable[Debate]) -> dict[str, Any]:
-    """The JSON of the browser: the distinct passages, and the debates that point to them.
+    """Return what the browser shows: the distinct passages, and the debates that point to them.
 
     Offsets into passages count UTF-16 units, as JavaScript does.
     """
     passages: dict[str, int] = {}
-    rows = []
-    for debate in debates:
-        index = passages.setdefault(reflowed(visible(debate.transcript.question.passage)), len(passages))
-        rows.append(_debate(debate) | {"passage": index})
-    return {"passages": list(passages), "debates": rows}
-
-
-def script_json(data: Any) -> Markup:
-    """JSON for a script element: no character of it can end the element or start a tag or comment."""
-    text = json.dumps(data, separators=(",", ":"))
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+    rows = [
+        _debate(debate) | {"passage": passages.setdefault(debate.transcript.question.passage, len(passages))}
+        for debate in debates
+    ]
+    return {"passages": [reflowed(visible(passage)) for passage in passages], "debates": rows}
 
 
 def visible(text: str) -> str:
     """The text with every character that is invisible or reorders text replaced, one for one, by U+FFFD."""
+    if text.translate(_BREAKS).isprintable():
+        return text  # most texts, at a hundredth of the time
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in _HIDDEN and char not in "\n\r\t" else char
         for char in text
@@ -178,7 +173,7 @@ def _utf16(text: str, offsets: Iterable[int]) -> dict[int, int]:
     """Code-point offsets (ascending) as offsets in UTF-16 units."""
     units, position, total = {}, 0, 0
     for offset in offsets:
-        total += sum(2 if ord(char) > 0xFFFF else 1 for char in text[position:offset])
+        total += len(text[position:offset].encode("utf-16-le", "surrogatepass")) // 2
         position = offset
         units[offset] = total
     return units

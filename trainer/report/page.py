@@ -13,9 +13,10 @@ from trainer.report.arms import page as arms
 from trainer.report.arms.ratings import tournaments
 from trainer.report.attacks import attack_maps
 from trainer.report.curves import training_curves
-from trainer.report.debates import browser_data, script_json
+from trainer.report.debates import browser_data
 from trainer.report.html import content_policy, environment, resource
 from trainer.report.inputs import Run, read_run
+from trainer.report.packed import packed
 from trainer.report.scatter import accuracy_against_win_rate
 from trainer.report.watch import alarms, watch_curves
 
@@ -62,7 +63,7 @@ def render(run: Run, album: Album) -> str:
             scatters=accuracy_against_win_rate(run),
             figure=album.shown(),
             pages=arms.names(run.summary.arms),
-            data=script_json(browser_data(run.debates)),
+            blocks=packed(browser_data(run.debates)),
             style=style,
             script=script,
             policy=content_policy(style, script),

@@ -1,10 +1,8 @@
 "use strict";
-(() => {
-  const source = document.getElementById("debate-data");
-  if (!source) return;
-  const { passages, debates } = JSON.parse(source.textContent);
+(async () => {
   const byId = (id) => document.getElementById(id);
   const place = byId("debate");
+  if (!place) return;
   const list = byId("filter-list"); // only on an arm's page
   const matches = byId("matches");
   const keys = ["arm", "checkpoint", "matchup", "seats", "outcome"];
@@ -44,38 +42,102 @@
     for (const value of values) select.append(make("option", { attributes: { value } }, words[value] || value));
   }
 
-  // Made once for all, so that no key stroke has to wait for it.
-  for (const debate of debates) {
-    debate.words = [debate.question, debate.id, ...debate.answers]
-      .concat(debate.speeches.map((speech) => speech.pieces.map((piece) => piece.text).join("")))
-      .join("\n")
-      .toLowerCase();
+  // The blocks of trainer/report/packed.py; each is unpacked once, when it is needed.
+  const blocks = new Map();
+  function unpack(name, read) {
+    if (!blocks.has(name)) blocks.set(name, new Response(unzipped(byId(`packed-${name}`).textContent))[read]());
+    return blocks.get(name);
   }
 
-  // Narrows what is found; where only letters were added to the search, no other debate can come in.
-  let asked = { filters: "", wanted: null };
-  function search() {
-    const wanted = byId("filter-text").value.trim().toLowerCase();
+  function unzipped(base64) {
+    const text = atob(base64);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
+    return new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  }
+
+  if (typeof DecompressionStream === "undefined") {
+    place.append(make("p", { class: "absent" }, "This browser cannot unpack the debates; one of 2023 or later can."));
+    byId("debates").ariaBusy = "false";
+    return;
+  }
+  const { debates, starts } = await unpack("index", "json");
+
+  // An item of the lists that were cut into blocks: the rest of a debate, or a passage.
+  async function item(kind, number) {
+    const start = starts[kind].findLast((start) => start <= number);
+    return (await unpack(`${kind}-${start}`, "json"))[number - start];
+  }
+
+  async function whole(debate) {
+    const parts = [item("debates", debates.indexOf(debate)), item("passages", debate.passage)];
+    const [rest, passage] = await Promise.all(parts);
+    return { ...debate, ...rest, passage };
+  }
+
+  // Where the lists of debates begin that hold the first word, the second, …: each ends with a 0, see packed.py.
+  let begins = null;
+  async function wordIndex() {
+    const [words, buffer] = await Promise.all([unpack("words", "json"), unpack("postings", "arrayBuffer")]);
+    const bytes = new Uint8Array(buffer);
+    if (!begins) {
+      begins = [0];
+      for (let end = bytes.indexOf(0); end >= 0; end = bytes.indexOf(0, end + 1)) begins.push(end + 1);
+    }
+    return { words, bytes };
+  }
+
+  // The debates that hold every word looked for, or words that it is a part of: 1 at their numbers. All: null.
+  async function holding(wanted) {
+    const parts = wanted.toLowerCase().match(/[\p{L}\p{N}_]+/gu);
+    if (!parts) return null;
+    const { words, bytes } = await wordIndex();
+    const each = parts.map((part) => {
+      const hits = new Uint8Array(debates.length);
+      words.forEach((word, place) => word.includes(part) && tick(hits, bytes, begins[place]));
+      return hits;
+    });
+    return each.reduce((all, hits) => all.map((hit, number) => hit & hits[number]));
+  }
+
+  function tick(hits, bytes, start) {
+    let [number, step, shift] = [-1, 0, 0];
+    for (let place = start; ; place += 1) {
+      step |= (bytes[place] & 127) << shift;
+      shift += 7;
+      if (bytes[place] > 127) continue;
+      if (!step) return;
+      number += step;
+      hits[number] = 1;
+      step = shift = 0;
+    }
+  }
+
+  // Narrows what is found; says whether no later search has overtaken it.
+  let searches = 0;
+  async function search() {
+    searches += 1;
+    const mine = searches;
+    byId("debates").ariaBusy = "true";
+    const hits = await holding(byId("filter-text").value);
+    if (mine !== searches) return false;
     const chosen = Object.entries(filters).map(([key, select]) => [key, select.value]).filter(([, value]) => value);
     const which = list?.value;
     const rank = (debate) => debate.ranks?.[which];
-    const same = JSON.stringify([chosen, which]);
-    const narrower = same === asked.filters && asked.wanted !== null && wanted.startsWith(asked.wanted);
-    found = (narrower ? found : debates).filter(
-      (debate) =>
-        (narrower || (chosen.every(([key, value]) => debate[key] === value) && (!which || known(rank(debate))))) &&
-        (!wanted || debate.words.includes(wanted)),
+    found = debates.filter(
+      (debate, number) =>
+        (!hits || hits[number]) && chosen.every(([key, value]) => debate[key] === value) && (!which || known(rank(debate))),
     );
-    if (which && !narrower) found.sort((one, other) => rank(one) - rank(other));
-    asked = { filters: same, wanted };
+    if (which) found.sort((one, other) => rank(one) - rank(other));
     matches.disabled = !found.length;
     listFrom(0);
     point(0);
+    return true;
   }
 
   // The list comes first and the debate, which takes longer to lay out, when the list is on the screen.
-  function searchAsTyped() {
-    search();
+  async function searchAsTyped() {
+    if (!(await search())) return;
     requestAnimationFrame(() => {
       waiting ||= setTimeout(() => show(current));
     });
@@ -92,7 +154,7 @@
   }
 
   function inOneLine(debate) {
-    const last = debate.p[debate.p.length - 1];
+    const { last } = debate;
     const gave = known(last) && debate.correct ? `${percent(debate.correct === "A" ? last : 1 - last)} for the right answer` : "";
     const sign = { right: "✓", wrong: "✗", undecided: "=", invalid: "–" }[debate.outcome];
     const against = debate.matchup === "base" ? "against base" : "";
@@ -100,23 +162,30 @@
   }
 
   // A link "#debate=7" elsewhere on the page: shows that debate, whatever the filters were.
-  function follow() {
+  async function follow() {
     const place = /^#debate=(\d+)$/.exec(location.hash);
     const debate = place && debates[Number(place[1])];
     if (!debate) return;
     byId("filters").reset();
-    search();
-    show(found.indexOf(debate));
+    await search();
+    await show(found.indexOf(debate));
     byId("debate").querySelector("h3").focus();
     byId("debates").scrollIntoView();
   }
 
-  function show(index) {
+  // Of two debates that are unpacked at once, only the one that was asked for last is shown.
+  let shown = 0;
+  async function show(index) {
     clearTimeout(waiting);
     waiting = 0;
     point(index);
-    if (found.length) place.replaceChildren(...debateNodes(found[current]));
-    else place.replaceChildren(make("p", { class: "absent" }, "No debate fits these filters."));
+    shown += 1;
+    const mine = shown;
+    byId("debates").ariaBusy = "true";
+    const nodes = found.length ? debateNodes(await whole(found[current])) : [make("p", { class: "absent" }, "No debate fits these filters.")];
+    if (mine !== shown) return;
+    place.replaceChildren(...nodes);
+    byId("debates").ariaBusy = "false";
   }
 
   function point(index) {
@@ -147,7 +216,7 @@
   }
 
   function finalWords(debate) {
-    const last = debate.p[debate.p.length - 1];
+    const { last } = debate;
     if (!known(last)) return null;
     const seat = last >= 0.5 ? "A" : "B";
     return ` After the last speech it gave seat ${seat}, “${answerOf(debate, seat)}”, ${percent(Math.max(last, 1 - last))}.`;
@@ -233,7 +302,7 @@
   }
 
   function passageNode(debate) {
-    const text = passages[debate.passage];
+    const text = debate.passage;
     if (!text) return make("div", { class: "passage-side" }, make("p", { class: "absent" }, "No passage is stored."));
     const attributes = { id: "passage", tabindex: "0", role: "region", "aria-label": "Passage" };
     const box = make("div", { class: "passage", attributes });
@@ -312,7 +381,7 @@
     const link = event.target.closest('a[href^="#debate="]');
     if (link && link.hash === location.hash) follow(); // no change of the hash tells of a second click
   });
-  search();
-  show(0);
-  follow();
+  await search();
+  await show(0);
+  await follow();
 })();

@@ -1,5 +1,7 @@
 """Finished runs as the report reads them, made up for its tests, and a reader of the pages that come of them."""
 
+import base64
+import gzip
 import json
 import math
 import re
@@ -244,7 +246,18 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+def unpacked(page: str, name: str) -> bytes:
+    """The content of a block of a page."""
+    found = re.search(rf'id="packed-{name}">([A-Za-z0-9+/=]*)</script>', page)
+    assert found, name
+    return gzip.decompress(base64.b64decode(found[1]))
+
+
 def embedded(page: str) -> Any:
-    found = re.search(r'id="debate-data">(.*?)</script>', page, re.DOTALL)
-    assert found
-    return json.loads(found[1])
+    """The debates of a page as they were before they were packed, and its passages."""
+    index = json.loads(unpacked(page, "index"))
+    passages, rest = (
+        [item for start in index["starts"][kind] for item in json.loads(unpacked(page, f"{kind}-{start}"))]
+        for kind in ("passages", "debates")
+    )
+    return {"passages": passages, "debates": [a | b for a, b in zip(index["debates"], rest, strict=True)]}

@@ -4,9 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +25,7 @@ from tests.trainer.report.made_runs import (
 )
 from trainer.report import ReportError, write_report
 from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.debates import browser_data, judged, marks, pieces, reflowed, script_json, visible
+from trainer.report.debates import browser_data, judged, marks, pieces, reflowed, visible
 from trainer.report.html import resource
 from trainer.report.inputs import Debate, QuoteRecord, read_run
 from trainer.report.svg import axis
@@ -77,9 +74,10 @@ def test_untrusted_text_stays_text(tmp_path: Path) -> None:
     hostile = debate("x", 1, passage=PASSAGE + PAYLOAD, extra=PAYLOAD) | {"arm": PAYLOAD, "judge": PAYLOAD}
     hostile["transcript"]["question"]["text"] = PAYLOAD + "<!--"
     page = page_of(make_run(tmp_path / "run", content, [hostile]))
-    names = [name for name, _ in Reader(page).elements]
-    assert "img" not in names
-    assert names.count("script") == 2
+    elements = Reader(page).elements
+    assert "img" not in [name for name, _ in elements]
+    kinds = [attributes.get("type") for name, attributes in elements if name == "script"]
+    assert kinds == ["application/octet-stream+base64"] * 5 + [None], "data that no browser runs, and one script"
     row = embedded(page)["debates"][0]
     assert row["question"] == PAYLOAD + "<!--" and row["arm"] == PAYLOAD
     assert row["speeches"][0]["pieces"][-1]["text"].endswith(PAYLOAD)
@@ -228,7 +226,6 @@ def test_passages_are_stored_once_and_hidden_characters_shown() -> None:
     data = browser_data([Debate.model_validate(debate("x", number)) for number in range(3)])
     assert len(data["passages"]) == 1 and [row["passage"] for row in data["debates"]] == [0, 0, 0]
     assert visible("a\u202eb\x1bc\nd") == "a\ufffdb\ufffdc\nd"
-    assert "<" not in script_json({"a": "</script><!--"}) and json.loads(script_json({"a": "</"})) == {"a": "</"}
 
 
 def test_the_judges_questions_stand_before_the_speeches_that_answer_them() -> None:
@@ -347,51 +344,13 @@ def test_attacks_are_shown_by_checkpoint(tmp_path: Path) -> None:
     page = page_of(run)
     text = Reader(page).text
     assert "Attacks on the reward judge" in text and "−5.0" in text and "75.0" in text
-    assert "alert(1)</script>" not in page.split('id="debate-data"')[0]
+    assert "alert(1)</script>" not in page
     assert "all attacks: 12 % at iteration 0, 75 % at iteration 5" in page
     attacks = page[page.index('<section id="attacks">') :]
     assert "Attacks on the reward judge, free debate" in attacks and "repetition at base: 25.0 %" in attacks
     folded = attacks.index("<details><summary>All figures of the attacks")
     assert attacks.index("<svg") < folded < attacks.index("<table")
     assert page.index('id="debates"') < page.index('id="attacks"'), "results, curves and debates come first"
-
-
-@pytest.fixture
-def browse(tmp_path: Path) -> Callable[..., str]:
-    """Opens a page in Chromium and returns what a script finds there."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs Chromium")
-
-    def run(page: str, script: str) -> str:
-        page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
-        told = f"const told = {script}; document.body.textContent = 'TOLD' + JSON.stringify(told) + 'END'"
-        (tmp_path / "opened.html").write_text(page.replace("</body>", f"<script>{told}</script></body>"), "utf-8")
-        words = [program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"--user-data-dir={tmp_path}/c"]
-        shown = subprocess.run([*words, str(tmp_path / "opened.html")], capture_output=True, text=True, timeout=120)
-        return str(json.loads(shown.stdout.partition("TOLD")[2].partition("END")[0]))
-
-    return run
-
-
-def test_of_many_debates_a_part_is_listed_and_every_one_can_be_reached(
-    browse: Callable[..., str], tmp_path: Path
-) -> None:
-    page = page_of(make_run(tmp_path / "run", debates=[debate("truthful debate", n) for n in range(350)]))
-    script = """(() => {
-      const [matches, text] = ["matches", "filter-text"].map((id) => document.getElementById(id));
-      const told = [];
-      const at = document.getElementById("position");
-      const tell = () => told.push(`${matches.options.length} ${matches.value} ${at.textContent}`);
-      const input = () => text.dispatchEvent(new Event("input", { bubbles: true }));
-      const type = (words) => { text.value = words; input(); tell(); };
-      tell(); document.getElementById("previous").click(); tell(); document.getElementById("next").click(); tell();
-      type(" APPLE 349 "); type("apple"); type("nowhere");
-      return told.join("; ");
-    })()"""
-    assert browse(page, script) == (
-        "101 0 1 of 350; 51 349 350 of 350; 101 0 1 of 350; 1 0 1 of 1; 101 0 1 of 350; 0  none"
-    )
 
 
 def test_what_is_printed_is_not_cut() -> None:

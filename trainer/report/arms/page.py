@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from trainer.reading import read_table
 from trainer.report.album import Album
 from trainer.report.arms import panels, ratings
 from trainer.report.arms.cases import Case, Stored
 from trainer.report.curves import Panel
-from trainer.report.debates import browser_data, script_json
+from trainer.report.debates import browser_data
 from trainer.report.inputs import Arm, Debate, Run
+from trainer.report.packed import packed
 from trainer.verdicts import KINDS
 
 FOLDER = "pages"
@@ -75,5 +75,5 @@ def context(run: Run, arm: Arm, found: Found, album: Album) -> dict[str, Any]:
         "found": found,
         "manifest": run.manifest,
         "figure": album.shown("../"),
-        "data": Markup(script_json(data)),
+        "blocks": packed(data),
     }
