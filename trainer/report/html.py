@@ -8,6 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from trainer.report import wording
+from trainer.report.packed import EARLY
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +33,7 @@ def environment() -> Environment:
         wording.by_corrected_p,
         wording.invalid_rows,
     )
-    environment.globals.update({function.__name__: function for function in words})
+    environment.globals.update({function.__name__: function for function in words} | {"early": EARLY})
     return environment
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 BLOCK = 2**18
 """Characters of JSON in a block, from which on another is begun: unpacked in some milliseconds."""
+EARLY = 3
+"""Blocks that stand before the page's script, which runs when these are read and the others are still to come."""
 LISTED = ("arm", "checkpoint", "matchup", "seats", "outcome", "correct", "question", "id", "passage", "ranks")
 """What the index has of each debate, besides the judge's last probability."""
 _WORD = re.compile(r"\w+")
@@ -29,16 +31,24 @@ class Block:
 
 
 def packed(data: Mapping[str, Any]) -> list[Block]:
-    """Return the blocks of what `browser_data` returned, the index first."""
+    """Return the blocks of what `browser_data` returned, none if there are no debates. The first `EARLY` ones are all
+    that the first debate is shown with."""
     rows: list[dict[str, Any]] = data["debates"]
+    if not rows:
+        return []
     listed = [{key: row[key] for key in LISTED if key in row} | {"last": (row["p"] or [None])[-1]} for row in rows]
     rest = [{key: value for key, value in row.items() if key not in LISTED} for row in rows]
     kinds = {"debates": list(_cut(rest)), "passages": list(_cut(data["passages"]))}
     starts = {kind: [start for start, _ in blocks] for kind, blocks in kinds.items()}
     words, postings = inverted(map(_searched, rows))
+    first, others = (
+        [_block(f"{kind}-{start}", text) for kind, blocks in kinds.items() for start, text in blocks[part]]
+        for part in (slice(1), slice(1, None))
+    )
     return [
         _block("index", _json({"debates": listed, "starts": starts})),
-        *(_block(f"{kind}-{start}", text) for kind, blocks in kinds.items() for start, text in blocks),
+        *first,
+        *others,
         _block("words", _json(words)),
         _block("postings", postings),
     ]

@@ -42,11 +42,18 @@
     for (const value of values) select.append(make("option", { attributes: { value } }, words[value] || value));
   }
 
-  // The blocks of trainer/report/packed.py; each is unpacked once, when it is needed.
-  const blocks = new Map();
+  // The blocks of trainer/report/packed.py. Some stand before this script; the others may still be on their way.
+  const early = new Set([...document.querySelectorAll("script[id]")].map((script) => script.id));
+  const parsed = new Promise((done) => addEventListener("DOMContentLoaded", done));
+  const blocks = new Map(); // each is unpacked once, when it is needed
   function unpack(name, read) {
-    if (!blocks.has(name)) blocks.set(name, new Response(unzipped(byId(`packed-${name}`).textContent))[read]());
+    if (!blocks.has(name)) blocks.set(name, unpackNow(`packed-${name}`, read));
     return blocks.get(name);
+  }
+
+  async function unpackNow(id, read) {
+    if (!early.has(id)) await parsed;
+    return new Response(unzipped(byId(id).textContent))[read]();
   }
 
   function unzipped(base64) {

@@ -11,7 +11,7 @@ from tests.trainer.report.made_runs import PASSAGE, PAYLOAD, debate, embedded, m
 from trainer.report import write_report
 from trainer.report.debates import browser_data
 from trainer.report.inputs import Debate
-from trainer.report.packed import BLOCK, inverted, packed
+from trainer.report.packed import BLOCK, EARLY, inverted, packed
 
 SETTLED = """new Promise((tell) => {
   const look = () => document.getElementById("debates").ariaBusy === "false" ? tell(true) : setTimeout(look, 5);
@@ -46,6 +46,7 @@ def test_long_debates_are_cut_into_blocks_and_none_is_lost() -> None:
     assert [block.name for block in blocks if block.name.startswith("passages")] == [
         "passages-0", "passages-3", "passages-6"
     ]  # fmt: skip
+    assert [block.name for block in blocks[:EARLY]] == ["index", "debates-0", "passages-0"]
     page = "".join(f'<script id="packed-{block.name}">{block.base64}</script>' for block in blocks)
     whole = embedded(page)
     assert whole["passages"] == data["passages"]

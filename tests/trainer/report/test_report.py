@@ -76,8 +76,9 @@ def test_untrusted_text_stays_text(tmp_path: Path) -> None:
     page = page_of(make_run(tmp_path / "run", content, [hostile]))
     elements = Reader(page).elements
     assert "img" not in [name for name, _ in elements]
+    packed = "application/octet-stream+base64"
     kinds = [attributes.get("type") for name, attributes in elements if name == "script"]
-    assert kinds == ["application/octet-stream+base64"] * 5 + [None], "data that no browser runs, and one script"
+    assert kinds == [packed, packed, packed, None, packed, packed], "data that no browser runs, and one script"
     row = embedded(page)["debates"][0]
     assert row["question"] == PAYLOAD + "<!--" and row["arm"] == PAYLOAD
     assert row["speeches"][0]["pieces"][-1]["text"].endswith(PAYLOAD)
