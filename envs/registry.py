@@ -22,8 +22,18 @@ def kinds(package: str, path: Iterable[str], group: str, folders: bool = False) 
     names = [module.name for module in iter_modules(path) if module.ispkg or not folders]
     modules = {name: import_module(f"{package}.{name}") for name in names}
     found = {name: module.Settings for name, module in modules.items() if hasattr(module, "Settings")}
+    return found | installed(group, taken=found)
+
+
+def installed(group: str, taken: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what installed packages name as entry points of the group, by name.
+
+    Raises:
+        RegistryError: an entry point cannot be loaded, or has a name that is `taken` or another's.
+    """
+    found, taken = dict[str, Any](), set(taken)
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        if point.name in found:
+        if point.name in taken or point.name in found:
             raise RegistryError(f"{point.value} adds {point.name!r} to {group}, and there is one already: rename it.")
         try:
             found[point.name] = point.load()

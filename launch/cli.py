@@ -9,13 +9,10 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from launch import environment, figures
+from launch import environment, figures, groups
 from launch.errors import STOPPED, USER_ERROR, Stopped, nearest, sentence, tell
-
-CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 class Command(NamedTuple):
@@ -326,10 +323,10 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def _groups() -> str:
-    """The groups of configs/ and what each offers."""
-    folders = sorted(folder for folder in CONFIGS.iterdir() if folder.is_dir() and any(folder.glob("*.yaml")))
-    width = max((len(folder.name) for folder in folders), default=0)
-    lines = [f"  {f.name:{width}}  {' '.join(sorted(file.stem for file in f.glob('*.yaml')))}" for f in folders]
+    """Return the groups of configs/ and what each offers, installed packages' choices included."""
+    names = groups.names()
+    width = max(map(len, names), default=0)
+    lines = [f"  {name:{width}}  {' '.join(groups.choices(name))}" for name in names]
     return "\n".join(["groups and their choices (GROUP=CHOICE, single keys as GROUP.KEY=VALUE, see configs/):", *lines])
 
 

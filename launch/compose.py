@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,20 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from envs import registry
 from envs.files import write_atomically
-from launch import trust
+from envs.types import Protocol
+from launch import groups, trust
 from launch.errors import LaunchError, nearest
+from launch.groups import CONFIGS
 from launch.suggestions import key_like
 from rewards.endpoint.settings import DEFAULT_KEY
 from rewards.judges import settings_by_kind
 from trainer.config import Config
 from trainer.reading import DamagedError, read_yaml
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 UNIONS = ("questions", "algorithm", "opponent", "inference")
 """Sections that are one of several; pydantic puts which one after their name into the place of an error. With judges it
 does so at every depth."""
@@ -63,8 +66,10 @@ def load(overrides: Sequence[str], base: Config | None = None) -> Config:
         for override in given:
             if override.file is not None:
                 values[override.key] = _read_file(override.key, override.file, overrides)
+            elif override.made is not None:
+                values[override.key] = override.made
         for override in given:
-            if override.file is None and not override.choice:
+            if override.group is None:
                 override.set_in(values)
         for key in trust.default_keys(overrides):
             if OmegaConf.select(values, key.rpartition(".")[0]) is not None:
@@ -90,6 +95,8 @@ class Override:
     """The folder of configs/ that the value is chosen from."""
     file: Path | None = None
     """The file that stands in the place of a choice."""
+    made: Mapping[str, Any] | None = None
+    """The values of a choice that an installed package has made without a file."""
 
     @classmethod
     def read(cls, text: str) -> "Override":
@@ -112,7 +119,8 @@ class Override:
         if isinstance(value, (list, dict)):
             raise ConfigError(f"{key} is a group of configs/: give one of its names, or a YAML file of your own.")
         own = Path(str(value)) if str(value).endswith(".yaml") else None
-        return cls(text, key, value, parsed.is_delete(), group, own)
+        made = made_protocols().get(str(value)) if group == "protocol" else None
+        return cls(text, key, value, parsed.is_delete(), group, own, made)
 
     @classmethod
     def _in_yaml(cls, text: str, problem: HydraException) -> "Override":
@@ -130,7 +138,7 @@ class Override:
     @property
     def choice(self) -> bool:
         """Whether Hydra looks the value up in configs/."""
-        return self.group is not None and self.file is None
+        return self.group is not None and self.file is None and self.made is None
 
     def for_hydra(self) -> str:
         """The same choice in Hydra's words, in which a place needs a plus sign."""
@@ -143,7 +151,7 @@ class Override:
         ConfigError: configs/ has no such choice."""
         if self.deletes or self.value is None:
             return
-        known = sorted(path.stem for path in (CONFIGS / str(self.group)).glob("*.yaml"))
+        known = sorted([*groups.choices(str(self.group)), *(made_protocols() if self.group == "protocol" else ())])
         if str(self.value) not in known:
             meant = nearest(str(self.value), known)
             hint = f"did you mean {self.key}={meant}? There are" if meant else "choose among"
@@ -162,6 +170,22 @@ class Override:
         OmegaConf.update(values, self.key, value, force_add=True)
 
 
+@cache
+def made_protocols() -> dict[str, dict[str, Any]]:
+    """Return the plain values of every protocol that an installed package has made in Python, by its name: an entry
+    point of the group `rostrum.protocols` is a `Protocol`.
+
+    Raises:
+        RegistryError: one cannot be loaded, is none, or has the name of a choice of configs/.
+    """
+    found = registry.installed("rostrum.protocols", taken=groups.choices("protocol"))
+    for name, protocol in found.items():
+        if not isinstance(protocol, Protocol):
+            raise registry.RegistryError(f"The entry point {name} of rostrum.protocols is no envs.types.Protocol.")
+    plain = TypeAdapter(Protocol)
+    return {name: plain.dump_python(protocol, mode="json") for name, protocol in found.items()}
+
+
 def _chosen(choices: Sequence[Override], whole: bool) -> DictConfig:
     """Return what Hydra composes of the groups' choices; nothing where no choice was made and not all is asked for."""
     for override in choices:
@@ -169,7 +193,7 @@ def _chosen(choices: Sequence[Override], whole: bool) -> DictConfig:
     if not choices and not whole:
         return OmegaConf.create()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("config", [override.for_hydra() for override in choices])
+        return compose("config", [*groups.searched(), *(override.for_hydra() for override in choices)])
 
 
 def _with_choices(base: Config, composed: DictConfig, given: Sequence[Override]) -> DictConfig:

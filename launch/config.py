@@ -9,10 +9,11 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from launch import compose, saved
+from launch import compose, groups, saved
 from launch.commands import take
-from launch.compose import CONFIGS, Override
+from launch.compose import Override
 from launch.errors import LaunchError
+from launch.groups import CONFIGS
 from trainer.terminal import visible
 
 COMMAND_LINE, DEFAULT = "command line", "default"
@@ -44,28 +45,34 @@ def _source(key: str, given: Sequence[Override]) -> str | None:
     source = None
     for override in given:
         if key == override.key or key.startswith(f"{override.key}."):
-            source = COMMAND_LINE if override.group is None else None if override.choice else str(override.file)
+            source = COMMAND_LINE if override.group is None else None if override.choice else _elsewhere(override)
     return source
+
+
+def _elsewhere(override: Override) -> str:
+    return str(override.file) if override.file is not None else f"rostrum.protocols ({override.value})"
 
 
 def _of_groups(given: Sequence[Override]) -> Callable[[str], str]:
     """Return what names the file of configs/ that a key has its value from."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = hydra_compose("config", [o.for_hydra() for o in given if o.choice], return_hydra_config=True)
+        chosen = [*groups.searched(), *(override.for_hydra() for override in given if override.choice)]
+        composed = hydra_compose("config", chosen, return_hydra_config=True)
     files = [("", CONFIGS / "config.yaml")]
     for place, choice in composed.hydra.runtime.choices.items():
         group, _, package = place.partition("@")
         if choice is not None and not group.startswith("hydra"):
-            files += _included(CONFIGS / group / f"{choice}.yaml", "" if group == "experiment" else package or group)
+            path = groups.choices(group)[str(choice)]
+            files += _included(path, "" if group == "experiment" else package or group)
     read = [(place, path, OmegaConf.load(path)) for place, path in files]
 
     def source(key: str) -> str:
         """The last file that sets a key wins: an experiment, then the innermost choice, then the common defaults."""
         for place, path, values in sorted(read, key=lambda file: (file[1].parent.name != "experiment", -len(file[0]))):
             if not place and _has(values, key):
-                return f"configs/{path.relative_to(CONFIGS)}"
+                return groups.shown(path)
             if place and key.startswith(f"{place}.") and _has(values, key[len(place) + 1 :]):
-                return f"configs/{path.relative_to(CONFIGS)}"
+                return groups.shown(path)
         return DEFAULT
 
     return source
@@ -79,7 +86,7 @@ def _included(path: Path, place: str) -> Iterator[tuple[str, Path]]:
     for choice in values.get("defaults", []) if isinstance(values, DictConfig) else []:
         name, at, inner = str(choice).partition("@")
         if at:
-            yield from _included(path.with_name(f"{name}.yaml"), f"{place}.{inner}")
+            yield from _included(groups.choices(path.parent.name)[name], f"{place}.{inner}")
 
 
 def _has(values: Any, key: str) -> bool:

@@ -8,7 +8,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -19,13 +19,15 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from launch.groups import CONFIGS
 from rewards.calibration import Calibration
 from rewards.endpoint.settings import Endpoint
 from rewards.judges import ModelSettings
 from rewards.judges import settings_by_kind as judges_by_kind
 from trainer.config import Config
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+OURS = ("envs", "rewards", "trainer")
+"""What installed packages add is not in the page."""
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least this many:"}
 
 
@@ -84,7 +86,7 @@ def _comment(path: Path) -> str:
 def _sections() -> Iterator[str]:
     """Yield a table of the keys at the top, then one for each section, or for each of the kinds that it can be."""
     known = _meanings(Config)
-    sections = {name: _classes(field.annotation) for name, field in Config.model_fields.items()}
+    sections = {name: _ours(_classes(field.annotation)) for name, field in Config.model_fields.items()}
     yield "## Keys\n"
     yield from _table([_key(name, Config.model_fields[name], known) for name, kinds in sections.items() if not kinds])
     for name, kinds in sections.items():
@@ -109,8 +111,8 @@ def _judges() -> Iterator[str]:
     yield "`heldout_judges` is a list of judges, each with these keys.\n"
     yield "### judge: every kind that reads with one model\n"
     yield from _table(list(_keys(ModelSettings, "judge.")))
-    for name, kind in judges_by_kind().items():
-        shared = issubclass(kind, ModelSettings)
+    for kind in _ours(judges_by_kind().values()):
+        name, shared = _kind(kind), issubclass(kind, ModelSettings)
         yield f"### judge: {name}\n"
         yield f"{_first_sentences(kind)}{' It has the keys above, and:' if shared else ''}\n"
         yield from _table([key for key in _keys(kind, "judge.") if not shared or key.name not in common])
@@ -186,6 +188,10 @@ def _classes(annotation: Any) -> list[type]:
     if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
         return [annotation]
     return [found for part in get_args(annotation) for found in _classes(part)]
+
+
+def _ours(kinds: Iterable[type]) -> list[type]:
+    return [kind for kind in kinds if kind.__module__.partition(".")[0] in OURS]
 
 
 def _is_any_judge(annotation: Any) -> bool:

@@ -6,8 +6,9 @@ import pytest
 
 from launch import compose, saved
 from launch.commands import RECONSIDERED
-from launch.compose import CONFIGS, ConfigError
+from launch.compose import ConfigError
 from launch.errors import LaunchError
+from launch.groups import CONFIGS
 from trainer.config import Config
 
 NEEDS = {

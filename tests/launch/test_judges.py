@@ -9,8 +9,9 @@ from envs.testimony.world import question_at
 from envs.types import AnswerKey, Protocol, Transcript
 from launch.calibrate import calibrate
 from launch.checks import tell_held_out, tell_shared_judges
-from launch.compose import CONFIGS, ConfigError, load, read, save
+from launch.compose import ConfigError, load, read, save
 from launch.errors import LaunchError
+from launch.groups import CONFIGS
 from launch.trust import without_keys
 from rewards import labelled
 from rewards.judges import settings_by_kind

@@ -10,7 +10,8 @@ import yaml
 
 from envs.question_set import QuestionError
 from envs.questions.table import Settings
-from launch.cli import CONFIGS, main
+from launch.cli import main
+from launch.groups import CONFIGS
 from tests.envs.test_table import write
 
 Shown = Callable[..., list[dict[str, Any]]]
