@@ -31,7 +31,7 @@ test-vllm: $(VLLM_READY)
 lint: $(READY)
 	ruff check .
 	ruff format --check .
-	mypy envs rewards
+	mypy envs rewards trainer launch
 
 bench: $(READY)
 	python -m benchmarks.bench

@@ -117,7 +117,7 @@ def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> 
 def _write_adapter(settings: Config, folder: str, rows: Sequence[Sequence[int]]) -> tuple[Scores, Scores]:
     """Writes the adapter; the learner's log-probabilities without it and with it."""
     torch.manual_seed(0)
-    model = setup.policy_model(settings.debater).to(models.default_device())  # type: ignore[arg-type]
+    model = setup.policy_model(settings.debater).to(models.default_device())
     base = learner_logprobs(model, rows)
     for spread in _SPREADS:
         with torch.no_grad():
@@ -127,6 +127,6 @@ def _write_adapter(settings: Config, folder: str, rows: Sequence[Sequence[int]])
         adapted = learner_logprobs(model, rows)
         if gap_between(flat(base), flat(adapted)).mean <= _MOVED:
             break
-    model.save_pretrained(folder)  # type: ignore[operator]
+    model.save_pretrained(folder)
     models.load_tokenizer(settings.debater.model).save_pretrained(folder)
     return base, adapted

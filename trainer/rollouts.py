@@ -6,14 +6,14 @@ workers changes who plays a shard, not what is played; and a shard that was lost
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from typing import Protocol as Interface
 
 from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
-from trainer.engines.base import FINISH, Engine, EngineError, EngineSettings, Sampling, lora_rank
+from trainer.engines.base import FINISH, Engine, EngineError, EngineSettings, Receiver, Sampling, lora_rank
 from trainer.inference.setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
@@ -83,14 +83,18 @@ class Worker:
 
     def receiver(self, policy: Policy) -> str:
         """The engine that takes over the weights of policies of this name; the first is started on the folder."""
-        engine = self._engines[policy.name] if policy.name in self._engines else self._engine(policy)
-        return engine.receiver
+        if policy.name not in self._engines:
+            self._engine(policy)
+        return self._receiver(policy).receiver
 
     def transfer(self, policy: Policy, step: str, payload: Any) -> None:
         """One step of the transfer of a policy's weights to its engine."""
-        self._engines[policy.name].transfer(step, payload)
+        self._receiver(policy).transfer(step, payload)
         if step == FINISH:
             self._serving[policy.name] = policy
+
+    def _receiver(self, policy: Policy) -> Receiver:
+        return cast(Receiver, self._engines[policy.name])  # an engine with `transports` is one
 
     def let_go(self, policy: Policy) -> None:
         """Ends the engine of policies of this name; the next call starts another on the folder."""

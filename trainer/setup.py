@@ -29,6 +29,9 @@ from trainer.publish import Send
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
 if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
+    from transformers import PreTrainedModel
+
     from rewards.endpoint.scorer import EndpointScorer
 
 PATIENCE = timedelta(days=7)
@@ -152,7 +155,8 @@ def sender(settings: config.Config, played: Rollouts) -> Send | None:
         from ray.util import get_node_ip_address
 
         address = get_node_ip_address()
-    return resolve_name(made)(played, transport, address).send
+    send: Send = resolve_name(made)(played, transport, address).send
+    return send
 
 
 def rollouts(settings: config.Config) -> Rollouts:
@@ -250,7 +254,8 @@ def learner_dtype(settings: config.Config) -> torch.dtype:
     `debater.dtype` in any case.
     """
     kept_elsewhere = settings.debater.lora is not None or settings.cluster.deepspeed is not None
-    return getattr(torch, settings.debater.dtype if kept_elsewhere else "float32")
+    dtype: torch.dtype = getattr(torch, settings.debater.dtype if kept_elsewhere else "float32")
+    return dtype
 
 
 def check_whole_model(settings: config.Debater) -> None:
@@ -267,7 +272,7 @@ def check_whole_model(settings: config.Debater) -> None:
         )
 
 
-def policy_model(settings: config.Debater) -> torch.nn.Module:
+def policy_model(settings: config.Debater) -> "PreTrainedModel | PeftModel":
     """The debater to be trained, with a fresh adapter if the configuration asks for one."""
     model = models.load_model(settings.model, getattr(torch, settings.dtype))
     if settings.lora is None:
@@ -277,7 +282,7 @@ def policy_model(settings: config.Debater) -> torch.nn.Module:
     return get_peft_model(model, lora_config(settings.lora), autocast_adapter_dtype=False)
 
 
-def lora_config(settings: config.Lora, task: str = "CAUSAL_LM"):  # noqa: ANN201
+def lora_config(settings: config.Lora, task: str = "CAUSAL_LM") -> "LoraConfig":
     """peft's configuration of the adapter; for task "SEQ_CLS" the head is learned besides."""
     from peft import LoraConfig
 

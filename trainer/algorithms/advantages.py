@@ -33,7 +33,7 @@ def spread(row: Row, per_speech: Sequence[float]) -> Floats:
     for end, value in zip(row.ends, per_speech, strict=True):
         values[start : end + 1] = value
         start = end + 1
-    return values * np.asarray(row.mask)
+    return values * np.asarray(row.mask, np.float64)
 
 
 def on_tokens(rows: Sequence[Trajectory], per_speech: Sequence[Sequence[float]]) -> list[Floats]:
@@ -79,8 +79,8 @@ def gae_of_rows(
     rows = [[_columns(trajectories[index], values[index]) for index in chain] for chain in chains]
     widths = [sum(len(row) for row in chain) for chain in rows]
     columns = np.zeros((3, len(rows), max(widths, default=0)))
-    for place, chain in enumerate(rows):
-        columns[:, place, : widths[place]] = np.concatenate(chain).T
+    for place, parts in enumerate(rows):
+        columns[:, place, : widths[place]] = np.concatenate(parts).T
     rewards, known, mask = columns
     advantages, returns = gae(rewards, known, mask.astype(int), gamma, lam)
     found = [(np.zeros(len(of)), np.zeros(len(of))) for of in values]

@@ -58,7 +58,8 @@ def engine_settings(name: str = "transformers", options: Mapping[str, Any] | Non
 
 def make_engine(model: str, settings: EngineSettings) -> Engine:
     """Start an engine on a model folder or hub id."""
-    return resolve_name(settings.engine)(model, settings)
+    engine: Engine = resolve_name(settings.engine)(model, settings)
+    return engine
 
 
 def make_classifier(model: str, settings: EngineSettings) -> Classifier:
@@ -69,4 +70,5 @@ def make_classifier(model: str, settings: EngineSettings) -> Classifier:
     """
     if settings.classifier is None:
         raise EngineError(f"engine={settings.name} serves no models with a head: use engine=transformers.")
-    return resolve_name(settings.classifier)(model, settings)
+    classifier: Classifier = resolve_name(settings.classifier)(model, settings)
+    return classifier

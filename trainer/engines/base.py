@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from typing import Protocol as Interface
 
+from rewards.types import Scorer
 from trainer.reading import Open, read_json
 from trainer.section import Section
 from trainer.types import Policy
@@ -90,7 +91,7 @@ class EngineSettings(Section):
         """
 
 
-class Engine(Interface):
+class Engine(Scorer, Interface):
     """A causal language model that generates and scores. Judges use it as a `rewards.types.Scorer`."""
 
     format: "Format"

@@ -113,7 +113,8 @@ class _Tokens:
         return self._spoken(token_ids, self._silent)
 
     def _spoken(self, token_ids: Sequence[int], silent: Collection[int]) -> str:
-        return self.tokenizer.decode([token for token in token_ids if token not in silent]).strip()
+        text: str = self.tokenizer.decode([token for token in token_ids if token not in silent])
+        return text.strip()
 
     def count(self, text: str) -> int:
         """Tokens of a text by itself."""
@@ -141,7 +142,8 @@ class _Tokens:
         return self._encode(text)
 
     def _encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False)
+        token_ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return token_ids
 
 
 def _may_spell(token: str, text: str) -> bool:

@@ -41,7 +41,7 @@ class TextEngine(ABC):
         contexts = [tuple(self.format.open([prompt])) for prompt in prompts]
         self.count(contexts)
         asked = zip(contexts, prompts, choices, strict=True)
-        spelled = [(context, rows) for context, *pair in asked for rows in self._spelled(*pair)]
+        spelled = [(context, rows) for context, prompt, of in asked for rows in self._spelled(prompt, of)]
         values = iter(self.score([(context, row) for context, rows in spelled for row in rows]))
         sums = iter([float(np.logaddexp.reduce([next(values) for _ in rows])) for _, rows in spelled])
         return [tuple(next(sums) for _ in alternatives) for alternatives in choices]

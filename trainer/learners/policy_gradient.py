@@ -301,19 +301,20 @@ class ClippedSurrogate(GRPOTrainer):
         deviation = (squares / count.clamp(min=1) - mean**2).clamp(min=0).sqrt()
         if not advantages.exceeds_noise(float(deviation), abs(float(mean))):
             deviation = torch.ones_like(deviation)
-        return (found - mean) / (deviation + 1e-8) * of_sampled
+        scaled: torch.Tensor = (found - mean) / (deviation + 1e-8) * of_sampled
+        return scaled
 
     def learn(self, batch: Batch, order: torch.Tensor) -> dict[str, float]:
         """Take the optimizer steps of an iteration, on the rows in this order; return what is recorded of them."""
         minibatches = order.chunk(self._algorithm.minibatches)
         size = min(self._algorithm.micro_batch_rows or len(order), len(minibatches[0]))
-        accumulated = len(minibatches[0].split(size))
+        accumulated = len(torch.split(minibatches[0], size))
         self.current_gradient_accumulation_steps = accumulated
         self.args.steps_per_generation = accumulated * len(minibatches)  # with these TRL scales its loss to a minibatch
         total, norm, steps = torch.zeros((), device=order.device), 0.0, 0
         for _ in range(self._algorithm.epochs):
             for minibatch in minibatches:
-                loss, norm = self._optimizer_step([_rows(batch, part) for part in minibatch.split(size)])
+                loss, norm = self._optimizer_step([_rows(batch, part) for part in torch.split(minibatch, size)])
                 total, steps = total + loss, steps + 1
         measured = {RECORDED[key]: _mean(values) for key, values in self._metrics["train"].items() if key in RECORDED}
         self._metrics["train"].clear()
@@ -340,7 +341,8 @@ class ClippedSurrogate(GRPOTrainer):
     def _compute_loss(self, model: torch.nn.Module, inputs: Batch) -> torch.Tensor:
         """TRL's loss; with a critic, plus the squared error of its values against the returns."""
         self._old = inputs
-        loss, algorithm = super()._compute_loss(model, inputs), self._algorithm
+        algorithm = self._algorithm
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
         if not isinstance(algorithm, CriticSettings):
             return loss
         mask = sampled(inputs)
@@ -350,12 +352,13 @@ class ClippedSurrogate(GRPOTrainer):
         total, tokens = self.accelerator.reduce(torch.stack([squares.detach(), mask.sum()]), reduction="sum")
         self._metrics["train"]["value_loss"].append((total / tokens.clamp(min=1)).item())
         ranks = self.accelerator.num_processes  # their gradients are averaged, and the sum is wanted
-        return loss + algorithm.value_coefficient * squares * ranks / minibatch
+        loss = loss + algorithm.value_coefficient * squares * ranks / minibatch
+        return loss
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
         """TRL's; where the ratio of a whole speech is clipped, the old log-probabilities become those that make TRL's
         ratio of a token that of its speech (GSPO-token, Zheng et al. 2025, eq. 13 and 14)."""
-        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        found: tuple[torch.Tensor, ...] = super()._get_per_token_logps_and_entropies(*args, **kwargs)
         if self._algorithm.ratio == "speech" and torch.is_grad_enabled():
             self._old["old_per_token_logps"] = speech_ratios(found[0].detach(), self._old)
         return found

@@ -223,7 +223,8 @@ class TokenPairs(DPOTrainer):
             autocast = bool(self.args.bf16) and not self.is_deepspeed_enabled
             self.gap = gap_to_sampled(self.model_wrapped, self.sampled.rows, self.sampled.temperature, autocast)
             self.sampled.check(self.gap)
-        return super().training_step(*args, **kwargs)
+        loss: torch.Tensor = super().training_step(*args, **kwargs)
+        return loss
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
         return dataset

@@ -1,6 +1,7 @@
 """Hugging Face's causal models in this process, batched, on a GPU if there is one and else on the CPU."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
@@ -105,7 +106,7 @@ class TransformersEngine(TextEngine):
             last.update(zip(batch, logits.float().log_softmax(-1), strict=True))
         return [_choice_logprob(last.get(prompt + choice[:-1]), choice) for prompt, choice in wanted]
 
-    def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0):  # noqa: ANN202
+    def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0) -> Any:
         positions = {"position_ids": models.positions_in_text(attention)} if models.takes_positions(self._model) else {}
         return self._model(
             input_ids=ids, attention_mask=attention, use_cache=False, logits_to_keep=logits_to_keep, **positions

@@ -40,7 +40,7 @@ class TransformersClassifier:
         rows = [self._format.open([prompt]) for prompt in prompts]
         fitting = sorted((i for i, row in enumerate(rows) if len(row) <= self.max_context), key=lambda i: len(rows[i]))
         self.usage += Usage(len(fitting), sum(len(rows[i]) for i in fitting))
-        found = {}
+        found: dict[int, tuple[float, ...]] = {}
         for start in range(0, len(fitting), self._batch_size):
             batch = fitting[start : start + self._batch_size]
             found.update(zip(batch, self._read([rows[i] for i in batch]), strict=True))

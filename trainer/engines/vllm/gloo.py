@@ -97,7 +97,10 @@ class GlooTrainerWeightTransferEngine(NCCLTrainerWeightTransferEngine):
 
 
 def _join(address: str, port: int, rank: int, size: int) -> ProcessGroup:
-    return stateless_init_torch_distributed_process_group(address, port, rank, size, NAME, timeout=_PATIENCE)
+    group: ProcessGroup = stateless_init_torch_distributed_process_group(
+        address, port, rank, size, NAME, timeout=_PATIENCE
+    )
+    return group
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:

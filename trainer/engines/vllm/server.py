@@ -141,7 +141,8 @@ class VllmServer:
         self._wake()
         requests: Any = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
         lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
-        return self._llm.generate(requests, list(sampling), use_tqdm=False, lora_request=lora)
+        outputs: Sequence[Any] = self._llm.generate(requests, list(sampling), use_tqdm=False, lora_request=lora)
+        return outputs
 
     def _renew(self) -> None:
         """What was made of the old weights goes with them."""
