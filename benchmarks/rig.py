@@ -2,6 +2,7 @@
 
 import gc
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ class Rig:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Notes the most GPU memory that is allocated in the meantime."""
+        """Say that it begins, and note the most GPU memory that is allocated in the meantime."""
+        print(f"{name} …", file=sys.stderr, flush=True)
         gc.collect()
         if self.device == "cpu":
             yield
