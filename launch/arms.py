@@ -12,10 +12,10 @@ from typing import Any
 from envs.files import check_way, checked
 from launch import compose, environment, manifest, saved
 from launch.errors import LaunchError
+from launch.saved import LOG
 from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
 
-LOG = "log.txt"
 PATIENCE = 20.0
 """Seconds that a stopped child gets to end by itself."""
 
@@ -161,3 +161,19 @@ class Arm(Training):
         chosen, last = self._config.evaluation.checkpoints, self._run.final(self._config.iterations)
         middle = self._run.published() if chosen == "all" else [] if chosen == "final" else chosen
         return 1 + len({0, *middle, last})
+
+
+def arms_of(config: Config, given: Sequence[str]) -> list[Arm]:
+    """The arms of an experiment, from its configuration and the overrides that it was composed of.
+
+    Raises:
+        LaunchError: there are none, or an override is what they differ in.
+    """
+    if not config.arms:
+        raise LaunchError("The experiment has no arms: name them under `arms`, as configs/experiment/demo.yaml does.")
+    shared = [override for override in given if override.partition("=")[0] != "output"]
+    for name, own in config.arms.items():
+        for override in own:
+            if compose.sets(shared, key := override.partition("=")[0]):
+                raise LaunchError(f"{key} is what the arms differ in: change it with 'arms.{name}=[...]' instead.")
+    return [Arm(name, [*shared, *own], config.output / "arms" / name) for name, own in config.arms.items()]

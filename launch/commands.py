@@ -99,12 +99,20 @@ def _learn(config: "Config") -> int:
     if config.cluster.learners:
         from trainer.on_ray import learners as ray_learners
 
-        ray_learners.train(config, environment.quieten)
+        ray_learners.train(config, train_rank)
     else:
         from trainer.train import train as run
 
         run(config)
     return 0
+
+
+def train_rank(config: "Config") -> None:
+    """Train as one rank of several, in a process of its own."""
+    environment.quieten()
+    from trainer.train import train as run
+
+    run(config)
 
 
 def _finish(config: "Config") -> None:

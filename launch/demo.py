@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from envs.question_set import why_empty
 from envs.splits import SPLITS
 from launch import compose, manifest, saved, side_by_side
-from launch.arms import Arm
+from launch.arms import Arm, arms_of
 from launch.errors import LaunchError, continued_with
+from launch.plan import check_lock
 from launch.results import show_root, show_summary
 from trainer.config import Config
 from trainer.evidence import hashes
@@ -39,26 +40,8 @@ def demo(overrides: Sequence[str]) -> int:
     return 0
 
 
-def arms_of(config: Config, given: Sequence[str]) -> list[Arm]:
-    """The arms of an experiment, from its configuration and the overrides that it was composed of.
-
-    Raises:
-        LaunchError: there are none, or an override is what they differ in.
-    """
-    if not config.arms:
-        raise LaunchError("The experiment has no arms: name them under `arms`, as configs/experiment/demo.yaml does.")
-    shared = [override for override in given if override.partition("=")[0] != "output"]
-    for name, own in config.arms.items():
-        for override in own:
-            if compose.sets(shared, key := override.partition("=")[0]):
-                raise LaunchError(f"{key} is what the arms differ in: change it with 'arms.{name}=[...]' instead.")
-    return [Arm(name, [*shared, *own], config.output / "arms" / name) for name, own in config.arms.items()]
-
-
 def begin(config: Config, arms: Sequence[Arm]) -> None:
     """An experiment in the same folder is gone on with if it is the same one, and as it was declared if it was."""
-    from launch.plan import check_lock
-
     folder = RunFolder(config.output)
     check_lock(config, arms)
     if not folder.config.exists():

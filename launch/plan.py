@@ -8,9 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from launch import compose, environment, saved
-from launch.arms import Arm
+from launch.arms import Arm, arms_of
 from launch.commands import take
-from launch.demo import arms_of
 from launch.errors import LaunchError
 from trainer.config import Config
 from trainer.evidence import lock

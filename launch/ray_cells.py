@@ -14,7 +14,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from launch.arms import LOG, PATIENCE, Arm, Status
+from launch.arms import PATIENCE, Arm, Status
+from launch.saved import LOG
 from launch.side_by_side import INTERVAL, View, variables_of
 from trainer.config import Ablation, Cluster
 from trainer.on_ray import cluster as ray_cluster

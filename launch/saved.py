@@ -16,6 +16,8 @@ from trainer.evidence import lock
 from trainer.provenance import without_means
 from trainer.run_folder import RunFolder
 
+LOG = "log.txt"
+"""What a training in a process of its own writes, in its run's folder."""
 _MEANS = re.compile(rf"(judge|heldout_judges|inference)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
 
 
@@ -101,7 +103,6 @@ def check_new(folder: Path, also: Sequence[str] = ()) -> None:
     Raises:
         LaunchError: there is something else in it, which might be overwritten.
     """
-    from launch.arms import LOG
     from rewards.endpoint.scorer import LEDGER
 
     known = {".lock", LOG, lock.NAME, RunFolder(folder).manifest.name, LEDGER, *also}

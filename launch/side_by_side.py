@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from envs.quotes import escape_markup
-from launch.arms import LOG, Status, Training
+from launch.arms import Status, Training
 from launch.errors import tell
+from launch.saved import LOG
 from trainer.progress import console, say
 
 INTERVAL = 0.5

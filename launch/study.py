@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from launch import compose, manifest, saved
 from launch.ablate import OWN, check, tell_failures
-from launch.arms import Arm
-from launch.demo import arms_of, begin
+from launch.arms import Arm, arms_of
+from launch.demo import begin
 from launch.errors import continued_with
 from launch.plan import plan
 from launch.results import show_root, show_summary

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from launch import ablate, commands, compare, compose, reference, saved, tournament
+from launch.arms import arms_of
 from launch.cells import cross
 from launch.cli import COMMANDS, parser
-from launch.demo import arms_of
 from trainer.config import Config
 
 ROOT = Path(__file__).parents[1]

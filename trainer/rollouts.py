@@ -13,16 +13,22 @@ from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
-from trainer.engines.base import FINISH, Engine, EngineError, EngineSettings, Receiver, Sampling, lora_rank
+from trainer.engines.base import (
+    FINISH,
+    Engine,
+    EngineError,
+    EngineSettings,
+    Receiver,
+    Receivers,
+    Sampling,
+    TransferError,
+    lora_rank,
+)
 from trainer.inference.setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
 Outcome = Episode | Failure
-
-
-class TransferError(RuntimeError):
-    """Weights that did not reach their engines; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def _names(matches: Sequence[Match]) -> set[str]:
     return {name for match in matches for name in match.policies.values()}
 
 
-class Rollouts(Interface):
+class Rollouts(Receivers, Interface):
     """Plays shards, in any order, and hands each result over as it comes."""
 
     def play(
@@ -130,19 +136,6 @@ class Rollouts(Interface):
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         """The probe's log-probabilities from every worker."""
-
-    def receivers(self, policy: Policy) -> list[str]:
-        """The engines of all workers that take over new weights of the policies of this name."""
-
-    def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
-        """One step of a weight transfer in all of these engines at once, each with the payload for its index.
-
-        Raises:
-            TransferError: it failed in one of them.
-        """
-
-    def let_go(self, policy: Policy) -> None:
-        """Ends these engines."""
 
     def close(self) -> None: ...
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from launch import compose
-from launch.demo import arms_of
+from launch.arms import arms_of
 from launch.plan import declaration
 
 FOLDER = Path(__file__).parents[2] / "configs" / "experiment"

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from trainer.config import Config
+from trainer.engines.base import TransferError
 from trainer.engines.vllm.process import VllmProcess
-from trainer.rollouts import TransferError
 from trainer.train import train
 from trainer.types import Policy
 

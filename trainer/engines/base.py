@@ -1,6 +1,6 @@
 """What the rest of Rostrum asks of an inference engine: tokens in, tokens and log-probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +21,10 @@ FINISH = "finish_weight_update"
 
 class EngineError(ValueError):
     """A model or a request that the engine cannot serve; the message says what to do."""
+
+
+class TransferError(RuntimeError):
+    """Weights that did not reach their engines; the message says what to do."""
 
 
 class EngineLost(EngineError):
@@ -127,6 +131,23 @@ class Receiver(Engine, Interface):
         Raises:
             EngineError: it failed, and this engine cannot go on.
         """
+
+
+class Receivers(Interface):
+    """The receivers of all workers, reached together."""
+
+    def receivers(self, policy: Policy) -> list[str]:
+        """Return the engines of all workers that take over new weights of the policies of this name."""
+
+    def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
+        """Carry out one step of a weight transfer in all of these engines at once, each with the payload for its index.
+
+        Raises:
+            TransferError: it failed in one of them.
+        """
+
+    def let_go(self, policy: Policy) -> None:
+        """End these engines."""
 
 
 def check_room(prompts: Sequence[Sequence[int]], sampling: Sampling, max_context: int) -> None:

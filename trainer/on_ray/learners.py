@@ -1,4 +1,4 @@
-"""Learning on Ray: one actor per rank, all of which run the very same `trainer.train.train`.
+"""Learning on Ray: one actor per rank, all of which do the very same work.
 
 A rank that is lost takes its process group with it, so all actors are started again; training then resumes by itself
 from the newest whole checkpoint. torch is imported by the actors only once their environment says which rank they are.
@@ -16,6 +16,8 @@ from trainer.config import Config
 from trainer.on_ray import cluster as ray_cluster
 from trainer.progress import say
 
+Work = Callable[[Config], None]
+"""What one rank does. It imports torch itself: only then does the environment say which rank it is."""
 RESTARTS = 3
 """How often learners may be lost before the run gives up."""
 GRACE = 45.0
@@ -49,22 +51,19 @@ class Learner:
         """The process id, for logs and for tests that kill it."""
         return os.getpid()
 
-    def train(self, settings: Config, ranks: dict[str, str], folder: str, prepare: Callable[[], None]) -> None:
-        """Trains as this rank. `folder` is where the run was started: relative paths mean the same here.
+    def train(self, settings: Config, ranks: dict[str, str], folder: str, work: Work) -> None:
+        """Train as this rank. `folder` is where the run was started: relative paths mean the same here.
 
         Raises:
             ClusterError: the folder is not on this node.
         """
         os.environ.update(ranks, RANK=str(self._rank))
         ray_cluster.enter(folder)
-        prepare()
-        from trainer.train import train
-
-        train(settings)
+        work(settings)
 
 
-def train(settings: Config, prepare: Callable[[], None]) -> None:
-    """Trains on `cluster.learners` actors; `prepare` is called first in each of their processes.
+def train(settings: Config, work: Work) -> None:
+    """Train on `cluster.learners` actors, with `work` in each of their processes.
 
     Raises:
         LearnerError: learners were lost more than `RESTARTS` times.
@@ -73,7 +72,7 @@ def train(settings: Config, prepare: Callable[[], None]) -> None:
     ray_cluster.connect(settings, log_to_driver=True)
     for left in reversed(range(RESTARTS + 1)):
         try:
-            return _attempt(settings, prepare)
+            return _attempt(settings, work)
         except _Lost as lost:
             reason = str(lost)
             if left:
@@ -84,7 +83,7 @@ def train(settings: Config, prepare: Callable[[], None]) -> None:
     )
 
 
-def _attempt(settings: Config, prepare: Callable[[], None]) -> None:
+def _attempt(settings: Config, work: Work) -> None:
     """All ranks from start to end; none of them is left behind, however it ends."""
     cluster = settings.cluster
     learners = [ray_cluster.learner_bundle(cluster)] * cluster.learners
@@ -96,7 +95,7 @@ def _attempt(settings: Config, prepare: Callable[[], None]) -> None:
         for rank in range(cluster.learners):
             actors.append(ray.remote(Learner).options(**ray_cluster.actor_options(group, rank)).remote(rank))
         ranks = _ranks(actors)
-        running += [actor.train.remote(settings, ranks, os.getcwd(), prepare) for actor in actors]
+        running += [actor.train.remote(settings, ranks, os.getcwd(), work) for actor in actors]
         _watch(running)
     except RayTaskError:
         raise

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from launch import compose
-from launch.demo import arms_of
+from launch.arms import arms_of
 from tests.trainer.evaluation.test_summary import _questions
 from trainer import setup
 from trainer.evaluation.controls import controls

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from launch import compose, environment
+from launch import compose
+from launch.commands import train_rank
 from launch.errors import sentence
 from trainer.config import Cluster, Config
 from trainer.on_ray import cluster as ray_cluster
@@ -60,8 +61,18 @@ def ray_runtime() -> Iterator[None]:
 def pair(make: Callable[..., Config]) -> Config:
     """A finished run of two ranks, which the watch has stopped after three of four iterations."""
     settings = make("pair", "cluster.learners=2")
-    ray_learners.train(settings, watchful())
+    ray_learners.train(settings, after(watchful()))
     return settings
+
+
+def after(prepare: Callable[[], None]) -> Callable[[Config], None]:
+    """Return what a rank does if something is to happen first."""
+
+    def work(settings: Config) -> None:
+        prepare()
+        train_rank(settings)
+
+    return work
 
 
 def watchful() -> Callable[[], None]:
@@ -70,7 +81,6 @@ def watchful() -> Callable[[], None]:
     def prepare() -> None:
         from trainer import watch
 
-        environment.quieten()
         watch.raises_alarm = lambda suspicious, _: len(suspicious) == 4
 
     return prepare
@@ -154,7 +164,7 @@ def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Conf
         PolicyGradient.update = die
 
     killed = make(f"killed{rank}", "cluster.learners=2", "cluster.rollout_workers=1", "cluster.judge_workers=1")
-    ray_learners.train(killed, planted(sabotage, marker, rank))
+    ray_learners.train(killed, after(planted(sabotage, marker, rank)))
     assert marker.exists(), "it was killed"
     assert metrics(killed) == metrics(pair) and looks(killed) == looks(pair)
     assert debates(killed) == debates(pair) and len(set(debates(killed))) == len(debates(killed)) == 24
@@ -198,7 +208,7 @@ def test_what_an_actor_cannot_do_is_told_in_a_sentence(make: Callable[..., Confi
 
     settings = make("full", "cluster.learners=1", "iterations=2", "watch.questions=0")
     with pytest.raises(Exception, match="No space left") as caught:
-        ray_learners.train(settings, planted(sabotage, marker, rank=0))
+        ray_learners.train(settings, after(planted(sabotage, marker, rank=0)))
     assert "The disk is full" in (sentence(caught.value) or "")
     assert RunFolder(settings.output).published() == [0]
     train(settings)
@@ -213,12 +223,12 @@ def test_learners_that_keep_dying_end_the_run(make: Callable[..., Config]) -> No
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(ray_learners.LearnerError, match=f"lost 4 times .*rostrum train resume={settings.output}"):
-        ray_learners.train(settings, suicide)
+        ray_learners.train(settings, after(suicide))
 
 
 def test_more_learners_than_the_cluster_holds_are_refused(make: Callable[..., Config]) -> None:
     with pytest.raises(ClusterError, match="9 CPU in 9 actors"):
-        ray_learners.train(make("many", "cluster.learners=9"), environment.quieten)
+        ray_learners.train(make("many", "cluster.learners=9"), train_rank)
 
 
 def test_a_gpu_is_asked_for_where_the_cluster_has_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,19 +18,18 @@ from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactor
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from vllm.utils.network_utils import get_open_port
 
-from trainer.engines.base import FINISH
+from trainer.engines.base import FINISH, Receivers, TransferError
 from trainer.engines.vllm.gloo import NAME as GLOO
 from trainer.engines.vllm.gloo import GlooTrainerInitInfo
 from trainer.models import default_device
 from trainer.progress import say
-from trainer.rollouts import Rollouts, TransferError
 from trainer.types import Policy
 
 
 class WeightSender:
     """Sends published weights over "nccl" or "gloo"; the first of the learner's ranks has one."""
 
-    def __init__(self, rollouts: Rollouts, transport: str, address: str) -> None:
+    def __init__(self, rollouts: Receivers, transport: str, address: str) -> None:
         self._rollouts, self._transport, self._address = rollouts, transport, address
         self._receivers = _Receivers(rollouts)
         self._weights = _Weights("cpu" if transport == GLOO else default_device())
@@ -81,7 +80,7 @@ class WeightSender:
 class _Receivers:
     """vLLM's `VLLMWeightSyncClient`: what its sender asks of the receiving side, passed on to every engine."""
 
-    def __init__(self, rollouts: Rollouts) -> None:
+    def __init__(self, rollouts: Receivers) -> None:
         self._rollouts = rollouts
         self._asking = Lock()
         """vLLM's sender asks from a thread of its own, and does not wait for it when the sending fails."""
