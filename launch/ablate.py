@@ -112,7 +112,7 @@ def begin(folder: Path, config: Config) -> None:
 def _report(folder: Path, cells: Sequence[Cell], arms: Sequence[Arm], failures: Mapping[str, str]) -> None:
     from trainer.comparisons.ablation import Result, compare
     from trainer.evaluation.replicates import replicates
-    from trainer.report.ablation import write_ablation
+    from trainer.report.ablation_page import write_ablation
 
     results = [
         Result(cell.name, cell.settings, arm.folder, failures.get(cell.name))

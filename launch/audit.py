@@ -85,7 +85,7 @@ def _go_on(config: Config) -> None:
         raise LaunchError(f"{config.output} holds a run: choose another output=FOLDER for the audit.")
     from launch.context import check_stored
     from trainer.judge_audit.arms import readers
-    from trainer.judge_audit.debates import check as check_files
+    from trainer.judge_audit.audited_debates import check as check_files
 
     before = config.output / SETTINGS
     if not before.exists():
@@ -111,17 +111,17 @@ def _other_debates(one: Config, other: Config) -> str | None:
 def show(record: Mapping[str, Any], page: Path) -> None:
     """A table of the arms, each threshold with what was measured, and where the report is; on standard output."""
     figures.keep("audit", record)
-    from trainer.report.audit import wording
+    from trainer.report.audit import words
 
-    table = Table(*(column.heading for column in wording.COLUMNS))
+    table = Table(*(column.heading for column in words.COLUMNS))
     for arm in record["arms"]:
-        table.add_row(*(Text(column.short(arm)) for column in wording.COLUMNS))
+        table.add_row(*(Text(column.short(arm)) for column in words.COLUMNS))
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for arm in record["arms"]:
-        console.print(f"{arm['name']}: {wording.outcome(arm['passed'])}")
+        console.print(f"{arm['name']}: {words.outcome(arm['passed'])}")
         for check in arm["checks"]:
-            console.print(f"  {wording.result(check):12} {wording.sentence(check)}")
+            console.print(f"  {words.result(check):12} {words.sentence(check)}")
         if arm["unreadable"]:
             console.print(f"  a text that could not be read: {arm['unreadable']!r}")
     console.print(f"Report: {page}")

@@ -16,7 +16,7 @@ from envs.prompts import load_prompts
 from launch import context, saved
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
-from rewards.endpoint.settings import Endpoint
+from rewards.endpoint.config import Endpoint
 from rewards.inquirer import inquiring_model
 from rewards.judges import JudgeError, ModelSettings, likelihood
 from rewards.labelled import Labelled

@@ -182,7 +182,7 @@ def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
     from trainer.comparisons.contrasts import contrasts
     from trainer.evaluation.verdict_rows import write_parquet
     from trainer.progress import say
-    from trainer.report.comparison import write_comparison
+    from trainer.report.comparison_page import write_comparison
 
     players = [Player(number, models.resolve(path)) for number, path in policies.items()]
     play = Play(config, arms, players, config.output)

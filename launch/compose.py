@@ -21,7 +21,7 @@ from launch import groups, trust
 from launch.errors import LaunchError, nearest
 from launch.groups import CONFIGS
 from launch.suggestions import key_like
-from rewards.endpoint.settings import DEFAULT_KEY
+from rewards.endpoint.config import DEFAULT_KEY
 from rewards.judges import settings_by_kind
 from trainer.config import Config
 from trainer.reading import DamagedError, read_yaml

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 
 from launch.groups import CONFIGS
 from rewards.calibration import Calibration
-from rewards.endpoint.settings import Endpoint
+from rewards.endpoint.config import Endpoint
 from rewards.judges import ModelSettings
 from rewards.judges import settings_by_kind as judges_by_kind
 from trainer.config import Config

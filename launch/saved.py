@@ -10,7 +10,7 @@ from typing import Any
 from envs.files import checked, guarded, remove_leftovers
 from launch import compose, trust
 from launch.errors import LaunchError
-from rewards.endpoint.settings import MEANS
+from rewards.endpoint.config import MEANS
 from trainer.config import Config
 from trainer.evidence import lock
 from trainer.provenance import without_means

@@ -120,7 +120,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from trainer.comparisons.tournament import Player, Tournament
     from trainer.evaluation.summary import jsonable
     from trainer.evaluation.verdict_rows import write_parquet
-    from trainer.report.tournament import write_tournament
+    from trainer.report.tournament_page import write_tournament
 
     config = groups[0].config
     checks.check_test_questions(config)

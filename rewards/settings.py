@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from envs.judge_prompts import Task
 from envs.prompts import load_prompts
 from rewards import labelled
-from rewards.endpoint.settings import Endpoint
+from rewards.endpoint.config import Endpoint
 from rewards.examples import Examples, JudgePrompts
 from rewards.types import Classifier, Judge, Scorer
 

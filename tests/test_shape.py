@@ -1,6 +1,7 @@
 """The size of functions and the names of modules."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,9 @@ def test_functions_are_short(package: str) -> None:
     paths = sorted((ROOT / package).rglob("*.py"))
     found = {str(path.relative_to(ROOT)): too_long(path.read_text("utf-8")) for path in paths}
     assert paths and not {path: names for path, names in found.items() if names}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_name_of_a_module_is_given_once(package: str) -> None:
+    names = Counter(path.name for path in (ROOT / package).rglob("*.py"))
+    assert names and not {name: number for name, number in names.items() if number > 1 and name not in SHARED}

@@ -12,7 +12,7 @@ from envs.types import Failure, Protocol, Question, Side
 from envs.windows import Window
 from rewards.types import Unscored
 from trainer.engines.base import Engine, Sampling
-from trainer.inference.setup import Inference
+from trainer.inference.inference_setup import Inference
 from trainer.inference.turns import OneSample, Turn
 from trainer.rows import SeatTokens
 from trainer.types import Episode, Match, Policy

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from envs.fingerprints import answers_hash, questions_hash, record_hash
 from envs.questions import QuestionSettings
-from rewards.endpoint.settings import MEANS
+from rewards.endpoint.config import MEANS
 from trainer.config import Config
 from trainer.reading import read_yaml
 

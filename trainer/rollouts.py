@@ -24,7 +24,7 @@ from trainer.engines.base import (
     TransferError,
     lora_rank,
 )
-from trainer.inference.setup import Inference, InferenceSetup
+from trainer.inference.inference_setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 

@@ -11,7 +11,7 @@ from accelerate import PartialState
 from envs.question_set import QuestionError, QuestionSettings, why_empty
 from envs.types import QuestionSet
 from rewards.apart import Apart
-from rewards.endpoint.settings import Endpoint
+from rewards.endpoint.config import Endpoint
 from rewards.judges import JudgeSettings, ModelSettings
 from rewards.types import Classifier, Scorer
 from trainer import config, models
@@ -24,7 +24,7 @@ from trainer.engines import (
     settings_by_name,
 )
 from trainer.engines.formats import Format, make_format
-from trainer.inference.setup import InferenceSetup, inference_setup
+from trainer.inference.inference_setup import InferenceSetup, inference_setup
 from trainer.publish import Send
 from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
 
@@ -175,7 +175,7 @@ def rollouts(settings: config.Config) -> Rollouts:
     if cluster.rollout_workers == 0:
         return LocalRollouts(setup)
     from trainer.on_ray import cluster as ray_cluster
-    from trainer.on_ray.rollouts import RayRollouts
+    from trainer.on_ray.workers import RayRollouts
 
     ray_cluster.connect(settings)
     return RayRollouts(setup, cluster)

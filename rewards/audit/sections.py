@@ -13,14 +13,14 @@ import numpy as np
 from rewards.audit.accuracy import accuracy, invalid
 from rewards.audit.agreement import agreement, rating_of
 from rewards.audit.attacks import attack_success
-from rewards.audit.calibration import calibration
 from rewards.audit.cost import Cost
 from rewards.audit.coverage import coverage
 from rewards.audit.length import length
+from rewards.audit.options import AuditOptions
 from rewards.audit.position import position
 from rewards.audit.ratings import Rating
+from rewards.audit.reliability import calibration
 from rewards.audit.routing import Routed, routing
-from rewards.audit.settings import AuditOptions
 from rewards.audit.table import Table
 from rewards.audit.tags import tags
 from rewards.audit.ties import ties

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
 from rewards.endpoint import messages
+from rewards.endpoint.config import Endpoint, EndpointError
 from rewards.endpoint.errors import ServerError, error_in
 from rewards.endpoint.key import Key
 from rewards.endpoint.messages import NotAReply, Reply
-from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Cause
 
 _MAY_PASS = (408, 409, 425, 429)

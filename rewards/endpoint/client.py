@@ -11,11 +11,11 @@ import httpx2
 
 from rewards.endpoint import messages
 from rewards.endpoint.answers import Later, Refused, read_answer
+from rewards.endpoint.config import Endpoint, EndpointError
 from rewards.endpoint.key import Key
 from rewards.endpoint.ledger import Ledger
 from rewards.endpoint.messages import Reply, Request
 from rewards.endpoint.replies import Replies
-from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Unscored, Usage
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ kind really does. Tokens are a quarter of the characters, and replies are taken 
 
 from collections.abc import Sequence
 
+from rewards.endpoint.config import Endpoint
 from rewards.endpoint.messages import estimated_tokens
-from rewards.endpoint.settings import Endpoint
 from rewards.settings import ModelSettings
 from rewards.types import Classifier, Scorer, Unscored, Usage, Writing
 

@@ -3,7 +3,7 @@
 import os
 import re
 
-from rewards.endpoint.settings import Endpoint, EndpointError
+from rewards.endpoint.config import Endpoint, EndpointError
 
 HIDDEN = "[key]"
 _WORD = re.compile(r"[^\s\"'<>(){}\[\],;]+")

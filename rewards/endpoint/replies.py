@@ -4,8 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from rewards.endpoint.config import Endpoint
 from rewards.endpoint.messages import NotAReply, Reply, Request
-from rewards.endpoint.settings import Endpoint
 from rewards.endpoint.store import Store
 
 REMEDY = "restore it from a copy, or remove it to have everything asked and paid for again"

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from rewards.endpoint.choices import from_listed, from_samples
 from rewards.endpoint.client import Client
+from rewards.endpoint.config import Endpoint, EndpointError
 from rewards.endpoint.key import key_of
 from rewards.endpoint.ledger import Ledger
 from rewards.endpoint.messages import Reply, Request, request
 from rewards.endpoint.replies import Replies
-from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Cause, Unscored, Usage, Writing
 
 TOPS = (20, 5)

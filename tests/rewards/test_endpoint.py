@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from rewards.endpoint.client import TEMPLATE, SpendCapReached
+from rewards.endpoint.config import Endpoint, EndpointError
 from rewards.endpoint.ledger import Ledger
 from rewards.endpoint.messages import Request
 from rewards.endpoint.scorer import EndpointScorer
-from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Unscored, Writing
 from tests.fake_endpoint import PROMPT_TOKENS, Answer, FakeEndpoint, error, in_turn, reply, serving
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rewards.endpoint.choices import from_listed, from_samples
+from rewards.endpoint.config import Endpoint, EndpointError
 from rewards.endpoint.key import key_of
-from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Unscored
 
 AB = ("A", "B")

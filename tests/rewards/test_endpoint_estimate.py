@@ -1,8 +1,8 @@
 """Estimates of what endpoints cost, on numbers worked by hand."""
 
 from envs.types import Protocol, Question, Transcript
+from rewards.endpoint.config import Endpoint
 from rewards.endpoint.estimate import DryModels, cost_of
-from rewards.endpoint.settings import Endpoint
 from rewards.judges.likelihood import Settings
 from rewards.types import Unscored, Usage, Writing
 

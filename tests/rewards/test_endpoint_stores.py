@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rewards.endpoint.config import Endpoint
 from rewards.endpoint.ledger import Ledger
 from rewards.endpoint.messages import Reply, request
 from rewards.endpoint.replies import Replies
 from rewards.endpoint.scorer import LEDGER
-from rewards.endpoint.settings import Endpoint
 from rewards.endpoint.store import StoreError
 
 ENDPOINT = Endpoint(base_url="http://127.0.0.1:9/v1")

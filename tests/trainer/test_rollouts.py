@@ -19,7 +19,7 @@ from trainer.engines import engine_settings
 from trainer.evaluation.evaluate import evaluate
 from trainer.frozen import model_hash
 from trainer.on_ray.cluster import ClusterError
-from trainer.on_ray.rollouts import RayRollouts, RolloutError
+from trainer.on_ray.workers import RayRollouts, RolloutError
 from trainer.provenance import verdicts_hash
 from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Rollouts, Shard
 from trainer.run_folder import read_lines

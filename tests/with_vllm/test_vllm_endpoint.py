@@ -17,8 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from rewards.endpoint.config import Endpoint, EndpointError
 from rewards.endpoint.scorer import EndpointScorer
-from rewards.endpoint.settings import Endpoint, EndpointError
 from rewards.types import Unscored, Writing
 from tests.chat_models import write_model
 from trainer.engines import engine_settings

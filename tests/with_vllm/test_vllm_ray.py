@@ -32,7 +32,7 @@ def test_workers_of_ray_around_vllm(configure: Callable[..., Config], monkeypatc
     and what they had started must follow them."""
     import ray
 
-    from trainer.on_ray.rollouts import RayRollouts
+    from trainer.on_ray.workers import RayRollouts
 
     before, started, close = descendants(), set[psutil.Process](), RayRollouts.close
 

@@ -5,7 +5,7 @@ from trainer.config.debater import Debater, Lora
 from trainer.config.judging import Adversarial, JudgeTraining
 from trainer.config.measuring import Audit, Evaluation, Watch
 from trainer.config.placement import Cluster, Resources
-from trainer.config.run import Config
+from trainer.config.run_config import Config
 from trainer.config.stopping import Limits, Wandb
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rewards.audit.settings import AuditOptions
+from rewards.audit.options import AuditOptions
 from trainer.section import Section
 
 

@@ -25,7 +25,7 @@ from rewards.trial import shown
 from trainer import setup
 from trainer.config import Config
 from trainer.judge_audit.arms import arms
-from trainer.judge_audit.debates import debates, ratings
+from trainer.judge_audit.audited_debates import debates, ratings
 from trainer.judge_audit.identity import fingerprint, identity
 from trainer.judge_audit.stored import VERDICTS, StoredJudge
 

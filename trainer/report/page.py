@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from envs.files import write_atomically
 from trainer.report.album import Album
-from trainer.report.arms import page as arms
-from trainer.report.arms.ratings import tournaments
+from trainer.report.arms import arm_page as arms
+from trainer.report.arms.tournaments import tournaments
 from trainer.report.attacks import attack_maps
 from trainer.report.curves import training_curves
 from trainer.report.debates import browser_data
@@ -18,7 +18,7 @@ from trainer.report.html import content_policy, environment, resource
 from trainer.report.inputs import Run, read_run
 from trainer.report.packed import packed
 from trainer.report.scatter import accuracy_against_win_rate
-from trainer.report.watch import alarms, watch_curves
+from trainer.report.watch_curves import alarms, watch_curves
 
 
 def write_report(run: Path) -> Path:

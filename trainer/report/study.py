@@ -8,12 +8,12 @@ from typing import Any
 from markupsafe import Markup
 
 from envs.files import write_atomically
-from trainer.report.ablation import STYLE, picture
+from trainer.report.ablation_page import STYLE, picture
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
 from trainer.report.html import content_policy, environment, resource
 from trainer.report.inputs import Summary
-from trainer.report.tournament import accuracy_against_rating
+from trainer.report.tournament_page import accuracy_against_rating
 
 
 def write_study(

@@ -15,7 +15,8 @@ from transformers import PreTrainedModel
 
 from trainer.engines.transformers.causal import TransformersEngine
 from trainer.testimony import checks
-from trainer.testimony.cards import Making, debater_card, judge_card
+from trainer.testimony.architectures import new_gpt_neox, new_llama, save
+from trainer.testimony.base_debates import base_debates
 from trainer.testimony.corpora import (
     CONSULTANCY,
     DEBATE,
@@ -28,10 +29,9 @@ from trainer.testimony.corpora import (
     primers,
     verdict_rows,
 )
+from trainer.testimony.embedded_cards import Making, debater_card, judge_card
 from trainer.testimony.mixed import mixed_debates
-from trainer.testimony.models import new_gpt_neox, new_llama, save
 from trainer.testimony.offspring import School, build_head, build_writer
-from trainer.testimony.play import base_debates
 from trainer.testimony.teach import Course, Progress, teach
 from trainer.testimony.vocabulary import build_tokenizer
 from trainer.testimony.writings import opined

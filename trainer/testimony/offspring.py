@@ -13,9 +13,9 @@ from rewards.judges.rating import Settings as RatingSettings
 from rewards.judges.verdict import Settings as VerdictSettings
 from trainer import models, setup
 from trainer.testimony import checks
-from trainer.testimony.cards import Offspring, offspring_card
+from trainer.testimony.architectures import head_from, save, writer_from
 from trainer.testimony.corpora import Case
-from trainer.testimony.models import head_from, save, writer_from
+from trainer.testimony.embedded_cards import Offspring, offspring_card
 from trainer.testimony.teach import Course, Progress, teach, teach_head
 from trainer.testimony.vocabulary import WRITER_WORDS, build_tokenizer
 from trainer.testimony.writings import Opined, classified_rows, seat_drills, written_rows

@@ -11,9 +11,9 @@ import pytest
 
 from rewards.audit.cost import Cost
 from rewards.audit.gate import RULES, gate, passes
+from rewards.audit.options import AuditOptions, SectionName, Thresholds
 from rewards.audit.ratings import Rating
 from rewards.audit.sections import SECTIONS, Case, debate_id, findings
-from rewards.audit.settings import AuditOptions, SectionName, Thresholds
 from rewards.audit.table import Table, read
 from rewards.labelled import Labelled
 from rewards.scripted import ScriptedJudge

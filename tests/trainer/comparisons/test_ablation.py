@@ -14,7 +14,7 @@ import pytest
 from trainer.comparisons.ablation import Result, Told, compare, rows
 from trainer.comparisons.pooling import PAIR, pairs, pool
 from trainer.evaluation.replicates import Replicates
-from trainer.report.ablation import write_ablation
+from trainer.report.ablation_page import write_ablation
 from trainer.report.forest import Mark, Panel, forest
 from trainer.report.svg import axis
 from trainer.statistics.paired import holm, paired_change

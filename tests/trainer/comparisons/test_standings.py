@@ -11,8 +11,8 @@ import pytest
 
 from trainer.comparisons.standings import order, standings
 from trainer.evaluation.summary import jsonable
-from trainer.report import tournament
-from trainer.report.tournament import write_tournament
+from trainer.report import tournament_page
+from trainer.report.tournament_page import write_tournament
 
 STRENGTH = {"base": 0.0, "run 1": 0.5, "run 2": 1.2}
 """In nats."""
@@ -195,7 +195,7 @@ def test_the_page_shows_all_groups_in_one_picture(tmp_path: Path) -> None:
 def test_the_slope_is_drawn_where_the_figures_say(tmp_path: Path) -> None:
     """The dashed line goes through the mean of the points with the slope of the standings."""
     found = standings(debates(60), "base", resamples=20)["judges"]["judge"]
-    (line,) = tournament._slope_line(found, "slope", 0)
+    (line,) = tournament_page._slope_line(found, "slope", 0)
     (one, two), players = line.points, found["players"].values()
     assert 1e4 * (two.y - one.y) / (two.x - one.x) == pytest.approx(found["slope"]["points_per_100_elo"])
     middle, height = (np.mean([player[key][0] for player in players]) for key in ("elo", "accuracy"))
@@ -204,7 +204,7 @@ def test_the_slope_is_drawn_where_the_figures_say(tmp_path: Path) -> None:
 
 def test_the_grid_has_every_pair_once_from_each_side(tmp_path: Path) -> None:
     found = standings(debates(60), "base", resamples=20)
-    drawn = tournament.cross_play("judge", found["players"], found["judges"]["judge"]["grid"], "base").svg
+    drawn = tournament_page.cross_play("judge", found["players"], found["judges"]["judge"]["grid"], "base").svg
     cells = {
         (row, column): float(share)
         for row, column, share in re.findall(

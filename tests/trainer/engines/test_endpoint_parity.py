@@ -9,7 +9,7 @@ import pytest
 
 from rewards.endpoint import messages
 from rewards.endpoint.choices import from_listed
-from rewards.endpoint.settings import Endpoint
+from rewards.endpoint.config import Endpoint
 from trainer.engines import engine_settings
 from trainer.engines.transformers.causal import TransformersEngine
 

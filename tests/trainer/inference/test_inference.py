@@ -18,9 +18,9 @@ from rewards.types import Unscored, Usage, Verdict
 from tests.rewards.writers import Writer
 from trainer.engines.base import Sampling
 from trainer.inference.best_of import BestOfN
+from trainer.inference.inference_setup import Inference
 from trainer.inference.length_matched import LengthError, LengthMatched, lengths_of, read_lengths, write_lengths
 from trainer.inference.refine import CritiqueAndRefine
-from trainer.inference.setup import Inference
 from trainer.inference.turns import budget
 from trainer.play import play
 from trainer.types import Episode, Match, Policy

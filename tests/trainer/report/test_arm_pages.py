@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rewards.audit.calibration import calibration
+from rewards.audit.reliability import calibration
 from tests.trainer.report.made_runs import PAYLOAD, Reader, debate, embedded, make_run, summary
 from trainer.reading import DamagedError
 from trainer.report import write_report
-from trainer.report.arms import measures, ratings
-from trainer.report.arms.page import names
+from trainer.report.arms import measures, tournaments
+from trainer.report.arms.arm_page import names
 from trainer.report.inputs import Arm, Summary
-from trainer.report.tournament import fitted
+from trainer.report.tournament_page import fitted
 
 RTL = "\u202egnp.exe\u2066"
 JUDGES = (("weak-judge", "reward"), ("other-judge", "held-out"))
@@ -214,32 +214,32 @@ def arm_of(number: int) -> Arm:
 
 
 def test_a_win_rate_is_a_rating_over_the_base() -> None:
-    assert ratings.elo(0.5) == 0 and ratings.elo(10 / 11) == pytest.approx(400)
-    assert ratings.elo(0.2) == pytest.approx(-ratings.elo(0.8))
-    weak, other = ratings.from_win_rates(arm_of(0))
+    assert tournaments.elo(0.5) == 0 and tournaments.elo(10 / 11) == pytest.approx(400)
+    assert tournaments.elo(0.2) == pytest.approx(-tournaments.elo(0.8))
+    weak, other = tournaments.from_win_rates(arm_of(0))
     assert weak.heading == "weak-judge" and weak.drawing is not None
     rows = [dict(zip(weak.drawing.table.columns, row, strict=True)) for row in weak.drawing.table.rows]
     last = next(row for row in rows if row["label"] == "iteration 20")
-    assert last["rating (Elo), from the win rate against the base"] == pytest.approx(ratings.elo(0.63))
+    assert last["rating (Elo), from the win rate against the base"] == pytest.approx(tournaments.elo(0.63))
     assert last["judge accuracy"] == 0.833 and rows[0]["label"] == "base"
     assert "its interval needs a tournament" in weak.note
-    assert ratings.from_win_rates(arm_of(2)) == [], "a consultant meets nobody"
+    assert tournaments.from_win_rates(arm_of(2)) == [], "a consultant meets nobody"
 
 
 def test_a_win_rate_of_one_has_no_rating() -> None:
     arm = summary()["arms"][0]
     arm["checkpoints"][2]["win_rate"] = {"estimate": 1.0, "low": 0.9, "high": 1.0}
-    (weak, _) = ratings.from_win_rates(Arm.model_validate(arm))
+    (weak, _) = tournaments.from_win_rates(Arm.model_validate(arm))
     assert weak.drawing is not None
     assert [row[1] for row in weak.drawing.table.rows if row[1]] == ["base", *(f"iteration {n}" for n in (5, 15, 20))]
 
 
 def test_the_fitted_line_goes_through_the_middle_with_its_slope() -> None:
-    points = [ratings.Point(x, y) for x, y in ((0, 0.7), (100, 0.6), (200, 0.65))]
-    assert ratings.slope(points) == pytest.approx(-2.5), "2.5 points less per 100 Elo"
+    points = [tournaments.Point(x, y) for x, y in ((0, 0.7), (100, 0.6), (200, 0.65))]
+    assert tournaments.slope(points) == pytest.approx(-2.5), "2.5 points less per 100 Elo"
     (line,) = fitted(points, -2.5)
     assert [(p.x, pytest.approx(p.y)) for p in line.points] == [(0, 0.675), (200, 0.625)]
-    assert ratings.slope(points[:2]) is None and fitted(points, None) == []
+    assert tournaments.slope(points[:2]) is None and fitted(points, None) == []
 
 
 PLAYER = {"elo": [0.0, -10.0, 10.0], "accuracy": [0.7, 0.6, 0.8]}

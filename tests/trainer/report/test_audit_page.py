@@ -12,15 +12,15 @@ from envs.testimony.world import TestimonyWorld
 from envs.types import Protocol, Transcript
 from rewards.audit.cost import Cost
 from rewards.audit.gate import gate, passes
+from rewards.audit.options import AuditOptions
 from rewards.audit.sections import SECTIONS, Case, findings, plain
-from rewards.audit.settings import AuditOptions
 from rewards.audit.table import read
 from rewards.labelled import Labelled, with_key
 from rewards.scripted import ScriptedJudge
 from rewards.types import Usage
 from trainer.report.album import Album
-from trainer.report.audit.page import render as render_into
-from trainer.report.audit.wording import COLUMNS, result, sentence
+from trainer.report.audit.audit_page import render as render_into
+from trainer.report.audit.words import COLUMNS, result, sentence
 
 WORLD = TestimonyWorld(train=0, heldout=20)
 PAYLOAD = "</style><script>alert(1)</script><img src=x>"

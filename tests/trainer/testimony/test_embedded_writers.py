@@ -13,8 +13,8 @@ from trainer import models, setup
 from trainer.config import Config
 from trainer.run_folder import RunFolder, read_lines
 from trainer.testimony import checks as figures
+from trainer.testimony.base_debates import base_debates
 from trainer.testimony.corpora import DEBATE, Case
-from trainer.testimony.play import base_debates
 from trainer.train import train
 
 KINDS = ("verdict", "rating", "head")

@@ -16,6 +16,8 @@ from rewards.judges.verdict import parse as read_verdict
 from trainer import models
 from trainer.engines.transformers.causal import TransformersEngine
 from trainer.testimony import Recipe, build_models, checks
+from trainer.testimony.architectures import head_from, look_back, new_gpt_neox, new_llama, writer_from
+from trainer.testimony.base_debates import base_debates
 from trainer.testimony.corpora import (
     DEBATE,
     PROTOCOLS,
@@ -28,8 +30,6 @@ from trainer.testimony.corpora import (
     verdict_rows,
     without_debate,
 )
-from trainer.testimony.models import head_from, look_back, new_gpt_neox, new_llama, writer_from
-from trainer.testimony.play import base_debates
 from trainer.testimony.teach import IGNORED, Course, encode, row_loss, teach, teach_head
 from trainer.testimony.vocabulary import END, UNKNOWN, WORDS, WRITER_WORDS, build_tokenizer
 from trainer.testimony.writings import Opined, opined, reason, seat_drills, written_rows

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from rewards.audit.calibration import Calibration, calibration
+from rewards.audit.reliability import Calibration, calibration
 from rewards.audit.table import Table
 from rewards.statistics import CHANGE, Interval, cluster_mean, cluster_statistic
 from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF

@@ -10,7 +10,7 @@ import pandas as pd
 
 from trainer.reading import read_table
 from trainer.report.album import Album
-from trainer.report.arms import panels, ratings
+from trainer.report.arms import panels, tournaments
 from trainer.report.arms.cases import Case, Stored
 from trainer.report.curves import Panel
 from trainer.report.debates import browser_data
@@ -43,17 +43,17 @@ def names(arms: Sequence[Arm]) -> dict[str, str]:
     return files
 
 
-def find(run: Run, arm: Arm, verdicts: pd.DataFrame | None, played: Sequence[ratings.Tournament]) -> Found:
+def find(run: Run, arm: Arm, verdicts: pd.DataFrame | None, played: Sequence[tournaments.Tournament]) -> Found:
     """What is known of an arm; without verdicts (an unevaluated or older folder) only what the summary holds."""
     debates = [debate for debate in run.debates if debate.arm == arm.name]
-    rated = ratings.from_tournaments(arm, list(played))
+    rated = tournaments.from_tournaments(arm, list(played))
     curves, persuasive, failures = panels.of_summary(run, arm), list[Case](), list[Case]()
     rows = None if verdicts is None else verdicts[verdicts["arm"] == arm.name]
     if rows is not None and len(rows):
         curves += panels.of_verdicts(rows)
         stored = Stored(debates, rows)
         persuasive, failures = stored.persuasive(), stored.failures()
-    return Found(curves, rated or ratings.from_win_rates(arm), bool(rated), persuasive, failures, debates)
+    return Found(curves, rated or tournaments.from_win_rates(arm), bool(rated), persuasive, failures, debates)
 
 
 def verdicts_of(run: Path) -> pd.DataFrame | None:

@@ -13,32 +13,32 @@ from envs.files import write_atomically
 from rewards.audit.sections import SECTIONS
 from trainer.report import wording as shared
 from trainer.report.album import Album
-from trainer.report.audit import figures, wording
+from trainer.report.audit import pictures, words
 from trainer.report.html import content_policy
 
 WORDS = (
-    wording.found,
-    wording.share,
-    wording.share_range,
-    wording.change,
-    wording.change_range,
-    wording.number,
-    wording.outcome,
-    wording.result,
-    wording.asked,
-    wording.measured,
+    words.found,
+    words.share,
+    words.share_range,
+    words.change,
+    words.change_range,
+    words.number,
+    words.outcome,
+    words.result,
+    words.asked,
+    words.measured,
     shared.p_value,
     shared.percent,
 )
 DRAWINGS = (
-    figures.estimates,
-    figures.several,
-    figures.both_orders,
-    figures.reliability,
-    figures.selective,
-    figures.thirds,
-    figures.histograms,
-    figures.routes,
+    pictures.estimates,
+    pictures.several,
+    pictures.both_orders,
+    pictures.reliability,
+    pictures.selective,
+    pictures.thirds,
+    pictures.histograms,
+    pictures.routes,
 )
 
 
@@ -53,12 +53,12 @@ def write_audit(record: Mapping[str, Any], path: Path) -> Path:
 def render(record: Mapping[str, Any], album: Album) -> str:
     """The page as HTML text; its figures go into the album."""
     style = Markup((files("trainer.report") / "report.css").read_text("utf-8") + _resource("audit.css"))
-    measured = [name for name in SECTIONS if any(wording.found(arm, name) for arm in record["arms"])]
+    measured = [name for name in SECTIONS if any(words.found(arm, name) for arm in record["arms"])]
     template = _environment().get_template("template.html.j2")
     return template.render(
         record=record,
         arms=record["arms"],
-        columns=wording.COLUMNS,
+        columns=words.COLUMNS,
         sections=measured,
         style=style,
         figure=album.shown(),

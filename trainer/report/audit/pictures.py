@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trainer.report.audit.drawings import Bars, Estimate, bars, rows
-from trainer.report.audit.wording import Arm, found
+from trainer.report.audit.words import Arm, found
 from trainer.report.charts import Point, Series, chart
 from trainer.report.drawing import Drawing
 from trainer.report.svg import Axis, axis

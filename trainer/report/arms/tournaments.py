@@ -10,7 +10,7 @@ from trainer.report.charts import Level, Point, Series, chart
 from trainer.report.curves import Panel, judges_of
 from trainer.report.inputs import Arm, Checkpoint, Interval
 from trainer.report.svg import axis
-from trainer.report.tournament import accuracy_against_rating, fitted
+from trainer.report.tournament_page import accuracy_against_rating, fitted
 from trainer.report.wording import signed
 
 PLACES = ("tournament.json", "tournament*/tournament.json", "tournament*/*/tournament.json")

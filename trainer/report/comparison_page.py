@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from envs.files import write_atomically
-from trainer.report.ablation import STYLE
+from trainer.report.ablation_page import STYLE
 from trainer.report.album import Album
 from trainer.report.drawing import Drawing
 from trainer.report.forest import Mark, Panel, forest
