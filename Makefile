@@ -44,12 +44,13 @@ clean:
 	rm -rf $(VENV) build .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # torch comes first: DeepSpeed looks for it when it is installed.
-$(READY): pyproject.toml constraints.txt tests/inspect-requirements.txt
+$(READY): pyproject.toml constraints.txt tests/inspect-requirements.txt tests/plugin/pyproject.toml
 	@echo "Setting up $(VENV); this takes a few minutes."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt --editable '.[test]'
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps -c constraints.txt -r tests/inspect-requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --editable tests/plugin
 	touch $(READY)
 
 # For CPUs with AVX-512. tests/with_vllm/requirements.py says why its dependencies are installed apart.

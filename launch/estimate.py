@@ -112,7 +112,9 @@ def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[T
 
 
 def judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -> Usage:
-    """What `count` debates like these would cost."""
+    """Return what `count` debates like these would cost; nothing by a judge without models, who is not asked."""
+    if not settings.needs():
+        return Usage()
     models = DryModels()
     Apart(settings.make(models)).judge(debates)
     return _share(models.usage, count / len(debates))

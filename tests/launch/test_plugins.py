@@ -1,28 +1,159 @@
-"""What an installed package adds by entry points is as good as our own."""
+"""What an installed package adds by entry points is as good as our own: tests/plugin/ adds one of everything."""
 
-import os
+import importlib.metadata
+import io
+import json
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from envs import registry
+from launch import compose, groups
+from launch.cli import main
 from rewards import judges
 from tests.conftest import ROOT
+from trainer.run_folder import read_lines
 
-YAML = """
-name: reinforce
-learning_rate: 1.0e-3
-questions_per_iteration: 2
-debates_per_seating: 2
-minibatches: 1
-kl: 0.01
-"""
+PLUGIN = ROOT / "tests" / "plugin"
+ALL_OF_ITS_OWN = (
+    "debater=numpy",
+    "judge=person",
+    "protocol=one-word",
+    "algorithm=reinforce",
+    "questions=witnesses",
+    "heldout_judges=none",
+)
+SMALL = (
+    "questions.train=12",
+    "questions.heldout=2",
+    "algorithm.questions_per_iteration=2",
+    "evaluation.attacks=0",
+    "evaluation.browser_debates=0",
+    "iterations=1",
+)
 
 
-def install(folder: Path, group: str, points: str) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    try:
+        importlib.metadata.distribution("rostrum-plugin-example")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.fail("tests/plugin is not installed: `make test` does that, or pip install --no-deps -e tests/plugin")
+
+
+@pytest.fixture
+def person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody at the terminal who finds A's answer likelier, and once in a while has no opinion."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("70\n80\n\n60\n75\n" * 40))
+
+
+@pytest.fixture
+def trained(person: None, tiny: Path, tmp_path: Path) -> Path:
+    model = f"debater.model={tiny}/debater"
+    assert main(["train", *ALL_OF_ITS_OWN, *SMALL, model, f"output={tmp_path}/run"]) == 0
+    return tmp_path / "run"
+
+
+def test_a_run_of_nothing_but_another_packages_kinds(trained: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The parity check compares the numpy engine with the learner."""
+    (row,) = read_lines(trained / "metrics.jsonl")
+    assert row["parity"] < 1e-4 and row["debates"] == 8 and row["failed"] == 0 and row["spoiled"] + row["invalid"] > 0
+    assert main(["evaluate", f"run={trained}"]) == 0
+    assert "How likely is A's answer, in percent?" in capfd.readouterr().err
+    summary = json.loads((trained / "summary.json").read_text("utf-8"))
+    assert summary["arms"][0]["accuracy"][0]["judge"] == "person"
+    (trained / "report.html").unlink()
+    assert main(["report", f"run={trained}"]) == 0
+    assert "one-word" in (trained / "report.html").read_text("utf-8")
+    assert main(["verify", f"run={trained}"]) == 0
+
+
+def test_the_engine_serves_adapters_and_judges_in_a_run(small: list[str], tmp_path: Path) -> None:
+    numpy = ["debater.engine=numpy", "judge.engine=numpy", "debater.lora.rank=4", "protocol=open-book"]
+    assert main(["train", *small, *numpy, "iterations=1", "questions.heldout=2", f"output={tmp_path}/run"]) == 0
+    (row,) = read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert row["parity"] < 1e-4 and not row["failed"]
+
+
+def test_a_judge_that_nobody_answers_ends_the_run(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with monkeypatch.context() as quiet:
+        quiet.setattr("rostrum_plugin_example.person.print", lambda *_, **__: None, raising=False)
+        quiet.setattr("trainer.progress.say", lambda *_: None)
+        assert main(["train", *ALL_OF_ITS_OWN, *SMALL, f"debater.model={tiny}/debater", f"output={tmp_path}/run"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("protocol=one-wrod", "There is no protocol=one-wrod: did you mean protocol=one-word?"),
+        ("protocol=open-bok", "There is no protocol=open-bok: did you mean protocol=open-book?"),
+        ("judge=persn", "There is no judge=persn: did you mean judge=person?"),
+        (
+            "debater.engine=nunpy",
+            "there is no engine 'nunpy': did you mean numpy? There are transformers, vllm, numpy.",
+        ),
+        ("debater.engine_options.top=0", "engine=transformers has no option 'top': it has none."),
+    ],
+)
+def test_mistyped_names_are_answered(override: str, told: str) -> None:
+    with pytest.raises(compose.ConfigError, match=re.escape(told)):
+        compose.load([override])
+
+
+def test_options_of_an_engine_are_checked_with_the_configuration() -> None:
+    found = compose.load(["debater=numpy", "debater.engine_options.top=5"])
+    assert compose.load([], found) == found and found.debater.engine_options == {"top": 5}
+    with pytest.raises(compose.ConfigError, match="option top of engine=numpy cannot be used"):
+        compose.load(["debater=numpy", "debater.engine_options.top=0"])
+    with pytest.raises(compose.ConfigError, match="has no option 'tpo': it has top"):
+        compose.load(["debater=numpy", "debater.engine_options.tpo=5"])
+    with pytest.raises(compose.ConfigError, match="has a head, which engine=numpy does not serve"):
+        compose.load(["judge=head", "judge.engine=numpy"])
+
+
+def test_config_show_names_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "show", *ALL_OF_ITS_OWN]) == 0
+    shown = capsys.readouterr().out
+    assert "judge.kind: person  # rostrum_plugin_example/configs/judge/person.yaml" in shown
+    assert "protocol.rounds: 1  # rostrum.protocols (one-word)" in shown
+    assert "debater.dtype: float32  # default" in shown
+
+
+def test_a_finished_run_takes_its_choices_too(trained: Path) -> None:
+    config = compose.read(trained / "config.yaml")
+    assert compose.load(["protocol=open-book", "judge=person"], config).protocol.name == "open-book"
+    assert compose.load(["protocol=one-word"], config) == config
+
+
+def test_help_lists_its_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    lines = {line.split()[0]: set(line.split()[1:]) for line in capsys.readouterr().out.splitlines() if line.split()}
+    assert "person" in lines["judge"] and "open-book" in lines["protocol"] and "reinforce" in lines["algorithm"]
+
+
+def test_the_recipes_of_the_handbook_are_its_files() -> None:
+    page = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    blocks = re.findall(r'```\w+ title="([^"]+)"\n(.*?)\n```', page, re.DOTALL)
+    for name, text in blocks:
+        path = PLUGIN / name if name == "pyproject.toml" else PLUGIN / "rostrum_plugin_example" / name
+        assert text in path.read_text("utf-8"), f"docs/extending.md and {path} differ"
+    shown = {name for name, _ in blocks}
+    files = {
+        str(path.relative_to(PLUGIN / "rostrum_plugin_example"))
+        for path in (PLUGIN / "rostrum_plugin_example").rglob("*")
+        if path.suffix in (".py", ".yaml") and path.name != "__init__.py"
+    }
+    assert shown == files | {"pyproject.toml"}
+
+
+def distribution(folder: Path, group: str, points: str) -> None:
     """Make the folder one from which Python imports an installed distribution with these entry points."""
     about = folder / "my_package-1.0.dist-info"
     about.mkdir()
@@ -30,42 +161,42 @@ def install(folder: Path, group: str, points: str) -> None:
     (about / "entry_points.txt").write_text(f"[{group}]\n{points}\n", "utf-8")
 
 
-def test_the_algorithm_of_the_handbook_trains(tmp_path: Path, small: list[str]) -> None:
-    page = (ROOT / "docs" / "extending.md").read_text("utf-8")
-    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "reinforce" in block]
-    (tmp_path / "my_package").mkdir()
-    (tmp_path / "my_package" / "__init__.py").touch()
-    (tmp_path / "my_package" / "reinforce.py").write_text(code, "utf-8")
-    install(tmp_path, "rostrum.algorithms", "reinforce = my_package.reinforce:Settings")
-    (tmp_path / "reinforce.yaml").write_text(YAML, "utf-8")
-    settings = [word for word in small if not word.startswith("algorithm.")]
-    command = [
-        sys.executable,
-        "-m",
-        "launch",
-        "train",
-        f"algorithm={tmp_path}/reinforce.yaml",
-        *settings,
-        "iterations=1",
-        f"output={tmp_path}/run",
-    ]
-    paths = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=paths, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "name: reinforce" in (tmp_path / "run" / "config.yaml").read_text("utf-8")
+def kinds() -> Any:
+    return registry.kinds(judges.__name__, judges.__path__, "rostrum.trial")
 
 
 @pytest.mark.parametrize(
-    ("points", "told"),
+    ("group", "points", "read", "told"),
     [
-        ("gone = my_package.missing:Settings", "gone = my_package.missing:Settings of rostrum.trial cannot be loaded"),
-        ("panel = json:JSONDecoder", "json:JSONDecoder adds 'panel' to rostrum.trial, and there is one already"),
+        (
+            "trial",
+            "gone = my_package.missing:Settings",
+            kinds,
+            "gone = my_package.missing:Settings of rostrum.trial ca",
+        ),
+        ("trial", "panel = json:JSONDecoder", kinds, "json:JSONDecoder adds 'panel' to rostrum.trial, and there is"),
+        (
+            "protocols",
+            "it = json:JSONDecoder",
+            compose.made_protocols.__wrapped__,
+            "it of rostrum.protocols is no envs",
+        ),
+        ("protocols", "khan = json:loads", compose.made_protocols.__wrapped__, "json:loads adds 'khan' to rostrum.pro"),
+        ("configs", "it = my_package.configs", groups.installed.__wrapped__, "it = my_package.configs of rostrum.conf"),
     ],
 )
 def test_an_entry_point_that_cannot_be_used_is_named(
-    points: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    group: str, points: str, read: Callable[[], Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, "rostrum.trial", points)
+    distribution(tmp_path, f"rostrum.{group}", points)
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(registry.RegistryError, match=re.escape(told)):
-        registry.kinds(judges.__name__, judges.__path__, "rostrum.trial")
+        read()
+
+
+def test_a_choice_that_is_there_already_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "judge").mkdir()
+    (tmp_path / "judge" / "panel.yaml").touch()
+    monkeypatch.setattr(groups, "installed", lambda: (tmp_path,))
+    with pytest.raises(registry.RegistryError, match="adds judge=panel, and there is one already"):
+        groups.choices("judge")

@@ -6,6 +6,7 @@ entry point of the group `rostrum.engines`.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pkgutil import resolve_name
 from typing import Any
@@ -42,7 +43,9 @@ def engine_settings(name: str = "transformers", options: Mapping[str, Any] | Non
         EngineError: there is no such engine, or it has no such options.
     """
     if name not in settings_by_name():
-        raise EngineError(f"There is no engine {name!r}: choose among {', '.join(settings_by_name())}.")
+        meant = get_close_matches(name, settings_by_name(), n=1)
+        hint = f"did you mean {meant[0]}? There are" if meant else "choose among"
+        raise EngineError(f"There is no engine {name!r}: {hint} {', '.join(settings_by_name())}.")
     kind, options = settings_by_name()[name], options or {}
     own = sorted(set(kind.model_fields) - set(EngineSettings.model_fields))
     if unknown := sorted(set(options) - set(own)):

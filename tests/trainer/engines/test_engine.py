@@ -232,8 +232,8 @@ def test_an_unknown_engine_is_refused() -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("debater.engine=vlm", "no engine 'vlm': choose among transformers, vllm"),
-        ("judge.engine=vlm", "no engine 'vlm': choose among transformers, vllm"),
+        ("debater.engine=vlm", "no engine 'vlm': did you mean vllm? There are transformers, vllm"),
+        ("judge.engine=vlm", "no engine 'vlm': did you mean vllm? There are transformers, vllm"),
         ("debater.engine_options.draft=2", "engine=transformers has no option 'draft'"),
         ("judge.engine_options.draft=2", "engine=transformers has no option 'draft'"),
     ],

@@ -1,0 +1,20 @@
+"""REINFORCE (Williams 1992)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from trainer.algorithms import advantages
+from trainer.algorithms.advantages import Floats, Role
+from trainer.algorithms.settings import Credit, PolicyGradientSettings
+from trainer.types import Trajectory
+
+
+class Settings(PolicyGradientSettings):
+    """The return itself: no baseline (REINFORCE, Williams 1992)."""
+
+    title = "REINFORCE"
+
+    name: Literal["reinforce"]
+
+    def credit(self, rows: Sequence[Trajectory], values: Sequence[Floats], baselines: Mapping[Role, float]) -> Credit:
+        return Credit(advantages.on_tokens(rows, [row.returns for row in rows]))
