@@ -22,6 +22,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = (wording.signed, wording.percent, wording.points, wording.decimal, wording.p_value, wording.outcome)
+    filters = (*filters, wording.unbroken)
     environment.filters.update({function.__name__: function for function in filters})
     words = (
         wording.percent_range,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from envs.files import write_atomically
@@ -12,6 +13,7 @@ from trainer.report.album import Album
 from trainer.report.arms import arm_page as arms
 from trainer.report.arms.tournaments import tournaments
 from trainer.report.attacks import attack_maps
+from trainer.report.compared import compared
 from trainer.report.curves import training_curves
 from trainer.report.debates import browser_data
 from trainer.report.html import content_policy, environment, resource
@@ -32,7 +34,7 @@ def write_report(run: Path) -> Path:
     for arm, name in zip(read.summary.arms, arms.names(read.summary.arms).values(), strict=True):
         found = arms.find(read, arm, verdicts, played)
         write_atomically(run / arms.FOLDER / name, render_arm(arms.context(read, arm, found, album)))
-    write_atomically(report, render(read, album))
+    write_atomically(report, render(read, verdicts, album))
     album.write(run)
     return report
 
@@ -44,7 +46,7 @@ def render_arm(context: Mapping[str, Any]) -> str:
     return template.render(**context, style=style, script=script, policy=content_policy(style, script))
 
 
-def render(run: Run, album: Album) -> str:
+def render(run: Run, verdicts: pd.DataFrame | None, album: Album) -> str:
     """The front page as HTML text; its figures go into the album."""
     style, script = Markup(resource("report.css")), Markup(resource("report.js"))
     return (
@@ -56,6 +58,7 @@ def render(run: Run, album: Album) -> str:
             manifest=run.manifest,
             config=_pretty(run.manifest.config),
             versions=_pretty(run.manifest.versions),
+            compared=compared(run.summary, verdicts),
             curves=training_curves(run),
             attacked=attack_maps(run),
             watched=watch_curves(run),

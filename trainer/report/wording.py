@@ -1,5 +1,6 @@
 """How numbers and results are put into words, the same in every part of the page."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,13 @@ _OUTCOMES: dict[Headline, Outcome] = {
 def outcome(headline: Headline | None) -> Outcome:
     """The words and icon of a headline."""
     return Outcome("Not measured", "unknown") if headline is None else _OUTCOMES[headline]
+
+
+def unbroken(sentence: str) -> str:
+    """Return a stored sentence with "5 %" and "p < 0.1" kept on one line each, and with true minus signs."""
+    sentence = re.sub(r"(?<=\d) (?=%)", _SPACE, sentence)
+    sentence = re.sub(r"\bp ([<=]) (?=\d)", rf"p{_SPACE}\1{_SPACE}", sentence)
+    return re.sub(r"(?<![\w-])-(?=\d)", _MINUS, sentence)
 
 
 def percent(share: float | None) -> str:

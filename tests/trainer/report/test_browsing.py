@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.trainer.report.chromium import Chromium, opened
-from tests.trainer.report.made_runs import PASSAGE, PAYLOAD, debate, embedded, make_run
+from tests.trainer.report.made_runs import PASSAGE, PAYLOAD, debate, embedded, lines, make_run, summary
 from trainer.report import write_report
 from trainer.report.debates import browser_data
 from trainer.report.inputs import Debate
@@ -114,3 +114,32 @@ def test_without_scripts_all_but_the_debates_is_there(tab: Chromium, tmp_path: P
     for words in ("Of 3 arms: raised in 1", "+12.8", "Training curves", "The debates need JavaScript"):
         assert words in shown
     assert "Previous" not in shown
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_scrolls_sideways(tab: Chromium, tmp_path: Path, width: int) -> None:
+    content = summary()
+    content["arms"][0]["name"] = "a-name-of-an-arm-that-has-no-place-to-break-it-" + "x" * 60
+    run = make_run(tmp_path / "run", content)
+    (run / "arms" / "free debate" / "attacks.jsonl").write_text(
+        lines(
+            [
+                {
+                    "checkpoint": "base",
+                    "iteration": 0,
+                    "judge": "j",
+                    "attack": "stating the verdict",
+                    "lost": 9,
+                    "flips": 1,
+                }
+            ]
+        )
+    )
+    front = write_report(run)
+    for page in (front, *(run / "pages").iterdir()):
+        tab.open(page, width)
+        tab.run(SETTLED if page == front else "0")
+        assert tab.run("document.documentElement.scrollWidth") <= width, page.name
+    tab.open(front, width)
+    wide = tab.run("document.querySelector('#results .scroll').scrollWidth")
+    assert (wide > width) == (width == 390), "on a phone the table scrolls by itself"

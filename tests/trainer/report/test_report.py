@@ -29,7 +29,7 @@ from trainer.report.debates import browser_data, judged, marks, pieces, reflowed
 from trainer.report.html import resource
 from trainer.report.inputs import Debate, QuoteRecord, read_run
 from trainer.report.svg import axis
-from trainer.report.wording import p_value, percent, points, points_range
+from trainer.report.wording import p_value, percent, points, points_range, unbroken
 
 
 def test_each_outcome_is_said_in_words_with_what_could_have_been_shown(tmp_path: Path) -> None:
@@ -37,11 +37,27 @@ def test_each_outcome_is_said_in_words_with_what_could_have_been_shown(tmp_path:
     assert "Of 3 arms: raised in 1, lowered in 1 and no change shown in 1" in text
     assert "Held-out judges found the same in 3 of the 3 arms they judged." in text
     for sentence in SENTENCES.values():
-        assert sentence in text
+        assert sentence.replace(" -", " −") in text
     assert text.count("Smallest change that 400 questions could have shown: 4.6 points") == 2, (
         "the third sentence says it already"
     )
     assert "Held-out judge other-judge: lowered (−17.7 points, interval −20.9 to −14.5)." in text
+
+
+def test_headline_table_curves_and_debates_come_first(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", summary() | {"plan": {"status": "as planned", "deviations": []}})
+    (run / "arms" / "free debate" / "watch.jsonl").write_text(lines([look(0, 0.5, 0.7)]))
+    elements = Reader(page_of(run)).elements
+    parts = [attributes["id"] for name, attributes in elements if name == "section"]
+    assert parts == ["answers", "results", "training", "debates", "persuasion", "plan", "watch", "reading", "method"]
+    links = [(attributes["href"] or "").removeprefix("#") for name, attributes in elements if name == "a"]
+    assert [link for link in links[1:] if link in parts] == parts[1:], "links go the same way"
+
+
+def test_figures_and_their_units_stay_on_one_line() -> None:
+    assert unbroken("(-1.2 to 3 %, p < 0.05, debate-s1)") == (
+        "(\N{MINUS SIGN}1.2 to 3\N{NO-BREAK SPACE}%, p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}0.05, debate-s1)"
+    )
 
 
 @pytest.mark.parametrize(("headline", "icon"), [("raised", "up"), ("lowered", "down"), ("no change shown", "level")])
