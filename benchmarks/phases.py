@@ -15,7 +15,8 @@ from benchmarks.rig import BenchmarkError, Rig
 from rewards.types import Verdict
 from trainer import models
 from trainer.engines.base import Sampling
-from trainer.publish import Scores, Weights, check_parity, learner_logprobs, probe_rows, publish
+from trainer.logprobs import Scores, learner_logprobs
+from trainer.publish import Weights, check_parity, probe_rows, publish
 from trainer.types import Episode, Experience, Judged, Trajectory
 
 

@@ -12,9 +12,10 @@ from benchmarks.recording import Call, recorded
 from rewards.types import Judge
 from trainer import models, setup
 from trainer.config import Config
+from trainer.logprobs import learner_logprobs
 from trainer.loop import collect
 from trainer.probe import rows_of
-from trainer.publish import Weights, check_parity, learner_logprobs, publish
+from trainer.publish import Weights, check_parity, publish
 from trainer.rollouts import Rollouts
 from trainer.schedule import matches_of, questions_of, shards_of
 from trainer.types import Experience, Match, Policy

@@ -12,8 +12,8 @@ import torch
 from torch.nn.modules.dropout import _DropoutNd
 from transformers import PreTrainedConfig
 
+from trainer.logprobs import Gap, flat, gap_between, learner_logprobs
 from trainer.models import positions_in_text, takes_positions
-from trainer.publish import Gap, flat, gap_between, learner_logprobs
 from trainer.types import Row
 
 _RANDOM = ("dropout", "pdrop", "layerdrop", "drop_path", "drop_rate", "jitter")

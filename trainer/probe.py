@@ -13,16 +13,8 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 from envs.files import temporary_folder
 from trainer import finite, models, setup
 from trainer.config import Config
-from trainer.publish import (
-    ParityError,
-    Scores,
-    allowed,
-    flat,
-    gap_between,
-    known_tokens,
-    learner_logprobs,
-    within,
-)
+from trainer.logprobs import Scores, flat, gap_between, learner_logprobs
+from trainer.publish import ParityError, allowed, known_tokens, within
 from trainer.rollouts import Rollouts
 from trainer.types import Policy
 

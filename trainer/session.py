@@ -8,13 +8,14 @@ from rewards.types import Usage
 from trainer import limits, setup
 from trainer.config import Config
 from trainer.engines import resting
+from trainer.logprobs import Scores
 from trainer.loop import collect
 from trainer.measure import measure
 from trainer.models import load_tokenizer
 from trainer.opponents.league import opponents
 from trainer.probe import check_adapter, rows_of
 from trainer.progress import debates_bar, say
-from trainer.publish import Scores, check_parity
+from trainer.publish import check_parity
 from trainer.run_folder import RunFolder, append_line
 from trainer.schedule import derive
 from trainer.tracking import Tracker

@@ -16,8 +16,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from launch import compose
 from launch.cli import main
+from trainer.logprobs import learner_logprobs
 from trainer.models import load_model
-from trainer.publish import learner_logprobs, probe_rows
+from trainer.publish import probe_rows
 
 Refused = Callable[..., str]
 

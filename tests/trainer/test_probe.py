@@ -12,7 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from trainer import models, probe, setup
 from trainer.config import Config
 from trainer.engines.transformers.causal import TransformersEngine
-from trainer.publish import ParityError, flat, gap_between, probe_rows
+from trainer.logprobs import flat, gap_between
+from trainer.publish import ParityError, probe_rows
 from trainer.types import Policy
 
 Scores = list[tuple[float, ...]]

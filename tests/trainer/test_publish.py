@@ -15,17 +15,9 @@ from tests.chat_models import write_model
 from trainer import models
 from trainer.config import Config
 from trainer.engines import engine_settings
+from trainer.logprobs import flat, gap_between, learner_logprobs
 from trainer.probe import sampled_rows
-from trainer.publish import (
-    ParityError,
-    Weights,
-    check_parity,
-    flat,
-    gap_between,
-    learner_logprobs,
-    probe_rows,
-    publish,
-)
+from trainer.publish import ParityError, Weights, check_parity, probe_rows, publish
 from trainer.rollouts import LocalRollouts, PlaySetup
 from trainer.train import train
 from trainer.types import Policy

@@ -26,7 +26,7 @@ from rewards.types import Unscored, Writing
 from trainer import models
 from trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, resting
 from trainer.engines.texts import TextEngine
-from trainer.publish import learner_logprobs
+from trainer.logprobs import learner_logprobs
 from trainer.types import Policy
 
 TOLERANCE = 1e-3
@@ -57,13 +57,13 @@ class Subject:
     expected: dict[str, torch.nn.Module] = field(default_factory=dict)
 
     @cached_property
-    def engine(self) -> TextEngine:
+    def engine(self) -> Engine:
         """The engine, started once."""
         return self.start(self.model)
 
-    def start(self, model: str) -> TextEngine:
+    def start(self, model: str) -> Engine:
         """Return a new engine."""
-        engine: Engine = make_engine(model, self.settings)
+        engine = make_engine(model, self.settings)
         assert isinstance(engine, TextEngine), "an engine that judges can use derives from TextEngine"
         return engine
 
@@ -145,10 +145,10 @@ def random_generators_are_left_alone(of: Subject) -> None:
     torch.manual_seed(3)
     np.random.seed(3)
     random.seed(3)
-    before = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
+    before = (torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"], random.getstate())
     of.engine.generate(of.prompts, Sampling(3, seed=1))
     assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[2]
-    assert np.array_equal(np.random.get_state()[1], before[1])
+    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
 
 
 def sampled_log_probabilities_are_those_that_are_read(of: Subject) -> None:

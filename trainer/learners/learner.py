@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.publish import Scores, Weights
+from trainer.logprobs import Scores
+from trainer.publish import Weights
 from trainer.types import Policy, Trajectory
 
 if TYPE_CHECKING:

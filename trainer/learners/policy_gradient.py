@@ -29,7 +29,8 @@ from trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
 from trainer.forward import check_deterministic, make_comparable
 from trainer.learners.learner import Learner, LearnerSetup
 from trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
-from trainer.publish import VALUE_HEAD, Gap, Scores, Weights, check_sampled, learner_logprobs
+from trainer.logprobs import Gap, Scores, learner_logprobs
+from trainer.publish import VALUE_HEAD, Weights, check_sampled
 from trainer.reading import Open, read_json
 from trainer.run_folder import RunError, RunFolder
 from trainer.trained import check_changed, check_trainable, fingerprint

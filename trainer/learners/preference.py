@@ -18,8 +18,9 @@ from trainer.forward import check_deterministic, gap_to_sampled, make_comparable
 from trainer.learners.learner import Learner, LearnerSetup
 from trainer.learners.policy_gradient import wrapped_weights
 from trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments
+from trainer.logprobs import Gap, Scores, learner_logprobs
 from trainer.progress import say
-from trainer.publish import Gap, Scores, Weights, check_sampled, learner_logprobs, publish
+from trainer.publish import Weights, check_sampled, publish
 from trainer.run_folder import RunFolder
 from trainer.trained import Fingerprint, check_changed, check_trainable, fingerprint
 from trainer.types import Policy, Row, Trajectory

@@ -112,8 +112,7 @@ def _judges(units: Sequence[Arm], played: pd.DataFrame | None) -> tuple[Box, ...
 
 def _orders(judges: Sequence[str], played: pd.DataFrame | None) -> str:
     """Return in which presentation orders these judges read; nothing if it is not known."""
-    rows = () if played is None else played[played["judge"].isin(judges)]
-    if not len(rows):
+    if played is None or (rows := played[played["judge"].isin(judges)]).empty:
         return ""
     both = rows["p_given"].notna() & rows["p_swapped"].notna()
     return "read each debate in both orders" if both.all() else "read in one order" if not both.any() else ""

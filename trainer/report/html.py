@@ -21,8 +21,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (wording.signed, wording.percent, wording.points, wording.decimal, wording.p_value, wording.outcome)
-    filters = (*filters, wording.unbroken)
+    filters = (
+        wording.signed,
+        wording.percent,
+        wording.points,
+        wording.decimal,
+        wording.p_value,
+        wording.outcome,
+        wording.unbroken,
+    )
     environment.filters.update({function.__name__: function for function in filters})
     words = (
         wording.percent_range,
