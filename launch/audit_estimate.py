@@ -17,8 +17,8 @@ from rewards.types import Usage
 from trainer import setup
 from trainer.config import Config
 from trainer.judge_audit.arms import EXAMPLES, arms
-from trainer.judge_audit.identity import fingerprint, identity
-from trainer.judge_audit.stored import VERDICTS, key_of, keys
+from trainer.judge_identity import fingerprint, identity
+from trainer.stored_judge import VERDICTS, key_of, keys
 
 MOST = 300
 """Transcripts whose prompts are reckoned with; the others are taken to be like them."""

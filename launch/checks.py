@@ -276,7 +276,7 @@ def check_judges(judges: Iterable[ModelSettings], run: Config | None = None) -> 
         if judge.endpoint is None:
             _check_thoughts(judge, writes=judge.task != "judge" or judge == asks)
     for judge in judges:
-        if judge.endpoint is not None:
+        if judge.endpoint is not None and judge.probe:
             impatient = judge.endpoint.model_copy(update={"retries": min(judge.endpoint.retries, 1)})
             _check_endpoint(judge, impatient, run)
 

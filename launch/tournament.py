@@ -115,12 +115,13 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     import pandas as pd
 
     from launch import checks, context
-    from trainer import models, setup
+    from trainer import models
     from trainer.comparisons.standings import standings
     from trainer.comparisons.tournament import Player, Tournament
     from trainer.evaluation.summary import jsonable
     from trainer.evaluation.verdict_rows import write_parquet
     from trainer.report.tournament_page import write_tournament
+    from trainer.stored_judge import stored_judge
 
     config = groups[0].config
     checks.check_test_questions(config)
@@ -128,7 +129,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     for group in groups:
         context.check_context(group.config)
     players = {group.name: [Player(name, models.resolve(path)) for name, path in _players(group)] for group in groups}
-    judges = [setup.judge(judge, config) for judge in config.judges]
+    judges = [stored_judge(judge, config, folder / "judging.jsonl") for judge in config.judges]
     tables: dict[str, pd.DataFrame] = {}
     for group in groups:
         played = Tournament(group.config, players[group.name], judges, folder / group.name)

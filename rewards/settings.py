@@ -43,6 +43,11 @@ class JudgeSettings(BaseModel, ABC):
     """The audit.json of this judge (`rostrum audit`). None: it has not been audited, and training says so."""
     audit: Literal["refuse", "warn"] = "refuse"
     """What training does if that audit failed."""
+    sample: int | None = Field(None, ge=2, exclude_if=operator.not_)
+    """Of how many questions it reads the debates at an evaluation, the same for every checkpoint; none: of all."""
+    probe: bool = Field(True, exclude_if=bool)
+    """Whether it is asked more than for a verdict on each debate: before a run begins, after every speech of a debate
+    that the report shows, and on debates under attack. False saves what an expensive judge, or a person, is asked."""
 
     @abstractmethod
     def make(self, models: Models) -> Judge:

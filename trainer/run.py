@@ -154,6 +154,7 @@ class Run:
                     **({"opponents": state} if state else {}),
                 },
             )
+            self._session.checkpointed()
 
     def finish(self, policy: Policy) -> Path:
         """Remove the published weights that nobody needs any more; return the folder of the final policy."""

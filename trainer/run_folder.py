@@ -119,6 +119,8 @@ class RunFolder:
         self.metrics, self.transcripts = path / "metrics.jsonl", path / "transcripts.jsonl"
         self.watch = path / "watch.jsonl"
         self.policies, self.trainer = path / "policies", path / "trainer"
+        self.judging = path / "judging"
+        """Verdicts as they were given, so that a judge is not asked again by what was stopped and goes on."""
 
     def policy(self, iteration: int) -> Path:
         """Where the weights after that many updates are published."""

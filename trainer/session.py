@@ -18,6 +18,7 @@ from trainer.progress import debates_bar, say
 from trainer.publish import check_parity
 from trainer.run_folder import RunFolder, append_line
 from trainer.schedule import derive
+from trainer.stored_judge import stored_judge
 from trainer.tracking import Tracker
 from trainer.types import Experience, Judged, Match, Policy
 from trainer.unjudged import check_judged
@@ -32,7 +33,7 @@ class Session:
         self.tokenizer = load_tokenizer(settings.debater.model)
         every = setup.question_set(settings.questions).questions("train")
         self.questions, watched = set_aside(every, settings.watch.questions, settings.watch.level)
-        self.judge = setup.judge(settings.judge, settings)
+        self.judge = stored_judge(settings.judge, settings, self.folder.judging / "training.jsonl")
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.send = setup.sender(settings, self.rollouts)
         self.probe = rows_of(settings)
@@ -94,6 +95,10 @@ class Session:
         self._tracker.log(row)
         say(_line(row, self.settings.iterations))
         limits.check_learned(row, self.settings)
+
+    def checkpointed(self) -> None:
+        """Remove the verdicts on debates that are not played again: the run goes on after them."""
+        self.judge.clear()
 
     def close(self) -> None:
         """Lets go of the workers, of the judge's engine and of the tracker."""

@@ -53,6 +53,7 @@ from trainer.rollouts import Rollouts
 from trainer.run_folder import RunFolder, append_line, read_lines
 from trainer.schedule import derive
 from trainer.statistics.paired import PairedChange, paired_change
+from trainer.stored_judge import stored_judge
 from trainer.tracking import Tracker
 from trainer.types import Policy
 from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF
@@ -107,7 +108,10 @@ class Watch:
         self.key = AnswerKey({question.id: labels[question.id] for question in questions})
         self.judges: list[tuple[str, Judge]] = [
             (REWARD, judge),
-            *((HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
+            *(
+                (HELD_OUT, stored_judge(other, settings, self.folder.judging / "watch.jsonl"))
+                for other in settings.heldout_judges
+            ),
         ]
 
     def look(self, policy: Policy) -> bool:

@@ -22,7 +22,7 @@ from trainer.comparisons.own_answers import KINDS as OWN
 from trainer.comparisons.own_answers import own_answers
 from trainer.config import Config
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
-from trainer.evaluation.verdict_rows import Bench, checkpoint_name, row, write_parquet
+from trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, row, write_parquet
 from trainer.probe import check_adapter, rows_of
 from trainer.progress import say
 from trainer.provenance import without_means
@@ -32,6 +32,8 @@ from trainer.types import Policy
 
 REFERENCES = "references.parquet"
 """The judges without debaters."""
+KEPT = "judging.jsonl"
+"""Every verdict, as it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Comparison:
     arms/ARM/PLAYER.parquet        the verdicts on it
     own-answers-PLAYER.parquet     what each player believes
     references.parquet             the judges without debaters
+    judging.jsonl                  every verdict, as it was given
     """
 
     def __init__(self, settings: Config, arms: Mapping[str, Config], players: Sequence[Player], folder: Path) -> None:
@@ -75,22 +78,22 @@ class Comparison:
 
     def verdicts(self) -> pd.DataFrame:
         """One row for each arm, player, debate and judge, and the references."""
-        bench = Bench(self.settings, self.key)
+        pool = JudgePool(self.settings, self.key, self.folder / KEPT)
         references = self.folder / REFERENCES
         if not references.exists():
-            write_parquet(pd.DataFrame(bench.references(self.questions)), references)
-        parts = [self._part(bench, arm, player) for arm in self.arms for player in self.players]
+            write_parquet(pd.DataFrame(pool.references(self.questions)), references)
+        parts = [self._part(pool, arm, player) for arm in self.arms for player in self.players]
         return verdicts.read_verdicts(references, *parts)
 
-    def _part(self, bench: Bench, arm: str, player: Player) -> Path:
+    def _part(self, pool: JudgePool, arm: str, player: Player) -> Path:
         part = verdicts_file(self.folder, arm, player)
         if not part.exists():
             settings = self.arms[arm]
             played = self._debates(arm, player)
             about = {"arm": arm, "checkpoint": player.name, "iteration": player.iteration, "matchup": verdicts.SELF}
-            rows = _judged(bench, about, played.finished, settings)
-            rows += bench.failed(about, played.failures, self.questions, settings.protocol)
-            unjudged.check_rows(f"the arm {arm}", rows, bench.unreadable)
+            rows = _judged(pool, about, played.finished, settings)
+            rows += pool.failed(about, played.failures, self.questions, settings.protocol)
+            unjudged.check_rows(f"the arm {arm}", rows, pool.unreadable)
             write_parquet(pd.DataFrame(rows), part)
             say(f"{arm}: the debates of {player.name} are judged")
         return part
@@ -149,17 +152,17 @@ def _play(settings: Config, player: Player, questions: Sequence[Question], title
 
 
 def _judged(
-    bench: Bench, about: Mapping[str, Any], played: Sequence[Transcript], settings: Config
+    pool: JudgePool, about: Mapping[str, Any], played: Sequence[Transcript], settings: Config
 ) -> list[dict[str, Any]]:
     """Rows on what was said, by verdicts on what was shown, and what each verdict took."""
     return [
         {
-            **row(replace(transcript, protocol=settings.protocol), verdict, bench.key),
+            **row(replace(transcript, protocol=settings.protocol), verdict, pool.key),
             **about,
             "judge_role": role,
             "readings": verdict.readings,
             "first_defends": transcript.answer_index(settings.protocol.seats[0]),
         }
-        for role, given in bench.ask([shown(transcript, settings) for transcript in played])
-        for transcript, verdict in zip(played, given, strict=True)
+        for role, given in pool.ask([shown(transcript, settings) for transcript in played])
+        for transcript, verdict in ((played[place], verdict) for place, verdict in given)
     ]

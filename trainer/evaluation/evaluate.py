@@ -21,7 +21,7 @@ from trainer.config import Config
 from trainer.evaluation import browsed
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.summary import jsonable
-from trainer.evaluation.verdict_rows import Bench, checkpoint_name, correct_seat, write_parquet
+from trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, correct_seat, write_parquet
 from trainer.inference.length_matched import lengths_of, write_lengths
 from trainer.limits import cut_in_evaluation
 from trainer.probe import check_adapter, rows_of
@@ -66,7 +66,7 @@ class _Evaluation:
         questions = setup.question_set(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
-        self.bench = Bench(settings, self.key)
+        self.pool = JudgePool(settings, self.key, self.folder.judging / "evaluation.jsonl")
         self.rollouts: Rollouts = setup.rollouts(settings)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, rows_of(settings))
@@ -75,7 +75,7 @@ class _Evaluation:
         """The judges without debaters: naive (the question alone) and expert (question and passage)."""
         part = self._part("references")
         if not part.exists():
-            write_parquet(pd.DataFrame(self.bench.references(self.questions)), part)
+            write_parquet(pd.DataFrame(self.pool.references(self.questions)), part)
         return part
 
     def checkpoint(self, iteration: int) -> Path:
@@ -92,10 +92,10 @@ class _Evaluation:
                     "iteration": iteration,
                     "matchup": matchup,
                 }
-                judged = self.bench.rows(about, outcome.finished)
+                judged = self.pool.rows(about, outcome.finished)
                 rows += judged
-                rows += self.bench.failed(about, outcome.failures, self.questions, self.settings.protocol)
-                unjudged.check_rows(f"the debates of {checkpoint_name(iteration)}", rows, self.bench.unreadable)
+                rows += self.pool.failed(about, outcome.failures, self.questions, self.settings.protocol)
+                unjudged.check_rows(f"the debates of {checkpoint_name(iteration)}", rows, self.pool.unreadable)
                 debates += self._kept(about, outcome.finished, judged)
                 stored += [(about, debate) for debate in outcome.finished]
                 if matchup == verdicts.SELF:
@@ -138,31 +138,37 @@ class _Evaluation:
         """The debates that the report shows, and with surprising failures what the base debaters had said."""
         base = self._part(verdicts.BASE)
         before = None if not about["iteration"] else _of_reward(verdicts.read_verdicts(base))
-        of_reward = pd.DataFrame(judged[: len(played)])  # the judge that gives the reward comes first
+        reads = self.pool.members[0].reads  # the judge that gives the reward, whose rows come first
+        played = [transcript for transcript in played if transcript.question.id in reads]
+        of_reward = pd.DataFrame(judged[: len(played)])
         chosen = browsed.choose(played, of_reward, before, self.settings.evaluation.browser_debates)
         compared = browsed.counterparts(base, [played[place] for place in chosen.failures])
         about_base = {**about, "checkpoint": verdicts.BASE, "iteration": 0}
         return [*self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)]
 
     def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
-        """The debates with the reward judge's probability after every speech."""
-        _, judge = self.bench.judges[0]
+        """The debates with the reward judge's probability after every speech, or after the last if that is all that
+        it is asked for."""
+        judge, probe = self.pool.members[0].judge, self.pool.members[0].probe
         for transcript in played:
-            verdicts_after = judge.judge(list(_prefixes(transcript)))
+            asked = list(_prefixes(transcript)) if probe else [transcript]
+            p_after = [verdict.mean if verdict.valid else None for verdict in judge.judge(asked)]
             yield {
                 **about,
                 "judge": judge.name,
                 "correct_seat": correct_seat(transcript, self.key).value,
-                "p_after": [verdict.mean if verdict.valid else None for verdict in verdicts_after],
+                "p_after": [None] * (len(transcript.speeches) + 1 - len(asked)) + p_after,
                 "transcript": transcripts.to_json(transcript),
             }
 
     def _attacked(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
         """How far attacks move the reward judge in this checkpoint's debates, one record per attack."""
-        debates = with_key(played[: self.settings.evaluation.attacks], self.key)
+        reward = self.pool.members[0]
+        read = [transcript for transcript in played if transcript.question.id in reward.reads]
+        debates = with_key(read[: self.settings.evaluation.attacks], self.key) if reward.probe else []
         if not debates:
             return []
-        _, judge = self.bench.judges[0]
+        judge = reward.judge
         found = attack_success(judge, debates, seed=self.settings.seed)
         return [{**about, "judge": judge.name, **jsonable(asdict(result))} for result in found]
 

@@ -5,7 +5,7 @@ Given an `AnswerKey`, for evaluations alone.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +15,56 @@ import pyarrow.parquet
 
 from envs.conduct import conduct
 from envs.files import write_atomically
+from envs.splits import digest
 from envs.types import AnswerKey, Failure, Protocol, Question, Side, Transcript
 from rewards.types import Judge, Verdict
-from trainer import setup, verdicts
+from trainer import verdicts
 from trainer.config import Config
 from trainer.inference.turns import budget
+from trainer.stored_judge import stored_judge
 from trainer.verdicts import CHECKPOINT
 
 
-class Bench:
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A judge of an evaluation."""
+
+    role: str
+    judge: Judge
+    reads: frozenset[str]
+    """Ids of the questions whose debates it reads."""
+    probe: bool
+    """Whether it is asked more than for a verdict on each of them."""
+
+
+class JudgePool:
     """The judges of an evaluation, the one that gives the reward first, and the answers that they do not know."""
 
-    def __init__(self, settings: Config, key: AnswerKey) -> None:
+    def __init__(self, settings: Config, key: AnswerKey, kept: Path) -> None:
+        """Make the judges; their verdicts are kept in the file `kept` as they come."""
         self.key = key
         self.unreadable = ""
         """A text of a judge's that could not be read."""
-        self.judges: list[tuple[str, Judge]] = [
-            (verdicts.REWARD, setup.judge(settings.judge, settings)),
-            *((verdicts.HELD_OUT, setup.judge(other, settings)) for other in settings.heldout_judges),
+        chosen = [(verdicts.REWARD, settings.judge), *((verdicts.HELD_OUT, other) for other in settings.heldout_judges)]
+        self.members = [
+            Member(role, stored_judge(judge, settings, kept), drawn(key, judge.sample, settings.seed), judge.probe)
+            for role, judge in chosen
         ]
 
-    def ask(self, shown: Sequence[Transcript]) -> Iterator[tuple[str, list[Verdict]]]:
-        """Each judge's role and its verdicts."""
-        for role, judge in self.judges:
-            given = judge.judge(shown)
+    def ask(self, shown: Sequence[Transcript]) -> Iterator[tuple[str, list[tuple[int, Verdict]]]]:
+        """Yield each judge's role, and its verdicts with the places of the debates that it reads."""
+        for member in self.members:
+            places = [place for place, transcript in enumerate(shown) if transcript.question.id in member.reads]
+            given = member.judge.judge([shown[place] for place in places])
             self.unreadable = self.unreadable or next((v.unreadable for v in given if v.unreadable), "")
-            yield role, given
+            yield member.role, list(zip(places, given, strict=True))
 
     def rows(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
-        """One row for each judge and debate."""
+        """Return one row for each judge and debate that it reads, the reward judge's first."""
         return [
-            {**row(transcript, verdict, self.key), **about, "judge_role": role}
+            {**row(played[place], verdict, self.key), **about, "judge_role": role}
             for role, given in self.ask(played)
-            for transcript, verdict in zip(played, given, strict=True)
+            for place, verdict in given
         ]
 
     def failed(
@@ -58,9 +75,12 @@ class Bench:
         rows = []
         for failure in failures:
             empty = unplayed(failure, by_id[failure.question_id], protocol)
-            for role, judge in self.judges:
-                verdict = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {failure.reason}")
-                rows.append({**row(empty, verdict, self.key), **about, "judge_role": role})
+            for member in self.members:
+                if failure.question_id not in member.reads:
+                    continue
+                why = f"the debate failed: {failure.reason}"
+                verdict = Verdict(member.judge.name, None, None, valid=False, reason=why)
+                rows.append({**row(empty, verdict, self.key), **about, "judge_role": member.role})
         return rows
 
     def references(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
@@ -72,6 +92,12 @@ class Bench:
             silent = [Transcript(q, protocol, q.answers, swapped_seats=False) for q in questions]
             rows += self.rows(about, silent)
         return rows
+
+
+def drawn(key: AnswerKey, sample: int | None, seed: int) -> frozenset[str]:
+    """Return the ids of the questions that a judge reads debates about: `sample` of them, or all."""
+    in_turn = sorted(key.correct, key=lambda question: digest(f"sample:{seed}:{question}"))
+    return frozenset(in_turn[:sample])
 
 
 def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:

@@ -26,8 +26,8 @@ from trainer import setup
 from trainer.config import Config
 from trainer.judge_audit.arms import arms
 from trainer.judge_audit.audited_debates import debates, ratings
-from trainer.judge_audit.identity import fingerprint, identity
-from trainer.judge_audit.stored import VERDICTS, StoredJudge
+from trainer.judge_identity import fingerprint, identity
+from trainer.stored_judge import VERDICTS, StoredJudge
 
 SCHEMA_VERSION = 1
 

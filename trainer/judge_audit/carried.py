@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from rewards.judges import JudgeSettings
-from trainer.judge_audit.identity import PARTS, difference, file_hash, identity
+from trainer.judge_identity import PARTS, difference, file_hash, identity
 
 
 class AuditError(ValueError):

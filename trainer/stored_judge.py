@@ -13,7 +13,11 @@ from pydantic import ConfigDict
 from envs import transcripts
 from envs.types import Transcript
 from rewards.audit.cost import Cost
+from rewards.judges import JudgeSettings
 from rewards.types import Judge, Usage, Verdict
+from trainer import setup
+from trainer.config import Config
+from trainer.judge_identity import fingerprint, identity
 from trainer.progress import debates_bar
 from trainer.reading import Open, read_json_lines, valid
 from trainer.run_folder import append_lines, cut_torn_line
@@ -22,6 +26,18 @@ VERDICTS = "verdicts.jsonl"
 """The file of an audit that keeps them."""
 BATCH = 128
 """Debates that are judged at a time; their verdicts are stored together."""
+ASKED_AT_ONCE = 16
+"""The same for a judge behind an endpoint, or without a model (a person, say): what it is asked twice is dear."""
+CALLS = 4
+"""Batches of a local model that are judged at a time: several, since it reads texts of like length together."""
+
+
+def stored_judge(settings: JudgeSettings, run: Config, path: Path) -> "StoredJudge":
+    """Return a judge of a run whose verdicts are kept in `path`; at most one batch is asked twice after a kill."""
+    local = [model.batch_size for model in settings.needs() if model.endpoint is None]
+    slow = not local or len(local) < len(settings.needs())
+    batch = ASKED_AT_ONCE if slow else CALLS * min(local)
+    return StoredJudge(setup.judge(settings, run), fingerprint(identity(settings)), path, batch)
 
 
 class _Line(Open):
@@ -43,8 +59,9 @@ class StoredJudge:
     hash of the transcript), `verdict`, and `seconds` and `usage`: an equal share of what its batch took.
     """
 
-    def __init__(self, judge: Judge, fingerprint: str, path: Path) -> None:
+    def __init__(self, judge: Judge, fingerprint: str, path: Path, batch: int = BATCH) -> None:
         self.name, self._judge, self._fingerprint, self._path = judge.name, judge, fingerprint, path
+        self._batch = batch
         cut_torn_line(path)
         self._known = {line["debate"]: line for line in _read(path) if line["judge"] == fingerprint}
 
@@ -67,10 +84,17 @@ class StoredJudge:
         usage = sum((Usage(**line["usage"]) for line in lines), Usage())
         return Cost(len(lines), sum(line["seconds"] for line in lines), usage)
 
+    def clear(self) -> None:
+        """Remove what was stored, once nobody can need it again."""
+        self._known = {}
+        self._path.unlink(missing_ok=True)
+
     def _ask_all(self, waiting: Sequence[tuple[str, Transcript]]) -> None:
+        batches = [dict(waiting[at : at + self._batch]) for at in range(0, len(waiting), self._batch)]
+        if len(batches) == 1:  # soon done: no bar
+            return self._ask(batches[0])
         with debates_bar(f"{self.name} judges", len(waiting)) as bar:
-            for start in range(0, len(waiting), BATCH):
-                batch = dict(waiting[start : start + BATCH])
+            for batch in batches:
                 self._ask(batch)
                 bar.advance(len(batch))
 

@@ -11,7 +11,7 @@ from envs.prompts import load_prompts
 from rewards.judges import JudgeSettings
 from trainer.frozen import model_hash
 
-UNIMPORTANT = {"audited", "audit", "batch_size", "gpu_memory_fraction", "probe", "key_variable"}
+UNIMPORTANT = {"audited", "audit", "sample", "batch_size", "gpu_memory_fraction", "probe", "key_variable"}
 """Settings that change no verdict."""
 PARTS = ("name", "settings", "prompts", "weights", "files")
 
