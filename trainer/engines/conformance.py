@@ -26,7 +26,6 @@ from rewards.types import Unscored, Writing
 from trainer import models
 from trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, resting
 from trainer.engines.texts import TextEngine
-from trainer.logprobs import learner_logprobs
 from trainer.types import Policy
 
 TOLERANCE = 1e-3
@@ -57,13 +56,13 @@ class Subject:
     expected: dict[str, torch.nn.Module] = field(default_factory=dict)
 
     @cached_property
-    def engine(self) -> Engine:
+    def engine(self) -> TextEngine:
         """The engine, started once."""
         return self.start(self.model)
 
-    def start(self, model: str) -> Engine:
+    def start(self, model: str) -> TextEngine:
         """Return a new engine."""
-        engine = make_engine(model, self.settings)
+        engine: Engine = make_engine(model, self.settings)
         assert isinstance(engine, TextEngine), "an engine that judges can use derives from TextEngine"
         return engine
 
@@ -79,9 +78,18 @@ class Subject:
 
     def own(self, model: str, rows: Sequence[Sequence[int]]) -> Scores:
         """Return the log-probabilities that the model's forward pass gives each row's tokens but the first."""
+        scores = [self.logits(model, row)[:-1].log_softmax(-1) for row in rows]
+        return [
+            tuple(s.gather(1, torch.tensor(row)[1:, None])[:, 0].tolist()) for s, row in zip(scores, rows, strict=True)
+        ]
+
+    @torch.no_grad()
+    def logits(self, model: str, row: Sequence[int]) -> torch.Tensor:
+        """Return (T, V) logits of the token after each of T, by a forward pass of the row alone."""
         if model not in self.expected:
             self.expected[model] = models.load_model(model).eval()
-        return learner_logprobs(self.expected[model], rows)
+        logits: torch.Tensor = self.expected[model](torch.tensor([list(row)])).logits[0].float()
+        return logits
 
 
 def subject(model: str, settings: EngineSettings, folder: Path) -> Subject:
@@ -142,13 +150,9 @@ def the_seed_decides(of: Subject) -> None:
 
 def random_generators_are_left_alone(of: Subject) -> None:
     """The learner draws from the global generators of this process."""
-    torch.manual_seed(3)
-    np.random.seed(3)
-    random.seed(3)
-    before = (torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"], random.getstate())
+    before = torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False))
     of.engine.generate(of.prompts, Sampling(3, seed=1))
-    assert torch.equal(torch.get_rng_state(), before[0]) and random.getstate() == before[2]
-    assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], before[1])
+    assert before == (torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False)))
 
 
 def sampled_log_probabilities_are_those_that_are_read(of: Subject) -> None:
@@ -163,19 +167,11 @@ def sampled_log_probabilities_are_those_that_are_read(of: Subject) -> None:
 def a_temperature_sharpens_what_is_sampled(of: Subject) -> None:
     """Log-probabilities of samples are those at their temperature; at 0 the likeliest token is taken."""
     (sharp,) = of.engine.generate(of.prompts[:1], Sampling(1, 0.5, seed=4))
-    logits = _logits(of, of.prompts[0])
+    logits = of.logits(of.model, of.prompts[0])[-1]
     assert abs(sharp.logprobs[0] - float((logits / 0.5).log_softmax(-1)[sharp.token_ids[0]])) <= TOLERANCE
     greedy = [of.engine.generate(of.prompts, Sampling(1, 0.0, seed)) for seed in (0, 1)]
-    likeliest = [int(_logits(of, prompt).argmax()) for prompt in of.prompts]
+    likeliest = [int(of.logits(of.model, prompt)[-1].argmax()) for prompt in of.prompts]
     assert all([c.token_ids[0] for c in found] == likeliest for found in greedy)
-
-
-@torch.no_grad()
-def _logits(of: Subject, prompt: Sequence[int]) -> torch.Tensor:
-    """Return (V,) logits of the token after a prompt."""
-    of.own(of.model, [prompt])
-    logits: torch.Tensor = of.expected[of.model](torch.tensor([list(prompt)])).logits[0, -1].float()
-    return logits
 
 
 def scored_rows_are_the_models_own(of: Subject) -> None:

@@ -1,4 +1,4 @@
-"""What judges ask of an engine beside log-probabilities: texts for texts, and an account of what it read and wrote."""
+"""The base of engines that judges read with as well: texts for texts, and an account of what was read and written."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,10 +8,11 @@ import numpy as np
 from rewards.types import Unscored, Usage, Writing
 from trainer.engines.base import Completion, Sampling
 from trainer.engines.formats import Format
+from trainer.types import Policy
 
 
 class TextEngine(ABC):
-    """The part of a `rewards.types.Scorer` that is the same for every engine."""
+    """An `Engine` and a `rewards.types.Scorer`, with the part of the latter that is the same for every engine."""
 
     format: Format
     usage: Usage = Usage()
@@ -21,6 +22,14 @@ class TextEngine(ABC):
     @abstractmethod
     def max_context(self) -> int:
         """The longest row of tokens, prompt and completion together, that the model can read."""
+
+    @abstractmethod
+    def load(self, policy: Policy) -> None:
+        """Serve the weights of a published policy from now on."""
+
+    @abstractmethod
+    def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
+        """Return the log-probability of every token of each row but the first, given those before it."""
 
     @abstractmethod
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
