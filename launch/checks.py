@@ -176,7 +176,7 @@ def check_inference(config: Config) -> None:
         LaunchError: speeches would be chosen among samples, or written elsewhere.
         PromptError: the protocol lets the judge ask, and its prompt set has no template for that.
     """
-    if config.inference.kind != "plain":
+    if not config.inference.as_sampled:
         raise LaunchError(
             f"inference={config.inference.kind} is for evaluations: train without it, then `rostrum evaluate run=RUN "
             f"inference={config.inference.kind}`."

@@ -21,7 +21,6 @@ from rewards.types import Reading
 from rewards.written import WritingSettings
 from trainer import models, setup
 from trainer.config import Config
-from trainer.config.decoding import Refine
 from trainer.engines import settings_by_name
 from trainer.engines.formats import Format
 from trainer.rows import SeatTokens
@@ -128,7 +127,7 @@ def _play(config: Config, question: Question, fmt: Format, speech: str, by_speec
             length = len(tokens[seat].tell(debate.told(seat), fmt)) + debater.max_tokens
             found.prompts.append(Prompt(length, question, of_passage, opening=debate.ply < len(protocol.seats)))
             tokens[seat].said(said)
-            if isinstance(config.inference, Refine):
+            if config.inference.revises:
                 found.prompts += _revising(debate, seat, said, fmt, debater.max_tokens)
                 found.helpful = [(debate.fork(), said)]
         debate.hear(dict.fromkeys(debate.speakers, said))
@@ -234,7 +233,7 @@ def _read(config: Config, judge: ModelSettings, prompts: Reading, fmt: Format, d
             tokens = fmt.open([own.judge(transcript, "inquiry")])
             yield Prompt(len(tokens) + TOKENS_PER_WORD * protocol.max_words, whole.question)
     inference = config.inference
-    if isinstance(inference, Refine) and judge == helping_model(inference.judge or config.judge):
+    if inference.revises and judge == helping_model(inference.chooser(config.judge)):
         own = load_prompts(judge.prompts)
         for so_far, said in debate.helpful:
             seat = so_far.speakers[0]

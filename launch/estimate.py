@@ -8,10 +8,10 @@ from rewards.apart import Apart
 from rewards.endpoint.estimate import DryModels
 from rewards.inquirer import make_inquirer
 from rewards.judges import JudgeSettings
+from rewards.preference import in_both_orders
 from rewards.types import Usage
 from trainer import setup
 from trainer.config import Config
-from trainer.config.decoding import BestOf, Refine
 from trainer.evaluation.browsed import at_most
 
 SAMPLE = 20
@@ -80,10 +80,8 @@ def at_inference(config: Config, debates: Sequence[Transcript], played: int, own
     if chosen.asks is not None:
         make_inquirer(chosen.asks, models).write(debates)
     total = _share(models.usage, played * (config.protocol.rounds - 1) / len(debates))
-    settings = chosen.settings
-    if isinstance(settings, BestOf | Refine) and settings.judge is not None:
-        options = settings.candidates if isinstance(settings, BestOf) else settings.critiques
-        total += judged(settings.judge, debates, own * options)
+    if options := config.inference.options():
+        total += judged(in_both_orders(config.inference.chooser(config.judge)), debates, own * options)
     return total
 
 

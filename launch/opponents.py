@@ -15,7 +15,7 @@ def check_opponent(config: Config) -> None:
     """
     _check_gpu_memory(config)
     opponent = config.opponent
-    if opponent.kind == "self":
+    if not opponent.meets_others:
         return
     if len(config.protocol.seats) < 2:
         raise LaunchError(
@@ -24,8 +24,9 @@ def check_opponent(config: Config) -> None:
         )
     questions = config.algorithm.questions_per_iteration
     if opponent.against_itself(questions) == questions:
+        share = getattr(opponent, "self_play", 1.0)
         raise LaunchError(
-            f"opponent.self_play={opponent.self_play:g} leaves none of an iteration's {questions} questions for "
+            f"opponent.self_play={share:g} leaves none of an iteration's {questions} questions for "
             "others: lower it, raise algorithm.questions_per_iteration, or choose opponent=self."
         )
 
@@ -54,5 +55,6 @@ def _policies(config: Config) -> int:
     """The most policies that a worker holds at a time. All names that it has once played stay with it."""
     if len(config.protocol.seats) < 2:
         return 1
-    base = int(config.watch.questions > 0 and config.opponent.kind == "league")  # others have it among them by its name
-    return 1 + max(1, config.opponent.at_once + base)
+    held = config.opponent.held()
+    base = int(config.watch.questions > 0 and held > 0 and not config.opponent.includes_base)
+    return 1 + max(1, held + base)

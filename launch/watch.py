@@ -41,7 +41,7 @@ def debate(overrides: Sequence[str]) -> int:
     config = _config([name for name in (a, b) if name], rest)
     if not config.protocol.seats:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
-    if config.inference.kind != "plain":
+    if not config.inference.as_sampled:
         raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
     models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
     from launch import checks, context

@@ -12,7 +12,7 @@ from trainer.logprobs import Scores
 from trainer.loop import collect
 from trainer.measure import measure
 from trainer.models import load_tokenizer
-from trainer.opponents.league import opponents
+from trainer.opponents.lineup import opponents
 from trainer.probe import check_adapter, rows_of
 from trainer.progress import debates_bar, say
 from trainer.publish import check_parity

@@ -1,32 +1,60 @@
-"""What debaters do at inference beside sampling a speech (configs/inference/)."""
+"""What debaters do at inference beside sampling a speech (configs/inference/). An installed package adds a way by an
+entry point of the group `rostrum.inference`: a frozen `InferenceSettings`."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, Union
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from rewards.judges import AnyJudge, ModelSettings
+from envs import registry
+from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 
 
-class _Inference(BaseModel):
+class InferenceSettings(BaseModel):
+    """The settings of a way of speaking; each adds its own and `kind: Literal["its name"]`."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    way: ClassVar[str]
+    """The function that gives its `trainer.inference.turns.Way`, as module:function; it is handed these settings, the
+    protocol, the debaters' prompt set and the judge that gives the reward."""
+    as_sampled: ClassVar[bool] = False
+    """Whether each speech is what the policy samples in its place, so that it can be learned from."""
+    revises: ClassVar[bool] = False
+    """Whether debaters criticise and rewrite drafts, which takes prompts of its own."""
+
+    kind: str
+
+    def chooser(self, judge: JudgeSettings) -> JudgeSettings:
+        """Return the judge that chooses, where the run's is `judge`."""
+        return judge
+
+    def options(self) -> int:
+        """Return how many options the chooser reads for each speech; 0 where nobody is asked."""
+        return 0
 
     def needs(self) -> Sequence[ModelSettings]:
         """Every model that a judge named here reads with."""
         return ()
 
 
-class _Choosing(_Inference):
+class _Choosing(InferenceSettings):
     judge: AnyJudge | None = None
     """The judge that chooses; none: the run's reward judge, on a copy of its model in each process that plays."""
+
+    def chooser(self, judge: JudgeSettings) -> JudgeSettings:
+        return self.judge or judge
 
     def needs(self) -> Sequence[ModelSettings]:
         return () if self.judge is None else self.judge.needs()
 
 
-class Plain(_Inference):
+class Plain(InferenceSettings):
     """Every speech is sampled once."""
+
+    way = "trainer.inference.turns:plain"
+    as_sampled = True
 
     kind: Literal["plain"] = "plain"
 
@@ -34,12 +62,20 @@ class Plain(_Inference):
 class BestOf(_Choosing):
     """Each speech is the candidate that a judge likes best; of every policy but one named "base", the opponent."""
 
+    way = "trainer.inference.best_of:prepare"
+
     kind: Literal["best_of"]
     candidates: int = Field(4, ge=2)
+
+    def options(self) -> int:
+        return self.candidates
 
 
 class Refine(_Choosing):
     """A draft of each speech is criticised by the policy itself and rewritten; of every policy but one named "base"."""
+
+    way = "trainer.inference.refine:prepare"
+    revises = True
 
     kind: Literal["refine"]
     critiques: int = Field(2, ge=1)
@@ -48,10 +84,15 @@ class Refine(_Choosing):
     a rewrite of its own, and the rewrite that the judge likes best is spoken; auto: helpfulness where the judge's
     prompt set has a helpful.j2."""
 
+    def options(self) -> int:
+        return self.critiques if self.critiques > 1 else 0
 
-class LengthMatched(_Inference):
+
+class LengthMatched(InferenceSettings):
     """An untrained debater whose speeches are as long as a trained one's: of the candidates the one whose number of
     words is nearest to a target; of policies of version 0 alone, in whatever seat. No judge is asked."""
+
+    way = "trainer.inference.length_matched:prepare"
 
     kind: Literal["length_matched"]
     candidates: int = Field(8, ge=2)
@@ -68,4 +109,10 @@ class LengthMatched(_Inference):
         return self
 
 
-AnyInference = Annotated[Plain | BestOf | Refine | LengthMatched, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    AnyInference = InferenceSettings
+else:
+    _KINDS = (Plain, BestOf, Refine, LengthMatched)
+    _ADDED = registry.installed("rostrum.inference", taken=("plain", "best_of", "refine", "length_matched"))
+    AnyInference = Annotated[Union[(*_KINDS, *_ADDED.values())], Field(discriminator="kind")]  # noqa: UP007
+    """Any way of speaking; pydantic tells which by `kind`."""

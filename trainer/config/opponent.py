@@ -1,12 +1,30 @@
-"""The kinds of opponents, as the configuration names them (configs/opponent/)."""
+"""The kinds of opponents, as the configuration names them (configs/opponent/). An installed package adds one by an
+entry point of the group `rostrum.opponents`: a frozen `OpponentSettings`."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from envs import registry
 
-class _Kind(BaseModel):
+
+class OpponentSettings(BaseModel):
+    """The settings of a kind of opponents; each adds its own and `kind: Literal["its name"]`."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    opponents: ClassVar[str]
+    """The class of the `trainer.opponents.lineup.Opponents`, as module:class; it is made of the run's configuration."""
+    meets_others: ClassVar[bool] = True
+    """Whether anybody but the policy itself is met."""
+    includes_base: ClassVar[bool] = False
+    """Whether the base debater is among them, by the name that it is measured under."""
+
+    kind: str
+
+    def held(self) -> int:
+        """Return how many policies besides the current one a rollout worker holds."""
+        return 1
 
     def against_itself(self, questions: int) -> int:
         """How many of an iteration's questions the policy argues against itself."""
@@ -17,16 +35,19 @@ class _Kind(BaseModel):
         return range(0)
 
 
-class SelfPlay(_Kind):
+class SelfPlay(OpponentSettings):
     """The current policy sits in every seat and learns from all of them."""
 
-    at_once: ClassVar[int] = 0
-    """Policies besides the current one that a rollout worker holds."""
+    opponents = "trainer.opponents.lineup:Opponents"
+    meets_others = False
 
     kind: Literal["self"] = "self"
 
+    def held(self) -> int:
+        return 0
 
-class _Others(_Kind):
+
+class _Others(OpponentSettings):
     """What kinds of opponents have in common that are not the policy itself; it learns from its own seat alone."""
 
     self_play: float = Field(0.0, ge=0, lt=1)
@@ -39,13 +60,16 @@ class _Others(_Kind):
 class FrozenBase(_Others):
     """The debater as it was before training."""
 
-    at_once: ClassVar[int] = 1
+    opponents = "trainer.opponents.lineup:BaseOpponent"
+    includes_base = True
 
     kind: Literal["base"]
 
 
 class League(_Others):
     """Policies that the run has published itself, the base among them (`trainer.opponents.league`)."""
+
+    opponents = "trainer.opponents.league:LeagueOpponents"
 
     kind: Literal["league"]
     self_play: float = Field(0.5, ge=0, lt=1)
@@ -61,8 +85,17 @@ class League(_Others):
     """Opponents drawn for an iteration, with replacement. Every rollout worker holds that many models besides the
     current one, so this is what the league costs in memory, however long the run is."""
 
+    def held(self) -> int:
+        return self.at_once
+
     def kept(self, iterations: int) -> range:
         return range(0, iterations + 1, self.every)
 
 
-AnyOpponent = Annotated[SelfPlay | FrozenBase | League, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    AnyOpponent = OpponentSettings
+else:
+    _KINDS = (SelfPlay, FrozenBase, League)
+    _ADDED = registry.installed("rostrum.opponents", taken=("self", "base", "league"))
+    AnyOpponent = Annotated[Union[(*_KINDS, *_ADDED.values())], Field(discriminator="kind")]  # noqa: UP007
+    """Opponents of any kind; pydantic tells which by `kind`."""

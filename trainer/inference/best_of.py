@@ -5,14 +5,28 @@ the candidate alone: the opponent's speech of the same round is not known to any
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from envs.debate import Utterance
-from rewards.preference import best, preferences
+from envs.types import Protocol
+from rewards.judges import JudgeSettings, Models
+from rewards.preference import best, in_both_orders, preferences
 from rewards.types import Judge
+from trainer.config.decoding import BestOf
 from trainer.engines.base import Engine, Sampling
-from trainer.inference.turns import Choice, Turn, candidates, cost
+from trainer.inference.turns import Choice, Turn, Way, candidates, cost
 from trainer.types import Policy
 from trainer.verdicts import BASE
+
+
+def prepare(settings: BestOf, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
+    """Return the way of inference=best_of."""
+    return partial(_made, settings.candidates, in_both_orders(settings.chooser(judge)))
+
+
+def _made(count: int, judge: JudgeSettings, models: Models | None) -> "BestOfN":
+    assert models is not None
+    return BestOfN(count, judge.make(models))
 
 
 class Favourite:

@@ -3,12 +3,15 @@
 import json
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from envs.files import write_atomically
 from envs.types import Protocol, Speech, Transcript
+from rewards.judges import JudgeSettings, Models
+from trainer.config.decoding import LengthMatched as Matching
 from trainer.engines.base import Engine, Sampling
-from trainer.inference.turns import Choice, Turn, candidates, cost
+from trainer.inference.turns import Choice, Turn, Way, candidates, cost
 from trainer.types import Policy
 
 Lengths = Mapping[int, Sequence[int]]
@@ -17,6 +20,22 @@ Lengths = Mapping[int, Sequence[int]]
 
 class LengthError(ValueError):
     """Lengths that cannot be matched; the message says what to do."""
+
+
+def prepare(settings: Matching, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
+    """Return the way of inference=length_matched.
+
+    Raises:
+        LengthError: there are no lengths to match.
+    """
+    if settings.lengths is not None:
+        return partial(_made, settings.candidates, read_lengths(settings.lengths, protocol))
+    assert settings.words is not None  # the settings see to it that one of the two is given
+    return partial(_made, settings.candidates, {ply: [settings.words] for ply in range(len(protocol.plies()))})
+
+
+def _made(count: int, lengths: Lengths, models: Models | None) -> "LengthMatched":
+    return LengthMatched(count, lengths)
 
 
 class LengthMatched:

@@ -6,16 +6,53 @@ is nothing to learn from.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
+from envs import revisions
 from envs.debate import Utterance
+from envs.prompts import load_prompts
 from envs.revisions import critique_prompt, rewrite_prompt
-from rewards.helpfulness import Helpfulness
+from envs.types import Protocol
+from rewards.helpfulness import Helpfulness, helping_model, make_helpfulness
+from rewards.judges import JudgeError, JudgeSettings, Models
+from rewards.preference import in_both_orders
 from rewards.types import Judge
+from trainer.config.decoding import Refine
 from trainer.engines.base import Engine, Sampling
 from trainer.inference.best_of import Favourite
-from trainer.inference.turns import Choice, Turn, cost, reseeded, sample
+from trainer.inference.turns import Choice, Turn, Way, cost, reseeded, sample
 from trainer.types import Policy
 from trainer.verdicts import BASE
+
+
+def prepare(settings: Refine, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
+    """Return the way of inference=refine: with the judge that chooses, none for a single critique, and by what it does.
+
+    Raises:
+        JudgeError: it is to say which critique helps most, and cannot.
+        PromptError: the prompt set lacks a template that this needs.
+    """
+    revisions.require(load_prompts(prompts))
+    if settings.critiques == 1:
+        return partial(_made, 1, None, False)
+    chooser = settings.chooser(judge)
+    helps = helping_model(chooser) is not None
+    if settings.choose == "helpfulness" and not helps:
+        raise JudgeError(
+            f"{chooser.name} cannot say which critique helps most: its prompt set has no helpful.j2, or its model a "
+            "head in the place of words; choose another judge, or inference.choose=speech."
+        )
+    return partial(_made, settings.critiques, in_both_orders(chooser), helps and settings.choose != "speech")
+
+
+def _made(critiques: int, judge: JudgeSettings | None, by_help: bool, models: Models | None) -> "CritiqueAndRefine":
+    if judge is None:
+        return CritiqueAndRefine(critiques)
+    assert models is not None
+    helping = helping_model(judge) if by_help else None
+    if helping is None:
+        return CritiqueAndRefine(critiques, judge.make(models))
+    return CritiqueAndRefine(critiques, None, make_helpfulness(helping, models))
 
 
 class CritiqueAndRefine:

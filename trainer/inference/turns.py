@@ -1,12 +1,13 @@
 """A seat's turn to speak, what it may come to, and the sampling that every way of speaking is made of."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 from envs.debate import Debate, Utterance, speech_of
-from envs.types import Side, Speech, Transcript
+from envs.types import Protocol, Side, Speech, Transcript
+from rewards.judges import JudgeSettings, Models
 from trainer.engines.base import Engine, Sampling
 from trainer.types import Policy
 from trainer.verdicts import BUDGET
@@ -52,6 +53,10 @@ class Speaking(Interface):
         """What each seat says, given an engine that serves the policy and the seed for this ply."""
 
 
+Way = Callable[[Models | None], Speaking]
+"""Makes a way of speaking, with the judges that it needs, in the process that plays; it travels to workers."""
+
+
 class OneSample:
     """The first thing that comes to mind."""
 
@@ -61,6 +66,16 @@ class OneSample:
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
         """One sample for each turn."""
         return [Choice(said) for said in sample([turn.context for turn in turns], engine, sampling, policy)]
+
+
+def plain(settings: object, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
+    """Return the way of inference=plain."""
+    return one_sample
+
+
+def one_sample(models: Models | None) -> OneSample:
+    """Return the way of speaking that needs no judge."""
+    return OneSample()
 
 
 def sample(contexts: Sequence[Sequence[int]], engine: Engine, sampling: Sampling, policy: Policy) -> list[Utterance]:

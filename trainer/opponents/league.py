@@ -15,18 +15,11 @@ from numpy.typing import NDArray
 
 from trainer.config import Config
 from trainer.config import opponent as kinds
-from trainer.opponents.lineup import BaseOpponent, Opponents, scores_of
+from trainer.opponents.lineup import Opponents, scores_of
 from trainer.schedule import derive
 from trainer.types import Experience, Policy
 
 EVEN = 0.5
-
-
-def opponents(settings: Config) -> Opponents:
-    """Whom the configuration lets the policy meet."""
-    if isinstance(settings.opponent, kinds.League):
-        return LeagueOpponents(settings, settings.opponent)
-    return BaseOpponent(settings) if isinstance(settings.opponent, kinds.FrozenBase) else Opponents(settings)
 
 
 def chances(win_rates: Sequence[float], rule: kinds.League) -> NDArray[np.float64]:
@@ -39,9 +32,10 @@ def chances(win_rates: Sequence[float], rule: kinds.League) -> NDArray[np.float6
 class LeagueOpponents(Opponents):
     """Snapshots of the run, drawn anew for every iteration."""
 
-    def __init__(self, settings: Config, rule: kinds.League) -> None:
+    def __init__(self, settings: Config) -> None:
         super().__init__(settings)
-        self.rule = rule
+        assert isinstance(settings.opponent, kinds.League)
+        self.rule = settings.opponent
         self.win_rates: dict[int, float] = {}
         """The policy's win rate by snapshot (iterations after which it was published), of those that it has met."""
 

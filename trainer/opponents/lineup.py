@@ -7,6 +7,7 @@ policy changes its seat.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pkgutil import resolve_name
 from typing import Any
 
 from envs.types import Side
@@ -63,6 +64,12 @@ class Opponents:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from the state that a checkpoint holds."""
+
+
+def opponents(settings: Config) -> Opponents:
+    """Return whom the configuration lets the policy meet."""
+    made: type[Opponents] = resolve_name(settings.opponent.opponents)
+    return made(settings)
 
 
 class BaseOpponent(Opponents):

@@ -23,8 +23,8 @@ from trainer.config.opponent import League
 from trainer.engines.base import Sampling
 from trainer.loop import collect
 from trainer.measure import measure
-from trainer.opponents.league import LeagueOpponents, chances, opponents
-from trainer.opponents.lineup import Opponents
+from trainer.opponents.league import LeagueOpponents, chances
+from trainer.opponents.lineup import Opponents, opponents
 from trainer.play import play
 from trainer.rollouts import Outcome, Shard
 from trainer.schedule import matches_of
