@@ -98,11 +98,10 @@ def test_a_prompt_set_without_the_templates_is_refused(configure: Callable[..., 
 
 def test_another_judge_chooses_if_it_is_named(run: Path) -> None:
     config = saved.run_config(run)
-    assert setup.inference(compose.load(["inference=best_of"], config)).settings.judge == config.judge.model_copy(
-        update={"order": "both"}
-    )
+    _, own = setup.inference(compose.load(["inference=best_of"], config)).way.args  # candidates, and who chooses
+    assert own == config.judge.model_copy(update={"order": "both"})
     overrides = ["inference=best_of", "inference.judge=testimony-heldout", "inference.judge.order=given"]
-    chosen = setup.inference(saved.changed(config, overrides, RECONSIDERED)).settings.judge
+    _, chosen = setup.inference(saved.changed(config, overrides, RECONSIDERED)).way.args
     assert (chosen.name, chosen.order) == ("heldout-judge", "both")
     assert compose.load(["judge.audit=warn"], config).judge.audit == "warn", "a key that is called as a group is"
 
@@ -111,11 +110,14 @@ def test_critiques_are_chosen_by_who_can_choose_them(run: Path) -> None:
     config = saved.run_config(run)
 
     def chosen(*overrides: str) -> Any:
-        return setup.inference(compose.load(["inference=refine", *overrides], config)).settings
+        """How many critiques, who chooses, and whether that is by which critique helps most."""
+        return setup.inference(compose.load(["inference=refine", *overrides], config)).way.args
 
-    assert (chosen().choose, chosen().judge.name) == ("speech", "weak-judge")
-    assert chosen("judge.prompts=chat", "judge.choice=letter").choose == "helpfulness"
-    assert chosen("inference.critiques=1").judge is None
+    count, judge, by_help = chosen()
+    assert (count, judge.name, judge.order, by_help) == (2, "weak-judge", "both", False)
+    assert chosen("judge.prompts=chat", "judge.choice=letter")[2] is True
+    assert chosen("judge.prompts=chat", "judge.choice=letter", "inference.choose=speech")[2] is False
+    assert chosen("inference.critiques=1") == (1, None, False)
     with pytest.raises(JudgeError, match="weak-judge cannot say which critique helps most"):
         chosen("inference.choose=helpfulness")
 
