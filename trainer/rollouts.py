@@ -13,17 +13,8 @@ from envs.prompts import load_prompts
 from envs.types import Failure, Protocol
 from envs.windows import Window
 from trainer.engines import make_engine
-from trainer.engines.base import (
-    FINISH,
-    Engine,
-    EngineError,
-    EngineSettings,
-    Receiver,
-    Receivers,
-    Sampling,
-    TransferError,
-    lora_rank,
-)
+from trainer.engines.base import FINISH, Engine, EngineSettings, Receiver, Receivers, Sampling, lora_rank
+from trainer.engines.errors import EngineError, TransferError
 from trainer.inference.inference_setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy

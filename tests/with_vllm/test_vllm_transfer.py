@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trainer.config import Config
-from trainer.engines.base import TransferError
+from trainer.engines.errors import TransferError
 from trainer.engines.vllm.process import VllmProcess
 from trainer.train import train
 from trainer.types import Policy

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from envs import registry
 from rewards.types import Classifier
-from trainer.engines.base import Completion, Engine, EngineError, EngineSettings, Sampling
+from trainer.engines.base import Completion, Engine, EngineSettings, Sampling
+from trainer.engines.errors import EngineError
 
 __all__ = [
     "Completion",

@@ -3,32 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from typing import Protocol as Interface
 
 from rewards.types import Scorer
+from trainer.engines.errors import EngineError
+from trainer.engines.formats import Format
 from trainer.reading import Open, read_json
 from trainer.section import Section
 from trainer.types import Policy
 
-if TYPE_CHECKING:
-    from trainer.engines.formats import Format
-
-
 FINISH = "finish_weight_update"
 """The last step of a weight transfer, in vLLM's words."""
-
-
-class EngineError(ValueError):
-    """A model or a request that the engine cannot serve; the message says what to do."""
-
-
-class TransferError(RuntimeError):
-    """Weights that did not reach their engines; the message says what to do."""
-
-
-class EngineLost(EngineError):
-    """The process behind an engine is gone; another engine could go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +84,7 @@ class EngineSettings(Section):
 class Engine(Scorer, Interface):
     """A causal language model that generates and scores. Judges use it as a `rewards.types.Scorer`."""
 
-    format: "Format"
+    format: Format
     """How conversations become this model's tokens."""
 
     def load(self, policy: Policy) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol as Interface
 from transformers import PreTrainedTokenizerBase
 
 from envs import scratchpad
-from trainer.engines.base import EngineError
+from trainer.engines.errors import EngineError
 from trainer.engines.guard import Guard
 from trainer.engines.templates import ChatTemplate
 

@@ -9,7 +9,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from envs import scratchpad
-from trainer.engines.base import EngineError
+from trainer.engines.errors import EngineError
 
 TODAY = date(2024, 7, 26)
 """What templates that ask for today's date are told, so that a prompt is the same on every day: the date that Llama's

@@ -21,7 +21,8 @@ from transformers.utils.logging import disable_progress_bar
 
 from trainer.config import Cluster
 from trainer.engines import resting
-from trainer.engines.base import Engine, EngineError, EngineLost, TransferError
+from trainer.engines.base import Engine
+from trainer.engines.errors import EngineError, EngineLost, TransferError
 from trainer.on_ray import cluster as ray_cluster
 from trainer.on_ray.cluster import ClusterError
 from trainer.rollouts import Outcome, PlaySetup, Shard, Worker

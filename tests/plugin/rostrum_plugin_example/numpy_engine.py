@@ -12,7 +12,8 @@ from pydantic import Field
 from safetensors.torch import load_file
 
 from trainer import models
-from trainer.engines.base import Completion, EngineError, EngineSettings, Sampling, check_room
+from trainer.engines.base import Completion, EngineSettings, Sampling, check_room
+from trainer.engines.errors import EngineError
 from trainer.engines.formats import make_format
 from trainer.engines.texts import TextEngine
 from trainer.types import Policy

@@ -3,7 +3,8 @@
 from importlib.util import find_spec
 from typing import Literal
 
-from trainer.engines.base import EngineError, EngineSettings
+from trainer.engines.base import EngineSettings
+from trainer.engines.errors import EngineError
 
 
 class Settings(EngineSettings):

@@ -17,7 +17,8 @@ from trainer import models
 from trainer.engines.base import Completion, EngineSettings, Sampling, check_room, lora_rank
 from trainer.engines.formats import make_format
 from trainer.engines.texts import TextEngine
-from trainer.engines.vllm.process import Adapter, ServerSetup, VllmProcess
+from trainer.engines.vllm.process import VllmProcess
+from trainer.engines.vllm.served import Adapter, ServerSetup
 from trainer.types import Policy
 
 _adapters = itertools.count(1)

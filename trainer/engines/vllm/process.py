@@ -12,43 +12,17 @@ import os
 import threading
 import traceback
 import weakref
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from trainer.engines import resting
-from trainer.engines.base import EngineError, EngineLost
+from trainer.engines.errors import EngineError, EngineLost
+from trainer.engines.vllm.served import ServerSetup
 from trainer.models import default_device
 
 _PATIENCE = 10.0
 """Seconds that a child is given to end by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSetup:
-    """Everything that is fixed when a model starts."""
-
-    model: str
-    """Folder or hub id, of the base model where adapters are served."""
-    batch_size: int
-    dtype: str
-    gpu_memory_fraction: float
-    lora_rank: int = 0
-    """Highest rank of an adapter; 0: none are served."""
-    sleep: bool = False
-    """Whether it can give a GPU's memory back between turns."""
-    weight_transfer: str = "disk"
-    """How new full weights come: from "disk", or from the learner over "nccl" or "gloo"."""
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """A LoRA adapter. The prefix cache is kept by `name`, so a name must never be used for other weights."""
-
-    name: str
-    number: int
-    path: str
 
 
 class VllmProcess:

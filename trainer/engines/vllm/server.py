@@ -16,7 +16,7 @@ from vllm.platforms import current_platform
 from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
 
 from trainer.engines.base import FINISH
-from trainer.engines.vllm.process import Adapter, ServerSetup
+from trainer.engines.vllm.served import Adapter, ServerSetup
 
 tqdm.set_lock(RLock())  # vLLM's bars would make a lock between processes, which is left behind when this one ends
 

@@ -18,7 +18,8 @@ from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactor
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from vllm.utils.network_utils import get_open_port
 
-from trainer.engines.base import FINISH, Receivers, TransferError
+from trainer.engines.base import FINISH, Receivers
+from trainer.engines.errors import TransferError
 from trainer.engines.vllm.gloo import NAME as GLOO
 from trainer.engines.vllm.gloo import GlooTrainerInitInfo
 from trainer.models import default_device
