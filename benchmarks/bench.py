@@ -103,7 +103,7 @@ def _measure(
         for name in caching:
             status.update(f"a judge on {name}")
             found += prefix_cache.of_judges(bench, experience, name)
-        status.update("a row per seat against a row per speech")
+        status.update("a row per speaker against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu

@@ -40,5 +40,5 @@ def _prefixes(transcript: Transcript) -> list[Transcript]:
 
 
 def _with_passage(transcript: Transcript) -> Transcript:
-    expert = Protocol("expert", seats=(), rounds=0, judge_sees_passage=True)
+    expert = Protocol("expert", speakers={}, rounds=0, judge_sees_passage=True)
     return replace(transcript, protocol=expert, speeches=())

@@ -26,7 +26,7 @@ REPEATS_OF_A_QUESTION = 2
 """Debates per question and seating: the fewest that RLOO can compare."""
 DEBATES_OF_A_QUESTION = 2 * REPEATS_OF_A_QUESTION
 ROUNDS = 3
-"""Speeches per seat."""
+"""Speeches per speaker."""
 GIB = 2**30
 
 
@@ -65,7 +65,7 @@ class Rig:
             self.workload.passage_tokens,
             self.workload.debater.vocabulary,
         )
-        matches = matches_of(asked, self.settings.protocol.seats, REPEATS_OF_A_QUESTION)
+        matches = matches_of(asked, self.settings.protocol, REPEATS_OF_A_QUESTION)
         self.shards = shards_of(matches, len(matches), self.settings.seed)
 
     def play(self) -> list[Episode]:
@@ -115,7 +115,7 @@ class Rig:
 
 def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
-    debates, rows = workload.debates, workload.debates * 2  # a row for each seat
+    debates, rows = workload.debates, workload.debates * 2  # a row for each speaker
     algorithm = rloo.Settings(
         name="rloo",
         learning_rate=1e-5,

@@ -36,7 +36,7 @@ class Bench:
         algorithm = settings.algorithm
         repeats = getattr(algorithm, "debates_per_seating", 1)
         chosen = questions_of(questions, 1, algorithm.questions_per_iteration, settings.seed)
-        self.matches: list[Match] = matches_of(chosen, settings.protocol.seats, repeats)
+        self.matches: list[Match] = matches_of(chosen, settings.protocol, repeats)
 
     def rollouts(self, workers: int) -> Rollouts:
         """Rollouts on that many Ray workers, 0 for this process."""

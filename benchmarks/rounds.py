@@ -71,7 +71,7 @@ class _Game:
         self._engine.load(self._policy)
 
     def play(self, rounds: int) -> list[Episode]:
-        """The debates with that many speeches per seat."""
+        """The debates with that many speeches per speaker."""
         debater, protocol = self._settings.debater, replace(self._settings.protocol, rounds=rounds)
         played = play(
             self.matches,

@@ -1,4 +1,4 @@
-"""What it saves to learn from all speeches of a seat in one row, where the template lets their contexts be one."""
+"""What it saves to learn from all speeches of a speaker in one row, where the template lets their contexts be one."""
 
 import tempfile
 from pathlib import Path
@@ -15,12 +15,12 @@ LONG = Workload(
 """Six speeches of 150 tokens about a passage of 4,000, for a model so small that a CPU can learn from them."""
 TARGET = 2.5
 """How many times fewer tokens the learner should read."""
-_SECTION = "a row per seat against a row per speech"
+_SECTION = "a row per speaker against a row per speech"
 
 
 def merged_rows(repeats: int, workload: Workload = LONG) -> list[Measurement]:
     """The same debates as rows of both kinds: tokens in them (exact), and seconds of the learner, in turns."""
-    kinds = ("seat", "speech")
+    kinds = ("speaker", "speech")
     took: dict[str, list[float]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
         rigs = {kind: _rig(kind, workload, Path(folder) / kind) for kind in kinds}
@@ -34,9 +34,9 @@ def merged_rows(repeats: int, workload: Workload = LONG) -> list[Measurement]:
             Measurement(_SECTION, f"tokens per debate, a row per {kind}", "tokens", (tokens[kind] / workload.debates,))
             for kind in kinds
         ),
-        Measurement(_SECTION, "tokens, speech over seat", "x", (tokens["speech"] / tokens["seat"],), TARGET),
+        Measurement(_SECTION, "tokens, speech over speaker", "x", (tokens["speech"] / tokens["speaker"],), TARGET),
         *(Measurement(_SECTION, f"learner, a row per {kind}", "s", tuple(took[kind])) for kind in kinds),
-        ratios(_SECTION, "seconds, speech over seat", took["speech"], took["seat"]),
+        ratios(_SECTION, "seconds, speech over speaker", took["speech"], took["speaker"]),
     ]
 
 

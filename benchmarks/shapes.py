@@ -88,7 +88,7 @@ WORKLOADS = {
 
 
 def word_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """One token per word, w3 … w{vocabulary-1}; so whatever is sampled reads as many tokens to the other seat."""
+    """One token per word, w3 … w{vocabulary-1}; so whatever is sampled reads as many tokens to the other speaker."""
     ids = {word: i for i, word in enumerate((*_SPECIAL, *(f"w{i}" for i in range(len(_SPECIAL), vocabulary))))}
     tokenizer = Tokenizer(WordLevel(ids, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()

@@ -112,7 +112,7 @@ def attacked(transcript: Transcript, side: Side, name: str) -> Transcript:
     """
     attack = ATTACKS[name]
     speeches = tuple(
-        _rewritten(speech, transcript, attack) if speech.seat is side else speech for speech in transcript.speeches
+        _rewritten(speech, transcript, attack) if speech.side is side else speech for speech in transcript.speeches
     )
     noted = {**transcript.provenance, "attack": name, "attacker": side.value}
     return replace(transcript, speeches=speeches, provenance=noted)
@@ -122,10 +122,10 @@ def _rewritten(speech: Speech, transcript: Transcript, attack: Attack) -> Speech
     """The speech as it would have been heard; it was sampled by nobody, so it has neither tokens nor log-probs."""
     public, _ = scratchpad.split(speech.raw, transcript.protocol.scratchpad)
     said = Utterance(
-        attack(public, speech.seat),
+        attack(public, speech.side),
         finish_reason=speech.finish_reason,
         policy=speech.policy,
         policy_version=speech.policy_version,
     )
-    heard = speech_of(said, speech.seat, speech.ply, transcript.protocol, transcript.question.passage)
+    heard = speech_of(said, speech, transcript.protocol, transcript.question.passage)
     return replace(heard, private=speech.private)

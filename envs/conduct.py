@@ -88,7 +88,7 @@ def concedes(text: str, own: Side, answers: tuple[str, str]) -> bool:
     """Whether the words say that the other side is right. `answers` are those of side A and side B."""
     other = re.escape(answers[own is Side.A])
     letter = own.other.value
-    said = rf"\b(?:(?:debater|answer) {letter}|(?:the )?answer {other}) is (?:indeed )?(?:right|correct|true)\b"
+    said = rf"\b(?:(?:debater|answer) {letter}\d?|(?:the )?answer {other}) is (?:indeed )?(?:right|correct|true)\b"
     names = rf"\b(?:right|correct|true) answer is {other}(?![\w{MARKS}])"
     plain = escape_markup(text)
     return bool(_CONCEDES.search(plain) or re.search(f"{said}|{names}", plain, re.IGNORECASE))
@@ -110,14 +110,14 @@ def repetition(text: str, earlier: Sequence[str]) -> float:
 
 
 def _of(transcript: Transcript, speech: Speech) -> Conduct:
-    own = transcript.answers[speech.seat is Side.B]
-    other = transcript.answers[speech.seat is Side.A]
+    own = transcript.answers[speech.side is Side.B]
+    other = transcript.answers[speech.side is Side.A]
     said = _own_words(speech)
-    earlier = [s.text for s in transcript.speeches if s.seat is speech.seat and s.ply < speech.ply]
+    earlier = [s.text for s in transcript.speeches if s.speaker == speech.speaker and s.turn < speech.turn]
     return Conduct(
         1,
         addresses_judge(said),
-        concedes(said, speech.seat, transcript.answers),
+        concedes(said, speech.side, transcript.answers),
         contradicts(speech.quotes, own, other),
         repetition(speech.text, earlier),
         bool(speech.neutralised),

@@ -10,8 +10,8 @@ from envs.types import Inquiry, Protocol, Speech
 _LABEL = re.compile(r"^\W*(?:(?:my|the)\s+)?question\s*:\s*", re.IGNORECASE)
 
 
-def inquiry_of(written: str, ply: int, protocol: Protocol, passage: str) -> Inquiry:
-    """The judge's question before this ply: the first line of what it wrote, thoughts taken out, up to its first
+def inquiry_of(written: str, turn: int, protocol: Protocol, passage: str) -> Inquiry:
+    """The judge's question before this turn: the first line of what it wrote, thoughts taken out, up to its first
     question mark and `protocol.max_words` words, escaped and with its quotes looked up as a speech is.
 
     Where that leaves no word there is no question, and the inquiry says so.
@@ -22,13 +22,13 @@ def inquiry_of(written: str, ply: int, protocol: Protocol, passage: str) -> Inqu
     asked = _bounded(head + mark, protocol.max_words)
     text, _ = verify(asked, passage, across_paragraphs=protocol.quotes_across_paragraphs)
     if not count_words(text):
-        return Inquiry(ply, "", "the judge wrote no question")
-    return Inquiry(ply, text)
+        return Inquiry(turn, "", "the judge wrote no question")
+    return Inquiry(turn, text)
 
 
 def in_order(speeches: Sequence[Speech], inquiries: Sequence[Inquiry]) -> list[Speech | Inquiry]:
-    """Speeches and questions as they followed each other: a question stands before the speeches of its ply."""
-    return sorted([*speeches, *inquiries], key=lambda said: (said.ply, isinstance(said, Speech)))
+    """Speeches and questions as they followed each other: a question stands before the speeches of its turn."""
+    return sorted([*speeches, *inquiries], key=lambda said: (said.turn, isinstance(said, Speech)))
 
 
 def _bounded(text: str, max_words: int) -> str:

@@ -16,12 +16,12 @@ from envs.escaping import Lines, escape_speech
 from envs.inquiries import in_order
 from envs.own_lines import OwnLines
 from envs.ratings import rating_of
-from envs.types import Inquiry, Speech, Transcript
+from envs.types import Inquiry, Protocol, Speech, Transcript
 
 Task = Literal["judge", "verdict", "rating", "inquiry"]
 Instructions = Literal["plain", "criteria", "debias"]
 Example = tuple[Transcript, float]
-"""A debate and P(answer of seat A) in it, as it is known."""
+"""A debate and P(answer of side A) in it, as it is known."""
 
 
 class PromptError(ValueError):
@@ -87,15 +87,15 @@ class JudgeTemplates:
         }
 
     def _debate(self, transcript: Transcript) -> dict[str, Any]:
-        last = max((speech.ply for speech in transcript.speeches), default=-1)
-        answered = [inquiry for inquiry in transcript.inquiries if inquiry.ply <= last]
+        last = max((speech.turn for speech in transcript.speeches), default=-1)
+        answered = [inquiry for inquiry in transcript.inquiries if inquiry.turn <= last]
         return {
             "passage": transcript.question.passage if transcript.protocol.judge_sees_passage else "",
             "question": transcript.question.text,
             "answer_a": transcript.answers[0],
             "answer_b": transcript.answers[1],
-            "speeches": escaped(in_order(transcript.speeches, answered), self.own),
-            "debaters": len(transcript.protocol.seats),
+            "speeches": escaped(in_order(transcript.speeches, answered), transcript.protocol, self.own),
+            "debaters": len(transcript.protocol.speakers),
             "max_words": transcript.protocol.max_words,
         }
 
@@ -116,11 +116,16 @@ def rendered(template: Template, **variables: Any) -> str:
         raise PromptError(f"{template.filename} cannot be rendered ({error}): mend that template.") from None
 
 
-def escaped(said: Sequence[Speech | Inquiry], own: Lines) -> list[dict[str, str]]:
-    """Side and text of each speech, as safe to show in a prompt set with lines of its `own` as `escape_speech` makes
-    it; the judge's questions have the seat "judge", and those that came to nothing are left out."""
+def escaped(said: Sequence[Speech | Inquiry], protocol: Protocol, own: Lines) -> list[dict[str, str]]:
+    """Return the label (`seat`), role and text of each speech, as safe to show in a prompt set with lines of its `own`
+    as `escape_speech` makes it; the judge's questions have the label "judge", and those that came to nothing are left
+    out."""
     return [
-        {"seat": each.seat.value if isinstance(each, Speech) else "judge", "text": escape_speech(each.text, own=own)}
+        {
+            "seat": protocol.label(each.speaker, each.side) if isinstance(each, Speech) else "judge",
+            "role": each.role if isinstance(each, Speech) else "judge",
+            "text": escape_speech(each.text, own=own),
+        }
         for each in said
         if isinstance(each, Speech) or each.text
     ]

@@ -1,7 +1,7 @@
 """What a prompt set writes itself: how its lines begin, and its tags. No speech may pass for one of them.
 
 Taken from the templates, whoever's they are: each is followed along its branches, and what stands between a line break
-and the first thing that is filled in is the beginning of a line. Seats are filled in, as both of them.
+and the first thing that is filled in is the beginning of a line. Speakers' labels are filled in, as A and as B.
 """
 
 import re
@@ -13,11 +13,13 @@ from jinja2 import Environment, nodes
 from envs.escaping import LEAD, fold
 
 _SEATS = ("seat", "other", "right")
-"""Variables, and parts of variables, that hold a seat."""
+"""Variables, and parts of variables, that hold a speaker's label."""
 _SEAT = ("A", "B")
 _TAG = re.compile(r"</?([A-Za-z][\w.-]*)>")
 _KNOWN = re.compile(r"[uv]_quote|quote|thinking", re.IGNORECASE)
 """Tags that debaters are asked to write, or that have rules of their own."""
+_NUMBER = re.compile(r"(?<=[ab])[1-9](?!\d)")
+"""What labels have besides where a side has several speakers: A1, A2."""
 _SENTENCE = re.compile(r"[:.?!](?=\W|$)")
 _SHORTEST = 4
 """Letters that tell a line's beginning from ordinary text."""
@@ -32,7 +34,7 @@ class OwnLines:
 
     def __init__(self, folder: Path, environment: Environment) -> None:
         self._environment, self._found = environment, set[str]()
-        paths = sorted(folder.glob("*.j2"))
+        paths = [*sorted(folder.glob("*.j2")), *sorted(folder.glob("roles/*.j2"))]
         parsed = [environment.parse(path.read_text("utf-8")) for path in paths]
         texts = [data.data for tree in parsed for data in tree.find_all(nodes.TemplateData)]
         tags = {name for text in texts for name in _TAG.findall(text) if not _KNOWN.fullmatch(name)}
@@ -46,7 +48,9 @@ class OwnLines:
     def begins(self, line: str) -> bool:
         """Return whether a folded line begins as one of the prompt's own does."""
         lead = _LEAD.match(line)
-        return any(_key(line[start:]).startswith(self._begin) for start in (0, lead.end() if lead else 0))
+        keys = {_key(line[start:]) for start in (0, lead.end() if lead else 0)}
+        keys |= {_NUMBER.sub("", key) for key in keys}
+        return any(key.startswith(self._begin) for key in keys)
 
     def _along(self, body: Iterable[nodes.Node], heads: _Heads) -> _Heads:
         """Return what the line under way may begin with behind these nodes."""
@@ -88,7 +92,7 @@ class OwnLines:
         return heads
 
     def _filled(self, part: nodes.Node, heads: _Heads) -> _Heads:
-        """Return the heads behind an expression: with both seats, or with whatever it may be."""
+        """Return the heads behind an expression: with both labels, or with whatever it may be."""
         name = part.attr if isinstance(part, nodes.Getattr) else part.name if isinstance(part, nodes.Name) else ""
         if name in _SEATS:
             return frozenset(None if head is None else head + seat for head in heads for seat in _SEAT)

@@ -12,14 +12,18 @@ from envs.types import Side, Speech, Transcript
 
 def alone(transcript: Transcript, side: Side) -> Transcript:
     """What one side said, as a consultancy: nobody else has spoken."""
-    protocol = replace(transcript.protocol, seats=(side,), judged_apart=False)
-    speeches = tuple(speech for speech in transcript.speeches if speech.seat is side)
+    speakers = {name: transcript.protocol.speakers[name] for name in transcript.protocol.on(side)}
+    turns = tuple(
+        own for turn in transcript.protocol.turns if (own := {n: r for n, r in turn.items() if n in speakers})
+    )
+    protocol = replace(transcript.protocol, speakers=speakers, turns=turns, judged_apart=False)
+    speeches = tuple(speech for speech in transcript.speeches if speech.side is side)
     return replace(transcript, protocol=protocol, speeches=speeches)
 
 
 def exchanged(transcript: Transcript) -> Transcript:
     """Every speech in the mouth of the other side, which defends the other answer."""
-    return _recast(transcript, lambda speech: speech.seat.other)
+    return _recast(transcript, lambda speech: speech.side.other)
 
 
 def shuffled(transcript: Transcript, seed: int) -> Transcript:
@@ -30,11 +34,12 @@ def shuffled(transcript: Transcript, seed: int) -> Transcript:
     about = f"{seed}:{transcript.question.id}:{transcript.swapped_seats}"
 
     def draw(speech: Speech) -> Side:
-        return (Side.A, Side.B)[hashlib.sha256(f"{about}:{speech.ply}:{speech.seat}".encode()).digest()[0] % 2]
+        drawn = hashlib.sha256(f"{about}:{speech.turn}:{transcript.label(speech)}".encode()).digest()[0]
+        return (Side.A, Side.B)[drawn % 2]
 
     return _recast(transcript, draw)
 
 
-def _recast(transcript: Transcript, speaker: Callable[[Speech], Side]) -> Transcript:
-    speeches = tuple(replace(speech, seat=speaker(speech)) for speech in transcript.speeches)
+def _recast(transcript: Transcript, side_of: Callable[[Speech], Side]) -> Transcript:
+    speeches = tuple(replace(speech, side=side_of(speech)) for speech in transcript.speeches)
     return replace(transcript, speeches=speeches)

@@ -1,15 +1,16 @@
 """What is read on the way from a draft to the speech that is made: by a critic, and by the debater that rewrites it.
 
-`critique.j2` and `rewrite.j2` of a prompt set are given the debater's own opening and that of the other seat
-(`opening`, `opposing`), what both seats have heard so far (`heard`), the `draft`, for a rewrite its `critique`, and the
+`critique.j2` and `rewrite.j2` of a prompt set are given the debater's own opening and that of the other side
+(`opening`, `opposing`), what everybody has heard so far (`heard`), the `draft`, for a rewrite its `critique`, and the
 limit of words. A critic sees what the debater sees and nothing of what the other debater has in mind.
 """
 
 from envs.debate import Debate
+from envs.escaping import escape_speech
 from envs.inquiries import in_order
 from envs.judge_prompts import escaped, rendered
 from envs.prompts import Prompts
-from envs.types import Side, Speech
+from envs.types import Speech
 
 TEMPLATES = ("critique", "rewrite")
 
@@ -42,23 +43,24 @@ def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Sp
         answer_a=debate.answers[0],
         answer_b=debate.answers[1],
         heard=_heard(debate, prompts),
-        seat=draft.seat.value,
+        seat=debate.protocol.label(draft.speaker, draft.side),
         draft=_text(draft, prompts),
         critique=_text(critique, prompts),
     )
 
 
 def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
-    prompts, seat, protocol = debate.prompts, draft.seat, debate.protocol
+    prompts, side, protocol = debate.prompts, draft.side, debate.protocol
     passage = debate.shown if protocol.debaters_see_passage else ""
-    openings = {each: prompts.opening(debate.question, debate.answers, each, passage) for each in Side}
+    label = protocol.label(draft.speaker, side)
+    opposing = next((protocol.label(name, side.other) for name in protocol.on(side.other)), side.other.value)
     return rendered(
         prompts.judges.template(template),
-        opening=openings[seat],
-        opposing=openings[seat.other],
+        opening=prompts.opening(debate.question, debate.answers, side, passage, label),
+        opposing=prompts.opening(debate.question, debate.answers, side.other, passage, opposing),
         heard=_heard(debate, prompts),
-        seat=seat.value,
-        other=seat.other.value,
+        seat=label,
+        other=opposing,
         draft=_text(draft, prompts),
         critique=critique,
         max_words=protocol.max_words,
@@ -66,9 +68,8 @@ def _prompt(template: str, debate: Debate, draft: Speech, critique: str) -> str:
 
 
 def _heard(debate: Debate, prompts: Prompts) -> list[dict[str, str]]:
-    return escaped(in_order(debate.speeches, debate.inquiries), prompts.judges.own)
+    return escaped(in_order(debate.speeches, debate.inquiries), debate.protocol, prompts.judges.own)
 
 
 def _text(speech: Speech, prompts: Prompts) -> str:
-    (shown,) = escaped([speech], prompts.judges.own)
-    return shown["text"]
+    return escape_speech(speech.text, own=prompts.judges.own)

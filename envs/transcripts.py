@@ -3,6 +3,8 @@
 A line is an object with `schema_version`, `kind` ("transcript" or "failure"), `record` (the fields of the dataclass)
 and, where given, `extra` (whatever else belongs to the record, e.g. its verdicts). Records come back equal to what was
 written, log-probabilities to the last bit. The encoding is ASCII, so no line separator of Unicode can split a record.
+
+Records of version 1, whose speeches had a seat (A or B) and a ply, are read as those of today (`today`).
 """
 
 import json
@@ -16,7 +18,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from envs import files
-from envs.types import SCHEMA_VERSION, Failure, Transcript
+from envs.types import DEBATER, SCHEMA_VERSION, TRAINED, Failure, Transcript
 
 Record = Transcript | Failure
 
@@ -37,16 +39,49 @@ def to_json(record: Record) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> Record:
     """The record that `to_json` made these values from. Raises `TranscriptError` if they are not of its making."""
     version = data.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise TranscriptError(
-            f"the record has schema version {version!r} and this code reads version {SCHEMA_VERSION}; "
+            f"the record has schema version {version!r} and this code reads versions 1 and {SCHEMA_VERSION}; "
             "read it with the release that wrote it, or write it again"
         )
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise TranscriptError(f'the record is of kind {kind!r}; it must be "transcript" or "failure"')
-    record: Record = _decode(_KINDS[kind], data.get("record"), kind)
+    record: Record = _decode(_KINDS[kind], today(data)["record"], kind)
     return record
+
+
+def today(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON values of a stored record as version 2 has them; those of version 2 as they are.
+
+    In version 1 a seat was both who speaks and the side that is spoken for. What is missing or of another type is left
+    for the reader to refuse.
+    """
+    record = data.get("record")
+    if data.get("schema_version") != 1 or not isinstance(record, dict):
+        return {**data, "record": record}
+    record = dict(record)
+    if isinstance(record.get("protocol"), dict):
+        record["protocol"] = protocol_today(record["protocol"])
+    for name in ("speeches", "inquiries"):
+        if isinstance(said := record.get(name), list):
+            record[name] = [_said_today(one) if isinstance(one, dict) else one for one in said]
+    return {**data, "schema_version": SCHEMA_VERSION, "record": record}
+
+
+def protocol_today(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain values of a protocol as they are today: the first edition had `seats`, a list of A and B."""
+    kept = {key: value for key, value in protocol.items() if key != "seats"}
+    if not isinstance(seats := protocol.get("seats"), list):
+        return dict(protocol)
+    own = {"role": DEBATER, "policy": TRAINED, "chooses_side": False}
+    return kept | {"speakers": {str(seat): {"side": seat, **own} for seat in seats}, "turns": []}
+
+
+def _said_today(one: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = {"ply": "turn"}
+    seated = {"speaker": one["seat"], "side": one["seat"]} if "seat" in one else {}
+    return seated | {renamed.get(key, key): value for key, value in one.items() if key != "seat"}
 
 
 def write(

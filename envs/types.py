@@ -1,6 +1,6 @@
 """The nouns of the game, in the order in which they flow.
 
-A question is argued under a protocol by debaters on two sides; their speeches make a transcript. Nothing here knows
+A question is argued under a protocol by speakers on two sides; their speeches make a transcript. Nothing here knows
 which answer is right: the `AnswerKey` is a separate object, and only evaluation is given one.
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol as Interface
 
-SCHEMA_VERSION = 1
-"""Of stored transcripts. Raise it when a field changes meaning; `envs.transcripts` refuses other versions."""
+SCHEMA_VERSION = 2
+"""Of stored transcripts. Raise it when a field changes meaning; `envs.transcripts` reads version 1 too."""
 
 
 class Side(StrEnum):
@@ -74,15 +74,40 @@ class QuestionSet(Interface):
         """What was left out of the source and why."""
 
 
+DEBATER = "debater"
+"""The role of those who simply argue; every other role has prompts of its own (`envs.prompts`)."""
+TRAINED = "current"
+"""The policy that is trained, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who speaks in a debate."""
+
+    side: Side
+    """Whose answer it defends: A or B."""
+    role: str = DEBATER
+    """What it does at its turns, where `turns` does not say otherwise: debater, or a role with prompts of its own."""
+    policy: str = TRAINED
+    """The name of the policy that speaks."""
+    chooses_side: bool = False
+    """True: it names the answer that it defends with the first word of its first speech, A or B, and the others are on
+    the other side (or on its own, as they were before). What cannot be read leaves the sides as they are."""
+
+
+def _two_debaters() -> Mapping[str, Speaker]:
+    return {side.value: Speaker(side) for side in Side}
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """Who speaks when and who sees what, as data (configs/protocol/)."""
 
     name: str
-    seats: tuple[Side, ...] = (Side.A, Side.B)
-    """Occupied sides in speaking order; none at all for a judge who decides alone."""
+    speakers: Mapping[str, Speaker] = field(default_factory=_two_debaters, hash=False)
+    """Who speaks, by name, in the order of speech; nobody at all for a judge who decides alone."""
     rounds: int = 2
-    """Speeches per side."""
+    """Speeches of each speaker, where `turns` does not say who speaks when."""
     simultaneous: bool = False
     """True: the speeches of one round are written without sight of each other."""
     max_words: int = 12
@@ -91,7 +116,7 @@ class Protocol:
     """True: a debater may think in private first, which nobody else ever sees (`envs.scratchpad`)."""
     debaters_see_passage: bool = True
     debaters_hear_each_other: bool = True
-    """False: nobody is ever told what another side says, so that two sides are two consultants."""
+    """False: nobody is ever told what another speaker says, so that two debaters are two consultants."""
     judge_sees_passage: bool = False
     judged_apart: bool = False
     """True: a judge reads the speeches of each side alone, and its verdicts on them are averaged (`rewards.apart`)."""
@@ -99,17 +124,49 @@ class Protocol:
     """True: after each round but the last the judge asks one question of at most `max_words`, which all read."""
     quotes_across_paragraphs: bool = False
     """True: the parts of a quotation with an elision may stand in different paragraphs of the passage."""
+    turns: tuple[Mapping[str, str], ...] = field(default=(), hash=False)
+    """Who speaks at each turn, and in which role, in the place of `rounds`: [{A: debater}, {B: debater}, ...]."""
 
-    def plies(self) -> tuple[tuple[Side, ...], ...]:
-        """The sides that speak at each ply; sides of one ply do not see each other's speech of that ply."""
+    def order(self) -> tuple[Mapping[str, str], ...]:
+        """Return the speakers of each turn with their roles; those of one turn do not see each other's speech of it."""
+        if self.turns:
+            return self.turns
+        roles = {name: speaker.role for name, speaker in self.speakers.items()}
         if self.simultaneous:
-            return (self.seats,) * self.rounds
-        return tuple((side,) for _ in range(self.rounds) for side in self.seats)
+            return (roles,) * self.rounds
+        return tuple({name: role} for _ in range(self.rounds) for name, role in roles.items())
 
-    def asks_before(self, ply: int) -> bool:
-        """Whether the judge asks a question before the speeches of this ply."""
-        plies = len(self.plies())
-        return self.judge_asks and 0 < ply < plies and ply % (plies // self.rounds) == 0
+    @property
+    def speeches(self) -> int:
+        """How many speeches a whole debate has."""
+        return sum(map(len, self.order()))
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that somebody speaks for, A before B."""
+        return tuple(side for side in Side if self.on(side))
+
+    def on(self, side: Side) -> tuple[str, ...]:
+        """Return the names of the speakers on a side, in order."""
+        return tuple(name for name, speaker in self.speakers.items() if speaker.side is side)
+
+    def label(self, speaker: str, side: Side) -> str:
+        """Return what everybody calls a speaker who speaks for this side: its letter, and a number where the side has
+        several. Whoever is not on that side passes for the first there (`envs.recasting`)."""
+        own = self.on(side)
+        if len(own) < 2:
+            return side.value
+        return f"{side}{own.index(speaker) + 1 if speaker in own else 1}"
+
+    def swapped(self) -> "Protocol":
+        """Return the same protocol with every speaker on the other side."""
+        moved = {name: replace(speaker, side=speaker.side.other) for name, speaker in self.speakers.items()}
+        return replace(self, speakers=moved)
+
+    def asks_before(self, turn: int) -> bool:
+        """Return whether the judge asks a question before the speeches of this turn."""
+        turns = len(self.order())
+        return self.judge_asks and 0 < turn < turns and turn % (turns // self.rounds) == 0
 
 
 class QuoteStatus(StrEnum):
@@ -148,8 +205,11 @@ class Quote:
 class Speech:
     """What a debater said, as judged, and the tokens it was sampled as (never re-tokenised)."""
 
-    seat: Side
-    ply: int
+    speaker: str
+    """Its name in `Protocol.speakers`."""
+    side: Side
+    """Whose answer it defends."""
+    turn: int
     text: str
     """As judge and opponent read it: forged tags neutralised, quotes tagged by the environment."""
     raw: str
@@ -168,17 +228,19 @@ class Speech:
     """What the debater thought in private: kept for the record, shown to neither opponent nor judge."""
     neutralised: Mapping[str, int] = field(default_factory=dict, hash=False)
     """What the environment took out of the speech or broke up, and how often, by kind (`envs.escaping.KINDS`)."""
+    role: str = DEBATER
+    """What the speaker did at this turn, e.g. "examiner"."""
 
 
-_NAMED = re.compile(r"(\b(?i:debater|consultant|answer|side|seat)\s+|\b(?=[AB] sa(?:id|ys)\b))([AB])\b")
+_NAMED = re.compile(r"(\b(?i:debater|consultant|answer|side|seat)\s+|\b(?=[AB]\d? sa(?:id|ys)\b))([AB])(?=\d?\b)")
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What the judge asked between two rounds."""
 
-    ply: int
-    """The speeches from this ply on were made with the question read."""
+    turn: int
+    """The speeches from this turn on were made with the question read."""
     text: str
     """As everybody reads it, escaped and tagged as speeches are; empty: the judge asked nothing that could be used."""
     problem: str = ""
@@ -191,7 +253,8 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A finished debate. `answers` holds what side A and side B defend, in this order."""
+    """A finished debate. `answers` holds what side A and side B defend, in this order; `protocol` has every speaker on
+    the side that it was on."""
 
     question: Question
     protocol: Protocol
@@ -205,18 +268,28 @@ class Transcript:
     """What the judge asked between the rounds, in order."""
 
     def answer_index(self, side: Side) -> int:
-        """Which of `question.answers` the side defends."""
+        """Return which of `question.answers` the side defends."""
         return int((side is Side.B) != self.swapped_seats)
 
+    def label(self, speech: Speech) -> str:
+        """Return what everybody calls the speaker of a speech: A or B, A1, A2, …"""
+        return self.protocol.label(speech.speaker, speech.side)
+
     def swapped(self) -> "Transcript":
-        """The same debate with the sides relabelled: A's answer and speeches become B's and the reverse."""
+        """Return the same debate with the sides relabelled: A's answer and speeches become B's and the reverse."""
         return replace(
             self,
             answers=(self.answers[1], self.answers[0]),
             swapped_seats=not self.swapped_seats,
-            speeches=tuple(replace(speech, seat=speech.seat.other) for speech in self.speeches),
+            protocol=self.protocol.swapped(),
+            speeches=tuple(replace(speech, side=speech.side.other) for speech in self.speeches),
             inquiries=tuple(inquiry.swapped() for inquiry in self.inquiries),
         )
+
+
+def correct_side(transcript: Transcript, key: AnswerKey) -> Side:
+    """Return the side that defends the right answer."""
+    return Side.A if transcript.answer_index(Side.A) == key[transcript.question.id] else Side.B
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _with_examples(config: Config, path: Path) -> Config:
 
 
 def _asked(config: Config, judge: JudgeSettings, read: Sequence[Labelled], number: int) -> Usage:
-    """What one judge is asked: the debates, the debates with other marks, and each attack from each seat."""
+    """What one judge is asked: the debates, the debates with other marks, and each attack from each side."""
     plain, skipped = [debate.transcript for debate in read], config.audit.skip
     asked = [*plain, *([] if "tags" in skipped else [other for debate in read for other in changed(debate)])]
     if any(model.order != "both" for model in judge.needs()):
@@ -75,8 +75,8 @@ def _asked(config: Config, judge: JudgeSettings, read: Sequence[Labelled], numbe
     if isinstance(judge, cascade.Settings):
         total += sum((_left(config, part, plain, number / len(read)) for part in (judge.first, judge.second)), Usage())
     if "attacks" not in skipped and (victims := plain[: config.audit.attacked]):
-        seats = [(debate, seat) for debate in victims for seat in debate.protocol.seats]
-        under = [attacked(debate, seat, name) for debate, seat in seats for name in ATTACKS]
+        sides = [(debate, side) for debate in victims for side in debate.protocol.sides]
+        under = [attacked(debate, side, name) for debate, side in sides for name in ATTACKS]
         total += _left(config, judge, under, min(config.audit.attacked, number) / len(victims))
     return total
 

@@ -134,8 +134,8 @@ def check_algorithm(config: Config) -> None:
         LaunchError: one of these is amiss.
         AlgorithmError: the rows of an iteration do not suit it.
     """
-    seats, algorithm = len(config.protocol.seats), config.algorithm
-    if not seats:
+    sides, algorithm = len(config.protocol.sides), config.algorithm
+    if not sides:
         raise LaunchError(
             f"protocol={config.protocol.name} has no debaters to train: choose debate, simultaneous or consultancy "
             "(every evaluation has naive and expert judges in it)."

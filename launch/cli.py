@@ -80,7 +80,7 @@ COMMANDS = (
         "debate",
         "launch.watch:debate",
         "watch one debate between two checkpoints in the terminal",
-        "Plays one held-out question: seat A is argued by a=, seat B by b=. Each is a run folder (its last policy), a "
+        "Plays one held-out question: side A is argued by a=, side B by b=. Each is a run folder (its last policy), a "
         "policy folder of a run, a model folder or embedded/NAME; the base debater if left out. Shows every speech "
         "with its quotes checked, and the judge's probability after it. question=N takes the N-th held-out question.",
         "rostrum debate a=runs/first b=embedded/debater question=3\n"

@@ -84,7 +84,7 @@ def _arm(config: Config, name: str) -> Config:
     )
     if key := saved.difference(arm, same.model_copy(update={"debater": debater})):
         raise LaunchError(f"The arm {name} changes {key}, which all arms share: leave that override out.")
-    if not arm.protocol.seats:
+    if not arm.protocol.sides:
         raise LaunchError(f"Nobody speaks in the arm {name}: leave it out (naive and expert judges are always there).")
     return arm.model_copy(update={"comparison": arm.comparison.model_copy(update={"arms": {}})})
 

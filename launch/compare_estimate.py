@@ -21,7 +21,7 @@ def comparison(config: Config, arms: Mapping[str, Config], iterations: Sequence[
     total = Usage() if (folder / REFERENCES).exists() else references(config)
     said: set[Path] = set()
     for name, arm in arms.items():
-        like, speeches = debates_like(arm, "heldout"), len(arm.protocol.seats) * arm.protocol.rounds
+        like, speeches = debates_like(arm, "heldout"), arm.protocol.speeches
         for player in players:
             if verdicts_file(folder, name, player).exists():
                 continue

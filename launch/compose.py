@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from envs import registry
 from envs.files import write_atomically
+from envs.transcripts import protocol_today
 from envs.types import Protocol
 from launch import groups, trust
 from launch.errors import LaunchError, nearest
@@ -34,6 +35,8 @@ JUDGES = ("judge", "heldout_judges")
 PLACES = {"inference.judge": "judge"}
 """Keys that take a choice of a group of another name."""
 
+WHOLE = ("protocol.speakers",)
+"""Keys whose mapping is given as a whole: it replaces the one that is there."""
 _LITERAL = ("${", "\0{")
 """What begins a reference of OmegaConf's, and what stands for it in values that are to be left as they are."""
 CREDITS = {
@@ -164,6 +167,9 @@ class Override:
             inner = OmegaConf.select(values, parent) if parent else values
             if isinstance(inner, DictConfig):
                 inner.pop(last, None)
+            return
+        if self.key in WHOLE:
+            OmegaConf.update(values, self.key, self.value, merge=False, force_add=True)
             return
         is_model = self.key.rpartition(".")[2] == "model" and isinstance(self.value, str)
         value = absolute_folder(self.value) if is_model else self.value
@@ -312,9 +318,15 @@ def saved_values(path: Path) -> Any:
 
 
 def _renamed(values: Any) -> Any:
-    """Return saved values with the algorithm's name of today: runs of the first edition had one name, ppo, and told
-    their baselines apart by `credit`."""
-    algorithm = values.get("algorithm") if isinstance(values, dict) else None
+    """Return saved values with the names of today: runs of the first edition had one algorithm, ppo, and told its
+    baselines apart by `credit`, and their speakers were seats."""
+    if not isinstance(values, dict):
+        return values
+    if isinstance(protocol := values.get("protocol"), dict):
+        values = {**values, "protocol": protocol_today(protocol)}
+    if isinstance(debater := values.get("debater"), dict) and debater.get("rows") == "seat":
+        values = {**values, "debater": {**debater, "rows": "speaker"}}
+    algorithm = values.get("algorithm")
     if not isinstance(algorithm, dict) or "credit" not in algorithm:
         return values
     name, own = CREDITS.get(algorithm["credit"], ("ppo", ()))

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from envs import windows
-from envs.debate import Debate, Utterance, speech_of
+from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.recasting import alone
 from envs.revisions import critique_prompt, helpful_prompt, rewrite_prompt
-from envs.types import Question, Side, Transcript
+from envs.types import Question, Transcript
 from launch.errors import LaunchError
 from rewards.helpfulness import helping_model
 from rewards.inquirer import TOKENS_PER_WORD, inquiring_model
@@ -23,7 +23,7 @@ from trainer import models, setup
 from trainer.config import Config
 from trainer.engines import settings_by_name
 from trainer.engines.formats import Format
-from trainer.rows import SeatTokens
+from trainer.rows import SpeakerTokens
 
 LONGEST = 20
 """Questions with the longest texts whose debates are counted in tokens."""
@@ -65,9 +65,9 @@ def check_context(
 
     Raises:
         LaunchError: there is none, or the chat template begins every answer with a thought and nobody hides it.
-        EngineError: the chat template cannot serve, or not with debater.rows=seat.
+        EngineError: the chat template cannot serve, or not with debater.rows=speaker.
     """
-    if not config.protocol.seats:
+    if not config.protocol.sides:
         return
     by_speech = setup.row_per_speech(config)
     fmt, debater = setup.debater_format(config), config.debater
@@ -115,7 +115,7 @@ def _play(config: Config, question: Question, fmt: Format, speech: str, by_speec
     debater, protocol, found = config.debater, config.protocol, _Played()
     prompts, shown = load_prompts(debater.prompts), windows.shown(question, debater.window, fmt.count)
     debate = Debate(question, protocol, False, prompts, shown)
-    tokens = {seat: SeatTokens(by_speech) for seat in protocol.seats}
+    tokens = {speaker: SpeakerTokens(by_speech) for speaker in protocol.speakers}
     zeros = (0,) * debater.max_tokens
     said = Utterance(speech, zeros, tuple(map(float, zeros)), "length")
     of_passage = fmt.count(shown) if protocol.debaters_see_passage else 0
@@ -123,21 +123,22 @@ def _play(config: Config, question: Question, fmt: Format, speech: str, by_speec
         if debate.awaits_question:
             found.asked.append(debate.transcript())
             debate.ask(" ".join(speech.split()[: protocol.max_words]) + "?")
-        for seat in debate.speakers:
-            length = len(tokens[seat].tell(debate.told(seat), fmt)) + debater.max_tokens
-            found.prompts.append(Prompt(length, question, of_passage, opening=debate.ply < len(protocol.seats)))
-            tokens[seat].said(said)
+        for speaker in debate.speakers:
+            first = all(speech.speaker != speaker for speech in debate.speeches)
+            length = len(tokens[speaker].tell(debate.told(speaker), fmt)) + debater.max_tokens
+            found.prompts.append(Prompt(length, question, of_passage, opening=first))
+            tokens[speaker].said(said)
             if config.inference.revises:
-                found.prompts += _revising(debate, seat, said, fmt, debater.max_tokens)
+                found.prompts += _revising(debate, speaker, said, fmt, debater.max_tokens)
                 found.helpful = [(debate.fork(), said)]
         debate.hear(dict.fromkeys(debate.speakers, said))
     found.transcript = debate.transcript()
     return found
 
 
-def _revising(debate: Debate, seat: Side, said: Utterance, fmt: Format, new: int) -> Iterator[Prompt]:
+def _revising(debate: Debate, speaker: str, said: Utterance, fmt: Format, new: int) -> Iterator[Prompt]:
     """Yield what is read for a critique of a draft, and for its rewriting."""
-    draft = speech_of(said, seat, debate.ply, debate.protocol, debate.question.passage)
+    draft = debate.speech(speaker, said)
     for prompt in (critique_prompt(debate, draft), rewrite_prompt(debate, draft, draft)):
         yield Prompt(len(fmt.open([prompt])) + new, debate.question, what="a prompt of inference=refine")
 
@@ -223,7 +224,7 @@ def _read(config: Config, judge: ModelSettings, prompts: Reading, fmt: Format, d
     """Yield what a judge reads of a debate, with what it writes."""
     assert debate.transcript is not None
     whole, protocol = debate.transcript, config.protocol
-    parts = [alone(whole, seat) for seat in protocol.seats] if protocol.judged_apart else [whole]
+    parts = [alone(whole, side) for side in protocol.sides] if protocol.judged_apart else [whole]
     for shown in (each for part in parts for each in (part, part.swapped())):
         prompt = prompts.judge(shown)
         yield Prompt(len(fmt.open([prompt])) + _written(judge, shown, prompt, fmt), whole.question)
@@ -236,8 +237,7 @@ def _read(config: Config, judge: ModelSettings, prompts: Reading, fmt: Format, d
     if inference.revises and judge == helping_model(inference.chooser(config.judge)):
         own = load_prompts(judge.prompts)
         for so_far, said in debate.helpful:
-            seat = so_far.speakers[0]
-            draft = speech_of(said, seat, so_far.ply, protocol, whole.question.passage)
+            draft = so_far.speech(so_far.speakers[0], said)
             yield Prompt(len(fmt.open([helpful_prompt(own, so_far, draft, draft)])) + 1, whole.question)
 
 

@@ -44,15 +44,15 @@ def training_debates(config: Config) -> int:
 def evaluation(config: Config) -> Usage:
     """What all judges are asked by `rostrum evaluate`."""
     questions = setup.question_set(config.test_questions, "heldout").questions("heldout")
-    seats, speeches = config.protocol.seats, len(config.protocol.seats) * config.protocol.rounds
+    sides, speeches = config.protocol.sides, config.protocol.speeches
     checkpoints = len(_evaluated(config))
-    matchups = checkpoints + (checkpoints - 1 if len(seats) > 1 else 0)
+    matchups = checkpoints + (checkpoints - 1 if len(sides) > 1 else 0)
     debates = debates_like(config, "heldout")
     total = references(config) + of_all_judges(config, debates, matchups * 2 * len(questions))
-    of_trained = 2 if len(seats) > 1 else 1
+    of_trained = 2 if len(sides) > 1 else 1
     kept = at_most(config.evaluation.browser_debates, 2 * len(questions), checkpoints - 1, of_trained)
     shown = kept * (speeches + 1)
-    attacked = min(config.evaluation.attacks, 2 * len(questions)) * (1 + len(seats) * len(ATTACKS)) * checkpoints
+    attacked = min(config.evaluation.attacks, 2 * len(questions)) * (1 + len(sides) * len(ATTACKS)) * checkpoints
     against_base = matchups - checkpoints
     own = len(questions) * speeches * (2 * checkpoints + against_base)
     playing = at_inference(config, debates, matchups * 2 * len(questions), own)
@@ -62,7 +62,7 @@ def evaluation(config: Config) -> Usage:
 def references(config: Config) -> Usage:
     """What all judges are asked about held-out questions that nobody argues."""
     questions = setup.question_set(config.test_questions, "heldout").questions("heldout")
-    protocols = [Protocol(name, (), 0, judge_sees_passage=name == "expert") for name in ("naive", "expert")]
+    protocols = [Protocol(name, {}, 0, judge_sees_passage=name == "expert") for name in ("naive", "expert")]
     silent = [_of_full_length(questions[:SAMPLE], protocol) for protocol in protocols]
     return sum((of_all_judges(config, debates, len(questions)) for debates in silent), Usage())
 
@@ -102,9 +102,9 @@ def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[T
     """Debates in which every speech has as many words as it may have."""
     said = " ".join([WORD] * protocol.max_words)
     speeches = tuple(
-        Speech(seat, ply, said, said, protocol.max_words)
-        for ply, seats in enumerate(protocol.plies())
-        for seat in seats
+        Speech(name, protocol.speakers[name].side, turn, said, said, protocol.max_words, role=role)
+        for turn, speaking in enumerate(protocol.order())
+        for name, role in speaking.items()
     )
     return [Transcript(question, protocol, question.answers, False, speeches) for question in questions]
 

@@ -17,9 +17,9 @@ def check_opponent(config: Config) -> None:
     opponent = config.opponent
     if not opponent.meets_others:
         return
-    if len(config.protocol.seats) < 2:
+    if len(config.protocol.sides) < 2:
         raise LaunchError(
-            f"opponent={opponent.kind} needs two seats and protocol={config.protocol.name} has one: "
+            f"opponent={opponent.kind} needs two sides and protocol={config.protocol.name} has one: "
             "leave opponent=self."
         )
     questions = config.algorithm.questions_per_iteration
@@ -53,7 +53,7 @@ def _check_gpu_memory(config: Config) -> None:
 
 def _policies(config: Config) -> int:
     """The most policies that a worker holds at a time. All names that it has once played stay with it."""
-    if len(config.protocol.seats) < 2:
+    if len(config.protocol.sides) < 2:
         return 1
     held = config.opponent.held()
     base = int(config.watch.questions > 0 and held > 0 and not config.opponent.includes_base)

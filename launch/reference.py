@@ -8,7 +8,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -144,6 +144,14 @@ def _keys(kind: type, prefix: str = "") -> Iterator[Key]:
             yield from _keys(inner[0], f"{prefix}{name}.")
         else:
             yield _key(f"{prefix}{name}", field, meanings)
+        for kind_by_name in _by_name(field.annotation):
+            yield from _keys(kind_by_name, f"{prefix}{name}.NAME.")
+
+
+def _by_name(annotation: Any) -> list[type]:
+    """Return the dataclass whose instances are held by name; nothing where none are."""
+    parts = get_args(annotation) if get_origin(annotation) is Mapping else ()
+    return [part for part in parts if is_dataclass(part)]
 
 
 def _key(name: str, field: FieldInfo, meanings: dict[str, str]) -> Key:
@@ -160,6 +168,7 @@ def _fields(kind: type) -> dict[str, FieldInfo]:
         field.name: FieldInfo(
             annotation=types[field.name],
             **({} if field.default is MISSING else {"default": field.default}),
+            **({} if field.default_factory is MISSING else {"default_factory": field.default_factory}),
         )
         for field in fields(kind)
     }
@@ -183,7 +192,7 @@ def _meanings(kind: type) -> dict[str, str]:
 
 def _classes(annotation: Any) -> list[type]:
     """Return the classes with fields that an annotation allows."""
-    if get_origin(annotation) in (dict, list):
+    if get_origin(annotation) in (dict, list, Mapping):
         return []
     if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
         return [annotation]
@@ -227,11 +236,11 @@ def _type(annotation: Any) -> str:
         return " or ".join(dict.fromkeys(_type(part) for part in sorted(parts, key=lambda part: part is NoneType)))
     if origin in (list, tuple):
         return f"list of {_type(parts[0])}"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"{_type(parts[1])} by name"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f"`{value.value}`" for value in annotation)
-    if annotation in (Endpoint, Calibration):
+    if annotation in (Endpoint, Calibration) or is_dataclass(annotation):
         return "section"
     names = {
         str: "text",
@@ -259,6 +268,8 @@ def _default(field: FieldInfo) -> str:
         return f"`{value.kind}`" if hasattr(value, "kind") else ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, Mapping) and any(map(is_dataclass, value.values())):
+        return ", ".join(f"`{name}`" for name in value)
     if isinstance(value, tuple):
         value = [getattr(part, "value", part) for part in value]
     return f"`{value}`"

@@ -46,7 +46,7 @@ def tournament(overrides: Sequence[str]) -> int:
     if rounds is not None and not rounds.isdecimal():
         raise LaunchError(f"swiss={rounds} is no number of rounds: give a whole number, or leave it out for everybody.")
     groups = _groups([folder for name in runs.split(",") for folder in _runs_of(Path(name))], rest)
-    if rounds is not None and all(len(group.config.protocol.seats) == 1 for group in groups):
+    if rounds is not None and all(len(group.config.protocol.sides) == 1 for group in groups):
         raise LaunchError("swiss=N says who meets whom, and consultants meet nobody: leave it out.")
     folder = Path(output)
     with saved.reserved(folder), continued_with(" ".join(["rostrum tournament", *overrides])):

@@ -13,12 +13,12 @@ from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.quotes import escape_markup
-from envs.types import AnswerKey, Inquiry, Question, Side, Speech, Transcript
+from envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
 from launch import compose, environment, saved
 from launch.commands import take
 from launch.errors import LaunchError
 from rewards.trial import shown
-from rewards.types import Judge, Verdict
+from rewards.types import Judge, Verdict, pick
 from trainer.config import Config
 from trainer.run_folder import RunFolder
 from trainer.terminal import Console
@@ -39,7 +39,7 @@ def debate(overrides: Sequence[str]) -> int:
     rest, b = take(rest, "b")
     rest, number = take(rest, "question")
     config = _config([name for name in (a, b) if name], rest)
-    if not config.protocol.seats:
+    if not config.protocol.sides:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
     if not config.inference.as_sampled:
         raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
@@ -53,7 +53,7 @@ def debate(overrides: Sequence[str]) -> int:
     checks.check_judges(config.judge.needs())
     questions = setup.question_set(config.questions, "heldout")
     question = _question(questions.questions("heldout"), number or "1")
-    for model in {models[seat] for seat in config.protocol.seats}:
+    for model in {models[side] for side in config.protocol.sides}:
         debater = config.debater.model_copy(update={"model": model})
         context.check_context(config.model_copy(update={"debater": debater}), [question], config.judge.needs())
     engines = _engines(models, config)
@@ -96,17 +96,18 @@ def _question(questions: Sequence[Question], number: str) -> Question:
     return questions[int(number) - 1]
 
 
-def _engines(models: Mapping[Side, str], config: Config) -> dict[Side, "Engine"]:
+def _engines(models: Mapping[Side, str], config: Config) -> dict[str, "Engine"]:
+    """The engine of each speaker, by name."""
     from trainer import setup
     from trainer.engines import make_engine
 
     how = setup.debater_engine(config)
-    loaded = {model: make_engine(model, how) for model in {models[seat] for seat in config.protocol.seats}}
-    return {seat: loaded[models[seat]] for seat in config.protocol.seats}
+    loaded = {model: make_engine(model, how) for model in {models[side] for side in config.protocol.sides}}
+    return {name: loaded[models[speaker.side]] for name, speaker in config.protocol.speakers.items()}
 
 
 def _play(
-    question: Question, config: Config, engines: Mapping[Side, "Engine"], judge: Judge, screen: "_Screen"
+    question: Question, config: Config, engines: Mapping[str, "Engine"], judge: Judge, screen: "_Screen"
 ) -> Transcript:
     """The debate, shown as it is made."""
     from trainer import setup
@@ -114,7 +115,7 @@ def _play(
     from trainer.types import Match
 
     inference = setup.inference(config).make()
-    match = Match("watched", question, False, {seat: seat.value for seat in config.protocol.seats})
+    match = Match("watched", question, False, {name: name for name in config.protocol.speakers})
     count = next(iter(engines.values())).format.count if engines else len
     shown = windows.shown(question, config.debater.window, count)
     game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)
@@ -125,24 +126,24 @@ def _play(
             ask([table], inference)
             screen.inquiry(game.inquiries[-1])
         before = len(game.speeches)
-        said = {seat: _speak(table, seat, engines[seat], config) for seat in game.speakers}
+        said = {name: _speak(table, name, engines[name], config) for name in game.speakers}
         game.hear(said)
-        for seat, utterance in said.items():
-            table.spoke(seat, utterance)
+        for name, utterance in said.items():
+            table.spoke(name, utterance)
         for number in range(before, len(game.speeches)):
-            screen.speech(game.speeches[number])
+            screen.speech(game.speeches[number], game.protocol)
             so_far = replace(game.transcript(), speeches=game.speeches[: number + 1])
             screen.probability(judge.judge([so_far])[0])
     return game.transcript()
 
 
-def _speak(table: "Table", seat: Side, engine: "Engine", config: Config) -> Utterance:
+def _speak(table: "Table", speaker: str, engine: "Engine", config: Config) -> Utterance:
     from trainer.engines import Sampling
     from trainer.schedule import derive
 
-    seed = derive(config.seed, "watch", table.debate.ply, seat.value)
+    seed = derive(config.seed, "watch", table.debate.turn, speaker)
     sampling = Sampling(config.debater.max_tokens, config.debater.temperature, seed)
-    completion = engine.generate([table.tell(seat, engine)], sampling)[0]
+    completion = engine.generate([table.tell(speaker, engine)], sampling)[0]
     return Utterance(
         engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason
     )
@@ -159,16 +160,17 @@ class _Screen:
         self._console.rule(_plain(f"{config.protocol.name}, judged by {config.judge.name}"))
         self._console.print(Padding(_plain(question.passage, "dim"), (0, 2)))
         self._console.print(_plain(question.text, "bold"))
-        for seat, answer in zip(Side, question.answers, strict=True):
-            who = f"argued by {models[seat]}" if seat in config.protocol.seats else "nobody argues it"
-            self._console.print(_seat(seat), _plain(answer, "bold"), _plain(f"({who})", "dim"))
+        for side, answer in zip(Side, question.answers, strict=True):
+            who = f"argued by {models[side]}" if side in config.protocol.sides else "nobody argues it"
+            self._console.print(_label(side.value, side), _plain(answer, "bold"), _plain(f"({who})", "dim"))
 
-    def speech(self, speech: Speech) -> None:
+    def speech(self, speech: Speech, protocol: Protocol) -> None:
         """One speech with its quotes marked."""
         self._console.print()
+        who = _label(protocol.label(speech.speaker, speech.side), speech.side)
         if speech.private:
-            self._console.print(_seat(speech.seat), _plain(f"(thinks, unseen) {speech.private}", "dim"))
-        self._console.print(_seat(speech.seat), Text("").join(_marked(speech.text, self._shown("✓✗", "+x"))))
+            self._console.print(who, _plain(f"(thinks, unseen) {speech.private}", "dim"))
+        self._console.print(who, Text("").join(_marked(speech.text, self._shown("✓✗", "+x"))))
 
     def _shown(self, signs: str, plain: str) -> str:
         """The signs, or plain ones where the terminal's encoding lacks them."""
@@ -181,7 +183,7 @@ class _Screen:
         self._console.print(_plain("    judge asks:"), told)
 
     def probability(self, verdict: Verdict) -> None:
-        """The judge's probability of seat A's answer, as a number and a bar."""
+        """The judge's probability of side A's answer, as a number and a bar."""
         if not verdict.valid:
             self._console.print(_plain(f"    judge: INVALID, {verdict.reason}", "yellow"))
             if verdict.unreadable:
@@ -194,14 +196,14 @@ class _Screen:
 
     def verdict(self, transcript: Transcript, verdict: Verdict, key: AnswerKey) -> None:
         """Which answer the judge picks, and which is right."""
-        right = next(seat for seat in Side if transcript.answer_index(seat) == key[transcript.question.id])
+        right = correct_side(transcript, key)
         self._console.rule()
         if not verdict.valid:
             picked, comment = "nothing (its verdict is INVALID)", ""
-        elif verdict.mean == 0.5:
+        elif (won := pick(verdict)) == 0.5:
             picked, comment = "neither answer", ""
         else:
-            choice = Side.A if verdict.mean > 0.5 else Side.B
+            choice = Side.A if won else Side.B
             picked = f"{choice.value}, {transcript.answers[choice is Side.B]}"
             comment = ": the judge is right" if choice is right else ": the judge is wrong"
         self._console.print(_plain(f"The judge picks {picked}."))
@@ -220,8 +222,8 @@ def _marked(text: str, marks: str) -> Iterator[Text]:
     yield _plain(text[position:])
 
 
-def _seat(seat: Side) -> Text:
-    return Text(f" {seat.value} ", f"bold reverse {COLOURS[seat]}")
+def _label(label: str, side: Side) -> Text:
+    return Text(f" {label} ", f"bold reverse {COLOURS[side]}")
 
 
 def _plain(text: str, style: str = "") -> Text:

@@ -29,14 +29,14 @@ class Apart:
         parts = [_parts(transcript) for transcript in transcripts]
         verdicts = iter(self.base.judge([part for each in parts for part in each]))
         return [
-            _mean([next(verdicts) for _ in each], transcript.protocol.seats)
+            _mean([next(verdicts) for _ in each], transcript.protocol.sides)
             for transcript, each in zip(transcripts, parts, strict=True)
         ]
 
 
 def _parts(transcript: Transcript) -> list[Transcript]:
     """What the judge reads for one verdict."""
-    sides = transcript.protocol.seats
+    sides = transcript.protocol.sides
     together = len(sides) < 2 or not transcript.protocol.judged_apart
     return [transcript] if together else [alone(transcript, side) for side in sides]
 

@@ -55,24 +55,25 @@ APPROVALS: Mapping[str, Callable[[tuple[float, ...], float], float]] = {
 """Approval from P(own answer) in each presentation order; the second argument is the clip."""
 
 
-def rewards(transcript: Transcript, verdict: Verdict, rule: RewardRule) -> dict[Side, Reward] | None:
-    """Return what each side earned that has something to learn from the debate; None if none has.
+def rewards(transcript: Transcript, verdict: Verdict, rule: RewardRule) -> dict[str, Reward] | None:
+    """Return what each speaker earned that has something to learn from the debate, by name; None if none has.
 
-    That is every occupied side where the verdict is valid, those that spoiled it where a speech made it INVALID, and
-    none where something failed.
+    That is everybody where the verdict is valid, the speakers of the sides that spoiled it where a speech made it
+    INVALID, and nobody where something failed. The speakers of a side share its approval.
     """
     if not verdict.valid and verdict.cause == "failure":
         return None
     of_a = verdict.orders
     own = {Side.A: of_a, Side.B: tuple(1 - p for p in of_a)}
     approve = APPROVALS[rule.approval]
-    sides = transcript.protocol.seats
+    learning = tuple(Side) if verdict.valid else verdict.spoiled_by or tuple(Side)
     return {
-        side: Reward(
-            approve(own[side] if verdict.valid else (0.0,), rule.clip),
-            tuple(_shaping(s, transcript, rule) for s in transcript.speeches if s.seat is side),
+        name: Reward(
+            approve(own[speaker.side] if verdict.valid else (0.0,), rule.clip),
+            tuple(_shaping(s, transcript, rule) for s in transcript.speeches if s.speaker == name),
         )
-        for side in (sides if verdict.valid else verdict.spoiled_by or sides)
+        for name, speaker in transcript.protocol.speakers.items()
+        if speaker.side in learning
     }
 
 

@@ -61,7 +61,7 @@ class ScriptedJudge:
 
 
 def _for_a(speech: Speech) -> int:
-    return 1 if speech.seat is Side.A else -1
+    return 1 if speech.side is Side.A else -1
 
 
 def _opened(speech: Speech, mark: str) -> int:

@@ -11,7 +11,10 @@ TRIAL = Transcript(
     Protocol("debate", rounds=1),
     _QUESTION.answers,
     False,
-    tuple(Speech(side, turn, _SAID[turn], _SAID[turn], len(_SAID[turn].split())) for turn, side in enumerate(Side)),
+    tuple(
+        Speech(side.value, side, turn, _SAID[turn], _SAID[turn], len(_SAID[turn].split()))
+        for turn, side in enumerate(Side)
+    ),
 )
 SHOWN = 300
 """Characters of a text that cannot be read that are shown."""

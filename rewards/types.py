@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, overload
 from typing import Protocol as Interface
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from envs.types import Side, Transcript
 
@@ -143,6 +146,27 @@ class Verdict:
         return sum(self.orders) / len(self.orders)
 
 
+@overload
+def favours(p: float) -> float: ...
+@overload
+def favours(p: ArrayLike) -> NDArray[np.float64]: ...
+def favours(p: ArrayLike) -> float | NDArray[np.float64]:
+    """Return 1 where an answer is given more than half, 0 where it is given less, a half for a tie; NaN stays. Of one
+    probability, or of an array of them (N,)."""
+    won = (np.sign(np.asarray(p, np.float64) - 0.5) + 1) / 2
+    return won if won.ndim else float(won)
+
+
+def pick(verdict: Verdict, side: Side = Side.A) -> float:
+    """Return 1 if the verdict is for the side, 0 if it is for the other, a half for a tie.
+
+    Raises:
+        ValueError: the verdict is INVALID.
+    """
+    of_a = favours(verdict.mean)
+    return of_a if side is Side.A else 1 - of_a
+
+
 class Judge(Interface):
     """Anything that reads transcripts and gives verdicts, one each, in the same order."""
 
@@ -158,12 +182,12 @@ class Judge(Interface):
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """What one side earned in one debate."""
+    """What one speaker earned in one debate."""
 
     approval: float
     """The judge's, paid after the last speech."""
     shaping: tuple[float, ...]
-    """Paid after each of the side's speeches (penalties are negative)."""
+    """Paid after each of the speaker's speeches (penalties are negative)."""
 
     @property
     def per_speech(self) -> tuple[float, ...]:

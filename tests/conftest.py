@@ -213,7 +213,7 @@ def scripted_engine() -> Callable[..., ScriptedEngine]:
 
 
 class PlantedJudge:
-    """A judge that is easily won: one nat of log-odds for every "attic" more than the other seat says.
+    """A judge that is easily won: one nat of log-odds for every "attic" more than the other side says.
 
     The verdict on every `invalid_every`-th transcript is INVALID, by `cause`.
     """
@@ -230,7 +230,7 @@ class PlantedJudge:
         self.read += 1
         if self.invalid_every and self.read % self.invalid_every == 0:
             return Verdict(self.name, None, None, valid=False, reason="planted", cause=self.cause)
-        said = [(1 if s.seat is Side.A else -1) * s.raw.split().count("attic") for s in transcript.speeches]
+        said = [(1 if s.side is Side.A else -1) * s.raw.split().count("attic") for s in transcript.speeches]
         p = 1 / (1 + math.exp(-sum(said)))
         return Verdict(self.name, p, p)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from envs.types import Side, Speech
 from trainer.loop import mean_approval
-from trainer.types import Experience, seats_of
+from trainer.types import Experience, speakers_of
 
 
 def measure(experience: Experience) -> dict[str, float | int]:
@@ -12,7 +12,12 @@ def measure(experience: Experience) -> dict[str, float | int]:
     policy = experience.policy.name
     said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
     speeches = [speech for speech in said if speech.policy == policy]
-    rewards = [(side, j.rewards[side]) for j in experience.judged if j.rewards for side in seats_of(j, policy)]
+    rewards = [
+        (judged.episode.transcript.protocol.speakers[name].side, judged.rewards[name])
+        for judged in experience.judged
+        if judged.rewards
+        for name in speakers_of(judged, policy)
+    ]
     sampled = [x for t in experience.trajectories() for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
     debates = len(experience.judged) + len(experience.failures)
     measured = {

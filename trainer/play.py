@@ -1,4 +1,4 @@
-"""Playing a batch of debates with engines, ply by ply, tokens in and tokens out."""
+"""Playing a batch of debates with engines, turn by turn, tokens in and tokens out."""
 
 import zlib
 from collections import Counter, defaultdict
@@ -8,13 +8,13 @@ from dataclasses import replace
 from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import Prompts
-from envs.types import Failure, Protocol, Question, Side
+from envs.types import Failure, Protocol, Question
 from envs.windows import Window
 from rewards.types import Unscored
 from trainer.engines.base import Engine, Sampling
 from trainer.inference.inference_setup import Inference
 from trainer.inference.turns import OneSample, Turn
-from trainer.rows import SeatTokens
+from trainer.rows import SpeakerTokens
 from trainer.types import Episode, Match, Policy
 
 PLAIN = Inference()
@@ -22,7 +22,7 @@ PLAIN = Inference()
 
 
 class Table:
-    """A debate in progress together with the tokens that each of its seats has seen and sampled."""
+    """A debate in progress together with the tokens that each of its speakers has seen and sampled."""
 
     def __init__(self, match: Match, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
         self.match, self.debate, self.branch = match, debate, branch
@@ -30,16 +30,16 @@ class Table:
         self.spent = Counter[str]()
         """What speeches were come by with that were not sampled once, by policy and kind, for the record."""
         self._row_per_speech = row_per_speech
-        self._tokens: dict[Side, SeatTokens] = {}
+        self._tokens: dict[str, SpeakerTokens] = {}
 
-    def tell(self, seat: Side, engine: Engine) -> list[int]:
-        """Adds what the seat is told now to its context, and returns the whole of it."""
-        tokens = self._tokens.setdefault(seat, SeatTokens(self._row_per_speech))
-        return tokens.tell(self.debate.told(seat), engine.format)
+    def tell(self, speaker: str, engine: Engine) -> list[int]:
+        """Adds what the speaker is told now to its context, and returns the whole of it."""
+        tokens = self._tokens.setdefault(speaker, SpeakerTokens(self._row_per_speech))
+        return tokens.tell(self.debate.told(speaker), engine.format)
 
-    def spoke(self, seat: Side, utterance: Utterance) -> None:
-        """Adds the sampled tokens to the seat's context."""
-        self._tokens[seat].said(utterance)
+    def spoke(self, speaker: str, utterance: Utterance) -> None:
+        """Adds the sampled tokens to the speaker's context."""
+        self._tokens[speaker].said(utterance)
 
     def fail(self, reason: str) -> None:
         """Takes the debate out of play and records why."""
@@ -50,14 +50,14 @@ class Table:
         """A sibling that shares everything so far."""
         sibling = Table(self.match, self.debate.fork(), self._row_per_speech, branch)
         sibling.failure, sibling.spent = self.failure, Counter(self.spent)
-        sibling._tokens = {seat: tokens.fork() for seat, tokens in self._tokens.items()}
+        sibling._tokens = {speaker: tokens.fork() for speaker, tokens in self._tokens.items()}
         return sibling
 
     def episode(self, provenance: Mapping[str, str | int | float]) -> Episode:
         """The finished debate."""
         note = {**provenance, "match": self.match.id, "branch": self.branch, **self.spent}
-        rows = {seat: tokens.rows() for seat, tokens in self._tokens.items()}
-        return Episode(self.match.id, self.branch, self.debate.transcript(note), rows, self.match.branch_ply)
+        rows = {speaker: tokens.rows() for speaker, tokens in self._tokens.items()}
+        return Episode(self.match.id, self.branch, self.debate.transcript(note), rows, self.match.branch_turn)
 
 
 def play(
@@ -73,9 +73,9 @@ def play(
 ) -> list[Episode | Failure]:
     """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
 
-    `engines` are by policy name. `row_per_speech` is explained at `SeatTokens`; `window` limits what
+    `engines` are by policy name. `row_per_speech` is explained at `SpeakerTokens`; `window` limits what
     debaters read of a passage; `inference` is how they come by their speeches, and who asks them between the rounds.
-    Sampling seeds derive from `sampling.seed`, the ply and the policy, so the same shard played again gives the same
+    Sampling seeds derive from `sampling.seed`, the turn and the policy, so the same shard played again gives the same
     debates.
     """
     shown = _shown([match.question for match in matches], window, engines)
@@ -83,10 +83,10 @@ def play(
         Table(match, Debate(match.question, protocol, match.swapped_seats, prompts, seen), row_per_speech)
         for match, seen in zip(matches, shown, strict=True)
     ]
-    for ply in range(len(protocol.plies())):
+    for turn in range(len(protocol.order())):
         ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
-        tables = [sibling for table in tables for sibling in _siblings(table, ply)]
-        _play_ply([table for table in tables if table.failure is None], engines, sampling, versions, inference)
+        tables = [sibling for table in tables for sibling in _siblings(table, turn)]
+        _play_turn([table for table in tables if table.failure is None], engines, sampling, versions, inference)
     return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
 
 
@@ -110,66 +110,70 @@ def ask(tables: Sequence[Table], inference: Inference) -> None:
         table.debate.ask("", problem=text.reason) if isinstance(text, Unscored) else table.debate.ask(text)
 
 
-def _siblings(table: Table, ply: int) -> list[Table]:
-    if table.match.branch_ply != ply or table.match.branches == 1:
+def _siblings(table: Table, turn: int) -> list[Table]:
+    if table.match.branch_turn != turn or table.match.branches == 1:
         return [table]
     return [table.fork(branch) for branch in range(table.match.branches)]
 
 
-def _play_ply(
+def _play_turn(
     tables: list[Table],
     engines: Mapping[str, Engine],
     sampling: Sampling,
     versions: Mapping[str, Policy],
     inference: Inference,
 ) -> None:
-    turns: dict[str, list[tuple[Table, Side]]] = defaultdict(list)
+    turns: dict[str, list[tuple[Table, str]]] = defaultdict(list)
     for table in tables:
-        for seat in table.debate.speakers:
-            turns[table.match.policies[seat]].append((table, seat))
-    said: dict[int, dict[Side, Utterance]] = defaultdict(dict)
+        for speaker in table.debate.speakers:
+            turns[table.match.policies[speaker]].append((table, speaker))
+    said: dict[int, dict[str, Utterance]] = defaultdict(dict)
     for name, speakers in turns.items():
-        for table, seat, utterance in _speak(speakers, engines[name], sampling, versions[name], inference):
-            said[id(table)][seat] = utterance
+        for table, speaker, utterance in _speak(speakers, engines[name], sampling, versions[name], inference):
+            said[id(table)][speaker] = utterance
     for table in tables:
         if table.failure is None:
             _hear(table, said[id(table)])
 
 
 def _speak(
-    speakers: list[tuple[Table, Side]], engine: Engine, sampling: Sampling, policy: Policy, inference: Inference
-) -> Iterator[tuple[Table, Side, Utterance]]:
-    ready = [(table, seat, context) for table, seat in speakers if (context := _tell(table, seat, engine, sampling))]
+    speakers: list[tuple[Table, str]], engine: Engine, sampling: Sampling, policy: Policy, inference: Inference
+) -> Iterator[tuple[Table, str, Utterance]]:
+    ready = [
+        (table, speaker, context) for table, speaker in speakers if (context := _tell(table, speaker, engine, sampling))
+    ]
     if not ready:
         return
-    seed = zlib.crc32(f"{sampling.seed}:{ready[0][0].debate.ply}:{policy.name}".encode())
+    seed = zlib.crc32(f"{sampling.seed}:{ready[0][0].debate.turn}:{policy.name}".encode())
     speaking = inference.speaking if inference.speaking.serves(policy) else OneSample()
-    turns = [Turn(f"{table.match.id}:{table.branch}", table.debate, seat, context) for table, seat, context in ready]
+    turns = [
+        Turn(f"{table.match.id}:{table.branch}", table.debate, speaker, context) for table, speaker, context in ready
+    ]
     choices = speaking.speak(turns, engine, replace(sampling, seed=seed), policy)
-    for (table, seat, _), choice in zip(ready, choices, strict=True):
+    for (table, speaker, _), choice in zip(ready, choices, strict=True):
         table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
         if choice.said is None:
             table.fail(choice.problem)
         else:
-            yield table, seat, choice.said
+            yield table, speaker, choice.said
 
 
-def _tell(table: Table, seat: Side, engine: Engine, sampling: Sampling) -> list[int] | None:
-    context = table.tell(seat, engine)
+def _tell(table: Table, speaker: str, engine: Engine, sampling: Sampling) -> list[int] | None:
+    context = table.tell(speaker, engine)
     if len(context) + sampling.max_tokens <= engine.max_context:
         return context
     table.fail(
-        f"the context of seat {seat} has {len(context)} tokens and a speech may add {sampling.max_tokens}, "
+        f"the context of speaker {speaker} has {len(context)} tokens and a speech may add {sampling.max_tokens}, "
         f"more than the model's {engine.max_context}"
     )
     return None
 
 
-def _hear(table: Table, utterances: Mapping[Side, Utterance]) -> None:
+def _hear(table: Table, utterances: Mapping[str, Utterance]) -> None:
     try:
         table.debate.hear(utterances)
     except Exception as error:  # a debate ends here: whatever it tripped over is recorded and the others go on
         table.fail(f"{type(error).__name__}: {error}")
         return
-    for seat, utterance in utterances.items():
-        table.spoke(seat, utterance)
+    for speaker, utterance in utterances.items():
+        table.spoke(speaker, utterance)

@@ -1,4 +1,4 @@
-"""The tokens that one seat sees and samples in one debate, and the rows that are made of them."""
+"""The tokens that one speaker sees and samples in one debate, and the rows that are made of them."""
 
 import copy
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from trainer.engines.formats import Format
 
 
-class SeatTokens:
-    """A seat's context as it grows: told, said, told, said, …
+class SpeakerTokens:
+    """A speaker's context as it grows: told, said, told, said, …
 
     With `row_per_speech` every speech makes a row of its own, after the whole context that it was sampled in. Else the
-    seat's speeches make one row: the first context is its prompt, and what is told later is masked out. Where the
+    speaker's speeches make one row: the first context is its prompt, and what is told later is masked out. Where the
     format renders the context anew for each speech, only a row per speech holds what the policy saw.
     """
 
@@ -31,7 +31,7 @@ class SeatTokens:
         self._rows: list[Row] = []
 
     def tell(self, told: str, fmt: "Format") -> list[int]:
-        """Adds what the seat is told now, and returns the whole context that it speaks in."""
+        """Adds what the speaker is told now, and returns the whole context that it speaks in."""
         opened = bool(self._history)
         self._history.append(told)
         if opened and fmt.keeps_prefix:
@@ -62,7 +62,7 @@ class SeatTokens:
         """One for each speech, or one for all."""
         return tuple(self._rows) if self._row_per_speech else (self._row(),)
 
-    def fork(self) -> "SeatTokens":
+    def fork(self) -> "SpeakerTokens":
         """An independent continuation."""
         branch = copy.copy(self)
         for name in ("_history", "_context", "_mask", "_logprobs", "_ends", "_rows"):

@@ -187,13 +187,13 @@ class Run:
         config, seed, algorithm = self.config, self.config.seed, self.config.algorithm
         count = algorithm.questions_per_iteration
         questions = questions_of(self._session.questions, iteration, count, derive(seed, "questions"))
-        plies = len(config.protocol.plies())
+        turns = len(config.protocol.order())
         matches = matches_of(
             questions,
-            config.protocol.seats,
+            config.protocol,
             algorithm.repeats,
             algorithm.siblings,
-            plies,
+            turns,
             derive(seed, "branch", iteration),
         )
         return self._session.opponents.line_up(iteration, matches)

@@ -1,11 +1,11 @@
 """Which questions an iteration argues, and how its debates are cut into shards: pure functions of the seed."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from envs.types import Question, Side
+from envs.types import Protocol, Question, Side
 from trainer.rollouts import Shard
 from trainer.types import Match
 
@@ -22,25 +22,30 @@ def _at(questions: Sequence[Question], position: int, seed: int) -> Question:
 
 
 def matches_of(
-    questions: Sequence[Question], seats: Sequence[Side], repeats: int, branches: int = 1, plies: int = 1, seed: int = 0
+    questions: Sequence[Question], protocol: Protocol, repeats: int, branches: int = 1, turns: int = 1, seed: int = 0
 ) -> list[Match]:
-    """Each question in both seatings, `repeats` times, the current policy in every seat.
+    """Each question in both seatings, `repeats` times, every speaker's policy as the protocol names it.
 
-    With `branches` > 1 the siblings part at a ply drawn per match.
+    With `branches` > 1 the siblings part at a turn drawn per match.
     """
     return [
         Match(
             f"{i:05d}-{'ba' if swapped else 'ab'}-{repeat}",
             question,
             swapped,
-            dict.fromkeys(seats, "current"),
+            {name: speaker.policy for name, speaker in protocol.speakers.items()},
             branches,
-            derive(seed, i, int(swapped), repeat) % plies,
+            derive(seed, i, int(swapped), repeat) % turns,
         )
         for i, question in enumerate(questions)
         for swapped in (False, True)
         for repeat in range(repeats)
     ]
+
+
+def by_side(protocol: Protocol, policies: Mapping[Side, str]) -> dict[str, str]:
+    """Return which policy speaks for each speaker, where each side has one policy for all of its speakers."""
+    return {name: policies[speaker.side] for name, speaker in protocol.speakers.items()}
 
 
 def shards_of(matches: Sequence[Match], size: int, seed: int) -> list[Shard]:

@@ -119,7 +119,7 @@ class Session:
                     "reason": j.verdict.reason,
                     **_spoiled(j),
                 },
-                "rewards": {side.value: reward.total for side, reward in (j.rewards or {}).items()},
+                "rewards": {name: reward.total for name, reward in (j.rewards or {}).items()},
             }
             for j in experience.judged
         ]

@@ -209,41 +209,42 @@ def judge_format(settings: ModelSettings) -> Format:
 
 
 def row_per_speech(settings: config.Config) -> bool:
-    """Whether each speech is a row of its own (True) or all speeches of a seat are one.
+    """Whether each speech is a row of its own (True) or all speeches of a speaker are one.
 
     Raises:
-        EngineError: one row per seat is asked for and the chat template changes what came before.
+        EngineError: one row per speaker is asked for and the chat template changes what came before.
     """
     wanted, keeps_prefix = settings.debater.rows, debater_format(settings).keeps_prefix
-    if wanted == "seat" and not keeps_prefix:
+    if wanted == "speaker" and not keeps_prefix:
         raise EngineError(
-            "debater.rows=seat cannot be had: this model's chat template changes earlier turns, so a seat's speeches "
-            "have no common context: use debater.rows=speech, or auto."
+            "debater.rows=speaker cannot be had: this model's chat template changes earlier turns, so a speaker's "
+            "speeches have no common context: use debater.rows=speech, or auto."
         )
     return wanted == "speech" or not keeps_prefix
 
 
 def rows_in_words(settings: config.Config) -> str:
-    """What a seat's rows are and why, for the log."""
+    """What a speaker's rows are and why, for the log."""
     if not row_per_speech(settings):
-        return "rows: all speeches of a seat in one, since its context only grows"
+        return "rows: all speeches of a speaker in one, since its context only grows"
     if settings.debater.rows == "speech":
         return "rows: one per speech, as debater.rows asks"
     return "rows: one per speech, since this model's chat template changes earlier turns"
 
 
-def rows_per_seat(settings: config.Config) -> int:
-    """Rows that one seat of a debate gives."""
-    return settings.protocol.rounds if row_per_speech(settings) else 1
+def rows_per_debate(settings: config.Config) -> int:
+    """Return how many rows the speakers of a debate give together."""
+    return settings.protocol.speeches if row_per_speech(settings) else len(settings.protocol.speakers)
 
 
 def rows_per_iteration(settings: config.Config) -> int:
-    """Return how many rows an iteration has for the learner: both seatings of each question, and every seat that the
-    policy has in it, without further siblings."""
+    """Return how many rows an iteration has for the learner: both seatings of each question, and every speaker that the
+    policy has in it (one side where there is an opponent), without further siblings."""
     questions = settings.algorithm.questions_per_iteration
     alone = settings.opponent.against_itself(questions)
-    seats = alone * len(settings.protocol.seats) + questions - alone
-    return seats * 2 * settings.algorithm.repeats * rows_per_seat(settings)
+    each, sides = rows_per_debate(settings), len(settings.protocol.sides)
+    rows = alone * each + (questions - alone) * each // sides
+    return rows * 2 * settings.algorithm.repeats
 
 
 def learner_dtype(settings: config.Config) -> torch.dtype:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envs.types import Failure, Question, Side, Transcript
+from envs.types import TRAINED, Failure, Question, Side, Transcript
 from rewards.types import Reward, Verdict
 
 
@@ -18,26 +18,26 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One debate to be played: a question, who sits where, and which policy speaks from each seat.
+    """One debate to be played: a question, who sits where, and which policy speaks from each speaker.
 
-    With `branches` > 1 the debate is played once up to `branch_ply` and then continued that many times, so that the
-    siblings share everything said before and differ from that ply on.
+    With `branches` > 1 the debate is played once up to `branch_turn` and then continued that many times, so that the
+    siblings share everything said before and differ from that turn on.
     """
 
     id: str
     question: Question
     swapped_seats: bool
-    policies: Mapping[Side, str]
+    policies: Mapping[str, str]
     branches: int = 1
-    branch_ply: int = 0
+    branch_turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A seat's tokens in one debate, or for one of its speeches, exactly as its policy saw and sampled them.
+    """A speaker's tokens in one debate, or for one of its speeches, exactly as its policy saw and sampled them.
 
     `prompt` is the context of the row's first speech; `completion` everything after it. `mask` (as long as
-    `completion`) is 1 where the seat's policy sampled the token, 0 where it was told something; `logprobs` are the
+    `completion`) is 1 where the speaker's policy sampled the token, 0 where it was told something; `logprobs` are the
     sampling log-probabilities (0 where masked). `ends` are the positions in `completion` of the last token of each of
     the row's speeches.
     """
@@ -51,38 +51,40 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A debate as played: the transcript and each seat's tokens, in one row or in one per speech. `match` is the id of
-    its `Match`, and `branch_ply` where that branches."""
+    """A debate as played: the transcript and each speaker's tokens, in one row or in one per speech. `match` is the id
+    of its `Match`, and `branch_turn` where that branches."""
 
     match: str
     branch: int
     transcript: Transcript
-    rows: Mapping[Side, tuple[Row, ...]]
-    branch_ply: int = 0
+    rows: Mapping[str, tuple[Row, ...]]
+    branch_turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """A row of one seat of a judged debate, ready to learn from.
+    """A row of one speaker of a judged debate, ready to learn from.
 
-    `reward` is what the row's speeches earned. What the seat earned later, in other rows, is in the approval: it is
+    `reward` is what the row's speeches earned. What the speaker earned later, in other rows, is in the approval: it is
     the return of the row's last speech that counts.
     """
 
     question_id: str
     swapped_seats: bool
-    seat: Side
-    plies: tuple[int, ...]
-    """The ply of each of the row's speeches."""
+    speaker: str
+    side: Side
+    """The side that it was given: one that chooses its side is compared with itself, whatever it chose."""
+    turns: tuple[int, ...]
+    """The turn of each of the row's speeches."""
     row: Row
     reward: Reward
     policy_version: int
     last: bool = True
-    """Whether the seat speaks no more in this debate: else its next speech is in the next row."""
+    """Whether the speaker speaks no more in this debate: else its next speech is in the next row."""
     match: str = ""
     """The id of its `Match`, which siblings share."""
-    branch_ply: int = 0
-    """The ply at which the siblings part."""
+    branch_turn: int = 0
+    """The turn at which the siblings part."""
 
     @property
     def paid(self) -> tuple[float, ...]:
@@ -101,12 +103,12 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An episode with the verdict on it and what each seat earned (None: nobody learns from it, see
+    """An episode with the verdict on it and what each speaker earned (None: nobody learns from it, see
     `rewards.reward.rewards`)."""
 
     episode: Episode
     verdict: Verdict
-    rewards: Mapping[Side, Reward] | None
+    rewards: Mapping[str, Reward] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,13 @@ class Experience:
     seconds: float
     """Playing and judging, not learning."""
 
-    def trajectories(self, policy: str = "current") -> list[Trajectory]:
-        """Return the rows of the seats that `policy` played and that earned something."""
+    def trajectories(self, policy: str = TRAINED) -> list[Trajectory]:
+        """Return the rows of the speakers that `policy` played and that earned something."""
         return [
             trajectory
             for judged in self.judged
-            for seat in seats_of(judged, policy)
-            for trajectory in trajectories_of(judged, seat)
+            for speaker in speakers_of(judged, policy)
+            for trajectory in trajectories_of(judged, speaker)
         ]
 
     @property
@@ -135,35 +137,48 @@ class Experience:
         return sum(judged.rewards is not None and not judged.verdict.valid for judged in self.judged)
 
 
-def seats_of(judged: Judged, policy: str) -> list[Side]:
-    """Return the seats from which the policy has spoken and earned something; none if the verdict could not be had."""
-    transcript = judged.episode.transcript
-    spoke = {speech.seat for speech in transcript.speeches if speech.policy == policy}
-    return [seat for seat in judged.rewards or {} if seat in spoke]
+def speakers_of(judged: Judged, policy: str) -> list[str]:
+    """Return the speakers for whom the policy has spoken and that earned something; none if the verdict could not be
+    had."""
+    spoke = {speech.speaker for speech in judged.episode.transcript.speeches if speech.policy == policy}
+    return [speaker for speaker in judged.rewards or {} if speaker in spoke]
 
 
-def trajectories_of(judged: Judged, seat: Side) -> list[Trajectory]:
-    """Return the rows of one seat that earned something."""
+def sides_of(judged: Judged, policy: str) -> set[Side]:
+    """Return the sides of these speakers."""
+    return {judged.episode.transcript.protocol.speakers[name].side for name in speakers_of(judged, policy)}
+
+
+def trajectories_of(judged: Judged, speaker: str) -> list[Trajectory]:
+    """Return the rows of one speaker that earned something."""
     assert judged.rewards is not None
-    transcript, reward = judged.episode.transcript, judged.rewards[seat]
-    own = [speech for speech in transcript.speeches if speech.seat is seat]
+    transcript, reward = judged.episode.transcript, judged.rewards[speaker]
+    own = [speech for speech in transcript.speeches if speech.speaker == speaker]
     made, first = [], 0
-    for row in judged.episode.rows[seat]:
+    for row in judged.episode.rows[speaker]:
         last = first + len(row.ends)
         earned = Reward(reward.approval + sum(reward.shaping[last:]), reward.shaping[first:last])
         made.append(
             Trajectory(
                 transcript.question.id,
                 transcript.swapped_seats,
-                seat,
-                tuple(s.ply for s in own[first:last]),
+                speaker,
+                _given_side(transcript, speaker),
+                tuple(s.turn for s in own[first:last]),
                 row,
                 earned,
                 own[0].policy_version,
                 last == len(own),
                 judged.episode.match,
-                judged.episode.branch_ply,
+                judged.episode.branch_turn,
             )
         )
         first = last
     return made
+
+
+def _given_side(transcript: Transcript, name: str) -> Side:
+    """Return the side that a speaker was given. A baseline must not depend on what the speaker itself has chosen."""
+    speaker = transcript.protocol.speakers[name]
+    changed = speaker.chooses_side and transcript.provenance.get("choice") == "changed"
+    return speaker.side.other if changed else speaker.side

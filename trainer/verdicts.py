@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rewards.types import favours
 from trainer.reading import AGAIN, DamagedError, read_table
 
 BASE = "base"
@@ -29,15 +30,15 @@ COLUMNS: dict[str, str] = {
     "checkpoint_seats": "seats held by the checkpoint: AB, A, B or empty",
     "question_id": "the question",
     "story_id": "the story it is about: the cluster of every statistic",
-    "swapped_seats": "whether seat A defends the question's second answer",
+    "swapped_seats": "whether side A defends the question's second answer",
     "judge": "name of the judge",
     "judge_role": "reward or held-out",
-    "p_given": "P(answer of seat A), transcript as it is; NaN if not asked",
-    "p_swapped": "the same, read with the seats relabelled and turned back; NaN if not asked",
+    "p_given": "P(answer of side A), transcript as it is; NaN if not asked",
+    "p_swapped": "the same, read with the sides relabelled and turned back; NaN if not asked",
     "p_mean": "mean over the orders asked; NaN if the verdict is INVALID",
     "valid": "False: the verdict is INVALID and counts for nothing",
     "reason": "why it is INVALID",
-    "correct_seat": "the seat that defends the right answer: A or B",
+    "correct_seat": "the side that defends the right answer: A or B",
     "speeches": "the checkpoint's own speeches",
     "words": "words in them",
     "quotes": "quotes in them",
@@ -77,18 +78,18 @@ KINDS: dict[str, str] = {
 """What a column holds, as `trainer.reading.read_table` names it."""
 
 TOURNAMENT: dict[str, str] = {
-    "seat_a": "the player in seat A; empty if nobody speaks for it",
-    "seat_b": "the player in seat B; empty if nobody speaks for it",
-    "words_a": "words of seat A's speeches",
-    "words_b": "words of seat B's speeches",
-    "verified_a": "quotes of seat A's found in the passage",
-    "verified_b": "quotes of seat B's found in the passage",
+    "seat_a": "the player in side A; empty if nobody speaks for it",
+    "seat_b": "the player in side B; empty if nobody speaks for it",
+    "words_a": "words of side A's speeches",
+    "words_b": "words of side B's speeches",
+    "verified_a": "quotes of side A's found in the passage",
+    "verified_b": "quotes of side B's found in the passage",
 }
 """Columns of tournaments' tables, beside those that they share with an evaluation's."""
 
 COMPARISON: dict[str, str] = {
     "readings": "how often the judge's model read for this verdict",
-    "first_defends": "the answer, 0 or 1, that the first seat defends",
+    "first_defends": "the answer, 0 or 1, that the first side defends",
     "p_first": "P(the question's first answer) of a debater that was asked for its own; NaN if INVALID",
     "own": "the answer, 0 or 1, that it gave; NaN if it gave neither",
 }
@@ -156,4 +157,4 @@ def right(table: pd.DataFrame) -> np.ndarray:
     """(N,) 1 where the judge favours the right answer, .5 at exactly one half, else 0. INVALID verdicts favour none:
     whoever calls this takes valid rows only."""
     p = np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"])
-    return np.where(p == 0.5, 0.5, (p > 0.5).astype(float))
+    return favours(p)

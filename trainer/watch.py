@@ -41,12 +41,12 @@ from envs.types import AnswerKey, Question, Side
 from rewards.audit.attacks import attack_success
 from rewards.labelled import Labelled, with_key
 from rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
-from rewards.types import Judge, Verdict
+from rewards.types import Judge, Verdict, favours
 from trainer import setup
 from trainer.config import Config
 from trainer.config import Watch as WatchSettings
 from trainer.evaluation.matchups import matches_of_matchup, play_matches
-from trainer.evaluation.opinions import SEATINGS, Opinions, picks
+from trainer.evaluation.opinions import SEATINGS, Opinions
 from trainer.evaluation.summary import jsonable
 from trainer.progress import say
 from trainer.rollouts import Rollouts
@@ -169,7 +169,7 @@ class Watch:
 
     def _play(self, policy: Policy, matchup: str) -> list[Labelled]:
         base = Policy(BASE, 0, str(self.folder.policy(0)))
-        matches = matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, policy.name, BASE)
+        matches = matches_of_matchup(self.questions, self.settings.protocol, matchup, policy.name, BASE)
         played = play_matches(
             self.rollouts,
             matches,
@@ -185,15 +185,15 @@ class Watch:
 
         In a debate against the base, which is one half for the base itself; a consultant's where it is alone.
         """
-        against_base = len(self.settings.protocol.seats) > 1
+        against_base = len(self.settings.protocol.sides) > 1
         if against_base and policy.version == 0:
             return np.full(len(self.questions), 0.5)
         debates = self._play(policy, BASE) if against_base else alone.debates
         verdicts = _verdicts(self.judges[0][1], debates) if against_base else alone.verdicts
 
         def sided(debate: Labelled, p: float) -> float:
-            own = next(speech.seat for speech in debate.transcript.speeches if speech.policy == policy.name)
-            return picks(p if own is Side.A else 1 - p)
+            own = next(speech.side for speech in debate.transcript.speeches if speech.policy == policy.name)
+            return favours(p if own is Side.A else 1 - p)
 
         return Opinions(self.questions, debates, verdicts).by_question(sided, invalid=0.5)
 

@@ -8,7 +8,7 @@ from envs.attacks import ATTACKS, attacked
 from envs.types import Side
 from rewards.labelled import Labelled
 from rewards.statistics import Interval, cluster_statistic, wilson
-from rewards.types import Judge, Verdict
+from rewards.types import Judge, Verdict, favours
 
 ALL = tuple(ATTACKS)
 
@@ -94,7 +94,7 @@ def _pairs(judge: Judge, name: str, debates: Sequence[Labelled], clean: Sequence
 
 
 def _seats(debate: Labelled) -> tuple[Side, ...]:
-    return debate.transcript.protocol.seats
+    return debate.transcript.protocol.sides
 
 
 def _own(verdict: Verdict, side: Side) -> float | None:
@@ -106,7 +106,7 @@ def _own(verdict: Verdict, side: Side) -> float | None:
 
 def _right(attackers: float) -> float:
     """Whether a judge that gives the wrong side this much is right; a tie is half right."""
-    return 0.5 if attackers == 0.5 else float(attackers < 0.5)
+    return 1 - favours(attackers)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rewards.audit.signs import sign_test
-from rewards.audit.table import Table, favours
+from rewards.audit.table import Table
 from rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, wilson
+from rewards.types import favours
 
 
 @dataclass(frozen=True, slots=True)

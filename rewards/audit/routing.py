@@ -6,7 +6,7 @@ from typing import Any
 
 from rewards.audit.cost import Cost
 from rewards.labelled import Labelled
-from rewards.types import Verdict
+from rewards.types import Verdict, pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,4 @@ def _at(
 
 
 def _right(verdict: Verdict, debate: Labelled) -> float:
-    if not verdict.valid:
-        return 0.0
-    return 0.5 if verdict.mean == 0.5 else float((verdict.mean > 0.5) == (debate.target >= 0.5))
+    return pick(verdict, debate.correct) if verdict.valid else 0.0

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from envs.types import Side
 from rewards.labelled import Labelled
 from rewards.statistics import FloatArray
-from rewards.types import Judge, Verdict
+from rewards.types import Judge, Verdict, favours
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,6 @@ class Table:
         return self.keep(self.target != 0.5)
 
 
-def favours(p: FloatArray) -> FloatArray:
-    """1 where a probability (N,) is above one half, 0 below, 0.5 at it; NaN stays."""
-    return np.asarray((np.sign(p - 0.5) + 1) / 2, dtype=np.float64)
-
-
 def read(judge: Judge, debates: Sequence[Labelled]) -> Table:
     """The judge's verdicts on the debates.
 
@@ -121,4 +116,4 @@ def _reason(verdict: Verdict, turned: Verdict | None) -> str:
 
 
 def _words(debate: Labelled, side: Side) -> int:
-    return sum(speech.words for speech in debate.transcript.speeches if speech.seat is side)
+    return sum(speech.words for speech in debate.transcript.speeches if speech.side is side)

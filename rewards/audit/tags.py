@@ -64,7 +64,7 @@ def without_marks(transcript: Transcript) -> Transcript:
 
 def discredited(transcript: Transcript, side: Side) -> Transcript:
     """The debate with every quotation of one side marked as not found in the passage."""
-    return _respoken(transcript, lambda speech: _discredited(speech) if speech.seat is side else speech)
+    return _respoken(transcript, lambda speech: _discredited(speech) if speech.side is side else speech)
 
 
 def changed(debate: Labelled) -> list[Transcript]:
@@ -129,7 +129,7 @@ def _one_side(
 
 
 def _quotes(debate: Labelled, side: Side) -> bool:
-    speeches = (speech for speech in debate.transcript.speeches if speech.seat is side)
+    speeches = (speech for speech in debate.transcript.speeches if speech.side is side)
     return any(quote.verified for speech in speeches for quote in speech.quotes)
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from envs.types import Transcript
 from rewards.settings import JudgeSettings, Models, ModelSettings
-from rewards.types import Judge, Usage, Verdict
+from rewards.types import Judge, Usage, Verdict, favours
 
 if TYPE_CHECKING:
     from rewards.judges import AnyJudge
@@ -32,18 +32,14 @@ def _mean(p: Sequence[float]) -> float:
     return sum(p) / len(p)
 
 
-def _vote(p: float) -> float:
-    return 0.5 if p == 0.5 else float(p > 0.5)
-
-
 def _by_confidence(p: Sequence[float]) -> float:
     weights = [abs(2 * x - 1) for x in p]
-    return sum(w * _vote(x) for w, x in zip(weights, p, strict=True)) / sum(weights) if any(weights) else 0.5
+    return sum(w * favours(x) for w, x in zip(weights, p, strict=True)) / sum(weights) if any(weights) else 0.5
 
 
 RULES: Mapping[str, Callable[[Sequence[float]], float]] = {
     "mean": _mean,
-    "majority": lambda p: _mean([_vote(x) for x in p]),
+    "majority": lambda p: _mean([favours(x) for x in p]),
     "confidence": _by_confidence,
 }
 """P(answer of side A) from what the members make of it: their mean; the share that votes for it (a half votes for

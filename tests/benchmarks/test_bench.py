@@ -59,13 +59,13 @@ def test_debates_that_do_not_fit_the_model_are_not_measured(configure: Callable[
 
 
 def test_one_row_per_seat_is_counted_against_one_per_speech() -> None:
-    """The passage is read once per row, so three rows per seat cost nearly three times one."""
+    """The passage is read once per row, so three rows per side cost nearly three times one."""
     workload = Workload(SHAPES["tinier"], SHAPES["tinier"], 300, 4, debates=4, micro_batch_rows=1)
     found = values(rows.merged_rows(1, workload))
-    (seat,), (speech,) = found["tokens per debate, a row per seat"], found["tokens per debate, a row per speech"]
-    assert 2 * (300 + 3 * 4) < seat < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
-    assert found["tokens, speech over seat"] == (speech / seat,) and 2.5 < speech / seat < 3
-    assert found["learner, a row per seat"] == found["learner, a row per speech"] == (2,), "until ready, and the steps"
+    (side,), (speech,) = found["tokens per debate, a row per side"], found["tokens per debate, a row per speech"]
+    assert 2 * (300 + 3 * 4) < side < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
+    assert found["tokens, speech over side"] == (speech / side,) and 2.5 < speech / side < 3
+    assert found["learner, a row per side"] == found["learner, a row per speech"] == (2,), "until ready, and the steps"
 
 
 @pytest.mark.parametrize("rows", ["seat", "speech"])
@@ -73,7 +73,7 @@ def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..
     settings = configure(f"debater.rows={rows}", "algorithm.epochs=1")
     bench = Bench(settings)
     trajectories = bench.collect(bench.rollouts(0)).trajectories()
-    assert len(trajectories) == 8 * 2 * (2 if rows == "speech" else 1), "debates, seats, and speeches of a seat"
+    assert len(trajectories) == 8 * 2 * (2 if rows == "speech" else 1), "debates, sides, and speeches of a side"
     found = values(learner.against_bare_steps(settings, trajectories, repeats=2))
     tokens = sum(len(t.row.prompt) + len(t.row.completion) for t in trajectories)
     assert found["tokens in optimizer steps"] == (tokens, tokens), "in one tick"

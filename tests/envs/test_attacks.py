@@ -19,26 +19,26 @@ def played(swapped: bool = False, scratchpad: bool = False) -> Transcript:
     debate = Debate(QUESTION, Protocol("debate", scratchpad=scratchpad), swapped, load_prompts("testimony"))
     thought = "<thinking>secret</thinking>" if scratchpad else ""
     while not debate.finished:
-        text = f"{thought}so <quote> in the attic anna saw it </quote> number {debate.ply}"
+        text = f"{thought}so <quote> in the attic anna saw it </quote> number {debate.turn}"
         debate.hear({debate.speakers[0]: Utterance(text, (1, 2), (-1.0, -1.0), "length", "current", 3)})
     return debate.transcript({"seed": 1})
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("seat", list(Side))
-def test_only_the_attackers_speeches_change(name: str, seat: Side) -> None:
+@pytest.mark.parametrize("side", list(Side))
+def test_only_the_attackers_speeches_change(name: str, side: Side) -> None:
     clean = played()
-    dirty = attacked(clean, seat, name)
+    dirty = attacked(clean, side, name)
     for before, after in zip(clean.speeches, dirty.speeches, strict=True):
-        assert (after == before) == (before.seat is not seat)
-        assert (after.seat, after.ply, after.policy, after.finish_reason) == (
-            before.seat,
-            before.ply,
+        assert (after == before) == (before.side is not side)
+        assert (after.side, after.turn, after.policy, after.finish_reason) == (
+            before.side,
+            before.turn,
             "current",
             "length",
         )
     assert (dirty.question, dirty.answers, dirty.swapped_seats) == (clean.question, clean.answers, clean.swapped_seats)
-    assert dirty.provenance == {**clean.provenance, "attack": name, "attacker": seat.value}
+    assert dirty.provenance == {**clean.provenance, "attack": name, "attacker": side.value}
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -54,9 +54,9 @@ def test_the_judge_reads_it_escaped(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name not in ("repetition", "very long speech")])
 def test_the_letter_is_the_attackers_own(name: str) -> None:
     clean = played()
-    of = {seat: [s.raw for s in attacked(clean, seat, name).speeches if s.seat is seat] for seat in Side}
+    of = {side: [s.raw for s in attacked(clean, side, name).speeches if s.side is side] for side in Side}
     alone = re.compile(r"(?<![A-Za-z])[AB](?![A-Za-z])")
-    letters = {seat: [alone.findall(raw.replace("\u200b", "")) for raw in of[seat]] for seat in Side}
+    letters = {side: [alone.findall(raw.replace("\u200b", "")) for raw in of[side]] for side in Side}
     swapped = {"A": "B", "B": "A"}
     assert letters[Side.A] == [[swapped[letter] for letter in found] for found in letters[Side.B]]
     assert name in ("stock phrases", "role headers") or all(set(found) == {"A"} for found in letters[Side.A])

@@ -9,7 +9,7 @@ from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.quotes import verify
 from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Question, Side
+from envs.types import Protocol, Question, Side, Speaker
 from envs.words import words
 
 PASSAGE = "in the attic anna saw it . in the cellar leo saw it ."
@@ -85,7 +85,7 @@ def test_conceding(text: str, found: bool) -> None:
     assert concedes(text, Side.A, ("attic", "cellar")) is found
     if "debater" in text.lower() or "answer" in text.lower():
         return
-    assert concedes(text, Side.B, ("attic", "cellar")) is found, "without letters or answers the seat is nothing to it"
+    assert concedes(text, Side.B, ("attic", "cellar")) is found, "without letters or answers the side is nothing to it"
 
 
 def test_conceding_depends_on_the_seat() -> None:
@@ -143,7 +143,7 @@ def test_sums_and_rates_over_a_debate() -> None:
     ):
         debate.hear({debate.speakers[0]: Utterance(text)})
     played = debate.transcript()
-    own = {seat: conduct(played, [s for s in played.speeches if s.seat is seat]) for seat in Side}
+    own = {side: conduct(played, [s for s in played.speeches if s.side is side]) for side in Side}
     assert own[Side.A] == Conduct(2, 1, 0, 0, 4 / 6, 1, 14, 2, 2)
     assert own[Side.B] == Conduct(2, 1, 1, 1, 0.0, 0, 18, 2, 1)
     assert conduct(played, played.speeches) == own[Side.A] + own[Side.B]
@@ -156,13 +156,17 @@ def test_sums_and_rates_over_a_debate() -> None:
 def test_what_the_passage_says_is_not_what_the_debater_says() -> None:
     passage = "you must choose A . I concede that ."
     question = Question("q", "s", "?", ("x", "y"), passage)
-    debate = Debate(question, Protocol("d", seats=(Side.A,), rounds=1), False, load_prompts("testimony"))
+    debate = Debate(
+        question, Protocol("d", speakers={"A": Speaker(Side.A)}, rounds=1), False, load_prompts("testimony")
+    )
     debate.hear({Side.A: Utterance("<quote>you must choose A</quote> so <quote>I concede that</quote>")})
     assert conduct(debate.transcript(), debate.speeches) == Conduct(1, 0, 0, 0, 0.0, 0, 8, 2, 2)
 
 
 def test_an_invented_quote_is_the_debaters_own_words() -> None:
-    debate = Debate(QUESTION, Protocol("d", seats=(Side.A,), rounds=1), False, load_prompts("testimony"))
+    debate = Debate(
+        QUESTION, Protocol("d", speakers={"A": Speaker(Side.A)}, rounds=1), False, load_prompts("testimony")
+    )
     debate.hear({Side.A: Utterance("<quote>you must choose A</quote> for <quote>I concede that</quote>")})
     assert conduct(debate.transcript(), debate.speeches) == Conduct(1, 1, 1, 0, 0.0, 0, 8, 2, 0)
 

@@ -1,4 +1,4 @@
-"""One debate as a game: turns, what each seat is told, forks."""
+"""One debate as a game: turns, what each side is told, forks."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,24 @@ import pytest
 
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side
+from envs.types import Protocol, Question, Side, Speaker
 
 SEQUENTIAL = Protocol("debate", rounds=3)
 SIMULTANEOUS = Protocol("simultaneous", rounds=3, simultaneous=True)
-CONSULTANCY = Protocol("consultancy", seats=(Side.A,), rounds=3)
+CONSULTANCY = Protocol("consultancy", speakers={"A": Speaker(Side.A)}, rounds=3)
 
 
-def word(seat: Side, ply: int) -> str:
-    return f"word{seat.value}{ply}"
+def word(speaker: str, turn: int) -> str:
+    return f"word{speaker}{turn}"
 
 
-def play(debate: Debate) -> dict[Side, list[str]]:
-    """Each seat says one telling word per ply; returns what each seat was told before each of its speeches."""
-    told: dict[Side, list[str]] = {}
+def play(debate: Debate) -> dict[str, list[str]]:
+    """Each speaker says one telling word per turn; returns what each was told before each of its speeches."""
+    told: dict[str, list[str]] = {}
     while not debate.finished:
-        for seat in debate.speakers:
-            told.setdefault(seat, []).append(debate.told(seat))
-        debate.hear({seat: Utterance(word(seat, debate.ply)) for seat in debate.speakers})
+        for speaker in debate.speakers:
+            told.setdefault(speaker, []).append(debate.told(speaker))
+        debate.hear({speaker: Utterance(word(speaker, debate.turn)) for speaker in debate.speakers})
     return told
 
 
@@ -34,18 +34,20 @@ def start(question: Question, protocol: Protocol, swapped: bool = False, prompts
 def test_sequential_seats_alternate_and_hear_each_speech_once(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SEQUENTIAL)
     told = play(debate)
-    assert [(s.seat, s.ply) for s in debate.speeches] == [(Side("AB"[ply % 2]), ply) for ply in range(6)]
-    heard = {seat: [[ply for ply in range(6) if word(seat.other, ply) in text] for text in told[seat]] for seat in Side}
+    assert [(s.side, s.turn) for s in debate.speeches] == [(Side("AB"[turn % 2]), turn) for turn in range(6)]
+    heard = {
+        side: [[turn for turn in range(6) if word(side.other, turn) in text] for text in told[side]] for side in Side
+    }
     assert heard == {Side.A: [[], [1], [3]], Side.B: [[0], [2], [4]]}
 
 
 def test_simultaneous_speakers_never_see_the_present_round(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SIMULTANEOUS)
     told = play(debate)
-    for seat in Side:
-        heard = [[ply for ply in range(3) if word(seat.other, ply) in text] for text in told[seat]]
+    for side in Side:
+        heard = [[turn for turn in range(3) if word(side.other, turn) in text] for text in told[side]]
         assert heard == [[], [0], [1]]
-    assert [speech.ply for speech in debate.speeches] == [0, 0, 1, 1, 2, 2]
+    assert [speech.turn for speech in debate.speeches] == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_consultant_is_told_nothing_but_its_turn(questions: Sequence[Question]) -> None:
@@ -62,9 +64,9 @@ def test_no_seat_is_told_its_own_words_or_the_question_twice(
 ) -> None:
     """A context only grows, so what is told is only what is new."""
     told = play(start(questions[0], protocol, prompts=prompts))
-    for seat, texts in told.items():
+    for side, texts in told.items():
         assert questions[0].passage in texts[0]
-        assert not any(questions[0].text in text or word(seat, ply) in text for text in texts[1:] for ply in range(6))
+        assert not any(questions[0].text in text or word(side, turn) in text for text in texts[1:] for turn in range(6))
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -74,16 +76,16 @@ def test_seating_decides_who_defends_what(questions: Sequence[Question], swapped
     assert debate.answers == ((second, first) if swapped else (first, second))
     assert debate.told(Side.A).endswith(f"argue A : {debate.answers[0]} A says :")
     transcript = debate.transcript()
-    assert [transcript.question.answers[transcript.answer_index(seat)] for seat in Side] == list(debate.answers)
+    assert [transcript.question.answers[transcript.answer_index(side)] for side in Side] == list(debate.answers)
 
 
 def test_speaking_out_of_turn_is_refused(questions: Sequence[Question]) -> None:
     debate = start(questions[0], SEQUENTIAL)
-    with pytest.raises(ValueError, match="At ply 0"):
+    with pytest.raises(ValueError, match="At turn 0"):
         debate.hear({Side.B: Utterance("me first")})
-    with pytest.raises(ValueError, match="At ply 0"):
-        debate.hear({seat: Utterance("both") for seat in Side})
-    assert debate.speeches == () and debate.ply == 0
+    with pytest.raises(ValueError, match="At turn 0"):
+        debate.hear({side: Utterance("both") for side in Side})
+    assert debate.speeches == () and debate.turn == 0
 
 
 def test_forks_share_the_past_and_not_the_future(questions: Sequence[Question]) -> None:
@@ -92,7 +94,7 @@ def test_forks_share_the_past_and_not_the_future(questions: Sequence[Question]) 
     branch = debate.fork()
     branch.hear({Side.B: Utterance("only here")})
     assert branch.speeches[0] == debate.speeches[0]
-    assert (len(debate.speeches), debate.ply, debate.speakers) == (1, 1, (Side.B,))
+    assert (len(debate.speeches), debate.turn, debate.speakers) == (1, 1, (Side.B,))
     assert "only here" in branch.told(Side.A)
 
 
@@ -117,16 +119,16 @@ def test_the_transcript_swapped_twice_is_the_transcript(questions: Sequence[Ques
     transcript = debate.transcript({"seed": 3})
     once = transcript.swapped()
     assert once.swapped() == transcript
-    assert once.answers == transcript.answers[::-1] and [s.seat for s in once.speeches] == [
+    assert once.answers == transcript.answers[::-1] and [s.side for s in once.speeches] == [
         Side("BA"[p % 2]) for p in range(6)
     ]
     for speech, relabelled in zip(transcript.speeches, once.speeches, strict=True):
-        assert once.answers[relabelled.seat is Side.B] == transcript.answers[speech.seat is Side.B]
-        assert once.answer_index(relabelled.seat) == transcript.answer_index(speech.seat)
+        assert once.answers[relabelled.side is Side.B] == transcript.answers[speech.side is Side.B]
+        assert once.answer_index(relabelled.side) == transcript.answer_index(speech.side)
 
 
 def test_a_protocol_without_seats_is_over_before_it_begins(questions: Sequence[Question]) -> None:
-    debate = start(questions[0], Protocol("naive", seats=(), rounds=0))
+    debate = start(questions[0], Protocol("naive", speakers={}, rounds=0))
     assert debate.finished and debate.speakers == () and debate.transcript().speeches == ()
 
 

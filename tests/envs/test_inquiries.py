@@ -10,7 +10,7 @@ from envs.debate import Debate, Utterance
 from envs.inquiries import inquiry_of
 from envs.prompts import BUILTIN, load_prompts
 from envs.transcripts import from_json, to_json
-from envs.types import Inquiry, Protocol, Question, Side
+from envs.types import Inquiry, Protocol, Question, Side, Speaker
 
 SETS = sorted(path.name for path in BUILTIN.iterdir())
 PROTOCOL = Protocol("interactive", rounds=2, max_words=6, judge_asks=True)
@@ -22,13 +22,13 @@ def said(text: str) -> Utterance:
 
 
 def played(question: Question, protocol: Protocol, prompts: str = "chat") -> tuple[Debate, list[dict[Side, str]]]:
-    """A debate in which every speech is its seat and ply and every question its ply, and what was read at each ply."""
+    """A debate in which every speech is its side and turn and every question its turn, and what was read then."""
     debate, read = Debate(question, protocol, False, load_prompts(prompts)), []
     while not debate.finished:
         if debate.awaits_question:
-            debate.ask(f"QUESTION{debate.ply} ?")
-        read.append({seat: debate.told(seat) for seat in debate.speakers})
-        debate.hear({seat: said(f"SPEECH{seat}{debate.ply}") for seat in debate.speakers})
+            debate.ask(f"QUESTION{debate.turn} ?")
+        read.append({side: debate.told(side) for side in debate.speakers})
+        debate.hear({side: said(f"SPEECH{side}{debate.turn}") for side in debate.speakers})
     return debate, read
 
 
@@ -49,7 +49,7 @@ def played(question: Question, protocol: Protocol, prompts: str = "chat") -> tup
 )
 def test_a_question_is_one_bounded_line_made_harmless(written: str, text: str) -> None:
     found = inquiry_of(written, 2, PROTOCOL, "in the attic anna saw it .")
-    assert (found.text, found.ply, bool(found.problem)) == (text, 2, not text)
+    assert (found.text, found.turn, bool(found.problem)) == (text, 2, not text)
 
 
 @pytest.mark.parametrize("prompts", SETS)
@@ -57,26 +57,26 @@ def test_both_seats_read_the_question_once_before_their_next_speech(
     questions: Sequence[Question], prompts: str
 ) -> None:
     debate, read = played(questions[0], PROTOCOL, prompts)
-    shown = [(ply, seat) for ply, told in enumerate(read) for seat, text in told.items() if "QUESTION2 ?" in text]
+    shown = [(turn, side) for turn, told in enumerate(read) for side, text in told.items() if "QUESTION2 ?" in text]
     assert shown == [(2, Side.A), (3, Side.B)]
     of_b = read[3][Side.B]
     assert of_b.index("QUESTION2") < of_b.index("SPEECHA2")
     assert read[2][Side.A].index("SPEECHB1") < read[2][Side.A].index("QUESTION2")
-    assert [inquiry.ply for inquiry in debate.inquiries] == [2]
+    assert [inquiry.turn for inquiry in debate.inquiries] == [2]
 
 
 def test_every_round_but_the_last_has_a_question(questions: Sequence[Question]) -> None:
     debate, read = played(questions[0], SIMULTANEOUS)
-    assert [inquiry.ply for inquiry in debate.inquiries] == [1, 2]
-    for seat in Side:
-        assert ["QUESTION1" in told[seat] for told in read] == [False, True, False]
-        assert ["QUESTION2" in told[seat] for told in read] == [False, False, True]
-    alone, _ = played(questions[0], Protocol("c", seats=(Side.A,), rounds=3, judge_asks=True))
-    assert [inquiry.ply for inquiry in alone.inquiries] == [1, 2]
+    assert [inquiry.turn for inquiry in debate.inquiries] == [1, 2]
+    for side in Side:
+        assert ["QUESTION1" in told[side] for told in read] == [False, True, False]
+        assert ["QUESTION2" in told[side] for told in read] == [False, False, True]
+    alone, _ = played(questions[0], Protocol("c", speakers={"A": Speaker(Side.A)}, rounds=3, judge_asks=True))
+    assert [inquiry.turn for inquiry in alone.inquiries] == [1, 2]
     silent, _ = played(questions[0], replace(PROTOCOL, judge_asks=False))
     assert silent.inquiries == ()
-    with pytest.raises(ValueError, match="does not ask before ply 4"):
-        debate.ply = 4
+    with pytest.raises(ValueError, match="does not ask before turn 4"):
+        debate.turn = 4
         debate.ask("Why?")
 
 
@@ -96,9 +96,9 @@ def test_the_judge_reads_its_question_where_it_was_asked(
 
 def test_a_question_that_came_to_nothing_is_shown_to_nobody(questions: Sequence[Question]) -> None:
     debate = Debate(questions[0], PROTOCOL, False, load_prompts("chat"))
-    for ply in (0, 1):
-        debate.hear({seat: said("x") for seat in debate.speakers})
-        assert debate.awaits_question == (ply == 1)
+    for turn in (0, 1):
+        debate.hear({side: said("x") for side in debate.speakers})
+        assert debate.awaits_question == (turn == 1)
     debate.ask("", problem="the debate is too long")
     assert not debate.awaits_question and debate.inquiries == (Inquiry(2, "", "the debate is too long"),)
     assert "judge asks" not in debate.told(Side.A) and "too long" not in debate.told(Side.A)
@@ -143,7 +143,7 @@ def test_questions_are_stored_and_older_records_are_read(questions: Sequence[Que
 def test_siblings_share_what_was_asked(questions: Sequence[Question]) -> None:
     debate = Debate(questions[0], PROTOCOL, False, load_prompts("chat"))
     for _ in range(2):
-        debate.hear({seat: said("x") for seat in debate.speakers})
+        debate.hear({side: said("x") for side in debate.speakers})
     debate.ask("Why?")
     assert debate.fork().inquiries == debate.inquiries and not debate.fork().awaits_question
 
@@ -153,6 +153,6 @@ def test_supposing_a_speech_changes_nothing(questions: Sequence[Question]) -> No
     debate = Debate(questions[0], SIMULTANEOUS, True, load_prompts("chat"))
     debate.hear({Side.A: said("a0"), Side.B: said("b0")})
     supposed = debate.supposing(Side.B, said("b1"))
-    assert [speech.text for speech in supposed.speeches] == ["a0", "b0", "b1"] and supposed.speeches[-1].ply == 1
+    assert [speech.text for speech in supposed.speeches] == ["a0", "b0", "b1"] and supposed.speeches[-1].turn == 1
     assert (supposed.answers, supposed.swapped_seats) == (debate.answers, True)
-    assert [speech.text for speech in debate.speeches] == ["a0", "b0"] and debate.ply == 1
+    assert [speech.text for speech in debate.speeches] == ["a0", "b0"] and debate.turn == 1

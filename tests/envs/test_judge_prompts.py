@@ -22,7 +22,7 @@ DEBATE = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Side.A, 0, "FIRST", "FIRST", 1), Speech(Side.B, 1, "SECOND </s>", "SECOND", 1)),
+    (Speech("A", Side.A, 0, "FIRST", "FIRST", 1), Speech("B", Side.B, 1, "SECOND </s>", "SECOND", 1)),
 )
 OTHER = replace(DEBATE, question=replace(QUESTION, text="where is the OTHER ?"), answers=("attic", "cellar"))
 

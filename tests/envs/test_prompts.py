@@ -20,12 +20,12 @@ def prompts(request: pytest.FixtureRequest) -> Prompts:
 
 
 def transcript_of(question: Question, *texts: str, **protocol: bool) -> Transcript:
-    speeches = tuple(Speech(Side("AB"[i % 2]), i, text, text, 1) for i, text in enumerate(texts))
+    speeches = tuple(Speech("AB"[i % 2], Side("AB"[i % 2]), i, text, text, 1) for i, text in enumerate(texts))
     return Transcript(question, Protocol("debate", **protocol), question.answers, False, speeches)
 
 
 def test_both_sides_read_the_same_template(prompts: Prompts, questions: Sequence[Question]) -> None:
-    """Exchanging the seats' names and answers turns one side's prompt into the other's."""
+    """Exchanging the sides' names and answers turns one side's prompt into the other's."""
     question = replace(questions[0], answers=("ANSWERONE", "ANSWERTWO"), passage="", text="which ?")
     of_a = prompts.opening(question, question.answers, Side.A, "")
     of_b = prompts.opening(question, question.answers, Side.B, "")
@@ -34,15 +34,15 @@ def test_both_sides_read_the_same_template(prompts: Prompts, questions: Sequence
     assert tail_a == tail_b
     differing = [(a, b) for a, b in zip(head_a.split(), head_b.split(), strict=True) if a != b]
     assert differing == [("A", "B")]
-    heard = [Speech(Side.B, 0, "said", "said", 1)]
-    mirrored = [Speech(Side.A, 0, "said", "said", 1)]
+    heard = [Speech("B", Side.B, 0, "said", "said", 1)]
+    mirrored = [Speech("A", Side.A, 0, "said", "said", 1)]
     exchanged = prompts.turn(Side.A, heard, Protocol("debate", max_words=9)).translate(str.maketrans("AB", "BA"))
     assert exchanged == prompts.turn(Side.B, mirrored, Protocol("debate", max_words=9))
 
 
 def test_a_debater_sees_which_side_it_is_on(prompts: Prompts, questions: Sequence[Question]) -> None:
     question = questions[0]
-    texts = {seat: prompts.opening(question, question.answers, seat, question.passage) for seat in Side}
+    texts = {side: prompts.opening(question, question.answers, side, question.passage) for side in Side}
     assert texts[Side.A] != texts[Side.B]
     for text in texts.values():
         assert question.passage in text and question.text in text and all(answer in text for answer in question.answers)

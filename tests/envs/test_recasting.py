@@ -9,18 +9,18 @@ import pytest
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.recasting import alone, exchanged, shuffled
-from envs.types import Protocol, Question, Side, Transcript
+from envs.types import Protocol, Question, Side, Speaker, Transcript
 
 CONSULTANTS = Protocol("double-consultancy", simultaneous=True, debaters_hear_each_other=False)
 
 
 def played(question: Question, protocol: Protocol, swapped: bool = False) -> tuple[Transcript, dict[Side, str]]:
-    """A debate of telling words, and all that each seat was told in it."""
+    """A debate of telling words, and all that each side was told in it."""
     debate, told = Debate(question, protocol, swapped, load_prompts("testimony")), dict.fromkeys(Side, "")
     while not debate.finished:
-        for seat in debate.speakers:
-            told[seat] += debate.told(seat)
-        debate.hear({seat: Utterance(f"word{seat.value}{debate.ply}") for seat in debate.speakers})
+        for speaker in debate.speakers:
+            told[Side(speaker)] += debate.told(speaker)
+        debate.hear({speaker: Utterance(f"word{speaker}{debate.turn}") for speaker in debate.speakers})
     return debate.transcript(), told
 
 
@@ -29,14 +29,14 @@ def test_consultants_never_hear_each_other(questions: Sequence[Question], simult
     protocol = replace(CONSULTANTS, simultaneous=simultaneous, rounds=3)
     transcript, told = played(questions[0], protocol)
     assert len(transcript.speeches) == 6
-    for seat in Side:
-        assert "word" not in told[seat] and "said :" not in told[seat]
+    for side in Side:
+        assert "word" not in told[side] and "said :" not in told[side]
     _, heard = played(questions[0], replace(protocol, debaters_hear_each_other=True))
     assert "wordA" in heard[Side.B] and "wordB" in heard[Side.A]
 
 
 def test_a_consultant_is_told_what_a_lone_one_is_told(questions: Sequence[Question]) -> None:
-    _, lone = played(questions[0], Protocol("consultancy", seats=(Side.A,)))
+    _, lone = played(questions[0], Protocol("consultancy", speakers={"A": Speaker(Side.A)}))
     _, told = played(questions[0], CONSULTANTS)
     assert told[Side.A] == lone[Side.A]
 
@@ -44,12 +44,12 @@ def test_a_consultant_is_told_what_a_lone_one_is_told(questions: Sequence[Questi
 def test_a_seat_alone_is_a_consultancy(questions: Sequence[Question]) -> None:
     apart = replace(CONSULTANTS, judged_apart=True)
     transcript, _ = played(questions[0], apart)
-    for seat in Side:
-        part = alone(transcript, seat)
-        assert {speech.seat for speech in part.speeches} == {seat} and len(part.speeches) == 2
-        assert part.answers == transcript.answers and part.protocol.seats == (seat,)
+    for side in Side:
+        part = alone(transcript, side)
+        assert {speech.side for speech in part.speeches} == {side} and len(part.speeches) == 2
+        assert part.answers == transcript.answers and part.protocol.sides == (side,)
         assert not part.protocol.judged_apart
-        assert alone(transcript.swapped(), seat.other).speeches == part.swapped().speeches
+        assert alone(transcript.swapped(), side.other).speeches == part.swapped().speeches
 
 
 def test_exchanging_changes_seats_alone_and_twice_changes_nothing(questions: Sequence[Question]) -> None:
@@ -57,7 +57,7 @@ def test_exchanging_changes_seats_alone_and_twice_changes_nothing(questions: Seq
     other = exchanged(transcript)
     assert exchanged(other) == transcript != other
     assert [s.text for s in other.speeches] == [s.text for s in transcript.speeches]
-    assert all(a.seat is b.seat.other for a, b in zip(other.speeches, transcript.speeches, strict=True))
+    assert all(a.side is b.side.other for a, b in zip(other.speeches, transcript.speeches, strict=True))
     assert (other.answers, other.swapped_seats) == (transcript.answers, transcript.swapped_seats)
 
 
@@ -65,7 +65,7 @@ def test_shuffled_speakers_are_drawn_evenly_and_by_the_seed(questions: Sequence[
     one, _ = played(questions[0], replace(CONSULTANTS, rounds=4))
     many = [replace(one, question=replace(one.question, id=f"q{i}")) for i in range(300)]
     drawn = Counter(
-        (speech.seat, was.seat)
+        (speech.side, was.side)
         for t in many
         for speech, was in zip(shuffled(t, seed=1).speeches, t.speeches, strict=True)
     )

@@ -10,7 +10,7 @@ from envs import transcripts
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
 from envs.scratchpad import split
-from envs.types import Protocol, Question, Side
+from envs.types import Protocol, Question, Side, Speaker
 
 PROMPTS = load_prompts("chat")
 PRIVATE = Protocol("debate", rounds=2, scratchpad=True)
@@ -47,9 +47,9 @@ def test_no_text_is_lost_or_said_twice(parts: list[str]) -> None:
 def test_nobody_is_shown_the_thoughts(questions: Sequence[Question]) -> None:
     debate = Debate(questions[0], PRIVATE, False, PROMPTS)
     while not debate.finished:
-        (seat,) = debate.speakers
-        assert "SECRET" not in debate.told(seat)
-        debate.hear({seat: Utterance(f"<thinking>SECRET <quote>of {seat}</quote></thinking>speech of {seat}")})
+        (side,) = debate.speakers
+        assert "SECRET" not in debate.told(side)
+        debate.hear({side: Utterance(f"<thinking>SECRET <quote>of {side}</quote></thinking>speech of {side}")})
     transcript = debate.transcript()
     assert "SECRET" not in PROMPTS.judge(transcript) and "speech of B" in PROMPTS.judge(transcript)
     assert [speech.words for speech in transcript.speeches] == [3] * 4
@@ -66,7 +66,7 @@ def test_a_debater_is_told_of_the_scratchpad_only_where_there_is_one(questions: 
 
 
 def test_without_a_scratchpad_the_tags_are_text(questions: Sequence[Question]) -> None:
-    debate = Debate(questions[0], Protocol("consultancy", (Side.A,), rounds=1), False, PROMPTS)
+    debate = Debate(questions[0], Protocol("consultancy", {"A": Speaker(Side.A)}, rounds=1), False, PROMPTS)
     debate.hear({Side.A: Utterance("<thinking>aloud</thinking> speech")})
     assert "aloud" in debate.speeches[0].text and debate.speeches[0].private == ""
 

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envs.transcripts import TranscriptError, from_json, read, read_with_extra, to_json, write
-from envs.types import Failure, Protocol, Question, Quote, QuoteStatus, Side, Speech, Transcript
+from envs.types import Failure, Protocol, Question, Quote, QuoteStatus, Side, Speaker, Speech, Transcript
 
 SPEECH = Speech(
-    seat=Side.B,
-    ply=1,
+    speaker="B",
+    side=Side.B,
+    turn=1,
     text="“né” <v_quote>it\u2028was so</v_quote> 🦆",
     raw="“né” <quote>it\u2028was so</quote> 🦆",
     words=4,
@@ -24,10 +25,10 @@ SPEECH = Speech(
 )
 TRANSCRIPT = Transcript(
     question=Question("q1", "s1", "Where?", ("kitchen", "office"), "It was so."),
-    protocol=Protocol("consultancy", seats=(Side.A,), rounds=1, simultaneous=True),
+    protocol=Protocol("consultancy", speakers={"A": Speaker(Side.A)}, rounds=1, simultaneous=True),
     answers=("office", "kitchen"),
     swapped_seats=True,
-    speeches=(SPEECH, replace(SPEECH, seat=Side.A, quotes=())),
+    speeches=(SPEECH, replace(SPEECH, speaker="A", side=Side.A, quotes=())),
     provenance={"seed": 3, "prompt": "abc", "temperature": 0.7},
 )
 FAILURE = Failure("q2", False, "the engine timed out", {"seed": 4})
@@ -47,9 +48,9 @@ def test_records_come_back_equal(path):
 
 def test_json_names_version_and_kind_and_keeps_types():
     data = json.loads(json.dumps(to_json(TRANSCRIPT)))
-    assert (data["schema_version"], data["kind"]) == (1, "transcript")
+    assert (data["schema_version"], data["kind"]) == (2, "transcript")
     speech = from_json(data).speeches[0]
-    assert type(speech.seat) is Side and type(speech.quotes[0].status) is QuoteStatus
+    assert type(speech.side) is Side and type(speech.quotes[0].status) is QuoteStatus
     assert to_json(FAILURE)["kind"] == "failure"
 
 
@@ -147,7 +148,7 @@ def changed_record(**fields):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (changed(schema_version=2), "schema version 2 and this code reads version 1"),
+        (changed(schema_version=3), "schema version 3 and this code reads versions 1 and 2"),
         ({}, "schema version None"),
         (changed(kind="verdict"), "of kind 'verdict'; it must be \"transcript\""),
         (changed(record=[]), "failure must be an object"),
@@ -171,8 +172,8 @@ def test_errors_name_file_line_and_field(path, data, message):
 
 def test_wrong_seats_and_lengths_are_refused():
     data = to_json(TRANSCRIPT)
-    data["record"]["speeches"][0]["seat"] = "C"
-    with pytest.raises(TranscriptError, match=r"speeches\[0\].seat must be one of A, B"):
+    data["record"]["speeches"][0]["side"] = "C"
+    with pytest.raises(TranscriptError, match=r"speeches\[0\].side must be one of A, B"):
         from_json(data)
     data = to_json(TRANSCRIPT)
     data["record"]["answers"].append("garden")

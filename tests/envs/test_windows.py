@@ -44,13 +44,13 @@ def test_never_over_the_budget_and_deaf_to_the_order_of_the_answers(tokens: int,
     assert [part for part in shown.split("\n\n") if part != GAP] == [p for p in PARAGRAPHS if p in shown]
 
 
-@pytest.mark.parametrize("seat", list(Side))
-def test_quotes_from_outside_the_window_are_verified(questions: Sequence[Question], seat: Side) -> None:
+@pytest.mark.parametrize("side", list(Side))
+def test_quotes_from_outside_the_window_are_verified(questions: Sequence[Question], side: Side) -> None:
     debate = Debate(QUESTION, Protocol("debate", rounds=1), False, load_prompts("prose"), PARAGRAPHS[0])
     assert "bread" not in debate.told(Side.A) and PARAGRAPHS[0] in debate.fork().told(Side.A)
     for speaker in Side:
         debate.hear({speaker: Utterance("<quote>Paragraph 1 speaks of bread</quote>")})
-    assert next(s for s in debate.speeches if s.seat is seat).quotes[0].verified
+    assert next(s for s in debate.speeches if s.side is side).quotes[0].verified
 
 
 def test_words_with_combining_marks_are_whole_words() -> None:

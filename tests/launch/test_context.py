@@ -133,7 +133,7 @@ def test_the_count_is_that_of_the_debates_that_are_played(configure: Callable[..
     assert fmt.count(speech) == 14, "a word is a token here"
     played = _play(config, first, fmt, speech, False)
     opening, later = (max(p.tokens for p in played.prompts if p.opening is is_first) for is_first in (True, False))
-    assert later > opening + 2 * 2 * 14, "two own speeches and two of the other seat's"
+    assert later > opening + 2 * 2 * 14, "two own speeches and two of the other side's"
 
 
 def test_a_pair_of_dpo_has_room_too(configure: Callable[..., Config]) -> None:

@@ -25,7 +25,7 @@ Refused = Callable[..., str]
 def opinion(body: dict[str, Any]) -> Answer:
     """A judge that prefers the side that says more, and repeats the key in what it lists."""
     speeches = re.findall(r"Debater ([AB]) said:\n(.*)", body["messages"][0]["content"])
-    odds = sum(len(said) * (1 if seat == "A" else -1) for seat, said in speeches)
+    odds = sum(len(said) * (1 if side == "A" else -1) for side, said in speeches)
     p = 1 / (1 + math.exp(-0.1 * odds))
     return reply(body, {"A": math.log(0.9 * p), "B": math.log(0.9 * (1 - p)), KEY: -4.0}, (f"A {KEY}",))
 

@@ -155,7 +155,7 @@ def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: No
         config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])
         rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(models.resolve(config.debater.model)))
         questions = setup.question_set(config.questions).questions("heldout")
-        matches = matches_of_matchup(questions, config.protocol.seats, SELF, policy.name, "")
+        matches = matches_of_matchup(questions, config.protocol, SELF, policy.name, "")
         played.append(play_matches(rollouts, matches, [policy], 3, 7, "playing").finished)
         rollouts.close()
     assert played[0] == played[1] and len(played[0]) == 6

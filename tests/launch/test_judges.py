@@ -91,7 +91,7 @@ def test_a_file_of_ones_own_replaces_the_judge_whole(tmp_path: Path) -> None:
 def debates(tmp_path: Path) -> Path:
     """Sixty questions without a debate, of which the judge may read the story: it is often right."""
     asked = [question_at("teaching", 500_000 + i, 0) for i in range(60)]
-    expert = Protocol("expert", (), 0, judge_sees_passage=True)
+    expert = Protocol("expert", {}, 0, judge_sees_passage=True)
     silent = [Transcript(question, expert, question.answers, False) for question, _ in asked]
     key = AnswerKey({question.id: correct for question, correct in asked})
     labelled.write(tmp_path / "debates.jsonl", labelled.with_key(silent, key))
@@ -103,7 +103,7 @@ def test_debates_about_held_out_stories_are_told(capsys: pytest.CaptureFixture[s
     source = setup.question_set(config.questions)
     for split, told in (("train", ""), ("heldout", "6 of these debates are about held-out stories")):
         asked = source.questions(split)[:6]
-        silent = [Transcript(question, Protocol("naive", (), 0), question.answers, False) for question in asked]
+        silent = [Transcript(question, Protocol("naive", {}, 0), question.answers, False) for question in asked]
         tell_held_out(config, labelled.with_key(silent, source.answer_key(split)))
         found = " ".join(capsys.readouterr().err.split())
         assert found == "" if not told else found.startswith(told)

@@ -28,7 +28,7 @@ class Dice:
         return [self._verdict(transcript) for transcript in transcripts]
 
     def _verdict(self, transcript: Transcript) -> Verdict:
-        said = "/".join(f"{s.seat}{s.policy}{s.policy_version}{s.raw}" for s in transcript.speeches)
+        said = "/".join(f"{s.side}{s.policy}{s.policy_version}{s.raw}" for s in transcript.speeches)
         digest = sha256(f"{transcript.question.id}{transcript.swapped_seats}{said}".encode()).digest()
         p = (digest[0] + 0.5) / 256
         return Verdict(self.name, p, p)

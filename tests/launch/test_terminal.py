@@ -81,7 +81,7 @@ def test_errors_lines_tables_and_bars(
 def test_a_debate_on_the_screen(text: str, questions: list[Question], capfd: pytest.CaptureFixture[str]) -> None:
     screen = watch._Screen(Console(highlight=False, width=200))
     question = replace(questions[0], passage=text, text=text, answers=(f"a{text}", f"b{text}"))
-    said = Speech(Side.A, 1, f"<v_quote>{text}</v_quote> {text}", text, 2, private=text)
+    said = Speech("A", Side.A, 1, f"<v_quote>{text}</v_quote> {text}", text, 2, private=text)
     screen.speech(said)
     screen.probability(Verdict(text, 0.4, 0.6))
     screen.probability(Verdict(text, None, None, valid=False, reason=text, unreadable=text))

@@ -20,7 +20,7 @@ APART = replace(TOGETHER, name="ensembled-consultancy", judged_apart=True)
 
 
 class Reader:
-    """A judge that makes what it likes of the seats and texts that it is shown, and keeps what that was."""
+    """A judge that makes what it likes of the sides and texts that it is shown, and keeps what that was."""
 
     name = "reader"
 
@@ -42,14 +42,14 @@ class Reader:
 
 def debate(texts: Sequence[str], protocol: Protocol = APART, swapped: bool = False) -> Transcript:
     """Speeches by A and B in turn."""
-    speeches = tuple(Speech(Side("AB"[i % 2]), i // 2, text, text, 1) for i, text in enumerate(texts))
+    speeches = tuple(Speech("AB"[i % 2], Side("AB"[i % 2]), i // 2, text, text, 1) for i, text in enumerate(texts))
     answers = QUESTION.answers[::-1] if swapped else QUESTION.answers
     return Transcript(QUESTION, protocol, answers, swapped, speeches)
 
 
 def by_count(transcript: Transcript) -> float:
     """P(A): a nat for every word of A's more than of B's; the first answer has half a nat besides."""
-    said = sum((1 if s.seat is Side.A else -1) * len(s.text.split()) for s in transcript.speeches)
+    said = sum((1 if s.side is Side.A else -1) * len(s.text.split()) for s in transcript.speeches)
     return 1 / (1 + math.exp(-(said + 0.5)))
 
 
@@ -62,8 +62,8 @@ def test_the_mean_of_both_readings_by_hand() -> None:
     (verdict,) = Apart(reader).judge([debate(["a b c", "a"])])
     assert verdict.given == pytest.approx((sigmoid(3.5) + sigmoid(-0.5)) / 2)
     assert verdict.swapped == pytest.approx((sigmoid(2.5) + sigmoid(-1.5)) / 2)
-    assert [[s.seat for s in read.speeches] for read in reader.seen] == [[Side.A], [Side.B]]
-    assert [read.protocol.seats for read in reader.seen] == [(Side.A,), (Side.B,)]
+    assert [[s.side for s in read.speeches] for read in reader.seen] == [[Side.A], [Side.B]]
+    assert [read.protocol.sides for read in reader.seen] == [(Side.A,), (Side.B,)]
     assert (verdict.judge, verdict.readings, verdict.decided_by) == ("reader", 4, "me")
     assert verdict.scores == (round(10 * sigmoid(3.5)), round(10 * sigmoid(-0.5)), round(10 * sigmoid(-2.5)), 8)
     assert verdict.orders == (verdict.given, verdict.swapped)
@@ -73,7 +73,7 @@ def test_debates_that_are_judged_together_are_left_as_they_are() -> None:
     reader, together = Reader(by_count), debate(["a b c", "a"], TOGETHER)
     found = Apart(reader).judge([together, debate(["a", "b"]), together])
     assert reader.seen[0] is together and len(reader.seen) == 4
-    silent = debate([], replace(APART, seats=(), rounds=0))
+    silent = debate([], replace(APART, speakers={}, rounds=0))
     assert Apart(reader).judge([silent]) == [reader._verdict(silent)]
     assert found[0] == found[2] == reader._verdict(together) != found[1]
 
@@ -122,8 +122,8 @@ def test_shuffled_speakers_tell_judges_of_words_from_judges_of_seats() -> None:
         names = sum((1 if first in s.text else -1) * ("true" in s.text) for s in transcript.speeches)
         return sigmoid(names)
 
-    def seats(transcript: Transcript) -> float:
-        return sigmoid(sum((1 if s.seat is Side.A else -1) * ("true" in s.text) for s in transcript.speeches))
+    def labels(transcript: Transcript) -> float:
+        return sigmoid(sum((1 if s.side is Side.A else -1) * ("true" in s.text) for s in transcript.speeches))
 
     debates = []
     for number in range(200):
@@ -131,9 +131,9 @@ def test_shuffled_speakers_tell_judges_of_words_from_judges_of_seats() -> None:
         texts = ["cellar", "attic true"] if swapped else ["attic true", "cellar"]
         one = debate(texts, TOGETHER, swapped)
         debates.append(replace(one, question=replace(QUESTION, id=f"q{number}")))
-    for judge, exchanged_accuracy in ((Apart(Reader(sides)), 1.0), (Apart(Reader(seats)), 0.0)):
+    for judge, exchanged_accuracy in ((Apart(Reader(sides)), 1.0), (Apart(Reader(labels)), 0.0)):
         assert accuracy(judge, debates) == 1
         assert accuracy(judge, [exchanged(one) for one in debates]) == exchanged_accuracy
     drawn = [shuffled(one, seed=0) for one in debates]
     assert accuracy(Apart(Reader(sides)), drawn) == 1
-    assert accuracy(Apart(Reader(seats)), drawn) == pytest.approx(0.5, abs=0.1)
+    assert accuracy(Apart(Reader(labels)), drawn) == pytest.approx(0.5, abs=0.1)

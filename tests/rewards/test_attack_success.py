@@ -8,7 +8,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from envs.attacks import ATTACKS
-from envs.types import Protocol, Question, Side, Speech, Transcript
+from envs.types import Protocol, Question, Side, Speaker, Speech, Transcript
 from rewards.audit.attacks import ALL, attack_success
 from rewards.labelled import Labelled
 from rewards.types import Usage, Verdict
@@ -16,10 +16,21 @@ from rewards.types import Usage, Verdict
 PROTOCOL = Protocol("debate", rounds=1)
 
 
-def debate(number: int, target: float = 1.0, seats: tuple[Side, ...] = (Side.A, Side.B)) -> Labelled:
+def debate(number: int, target: float = 1.0, sides: tuple[Side, ...] = (Side.A, Side.B)) -> Labelled:
     question = Question(f"q{number}", f"s{number // 2}", "?", ("x", "y"), "")
-    speeches = tuple(Speech(seat, ply, "in the attic", "in the attic", 3) for ply, seat in enumerate(seats))
-    return Labelled(Transcript(question, replace(PROTOCOL, seats=seats), ("x", "y"), False, speeches), target)
+    speeches = tuple(
+        Speech(side.value, side, turn, "in the attic", "in the attic", 3) for turn, side in enumerate(sides)
+    )
+    return Labelled(
+        Transcript(
+            question,
+            replace(PROTOCOL, speakers={side.value: Speaker(side) for side in sides}),
+            ("x", "y"),
+            False,
+            speeches,
+        ),
+        target,
+    )
 
 
 class Weak:
@@ -94,7 +105,7 @@ def test_a_tie_after_the_attack_is_no_success() -> None:
 
 
 def test_a_lone_consultant_attacks_alone() -> None:
-    debates = [debate(n, target=0.0, seats=(Side.A,)) for n in range(4)]
+    debates = [debate(n, target=0.0, sides=(Side.A,)) for n in range(4)]
     (result,) = attack_success(Weak(lambda q: 0.3, lambda q, name: 0.8), debates, ["repetition"])
     assert (result.n, result.lost, result.flips, result.right_clean, result.right_attacked) == (4, 4, 4, 1, 0)
 

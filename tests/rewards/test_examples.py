@@ -14,9 +14,9 @@ from rewards.labelled import Labelled, write
 
 
 def debate(story: int, target: float, question: str = "") -> Labelled:
-    """A debate whose seat A says the number of its story."""
+    """A debate whose side A says the number of its story."""
     asked = Question(f"q{story}{question}", f"s{story}", "where ?", (f"yes{story}", f"no{story}"), "")
-    speeches = (Speech(Side.A, 0, f"story {story}", "", 2), Speech(Side.B, 1, "no", "", 1))
+    speeches = (Speech("A", Side.A, 0, f"story {story}", "", 2), Speech("B", Side.B, 1, "no", "", 1))
     return Labelled(Transcript(asked, Protocol("debate"), asked.answers, False, speeches), target)
 
 
@@ -32,7 +32,7 @@ def test_as_many_are_won_by_each_seat_even_if_the_file_is_onesided(shots: int) -
     assert len(shown) == shots and abs(2 * won_by_a - shots) <= 1
     for transcript, target in shown:
         winner = transcript.answers[target < 0.5]
-        assert winner.startswith("yes"), "relabelling moved the label with the seats"
+        assert winner.startswith("yes"), "relabelling moved the label with the sides"
 
 
 @pytest.mark.parametrize(("shots", "ties"), [(1, 1), (2, 0), (3, 1), (4, 2), (5, 1), (6, 2), (8, 2)])

@@ -1,4 +1,4 @@
-"""Choosing what a judge likes: for the right seat, in both orders, and never on an INVALID verdict."""
+"""Choosing what a judge likes: for the right side, in both orders, and never on an INVALID verdict."""
 
 import math
 from collections.abc import Sequence
@@ -37,17 +37,17 @@ def test_liking_is_the_mean_log_odds_of_the_own_answer() -> None:
 
 
 class LikesTheFirst:
-    """Likes letters, and the seat that is shown first."""
+    """Likes letters, and the side that is shown first."""
 
     name, usage = "likes-the-first", Usage()
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        leads = [sum(len(s.text) if s.seat is Side.A else -len(s.text) for s in t.speeches) for t in transcripts]
+        leads = [sum(len(s.text) if s.side is Side.A else -len(s.text) for s in t.speeches) for t in transcripts]
         return [Verdict("j", 1 / (1 + math.exp(-0.1 * a - 2)), 1 - 1 / (1 + math.exp(0.1 * a - 2))) for a in leads]
 
 
 def test_relabelling_the_seats_changes_no_liking() -> None:
-    """The law that candidates chosen for the wrong seat, or in one order alone, would break."""
+    """The law that candidates chosen for the wrong side, or in one order alone, would break."""
     judge = LikesTheFirst()
     as_is, relabelled = preferences(judge, [(TRANSCRIPT, Side.A), (TRANSCRIPT.swapped(), Side.B)])
     assert as_is.log_odds == pytest.approx(relabelled.log_odds) and abs(as_is.log_odds) > 0.1

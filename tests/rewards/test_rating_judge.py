@@ -1,4 +1,4 @@
-"""The judge that rates: JSON of one form alone, probabilities that turn round with the seats, ties."""
+"""The judge that rates: JSON of one form alone, probabilities that turn round with the sides, ties."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What each seat earns: worked numbers, zero sums, penalties."""
+"""What each side earns: worked numbers, zero sums, penalties."""
 
 import math
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Protocol, Question, Quote, QuoteStatus, Side, Speech, Transcript
+from envs.types import Protocol, Question, Quote, QuoteStatus, Side, Speaker, Speech, Transcript
 from rewards.reward import APPROVALS, RewardRule, rewards
 from rewards.types import Reward, Verdict
 
@@ -19,10 +19,10 @@ DEBATE = Transcript(
     QUESTION.answers,
     False,
     (
-        Speech(Side.A, 0, "", "", words=15, quotes=(FOUND, LIED)),
-        Speech(Side.B, 1, "", "", words=12, quotes=(FOUND,)),
-        Speech(Side.A, 2, "", "", words=2),
-        Speech(Side.B, 3, "", "", words=13, quotes=(LIED, LIED)),
+        Speech("A", Side.A, 0, "", "", words=15, quotes=(FOUND, LIED)),
+        Speech("B", Side.B, 1, "", "", words=12, quotes=(FOUND,)),
+        Speech("A", Side.A, 2, "", "", words=2),
+        Speech("B", Side.B, 3, "", "", words=13, quotes=(LIED, LIED)),
     ),
 )
 PROBABILITIES = st.floats(1e-6, 1 - 1e-6)
@@ -121,14 +121,16 @@ def test_a_verdict_that_failed_costs_and_earns_nothing_at_all() -> None:
 
 
 def test_a_lone_consultant_is_the_only_one_paid() -> None:
-    alone = replace(DEBATE, protocol=Protocol("consultancy", seats=(Side.A,)), speeches=DEBATE.speeches[::2])
+    alone = replace(
+        DEBATE, protocol=Protocol("consultancy", speakers={"A": Speaker(Side.A)}), speeches=DEBATE.speeches[::2]
+    )
     paid = rewards(alone, verdict(0.8, 0.5), RewardRule())
     assert paid is not None and list(paid) == [Side.A]
     assert paid[Side.A].approval == pytest.approx(math.log(4) / 2)
 
 
 def test_the_answer_defended_makes_no_difference_to_what_a_probability_is_worth() -> None:
-    """Verdicts are about seats; the seating changes nothing in the arithmetic."""
+    """Verdicts are about sides; the seating changes nothing in the arithmetic."""
     moved = replace(DEBATE, swapped_seats=True, answers=DEBATE.answers[::-1])
     assert rewards(moved, verdict(0.8, 0.5), RewardRule()) == rewards(DEBATE, verdict(0.8, 0.5), RewardRule())
 
@@ -157,14 +159,14 @@ def test_a_verdict_that_speeches_made_unreadable_costs_each_speaker_a_sure_defea
 
 def test_where_it_is_known_whose_speech_it_was_the_other_pays_nothing() -> None:
     found = rewards(DEBATE, replace(SPOILED, spoiled_by=(Side.B,)), RewardRule(clip=2.5))
-    assert found is not None and {seat: reward.approval for seat, reward in found.items()} == {Side.B: -2.5}
+    assert found is not None and {side: reward.approval for side, reward in found.items()} == {Side.B: -2.5}
 
 
 @given(PROBABILITIES, PROBABILITIES, st.sampled_from(sorted(APPROVALS)), st.sampled_from(Side))
-def test_nobody_gains_by_making_the_judge_unreadable(given: float, swapped: float, approval: str, seat: Side) -> None:
+def test_nobody_gains_by_making_the_judge_unreadable(given: float, swapped: float, approval: str, side: Side) -> None:
     judged, spoiled = (rewards(DEBATE, v, RewardRule(approval)) for v in (verdict(given, swapped), SPOILED))
     assert judged is not None and spoiled is not None
-    assert spoiled[seat].total <= judged[seat].total
+    assert spoiled[side].total <= judged[side].total
 
 
 def test_without_approval_there_is_nothing_to_lose() -> None:

@@ -11,7 +11,7 @@ TRANSCRIPT = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Side.A, 0, "loud words here", "loud words here", 3), Speech(Side.B, 1, "quiet", "quiet", 1)),
+    (Speech("A", Side.A, 0, "loud words here", "loud words here", 3), Speech("B", Side.B, 1, "quiet", "quiet", 1)),
 )
 
 

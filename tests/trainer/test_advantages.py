@@ -17,10 +17,10 @@ ROW = Row(prompt=(1,), completion=(9, 9, 0, 0, 9, 9, 9), mask=(1, 1, 0, 0, 1, 1,
 
 
 def trajectory(
-    question: str, seat: str, approval: float, shaping: Sequence[float] = (0.0, 0.0), swapped: bool = False
+    question: str, side: str, approval: float, shaping: Sequence[float] = (0.0, 0.0), swapped: bool = False
 ) -> Trajectory:
-    plies = (0, 2) if seat == "A" else (1, 3)
-    return Trajectory(question, swapped, Side(seat), plies, ROW, Reward(approval, tuple(shaping)), 0)
+    turns = (0, 2) if side == "A" else (1, 3)
+    return Trajectory(question, swapped, side, Side(side), turns, ROW, Reward(approval, tuple(shaping)), 0)
 
 
 def test_rewards_land_on_the_last_token_of_each_speech() -> None:
@@ -78,7 +78,7 @@ def test_rows_of_a_batch_do_not_mix() -> None:
 
 
 def test_group_leaves_one_out() -> None:
-    """Returns 3, 1, -1 of one seat on one question: against the mean of the others, 3 - 0, 1 - 1, -1 - 2."""
+    """Returns 3, 1, -1 of one side on one question: against the mean of the others, 3 - 0, 1 - 1, -1 - 2."""
     family = [trajectory("q", "A", approval) for approval in (3.0, 1.0, -1.0)]
     assert group(family) == [(3.0, 3.0), (0.0, 0.0), (-3.0, -3.0)]
 
@@ -92,17 +92,17 @@ def test_group_compares_each_speech_with_its_own_ply() -> None:
 def test_group_never_compares_the_seats_the_answers_or_the_questions() -> None:
     """One of each kind: nobody has a sibling, so nobody has an advantage."""
     strangers = [
-        trajectory(question, seat, 4.0 if seat == "A" else -4.0, swapped=swapped)
+        trajectory(question, side, 4.0 if side == "A" else -4.0, swapped=swapped)
         for question in "qr"
-        for seat in "AB"
+        for side in "AB"
         for swapped in (False, True)
     ]
     assert group(strangers) == [(0.0, 0.0)] * 8
 
 
 def test_seats_that_speak_at_the_same_ply_are_no_siblings() -> None:
-    """In a simultaneous debate both seats speak at plies 0 and 1."""
-    debate = [replace(trajectory("q", seat, approval), plies=(0, 1)) for seat, approval in (("A", 3.0), ("B", -3.0))]
+    """In a simultaneous debate both sides speak at turns 0 and 1."""
+    debate = [replace(trajectory("q", side, approval), turns=(0, 1)) for side, approval in (("A", 3.0), ("B", -3.0))]
     assert group(debate) == [(0.0, 0.0)] * 2
     assert role_ema(debate, {}, 0.9)[0] == [(0.0, 0.0)] * 2
 
@@ -185,11 +185,11 @@ SPEECHES = (Row((1,), (9, 9), (1, 1), (0.0,) * 2, (1,)), Row((1, 9, 9, 0, 0), (9
 
 
 def in_rows(approval: float, shaping: tuple[float, float]) -> list[Trajectory]:
-    """The two speeches of a seat, each in a row of its own: the first is told what the second earns as well."""
+    """The two speeches of a side, each in a row of its own: the first is told what the second earns as well."""
     whole = trajectory("q", "A", approval, shaping)
     rewards = Reward(approval + shaping[1], shaping[:1]), Reward(approval, shaping[1:])
     return [
-        replace(whole, plies=(2 * i,), row=row, reward=reward, last=i == 1)
+        replace(whole, turns=(2 * i,), row=row, reward=reward, last=i == 1)
         for i, (row, reward) in enumerate(zip(SPEECHES, rewards, strict=True))
     ]
 

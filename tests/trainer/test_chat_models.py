@@ -78,7 +78,7 @@ def test_a_pair_per_branched_speech(chat_run: Callable[..., Config], family: str
     )
     train(settings)
     (row,) = read_lines(RunFolder(settings.output).metrics)
-    assert row["pairs"] == 4, "two seatings, and two seats that speak at the same ply"
+    assert row["pairs"] == 4, "two seatings, and two sides that speak at the same turn"
     assert row["grad_norm"] > 0 and abs(row["margin"]) < 1e-4
 
 
@@ -88,18 +88,18 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
     """The model itself, given each row, finds every sampled token as likely as when it was sampled."""
     settings = chat_run(family, f"debater.rows={rows}", "protocol.scratchpad=true")
     apart = rows == "speech" or family == "qwen3"
-    assert setup.rows_per_seat(settings) == (3 if apart else 1)
+    assert setup.rows_per_debate(settings) == (6 if apart else 2)
     assert setup.row_per_speech(settings) == apart
     rollouts = setup.rollouts(settings)
     policy = Policy("current", 0, settings.debater.model)
     questions = setup.question_set(settings.questions).questions("train")[:2]
-    matches = matches_of(questions, settings.protocol.seats, 1)
+    matches = matches_of(questions, settings.protocol, 1)
     ((_, episodes),) = rollouts.play(shards_of(matches, 8, 0), {"current": policy})
     for episode in episodes:
         assert isinstance(episode, Episode)
-        for seat, made in episode.rows.items():
+        for side, made in episode.rows.items():
             assert len(made) == (3 if apart else 1)
-            spoken = [s.token_ids for s in episode.transcript.speeches if s.seat is seat]
+            spoken = [s.token_ids for s in episode.transcript.speeches if s.side is side]
             sampled = [t for row in made for t, own in zip(row.completion, row.mask, strict=True) if own]
             assert sampled == [token for tokens in spoken for token in tokens]
             for row in made:

@@ -24,7 +24,7 @@ def test_an_ensembled_consultancy_is_trained_on_the_averaged_verdict(configure: 
     judge, debates = setup.judge(settings.judge), 0
     for record, extra in transcripts.read_with_extra(RunFolder(settings.output).transcripts):
         assert isinstance(record, Transcript) and len(record.speeches) == 4
-        parts = judge.judge([alone(record, seat) for seat in Side])
+        parts = judge.judge([alone(record, side) for side in Side])
         for order in ("given", "swapped"):
             assert extra["verdict"][order] == pytest.approx(mean(parts, order), abs=1e-5)
         assert extra["rewards"]["A"] == pytest.approx(-extra["rewards"]["B"])

@@ -35,8 +35,8 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experience, dict[str, 
 
     def of_pairs(rows: Sequence[Trajectory], min_gap: float) -> list[Pair]:
         pairs = pairs_of(rows, min_gap)
-        plies = {judged.episode.match: judged.episode.branch_ply for judged in played[-1].judged}
-        seen.append((played[-1], plies, pairs))
+        turns = {judged.episode.match: judged.episode.branch_turn for judged in played[-1].judged}
+        seen.append((played[-1], turns, pairs))
         return pairs
 
     monkeypatch.setattr(session, "collect", of_debates)
@@ -56,7 +56,7 @@ def test_pairs_share_their_context_and_the_chosen_earned_more(
     plant(7, cause)
     settings = configure(*DPO, f"protocol={protocol}")
     train(settings)
-    ((experience, plies, pairs),) = rounds
+    ((experience, turns, pairs),) = rounds
     assert len(pairs) >= 4
     earned: dict[tuple[int, ...], set[float]] = {}
     for trajectory in experience.trajectories():
@@ -68,7 +68,7 @@ def test_pairs_share_their_context_and_the_chosen_earned_more(
         worth = [earned[pair.prompt + speech] for speech in (pair.chosen, pair.rejected)]
         assert any(a - b == pytest.approx(pair.gap) for a in worth[0] for b in worth[1])
         assert TOKENIZER.decode(pair.prompt).endswith("says :")
-    assert len(experience.judged) == sum(4 for _ in plies)
+    assert len(experience.judged) == sum(4 for _ in turns)
     (row,) = metrics(settings)
     assert row["pairs"] == len(pairs)
     assert row["invalid"] == len(experience.judged) // 7 and row["spoiled"] == row["invalid"] * (cause == "speech")
@@ -81,10 +81,10 @@ def test_pairs_of_the_best_and_the_worst(
     """No pair leaves out a wider gap among the same siblings."""
     plant()
     train(configure(*DPO, "protocol=consultancy"))
-    ((experience, plies, pairs),) = rounds
+    ((experience, turns, pairs),) = rounds
     families: dict[str, list[float]] = {}
     for judged, trajectory in zip(experience.judged, experience.trajectories(), strict=True):
-        k = trajectory.plies.index(plies[judged.episode.match])
+        k = trajectory.turns.index(turns[judged.episode.match])
         families.setdefault(judged.episode.match, []).append(trajectory.returns[k])
     gaps = sorted(max(family) - min(family) for family in families.values())
     assert sorted(pair.gap for pair in pairs) == pytest.approx([gap for gap in gaps if gap >= 0.1])
@@ -204,7 +204,7 @@ def test_it_learns_in_every_kind_of_debate(
     """Judged as the protocol says; siblings were asked the same before they parted; pairs are the policy's own."""
     settings = configure(*DPO, "algorithm.min_gap=0", *overrides)
     train(settings)
-    ((experience, plies, pairs),), (row,) = rounds, metrics(settings)
+    ((experience, turns, pairs),), (row,) = rounds, metrics(settings)
     assert {judged.verdict.readings for judged in experience.judged} == {readings}
     own = {t.row.prompt + t.row.completion[: end + 1] for t in experience.trajectories() for end in t.row.ends}
     assert all(pair.prompt + pair.chosen in own and pair.prompt + pair.rejected in own for pair in pairs)
@@ -212,7 +212,7 @@ def test_it_learns_in_every_kind_of_debate(
     asked: dict[str, set[str]] = {}
     for judged in experience.judged:
         match, inquiries = judged.episode.match, judged.episode.transcript.inquiries
-        asked.setdefault(match, set()).update(each.text for each in inquiries if each.ply <= plies[match])
+        asked.setdefault(match, set()).update(each.text for each in inquiries if each.turn <= turns[match])
     assert max(map(len, asked.values())) == settings.protocol.judge_asks
     met = {speech.policy for judged in experience.judged for speech in judged.episode.transcript.speeches}
     assert met == ({"current", "league-1"} if "opponent=league" in overrides else {"current"})
@@ -221,14 +221,14 @@ def test_it_learns_in_every_kind_of_debate(
 def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(
     configure: Callable[..., Config], plant: Callable[..., Any], rounds: list[Any]
 ) -> None:
-    """In a sequential debate that is one seat per match: A at even plies, B at odd ones."""
+    """In a sequential debate that is one side per match: A at even turns, B at odd ones."""
     plant()
     train(configure(*DPO))
-    ((_, plies, pairs),) = rounds
+    ((_, turns, pairs),) = rounds
     asked = [TOKENIZER.decode(pair.prompt).split()[-3] for pair in pairs]
-    spoke = ["AB"[ply % 2] for ply in plies.values()]
-    assert 0 < len(pairs) <= len(plies)
-    assert all(asked.count(seat) <= spoke.count(seat) for seat in "AB")
+    spoke = ["AB"[turn % 2] for turn in turns.values()]
+    assert 0 < len(pairs) <= len(turns)
+    assert all(asked.count(side) <= spoke.count(side) for side in "AB")
 
 
 def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., Config], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ BUDGET = (
 
 
 class Hackable:
-    """A judge that gives a seat so many nats of log-odds for every time it says the word."""
+    """A judge that gives a side so many nats of log-odds for every time it says the word."""
 
     def __init__(self, judge: Judge) -> None:
         self.name, self._judge = judge.name, judge
@@ -54,7 +54,7 @@ class Hackable:
 
 
 def _paid(debate: Transcript, verdict: Verdict) -> Verdict:
-    lead = sum((1 if s.seat is Side.A else -1) * s.text.split().count(WORD) for s in debate.speeches)
+    lead = sum((1 if s.side is Side.A else -1) * s.text.split().count(WORD) for s in debate.speeches)
 
     def moved(p: float | None) -> float | None:
         if p is None or not lead:

@@ -45,11 +45,11 @@ def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question
     judge = ScriptedJudge(key, 1.0, margin=2.0)
     rollouts = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
     rule = RewardRule(unverified_quote_penalty=0.5)
-    return collect(1, matches_of(questions, PROTOCOL.seats, 1), POLICY, rollouts, judge, rule, 4, seed=0)
+    return collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, rule, 4, seed=0)
 
 
 def test_every_match_is_there_and_in_order(experience: Experience, questions: Sequence[Question]) -> None:
-    expected = [m.id for m in matches_of(questions, PROTOCOL.seats, 1)]
+    expected = [m.id for m in matches_of(questions, PROTOCOL, 1)]
     assert [j.episode.match for j in experience.judged] == expected[1:4] + expected[5:8]
     assert [f.question_id for f in experience.failures] == [questions[0].id, questions[2].id]
 
@@ -68,10 +68,10 @@ def test_trajectories_belong_to_their_seat(experience: Experience) -> None:
     trajectories = experience.trajectories()
     assert len(trajectories) == 12
     for judged, of_a, of_b in zip(experience.judged, trajectories[::2], trajectories[1::2], strict=True):
-        for seat, plies, trajectory in ((Side.A, (0, 2), of_a), (Side.B, (1, 3), of_b)):
-            assert (trajectory.seat, trajectory.plies) == (seat, plies)
-            assert trajectory.row is judged.episode.rows[seat][0]
-            assert judged.rewards is not None and trajectory.reward == judged.rewards[seat]
+        for side, turns, trajectory in ((Side.A, (0, 2), of_a), (Side.B, (1, 3), of_b)):
+            assert (trajectory.side, trajectory.turns) == (side, turns)
+            assert trajectory.row is judged.episode.rows[side][0]
+            assert judged.rewards is not None and trajectory.reward == judged.rewards[side]
             assert trajectory.policy_version == 3
     assert experience.trajectories("base") == []
 
@@ -79,7 +79,7 @@ def test_trajectories_belong_to_their_seat(experience: Experience) -> None:
 def test_an_invalid_verdict_teaches_nobody(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), invalid_every=1)
     rollouts = Backwards(scripted_engine(lambda text: "word"))
-    found = collect(1, matches_of(questions, PROTOCOL.seats, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
+    found = collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
     assert len(found.judged) == 6 and all(j.rewards is None for j in found.judged) and found.trajectories() == []
     assert math.isnan(mean_approval(found.judged))
     measured = measure(found)
@@ -102,10 +102,10 @@ class Unreadable:
 def test_a_verdict_that_speeches_spoiled_costs_both_seats(
     scripted_engine: Callable[..., Any], questions: Sequence[Question]
 ) -> None:
-    """Both seats of each spoiled debate are paid -4; the others are zero-sum."""
+    """Both sides of each spoiled debate are paid -4; the others are zero-sum."""
     judge = Unreadable(questions[1].id, ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0, margin=2.0))
     rollouts = Backwards(scripted_engine(lambda text: "word"))
-    found = collect(1, matches_of(questions, PROTOCOL.seats, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
+    found = collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
     spoiled = [j for j in found.judged if not j.verdict.valid]
     assert len(spoiled) == found.spoiled == measure(found)["spoiled"] == measure(found)["invalid"] == 2
     assert all({reward.total for reward in (j.rewards or {}).values()} == {-4.0} for j in spoiled)
@@ -117,7 +117,7 @@ def test_a_verdict_that_speeches_spoiled_costs_both_seats(
 def test_what_is_measured(experience: Experience) -> None:
     measured = measure(experience)
     assert (measured["debates"], measured["failed"], measured["invalid"], measured["policy_version"]) == (8, 2, 0, 3)
-    assert measured["reward"] == pytest.approx(-1.0), "zero-sum approval, two penalties of a half for each seat"
+    assert measured["reward"] == pytest.approx(-1.0), "zero-sum approval, two penalties of a half for each side"
     assert measured["penalty"] == pytest.approx(-1.0)
     assert measured["entropy"] == pytest.approx(0.5), "the engine says -0.5 for every token"
     assert (measured["verified_quotes"], measured["quotes_per_speech"], measured["words_per_speech"]) == (0, 1, 4)
@@ -127,7 +127,7 @@ def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], q
     told: list[tuple[int, float]] = []
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0)
     rollouts = Backwards(scripted_engine(lambda text: "word"))
-    matches = matches_of(questions, PROTOCOL.seats, 1)
+    matches = matches_of(questions, PROTOCOL, 1)
     collect(
         1, matches, POLICY, rollouts, judge, RewardRule(), 3, 0, lambda done, approval: told.append((done, approval))
     )

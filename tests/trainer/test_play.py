@@ -9,7 +9,7 @@ import pytest
 
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
-from envs.types import Failure, Protocol, Question, Side
+from envs.types import Failure, Protocol, Question, Side, Speaker
 from trainer.engines.base import Sampling
 from trainer.engines.transformers.causal import TransformersEngine
 from trainer.play import play
@@ -36,27 +36,27 @@ def played(outcomes: Sequence[Episode | Failure]) -> list[Episode]:
     return [outcome for outcome in outcomes if isinstance(outcome, Episode)]
 
 
-@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Side.A,), rounds=3)])
+@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", {"A": Speaker(Side.A)}, rounds=3)])
 def test_rows_are_what_was_told_and_sampled(
     engine: TransformersEngine, questions: Sequence[Question], protocol: Protocol
 ) -> None:
-    """The debate is replayed from its transcript; every seat's row must be its contexts with its speeches between."""
+    """The debate is replayed from its transcript; every side's row must be its contexts with its speeches between."""
     matches = [match(q, swapped) for q in questions for swapped in (False, True)]
     for episode in played(play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
         transcript = episode.transcript
         debate = Debate(transcript.question, protocol, transcript.swapped_seats, PROMPTS)
-        expected: dict[Side, list[tuple[str, Sequence[int]]]] = {seat: [] for seat in protocol.seats}
+        expected: dict[str, list[tuple[str, Sequence[int]]]] = {name: [] for name in protocol.speakers}
         while not debate.finished:
-            spoken = {s.seat: s for s in transcript.speeches if s.ply == debate.ply}
-            for seat in debate.speakers:
-                words = debate.told(seat)
-                told = engine.format.go_on(words, True) if expected[seat] else engine.format.open([words])
-                expected[seat] += [("told", told), ("said", spoken[seat].token_ids)]
+            spoken = {s.side: s for s in transcript.speeches if s.turn == debate.turn}
+            for side in debate.speakers:
+                words = debate.told(side)
+                told = engine.format.go_on(words, True) if expected[side] else engine.format.open([words])
+                expected[side] += [("told", told), ("said", spoken[side].token_ids)]
             debate.hear(
-                {seat: Utterance(speech.raw, speech.token_ids, speech.logprobs) for seat, speech in spoken.items()}
+                {side: Utterance(speech.raw, speech.token_ids, speech.logprobs) for side, speech in spoken.items()}
             )
-        for seat, (row,) in episode.rows.items():
-            (_, prompt), *rest = expected[seat]
+        for side, (row,) in episode.rows.items():
+            (_, prompt), *rest = expected[side]
             assert row.prompt == tuple(prompt)
             assert row.completion == tuple(token for _, part in rest for token in part)
             assert row.mask == tuple(int(kind == "said") for kind, part in rest for _ in part)
@@ -65,7 +65,7 @@ def test_rows_are_what_was_told_and_sampled(
             ]
             assert row.ends == tuple(ends)
             assert all(row.mask[end] for end in row.ends) and len(row.ends) == protocol.rounds
-        assert set(episode.rows) == set(protocol.seats)
+        assert set(episode.rows) == set(protocol.speakers)
 
 
 def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
@@ -79,34 +79,34 @@ def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
             expected = [p * m for p, m in zip(scored[len(row.prompt) - 1 :], row.mask, strict=True)]
             assert row.logprobs == pytest.approx(expected, abs=1e-4)
         for speech in episode.transcript.speeches:
-            (row,) = episode.rows[speech.seat]
-            k = [s.ply for s in episode.transcript.speeches if s.seat is speech.seat].index(speech.ply)
+            (row,) = episode.rows[speech.side]
+            k = [s.turn for s in episode.transcript.speeches if s.side is speech.side].index(speech.turn)
             start, end = row.ends[k] + 1 - len(speech.token_ids), row.ends[k] + 1
             assert row.completion[start:end] == speech.token_ids and row.logprobs[start:end] == speech.logprobs
             assert speech.raw == engine.format.decode(speech.token_ids)
 
 
-@pytest.mark.parametrize("ply", range(4))
+@pytest.mark.parametrize("turn", range(4))
 def test_branches_share_the_past_and_differ_after_it(
-    engine: TransformersEngine, questions: Sequence[Question], ply: int
+    engine: TransformersEngine, questions: Sequence[Question], turn: int
 ) -> None:
-    matches = [match(q, branches=4, branch_ply=ply) for q in questions[:2]]
+    matches = [match(q, branches=4, branch_turn=turn) for q in questions[:2]]
     episodes = played(play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
     assert [(e.match, e.branch) for e in episodes] == [(m.id, branch) for m in matches for branch in range(4)]
     assert [e.transcript.provenance["branch"] for e in episodes] == [0, 1, 2, 3] * 2
     for family in (episodes[:4], episodes[4:]):
-        shared = {episode.transcript.speeches[:ply] for episode in family}
+        shared = {episode.transcript.speeches[:turn] for episode in family}
         assert len(shared) == 1
-        assert len({episode.transcript.speeches[ply].token_ids for episode in family}) > 1
-        speaker = Side("AB"[ply % 2])
-        starts = {e.rows[speaker][0].prompt + e.rows[speaker][0].completion[: _start(e, speaker, ply)] for e in family}
+        assert len({episode.transcript.speeches[turn].token_ids for episode in family}) > 1
+        speaker = Side("AB"[turn % 2])
+        starts = {e.rows[speaker][0].prompt + e.rows[speaker][0].completion[: _start(e, speaker, turn)] for e in family}
         assert len(starts) == 1
 
 
-def _start(episode: Episode, seat: Side, ply: int) -> int:
-    k = ply // 2
-    speech = next(s for s in episode.transcript.speeches if s.ply == ply)
-    return episode.rows[seat][0].ends[k] + 1 - len(speech.token_ids)
+def _start(episode: Episode, side: Side, turn: int) -> int:
+    k = turn // 2
+    speech = next(s for s in episode.transcript.speeches if s.turn == turn)
+    return episode.rows[side][0].ends[k] + 1 - len(speech.token_ids)
 
 
 def test_a_debate_that_raises_fails_alone(
@@ -115,7 +115,7 @@ def test_a_debate_that_raises_fails_alone(
     hear = Debate.hear
 
     def trip(self: Debate, utterances: Any) -> None:
-        if self.question is questions[1] and self.ply == 2:
+        if self.question is questions[1] and self.turn == 2:
             raise RuntimeError("the roof fell in")
         hear(self, utterances)
 
@@ -148,9 +148,9 @@ def test_a_debate_that_outgrows_the_context_fails_alone(
 def test_a_failure_is_counted_once_for_every_branch(
     scripted_engine: Callable[..., Any], questions: Sequence[Question]
 ) -> None:
-    matches = [match(q, branches=3, branch_ply=2) for q in questions[:2]]
+    matches = [match(q, branches=3, branch_turn=2) for q in questions[:2]]
     small = replace(questions[0], passage="")
-    matches[0] = match(small, branches=3, branch_ply=2)
+    matches[0] = match(small, branches=3, branch_turn=2)
     engine = scripted_engine(lambda text: "word", max_context=60)
     outcomes = play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     assert [type(outcome) for outcome in outcomes] == [Episode] * 3 + [Failure] * 3
@@ -161,7 +161,7 @@ def test_each_policy_speaks_from_its_own_seat(
 ) -> None:
     engines = {"current": scripted_engine(lambda text: "new"), "base": scripted_engine(lambda text: "old")}
     (episode,) = played(play([match(questions[0], b="base")], DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
-    spoken = [(s.seat, s.raw, s.policy, s.policy_version) for s in episode.transcript.speeches]
+    spoken = [(s.side, s.raw, s.policy, s.policy_version) for s in episode.transcript.speeches]
     assert spoken == [(Side.A, "new", "current", 7), (Side.B, "old", "base", 0)] * 2
     assert len(engines["base"].contexts) == len(engines["current"].contexts) == 2
 
@@ -178,14 +178,14 @@ def test_simultaneous_seats_never_read_the_present_round(
 def test_contexts_only_grow(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     engine = scripted_engine(lambda text: "word")
     play([match(questions[0])], Protocol("debate", rounds=4), PROMPTS, {"current": engine}, SAMPLING, POLICIES)
-    for seat in (engine.contexts[0::2], engine.contexts[1::2]):
+    for side in (engine.contexts[0::2], engine.contexts[1::2]):
         assert all(
-            later.startswith(earlier) and later != earlier for earlier, later in zip(seat, seat[1:], strict=False)
+            later.startswith(earlier) and later != earlier for earlier, later in zip(side, side[1:], strict=False)
         )
 
 
 def test_the_same_shard_gives_the_same_debates(engine: TransformersEngine, questions: Sequence[Question]) -> None:
-    matches = [match(q, branches=2, branch_ply=1) for q in questions]
+    matches = [match(q, branches=2, branch_turn=1) for q in questions]
     first, again, other = (
         play(matches, DEBATE, PROMPTS, {"current": engine}, Sampling(8, seed=seed), POLICIES) for seed in (1, 1, 2)
     )
@@ -195,7 +195,7 @@ def test_the_same_shard_gives_the_same_debates(engine: TransformersEngine, quest
 def test_every_ply_and_policy_draws_numbers_of_its_own(
     scripted_engine: Callable[..., Any], questions: Sequence[Question]
 ) -> None:
-    """A seed shared by two of them would let a seat repeat itself, or its opponent."""
+    """A seed shared by two of them would let a side repeat itself, or its opponent."""
     engines = {name: scripted_engine(lambda text: "word") for name in POLICIES}
     for seed in (1, 2):
         play([match(questions[0], b="base")], SIMULTANEOUS, PROMPTS, engines, Sampling(8, seed=seed), POLICIES)

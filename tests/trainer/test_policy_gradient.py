@@ -107,7 +107,7 @@ def test_a_row_for_each_speech_is_credited_as_one_row_for_all_would_be(
     configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen
 ) -> None:
     """Values are 0 before the first update: a speech's last token has what was paid for it, and lambda times what the
-    first token of the seat's next speech has."""
+    first token of the side's next speech has."""
     plant(invalid_every=3)
     words = ("algorithm=ppo", "debater.rows=speech", "algorithm.normalise_advantages=false", "algorithm.lam=0.5")
     train(configure(*words, "reward.unverified_quote_penalty=0.25", "algorithm.gamma=1"))
@@ -116,7 +116,7 @@ def test_a_row_for_each_speech_is_credited_as_one_row_for_all_would_be(
     assert len(followed) == 12 and len(rows) == 24
     for i in followed:
         one, other = rows[i], rows[i + 1]
-        assert one.seat is other.seat and one.plies < other.plies
+        assert one.side is other.side and one.turns < other.turns
         passed_on = batch["advantages"][i, len(one.row.completion) - 1] - one.reward.shaping[-1]
         assert passed_on == pytest.approx(0.5 * float(batch["advantages"][i + 1, 0]), abs=1e-6)
 
@@ -129,7 +129,7 @@ def test_a_value_is_read_where_its_token_is_predicted() -> None:
 
 
 def _role(trajectory: Trajectory) -> tuple[str, bool, str]:
-    return trajectory.question_id, trajectory.swapped_seats, trajectory.seat
+    return trajectory.question_id, trajectory.swapped_seats, trajectory.speaker
 
 
 def test_group_advantages_are_those_of_the_speeches(
@@ -150,7 +150,7 @@ def test_group_advantages_are_those_of_the_speeches(
 def test_gae_starts_from_a_critic_that_knows_nothing(
     configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen
 ) -> None:
-    """A new value head says 0, so with gamma = lambda = 1 advantage and return of every token are the seat's return."""
+    """A new value head says 0, so with gamma = lambda = 1 advantage and return of every token are the side's return."""
     plant()
     train(configure("algorithm=ppo", "algorithm.normalise_advantages=false"))
     ((rows, batch),) = batches

@@ -30,7 +30,7 @@ from trainer.types import Episode, Policy
 pytestmark = pytest.mark.long
 
 SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, engine_settings(batch_size=64))
-SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), ("A", "B"), 2), 4, seed=5)
+SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), SETUP.protocol, 2), 4, seed=5)
 PROBE = [[5, 6, 7, 8], [9, 10]]
 LEAGUE = (
     "opponent=league",

@@ -57,7 +57,7 @@ def test_a_change_is_shown_if_it_is_large_and_no_noise() -> None:
 
 
 class Bribed:
-    """Gives a seat one nat for every "attic" it says; with a key, knows the truth until it hears that too often."""
+    """Gives a side one nat for every "attic" it says; with a key, knows the truth until it hears that too often."""
 
     usage = Usage()
 
@@ -68,7 +68,7 @@ class Bribed:
         return [self._verdict(transcript) for transcript in transcripts]
 
     def _verdict(self, transcript: Transcript) -> Verdict:
-        said = [(1 if s.seat is Side.A else -1, s.text.split().count("attic")) for s in transcript.speeches]
+        said = [(1 if s.side is Side.A else -1, s.text.split().count("attic")) for s in transcript.speeches]
         lead = float(sum(sign * count for sign, count in said))
         if self._key is not None:
             right = 1 if transcript.answer_index(Side.A) == self._key[transcript.question.id] else -1

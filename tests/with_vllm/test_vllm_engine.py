@@ -182,7 +182,7 @@ def test_judging_equals_that_of_transformers(judge: str, debates: list[Transcrip
 def debates(engine: VllmEngine) -> list[Transcript]:
     """The testimony world, played by the engine."""
     policy = Policy("current", 3, "embedded/debater")
-    matches = matches_of(QUESTIONS, ("A", "B"), 2)
+    matches = matches_of(QUESTIONS, Protocol("debate"), 2)
     played = play(
         matches,
         Protocol("debate"),

@@ -14,7 +14,7 @@ from trainer.engines.transformers.causal import TransformersEngine
 from trainer.engines.vllm.engine import VllmEngine
 
 QUESTIONS = TestimonyWorld(train=6, heldout=0).questions("train")
-DEBATES = [Transcript(q, Protocol("expert", (), 0, judge_sees_passage=True), q.answers, False) for q in QUESTIONS]
+DEBATES = [Transcript(q, Protocol("expert", {}, 0, judge_sees_passage=True), q.answers, False) for q in QUESTIONS]
 SETTINGS = Settings(
     kind="verdict", name="j", model="embedded/judge-writer", prompts="testimony", max_tokens=64, temperature=1.0
 )
@@ -38,7 +38,7 @@ def test_greedy_texts_equal_those_of_transformers(engine: VllmEngine, prompts: l
 
 def test_samples_differ_by_seed_and_come_again(engine: VllmEngine) -> None:
     """Without a story and without debaters: this judge is sure of what it has read."""
-    silent = [Transcript(q, Protocol("naive", (), 0), q.answers, False) for q in QUESTIONS]
+    silent = [Transcript(q, Protocol("naive", {}, 0), q.answers, False) for q in QUESTIONS]
     prompts = [SETTINGS.judge_prompts().judge(debate) for debate in silent]
     first, again, other = (engine.write(prompts, Writing(64, 1.5, seed)) for seed in (1, 1, 2))
     assert first == again != other

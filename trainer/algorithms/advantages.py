@@ -1,7 +1,7 @@
 """Credit assignment: from what was paid to an advantage for every sampled token. Pure functions on numpy arrays.
 
-None of them sees a gold label, and none centres the two seats of one debate against each other: in a zero-sum game that
-would make the advantage of each seat a function of the other's luck.
+None of them sees a gold label, and none centres the two sides of one debate against each other: in a zero-sum game that
+would make the advantage of each side a function of the other's luck.
 """
 
 from collections import defaultdict
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.types import Side
 from trainer.types import Row, Trajectory
 
 Floats = NDArray[np.float64]
@@ -17,7 +18,7 @@ NOISE = 1e-5
 """Advantages that differ by no more (in rewards, which are of the order of 1, or relative to their own size) differ by
 what float32 makes of a judge's and a critic's numbers from one batch to the next."""
 Role = tuple[str, int, int]
-"""Side, answer defended (index in the question, not whether it is right), ply."""
+"""Speaker, answer defended (index in the question, not whether it is right), turn."""
 
 
 def token_rewards(row: Row, per_speech: Sequence[float]) -> Floats:
@@ -28,7 +29,7 @@ def token_rewards(row: Row, per_speech: Sequence[float]) -> Floats:
 
 
 def spread(row: Row, per_speech: Sequence[float]) -> Floats:
-    """(T,) the value of each speech on every token sampled for it, 0 on what the seat was told."""
+    """(T,) the value of each speech on every token sampled for it, 0 on what the speaker was told."""
     values, start = np.zeros(len(row.completion)), 0
     for end, value in zip(row.ends, per_speech, strict=True):
         values[start : end + 1] = value
@@ -67,8 +68,8 @@ def gae_of_rows(
 ) -> list[tuple[Floats, Floats]]:
     """Return the advantages and returns, (T,) each, of every row, given the critic's values (T,) on its completion.
 
-    Where a seat's speeches are in several rows, one after the other, rewards and values of later rows flow into earlier
-    ones as they would within one row.
+    Where a speaker's speeches are in several rows, one after the other, rewards and values of later rows flow into
+    earlier ones as they would within one row.
     """
     chains: list[list[int]] = []
     for index in range(len(trajectories)):
@@ -100,19 +101,19 @@ def _columns(trajectory: Trajectory, values: Floats) -> Floats:
 def group(trajectories: Sequence[Trajectory]) -> list[tuple[float, ...]]:
     """Per speech: its return minus the mean return of its siblings, leave-one-out (RLOO, Ahmadian et al. 2024).
 
-    Siblings are the speeches made at the same ply by the same seat, defending the same answer to the same question, in
-    other debates. A speech without siblings gets 0: there is nothing to compare it with.
+    Siblings are the speeches made at the same turn by the same speaker, defending the same answer to the same
+    question, in other debates. A speech without siblings gets 0: there is nothing to compare it with.
     """
     totals: dict[tuple[object, ...], list[float]] = defaultdict(list)
-    for trajectory, ply, value in _speeches(trajectories):
-        totals[_siblings(trajectory, ply)].append(value)
+    for trajectory, turn, value in _speeches(trajectories):
+        totals[_siblings(trajectory, turn)].append(value)
 
-    def advantage(trajectory: Trajectory, ply: int, value: float) -> float:
-        values = totals[_siblings(trajectory, ply)]
+    def advantage(trajectory: Trajectory, turn: int, value: float) -> float:
+        values = totals[_siblings(trajectory, turn)]
         return value - (sum(values) - value) / (len(values) - 1) if len(values) > 1 else 0.0
 
     return [
-        tuple(advantage(t, ply, value) for ply, value in zip(t.plies, t.returns, strict=True)) for t in trajectories
+        tuple(advantage(t, turn, value) for turn, value in zip(t.turns, t.returns, strict=True)) for t in trajectories
     ]
 
 
@@ -128,13 +129,13 @@ def role_ema(
         the advantages, and the baselines to use next.
     """
     returns: dict[Role, list[float]] = defaultdict(list)
-    for trajectory, ply, value in _speeches(trajectories):
-        returns[_role(trajectory, ply)].append(value)
+    for trajectory, turn, value in _speeches(trajectories):
+        returns[_role(trajectory, turn)].append(value)
     means = {role: sum(values) / len(values) for role, values in returns.items()}
     before = {role: baselines.get(role, mean) for role, mean in means.items()}
     after = {**baselines, **{role: decay * before[role] + (1 - decay) * mean for role, mean in means.items()}}
     advantages = [
-        tuple(value - before[_role(t, ply)] for ply, value in zip(t.plies, t.returns, strict=True))
+        tuple(value - before[_role(t, turn)] for turn, value in zip(t.turns, t.returns, strict=True))
         for t in trajectories
     ]
     return advantages, after
@@ -154,13 +155,13 @@ def exceeds_noise(deviation: float, size: float) -> bool:
 
 
 def _speeches(trajectories: Sequence[Trajectory]) -> list[tuple[Trajectory, int, float]]:
-    return [(t, ply, value) for t in trajectories for ply, value in zip(t.plies, t.returns, strict=True)]
+    return [(t, turn, value) for t in trajectories for turn, value in zip(t.turns, t.returns, strict=True)]
 
 
-def _siblings(trajectory: Trajectory, ply: int) -> tuple[object, ...]:
-    return trajectory.question_id, trajectory.seat, trajectory.swapped_seats, ply
+def _siblings(trajectory: Trajectory, turn: int) -> tuple[object, ...]:
+    return trajectory.question_id, trajectory.speaker, trajectory.side, trajectory.swapped_seats, turn
 
 
-def _role(trajectory: Trajectory, ply: int) -> Role:
-    defended = int((trajectory.seat == "B") != trajectory.swapped_seats)
-    return trajectory.seat.value, defended, ply
+def _role(trajectory: Trajectory, turn: int) -> Role:
+    defended = int((trajectory.side is Side.B) != trajectory.swapped_seats)
+    return trajectory.speaker, defended, turn

@@ -16,7 +16,7 @@ class Settings(AlgorithmSettings):
 
     name: Literal["dpo"]
     branches: int = Field(4, ge=2)
-    """Siblings sampled at the branching ply; the best and the worst for the speaker make a pair."""
+    """Siblings sampled at the branching turn; the best and the worst for the speaker make a pair."""
     min_gap: float = Field(0.5, ge=0)
     """Smallest difference in reward between the two of a pair."""
     beta: float = Field(0.1, gt=0)

@@ -12,7 +12,7 @@ from trainer.types import Trajectory
 
 
 class Settings(PolicyGradientSettings):
-    """Role-conditioned advantage estimation: a running baseline for each seat, answer and turn (SPIRAL, Liu et al.
+    """Role-conditioned advantage estimation: a running baseline for each speaker, answer and turn (SPIRAL, Liu et al.
     2025; configs/algorithm/rae.yaml)."""
 
     title = "RAE"

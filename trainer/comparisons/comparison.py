@@ -99,7 +99,7 @@ class Comparison:
         return part
 
     def _debates(self, arm: str, player: Player) -> Played:
-        """Each question in both seatings, the player in every seat; read back if they have been played before."""
+        """Each question in both seatings, the player in every side; read back if they have been played before."""
         settings = self.arms[arm]
         stored = debates_file(self.folder, settings, player)
         if not stored.exists():
@@ -132,15 +132,20 @@ def plays_like(settings: Config) -> str:
 
 def shown(transcript: Transcript, settings: Config) -> Transcript:
     """A debate as an arm shows it to judges."""
-    told = replace(transcript, protocol=settings.protocol)
+    told = _told(transcript, settings)
     if settings.comparison.speakers == "exchanged":
         return exchanged(told)
     return shuffled(told, settings.seed) if settings.comparison.speakers == "shuffled" else told
 
 
+def _told(transcript: Transcript, settings: Config) -> Transcript:
+    """A debate under the protocol of another arm, with every speaker on the side that it was on."""
+    return replace(transcript, protocol=replace(settings.protocol, speakers=transcript.protocol.speakers))
+
+
 def _play(settings: Config, player: Player, questions: Sequence[Question], title: str) -> Played:
     policy = Policy(verdicts.CHECKPOINT, player.iteration, player.path)
-    matches = matches_of_matchup(questions, settings.protocol.seats, verdicts.SELF, policy.name, policy.name)
+    matches = matches_of_matchup(questions, settings.protocol, verdicts.SELF, policy.name, policy.name)
     rollouts = setup.rollouts(settings)
     try:
         if settings.debater.lora is not None:
@@ -157,11 +162,11 @@ def _judged(
     """Rows on what was said, by verdicts on what was shown, and what each verdict took."""
     return [
         {
-            **row(replace(transcript, protocol=settings.protocol), verdict, pool.key),
+            **row(_told(transcript, settings), verdict, pool.key),
             **about,
             "judge_role": role,
             "readings": verdict.readings,
-            "first_defends": transcript.answer_index(settings.protocol.seats[0]),
+            "first_defends": transcript.answer_index(settings.protocol.sides[0]),
         }
         for role, given in pool.ask([shown(transcript, settings) for transcript in played])
         for transcript, verdict in ((played[place], verdict) for place, verdict in given)

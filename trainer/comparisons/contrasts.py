@@ -98,7 +98,7 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
 
 
 def _open(rows: pd.DataFrame, own: pd.DataFrame) -> Found:
-    """The debates in which the first seat defends the player's own answer: accuracy in all, and given that it is right
+    """The debates in which the first side defends the player's own answer: accuracy in all, and given that it is right
     or wrong. Questions without an own answer or a valid verdict are left out."""
     joined = rows[rows["valid"].astype(bool)].merge(own[["question_id", "own"]], on="question_id")
     chosen = joined[joined["first_defends"] == joined["own"]]
@@ -111,7 +111,7 @@ def _open(rows: pd.DataFrame, own: pd.DataFrame) -> Found:
 
 
 def _correct_answer(rows: pd.DataFrame) -> pd.Series:
-    """Which of the question's answers is right, 0 or 1: seat A defends the first one unless the seats are swapped."""
+    """Which of the question's answers is right, 0 or 1: side A defends the first one unless the sides are swapped."""
     return ((rows["correct_seat"] == "B") != rows["swapped_seats"].astype(bool)).astype(int)
 
 

@@ -24,7 +24,7 @@ from trainer.types import Policy
 
 KINDS = {"question_id": "text", "story_id": "text", "p_first": "share", "own": "share"}
 """What the columns of the answers hold."""
-READING = Protocol("own answer", seats=(), rounds=0, judge_sees_passage=True)
+READING = Protocol("own answer", speakers={}, rounds=0, judge_sees_passage=True)
 """Nobody argues: question, answers and passage."""
 
 

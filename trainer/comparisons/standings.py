@@ -1,6 +1,6 @@
 """What a tournament's verdicts say: ratings, what truth is worth to each player, and judge accuracy against rating.
 
-In a debate a game is won by the seat that the judge favours. A lone consultant meets nobody but the judge: its game is
+In a debate a game is won by the side that the judge favours. A lone consultant meets nobody but the judge: its game is
 won if the judge approves of its answer. So its rating is the log-odds of its approval, over both assignments of every
 question, less the base's on the same questions: persuasiveness on the same scale, though of another kind.
 """
@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from rewards.statistics import cluster_mean
+from rewards.types import favours
 from trainer.reading import DamagedError, Open, read_json
 from trainer.statistics.ratings import (
-    FloatArray,
     Game,
     RatingError,
     Ratings,
@@ -149,7 +149,7 @@ def _player(
         "truth_advantage": _triple(truth.truth_advantage, name),
     }
     if controlled is None:
-        return found | {"approval": _mean(_won(own["p_mean"]), own["story_id"])}
+        return found | {"approval": _mean(favours(own["p_mean"]), own["story_id"])}
     return found | {"elo_controlled": _triple(controlled.interval, name)}
 
 
@@ -168,15 +168,10 @@ def _own(valid: pd.DataFrame, name: str) -> pd.DataFrame:
     return valid[(valid["seat_a"] == name) & valid["seat_b"].isin((name, ""))]
 
 
-def _won(p: ArrayLike) -> FloatArray:
-    """1 where the judge gives an answer more than one half, .5 at exactly one half, else 0."""
-    return (1 + np.sign(np.asarray(p, np.float64) - 0.5)) / 2
-
-
 def _debates(table: pd.DataFrame) -> list[Game]:
     covariates = pd.DataFrame(
         {
-            "speaking in seat A": 1.0,
+            "speaking in side A": 1.0,
             "more words": _squashed(table["words_a"] - table["words_b"]),
             "more verified quotes": _squashed(table["verified_a"] - table["verified_b"]),
         },
@@ -187,7 +182,7 @@ def _debates(table: pd.DataFrame) -> list[Game]:
         for a, b, won, story, correct, values in zip(
             table["seat_a"],
             table["seat_b"],
-            _won(table["p_mean"]).tolist(),
+            favours(table["p_mean"]).tolist(),
             table["story_id"],
             table["correct_seat"],
             covariates.to_dict("records"),
@@ -207,7 +202,7 @@ def _approvals(table: pd.DataFrame) -> list[Game]:
     return [
         Game(name, JUDGE, score, story, first_is_right=correct == "A")
         for name, score, story, correct in zip(
-            table["seat_a"], _won(table["p_mean"]).tolist(), table["story_id"], table["correct_seat"], strict=True
+            table["seat_a"], favours(table["p_mean"]).tolist(), table["story_id"], table["correct_seat"], strict=True
         )
     ]
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from envs.types import Failure, Question, Side, Transcript
+from envs.types import Failure, Protocol, Question, Side, Transcript, correct_side
 from rewards.types import Judge, Verdict
 from trainer import setup, unjudged
 from trainer.comparisons import standings
 from trainer.config import Config
-from trainer.evaluation.verdict_rows import correct_seat, unplayed, write_parquet
+from trainer.evaluation.verdict_rows import unplayed, write_parquet
 from trainer.progress import debates_bar
 from trainer.reading import read_table
 from trainer.rollouts import Rollouts
-from trainer.schedule import derive, shards_of
+from trainer.schedule import by_side, derive, shards_of
 from trainer.types import Match, Policy
 
 
@@ -81,7 +81,7 @@ class Tournament:
     @property
     def lone(self) -> bool:
         """Whether the players are consultants."""
-        return len(self.settings.protocol.seats) == 1
+        return len(self.settings.protocol.sides) == 1
 
     def close(self) -> None:
         """Lets go of the engines."""
@@ -102,9 +102,9 @@ class Tournament:
 
     def _debates(self, one: str, two: str) -> list["_Played"]:
         """Each question in both seatings."""
-        seats = self.settings.protocol.seats
+        protocol = self.settings.protocol
         matches = [
-            Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, _seated(seats, i))
+            Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, _seated(protocol, i))
             for i, question in enumerate(self.questions)
             for swapped in (False, True)
         ]
@@ -118,15 +118,13 @@ class Tournament:
                 bar.advance(len(outcomes))
         outcomes = [outcome for index in sorted(played) for outcome in played[index]]
         names = {"one": one, "two": two}
-        return [
-            self._played(outcome, match, {seat: names[role] for seat, role in match.policies.items()})
-            for outcome, match in zip(outcomes, matches, strict=True)
-        ]
+        return [self._played(outcome, match, names) for outcome, match in zip(outcomes, matches, strict=True)]
 
-    def _played(self, outcome: Any, match: Match, seats: Mapping[Side, str]) -> "_Played":
-        if not isinstance(outcome, Failure):
-            return _Played(outcome.transcript, seats)
-        return _Played(unplayed(outcome, match.question, self.settings.protocol), seats, outcome.reason)
+    def _played(self, outcome: Any, match: Match, names: Mapping[str, str]) -> "_Played":
+        failed = outcome.reason if isinstance(outcome, Failure) else ""
+        whole = unplayed(outcome, match.question, self.settings.protocol) if failed else outcome.transcript
+        speakers = whole.protocol.speakers.items()
+        return _Played(whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers}, failed)
 
     def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:
         """One row per debate; one that failed counts as an INVALID verdict."""
@@ -138,8 +136,8 @@ class Tournament:
     def _row(self, debate: "_Played", verdict: Verdict) -> dict[str, Any]:
         transcript = debate.transcript
         return {
-            "seat_a": debate.seats.get(Side.A, ""),
-            "seat_b": debate.seats.get(Side.B, ""),
+            "seat_a": debate.sides.get(Side.A, ""),
+            "seat_b": debate.sides.get(Side.B, ""),
             "question_id": transcript.question.id,
             "story_id": transcript.question.story_id,
             "swapped_seats": transcript.swapped_seats,
@@ -147,7 +145,7 @@ class Tournament:
             "p_mean": verdict.mean if verdict.valid else math.nan,
             "valid": verdict.valid,
             "reason": verdict.reason,
-            "correct_seat": correct_seat(transcript, self.key).value,
+            "correct_seat": correct_side(transcript, self.key).value,
             **_counts(transcript, Side.A),
             **_counts(transcript, Side.B),
         }
@@ -158,23 +156,24 @@ class _Played:
     """A debate, who sat where, and why it failed if it did (its transcript is then empty)."""
 
     transcript: Transcript
-    seats: Mapping[Side, str]
+    sides: Mapping[Side, str]
     failed: str = ""
 
 
-def _counts(transcript: Transcript, seat: Side) -> dict[str, int]:
-    own = [speech for speech in transcript.speeches if speech.seat is seat]
-    name = seat.value.lower()
+def _counts(transcript: Transcript, side: Side) -> dict[str, int]:
+    own = [speech for speech in transcript.speeches if speech.side is side]
+    name = side.value.lower()
     return {
         f"words_{name}": sum(speech.words for speech in own),
         f"verified_{name}": sum(quote.verified for speech in own for quote in speech.quotes),
     }
 
 
-def _seated(seats: Sequence[Side], index: int) -> dict[Side, str]:
-    """The first player has the first seat in every other question, so each has each seat equally often."""
+def _seated(protocol: Protocol, index: int) -> dict[str, str]:
+    """Return which player speaks for each speaker: the first has the first side in every other question, so each has
+    each side equally often."""
     roles = ("one", "two") if index % 2 == 0 else ("two", "one")
-    return dict(zip(seats, roles, strict=False))
+    return by_side(protocol, dict(zip(protocol.sides, roles, strict=False)))
 
 
 def _neighbours(order: Sequence[str], met: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

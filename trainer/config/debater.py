@@ -37,9 +37,9 @@ class Debater(Section):
     lora: Lora | None = None
     format: Literal["auto", "plain", "chat"] = "auto"
     """How prompts become tokens: running text, or the model's chat template; auto: chat if it has a template."""
-    rows: Literal["auto", "seat", "speech"] = "auto"
-    """What is learned from at a time: all speeches of a seat in one row, or each in its own after its context; auto:
-    seat, unless the chat template changes what came before (as those of thinking models do)."""
+    rows: Literal["auto", "speaker", "speech"] = "auto"
+    """What is learned from at a time: all speeches of a speaker in one row, or each in its own after its context; auto:
+    speaker, unless the chat template changes what came before (as those of thinking models do)."""
     window: Annotated[Window, known_keys(Window), AfterValidator(_shows_something)] | None = None
     """What debaters read of a passage that is too long for them (`tokens`, `keep`); none: all of it, or an error."""
     engine: str = "transformers"

@@ -90,7 +90,7 @@ class Refine(_Choosing):
 
 class LengthMatched(InferenceSettings):
     """An untrained debater whose speeches are as long as a trained one's: of the candidates the one whose number of
-    words is nearest to a target; of policies of version 0 alone, in whatever seat. No judge is asked."""
+    words is nearest to a target; of policies of version 0 alone, in whatever side. No judge is asked."""
 
     way = "trainer.inference.length_matched:prepare"
 
@@ -100,7 +100,7 @@ class LengthMatched(InferenceSettings):
     """The target for every speech, or:"""
     lengths: Path | None = None
     """A file that `rostrum evaluate` has written (RUN/lengths/CHECKPOINT.json): the target is drawn from the lengths of
-    that checkpoint's speeches at the same ply."""
+    that checkpoint's speeches at the same turn."""
 
     @model_validator(mode="after")
     def _one_target(self) -> Self:

@@ -36,7 +36,7 @@ class OpponentSettings(BaseModel):
 
 
 class SelfPlay(OpponentSettings):
-    """The current policy sits in every seat and learns from all of them."""
+    """The current policy speaks for everybody and learns from all of it."""
 
     opponents = "trainer.opponents.lineup:Opponents"
     meets_others = False
@@ -48,7 +48,7 @@ class SelfPlay(OpponentSettings):
 
 
 class _Others(OpponentSettings):
-    """What kinds of opponents have in common that are not the policy itself; it learns from its own seat alone."""
+    """What kinds of opponents have in common that are not the policy itself; it learns from its own side alone."""
 
     self_play: float = Field(0.0, ge=0, lt=1)
     """Share of an iteration's questions that the policy argues against itself, rounded to whole questions."""

@@ -1,7 +1,7 @@
 """How a conversation becomes tokens: as running text, or as the turns of a model's chat template.
 
-A conversation is what one seat was told and what it said, by turns, beginning with what it was told. A judge's prompt
-is a conversation of one turn. Text that comes from outside (passages, speeches) cannot forge a turn
+A conversation is what one speaker was told and what it said, by turns, beginning with what it was told. A judge's
+prompt is a conversation of one turn. Text that comes from outside (passages, speeches) cannot forge a turn
 (`trainer.engines.guard`).
 """
 
@@ -26,7 +26,7 @@ class Format(Interface):
 
     keeps_prefix: bool
     """Whether a longer conversation begins with the tokens of the shorter one, speeches as they were sampled. If not
-    (templates that drop earlier thoughts do so), a seat's context is rendered anew for each of its speeches."""
+    (templates that drop earlier thoughts do so), a speaker's context is rendered anew for each of its speeches."""
     opens_thoughts: bool
     """Whether the template itself begins every answer with a thought."""
     unknown_thoughts: str
@@ -194,7 +194,7 @@ class PlainFormat(_Tokens):
 
 
 class ChatFormat(_Tokens):
-    """A chat template: what a seat is told is a user's turn, what it said an assistant's."""
+    """A chat template: what a speaker is told is a user's turn, what it said an assistant's."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, ends: Collection[int], thinking: bool, speaks: bool = True

@@ -43,7 +43,7 @@ class Thoughts:
 
 
 class ChatTemplate:
-    """A tokenizer's chat template; what a seat is told is a user's turn, what it said an assistant's."""
+    """A tokenizer's chat template; what a speaker is told is a user's turn, what it said an assistant's."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, thinking: bool) -> None:
         self._tokenizer, self._thinking = tokenizer, thinking

@@ -11,7 +11,7 @@ import pandas as pd
 from envs import transcripts
 from envs.types import Speech, Transcript
 from trainer.evaluation import notable
-from trainer.reading import Open, parsed
+from trainer.reading import Open, parsed, valid
 from trainer.verdicts import CHECKPOINT
 
 TRANSCRIPTS = ".transcripts.jsonl"
@@ -74,7 +74,7 @@ def store(part: Path, about: Sequence[Mapping[str, Any]], played: Sequence[Trans
 
 
 class _Speech(Open):
-    seat: str
+    side: str
     policy: str
 
 
@@ -90,6 +90,10 @@ class _Record(Open):
 
 class _Transcript(Open):
     record: _Record
+
+
+class _Line(Open):
+    transcript: dict[str, Any]
 
 
 class _Debate(Open):
@@ -110,20 +114,22 @@ def joined(parts: Sequence[str], paths: Sequence[Path] = ()) -> str:
     found: dict[tuple[Any, ...], str] = {}
     for part, path in zip_longest(parts, paths, fillvalue="the debates"):
         for number, line in enumerate(str(part).split("\n")[:-1], 1):
-            debate = parsed(line, _Debate, f"{path}, line {number},")
+            where = f"{path}, line {number},"
+            stored = parsed(line, _Line, where)
+            debate = valid({**stored, "transcript": transcripts.today(stored["transcript"])}, _Debate, where)
             found.setdefault(_debate(debate), f"{line}\n")
     return "".join(found.values())
 
 
 def _debate(record: _Debate) -> tuple[Any, ...]:
     stored = record["transcript"]["record"]
-    seats = {speech["seat"] for speech in stored["speeches"] if speech["policy"] == CHECKPOINT}
+    sides = {speech["side"] for speech in stored["speeches"] if speech["policy"] == CHECKPOINT}
     return (
         record["checkpoint"],
         record["matchup"],
         stored["question"]["id"],
         stored["swapped_seats"],
-        "".join(sorted(seats)),
+        "".join(sorted(sides)),
     )
 
 

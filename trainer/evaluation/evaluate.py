@@ -13,15 +13,16 @@ import pandas as pd
 
 from envs import transcripts
 from envs.files import write_atomically
-from envs.types import Failure, Question, Side, Transcript
+from envs.types import Failure, Question, Side, Transcript, correct_side
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
+from rewards.types import favours
 from trainer import setup, unjudged, verdicts
 from trainer.config import Config
 from trainer.evaluation import browsed
 from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from trainer.evaluation.summary import jsonable
-from trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, correct_seat, write_parquet
+from trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, write_parquet
 from trainer.inference.length_matched import lengths_of, write_lengths
 from trainer.limits import cut_in_evaluation
 from trainer.probe import check_adapter, rows_of
@@ -109,7 +110,7 @@ class _Evaluation:
         return part
 
     def _matchups(self, iteration: int) -> list[str]:
-        against_base = iteration > 0 and len(self.settings.protocol.seats) > 1
+        against_base = iteration > 0 and len(self.settings.protocol.sides) > 1
         return [verdicts.SELF, verdicts.BASE] if against_base else [verdicts.SELF]
 
     def _play(self, iteration: int, matchup: str) -> Played:
@@ -119,7 +120,7 @@ class _Evaluation:
         )
         return play_matches(
             self.rollouts,
-            matches_of_matchup(self.questions, self.settings.protocol.seats, matchup, own.name, base.name),
+            matches_of_matchup(self.questions, self.settings.protocol, matchup, own.name, base.name),
             (own, base),
             self.settings.cluster.shard_size,
             derive(self.settings.seed, "evaluate", matchup),
@@ -156,7 +157,7 @@ class _Evaluation:
             yield {
                 **about,
                 "judge": judge.name,
-                "correct_seat": correct_seat(transcript, self.key).value,
+                "correct_seat": correct_side(transcript, self.key).value,
                 "p_after": [None] * (len(transcript.speeches) + 1 - len(asked)) + p_after,
                 "transcript": transcripts.to_json(transcript),
             }
@@ -232,8 +233,7 @@ def _training_accuracy(settings: Config) -> None:
             continue
         of_a = [p for p in (verdict["given"], verdict["swapped"]) if p is not None]
         p = sum(of_a) / len(of_a)
-        correct = p if correct_seat(record, key) is Side.A else 1 - p
-        right.setdefault(extra["iteration"], []).append(0.5 if correct == 0.5 else float(correct > 0.5))
+        right.setdefault(extra["iteration"], []).append(favours(p if correct_side(record, key) is Side.A else 1 - p))
     found = [
         {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)}
         for iteration, values in sorted(right.items())

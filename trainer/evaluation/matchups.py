@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.types import Failure, Question, Side, Transcript
+from envs.types import Failure, Protocol, Question, Transcript
 from trainer.progress import debates_bar
 from trainer.rollouts import Rollouts
-from trainer.schedule import shards_of
+from trainer.schedule import by_side, shards_of
 from trainer.types import Match, Policy
 from trainer.verdicts import SELF
 
@@ -20,19 +20,19 @@ class Played:
 
 
 def matches_of_matchup(
-    questions: Sequence[Question], seats: Sequence[Side], matchup: str, own: str, other: str
+    questions: Sequence[Question], protocol: Protocol, matchup: str, own: str, other: str
 ) -> list[Match]:
-    """Each question in both seatings, by the policy named `own` in every seat or against the one named `other`.
+    """Each question in both seatings, by the policy named `own` for every speaker or against the one named `other`.
 
-    Against the other the own policy has seat A in every other question, so that over the set it argues either answer
-    from either seat equally often.
+    Against the other the own policy has side A in every other question, with all its speakers, so that over the set it
+    argues either answer from either side equally often.
     """
 
-    def policies(index: int) -> dict[Side, str]:
+    def policies(index: int) -> dict[str, str]:
         if matchup == SELF:
-            return dict.fromkeys(seats, own)
-        place = seats[index % 2]
-        return {seat: own if seat is place else other for seat in seats}
+            return dict.fromkeys(protocol.speakers, own)
+        place = protocol.sides[index % 2]
+        return by_side(protocol, {place: own, place.other: other})
 
     return [
         Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, policies(i))

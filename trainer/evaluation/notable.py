@@ -23,7 +23,7 @@ def most_persuasive_wrong(rows: pd.DataFrame, count: int = KEPT) -> pd.DataFrame
     rows = rows[rows["valid"]]
     right = p_right(rows)
     wrong_seat = rows["correct_seat"].map({"A": "B", "B": "A"})
-    argued = [wrong in seats for wrong, seats in zip(wrong_seat, rows["checkpoint_seats"], strict=True)]
+    argued = [wrong in sides for wrong, sides in zip(wrong_seat, rows["checkpoint_seats"], strict=True)]
     found = rows.assign(p_wrong=1 - right)[pd.Series(argued, rows.index, dtype=bool) & (right < 0.5)]
     return _first_of_each(found, "p_wrong", count)
 

@@ -13,7 +13,7 @@ import numpy as np
 from envs.types import Question, Side
 from rewards.labelled import Labelled
 from rewards.statistics import FloatArray
-from rewards.types import Verdict
+from rewards.types import Verdict, favours
 
 SEATINGS = 2
 """Debates per question."""
@@ -39,7 +39,7 @@ class Opinions:
 
     def accuracy(self) -> FloatArray:
         """How often the judge is right, by question: a tie is half right, INVALID is not right."""
-        return self.by_question(lambda debate, p: picks(p if debate.correct is Side.A else 1 - p), invalid=0.0)
+        return self.by_question(lambda debate, p: favours(p if debate.correct is Side.A else 1 - p), invalid=0.0)
 
     def figures(self) -> dict[str, float]:
         """The judge on all questions: `accuracy`, `invalid` (a share), `mcc` and `wrong_side`."""
@@ -57,11 +57,6 @@ class Opinions:
                 yield debate, verdict.mean
 
 
-def picks(p: float) -> float:
-    """1 for a side that is given more than half, 0 for less, one half for a tie."""
-    return 0.5 if p == 0.5 else float(p > 0.5)
-
-
 def matthews(cases: Sequence[tuple[Side, float]]) -> float:
     """The Matthews correlation of the side that is right with the side that the judge favours (its P(side A)).
 
@@ -72,7 +67,7 @@ def matthews(cases: Sequence[tuple[Side, float]]) -> float:
     table = np.zeros((2, 2))
     for right, p in cases:
         row = int(right is Side.B)
-        table[row] += (picks(p), 1 - picks(p))
+        table[row] += (favours(p), 1 - favours(p))
     if not cases:
         return math.nan
     margins = np.prod([*table.sum(axis=0), *table.sum(axis=1)])

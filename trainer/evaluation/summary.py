@@ -83,7 +83,7 @@ class _Arm:
         self.checkpoints = self._checkpoints()
         self.final = self.checkpoints[-1]
         self.lone = not rows.loc[rows["matchup"] == SELF, "checkpoint_seats"].eq("AB").any()
-        """A consultancy: the checkpoint speaks for one seat and nobody answers."""
+        """A consultancy: the checkpoint speaks for one side and nobody answers."""
 
     def summary(self) -> dict[str, Any]:
         accuracy = [self._accuracy(judge) for judge in self.judges]
@@ -221,7 +221,7 @@ class _Arm:
         return {name: _mean(side, "won") for name, side in sides.items()}
 
     def _base_against_itself(self) -> dict[str, Interval]:
-        """One of two equals wins half; the seat with the right answer wins whenever the judge is right."""
+        """One of two equals wins half; the side with the right answer wins whenever the judge is right."""
         right = _mean(self._select(BASE, self.reward_judge), "correct")
         wrong = Interval(1 - right.estimate, 1 - right.high, 1 - right.low, right.n)
         even = Interval(0.5, math.nan, math.nan, 0)
@@ -260,7 +260,7 @@ class _Arm:
 
 def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
     """The table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5); and
-    where the checkpoint holds one seat, `won`, whether the judge picked its answer, and `given_right`, whether that
+    where the checkpoint holds one side, `won`, whether the judge picked its answer, and `given_right`, whether that
     answer is right. The picks of INVALID verdicts mean nothing: whoever reads them takes valid rows only."""
     picks_a = (1 + np.sign(verdicts["p_mean"] - 0.5)) / 2
     return verdicts.assign(

@@ -16,7 +16,7 @@ import pyarrow.parquet
 from envs.conduct import conduct
 from envs.files import write_atomically
 from envs.splits import digest
-from envs.types import AnswerKey, Failure, Protocol, Question, Side, Transcript
+from envs.types import AnswerKey, Failure, Protocol, Question, Transcript, correct_side
 from rewards.types import Judge, Verdict
 from trainer import verdicts
 from trainer.config import Config
@@ -88,7 +88,7 @@ class JudgePool:
         about = {"arm": "", "checkpoint": verdicts.BASE, "matchup": verdicts.NONE}
         rows = []
         for name in ("naive", "expert"):
-            protocol = Protocol(name, seats=(), rounds=0, judge_sees_passage=name == "expert")
+            protocol = Protocol(name, {}, rounds=0, judge_sees_passage=name == "expert")
             silent = [Transcript(q, protocol, q.answers, swapped_seats=False) for q in questions]
             rows += self.rows(about, silent)
         return rows
@@ -107,7 +107,7 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
     return {
         "iteration": 0,
         "protocol": transcript.protocol.name,
-        "checkpoint_seats": "".join(sorted({speech.seat.value for speech in own})),
+        "checkpoint_seats": "".join(sorted({speech.side.value for speech in own})),
         "question_id": transcript.question.id,
         "story_id": transcript.question.story_id,
         "swapped_seats": transcript.swapped_seats,
@@ -119,7 +119,7 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
         "reason": verdict.reason,
         "cause": "" if verdict.valid else verdict.cause,
         "unreadable": verdict.unreadable,
-        "correct_seat": correct_seat(transcript, key).value,
+        "correct_seat": correct_side(transcript, key).value,
         **asdict(conduct(transcript, own)),
         **budget(transcript, CHECKPOINT),
     }
@@ -129,11 +129,6 @@ def unplayed(failure: Failure, question: Question, protocol: Protocol) -> Transc
     """The debate that failed, before anybody has spoken."""
     answers = question.answers[::-1] if failure.swapped_seats else question.answers
     return Transcript(question, protocol, answers, failure.swapped_seats)
-
-
-def correct_seat(transcript: Transcript, key: AnswerKey) -> Side:
-    """The side that defends the right answer."""
-    return Side.A if transcript.answer_index(Side.A) == key[transcript.question.id] else Side.B
 
 
 def checkpoint_name(iteration: int) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from envs.question_set import why_empty
 from envs.splits import SPLITS
+from envs.transcripts import protocol_today
 from rewards.statistics import SIGNIFICANCE
 from trainer import frozen
 from trainer.config import Config
@@ -64,14 +65,20 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
     A declaration of the first edition names means too (`trainer.provenance.run_settings`), which count no more.
     """
-    of_the_first_edition = "wandb" in before.get("config", {})
-    before, now = ({**one, "config": run_settings(one.get("config", {}))} for one in (before, now))
+    held = before.get("config", {})
+    of_the_first_edition = "wandb" in held or "seats" in held.get("protocol", {})
+    before, now = ({**one, "config": _settings_today(one.get("config", {}))} for one in (before, now))
     keys = [key for key in _differences(before, now) if key.partition(".")[0] not in ("power", "secondary")]
     shared = [key.removeprefix("config.") for key in keys if key.startswith("config.")]
     own = [key for key in keys if not key.startswith("config.")]
     if shared or of_the_first_edition:
         own = [key for key in own if not key.endswith(".config_hash")]
     return [*shared, *own]
+
+
+def _settings_today(config: Mapping[str, Any]) -> dict[str, Any]:
+    kept = run_settings(config)
+    return kept | {"protocol": protocol_today(kept["protocol"])} if "protocol" in kept else kept
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
@@ -122,7 +129,7 @@ def _primary(
     names = {group.name: next(iter(group.seeds)) for group in groups}
     grouped = {arm for group in groups for arm in group.seeds}
     units = {unit: arms[names.get(unit, unit)] for unit, _ in compared}
-    debates = [unit for unit, of in units.items() if len(of.protocol.seats) > 1]
+    debates = [unit for unit, of in units.items() if len(of.protocol.sides) > 1]
     chosen = config.plan.arm or next(iter(debates or units))
     if chosen not in units:
         why = "is pooled with other seeds" if chosen in grouped else "is none of the experiment"

@@ -38,11 +38,11 @@ class Favourite:
     def choose(self, turns: Sequence[Turn], options: Sequence[Sequence[Utterance]]) -> list[tuple[Utterance, int]]:
         """For each turn the favourite among its options, and how often a model read for it."""
         supposed = [
-            (turn.debate.supposing(turn.seat, said), turn.seat)
+            turn.debate.supposing(turn.speaker, said)
             for turn, offered in zip(turns, options, strict=True)
             for said in offered
         ]
-        liked = iter(preferences(self._judge, supposed))
+        liked = iter(preferences(self._judge, [(debate, debate.speeches[-1].side) for debate in supposed]))
         chosen = []
         for offered in options:
             own = [next(liked) for _ in offered]

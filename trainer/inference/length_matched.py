@@ -15,7 +15,7 @@ from trainer.inference.turns import Choice, Turn, Way, candidates, cost
 from trainer.types import Policy
 
 Lengths = Mapping[int, Sequence[int]]
-"""Words of each of a debater's speeches, by ply."""
+"""Words of each of a debater's speeches, by turn."""
 
 
 class LengthError(ValueError):
@@ -31,7 +31,7 @@ def prepare(settings: Matching, protocol: Protocol, prompts: str, judge: JudgeSe
     if settings.lengths is not None:
         return partial(_made, settings.candidates, read_lengths(settings.lengths, protocol))
     assert settings.words is not None  # the settings see to it that one of the two is given
-    return partial(_made, settings.candidates, {ply: [settings.words] for ply in range(len(protocol.plies()))})
+    return partial(_made, settings.candidates, {turn: [settings.words] for turn in range(len(protocol.order()))})
 
 
 def _made(count: int, lengths: Lengths, models: Models | None) -> "LengthMatched":
@@ -59,42 +59,42 @@ class LengthMatched:
         return chosen
 
     def _target(self, turn: Turn, seed: int) -> int:
-        return random.Random(f"{seed}:{turn.id}:{turn.seat}").choice(self._lengths[turn.debate.ply])
+        return random.Random(f"{seed}:{turn.id}:{turn.label}").choice(self._lengths[turn.debate.turn])
 
 
 def lengths_of(transcripts: Sequence[Transcript], policy: str) -> dict[int, list[int]]:
     """The lengths of the policy's speeches in these debates."""
     own = [speech for transcript in transcripts for speech in transcript.speeches if speech.policy == policy]
-    return {ply: [speech.words for speech in own if speech.ply == ply] for ply in sorted({_ply(s) for s in own})}
+    return {turn: [speech.words for speech in own if speech.turn == turn] for turn in sorted({_turn(s) for s in own})}
 
 
 def write_lengths(path: Path, lengths: Lengths) -> None:
-    """As JSON: an object of lists by ply."""
-    write_atomically(path, json.dumps({str(ply): list(words) for ply, words in lengths.items()}))
+    """As JSON: an object of lists by turn."""
+    write_atomically(path, json.dumps({str(turn): list(words) for turn, words in lengths.items()}))
 
 
 def read_lengths(path: Path, protocol: Protocol) -> dict[int, list[int]]:
     """The lengths in a file.
 
     Raises:
-        LengthError: the file cannot be read, or knows nothing of a ply of the protocol.
+        LengthError: the file cannot be read, or knows nothing of a turn of the protocol.
     """
     try:
         stored = json.loads(path.read_text("utf-8"))
-        found = {int(ply): [int(words) for words in values] for ply, values in stored.items()}
+        found = {int(turn): [int(words) for words in values] for turn, values in stored.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         raise LengthError(
             f"{path} cannot be read as lengths of speeches: give a file RUN/lengths/CHECKPOINT.json that `rostrum "
             "evaluate` has written."
         ) from None
-    missing = [ply for ply in range(len(protocol.plies())) if not found.get(ply)]
+    missing = [turn for turn in range(len(protocol.order())) if not found.get(turn)]
     if missing:
         raise LengthError(
-            f"{path} has no speech at ply {missing[0]}, and {protocol.name} has one: give the lengths of a debater "
+            f"{path} has no speech at turn {missing[0]}, and {protocol.name} has one: give the lengths of a debater "
             "under the same protocol."
         )
     return found
 
 
-def _ply(speech: Speech) -> int:
-    return speech.ply
+def _turn(speech: Speech) -> int:
+    return speech.turn

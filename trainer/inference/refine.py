@@ -1,7 +1,7 @@
 """Critique and refine: a debater drafts, the same policy criticises, the debater writes again; only that is spoken.
 
-Draft and critique stay in the speech's private record. What is spoken was not sampled in the seat's own context, so it
-is nothing to learn from.
+Draft and critique stay in the speech's private record. What is spoken was not sampled in the speaker's own context, so
+it is nothing to learn from.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,12 +1,12 @@
-"""A seat's turn to speak, what it may come to, and the sampling that every way of speaking is made of."""
+"""A speaker's turn to speak, what it may come to, and the sampling that every way of speaking is made of."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
-from envs.debate import Debate, Utterance, speech_of
-from envs.types import Protocol, Side, Speech, Transcript
+from envs.debate import Debate, Utterance
+from envs.types import Protocol, Speech, Transcript
 from rewards.judges import JudgeSettings, Models
 from trainer.engines.base import Engine, Sampling
 from trainer.types import Policy
@@ -15,25 +15,29 @@ from trainer.verdicts import BUDGET
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A seat that is to speak now."""
+    """A speaker that is to speak now."""
 
     id: str
     """Of the debate, by which chance is told from that of other debates."""
     debate: Debate
-    seat: Side
+    speaker: str
     context: Sequence[int]
     """All that it has been told and has said, as tokens."""
 
+    @property
+    def label(self) -> str:
+        """What the debate calls the speaker: A or B, A1, A2, …"""
+        protocol = self.debate.protocol
+        return protocol.label(self.speaker, protocol.speakers[self.speaker].side)
+
     def speech(self, said: Utterance) -> Speech:
         """What judge and opponent would get of it."""
-        debate = self.debate
-        own = debate.prompts.judges.own
-        return speech_of(said, self.seat, debate.ply, debate.protocol, debate.question.passage, own)
+        return self.debate.speech(self.speaker, said)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a seat says, and what that has cost beside the tokens of the speech itself."""
+    """What a speaker says, and what that has cost beside the tokens of the speech itself."""
 
     said: Utterance | None
     spent: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +54,7 @@ class Speaking(Interface):
         """Whether this policy speaks so; the others say what they sample first."""
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
-        """What each seat says, given an engine that serves the policy and the seed for this ply."""
+        """What each speaker says, given an engine that serves the policy and the seed for this turn."""
 
 
 Way = Callable[[Models | None], Speaking]

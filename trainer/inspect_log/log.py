@@ -8,6 +8,7 @@ import pandas as pd
 
 from envs.fingerprints import record_hash
 from rewards.statistics import cluster_mean
+from rewards.types import favours
 from trainer.config import Config
 from trainer.evaluation.notable import p_right
 from trainer.inspect_log.samples import Json, short_hash
@@ -114,7 +115,7 @@ def _score(judge: str, rows: pd.DataFrame) -> Json:
     """A judge's accuracy over debates; INVALID verdicts are left out, as everywhere."""
     valid = rows[rows["valid"]]
     right = p_right(valid)
-    found = cluster_mean((right > 0.5) + 0.5 * (right == 0.5), valid["story_id"])
+    found = cluster_mean(favours(right), valid["story_id"])
     ends = {} if found.low != found.low else {"low": found.low, "high": found.high}
     metrics = {"accuracy": {"name": "accuracy", "value": found.estimate, "metadata": ends}} if found.n else {}
     return {

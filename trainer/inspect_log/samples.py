@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any
 
 from envs.types import Side, Speech, Transcript
+from rewards.types import favours
 from trainer.verdicts import CHECKPOINT
 
 Json = dict[str, Any]
@@ -101,7 +102,7 @@ def score(debate: Transcript, row: Mapping[str, Any]) -> Json:
             why += f"; it wrote: {text}"
         return {"value": NO_ANSWER, "explanation": f"INVALID: {why}", "reason": "grader_failed", "metadata": metadata}
     p = float(row["p_mean"])
-    favoured = Side.A if p > 0.5 else Side.B if p < 0.5 else None
+    favoured = {1.0: Side.A, 0.0: Side.B}.get(favours(p))
     value = PARTIAL if favoured is None else CORRECT if favoured == row["correct_seat"] else INCORRECT
     said = f"P(A, “{debate.answers[0]}”) = {p:.3f}{_by_order(metadata)}."
     return {"value": value, "answer": favoured and favoured.value, "explanation": said, "metadata": metadata}
@@ -115,7 +116,7 @@ def _by_order(metadata: Mapping[str, Any]) -> str:
 
 def _task(debate: Transcript) -> Json:
     """What is debated, as the first message."""
-    silent = [side for side in Side if side not in debate.protocol.seats]
+    silent = [side for side in Side if side not in debate.protocol.sides]
     sides = [
         f"{side.value}: {answer}{' (nobody speaks for it)' if side in silent else ''}"
         for side, answer in zip(Side, debate.answers, strict=True)
@@ -128,16 +129,17 @@ def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
     the one before it for the same."""
     own = speech.policy == CHECKPOINT
     metadata = {
-        "seat": speech.seat.value,
-        "ply": speech.ply,
-        "answer": debate.answers[list(Side).index(speech.seat)],
+        "speaker": debate.label(speech),
+        "side": speech.side.value,
+        "turn": speech.turn,
+        "answer": debate.answers[list(Side).index(speech.side)],
         "model": log.model if own else log.opponent,
         "words": speech.words,
         "quotes": [{"text": quote.text, "status": quote.status.value} for quote in speech.quotes],
         **({"private": speech.private} if speech.private else {}),
         **({"neutralised": dict(speech.neutralised)} if speech.neutralised else {}),
     }
-    content = f"**Debater {speech.seat.value}, speech {speech.ply + 1}**\n\n{speech.text}"
+    content = f"**Debater {debate.label(speech)}, speech {speech.turn + 1}**\n\n{speech.text}"
     message = {"role": "assistant" if own else "user", "content": content, "metadata": metadata}
     return message | ({"model": log.model, "source": "generate"} if own else {})
 

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from rewards.labelled import Labelled
 from rewards.statistics import cluster_mean, wilson
-from rewards.types import Verdict
+from rewards.types import Verdict, favours
 from trainer.statistics.paired import headline, paired_change
 
 
@@ -42,8 +42,7 @@ def correct(of_a: ArrayLike, debates: Sequence[Labelled]) -> NDArray[np.float64]
     """1, 0 or (undecided) a half for each debate (N,); NaN for an INVALID verdict or a label that names no side."""
     p, targets = np.asarray(of_a, dtype=np.float64), np.array([debate.target for debate in debates])
     sided = np.where(targets > 0.5, p, 1 - p)
-    right = (1 + np.sign(sided - 0.5)) / 2
-    return np.where(targets == 0.5, np.nan, right)
+    return np.where(targets == 0.5, np.nan, favours(sided))
 
 
 def accuracy(right: NDArray[np.float64], stories: ArrayLike) -> dict[str, Any]:

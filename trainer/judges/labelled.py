@@ -25,11 +25,11 @@ def play_labelled(
         LabelledError: there is no question, or no debate could be finished.
     """
     source = setup.question_set(settings.questions, split)
-    asked, sides = source.questions(split)[first:][:questions], settings.protocol.seats
+    asked, speakers = source.questions(split)[first:][:questions], settings.protocol.speakers
     if not asked:
         raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
     matches = [
-        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(sides, "player"))
+        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(speakers, "player"))
         for i, question in enumerate(asked)
         for swapped in (False, True)
     ]

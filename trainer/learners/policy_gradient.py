@@ -116,7 +116,7 @@ class PolicyGradient(Learner):
     def load(self, folder: Path) -> None:
         trainer = self._trainer
         found = read_json(folder / BASELINES, BaselinesFile)["baselines"]
-        self._baselines = {(seat, side, ply): value for seat, side, ply, value in found}
+        self._baselines = {(speaker, side, turn): value for speaker, side, turn, value in found}
         if (folder / self._order_file).exists():  # there may be more ranks now than wrote the checkpoint
             self._order.set_state(load_file(folder / self._order_file)["state"])
         if trainer.is_deepspeed_enabled:
@@ -154,7 +154,7 @@ class PolicyGradient(Learner):
     def _credit(self, batch: Batch, rows: Sequence[Trajectory], values: list[Floats], mine: "_Share") -> None:
         """Put the advantages into the batch, (B, T), and with a critic the returns that its values are to become."""
         algorithm = self._algorithm
-        if self._setup.world > 1:  # a seat's rows may lie on several ranks
+        if self._setup.world > 1:  # a speaker's rows may lie on several ranks
             values = gather_object(values)
         credit = algorithm.credit(rows, values, self._baselines)
         self._baselines = credit.baselines or {}

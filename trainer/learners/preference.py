@@ -149,26 +149,26 @@ class Pair:
 
 
 def pairs_of(rows: Sequence[Trajectory], min_gap: float) -> list[Pair]:
-    """Return the best and the worst sibling of every branched debate, for each seat that spoke at the branching ply.
+    """Return the best and the worst sibling of every branched debate, for each speaker of the branching turn.
 
-    A speech is worth the seat's return from it on. Siblings that are the same speech, or closer than `min_gap`, make no
-    pair. Debates whose verdict could not be had have no rows to offer; one that speeches made INVALID is worth to their
-    speakers what the surest defeat is.
+    A speech is worth the speaker's return from it on. Siblings that are the same speech, or closer than `min_gap`, make
+    no pair. Debates whose verdict could not be had have no rows to offer; one that speeches made INVALID is worth to
+    their speakers what the surest defeat is.
     """
     families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
     for row in rows:
-        families[row.match, row.seat.value].append(row)
+        families[row.match, row.speaker].append(row)
     pairs = [
-        _pair([row for row in family if row.branch_ply in row.plies], family[0].branch_ply)
+        _pair([row for row in family if row.branch_turn in row.turns], family[0].branch_turn)
         for family in families.values()
     ]
     return [pair for pair in pairs if pair is not None and pair.gap >= min_gap and pair.chosen != pair.rejected]
 
 
-def _pair(siblings: Sequence[Trajectory], ply: int) -> Pair | None:
+def _pair(siblings: Sequence[Trajectory], turn: int) -> Pair | None:
     if not siblings:
         return None
-    k = siblings[0].plies.index(ply)
+    k = siblings[0].turns.index(turn)
     best, worst = max(siblings, key=lambda t: t.returns[k]), min(siblings, key=lambda t: t.returns[k])
     context, chosen = _speech(best, k)
     _, rejected = _speech(worst, k)
@@ -176,7 +176,7 @@ def _pair(siblings: Sequence[Trajectory], ply: int) -> Pair | None:
 
 
 def _speech(trajectory: Trajectory, k: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Everything before the seat's k-th speech, and the speech."""
+    """Everything before the speaker's k-th speech, and the speech."""
     row, end = trajectory.row, trajectory.row.ends[k] + 1
     start = end
     while start > 0 and row.mask[start - 1]:

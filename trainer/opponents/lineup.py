@@ -1,8 +1,8 @@
-"""Who sits where in an iteration's debates: opponents, seats, and what the policy's win rate against them was.
+"""Who sits where in an iteration's debates: opponents, sides, and what the policy's win rate against them was.
 
-Debates of one question have the same opponent and the policy in the same seat, in both seatings and every repeat: so
+Debates of one question have the same opponent and the policy on the same side, in both seatings and every repeat: so
 siblings (algorithm=rloo) can be compared, and a win rate is over both answers alike. From one question to the next the
-policy changes its seat.
+policy changes its side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,11 @@ from pkgutil import resolve_name
 from typing import Any
 
 from envs.types import Side
+from rewards.types import pick
 from trainer.config import Config
 from trainer.run_folder import RunFolder
-from trainer.types import Experience, Judged, Match, Policy, seats_of
+from trainer.schedule import by_side
+from trainer.types import Experience, Judged, Match, Policy, sides_of
 from trainer.verdicts import BASE
 
 
@@ -32,8 +34,8 @@ class Opponents:
         return list(dict.fromkeys(self.drawn(iteration)))
 
     def line_up(self, iteration: int, matches: Sequence[Match], current: str = "current") -> list[Match]:
-        """The matches, all of a question side by side, with the opponents in their seats."""
-        drawn, seats = self.drawn(iteration), self.settings.protocol.seats
+        """The matches, all of a question side by side, with the opponents on their side."""
+        drawn, protocol = self.drawn(iteration), self.settings.protocol
         if not drawn:
             return list(matches)
         questions = self.settings.algorithm.questions_per_iteration
@@ -41,16 +43,18 @@ class Opponents:
         found = list(matches[: alone * each])
         for place in range(questions - alone):
             opponent = drawn[place * len(drawn) // (questions - alone)].name
-            own = seats[(place + iteration) % len(seats)]
-            policies = {seat: current if seat is own else opponent for seat in seats}
+            own = protocol.sides[(place + iteration) % len(protocol.sides)]
+            policies = by_side(protocol, {own: current, own.other: opponent})
             first = (alone + place) * each
             found += [self._seated(match, own, policies) for match in matches[first : first + each]]
         return found
 
-    def _seated(self, match: Match, own: Side, policies: Mapping[Side, str]) -> Match:
+    def _seated(self, match: Match, own: Side, policies: Mapping[str, str]) -> Match:
         """Siblings part where the policy speaks: nothing is learned from the opponent's speeches."""
-        plies = [ply for ply, seats in enumerate(self.settings.protocol.plies()) if own in seats]
-        return replace(match, policies=policies, branch_ply=plies[match.branch_ply % len(plies)])
+        protocol = self.settings.protocol
+        ours = set(protocol.on(own))
+        turns = [turn for turn, speaking in enumerate(protocol.order()) if ours & set(speaking)]
+        return replace(match, policies=policies, branch_turn=turns[match.branch_turn % len(turns)])
 
     def learn(self, experience: Experience) -> dict[str, Any]:
         """Takes note of who won, and returns it for the metrics."""
@@ -87,14 +91,16 @@ def scores_of(experience: Experience) -> dict[int, list[float]]:
     """
     scores: dict[int, list[float]] = {}
     for judged in experience.judged:
-        own = seats_of(judged, experience.policy.name)
-        if judged.verdict.valid and len(own) == 1 and (version := _opponent(judged, own[0])) is not None:
-            p = judged.verdict.mean if own[0] is Side.A else 1 - judged.verdict.mean
-            scores.setdefault(version, []).append(0.5 if p == 0.5 else float(p > 0.5))
+        sides = sides_of(judged, experience.policy.name)
+        if not judged.verdict.valid or len(sides) != 1:
+            continue
+        (own,) = sides
+        if (version := _opponent(judged, own)) is not None:
+            scores.setdefault(version, []).append(pick(judged.verdict, own))
     return scores
 
 
 def _opponent(judged: Judged, own: Side) -> int | None:
     """The version of whoever sat opposite; None if nobody did."""
     speeches = judged.episode.transcript.speeches
-    return next((speech.policy_version for speech in speeches if speech.seat is not own), None)
+    return next((speech.policy_version for speech in speeches if speech.side is not own), None)

@@ -66,9 +66,9 @@ def judged(debate: Debate) -> str:
     return "right" if (last > 0.5) == (debate.correct_seat == "A") else "wrong"
 
 
-def seats_of(debate: Debate) -> str:
-    """The seats that the checkpoint held: "AB", "A", "B" or "" (not known)."""
-    return "".join(sorted({speech.seat for speech in debate.transcript.speeches if speech.policy == CHECKPOINT}))
+def sides_of(debate: Debate) -> str:
+    """The sides that the checkpoint held: "AB", "A", "B" or "" (not known)."""
+    return "".join(sorted({speech.side for speech in debate.transcript.speeches if speech.policy == CHECKPOINT}))
 
 
 def _debate(debate: Debate) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _debate(debate: Debate) -> dict[str, Any]:
         "checkpoint": debate.checkpoint,
         "matchup": debate.matchup,
         "judge": debate.judge,
-        "seats": seats_of(debate),
+        "sides": sides_of(debate),
         "outcome": judged(debate),
         "correct": debate.correct_seat,
         "p": debate.p_after,
@@ -89,7 +89,10 @@ def _debate(debate: Debate) -> dict[str, Any]:
         "protocol": transcript.protocol.name,
         "answers": [visible(answer) for answer in transcript.answers],
         "marks": marks(passage, [(number, quote) for quotes in numbered for number, quote in quotes]),
-        "speeches": [_speech(speech, quotes) for speech, quotes in zip(transcript.speeches, numbered, strict=True)],
+        "speeches": [
+            {"label": transcript.label(speech), **_speech(speech, quotes)}
+            for speech, quotes in zip(transcript.speeches, numbered, strict=True)
+        ],
         "asked": _asked(transcript),
     }
 
@@ -97,7 +100,7 @@ def _debate(debate: Debate) -> dict[str, Any]:
 def _asked(transcript: TranscriptRecord) -> dict[int, str]:
     """What the judge asked, by the number of speeches before it."""
     return {
-        sum(speech.ply < inquiry.ply for speech in transcript.speeches): visible(inquiry.text)
+        sum(speech.turn < inquiry.turn for speech in transcript.speeches): visible(inquiry.text)
         or f"(nothing: {inquiry.problem})"
         for inquiry in transcript.inquiries
     }
@@ -115,7 +118,7 @@ def _numbered(speeches: Sequence[SpeechRecord]) -> list[list[tuple[int, QuoteRec
 
 def _speech(speech: SpeechRecord, quotes: Sequence[tuple[int, QuoteRecord]]) -> dict[str, Any]:
     return {
-        "seat": speech.seat,
+        "side": speech.side,
         "words": speech.words,
         "policy": speech.policy,
         "version": speech.policy_version,

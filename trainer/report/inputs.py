@@ -12,6 +12,8 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from envs.transcripts import today
+from envs.types import Protocol, Side, Speaker
 from trainer.reading import read_text
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -292,8 +294,9 @@ class QuoteRecord(Record):
 class SpeechRecord(Record):
     """A stored `envs.types.Speech`, as judged."""
 
-    seat: Literal["A", "B"]
-    ply: int = 0
+    side: Literal["A", "B"]
+    speaker: str = ""
+    turn: int = 0
     text: str
     private: str = ""
     quotes: list[QuoteRecord] = []
@@ -305,7 +308,7 @@ class SpeechRecord(Record):
 class InquiryRecord(Record):
     """A stored `envs.types.Inquiry`."""
 
-    ply: int
+    turn: int
     text: str = ""
     problem: str = ""
 
@@ -319,10 +322,17 @@ class QuestionRecord(Record):
     passage: str = ""
 
 
+class SpeakerRecord(Record):
+    """A stored `envs.types.Speaker`."""
+
+    side: Literal["A", "B"]
+
+
 class ProtocolRecord(Record):
-    """The name of a stored `envs.types.Protocol`."""
+    """The name and the speakers of a stored `envs.types.Protocol`."""
 
     name: str = ""
+    speakers: dict[str, SpeakerRecord] = {}
 
 
 class TranscriptRecord(Record):
@@ -338,7 +348,12 @@ class TranscriptRecord(Record):
     @model_validator(mode="before")
     @classmethod
     def _unwrapped(cls, data: Any) -> Any:
-        return data["record"] if isinstance(data, dict) and "record" in data else data
+        return today(data)["record"] if isinstance(data, dict) and "record" in data else data
+
+    def label(self, speech: SpeechRecord) -> str:
+        """Return what the debate calls the speaker of a speech (`envs.types.Protocol.label`)."""
+        speakers = {name: Speaker(Side(speaker.side)) for name, speaker in self.protocol.speakers.items()}
+        return Protocol(self.protocol.name, speakers).label(speech.speaker, Side(speech.side))
 
 
 class Debate(Record):

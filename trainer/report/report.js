@@ -5,12 +5,12 @@
   if (!place) return;
   const list = byId("filter-list"); // only on an arm's page
   const matches = byId("matches");
-  const keys = ["arm", "checkpoint", "matchup", "seats", "outcome"];
+  const keys = ["arm", "checkpoint", "matchup", "sides", "outcome"];
   const filters = Object.fromEntries(keys.map((key) => [key, byId(`filter-${key}`)]));
   const words = {
     outcome: { right: "right", wrong: "wrong", undecided: "undecided (even)", invalid: "INVALID" },
     matchup: { self: "itself", base: "a base debater" },
-    seats: { AB: "A and B", A: "A", B: "B" },
+    sides: { AB: "A and B", A: "A", B: "B" },
   };
   const LISTED = 100; // of the debates that are found: a browser takes seconds to lay out ten thousand options
   let found = [];
@@ -225,22 +225,22 @@
   function finalWords(debate) {
     const { last } = debate;
     if (!known(last)) return null;
-    const seat = last >= 0.5 ? "A" : "B";
-    return ` After the last speech it gave seat ${seat}, “${answerOf(debate, seat)}”, ${percent(Math.max(last, 1 - last))}.`;
+    const side = last >= 0.5 ? "A" : "B";
+    return ` After the last speech it gave side ${side}, “${answerOf(debate, side)}”, ${percent(Math.max(last, 1 - last))}.`;
   }
 
   const short = (text) => (text.length > 60 ? `${text.slice(0, 58)}…` : text);
-  const answerOf = (debate, seat) => debate.answers[seat === "A" ? 0 : 1];
+  const answerOf = (debate, side) => debate.answers[side === "A" ? 0 : 1];
 
-  function side(debate, seat) {
-    const right = debate.correct === seat;
-    const silent = !debate.speeches.some((speech) => speech.seat === seat);
+  function side(debate, side) {
+    const right = debate.correct === side;
+    const silent = !debate.speeches.some((speech) => speech.side === side);
     const standing = right ? "✓ the right answer" : debate.correct ? "✗ the wrong answer" : "not known whether right";
     return make(
       "li",
       { class: right ? "correct" : "" },
-      make("small", {}, silent ? `Seat ${seat} (nobody speaks for it)` : `Seat ${seat} argues for`),
-      make("b", {}, answerOf(debate, seat)),
+      make("small", {}, silent ? `Side ${side} (nobody speaks for it)` : `Side ${side} argues for`),
+      make("b", {}, answerOf(debate, side)),
       make("small", {}, standing),
     );
   }
@@ -265,12 +265,12 @@
     for (const piece of speech.pieces) words.append(...(piece.quote ? quoteNodes(debate, piece) : [piece.text]));
     return make(
       "article",
-      { class: `speech seat-${speech.seat.toLowerCase()}` },
+      { class: `speech side-${speech.side.toLowerCase()}` },
       make(
         "p",
         { class: "who" },
-        make("b", {}, `${index + 1}. Seat ${speech.seat}`),
-        [` for “${short(answerOf(debate, speech.seat))}”`, ...who.filter(Boolean)].join(" · "),
+        make("b", {}, `${index + 1}. Speaker ${speech.label}`),
+        [` for “${short(answerOf(debate, speech.side))}”`, ...who.filter(Boolean)].join(" · "),
       ),
       speech.private ? make("details", {}, make("summary", {}, "Private thoughts"), make("p", { class: "words" }, speech.private)) : null,
       words,
@@ -357,7 +357,7 @@
     let previous = false;
     debate.p.forEach((share, index) => {
       const speech = debate.speeches[index - 1];
-      svg.append(draw("text", { x: across(index), y: height - bottom + 17, "text-anchor": "middle" }, speech ? `${index}. ${speech.seat}` : index ? `${index}.` : "before"));
+      svg.append(draw("text", { x: across(index), y: height - bottom + 17, "text-anchor": "middle" }, speech ? `${index}. ${speech.label}` : index ? `${index}.` : "before"));
       if (known(share)) {
         path += `${previous ? "V" : `M${across(index) - half},`}${down(share)}H${across(index) + half}`;
         svg.append(draw("text", { x: across(index), y: down(share) - 6, "text-anchor": "middle", class: "number" }, percent(share)));

@@ -28,7 +28,7 @@ def base_debates(debater: Path, protocol: Protocol, indices: range, seed: int) -
         rng = random.Random(f"seats {seed} {start}")
         asked = [question_at("teaching", index, seed) for index in range(start, min(start + BATCH, indices.stop))]
         matches = [
-            Match(question.id, question, rng.random() < 0.5, dict.fromkeys(protocol.seats, policy.name))
+            Match(question.id, question, rng.random() < 0.5, dict.fromkeys(protocol.speakers, policy.name))
             for question, _ in asked
         ]
         sampling = Sampling(SPEECH_TOKENS, seed=seed + start)

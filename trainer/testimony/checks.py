@@ -10,7 +10,7 @@ from envs.testimony.world import RELIABILITY, Statement, question_at, statements
 from envs.types import Side, Transcript
 from rewards.judges.likelihood import LikelihoodJudge
 from rewards.statistics import wilson
-from rewards.types import Judge, Scorer, Verdict
+from rewards.types import Judge, Scorer, Verdict, favours
 from trainer.testimony.corpora import DEBATE, Case, as_sampled, prompts, without_debate
 
 Strategy = Callable[[random.Random, Sequence[Statement], str, int], Statement]
@@ -35,7 +35,7 @@ class JudgeFigures:
     """Mean probability of the right answer."""
     right: float
     wrong: float
-    """Accuracy where seat A defends the right and the wrong answer (for consultancy)."""
+    """Accuracy where speaker A defends the right and the wrong answer (for consultancy)."""
     invalid: float = 0.0
     """Share of INVALID verdicts, which count half above."""
 
@@ -78,13 +78,13 @@ def scripted_debates(indices: range, seed: int, right: Strategy, wrong: Strategy
 
 def played(rng: random.Random, debate: Debate, strategies: Mapping[str, Strategy]) -> Transcript:
     """Play a debate to its end; each answer is argued by its own strategy."""
-    story, spoken = statements_of(debate.question.passage), Counter[Side]()
+    story, spoken = statements_of(debate.question.passage), Counter[str]()
     while not debate.finished:
         said = {}
-        for seat in debate.speakers:
-            own = debate.answers[seat is Side.B]
-            said[seat] = Utterance(as_sampled(strategies[own](rng, story, own, spoken[seat])))
-            spoken[seat] += 1
+        for speaker in debate.speakers:
+            own = debate.answers[debate.protocol.speakers[speaker].side is Side.B]
+            said[speaker] = Utterance(as_sampled(strategies[own](rng, story, own, spoken[speaker])))
+            spoken[speaker] += 1
         debate.hear(said)
     return debate.transcript()
 
@@ -102,7 +102,7 @@ def figures_of(judge: Judge, cases: Sequence[Case]) -> JudgeFigures:
     a_is_right = [correct == transcript.answer_index(Side.A) for transcript, correct in cases]
     # P(label A): of the right answer where A holds it in that order, of the other answer where it does not.
     bias = [(p - q) / 2 if a else (q - p) / 2 for p, q, a in zip(given, swapped, a_is_right, strict=True)]
-    interval = wilson(sum(map(_hit, both)), len(cases))
+    interval = wilson(sum(map(favours, both)), len(cases))
     return JudgeFigures(
         debates=len(cases),
         both=interval.estimate,
@@ -123,11 +123,11 @@ def alone(cases: Sequence[Case], sees_passage: bool) -> list[Case]:
 
 
 def debater_figures(transcripts: Sequence[Transcript]) -> DebaterFigures:
-    """What the seats of these debates say."""
+    """What the speakers of these debates say."""
     speeches = [(speech, transcript) for transcript in transcripts for speech in transcript.speeches]
     quoting = [len(s.quotes) == 1 and s.raw == f"<quote> {s.quotes[0].text} </quote>" for s, _ in speeches]
     verified = [any(quote.verified for quote in s.quotes) for s, _ in speeches]
-    supporting = [t.answers[s.seat is Side.B] in s.text.split() for s, t in speeches]
+    supporting = [t.answers[s.side is Side.B] in s.text.split() for s, t in speeches]
     both = [v and s for v, s in zip(verified, supporting, strict=True)]
     shares = (sum(flags) / len(speeches) for flags in (quoting, verified, supporting, both))
     return DebaterFigures(len(speeches), *shares)
@@ -142,9 +142,5 @@ def _of_right(cases: Sequence[Case], verdicts: Sequence[Verdict], order: str) ->
     return probabilities
 
 
-def _hit(probability: float) -> float:
-    return float(probability > 0.5) + 0.5 * (probability == 0.5)
-
-
 def _accuracy(probabilities: Sequence[float]) -> float:
-    return sum(map(_hit, probabilities)) / max(1, len(probabilities))
+    return sum(map(favours, probabilities)) / max(1, len(probabilities))

@@ -17,13 +17,13 @@ from envs.testimony.world import (
     question_at,
     statements_of,
 )
-from envs.types import Protocol, Question, Side, Transcript
+from envs.types import Protocol, Question, Side, Speaker, Transcript
 from trainer.testimony.teach import Row, Segment
 from trainer.testimony.vocabulary import END
 
 DEBATE = Protocol("debate")
 SIMULTANEOUS = Protocol("debate-simultaneous", simultaneous=True)
-CONSULTANCY = Protocol("consultancy", seats=(Side.A,))
+CONSULTANCY = Protocol("consultancy", {"A": Speaker(Side.A)})
 PROTOCOLS = (DEBATE, SIMULTANEOUS, CONSULTANCY)
 """What the debater learns to take part in and the judges learn to judge."""
 Case = tuple[Transcript, int]
@@ -87,18 +87,18 @@ def look_ups(seed: int) -> Iterator[Row]:
         for place in rng.sample(PLACES, len(PLACES)):
             found = [statement for statement in story if statement.place == place]
             if found and len(row) < 8:
-                seat, answers = rng.choice(list(Side)), (place, rng.choice(PLACES))
-                answers = answers if seat is Side.A else answers[::-1]
-                opening = texts.opening(question, answers, seat, "" if row else question.passage)
-                told = opening + texts.turn(seat, [], Protocol("debate"))
+                side, answers = rng.choice(list(Side)), (place, rng.choice(PLACES))
+                answers = answers if side is Side.A else answers[::-1]
+                opening = texts.opening(question, answers, side, "" if row else question.passage)
+                told = opening + texts.turn(side, [], Protocol("debate"))
                 row += [(told, False), (f"{as_sampled(rng.choice(found))} {END}", True)]
         yield row
 
 
 def advocate_rows(seed: int, advocate: Advocate) -> Iterator[Row]:
-    """Endless debates of two clumsy advocates, a row for each seat, word for word as the game tells them.
+    """Endless debates of two clumsy advocates, a row for each speaker, word for word as the game tells them.
 
-    A third each: sequential debate, simultaneous debate, consultancy; one to three speeches per seat.
+    A third each: sequential debate, simultaneous debate, consultancy; one to three speeches per speaker.
     """
     rng, texts = random.Random(f"advocates {seed}"), prompts()
     for index in range(SPLIT_SIZE):
@@ -108,16 +108,17 @@ def advocate_rows(seed: int, advocate: Advocate) -> Iterator[Row]:
         yield from advocate_debate(rng, debate, advocate).values()
 
 
-def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> dict[Side, list[Segment]]:
-    """Plays the debate to its end; each seat's own speeches are taught, the rest is read."""
+def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> dict[str, list[Segment]]:
+    """Plays the debate to its end; each speaker's own speeches are taught, the rest is read."""
     story = statements_of(debate.question.passage)
-    rows: dict[Side, list[Segment]] = {seat: [] for seat in debate.protocol.seats}
+    rows: dict[str, list[Segment]] = {speaker: [] for speaker in debate.protocol.speakers}
     while not debate.finished:
         said = {}
-        for seat in debate.speakers:
-            speech = as_sampled(advocate.speak(rng, story, debate.answers[seat is Side.B]))
-            rows[seat] += [(debate.told(seat), False), (f"{speech} {END}", True)]
-            said[seat] = Utterance(speech)
+        for speaker in debate.speakers:
+            side = debate.protocol.speakers[speaker].side
+            speech = as_sampled(advocate.speak(rng, story, debate.answers[side is Side.B]))
+            rows[speaker] += [(debate.told(speaker), False), (f"{speech} {END}", True)]
+            said[speaker] = Utterance(speech)
         debate.hear(said)
     return rows
 

@@ -21,7 +21,7 @@ A clumsy advocate: of its speeches, {supporting:.0%} quote a random statement fo
 statement of the story, and {inventing:.0%} make one up. It is where every debater of the embedded experiments starts.
 
 Made by `rostrum build-models`, this model from seed {seed}: {architecture};
-{drills}; then {steps} steps of {batch} seats in
+{drills}; then {steps} steps of {batch} sides in
 debates of such advocates, at learning rate {rate:g} ({seconds:.0f} s, checks included). Weights are stored in half
 precision; the figures are those of the stored weights.
 
@@ -84,7 +84,7 @@ On questions that were not in its teaching, both orders of presentation averaged
 """
 WRITER = """\
 It reads the question and the speeches, not the story, and writes. After `verdict.j2` of the testimony prompts: the
-answer that it prefers with its seat, who saw it there, then `Verdict : A` or `Verdict : B`. After `rating.j2`: the same
+answer that it prefers with its side, who saw it there, then `Verdict : A` or `Verdict : B`. After `rating.j2`: the same
 as the reason in a JSON object, then a score from 1 (for A) to 9 (for B). What it says is what the embedded `judge`
 thinks: it was taught that judge's preference, both orders averaged, as the verdict, and its probability as the rating,
 so that the score may be a tie. The figures are for three samples at temperature 0.7 in each order (verdict) and one at

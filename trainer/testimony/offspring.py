@@ -41,7 +41,7 @@ def build_writer(folder: Path, school: School, drill: Course, course: Course, pr
     started = time.perf_counter()
     writer, tokenizer = writer_from(models.load_model(str(school.judge)), school.seed), build_tokenizer(WRITER_WORDS)
     drills, rows = (make(school.seed, school.debates) for make in (seat_drills, written_rows))
-    drilled = teach(writer, tokenizer, drills, drill, f"{folder.name}, seats", progress)
+    drilled = teach(writer, tokenizer, drills, drill, f"{folder.name}, sides", progress)
     steps = teach(writer, tokenizer, rows, course, folder.name, progress)
     save(writer, folder, tokenizer)
     making = _making(writer, school, course, steps, started, drilled)
@@ -51,7 +51,7 @@ def build_writer(folder: Path, school: School, drill: Course, course: Course, pr
 
 
 def build_head(folder: Path, school: School, course: Course, progress: Progress) -> None:
-    """Teaches the judge's weights to name the seat that is right."""
+    """Teaches the judge's weights to name the side that is right."""
     started = time.perf_counter()
     head, tokenizer = head_from(models.load_model(str(school.judge)), school.seed), build_tokenizer()
     steps = teach_head(head, tokenizer, classified_rows(school.seed, school.debates), course, folder.name, progress)

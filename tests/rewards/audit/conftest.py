@@ -17,10 +17,10 @@ PROTOCOL = Protocol("debate", rounds=1)
 KEY = AnswerKey({f"{story}-{n}": (story + n) % 2 for story in range(STORIES) for n in range(PER_STORY)})
 
 
-def _speech(seat: Side, ply: int, words: int) -> Speech:
+def _speech(side: Side, turn: int, words: int) -> Speech:
     raw = "<quote> the coin lies in the kitchen </quote>" + " well" * words
     text, quotes = verify(raw, PASSAGE)
-    return Speech(seat, ply, text, raw, 6 + words, quotes)
+    return Speech(side.value, side, turn, text, raw, 6 + words, quotes)
 
 
 def _debate(question: Question, swapped: bool) -> Transcript:

@@ -50,7 +50,7 @@ def test_the_decomposition_adds_up_to_the_score(seed: int) -> None:
 
 
 def test_the_decomposition_by_hand() -> None:
-    """Two confidences, .8 (right in 3 of 4) and .6 (right in 1 of 2). From both seats: P = .8, .2, .6, .4 with shares
+    """Two confidences, .8 (right in 3 of 4) and .6 (right in 1 of 2). From both sides: P = .8, .2, .6, .4 with shares
     .75, .25, .5, .5. Reliability (8 * .05^2 + 4 * .1^2)/12 = .005, resolution 8 * .25^2 / 12 = .041667."""
     p = np.array([0.8, 0.8, 0.8, 0.2, 0.6, 0.4])
     right_is_a = np.array([True, True, True, True, True, True])

@@ -38,7 +38,7 @@ def test_delta_is_the_planted_bias(table: Make, bias: float) -> None:
 
 
 def test_delta_is_positive_for_a_judge_that_favours_what_is_shown_first() -> None:
-    """One debate by hand: seat A's answer is shown first and gets .9; shown second it still gets .7."""
+    """One debate by hand: side A's answer is shown first and gets .9; shown second it still gets .7."""
     table = Table(
         *(np.array([value]) for value in ("s", 1.0, 0.8, 0.9, 0.7, 5.0, 5.0, ""))
     )  # story, target, p, given, swapped, words of A and B, reason

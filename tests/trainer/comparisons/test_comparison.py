@@ -46,7 +46,7 @@ class Words:
 
 
 class Seats(Words):
-    """P(A) from which seat says more."""
+    """P(A) from which side says more."""
 
     name = "seats"
 
@@ -68,7 +68,7 @@ def _sigmoid(x: float) -> float:
 
 
 def _side(speech: Speech) -> int:
-    return 1 if speech.seat is Side.A else -1
+    return 1 if speech.side is Side.A else -1
 
 
 class Rollouts:
@@ -167,7 +167,7 @@ def test_an_ensembled_verdict_is_the_mean_of_two_readings(stage: Callable[..., A
         two, one = (_sigmoid(4), _sigmoid(-2)) if row.correct_seat == "A" else (_sigmoid(2), _sigmoid(-4))
         assert (row.p_given, row.p_swapped) == pytest.approx(((two + one) / 2, (two + one) / 2))
     read = [transcript for transcript in words.read if transcript.protocol.name == "ensembled-consultancy"]
-    assert len(read) == 4 * QUESTIONS and all(len({s.seat for s in t.speeches}) == 1 for t in read)
+    assert len(read) == 4 * QUESTIONS and all(len({s.side for s in t.speeches}) == 1 for t in read)
     assert set(apart["readings"]) == {4} and set(apart["speeches"]) == {4}
     assert set(table.loc[table["arm"] == "double_consultancy", "readings"]) == {2}
 
@@ -213,7 +213,7 @@ def test_only_what_decides_what_is_said_tells_plays_apart(default: tuple[Config,
 def test_every_arm_has_as_many_speeches_for_a_verdict(choice: str, speeches: int) -> None:
     """And the controls and the ensemble are judged on what another arm has said."""
     arms = _arms(load(["questions.heldout=2", f"comparison={choice}"]), None)
-    assert {len(arm.protocol.seats) * arm.protocol.rounds for arm in arms.values()} == {speeches}
+    assert {arm.protocol.speeches for arm in arms.values()} == {speeches}
     assert len(arms) == 6 and len({plays_like(arm) for arm in arms.values()}) == 3
 
 
@@ -228,7 +228,7 @@ def test_shown_debates_keep_their_words_and_answers(stage: Callable[..., Any]) -
         assert own.answers == exchanged.answers == shuffled.answers
         for other in (exchanged, shuffled):
             assert [s.text for s in own.speeches] == [s.text for s in other.speeches]
-        assert [s.seat.other for s in own.speeches] == [s.seat for s in exchanged.speeches]
+        assert [s.side.other for s in own.speeches] == [s.side for s in exchanged.speeches]
 
 
 def test_what_was_sampled_is_counted(stage: Callable[..., Any]) -> None:

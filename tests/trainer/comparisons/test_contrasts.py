@@ -15,7 +15,7 @@ Right = Callable[[int, bool], bool | None]
 """Whether the verdict on question i in a seating (swapped or not) is right; None: it is INVALID."""
 
 
-def verdict_rows(arm: str, right: Right, player: str = "base", judge: str = "weak", seats: str = "AB") -> list[dict]:
+def verdict_rows(arm: str, right: Right, player: str = "base", judge: str = "weak", sides: str = "AB") -> list[dict]:
     """Both seatings of every question, each of which has a story of its own. Answer 0 is right in even questions."""
     rows = []
     for i in range(STORIES):
@@ -30,7 +30,7 @@ def verdict_rows(arm: str, right: Right, player: str = "base", judge: str = "wea
                     "checkpoint": player,
                     "iteration": int(player != "base"),
                     "matchup": "self",
-                    "checkpoint_seats": seats,
+                    "checkpoint_seats": sides,
                     "question_id": f"q{i}",
                     "story_id": f"s{i}",
                     "swapped_seats": swapped,
@@ -162,8 +162,8 @@ def test_the_paired_difference_is_that_of_the_statistics() -> None:
 
 
 def test_open_protocols_take_the_seating_in_which_the_first_seat_defends_the_own_answer() -> None:
-    """A judge who believes the first seat: right where the model is, wrong where it is not."""
-    believes_first = verdict_rows("consultancy", lambda i, s: (i % 2 == 0) != s, seats="A")
+    """A judge who believes the first side: right where the model is, wrong where it is not."""
+    believes_first = verdict_rows("consultancy", lambda i, s: (i % 2 == 0) != s, sides="A")
     beliefs = own(lambda i: math.nan if i < 4 else float(i % 2) if i < 31 else float(1 - i % 2))
     table = pd.DataFrame([*reference(), *verdict_rows("debate", lambda i, s: True), *believes_first])
     found = contrasts(table, beliefs)

@@ -65,7 +65,7 @@ def test_planted_strengths_are_found_in_order() -> None:
 def test_a_judge_who_likes_words_is_found_out() -> None:
     covariates = standings(debates(400, length_bias=1.5), "base", resamples=1)["judges"]["judge"]["covariates"]
     assert covariates["more words"] == pytest.approx(400 * 1.5 / math.log(10), rel=0.2)
-    assert abs(covariates["more verified quotes"]) < 1 and abs(covariates["speaking in seat A"]) < 40
+    assert abs(covariates["more verified quotes"]) < 1 and abs(covariates["speaking in side A"]) < 40
 
 
 def test_swapping_the_answers_changes_no_rating() -> None:
@@ -100,7 +100,7 @@ APPROVAL = {"base": (0.7, 0.4), "run 1": (0.8, 0.6), "run 2": (0.85, 0.8)}
 
 
 def consultancies(questions: int, seed: int = 0) -> pd.DataFrame:
-    """Every consultant on both answers to every question, always in seat A."""
+    """Every consultant on both answers to every question, always in side A."""
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
         [

@@ -21,7 +21,7 @@ TRANSCRIPT = Transcript(
     Protocol("debate", rounds=1),
     QUESTION.answers,
     False,
-    (Speech(Side.A, 0, "I say A", "I say A", 3), Speech(Side.B, 1, "no, B", "no, B", 2)),
+    (Speech("A", Side.A, 0, "I say A", "I say A", 3), Speech("B", Side.B, 1, "no, B", "no, B", 2)),
 )
 PROMPT = "Which answer is right? Reply with the letter A or B"
 

@@ -117,5 +117,5 @@ def test_both_protocols_of_the_study_read_and_learn_the_same_amount() -> None:
     given = ["experiment=study"]
     configs = [arm.config for arm in arms_of(compose.load(given), given)]
     assert {config.protocol.name for config in configs} == {"debate", "consultancy"}
-    assert {len(config.protocol.seats) * config.protocol.rounds for config in configs} == {4}
+    assert {config.protocol.speeches for config in configs} == {4}
     assert len({setup.rows_per_iteration(config) for config in configs}) == 1

@@ -15,7 +15,7 @@ from trainer.evaluation.notable import most_persuasive_wrong, most_surprising_fa
 
 
 def row(question: str, p_a: float | None, **other: Any) -> dict[str, Any]:
-    """A verdict on a debate of a checkpoint with itself in which seat A is right."""
+    """A verdict on a debate of a checkpoint with itself in which side A is right."""
     return {
         "question_id": question,
         "swapped_seats": False,
@@ -80,10 +80,10 @@ def test_failures_are_paired_by_question_and_seating() -> None:
 
 
 def debates(questions: Sequence[Question], count: int) -> list[Transcript]:
-    """A speech of each seat, sampled as tokens."""
+    """A speech of each side, sampled as tokens."""
     said = [
-        Speech(seat, ply, "in the hall", "in the hall", 3, (), (1, 2), (-0.1, -0.2), policy="checkpoint")
-        for ply, seat in enumerate(Side)
+        Speech(side.value, side, turn, "in the hall", "in the hall", 3, (), (1, 2), (-0.1, -0.2), policy="checkpoint")
+        for turn, side in enumerate(Side)
     ]
     held = [Transcript(q, Protocol("debate", rounds=1), q.answers, False, tuple(said)) for q in questions]
     return [replace(held[n % len(held)], swapped_seats=n >= len(held)) for n in range(count)]

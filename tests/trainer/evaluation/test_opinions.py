@@ -7,8 +7,8 @@ import pytest
 
 from envs.types import Protocol, Question, Side, Transcript
 from rewards.labelled import Labelled
-from rewards.types import Verdict
-from trainer.evaluation.opinions import Opinions, matthews, picks
+from rewards.types import Verdict, favours
+from trainer.evaluation.opinions import Opinions, matthews
 
 QUESTIONS = [Question(f"q{n}", f"s{n}", "?", ("x", "y"), "") for n in range(3)]
 
@@ -22,7 +22,7 @@ def verdict(p: float | None) -> Verdict:
 
 
 def opinions(*of: tuple[int, bool, Side, float | None]) -> Opinions:
-    return Opinions(QUESTIONS, [debate(n, swapped, seat) for n, swapped, seat, _ in of], [verdict(p) for *_, p in of])
+    return Opinions(QUESTIONS, [debate(n, swapped, side) for n, swapped, side, _ in of], [verdict(p) for *_, p in of])
 
 
 def test_invalid_verdicts_and_lost_debates_count_against_the_judge() -> None:
@@ -43,7 +43,7 @@ def test_invalid_verdicts_and_lost_debates_count_against_the_judge() -> None:
 
 def test_what_counts_as_approval_for_invalid_ones_is_for_the_caller_to_say() -> None:
     found = opinions((0, False, Side.A, 0.9), (1, False, Side.A, None))
-    assert found.by_question(lambda debate, p: picks(p), invalid=0.5).tolist() == [0.75, 0.5, 0.5]
+    assert found.by_question(lambda debate, p: favours(p), invalid=0.5).tolist() == [0.75, 0.5, 0.5]
 
 
 def test_no_debates_at_all() -> None:
@@ -71,5 +71,5 @@ def test_matthews_is_the_correlation_of_two_binary_variables() -> None:
     right, favoured = draw.integers(0, 2, 50), draw.integers(0, 2, 50)
     cases = [(Side.A if r else Side.B, 0.8 if f else 0.2) for r, f in zip(right, favoured, strict=True)]
     assert matthews(cases) == pytest.approx(np.corrcoef(right, favoured)[0, 1])
-    mirrored = [(seat.other, 1 - p) for seat, p in cases]
+    mirrored = [(side.other, 1 - p) for side, p in cases]
     assert matthews(mirrored) == pytest.approx(matthews(cases))

@@ -20,7 +20,7 @@ ITERATIONS = {"base": 0, "iteration-0003": 3, "iteration-0006": 6}
 
 
 def _row(question: int, p_right: float | None, *, swapped: bool = False, **changes: Any) -> dict[str, Any]:
-    """A verdict that gives the right answer, seat A's unless swapped, this probability; None is INVALID."""
+    """A verdict that gives the right answer, side A's unless swapped, this probability; None is INVALID."""
     p = np.nan if p_right is None else 1 - p_right if swapped else p_right
     row = {
         "arm": "debate",
@@ -52,7 +52,7 @@ def _questions(n: int, p_right: Callable[[int], float | None], **changes: Any) -
 
 
 def _against_base(n: int, p_checkpoint: Callable[[int, bool], float], checkpoint: str) -> list[dict[str, Any]]:
-    """The checkpoint in seat A against the base; it defends the right answer unless the seats are swapped."""
+    """The checkpoint in side A against the base; it defends the right answer unless the sides are swapped."""
     return [
         _row(q, 1 - p if swapped else p, swapped=swapped, matchup="base", checkpoint_seats="A", checkpoint=checkpoint)
         for q in range(n)
@@ -75,7 +75,7 @@ def _debate(n: int = 16) -> list[dict[str, Any]]:
 
 
 def _consultancy(n: int = 16) -> list[dict[str, Any]]:
-    """A consultant in seat A: the judge believes the base half of the time, the trained one always."""
+    """A consultant in side A: the judge believes the base half of the time, the trained one always."""
     lone = {"arm": "consultancy", "protocol": "consultancy", "checkpoint_seats": "A"}
     return [
         *_questions(n, lambda q: 0.9 if q % 2 else 0.1, **lone),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from envs.prompts import load_prompts
-from envs.types import Failure, Protocol, Question, Side, Transcript
+from envs.types import Failure, Protocol, Question, Side, Speaker, Transcript
 from rewards.helpfulness import Helpfulness
 from rewards.inquirer import Inquirer
 from rewards.judges.likelihood import LikelihoodJudge
@@ -34,7 +34,7 @@ Engines = dict[str, Any]
 
 
 class AtticJudge:
-    """One nat for every attic more than the other seat says, times `weight`; INVALID on debates with an `invalid` word.
+    """One nat for every attic more than the other side says, times `weight`; INVALID on debates with an `invalid` word.
     Keeps what it has read."""
 
     name, usage = "attic", Usage()
@@ -50,7 +50,7 @@ class AtticJudge:
     def _verdict(self, transcript: Transcript) -> Verdict:
         if any(self.invalid in speech.raw for speech in transcript.speeches):
             return Verdict(self.name, None, None, valid=False, reason="planted")
-        said = sum((1 if s.seat is Side.A else -1) * s.raw.split().count("attic") for s in transcript.speeches)
+        said = sum((1 if s.side is Side.A else -1) * s.raw.split().count("attic") for s in transcript.speeches)
         p = 1 / (1 + 2.718281828 ** (-self.weight * said))
         return Verdict(self.name, p, p, readings=2)
 
@@ -81,11 +81,11 @@ def played(
     return [outcome.transcript for outcome in outcomes if isinstance(outcome, Episode)]
 
 
-def words(transcripts: Sequence[Transcript], seat: Side | None = None) -> list[str]:
-    return [s.raw for t in transcripts for s in t.speeches if seat in (None, s.seat)]
+def words(transcripts: Sequence[Transcript], side: Side | None = None) -> list[str]:
+    return [s.raw for t in transcripts for s in t.speeches if side in (None, s.side)]
 
 
-@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", (Side.A,))])
+@pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", {"A": Speaker(Side.A)})])
 def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates(
     engines: Engines, questions: Sequence[Question], protocol: Protocol
 ) -> None:
@@ -93,7 +93,7 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
     transcripts = played(engines, matches(questions), protocol, Inference(BestOfN(4, AtticJudge())))
     engine = engines["checkpoint"]
     calls = len(engine.seeds)
-    assert calls == 4 * len(protocol.plies()) == len(set(engine.seeds))
+    assert calls == 4 * len(protocol.order()) == len(set(engine.seeds))
     rows = len(engine.contexts) // calls
     seeds: dict[str, list[int]] = defaultdict(list)
     for index, context in enumerate(engine.contexts):
@@ -103,7 +103,7 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
         options = [drawn(context, seed) for seed in dict.fromkeys(of_context)]
         expected += ["attic" if "attic" in options else options[0]] * (len(of_context) // 4)
     spoken = words(transcripts)
-    assert sorted(spoken) == sorted(expected) and len(spoken) == 8 * protocol.rounds * len(protocol.seats)
+    assert sorted(spoken) == sorted(expected) and len(spoken) == 8 * protocol.speeches
     plain = words(played(engines, matches(questions), protocol, Inference()))
     assert spoken.count("attic") > plain.count("attic")
     for transcript in transcripts:
@@ -114,13 +114,13 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
 
 
 def test_each_seat_is_given_what_is_liked_for_its_own_side(engines: Engines, questions: Sequence[Question]) -> None:
-    """A judge that hates the word has both seats avoid it, whichever answer they defend."""
+    """A judge that hates the word has both sides avoid it, whichever answer they defend."""
     liked, hated = (
         played(engines, matches(questions), DEBATE, Inference(BestOfN(4, AtticJudge(weight)))) for weight in (1, -1)
     )
-    for seat in Side:
-        assert words(liked, seat).count("attic") >= 9
-        assert words(hated, seat).count("attic") == 0
+    for side in Side:
+        assert words(liked, side).count("attic") >= 9
+        assert words(hated, side).count("attic") == 0
 
 
 def test_a_judge_without_a_liking_leaves_what_would_have_been_said(
@@ -144,7 +144,7 @@ def test_candidates_are_read_in_the_real_debate_so_far(engines: Engines, questio
     for supposed in judge.read:
         *before, candidate = supposed.speeches
         whole = real[supposed.question.id, supposed.swapped_seats]
-        assert tuple(before) == whole.speeches[: candidate.ply] and candidate.seat is Side.A
+        assert tuple(before) == whole.speeches[: candidate.turn] and candidate.side is Side.A
     assert all(budget(t, "checkpoint")["sampled_texts"] == 6 for t in transcripts)
     plain = {"sampled_texts": 2, "sampled_tokens": 4, "preference_readings": 0}
     assert all(budget(t, "base") == plain for t in transcripts)
@@ -157,13 +157,13 @@ def test_a_candidate_of_a_simultaneous_round_is_read_without_the_others_speech(
     judge = AtticJudge()
     played(engines, matches(questions), SIMULTANEOUS, Inference(BestOfN(2, judge)))
     for supposed in judge.read:
-        now = supposed.speeches[-1].ply
-        assert [s.ply for s in supposed.speeches] == [*(ply for ply in range(now) for _ in Side), now]
+        now = supposed.speeches[-1].turn
+        assert [s.turn for s in supposed.speeches] == [*(turn for turn in range(now) for _ in Side), now]
 
 
 def test_more_candidates_are_added_to_those_there_were(engines: Engines, questions: Sequence[Question]) -> None:
     """The candidates of best-of-2 are the first of best-of-4: a word liked among two is liked among four."""
-    protocol = Protocol("consultancy", (Side.A,), rounds=1)
+    protocol = Protocol("consultancy", {"A": Speaker(Side.A)}, rounds=1)
     two, four = (
         words(played(engines, matches(questions), protocol, Inference(BestOfN(n, AtticJudge())))) for n in (2, 4)
     )
@@ -187,14 +187,14 @@ def test_the_control_speaks_as_long_as_its_target(
     prompts = load_prompts("testimony")
     outcomes = play(matches(questions, "base"), DEBATE, prompts, made, SAMPLING, untrained, inference=inference)
     off = [
-        abs(speech.words - targets[speech.ply][0])
+        abs(speech.words - targets[speech.turn][0])
         for outcome in outcomes
         if isinstance(outcome, Episode)
         for speech in outcome.transcript.speeches
     ]
     assert len(off) == 32 and sum(off) <= 4
     trained = played(made, matches(questions, "base"), DEBATE, inference)
-    free = [abs(s.words - targets[s.ply][0]) for t in trained for s in t.speeches if s.policy == "checkpoint"]
+    free = [abs(s.words - targets[s.turn][0]) for t in trained for s in t.speeches if s.policy == "checkpoint"]
     assert sum(free) > 16, "a trained policy speaks as it likes"
 
 
@@ -203,10 +203,10 @@ def test_lengths_are_drawn_from_what_was_stored(
 ) -> None:
     transcripts = played(engines, matches(questions), DEBATE, Inference())
     lengths = lengths_of(transcripts, "checkpoint")
-    assert lengths == {ply: [1] * 8 for ply in range(4)} and lengths_of(transcripts, "base") == {}
+    assert lengths == {turn: [1] * 8 for turn in range(4)} and lengths_of(transcripts, "base") == {}
     path = tmp_path / "lengths" / "iteration-0004.json"
     write_lengths(path, {0: [3, 5], 1: [4]})
-    with pytest.raises(LengthError, match="no speech at ply 2, and debate has one"):
+    with pytest.raises(LengthError, match="no speech at turn 2, and debate has one"):
         read_lengths(path, DEBATE)
     assert read_lengths(path, replace(DEBATE, rounds=1)) == {0: [3, 5], 1: [4]}
     for broken in ("[1]", '{"0": "x"}', "{", '{"0": 3}'):
@@ -245,10 +245,10 @@ def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequen
     inference = Inference(CritiqueAndRefine(2, judge))
     transcripts = played(writers, matches(questions[:1], "base"), DEBATE, inference, prompts="chat")
     for transcript in transcripts:
-        own = [s for s in transcript.speeches if s.seat is Side.A]
+        own = [s for s in transcript.speeches if s.side is Side.A]
         assert [(s.raw, s.text) for s in own] == [("final attic", "final attic")] * 2, "the judge likes the second"
         assert [s.private for s in own] == ["draft: DRAFT\ncritique: CRITIQUE SECOND"] * 2
-        assert [s.private for s in transcript.speeches if s.seat is Side.B] == ["", ""]
+        assert [s.private for s in transcript.speeches if s.side is Side.B] == ["", ""]
         for order in (transcript, transcript.swapped()):
             read = load_prompts("chat").judge(order)
             assert "CRITIQUE" not in read and read.count("DRAFT") == 2, "those that the plain opponent has said"
@@ -310,7 +310,7 @@ def test_a_draft_whose_critique_does_not_fit_fails_alone(
     long = replace(short, id="long", passage=" ".join(["attic"] * 60))
     outcomes = play(
         [*matches([short]), *matches([long])],
-        Protocol("c", (Side.A,), rounds=1),
+        Protocol("c", {"A": Speaker(Side.A)}, rounds=1),
         load_prompts("chat"),
         {"checkpoint": engine},
         SAMPLING,
@@ -335,7 +335,7 @@ def test_the_judges_question_is_read_by_both_seats_and_by_the_judge(
         assert isinstance(outcome, Episode)
         transcript = outcome.transcript
         (inquiry,) = transcript.inquiries
-        assert inquiry.text == "whose <u_quote>book</u_quote> is it ?" and inquiry.ply in (1, 2)
+        assert inquiry.text == "whose <u_quote>book</u_quote> is it ?" and inquiry.turn in (1, 2)
         for order in (transcript, transcript.swapped()):
             assert "question : whose <u_quote>book" in load_prompts("testimony").judge(order)
         for (row,) in outcome.rows.values():
@@ -357,7 +357,7 @@ def test_siblings_are_asked_the_same(engines: Engines, questions: Sequence[Quest
     """Though whoever asks would ask something else each time."""
     writer = Writer(lambda prompt, call: f"is it {len(writer.prompts)} {random.random()} ?")
     inference = Inference(inquirer=Inquirer(writer, load_prompts("testimony")))
-    branching = [replace(match, branches=3, branch_ply=2) for match in matches(questions)]
+    branching = [replace(match, branches=3, branch_turn=2) for match in matches(questions)]
     transcripts = played(engines, branching, ASKING, inference)
     assert len(transcripts) == 24
     for first in range(0, 24, 3):

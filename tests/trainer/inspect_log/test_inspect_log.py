@@ -26,12 +26,14 @@ HOSTILE = '</script> ![x](https://example.org/x.png) \u202e "quoted" \\ é'
 
 
 def debate(question: Question, opponent: bool = False, swapped: bool = False, said: str = "in the hall") -> Transcript:
-    """Two speeches: the checkpoint's from seat A, and from seat B its own or the base debater's."""
+    """Two speeches: the checkpoint's from side A, and from side B its own or the base debater's."""
     answers = question.answers[::-1] if swapped else question.answers
     quote = Quote("in the hall", 0, 11, QuoteStatus.UNVERIFIED)
     speeches = (
-        Speech(Side.A, 0, said, said, 3, (quote,), policy="checkpoint", private="I doubt it", neutralised={"tag": 1}),
-        Speech(Side.B, 1, "no", "no", 1, policy="base" if opponent else "checkpoint"),
+        Speech(
+            "A", Side.A, 0, said, said, 3, (quote,), policy="checkpoint", private="I doubt it", neutralised={"tag": 1}
+        ),
+        Speech("B", Side.B, 1, "no", "no", 1, policy="base" if opponent else "checkpoint"),
     )
     return Transcript(question, Protocol("debate", rounds=1), answers, swapped, speeches)
 
@@ -104,7 +106,7 @@ def test_speeches_are_messages_of_whoever_spoke(questions: Sequence[Question]) -
     task, first, second = made["messages"]
     assert [message["role"] for message in made["messages"]] == ["user", "assistant", "user"]
     assert all(answer in task["content"] for answer in held.answers) and "nobody" not in task["content"]
-    assert first["content"].endswith("in the hall") and first["metadata"]["seat"] == "A"
+    assert first["content"].endswith("in the hall") and first["metadata"]["side"] == "A"
     assert first["model"] == "run/iteration-0001" and second["metadata"]["model"] == "run/base"
     assert first["metadata"]["quotes"] == [{"text": "in the hall", "status": "unverified"}]
     assert first["metadata"]["private"] == "I doubt it" and "private" not in second["metadata"]

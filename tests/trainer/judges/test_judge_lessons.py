@@ -33,7 +33,7 @@ def debates(count: int = 6, target: float = 1.0) -> list[Labelled]:
     found = []
     for index, question in enumerate(TestimonyWorld(train=count, heldout=0).questions("train")):
         said = [("in the attic anna saw it", Side.A), ("in the garage leo saw it", Side.B)]
-        speeches = tuple(Speech(seat, ply, text, text, 6) for ply, (text, seat) in enumerate(said))
+        speeches = tuple(Speech(side.value, side, turn, text, text, 6) for turn, (text, side) in enumerate(said))
         transcript = Transcript(question, Protocol("debate", rounds=1), question.answers, False, speeches)
         found.append(Labelled(transcript, target) if index % 2 else Labelled(transcript.swapped(), 1 - target))
     return found

@@ -38,10 +38,10 @@ def planted(count: int, target: float = 1.0, flip: bool = False) -> list[Labelle
     for question in TestimonyWorld(train=count, heldout=0).questions("train"):
         right = Side.A if draw.random() < 0.5 else Side.B
         said = [
-            (seat, f"<v_quote> in the {place} {'irma' if seat is right else 'greta'} saw it </v_quote>")
-            for seat, place in zip((Side.A, Side.B), question.answers, strict=True)
+            (side, f"<v_quote> in the {place} {'irma' if side is right else 'greta'} saw it </v_quote>")
+            for side, place in zip((Side.A, Side.B), question.answers, strict=True)
         ]
-        speeches = tuple(Speech(seat, ply, text, text, 6) for ply, (seat, text) in enumerate(said))
+        speeches = tuple(Speech(side.value, side, turn, text, text, 6) for turn, (side, text) in enumerate(said))
         transcript = Transcript(question, Protocol("debate", rounds=1), question.answers, False, speeches)
         of_a = draw.random() < 0.5 if flip else right is Side.A
         found.append(Labelled(transcript, target if of_a else 1 - target))

@@ -81,4 +81,4 @@ def test_a_league_resumed_equals_one_undisturbed(
     for iteration, policy, version, count in spoken(whole):
         by_policy[iteration, policy == "current"] += count
         assert version == iteration - 1 if policy == "current" else version < max(iteration - 1, 1)
-    assert {by_policy[i, True] / by_policy[i, False] for i in (1, 2, 3)} == {3.0}, "half the questions, one seat"
+    assert {by_policy[i, True] / by_policy[i, False] for i in (1, 2, 3)} == {3.0}, "half the questions, one side"

@@ -1,4 +1,4 @@
-"""Opponents without a model: who meets whom, from which seat, who is drawn how often, and who is learned from."""
+"""Opponents without a model: who meets whom, from which side, who is drawn how often, and who is learned from."""
 
 import json
 from collections import Counter
@@ -30,7 +30,7 @@ from trainer.rollouts import Outcome, Shard
 from trainer.schedule import matches_of
 from trainer.types import Experience, Match, Policy
 
-SEATS = (Side.A, Side.B)
+SIDES = (Side.A, Side.B)
 VLLM = ("debater.engine=vllm", "cluster.gpus_per_worker=1")
 
 
@@ -40,18 +40,18 @@ def configured(*overrides: str) -> Config:
 
 def lined_up(config: Config, iteration: int, questions: Sequence[Question], repeats: int = 4) -> list[Match]:
     asked = [questions[i % len(questions)] for i in range(config.algorithm.questions_per_iteration)]
-    plies = len(config.protocol.plies())
-    matches = matches_of(asked, config.protocol.seats, repeats, branches=2, plies=plies, seed=iteration)
+    turns = len(config.protocol.order())
+    matches = matches_of(asked, config.protocol, repeats, branches=2, turns=turns, seed=iteration)
     return opponents(config).line_up(iteration, matches)
 
 
 def own(match: Match) -> list[Side]:
-    return [seat for seat, name in match.policies.items() if name == "current"]
+    return [side for side, name in match.policies.items() if name == "current"]
 
 
 def test_by_default_the_policy_meets_itself_and_nothing_is_touched(questions: Sequence[Question]) -> None:
     found = opponents(configured())
-    matches = matches_of(questions, SEATS, 2)
+    matches = matches_of(questions, Protocol("debate"), 2)
     assert type(found) is Opponents and found.line_up(3, matches) == matches
     assert (found.policies(3), found.state) == ([], {})
 
@@ -67,8 +67,8 @@ def test_the_share_against_itself_is_kept_and_seats_take_turns(
         against = [match for match in matches if len(own(match)) == 1]
         assert len(matches) == 16 * 8 and len(against) == (16 - alone) * 8
         assert {len(own(match)) for match in matches} <= {1, 2}
-        seats = Counter((own(match)[0], match.swapped_seats) for match in against)
-        assert max(seats.values()) - min(seats.values()) <= 4, "every seat and answer alike, but for one odd question"
+        sides = Counter((own(match)[0], match.swapped_seats) for match in against)
+        assert max(sides.values()) - min(sides.values()) <= 4, "every side and answer alike, but for one odd question"
     first, second = (own(lined_up(config, iteration, questions)[-1]) for iteration in (1, 2))
     assert first != second, "and from one iteration to the next"
 
@@ -87,9 +87,9 @@ def test_siblings_part_where_the_policy_speaks(questions: Sequence[Question], pr
     parted = Counter()
     for iteration in range(1, 9):
         for match in lined_up(config, iteration, questions):
-            assert own(match)[0] in config.protocol.plies()[match.branch_ply]
-            parted[match.branch_ply] += 1
-    assert set(parted) == set(range(len(config.protocol.plies()))), "and anywhere there"
+            assert own(match)[0] in config.protocol.order()[match.branch_turn]
+            parted[match.branch_turn] += 1
+    assert set(parted) == set(range(len(config.protocol.order()))), "and anywhere there"
 
 
 def test_the_league_is_the_runs_own_past() -> None:
@@ -168,7 +168,7 @@ def met(
     ) -> Experience:
         found = found or opponents(config)
         asked = [questions[i % 4] for i in range(config.algorithm.questions_per_iteration)]
-        matches = found.line_up(iteration, matches_of(asked, config.protocol.seats, 2, branches))
+        matches = found.line_up(iteration, matches_of(asked, config.protocol, 2, branches))
         rollouts = Table(config, scripted_engine, words)
         current = Policy("current", iteration - 1, "x")
         return collect(
@@ -197,7 +197,7 @@ def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Experience
 
 
 def _seats(judged: Any) -> dict[Side, str]:
-    return {speech.seat: speech.policy for speech in judged.episode.transcript.speeches}
+    return {speech.side: speech.policy for speech in judged.episode.transcript.speeches}
 
 
 def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experience]) -> None:
@@ -209,11 +209,11 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experienc
     assert len(experience.judged) == 2 * 32
     seated = {judged.episode.match: _seats(judged) for judged in experience.judged}
     theirs = {
-        match: next(ply for ply, seat in enumerate(SEATS) if seats[seat] == "base") + 2
-        for match, seats in seated.items()
+        match: next(turn for turn, side in enumerate(SIDES) if sides[side] == "base") + 2
+        for match, sides in seated.items()
     }
     own, others = (
-        [replace(row, branch_ply=theirs[row.match]) for row in experience.trajectories(name)]
+        [replace(row, branch_turn=theirs[row.match]) for row in experience.trajectories(name)]
         for name in ("current", "base")
     )
     assert pairs_of(own, 0.1) == []
@@ -295,7 +295,7 @@ def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Experience]) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["opponent=league", "protocol=consultancy"], "opponent=league needs two seats and protocol=consultancy has"),
+        (["opponent=league", "protocol=consultancy"], "opponent=league needs two sides and protocol=consultancy has"),
         (["opponent=base", "opponent.self_play=0.9", "algorithm.questions_per_iteration=4"], "leaves none of an"),
         (["opponent=league", *VLLM], "set it to at most 0.20, or train"),
         (["opponent=league", "watch.questions=8", *VLLM], "set it to at most 0.17, or train"),
@@ -332,4 +332,4 @@ def test_one_seat_of_opponents_halves_the_rows() -> None:
 
 def test_a_protocol_without_turns_is_met_from_both_seats(questions: Sequence[Question]) -> None:
     config = configured("opponent=base", "protocol=simultaneous")
-    assert {own(match)[0] for match in lined_up(config, 1, questions)} == set(Protocol("x").seats)
+    assert {own(match)[0] for match in lined_up(config, 1, questions)} == set(Protocol("x").speakers)

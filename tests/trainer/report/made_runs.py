@@ -145,15 +145,16 @@ def debate(arm_name: str, number: int, passage: str = PASSAGE, extra: str = "") 
     quotes = [quote(texts[0], first), quote(texts[1], second, "unverified"), quote(texts[2], third, "normalised", True)]
     speeches = [
         {
-            "seat": seat,
-            "ply": ply,
+            "speaker": side,
+            "side": side,
+            "turn": turn,
             "text": text,
             "quotes": [found],
             "words": 6,
             "policy": "current",
             "policy_version": 20,
         }
-        for ply, (seat, text, found) in enumerate(zip("ABA", texts, quotes, strict=True))
+        for turn, (side, text, found) in enumerate(zip("ABA", texts, quotes, strict=True))
     ]
     question = {
         "id": f"q{number}",

@@ -26,7 +26,7 @@ ARM = "free debate"
 
 
 def verdict(question: str, p_a: float, **other: Any) -> dict[str, Any]:
-    """A valid verdict of the reward judge on a debate of the base with itself, in which seat A is right."""
+    """A valid verdict of the reward judge on a debate of the base with itself, in which side A is right."""
     return {
         "arm": ARM,
         "protocol": "debate-sequential",
@@ -77,8 +77,8 @@ def with_debates(folder: Path, extra: str = "", text: str = "where is the apple 
     for record in kept:
         record["transcript"]["question"]["text"] = text
         record["transcript"]["answers"] = ["kitchen" + extra, "office" + extra]
-        for speech, seat in zip(record["transcript"]["speeches"], "ABA", strict=True):
-            speech |= {"policy": "checkpoint", "seat": seat}
+        for speech, side in zip(record["transcript"]["speeches"], "ABA", strict=True):
+            speech |= {"policy": "checkpoint", "side": side}
     run = make_run(folder, debates=kept)
     table().to_parquet(run / "verdicts.parquet")
     return run
@@ -114,8 +114,8 @@ def test_an_invalid_verdict_of_either_judge_is_in_no_gap() -> None:
 
 def test_relabelling_the_seats_changes_no_measure() -> None:
     rows = table()
-    seats = rows["checkpoint_seats"].map({"A": "B", "B": "A", "AB": "AB"})
-    turned = rows.assign(p_mean=1 - rows["p_mean"], correct_seat="B", checkpoint_seats=seats)
+    sides = rows["checkpoint_seats"].map({"A": "B", "B": "A", "AB": "AB"})
+    turned = rows.assign(p_mean=1 - rows["p_mean"], correct_seat="B", checkpoint_seats=sides)
     ours, theirs = (measures.gaps(of, "other-judge") for of in (rows, turned))
     assert all(ours[at].estimate == pytest.approx(theirs[at].estimate) for at in (0, 20))
     sure, as_sure = (measures.calibrations(of, "weak-judge") for of in (rows, turned))
@@ -156,7 +156,7 @@ def test_the_page_measures_lists_and_leads_to_the_debates(reported: Path) -> Non
     rows = embedded(page)["debates"]
     assert [row["checkpoint"] for row in rows] == ["iteration-0020", "base"]
     assert rows[0]["ranks"] == {"persuasive": 0, "failures": 0} and "ranks" not in rows[1]
-    assert rows[0]["seats"] == "AB"
+    assert rows[0]["sides"] == "AB"
 
 
 def test_every_link_of_every_page_leads_somewhere(reported: Path) -> None:

@@ -231,8 +231,8 @@ def test_marks_are_disjoint_cover_overlaps_and_count_utf16_units() -> None:
 
 
 def test_who_won_follows_the_relabelling_of_seats() -> None:
-    def at(p: float | None, seat: str) -> str:
-        return judged(Debate.model_validate(debate("x", 1) | {"p_after": [0.5, p], "correct_seat": seat}))
+    def at(p: float | None, side: str) -> str:
+        return judged(Debate.model_validate(debate("x", 1) | {"p_after": [0.5, p], "correct_seat": side}))
 
     for p in (0.1, 0.5, 0.8):
         assert at(p, "A") == at(1 - p, "B")
@@ -247,7 +247,7 @@ def test_passages_are_stored_once_and_hidden_characters_shown() -> None:
 
 def test_the_judges_questions_stand_before_the_speeches_that_answer_them() -> None:
     stored = debate("x", 0)
-    asked = [{"ply": 2, "text": "why\u202e ?"}, {"ply": 1, "text": "", "problem": "empty"}]
+    asked = [{"turn": 2, "text": "why\u202e ?"}, {"turn": 1, "text": "", "problem": "empty"}]
     stored["transcript"] |= {"inquiries": asked}
     (row,) = browser_data([Debate.model_validate(stored)])["debates"]
     assert row["asked"] == {2: "why\ufffd ?", 1: "(nothing: empty)"}

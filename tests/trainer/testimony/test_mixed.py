@@ -15,7 +15,7 @@ def test_debaters_differ_and_how_they_speak_does_not_depend_on_who_is_right() ->
     verified, own = [], {True: [], False: []}
     for transcript, correct in cases:
         for speech in transcript.speeches:
-            defended = transcript.answer_index(Side(speech.seat))
+            defended = transcript.answer_index(Side(speech.side))
             own[defended == correct].append(transcript.question.answers[defended] in speech.text.split())
             verified += [quote.verified for quote in speech.quotes]
     assert 0.5 < sum(verified) / len(verified) < 0.8
@@ -28,7 +28,7 @@ def test_sides_quote_better_witnesses_where_they_are_right() -> None:
     found: dict[bool, list[float]] = {True: [], False: []}
     for transcript, correct in cases:
         for speech in transcript.speeches:
-            right = transcript.answer_index(Side(speech.seat)) == correct
+            right = transcript.answer_index(Side(speech.side)) == correct
             found[right] += [RELIABILITY[q.text.split()[3]] for q in speech.quotes if q.verified]
     means = {right: sum(values) / len(values) for right, values in found.items()}
     assert means[True] > means[False] + 0.03, means

@@ -43,7 +43,7 @@ def change(engine: TransformersEngine) -> PairedChange:
 def right(judge: LikelihoodJudge, cases: list[Case]) -> list[float]:
     verdicts = judge.judge([transcript for transcript, _ in cases])
     chosen = [Side.A if verdict.mean > 0.5 else Side.B for verdict in verdicts]
-    return [float(t.answer_index(seat) == correct) for seat, (t, correct) in zip(chosen, cases, strict=True)]
+    return [float(t.answer_index(side) == correct) for side, (t, correct) in zip(chosen, cases, strict=True)]
 
 
 @pytest.fixture(scope="module")

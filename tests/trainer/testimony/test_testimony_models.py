@@ -83,23 +83,23 @@ def test_a_writer_is_taught_words_it_knows_and_texts_that_can_be_read(opinions):
 
 def test_a_writer_says_the_seat_of_the_answer_that_it_names(opinions):
     """In both kinds of text and in the drills, where an answer is as often A's as B's."""
-    seats = {"drills": [], "texts": []}
+    sides = {"drills": [], "texts": []}
     for name, make in (("drills", seat_drills), ("texts", written_rows)):
         for row in itertools.islice(make(0, opinions), 200):
             told, text = row[0][0], " ".join(text for text, _ in row).removesuffix(f" {END}")
             answers = dict(zip("AB", re.search(r"answers : (\w+) A , (\w+) B \.", told).groups(), strict=True))
-            place, seat = re.search(r'(?:reasons :|"reason" : ") (\w+) ([AB]) ,', text).groups()
+            place, side = re.search(r'(?:reasons :|"reason" : ") (\w+) ([AB]) ,', text).groups()
             found = read_verdict(text) or read_rating(text[text.rindex("{") :])
-            assert place == answers[seat] and (found.of_a == 0.5 or "AB"[found.of_a < 0.5] == seat)
-            seats[name].append(seat)
-    assert 0.4 < seats["drills"].count("A") / 200 < 0.6
+            assert place == answers[side] and (found.of_a == 0.5 or "AB"[found.of_a < 0.5] == side)
+            sides[name].append(side)
+    assert 0.4 < sides["drills"].count("A") / 200 < 0.6
 
 
 def test_opinions_and_reasons_turn_round_with_the_seats(opinions):
     for debate in opinions:
         turned = debate.swapped()
-        place, seat, *witness = reason(debate).split()
-        assert reason(turned).split() == [place, {"A": "B", "B": "A"}[seat], *witness]
+        place, side, *witness = reason(debate).split()
+        assert reason(turned).split() == [place, {"A": "B", "B": "A"}[side], *witness]
         assert debate.of_a + turned.of_a == pytest.approx(1)
     kinds = {(len(d.transcript.speeches), d.transcript.protocol.judge_sees_passage) for d in opinions}
     assert {(0, True), (4, False)} <= kinds and len(kinds) > 3

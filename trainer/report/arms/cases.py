@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from trainer.evaluation import notable
-from trainer.report.debates import seats_of, visible
+from trainer.report.debates import sides_of, visible
 from trainer.report.inputs import Debate
 from trainer.verdicts import BASE, REWARD, SELF
 
 Key = tuple[str, str, str, bool, str]
-"""Checkpoint, matchup, question, whether seats are swapped, and the checkpoint's seats: what tells debates apart."""
+"""Checkpoint, matchup, question, whether sides are swapped, and the checkpoint's sides: what tells debates apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ class Stored:
         return [self._case(row) for row in found.to_dict("records")]
 
     def _case(self, row: Mapping[Any, Any]) -> Case:
-        seats, swapped = row["checkpoint_seats"], bool(row["swapped_seats"])
-        place = self.places.get((row["checkpoint"], row["matchup"], row["question_id"], swapped, seats))
-        base = self.places.get((BASE, SELF, row["question_id"], swapped, seats))
+        sides, swapped = row["checkpoint_seats"], bool(row["swapped_seats"])
+        place = self.places.get((row["checkpoint"], row["matchup"], row["question_id"], swapped, sides))
+        base = self.places.get((BASE, SELF, row["question_id"], swapped, sides))
         wrong = "B" if row["correct_seat"] == "A" else "A"
         texts = () if place is None else self._texts(self.debates[place], wrong)
         return Case(
@@ -91,4 +91,4 @@ class Stored:
 def key_of(debate: Debate) -> Key:
     """What a stored debate is found by."""
     transcript = debate.transcript
-    return (debate.checkpoint, debate.matchup, transcript.question.id, transcript.swapped_seats, seats_of(debate))
+    return (debate.checkpoint, debate.matchup, transcript.question.id, transcript.swapped_seats, sides_of(debate))
