@@ -65,10 +65,12 @@ def check_context(
 
     Raises:
         LaunchError: there is none, or the chat template begins every answer with a thought and nobody hides it.
+        PromptError: the prompt set has none for a role of the protocol.
         EngineError: the chat template cannot serve, or not with debater.rows=speaker.
     """
     if not config.protocol.sides:
         return
+    load_prompts(config.debater.prompts).require(config.protocol)
     by_speech = setup.row_per_speech(config)
     fmt, debater = setup.debater_format(config), config.debater
     if fmt.opens_thoughts and not config.protocol.scratchpad:

@@ -118,8 +118,9 @@ def commit(checkout: Path) -> Mapping[str, str | bool] | None:
 
 def prompt_hashes(config: Config) -> dict[str, str]:
     """The version of each prompt set in use, by name."""
-    names = {config.debater.prompts, *(judge.prompts for judge in config.judge_models)}
-    return {name: load_prompts(name).hash for name in sorted(names)}
+    found = {judge.prompts: load_prompts(judge.prompts).hash for judge in config.judge_models}
+    found[config.debater.prompts] = load_prompts(config.debater.prompts).hash_with(config.protocol)
+    return dict(sorted(found.items()))
 
 
 def _git(checkout: Path, *words: str) -> str:

@@ -22,6 +22,13 @@ def check_opponent(config: Config) -> None:
             f"opponent={opponent.kind} needs two sides and protocol={config.protocol.name} has one: "
             "leave opponent=self."
         )
+    spoken = [name for turn in config.protocol.order() for name in turn]
+    each = [[spoken.count(name) for name in config.protocol.on(side)] for side in config.protocol.sides]
+    if len(each[0]) != len(each[1]) or sum(each[0]) != sum(each[1]):
+        raise LaunchError(
+            f"opponent={opponent.kind} gives the policy one side in half of the debates, and the sides of "
+            f"protocol={config.protocol.name} do not speak equally often: leave opponent=self."
+        )
     questions = config.algorithm.questions_per_iteration
     if opponent.against_itself(questions) == questions:
         share = getattr(opponent, "self_play", 1.0)

@@ -151,7 +151,7 @@ def _keys(kind: type, prefix: str = "") -> Iterator[Key]:
 def _by_name(annotation: Any) -> list[type]:
     """Return the dataclass whose instances are held by name; nothing where none are."""
     parts = get_args(annotation) if get_origin(annotation) is Mapping else ()
-    return [part for part in parts if is_dataclass(part)]
+    return [part for part in parts if isinstance(part, type) and is_dataclass(part)]
 
 
 def _key(name: str, field: FieldInfo, meanings: dict[str, str]) -> Key:
@@ -164,14 +164,15 @@ def _fields(kind: type) -> dict[str, FieldInfo]:
         return kind.model_fields
     assert is_dataclass(kind)
     types = inspect.get_annotations(kind, eval_str=True)
-    return {
-        field.name: FieldInfo(
-            annotation=types[field.name],
-            **({} if field.default is MISSING else {"default": field.default}),
-            **({} if field.default_factory is MISSING else {"default_factory": field.default_factory}),
-        )
-        for field in fields(kind)
-    }
+    found = {}
+    for field in fields(kind):
+        given = {"default": field.default, "default_factory": field.default_factory}
+        found[field.name] = FieldInfo(annotation=types[field.name], **_given(given))
+    return found
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not MISSING}
 
 
 def _meanings(kind: type) -> dict[str, str]:

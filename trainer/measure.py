@@ -33,6 +33,7 @@ def measure(experience: Experience) -> dict[str, float | int]:
         "reward_seat_a": _mean([reward.total for side, reward in rewards if side is Side.A]),
         "entropy": -_mean(sampled),
         **speech_statistics(speeches),
+        **_choices(experience),
         "empty_speeches": _mean([speech.words == 0 for speech in speeches]),
         "debates_per_second": debates / max(experience.seconds, 1e-9),
     }
@@ -47,6 +48,18 @@ def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
         "quotes_per_speech": _mean([len(speech.quotes) for speech in speeches]),
         "words_per_speech": _mean([speech.words for speech in speeches]),
         "cut_speeches": _mean([speech.finish_reason == "length" for speech in speeches]),
+    }
+
+
+def _choices(experience: Experience) -> dict[str, float]:
+    """How often a speaker who chooses its side took the one that it was not given, and how often its choice could not
+    be read; nothing under protocols without one."""
+    made = [judged.episode.transcript.provenance.get("choice") for judged in experience.judged]
+    if not any(made):
+        return {}
+    return {
+        "changed_sides": _mean([one == "changed" for one in made]),
+        "unusable_choices": _mean([one == "unusable" for one in made]),
     }
 
 

@@ -157,4 +157,4 @@ def right(table: pd.DataFrame) -> np.ndarray:
     """(N,) 1 where the judge favours the right answer, .5 at exactly one half, else 0. INVALID verdicts favour none:
     whoever calls this takes valid rows only."""
     p = np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"])
-    return favours(p)
+    return np.asarray(favours(p))

@@ -54,7 +54,7 @@ def _wrong_with_turns(protocol: AnyProtocol) -> str | None:
     if unknown := [name for name in spoken if name not in protocol.speakers]:
         return f"turns has {unknown[0]}, who is none of the speakers: name {', '.join(protocol.speakers)}"
     if silent := [name for name in protocol.speakers if name not in spoken]:
-        return f"{silent[0]} speaks at none of the turns: give it one, or leave it out of speakers"
+        return f"the speaker {silent[0]} has none of the turns: give it one, or leave it out of speakers"
     return None if all(protocol.turns) else "a turn of turns has no speaker: leave it out"
 
 

@@ -125,7 +125,7 @@ def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> d
 
 def without_debate(transcript: Transcript, sees_passage: bool) -> Transcript:
     """The same question before a judge who decides alone, without or with the passage (the reference arms)."""
-    protocol = Protocol("expert" if sees_passage else "naive", (), 0, judge_sees_passage=sees_passage)
+    protocol = Protocol("expert" if sees_passage else "naive", {}, 0, judge_sees_passage=sees_passage)
     return replace(transcript, protocol=protocol, speeches=())
 
 

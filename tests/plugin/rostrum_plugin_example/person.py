@@ -36,12 +36,8 @@ class Person:
 
     def _ask(self, debate: Transcript) -> Opinion:
         a, b = debate.answers
-        lines = [
-            debate.question.text,
-            f"A: {a}",
-            f"B: {b}",
-            *(f"{debate.label(s)} says: {s.text}" for s in debate.speeches),
-        ]
+        said = [f"{debate.label(speech)} says: {speech.text}" for speech in debate.speeches]
+        lines = [debate.question.text, f"A: {a}", f"B: {b}", *said]
         print(*map(_printable, lines), "How likely is A's answer, in percent?", sep="\n", file=sys.stderr, flush=True)
         typed = sys.stdin.readline()
         if not typed:
