@@ -8,19 +8,24 @@ limit of words. A critic sees what the debater sees and nothing of what the othe
 from envs.debate import Debate
 from envs.escaping import escape_speech
 from envs.inquiries import in_order
-from envs.judge_prompts import escaped, rendered
-from envs.prompts import Prompts
-from envs.types import Speech
+from envs.judge_prompts import PromptError, escaped, rendered
+from envs.prompts import Prompts, roles_of
+from envs.types import Protocol, Speech
 
 TEMPLATES = ("critique", "rewrite")
 
 
-def require(prompts: Prompts) -> None:
-    """Asks whether a prompt set can have speeches criticised and rewritten.
+def require(prompts: Prompts, protocol: Protocol) -> None:
+    """Ask whether a prompt set can have speeches criticised and rewritten.
 
     Raises:
-        PromptError: it lacks a template for it.
+        PromptError: it lacks a template for it, or the protocol has roles, of which a critic would read nothing.
     """
+    if roles := roles_of(protocol):
+        raise PromptError(
+            f"inference=refine is for debaters, and protocol={protocol.name} has the role {roles[0]}: take "
+            "inference=plain or best_of."
+        )
     for name in TEMPLATES:
         prompts.judges.template(name)
 

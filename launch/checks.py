@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
 from envs.prompts import load_prompts
+from envs.types import TRAINED
 from launch import context, saved
 from launch.errors import LaunchError
 from launch.opponents import check_opponent
@@ -139,6 +140,12 @@ def check_algorithm(config: Config) -> None:
         raise LaunchError(
             f"protocol={config.protocol.name} has no debaters to train: choose debate, simultaneous or consultancy "
             "(every evaluation has naive and expert judges in it)."
+        )
+    if others := [(name, of.policy) for name, of in config.protocol.speakers.items() if of.policy != TRAINED]:
+        name, policy = others[0]
+        raise LaunchError(
+            f"protocol.speakers.{name}.policy={policy} names a policy that is not trained here: there is one, called "
+            f"{TRAINED}; whom it meets is said by opponent=."
         )
     chosen = config.evaluation.checkpoints
     beyond = [iteration for iteration in chosen if iteration > config.iterations] if isinstance(chosen, list) else []

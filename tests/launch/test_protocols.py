@@ -150,6 +150,8 @@ def test_a_role_without_a_prompt_and_an_opponent_of_unequal_sides_are_refused(
     run = ["train", *small, f"output={tmp_path}/run"]
     assert main([*run, "protocol.turns=[{A: debater}, {B: heckler}]"]) == 2
     assert "has no roles/heckler.j2" in capfd.readouterr().err
+    assert main([*run, "protocol.speakers.B.policy=other"]) == 2
+    assert "names a policy that is not trained here" in capfd.readouterr().err
     assert main([*run, "protocol=three_debaters", "opponent=base"]) == 2
     assert "do not speak equally often" in capfd.readouterr().err
 

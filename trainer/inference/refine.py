@@ -30,9 +30,9 @@ def prepare(settings: Refine, protocol: Protocol, prompts: str, judge: JudgeSett
 
     Raises:
         JudgeError: it is to say which critique helps most, and cannot.
-        PromptError: the prompt set lacks a template that this needs.
+        PromptError: the prompt set lacks a template that this needs, or the protocol has roles.
     """
-    revisions.require(load_prompts(prompts))
+    revisions.require(load_prompts(prompts), protocol)
     if settings.critiques == 1:
         return partial(_made, 1, None, False)
     chooser = settings.chooser(judge)
