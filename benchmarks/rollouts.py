@@ -9,6 +9,7 @@ import ray
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from benchmarks.recording import Call, recorded
+from envs.question_set import load_questions
 from rewards.types import Judge
 from trainer import models, setup
 from trainer.config import Config
@@ -32,7 +33,7 @@ class Bench:
         self.settings = settings
         self.judge: Judge = setup.judge(settings.judge)
         self.policy = Policy("current", 0, models.resolve(settings.debater.model))
-        questions = setup.question_set(settings.questions).questions("train")
+        questions = load_questions(settings.questions).questions("train")
         algorithm = settings.algorithm
         repeats = getattr(algorithm, "debates_per_seating", 1)
         chosen = questions_of(questions, 1, algorithm.questions_per_iteration, settings.seed)

@@ -1,5 +1,6 @@
 """What the kinds of question sets share: their settings, and a set that is held in memory and split by story."""
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -165,6 +166,27 @@ class StoredQuestions:
     def account(self) -> Account:
         """What was left out of the source and why."""
         return self._account
+
+
+_READ: dict[int, QuestionSet] = {}
+"""Question sets that were read, by the id of their settings, for as long as the settings live."""
+
+
+def load_questions(settings: QuestionSettings, *needed: str) -> QuestionSet:
+    """Return the question set that the configuration names, read once for a configuration.
+
+    Raises:
+        QuestionError: it cannot be used, or one of the splits that are `needed` is empty.
+    """
+    key = id(settings)
+    if key not in _READ:
+        _READ[key] = settings.load()
+        weakref.finalize(settings, _READ.pop, key)
+    questions = _READ[key]
+    for split in needed:
+        if (why := why_empty(questions, split)) is not None:
+            raise QuestionError(why)
+    return questions
 
 
 def why_empty(questions: QuestionSet, split: str) -> str | None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from envs.files import write_atomically
+from envs.question_set import load_questions
 from launch import compose, environment, figures, manifest, saved, side_by_side, trust
 from launch.arms import Training
 from launch.errors import LaunchError, continued_with
@@ -127,10 +128,9 @@ class Rounds:
         Raises:
             LaunchError: the training split has fewer.
         """
-        from trainer import setup
 
         needed = (self.last + 1) * self.config.adversarial.questions
-        found = len(setup.question_set(self.config.questions, TRAIN).questions(TRAIN))
+        found = len(load_questions(self.config.questions, TRAIN).questions(TRAIN))
         if found < needed:
             raise LaunchError(
                 f"The rounds need {needed:,} training questions and there are {found:,}: lower adversarial.questions "

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from envs.attacks import ATTACKS, attacked
+from envs.question_set import load_questions
 from envs.types import Quote, QuoteStatus, Speech, Transcript
 from launch.estimate import debates_like, judged
 from rewards import labelled
@@ -14,7 +15,6 @@ from rewards.audit.tags import changed
 from rewards.judges import JudgeSettings, cascade
 from rewards.labelled import Labelled
 from rewards.types import Usage
-from trainer import setup
 from trainer.config import Config
 from trainer.judge_audit.arms import EXAMPLES, arms
 from trainer.judge_identity import fingerprint, identity
@@ -43,7 +43,7 @@ def _debates(config: Config) -> tuple[Sequence[Labelled], int]:
     if source is not None:
         found = labelled.read(source, lambda _: 1.0)
         return found, len(found)
-    questions = setup.question_set(config.questions, "heldout").questions("heldout")
+    questions = load_questions(config.questions, "heldout").questions("heldout")
     like = debates_like(config, "heldout")
     quoting = [replace(debate, speeches=tuple(map(_quoting, debate.speeches))) for debate in like]
     return [Labelled(debate, 1.0) for debate in quoting], 2 * min(config.audit.questions, len(questions))

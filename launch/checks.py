@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
 from envs.prompts import load_prompts
+from envs.question_set import load_questions
 from envs.types import TRAINED
 from launch import context, saved
 from launch.errors import LaunchError
@@ -199,10 +200,10 @@ def check_test_questions(config: Config) -> None:
         QuestionError: there are no held-out questions.
         LaunchError: a story of the training split is among those of the test.
     """
-    tested, seed = setup.question_set(config.test_questions, "heldout"), config.evaluation.questions_seed
+    tested, seed = load_questions(config.test_questions, "heldout"), config.evaluation.questions_seed
     if seed is None:
         return
-    learned = {question.story_id for question in setup.question_set(config.questions).questions("train")}
+    learned = {question.story_id for question in load_questions(config.questions).questions("train")}
     asked = {question.story_id for question in tested.questions("heldout")}
     if shared := learned & asked:
         raise LaunchError(
@@ -219,7 +220,7 @@ def check_questions(config: Config) -> None:
         LaunchError: there is a watch and no held-out judge.
         WatchError: there are too few questions to set aside for the watch.
     """
-    questions = setup.question_set(config.questions, "train", "heldout")
+    questions = load_questions(config.questions, "train", "heldout")
     questions.answer_key("heldout")
     check_test_questions(config)
     if config.watch.questions and not config.heldout_judges:
@@ -330,7 +331,7 @@ def _check_thoughts(judge: ModelSettings, writes: bool) -> None:
 
 def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:
     """Says how many debates that a judge is to learn from are about held-out stories, on which it would be measured."""
-    stories = {question.story_id for question in setup.question_set(config.questions).questions("heldout")}
+    stories = {question.story_id for question in load_questions(config.questions).questions("heldout")}
     known = sum(debate.transcript.question.story_id in stories for debate in debates)
     if known:
         say(f"{known} of these debates are about held-out stories: do not evaluate anything by this judge on them.")

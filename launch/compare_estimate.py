@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from envs.question_set import load_questions
 from launch.estimate import at_inference, debates_like, of_all_judges, references
 from rewards.types import Usage
-from trainer import setup
 from trainer.comparisons.comparison import REFERENCES, Player, debates_file, verdicts_file
 from trainer.config import Config
 
@@ -17,7 +17,7 @@ def comparison(config: Config, arms: Mapping[str, Config], iterations: Sequence[
     are played once.
     """
     folder, players = config.output, [Player(iteration, "") for iteration in iterations]
-    debates = 2 * len(setup.question_set(config.test_questions, "heldout").questions("heldout"))
+    debates = 2 * len(load_questions(config.test_questions, "heldout").questions("heldout"))
     total = Usage() if (folder / REFERENCES).exists() else references(config)
     said: set[Path] = set()
     for name, arm in arms.items():

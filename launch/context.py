@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
+from envs.question_set import load_questions
 from envs.recasting import alone
 from envs.revisions import critique_prompt, helpful_prompt, rewrite_prompt
 from envs.types import Question, Transcript
@@ -90,7 +91,7 @@ def check_context(
 
 
 def _questions(config: Config) -> list[Question]:
-    source = setup.question_set(config.questions)
+    source = load_questions(config.questions)
     return [question for split in ("train", "heldout") for question in source.questions(split)]
 
 

@@ -6,7 +6,7 @@ Processes because tiny models do not get faster with threads: each arm computes 
 import subprocess
 from collections.abc import Sequence
 
-from envs.question_set import why_empty
+from envs.question_set import load_questions, why_empty
 from envs.splits import SPLITS
 from launch import compose, manifest, saved, side_by_side
 from launch.arms import Arm, arms_of
@@ -45,7 +45,7 @@ def begin(config: Config, arms: Sequence[Arm]) -> None:
     folder = RunFolder(config.output)
     check_lock(config, arms)
     if not folder.config.exists():
-        for why in filter(None, (why_empty(config.questions.load(), split) for split in SPLITS)):
+        for why in filter(None, (why_empty(load_questions(config.questions), split) for split in SPLITS)):
             raise LaunchError(why)
         saved.check_new(config.output)
         title = f"Does persuasion training make the judge right more often? ({config.output.name})"

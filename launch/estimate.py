@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from envs.attacks import ATTACKS
+from envs.question_set import load_questions
 from envs.types import Protocol, Question, Speech, Transcript
 from rewards.apart import Apart
 from rewards.endpoint.estimate import DryModels
@@ -43,7 +44,7 @@ def training_debates(config: Config) -> int:
 
 def evaluation(config: Config) -> Usage:
     """What all judges are asked by `rostrum evaluate`."""
-    questions = setup.question_set(config.test_questions, "heldout").questions("heldout")
+    questions = load_questions(config.test_questions, "heldout").questions("heldout")
     sides, speeches = config.protocol.sides, config.protocol.speeches
     checkpoints = len(_evaluated(config))
     matchups = checkpoints + (checkpoints - 1 if len(sides) > 1 else 0)
@@ -61,7 +62,7 @@ def evaluation(config: Config) -> Usage:
 
 def references(config: Config) -> Usage:
     """What all judges are asked about held-out questions that nobody argues."""
-    questions = setup.question_set(config.test_questions, "heldout").questions("heldout")
+    questions = load_questions(config.test_questions, "heldout").questions("heldout")
     protocols = [Protocol(name, {}, 0, judge_sees_passage=name == "expert") for name in ("naive", "expert")]
     silent = [_of_full_length(questions[:SAMPLE], protocol) for protocol in protocols]
     return sum((of_all_judges(config, debates, len(questions)) for debates in silent), Usage())
@@ -95,7 +96,7 @@ def _evaluated(config: Config) -> set[int]:
 
 def debates_like(config: Config, split: str) -> list[Transcript]:
     """Debates about the first questions of a split, as long as they may be."""
-    return _of_full_length(setup.question_set(config.questions, split).questions(split)[:SAMPLE], config.protocol)
+    return _of_full_length(load_questions(config.questions, split).questions(split)[:SAMPLE], config.protocol)
 
 
 def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[Transcript]:

@@ -12,6 +12,7 @@ from rich.text import Text
 from envs import windows
 from envs.debate import Debate, Utterance
 from envs.prompts import load_prompts
+from envs.question_set import load_questions
 from envs.quotes import escape_markup
 from envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
 from launch import compose, environment, saved
@@ -51,7 +52,7 @@ def debate(overrides: Sequence[str]) -> int:
     for model in set(models.values()):
         checks.check_model(model)
     checks.check_judges(config.judge.needs())
-    questions = setup.question_set(config.questions, "heldout")
+    questions = load_questions(config.questions, "heldout")
     question = _question(questions.questions("heldout"), number or "1")
     for model in {models[side] for side in config.protocol.sides}:
         debater = config.debater.model_copy(update={"model": model})

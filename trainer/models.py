@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,9 @@ def _base_of(adapter: Path) -> str:
 
 
 def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, with a padding token (the end token where the model has none).
+    """Return the model's tokenizer, with a padding token (the end token where the model has none).
+
+    All who ask for it get the same object.
 
     Raises:
         ModelError: it has no end token, which a model that `speaks` needs, and others if they have no padding token.
@@ -148,8 +151,7 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
         folder = _base_of(adapter)
-    with read_whole(folder):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    tokenizer = _tokenizer(folder, _stamps(Path(folder)))
     if tokenizer.eos_token_id is None and (speaks or tokenizer.pad_token_id is None):
         raise ModelError(
             f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json."
@@ -159,6 +161,21 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     if _wants_beginning(folder, tokenizer) and tokenizer.bos_token_id not in tokenizer.encode("told"):
         tokenizer.add_bos_token = True
     return tokenizer
+
+
+@lru_cache(maxsize=16)
+def _tokenizer(folder: str, stamps: tuple[tuple[str, int, int], ...]) -> PreTrainedTokenizerBase:
+    """Read a tokenizer, once for as long as the files of its folder stay as they are. Nobody changes it afterwards."""
+    with read_whole(folder):
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+
+
+def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time and size of the small files of a folder; nothing for a hub id."""
+    if not folder.is_dir():
+        return ()
+    files = ((path.name, path.stat()) for path in sorted(folder.iterdir()) if path.suffix != ".safetensors")
+    return tuple((name, found.st_mtime_ns, found.st_size) for name, found in files)
 
 
 def _wants_beginning(folder: str, tokenizer: PreTrainedTokenizerBase) -> bool:

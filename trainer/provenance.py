@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envs.fingerprints import answers_hash, questions_hash, record_hash
+from envs.question_set import load_questions
 from envs.questions import QuestionSettings
 from rewards.endpoint.config import MEANS
 from trainer.config import Config
@@ -74,7 +75,7 @@ def without_means(values: Any) -> Any:
 def question_hashes(settings: QuestionSettings) -> dict[str, dict[str, str | int]]:
     """Both splits as they are asked, by hash, with the numbers of questions and stories; of the held-out one the right
     answers too, apart."""
-    source = settings.load()
+    source = load_questions(settings)
     found: dict[str, dict[str, str | int]] = {}
     for split in ("train", "heldout"):
         asked = source.questions(split)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from envs import transcripts
+from envs.question_set import load_questions
 from rewards.trial import shown
 from rewards.types import Usage
 from trainer import limits, setup
@@ -31,7 +32,7 @@ class Session:
     def __init__(self, settings: Config) -> None:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.tokenizer = load_tokenizer(settings.debater.model)
-        every = setup.question_set(settings.questions).questions("train")
+        every = load_questions(settings.questions).questions("train")
         self.questions, watched = set_aside(every, settings.watch.questions, settings.watch.level)
         self.judge = stored_judge(settings.judge, settings, self.folder.judging / "training.jsonl")
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import PartialState
 
-from envs.question_set import QuestionError, QuestionSettings, why_empty
-from envs.types import QuestionSet
 from rewards.apart import Apart
 from rewards.endpoint.config import Endpoint
 from rewards.judges import JudgeSettings, ModelSettings
@@ -36,19 +34,6 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(days=7)
 """How long a rank waits for the others; torch's ten or thirty minutes are shorter than some iterations."""
-
-
-def question_set(settings: QuestionSettings, *needed: str) -> QuestionSet:
-    """Return the question set that the configuration names.
-
-    Raises:
-        QuestionError: it cannot be used, or one of the splits that are `needed` is empty.
-    """
-    questions = settings.load()
-    for split in needed:
-        if (why := why_empty(questions, split)) is not None:
-            raise QuestionError(why)
-    return questions
 
 
 def judge(settings: JudgeSettings, run: config.Config | None = None) -> Apart:

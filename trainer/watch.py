@@ -36,13 +36,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from envs.conduct import Conduct, conduct
+from envs.question_set import load_questions
 from envs.splits import digest
 from envs.types import AnswerKey, Question, Side
 from rewards.audit.attacks import attack_success
 from rewards.labelled import Labelled, with_key
 from rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
 from rewards.types import Judge, Verdict, favours
-from trainer import setup
 from trainer.config import Config
 from trainer.config import Watch as WatchSettings
 from trainer.evaluation.matchups import matches_of_matchup, play_matches
@@ -104,7 +104,7 @@ class Watch:
         """`questions` are those set aside; `judge` is the one that gives the reward."""
         self.settings, self.questions, self.rollouts = settings, questions, rollouts
         self.folder, self.tracker = RunFolder(settings.output), tracker
-        labels = setup.question_set(settings.questions).answer_key("train")
+        labels = load_questions(settings.questions).answer_key("train")
         self.key = AnswerKey({question.id: labels[question.id] for question in questions})
         self.judges: list[tuple[str, Judge]] = [
             (REWARD, judge),

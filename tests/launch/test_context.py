@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from envs.question_set import load_questions
 from launch.context import check_context
 from launch.errors import LaunchError
 from tests.chat_models import write_model
@@ -126,7 +127,7 @@ def test_the_count_is_that_of_the_debates_that_are_played(configure: Callable[..
     from trainer import setup
 
     config = configure("debater.max_tokens=14", "protocol.rounds=3")
-    questions = setup.question_set(config.questions).questions("train")[:2]
+    questions = load_questions(config.questions).questions("train")[:2]
     fmt = setup.debater_format(config)
     (first, _) = _longest(questions)
     speech = _text(first, fmt, 14)
@@ -160,7 +161,7 @@ def stored(configure: Callable[..., Config], tmp_path: Path) -> Path:
     from trainer import setup
 
     config = configure("debater.max_tokens=14")
-    (question, *_) = _longest(setup.question_set(config.questions).questions("heldout")[:1])
+    (question, *_) = _longest(load_questions(config.questions).questions("heldout")[:1])
     played = _play(config, question, setup.debater_format(config), " ".join(["cellar"] * 14), False)
     assert played.transcript is not None
     labelled.write(tmp_path / "debates.jsonl", [labelled.Labelled(played.transcript, 1.0)])

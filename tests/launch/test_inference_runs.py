@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from envs.question_set import load_questions
 from envs.transcripts import from_json
 from envs.types import Transcript
 from launch import compose, estimate, saved
@@ -154,7 +155,7 @@ def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: No
     for workers in (0, 1):
         config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])
         rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(models.resolve(config.debater.model)))
-        questions = setup.question_set(config.questions).questions("heldout")
+        questions = load_questions(config.questions).questions("heldout")
         matches = matches_of_matchup(questions, config.protocol, SELF, policy.name, "")
         played.append(play_matches(rollouts, matches, [policy], 3, 7, "playing").finished)
         rollouts.close()

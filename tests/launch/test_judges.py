@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from envs.question_set import load_questions
 from envs.testimony.world import question_at
 from envs.types import AnswerKey, Protocol, Transcript
 from launch.calibrate import calibrate
@@ -16,7 +17,6 @@ from launch.trust import without_keys
 from rewards import labelled
 from rewards.judges import settings_by_kind
 from rewards.judges.calibrated import Settings as Calibrated
-from trainer import setup
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
@@ -100,7 +100,7 @@ def debates(tmp_path: Path) -> Path:
 
 def test_debates_about_held_out_stories_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     config = load(["questions.heldout=6"])
-    source = setup.question_set(config.questions)
+    source = load_questions(config.questions)
     for split, told in (("train", ""), ("heldout", "6 of these debates are about held-out stories")):
         asked = source.questions(split)[:6]
         silent = [Transcript(question, Protocol("naive", {}, 0), question.answers, False) for question in asked]

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from envs import transcripts
+from envs.question_set import load_questions
 from envs.types import Transcript
 from tests.chat_models import FAMILIES, write_model
 from trainer import setup
@@ -92,7 +93,7 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
     assert setup.row_per_speech(settings) == apart
     rollouts = setup.rollouts(settings)
     policy = Policy("current", 0, settings.debater.model)
-    questions = setup.question_set(settings.questions).questions("train")[:2]
+    questions = load_questions(settings.questions).questions("train")[:2]
     matches = matches_of(questions, settings.protocol, 1)
     ((_, episodes),) = rollouts.play(shards_of(matches, 8, 0), {"current": policy})
     for episode in episodes:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from envs.question_set import load_questions
 from tests.with_vllm.test_vllm_runs import VLLM, metrics, moved
 from trainer import models, setup
 from trainer.config import Config
@@ -67,7 +68,7 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
 
     config = configure("cluster.rollout_workers=1", "cluster.shard_size=2", "debater.engine=vllm", *VLLM[2:])
     policies = {"current": Policy("current", 3, models.resolve(config.debater.model))}
-    questions = setup.question_set(config.questions).questions("train")[:4]
+    questions = load_questions(config.questions).questions("train")[:4]
     shards = shards_of(matches_of(questions, config.protocol, 1), 2, seed=5)
     before = descendants()
     try:

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from envs import transcripts
+from envs.question_set import load_questions
 from envs.recasting import exchanged, shuffled
 from envs.types import Failure, Question, Transcript
 from trainer import setup, unjudged, verdicts
@@ -61,7 +62,7 @@ class Comparison:
     def __init__(self, settings: Config, arms: Mapping[str, Config], players: Sequence[Player], folder: Path) -> None:
         """`settings` has questions, judges, seed and cluster, which all `arms` share."""
         self.settings, self.arms, self.players, self.folder = settings, arms, players, folder
-        source = setup.question_set(settings.test_questions, "heldout")
+        source = load_questions(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from envs.question_set import load_questions
 from envs.types import Failure, Protocol, Question, Side, Transcript, correct_side
 from rewards.types import Judge, Verdict
 from trainer import setup, unjudged
@@ -49,7 +50,7 @@ class Tournament:
     def __init__(self, settings: Config, players: Sequence[Player], judges: Sequence[Judge], folder: Path) -> None:
         self.settings, self.folder, self.judges = settings, folder / "games", judges
         self.players = {player.name: player for player in players}
-        source = setup.question_set(settings.test_questions, "heldout")
+        source = load_questions(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
         self.rollouts: Rollouts = setup.rollouts(settings)

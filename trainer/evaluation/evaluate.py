@@ -13,6 +13,7 @@ import pandas as pd
 
 from envs import transcripts
 from envs.files import write_atomically
+from envs.question_set import load_questions
 from envs.types import Failure, Question, Side, Transcript, correct_side
 from rewards.audit.attacks import attack_success
 from rewards.labelled import with_key
@@ -64,7 +65,7 @@ class _Evaluation:
     def __init__(self, settings: Config) -> None:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.iterations = _chosen(settings, self.folder)
-        questions = setup.question_set(settings.test_questions, "heldout")
+        questions = load_questions(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
         self.pool = JudgePool(settings, self.key, self.folder.judging / "evaluation.jsonl")
@@ -221,7 +222,7 @@ class _Trained(Open, total=False):
 
 def _training_accuracy(settings: Config) -> None:
     """Joins the training verdicts with the answer key, now that training is over: judge accuracy by iteration."""
-    key = setup.question_set(settings.questions).answer_key("train")
+    key = load_questions(settings.questions).answer_key("train")
     right: dict[int, list[float]] = {}
     path = settings.output / "transcripts.jsonl"
     for number, (record, stored) in enumerate(transcripts.read_with_extra(path), 1):

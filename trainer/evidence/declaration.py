@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from envs.question_set import why_empty
+from envs.question_set import load_questions, why_empty
 from envs.splits import SPLITS
 from envs.transcripts import protocol_today
 from rewards.statistics import SIGNIFICANCE
@@ -30,7 +30,7 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     Raises:
         PlanError: the primary comparison is of an arm or a judge that is not there, or a split has no questions.
     """
-    found = config.questions.load()
+    found = load_questions(config.questions)
     for why in filter(None, (why_empty(found, split) for split in SPLITS)):
         raise PlanError(why)
     groups = replicates({name: arm.model_dump(mode="json") for name, arm in arms.items()})

@@ -4,13 +4,13 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
+from envs.question_set import load_questions
 from envs.splits import SPLITS
 from envs.types import Side, Transcript
 from rewards import labelled
 from rewards.audit.ratings import Rating, RatingError, read_ratings
 from rewards.audit.sections import debate_id
 from rewards.labelled import Labelled
-from trainer import setup
 from trainer.config import Config
 from trainer.judges.labelled import play_labelled
 
@@ -72,7 +72,7 @@ def _label(settings: Config) -> "labelled.Label":
 
     @lru_cache(maxsize=1)
     def correct() -> dict[str, int]:
-        questions = setup.question_set(settings.questions)
+        questions = load_questions(settings.questions)
         return {id: right for split in SPLITS for id, right in questions.answer_key(split).correct.items()}
 
     def label(transcript: Transcript) -> float | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from envs.question_set import load_questions
 from envs.types import Failure
 from rewards.labelled import Labelled, LabelledError, with_key
 from trainer import setup
@@ -24,7 +25,7 @@ def play_labelled(
     Raises:
         LabelledError: there is no question, or no debate could be finished.
     """
-    source = setup.question_set(settings.questions, split)
+    source = load_questions(settings.questions, split)
     asked, speakers = source.questions(split)[first:][:questions], settings.protocol.speakers
     if not asked:
         raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
