@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from envs.questions import JsonLinesQuestions
+from envs.questions import JsonLinesQuestions, testimony
 from envs.testimony.world import TestimonyWorld
 from envs.types import AnswerKey, Question
 from trainer.config import Config
@@ -127,7 +127,7 @@ class Sealed:
 def test_training_never_asks_for_the_answers(
     configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, algorithm: str
 ) -> None:
-    monkeypatch.setattr("trainer.setup.question_set", lambda settings: Sealed())
+    monkeypatch.setattr(testimony.Settings, "load", lambda settings: Sealed())  # whoever reads the questions
     assert train(configure(*ALGORITHMS[algorithm])).is_dir()
 
 
