@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from envs import windows
@@ -86,7 +86,23 @@ def play(
     for turn in range(len(protocol.order())):
         ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
         tables = [sibling for table in tables for sibling in _siblings(table, turn)]
-        _play_turn([table for table in tables if table.failure is None], engines, sampling, versions, inference)
+        live, said = [table for table in tables if table.failure is None], defaultdict[int, dict[str, Utterance]](dict)
+        for name, ready in _ready(live, engines, sampling).items():
+            policy, turns = versions[name], [now for _, now in ready]
+            seeded = replace(
+                sampling, seed=zlib.crc32(f"{sampling.seed}:{turns[0].debate.turn}:{policy.name}".encode())
+            )
+            speaking = inference.speaking if inference.speaking.serves(policy) else OneSample()
+            choices = speaking.speak(turns, engines[name], seeded, policy)
+            for (table, now), choice in zip(ready, choices, strict=True):
+                table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
+                if choice.said is None:
+                    table.fail(choice.problem)
+                else:
+                    said[id(table)][now.speaker] = choice.said
+        for table in live:
+            if table.failure is None:
+                _hear(table, said[id(table)])
     return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
 
 
@@ -116,46 +132,18 @@ def _siblings(table: Table, turn: int) -> list[Table]:
     return [table.fork(branch) for branch in range(table.match.branches)]
 
 
-def _play_turn(
-    tables: list[Table],
-    engines: Mapping[str, Engine],
-    sampling: Sampling,
-    versions: Mapping[str, Policy],
-    inference: Inference,
-) -> None:
-    turns: dict[str, list[tuple[Table, str]]] = defaultdict(list)
+def _ready(
+    tables: Sequence[Table], engines: Mapping[str, Engine], sampling: Sampling
+) -> dict[str, list[tuple[Table, Turn]]]:
+    """Return who is to speak now, by the policy that does, each told what it has not heard yet; a debate in which a
+    context leaves no room for a speech fails."""
+    found: dict[str, list[tuple[Table, Turn]]] = defaultdict(list)
     for table in tables:
         for speaker in table.debate.speakers:
-            turns[table.match.policies[speaker]].append((table, speaker))
-    said: dict[int, dict[str, Utterance]] = defaultdict(dict)
-    for name, speakers in turns.items():
-        for table, speaker, utterance in _speak(speakers, engines[name], sampling, versions[name], inference):
-            said[id(table)][speaker] = utterance
-    for table in tables:
-        if table.failure is None:
-            _hear(table, said[id(table)])
-
-
-def _speak(
-    speakers: list[tuple[Table, str]], engine: Engine, sampling: Sampling, policy: Policy, inference: Inference
-) -> Iterator[tuple[Table, str, Utterance]]:
-    ready = [
-        (table, speaker, context) for table, speaker in speakers if (context := _tell(table, speaker, engine, sampling))
-    ]
-    if not ready:
-        return
-    seed = zlib.crc32(f"{sampling.seed}:{ready[0][0].debate.turn}:{policy.name}".encode())
-    speaking = inference.speaking if inference.speaking.serves(policy) else OneSample()
-    turns = [
-        Turn(f"{table.match.id}:{table.branch}", table.debate, speaker, context) for table, speaker, context in ready
-    ]
-    choices = speaking.speak(turns, engine, replace(sampling, seed=seed), policy)
-    for (table, speaker, _), choice in zip(ready, choices, strict=True):
-        table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
-        if choice.said is None:
-            table.fail(choice.problem)
-        else:
-            yield table, speaker, choice.said
+            name = table.match.policies[speaker]
+            if context := _tell(table, speaker, engines[name], sampling):
+                found[name].append((table, Turn(f"{table.match.id}:{table.branch}", table.debate, speaker, context)))
+    return found
 
 
 def _tell(table: Table, speaker: str, engine: Engine, sampling: Sampling) -> list[int] | None:

@@ -6,6 +6,7 @@ workers changes who plays a shard, not what is played; and a shard that was lost
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from typing import Protocol as Interface
 
@@ -138,8 +139,7 @@ class LocalRollouts:
         self._worker = Worker(setup)
 
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
-        for shard in shards:
-            yield shard, self._worker.play(shard, policies)
+        return zip(shards, map(partial(self._worker.play, policies=policies), shards), strict=True)
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         return [self._worker.logprobs(rows, policy)]

@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 from envs.debate import Debate, Utterance
 from envs.types import Protocol, Speech, Transcript
 from rewards.judges import JudgeSettings, Models
-from trainer.engines.base import Engine, Sampling
+from trainer.engines.base import Completion, Engine, Sampling
 from trainer.types import Policy
 from trainer.verdicts import BUDGET
 
@@ -69,7 +69,8 @@ class OneSample:
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
         """One sample for each turn."""
-        return [Choice(said) for said in sample([turn.context for turn in turns], engine, sampling, policy)]
+        completions = engine.generate([turn.context for turn in turns], sampling)
+        return [Choice(said) for said in utterances(completions, engine, policy)]
 
 
 def plain(settings: object, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
@@ -83,7 +84,12 @@ def one_sample(models: Models | None) -> OneSample:
 
 
 def sample(contexts: Sequence[Sequence[int]], engine: Engine, sampling: Sampling, policy: Policy) -> list[Utterance]:
-    """One utterance after each context."""
+    """Return one utterance after each context."""
+    return utterances(engine.generate(contexts, sampling), engine, policy)
+
+
+def utterances(completions: Sequence[Completion], engine: Engine, policy: Policy) -> list[Utterance]:
+    """Return what a policy has sampled as utterances of its own."""
     return [
         Utterance(
             engine.format.decode(completion.token_ids),
@@ -93,7 +99,7 @@ def sample(contexts: Sequence[Sequence[int]], engine: Engine, sampling: Sampling
             policy.name,
             policy.version,
         )
-        for completion in engine.generate(contexts, sampling)
+        for completion in completions
     ]
 
 
