@@ -71,7 +71,7 @@ def test_a_run_of_nothing_but_another_packages_kinds(trained: Path, capfd: pytes
     assert main(["verify", f"run={trained}"]) == 0
 
 
-def test_the_engine_serves_adapters_and_judges_in_a_run(small: list[str], tmp_path: Path) -> None:
+def test_the_engine_serves_adapters_and_judges_three_debaters(small: list[str], tmp_path: Path) -> None:
     numpy = ["debater.engine=numpy", "judge.engine=numpy", "debater.lora.rank=4", "protocol=open-book"]
     assert main(["train", *small, *numpy, "iterations=1", "questions.heldout=2", f"output={tmp_path}/run"]) == 0
     (row,) = read_lines(tmp_path / "run" / "metrics.jsonl")
