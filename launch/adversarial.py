@@ -153,7 +153,8 @@ class Rounds:
         settings = read_yaml(path)
         trust.refuse_resolvers(settings, path)
         trust.check(settings, path, [f"prompts={model.prompts}" for model in self.config.judge.needs()])
-        judge: JudgeSettings = valid(trust.without_keys(settings), AnyJudge, path)  # type: ignore[type-abstract]
+        any_kind: Any = AnyJudge
+        judge: JudgeSettings = valid(trust.without_keys(settings), any_kind, path)
         return judge
 
     def train_debaters(self, k: int) -> None:

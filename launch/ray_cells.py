@@ -106,9 +106,10 @@ def last_words(log: str, path: Path) -> str:
 
 def _outcome(done: Any) -> str | None:
     try:
-        return ray.get(done)  # type: ignore[no-any-return]
+        outcome: str | None = ray.get(done)
     except RayError as error:
         return f"It was lost with its worker or node: {str(error).strip().splitlines()[-1]}"
+    return outcome
 
 
 def _stop(tasks: Sequence[Any]) -> None:

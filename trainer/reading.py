@@ -53,7 +53,7 @@ def read_text(path: Path, remedy: str = AGAIN) -> str:
         raise DamagedError(path, f"byte {error.start} is no UTF-8", remedy) from None
 
 
-def read_json(path: Path, kind: type[T] = dict[str, Any], remedy: str = AGAIN) -> T:  # type: ignore[assignment]
+def read_json(path: Path, kind: type[T], remedy: str = AGAIN) -> T:
     """Return what a JSON file holds, of this kind.
 
     Raises:
@@ -62,7 +62,7 @@ def read_json(path: Path, kind: type[T] = dict[str, Any], remedy: str = AGAIN) -
     return parsed(read_text(path, remedy), kind, str(path), remedy)
 
 
-def read_json_lines(path: Path, kind: type[T] = dict[str, Any], remedy: str = RESTORE) -> list[T]:  # type: ignore[assignment]
+def read_json_lines(path: Path, kind: type[T], remedy: str = RESTORE) -> list[T]:
     """Return what the lines of a JSON Lines file hold, but for a last one that a killed process has not finished.
 
     Raises:

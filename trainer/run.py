@@ -170,9 +170,10 @@ class Run:
         """Return what the first rank has."""
         if self._world == 1:
             return value
-        held = [value if self._rank == 0 else None]
+        held: list[Any] = [value if self._rank == 0 else None]
         broadcast_object_list(held)
-        return held[0]  # type: ignore[return-value]
+        first: T = held[0]
+        return first
 
     def _kept(self) -> list[int]:
         """Return the iterations whose published weights stay."""

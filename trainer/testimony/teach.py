@@ -98,7 +98,7 @@ def descend(
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, course)
         loss = loss_of_batch()
-        loss.backward()  # type: ignore[no-untyped-call]  # of torch
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
