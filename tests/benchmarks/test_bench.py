@@ -59,16 +59,18 @@ def test_debates_that_do_not_fit_the_model_are_not_measured(configure: Callable[
 
 
 def test_one_row_per_seat_is_counted_against_one_per_speech() -> None:
-    """The passage is read once per row, so three rows per side cost nearly three times one."""
+    """The passage is read once per row, so three rows per speaker cost nearly three times one."""
     workload = Workload(SHAPES["tinier"], SHAPES["tinier"], 300, 4, debates=4, micro_batch_rows=1)
     found = values(rows.merged_rows(1, workload))
-    (side,), (speech,) = found["tokens per debate, a row per side"], found["tokens per debate, a row per speech"]
-    assert 2 * (300 + 3 * 4) < side < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
-    assert found["tokens, speech over side"] == (speech / side,) and 2.5 < speech / side < 3
-    assert found["learner, a row per side"] == found["learner, a row per speech"] == (2,), "until ready, and the steps"
+    (speaker,), (speech,) = found["tokens per debate, a row per speaker"], found["tokens per debate, a row per speech"]
+    assert 2 * (300 + 3 * 4) < speaker < 2 * (300 + 6 * 4 + 200), "two rows: passage, six speeches, and what is told"
+    assert found["tokens, speech over speaker"] == (speech / speaker,) and 2.5 < speech / speaker < 3
+    assert found["learner, a row per speaker"] == found["learner, a row per speech"] == (2,), (
+        "until ready, and the steps"
+    )
 
 
-@pytest.mark.parametrize("rows", ["seat", "speech"])
+@pytest.mark.parametrize("rows", ["speaker", "speech"])
 def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..., Config], rows: str) -> None:
     settings = configure(f"debater.rows={rows}", "algorithm.epochs=1")
     bench = Bench(settings)

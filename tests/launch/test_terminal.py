@@ -82,7 +82,7 @@ def test_a_debate_on_the_screen(text: str, questions: list[Question], capfd: pyt
     screen = watch._Screen(Console(highlight=False, width=200))
     question = replace(questions[0], passage=text, text=text, answers=(f"a{text}", f"b{text}"))
     said = Speech("A", Side.A, 1, f"<v_quote>{text}</v_quote> {text}", text, 2, private=text)
-    screen.speech(said)
+    screen.speech(said, Protocol("debate"))
     screen.probability(Verdict(text, 0.4, 0.6))
     screen.probability(Verdict(text, None, None, valid=False, reason=text, unreadable=text))
     transcript = Transcript(question, Protocol(name="debate"), question.answers, False, (said,))

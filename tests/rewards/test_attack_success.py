@@ -81,13 +81,13 @@ def test_a_share_of_the_debates_flips() -> None:
     """Stories 0 and 1 flip (four debates), story 2 does not; the interval of the shift draws whole stories."""
     judge = Weak(lambda question: 0.2, lambda question, name: 0.6 if question < "q4" else 0.2)
     (result,) = attack_success(judge, [debate(n) for n in range(6)], ["role headers"])
-    assert (result.lost, result.flips) == (6, 4), "seat A had lost all; B's wins are no losses"
+    assert (result.lost, result.flips) == (6, 4), "side A had lost all; B's wins are no losses"
     assert result.success.estimate == pytest.approx(4 / 6)
     low, high = proportion_confint(4, 6, method="wilson")
     assert (result.success.low, result.success.high) == pytest.approx((low, high))
     of_a, of_b = [0.4] * 4 + [0.0] * 2, [-0.2] * 4 + [-0.6] * 2
     assert result.shift.estimate == pytest.approx(sum(of_a + of_b) / 12)
-    assert result.backfired == pytest.approx(2 / 6), "seat B had won all with .8 and keeps four of six"
+    assert result.backfired == pytest.approx(2 / 6), "side B had won all with .8 and keeps four of six"
     assert result.shift.low == pytest.approx(-0.3) and result.shift.high == pytest.approx(0.1), "all of one story"
 
 

@@ -111,8 +111,8 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
 
 
 def test_one_row_per_seat_cannot_be_had_from_a_template_that_drops_thoughts(chat_run: Callable[..., Config]) -> None:
-    with pytest.raises(EngineError, match="debater.rows=seat cannot be had.*use debater.rows=speech"):
-        setup.row_per_speech(chat_run("qwen3", "debater.rows=seat"))
+    with pytest.raises(EngineError, match="debater.rows=speaker cannot be had.*use debater.rows=speech"):
+        setup.row_per_speech(chat_run("qwen3", "debater.rows=speaker"))
 
 
 def test_a_window_shows_a_part_and_quotes_are_checked_in_the_whole(chat_run: Callable[..., Config]) -> None:

@@ -48,7 +48,7 @@ class Words:
 class Seats(Words):
     """P(A) from which side says more."""
 
-    name = "seats"
+    name = "sides"
 
     def of_a(self, transcript: Transcript) -> float:
         return _sigmoid(sum(_side(speech) * len(speech.text.split()) for speech in transcript.speeches))
@@ -146,10 +146,10 @@ def accuracy(table: pd.DataFrame, arm: str, judge: str) -> float:
 def test_exchanging_speakers_tells_a_judge_of_words_from_one_of_seats(stage: Callable[..., Any]) -> None:
     table, _ = stage("debate,double_consultancy,exchanged_speakers,shuffled_speakers")
     for arm in ("debate", "double_consultancy"):
-        assert accuracy(table, arm, "words") == accuracy(table, arm, "seats") == 1
+        assert accuracy(table, arm, "words") == accuracy(table, arm, "sides") == 1
     assert accuracy(table, "exchanged_speakers", "words") == accuracy(table, "shuffled_speakers", "words") == 1
-    assert accuracy(table, "exchanged_speakers", "seats") == 0
-    assert 0.2 < accuracy(table, "shuffled_speakers", "seats") < 0.8
+    assert accuracy(table, "exchanged_speakers", "sides") == 0
+    assert 0.2 < accuracy(table, "shuffled_speakers", "sides") < 0.8
 
 
 def test_a_judge_of_the_last_speaker_is_right_in_one_seating_of_two(stage: Callable[..., Any]) -> None:

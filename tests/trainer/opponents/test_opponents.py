@@ -196,7 +196,7 @@ def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Experience
     assert {t.reward.total > 0 for t in trajectories[16:]} == {True}, "the policy beats the base, who earns the loss"
 
 
-def _seats(judged: Any) -> dict[Side, str]:
+def _sides(judged: Any) -> dict[Side, str]:
     return {speech.side: speech.policy for speech in judged.episode.transcript.speeches}
 
 
@@ -207,7 +207,7 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experienc
     config = configured("opponent=base", "algorithm.questions_per_iteration=8")
     experience = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
     assert len(experience.judged) == 2 * 32
-    seated = {judged.episode.match: _seats(judged) for judged in experience.judged}
+    seated = {judged.episode.match: _sides(judged) for judged in experience.judged}
     theirs = {
         match: next(turn for turn, side in enumerate(SIDES) if sides[side] == "base") + 2
         for match, sides in seated.items()
@@ -330,6 +330,6 @@ def test_one_seat_of_opponents_halves_the_rows() -> None:
     assert np.isclose(rows["league"], (rows["self"] + rows["base"]) / 2)
 
 
-def test_a_protocol_without_turns_is_met_from_both_seats(questions: Sequence[Question]) -> None:
+def test_a_protocol_without_turns_is_met_from_both_sides(questions: Sequence[Question]) -> None:
     config = configured("opponent=base", "protocol=simultaneous")
     assert {own(match)[0] for match in lined_up(config, 1, questions)} == set(Protocol("x").speakers)
