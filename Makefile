@@ -43,14 +43,10 @@ docs: $(DOCS_READY)
 clean:
 	rm -rf $(VENV) build .cache *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-# torch comes first: DeepSpeed looks for it when it is installed.
-$(READY): pyproject.toml constraints.txt tests/inspect-requirements.txt tests/plugin/pyproject.toml
+# The script that the image of launch/cluster/Dockerfile is made with, in an environment that is empty.
+$(READY): pyproject.toml constraints.txt tests/inspect-requirements.txt tests/plugin/pyproject.toml launch/cluster/install.sh
 	@echo "Setting up $(VENV); this takes a few minutes."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt --editable '.[test]'
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps -c constraints.txt -r tests/inspect-requirements.txt
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps --editable tests/plugin
+	PYTHON="$(PYTHON)" launch/cluster/install.sh $(VENV) test
 	touch $(READY)
 
 # For CPUs with AVX-512. tests/with_vllm/requirements.py says why its dependencies are installed apart.
