@@ -13,13 +13,20 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # test would compile torch, transformers, Ray and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all test-vllm lint bench docs clean
+.PHONY: demo test test-quick test-all test-vllm lint bench docs clean
 
 demo: $(READY)
 	rostrum demo
 
 test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
+
+# What is pure or played with scripted engines: questions, debates, rewards, judges, statistics, the composer.
+QUICK := tests/envs tests/rewards tests/trainer/statistics tests/trainer/test_advantages.py tests/trainer/test_play.py \
+	tests/trainer/test_schedule.py tests/launch/test_compose.py tests/launch/test_suggestions.py
+
+test-quick: $(READY)
+	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not exhaustive and not broad" $(QUICK)
 
 # With those tests besides that try every combination; they have not been run as a whole yet.
 test-all: $(READY)

@@ -40,11 +40,13 @@ def composed(overrides: list[str], on: Config | None = None) -> Config:
         return compose.load([*overrides, *(NEEDS.get(choice) or NEEDS[choice.partition("=")[0]])], on)
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_means_the_same_for_a_new_run_and_for_a_saved_one(choice: str, base: Config) -> None:
     assert composed([choice], base) == composed([choice])
 
 
+@pytest.mark.broad
 @pytest.mark.parametrize("choice", [c for c in CHOICES if c.partition("=")[0] in RECONSIDERED])
 def test_an_evaluation_takes_every_choice_of_what_may_be_reconsidered(choice: str, base: Config) -> None:
     given = [choice, *NEEDS.get(choice, [])]

@@ -32,6 +32,7 @@ def right_before_and_after(
     return (luck < ease).sum(-1).astype(float), (again < ease + shift).sum(-1).astype(float)
 
 
+@pytest.mark.broad
 def test_intervals_of_changes_cover_the_truth_from_eight_stories_on() -> None:
     """The percentile bootstrap that was here before covered it in 86 to 90 % with 8 stories."""
     rng, runs = np.random.default_rng(5), 1000

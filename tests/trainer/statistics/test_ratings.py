@@ -244,6 +244,7 @@ def on_average() -> list[Game]:
     return found
 
 
+@pytest.mark.broad
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     """300 tournaments of four players."""
     truth = rate(on_average(), "base", resamples=1)

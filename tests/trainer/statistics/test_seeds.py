@@ -99,6 +99,7 @@ def test_a_question_that_a_seed_lacks_is_left_out_of_that_seed_alone() -> None:
     assert pooled.changes[0] == pytest.approx((trained - base)[7:STORIES].mean())
 
 
+@pytest.mark.broad
 def test_the_interval_covers_the_truth_over_seeds_and_stories() -> None:
     """With 3 seeds the bootstrap over both covered it in 80 % and with 5 in 88 %."""
     runs, truth = 300, 0.04
