@@ -135,6 +135,7 @@ class Debate:
         """Return an independent continuation of the debate so far."""
         branch = Debate(self.question, self.protocol, self.swapped_seats, self.prompts, self.shown)
         branch.speeches, branch.inquiries, branch.turn = self.speeches, self.inquiries, self.turn
+        branch.choice = self.choice
         return branch
 
     def transcript(self, provenance: Mapping[str, str | int | float] | None = None) -> Transcript:

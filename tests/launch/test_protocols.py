@@ -104,6 +104,17 @@ def test_a_proposer_is_on_the_side_that_it_names(
     assert {row.speaker: row.side for row in rows_of(one)}["proposer"] is Side.A, "compared whatever it chose"
 
 
+def test_a_choice_stands_in_every_branch_of_a_debate(questions: Sequence[Question]) -> None:
+    debate = Debate(questions[0], protocol("proposer_critic"), False, load_prompts("testimony"))
+    debate.hear({"proposer": Utterance("B: the slope")})
+    branch = debate.fork()
+    for name in ("critic", "proposer"):
+        branch.hear({name: Utterance("A: said later, when nothing is chosen any more")})
+    transcript = branch.transcript()
+    assert transcript.provenance["choice"] == "changed"
+    assert [speech.side.value for speech in transcript.speeches] == ["B", "A", "B"]
+
+
 def test_what_a_proposer_is_told_names_no_side(questions: Sequence[Question]) -> None:
     for prompts in ("chat", "prose", "testimony"):
         debate = Debate(questions[0], protocol("proposer_critic"), False, load_prompts(prompts))
