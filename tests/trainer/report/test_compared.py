@@ -62,6 +62,8 @@ def test_orders_and_seatings_are_those_of_the_verdicts() -> None:
 
     assert orders(verdicts(both=True)) == ["read each debate in both orders"] * 2
     assert orders(verdicts(both=False)) == ["read in one order", "read each debate in both orders"]
+    mixed = pd.concat([verdicts(both=True), verdicts(both=False)])
+    assert orders(mixed) == ["gave the reward", "read each debate in both orders"], "neither can be said of all"
     assert orders(None) == ["gave the reward", "gave no reward"], "nothing is said that is not known"
     assert shown(summary(), verdicts(both=True)).play.name == "In both seatings"
     assert shown(summary(), verdicts(both=True, seatings=(False,))).play.name == "In one seating only"
