@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -139,10 +138,16 @@ def _base_of(adapter: Path) -> str:
     return resolve(base)
 
 
+_READ: dict[str, tuple[Any, Any, PreTrainedTokenizerBase]] = {}
+"""Tokenizers that were read, by folder, with what their files and they themselves looked like then."""
+_HELD = 16
+"""How many of them are kept."""
+
+
 def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     """Return the model's tokenizer, with a padding token (the end token where the model has none).
 
-    All who ask for it get the same object.
+    All who ask get the same object, read once, until its files or the object itself are changed.
 
     Raises:
         ModelError: it has no end token, which a model that `speaks` needs, and others if they have no padding token.
@@ -151,23 +156,38 @@ def load_tokenizer(model: str, speaks: bool = True) -> PreTrainedTokenizerBase:
     adapter = Path(folder) / "adapter_config.json"
     if adapter.exists() and not (Path(folder) / "tokenizer_config.json").exists():
         folder = _base_of(adapter)
-    tokenizer = _tokenizer(folder, _stamps(Path(folder)))
-    if tokenizer.eos_token_id is None and (speaks or tokenizer.pad_token_id is None):
+    stamps = _stamps(Path(folder))
+    known = _READ.get(folder)
+    if known is not None and (stamps, _looks(known[2])) == known[:2]:
+        tokenizer = known[2]
+    else:
+        tokenizer = _read_tokenizer(folder)
+        _READ.pop(folder, None)
+        _READ[folder] = (stamps, _looks(tokenizer), tokenizer)
+        if len(_READ) > _HELD:
+            del _READ[next(iter(_READ))]
+    ends = tokenizer.eos_token_id is not None
+    if not ends and (speaks or tokenizer.pad_token_id is None):
         raise ModelError(
             f"The tokenizer of {model} has no end-of-text token: set eos_token in its tokenizer_config.json."
         )
-    if tokenizer.pad_token_id is None:
+    return tokenizer
+
+
+def _read_tokenizer(folder: str) -> PreTrainedTokenizerBase:
+    with read_whole(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
         tokenizer.pad_token = tokenizer.eos_token
     if _wants_beginning(folder, tokenizer) and tokenizer.bos_token_id not in tokenizer.encode("told"):
         tokenizer.add_bos_token = True
     return tokenizer
 
 
-@lru_cache(maxsize=16)
-def _tokenizer(folder: str, stamps: tuple[tuple[str, int, int], ...]) -> PreTrainedTokenizerBase:
-    """Read a tokenizer, once for as long as the files of its folder stay as they are. Nobody changes it afterwards."""
-    with read_whole(folder):
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+def _looks(tokenizer: PreTrainedTokenizerBase) -> tuple[Any, ...]:
+    """Return what somebody may have changed about a tokenizer."""
+    sides = (tokenizer.padding_side, tokenizer.truncation_side, tokenizer.model_max_length)
+    return (len(tokenizer), str(tokenizer.special_tokens_map), str(tokenizer.chat_template), *sides)
 
 
 def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
