@@ -32,13 +32,14 @@ EVALUATED = (
     "attacks.jsonl",
     "training_accuracy.jsonl",
     "evaluation/*",
+    "judging/*",
     "lengths/*",
     *REPORTED,
 )
 """What an evaluation writes."""
 _LEFT_OUT, _LEFT_OUT_OF_RUNS = ("*.sqlite", "*.sqlite-*", ".*"), ("trainer", "wandb", "wandb.json", "log.txt")
 """Names, of files and of folders."""
-_OURS = ("arms", "cells", "debates", "evaluation", "figures", "judges", "lengths", "pages", "policies")
+_OURS = ("arms", "cells", "debates", "evaluation", "figures", "judges", "judging", "lengths", "pages", "policies")
 """Folders whose files our commands read, whoever put them there."""
 _READ = (".csv", ".html", ".json", ".jsonl", ".lock", ".parquet", ".yaml")
 _HASH = re.compile(r"[0-9a-f]{64}")
