@@ -37,7 +37,8 @@ def stored_judge(settings: JudgeSettings, run: Config, path: Path) -> "StoredJud
     local = [model.batch_size for model in settings.needs() if model.endpoint is None]
     slow = not local or len(local) < len(settings.needs())
     batch = ASKED_AT_ONCE if slow else CALLS * min(local)
-    return StoredJudge(setup.judge(settings, run), fingerprint(identity(settings)), path, batch)
+    known_as = f"{fingerprint(identity(settings))} {settings.name}"  # two judges of a run may differ in name alone
+    return StoredJudge(setup.judge(settings, run), known_as, path, batch)
 
 
 class _Line(Open):

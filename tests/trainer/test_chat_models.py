@@ -98,9 +98,9 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
     ((_, episodes),) = rollouts.play(shards_of(matches, 8, 0), {"current": policy})
     for episode in episodes:
         assert isinstance(episode, Episode)
-        for side, made in episode.rows.items():
+        for speaker, made in episode.rows.items():
             assert len(made) == (3 if apart else 1)
-            spoken = [s.token_ids for s in episode.transcript.speeches if s.side is side]
+            spoken = [s.token_ids for s in episode.transcript.speeches if s.speaker == speaker]
             sampled = [t for row in made for t, own in zip(row.completion, row.mask, strict=True) if own]
             assert sampled == [token for tokens in spoken for token in tokens]
             for row in made:

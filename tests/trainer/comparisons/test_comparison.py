@@ -188,7 +188,7 @@ def test_what_is_there_is_neither_played_nor_judged_again(stage: Callable[..., A
     (tmp_path / "comparison/arms/exchanged_speakers/base.parquet").unlink()
     Rollouts.played = 0
     second, (words, *_) = stage("debate,exchanged_speakers")
-    assert Rollouts.played == 0 and len(words.read) == 2 * QUESTIONS
+    assert Rollouts.played == 0 and not words.read, "the verdicts were kept, though their table was lost"
     pd.testing.assert_frame_equal(first, second)
 
 
