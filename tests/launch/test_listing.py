@@ -55,7 +55,14 @@ def test_a_runs_own_values_are_shown(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_keys_that_are_shown_can_be_given_again(capsys: pytest.CaptureFixture[str]) -> None:
     found = shown(["protocol=consultancy"], capsys)
-    keys = ("protocol.rounds", "algorithm.epochs", "cluster.judge_timeout", "watch.level", "protocol.speakers")
+    keys = (
+        "protocol.rounds",
+        "algorithm.epochs",
+        "cluster.judge_timeout",
+        "watch.level",
+        "protocol.turns",
+        "protocol.speakers.A.side",
+    )
     again = [f"{key}={found[key][0]}" for key in keys]
     assert compose.load(["protocol=consultancy", *again]) == compose.load(["protocol=consultancy"])
 
