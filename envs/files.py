@@ -181,6 +181,16 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there; a link in its place is removed, not followed.
+
+    Raises:
+        FilesError: a link leads to it.
+    """
+    _refuse_links(path.parent)
+    path.unlink(missing_ok=True)
+
+
 def remove_leftovers(folder: Path, name: str = "") -> None:
     """Remove what killed processes left half written in a folder: all of it, or only what was to become `name`."""
     for path in list(folder.iterdir()) if folder.is_dir() else ():

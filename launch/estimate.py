@@ -57,7 +57,8 @@ def evaluation(config: Config) -> Usage:
     against_base = matchups - checkpoints
     own = len(questions) * speeches * (2 * checkpoints + against_base)
     playing = at_inference(config, debates, matchups * 2 * len(questions), own)
-    return total + judged(config.judge, debates, shown + attacked) + playing
+    more = judged(config.judge, debates, shown + attacked) if config.judge.probe else Usage()
+    return total + more + playing
 
 
 def references(config: Config) -> Usage:
@@ -69,8 +70,11 @@ def references(config: Config) -> Usage:
 
 
 def of_all_judges(config: Config, debates: Sequence[Transcript], count: int) -> Usage:
-    """What so many debates like these would cost by every judge."""
-    return sum((judged(judge, debates, count) for judge in config.judges), Usage())
+    """Return what so many debates like these, about all held-out questions, would cost by every judge: one that has a
+    `sample` reads those about some of the questions."""
+    every = len(load_questions(config.test_questions, "heldout").questions("heldout"))
+    read = {judge.name: count * min(judge.sample or every, every) // every for judge in config.judges}
+    return sum((judged(judge, debates, read[judge.name]) for judge in config.judges), Usage())
 
 
 def at_inference(config: Config, debates: Sequence[Transcript], played: int, own: int = 0) -> Usage:

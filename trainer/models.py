@@ -194,7 +194,8 @@ def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return name, time and size of the small files of a folder; nothing for a hub id."""
     if not folder.is_dir():
         return ()
-    files = ((path.name, path.stat()) for path in sorted(folder.iterdir()) if path.suffix != ".safetensors")
+    small = [path for path in sorted(folder.iterdir()) if path.suffix != ".safetensors" and path.is_file()]
+    files = ((path.name, path.stat()) for path in small)
     return tuple((name, found.st_mtime_ns, found.st_size) for name, found in files)
 
 

@@ -1,4 +1,4 @@
-"""A judge whose verdicts are written down as they come, so that what was asked once is never asked again."""
+"""A judge whose verdicts are written down as they come, so that what was answered once is never asked again."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from envs import transcripts
+from envs.files import remove_file
 from envs.types import Transcript
 from rewards.audit.cost import Cost
 from rewards.judges import JudgeSettings
@@ -27,16 +28,16 @@ VERDICTS = "verdicts.jsonl"
 BATCH = 128
 """Debates that are judged at a time; their verdicts are stored together."""
 ASKED_AT_ONCE = 16
-"""The same for a judge behind an endpoint, or without a model (a person, say): what it is asked twice is dear."""
+"""The same for a judge behind an endpoint. One without a model, a person perhaps, is asked about one at a time."""
 CALLS = 4
 """Batches of a local model that are judged at a time: several, since it reads texts of like length together."""
 
 
 def stored_judge(settings: JudgeSettings, run: Config, path: Path) -> "StoredJudge":
     """Return a judge of a run whose verdicts are kept in `path`; at most one batch is asked twice after a kill."""
-    local = [model.batch_size for model in settings.needs() if model.endpoint is None]
-    slow = not local or len(local) < len(settings.needs())
-    batch = ASKED_AT_ONCE if slow else CALLS * min(local)
+    needs = settings.needs()
+    local = [model.batch_size for model in needs if model.endpoint is None]
+    batch = 1 if not needs else ASKED_AT_ONCE if len(local) < len(needs) else CALLS * min(local)
     known_as = f"{fingerprint(identity(settings))} {settings.name}"  # two judges of a run may differ in name alone
     return StoredJudge(setup.judge(settings, run), known_as, path, batch)
 
@@ -64,7 +65,7 @@ class StoredJudge:
         self.name, self._judge, self._fingerprint, self._path = judge.name, judge, fingerprint, path
         self._batch = batch
         cut_torn_line(path)
-        self._known = {line["debate"]: line for line in _read(path) if line["judge"] == fingerprint}
+        self._known = {line["debate"]: line for line in _given(path, fingerprint)}
 
     @property
     def usage(self) -> Usage:
@@ -88,7 +89,7 @@ class StoredJudge:
     def clear(self) -> None:
         """Remove what was stored, once nobody can need it again."""
         self._known = {}
-        self._path.unlink(missing_ok=True)
+        remove_file(self._path)
 
     def _ask_all(self, waiting: Sequence[tuple[str, Transcript]]) -> None:
         batches = [dict(waiting[at : at + self._batch]) for at in range(0, len(waiting), self._batch)]
@@ -117,11 +118,17 @@ class StoredJudge:
 
 def keys(path: Path, fingerprint: str) -> set[str]:
     """What the file holds this judge's verdicts on, by `key_of`."""
-    return {line["debate"] for line in _read(path) if line["judge"] == fingerprint}
+    return {line["debate"] for line in _given(path, fingerprint)}
 
 
-def _read(path: Path) -> list[_Line]:
-    return read_json_lines(path, _Line) if path.exists() else []
+def _given(path: Path, fingerprint: str) -> list[_Line]:
+    """Return the lines of one judge, without those where something failed: whoever goes on asks again."""
+    lines = read_json_lines(path, _Line) if path.exists() else []
+    return [
+        line
+        for line in lines
+        if line["judge"] == fingerprint and (line["verdict"].valid or line["verdict"].cause == "speech")
+    ]
 
 
 def key_of(transcript: Transcript) -> str:

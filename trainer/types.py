@@ -18,7 +18,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One debate to be played: a question, who sits where, and which policy speaks from each speaker.
+    """One debate to be played: a question, which side has which answer, and the policy of each speaker.
 
     With `branches` > 1 the debate is played once up to `branch_turn` and then continued that many times, so that the
     siblings share everything said before and differ from that turn on.

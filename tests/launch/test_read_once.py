@@ -54,6 +54,7 @@ def test_a_tokenizer_whose_files_change_is_read_again(tiny: Path, tmp_path: Path
     import shutil
 
     folder = Path(shutil.copytree(tiny / "debater", tmp_path / "model"))
+    (folder / "notes").symlink_to("nowhere")
     first = models.load_tokenizer(str(folder))
     assert models.load_tokenizer(str(folder)) is first
     path = folder / "tokenizer_config.json"

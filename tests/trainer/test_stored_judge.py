@@ -7,9 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from envs.types import Transcript
+from envs.files import FilesError, guarded
+from envs.types import Protocol, Question, Transcript
+from launch.cli import main
 from rewards.apart import Apart
-from rewards.types import Verdict
+from rewards.types import Usage, Verdict
 from trainer import stored_judge
 from trainer.config import Config
 from trainer.evaluation.evaluate import evaluate
@@ -88,20 +90,58 @@ def test_a_training_killed_while_it_judges_asks_for_at_most_one_batch_again(
     assert not (RunFolder(settings.output).judging / "training.jsonl").exists(), "the checkpoint makes them needless"
 
 
-def test_a_sampled_judge_reads_the_same_questions_of_every_checkpoint_and_all_others_read_all(
-    configure: Callable[..., Config], tmp_path: Path, asked: Asked
+class Unreachable:
+    """A judge that nobody reaches the first time."""
+
+    name, usage, calls = "judge", Usage(), 0
+
+    def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        self.calls += 1
+        spoiled = Verdict("judge", None, None, valid=False, reason="unreadable", cause="speech")
+        gone = Verdict("judge", None, None, valid=False, reason="time-out", cause="failure")
+        return [gone if self.calls == 1 else spoiled for _ in transcripts]
+
+
+def test_what_failed_is_asked_again_by_whoever_goes_on_and_what_a_speech_spoiled_is_not(
+    questions: Sequence[Question], tmp_path: Path
 ) -> None:
-    other = tmp_path / "other.yaml"
+    transcript = Transcript(questions[0], Protocol("debate"), questions[0].answers, False)
+    judge = Unreachable()
+    for _ in range(4):
+        stored_judge.StoredJudge(judge, "fingerprint", tmp_path / "kept.jsonl").judge([transcript])
+    assert judge.calls == 2
+    assert len(read_lines(tmp_path / "kept.jsonl")) == 2, "what the failure took is on record"
+
+
+def test_nothing_behind_a_link_is_removed(questions: Sequence[Question], tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/kept.jsonl").write_text("")
+    (tmp_path / "judging").symlink_to(tmp_path / "elsewhere")
+    with guarded(tmp_path), pytest.raises(FilesError):
+        stored_judge.StoredJudge(Unreachable(), "fingerprint", tmp_path / "judging/kept.jsonl").clear()
+    assert (tmp_path / "elsewhere/kept.jsonl").exists()
+
+
+def test_a_sampled_judge_reads_the_same_questions_of_every_checkpoint_and_all_others_read_all(
+    tiny: Path, tmp_path: Path
+) -> None:
+    other, run = tmp_path / "other.yaml", tmp_path / "run"
     other.write_text(
         "- {kind: likelihood, name: dear, model: embedded/judge-heldout, prompts: testimony, sample: 2, probe: false}\n"
     )
-    settings = configure(*QUICK, f"heldout_judges={other}")
-    train(settings)
-    table = pd.read_parquet(evaluate(settings))
+    small = f"questions.train=12 questions.heldout=6 judge.min_mass=0 iterations=1 debater.model={tiny}/debater"
+    few = "algorithm.questions_per_iteration=2 algorithm.debates_per_seating=2 algorithm.minibatches=1"
+    more = f"judge.model={tiny}/judge heldout_judges={other} evaluation.attacks=2 output={run}"
+    assert main(["train", *small.split(), *few.split(), *more.split()]) == 0
+    assert main(["evaluate", f"run={run}"]) == 0
+    table = pd.read_parquet(run / "verdicts.parquet")
     read = table.groupby(["judge", "checkpoint", "matchup"]).question_id.nunique()
-    assert set(read["dear"]) == {2} and set(read[settings.judge.name]) == {6}
+    assert set(read["dear"]) == {2} and set(read.drop("dear", level="judge")) == {6}
     assert table[table.judge == "dear"].question_id.nunique() == 2
     assert (table.groupby(["judge", "checkpoint", "matchup", "question_id"]).size() <= 2).all(), "both seatings"
+    (arm,) = json.loads((run / "summary.json").read_text())["arms"]
+    assert {of["judge"]: of["n_questions"] for of in arm["accuracy"]} == {"weak-judge": 6, "dear": 2}
+    assert main(["verify", f"run={run}"]) == 0
 
 
 def test_a_judge_that_is_not_probed_is_asked_for_verdicts_on_finished_debates_alone(
@@ -122,6 +162,22 @@ def test_what_a_judge_is_spared_makes_no_other_judge_of_it(configure: Callable[.
     whole, spared = (configure(*more).judge for more in ((), ("judge.sample=3", "judge.probe=false")))
     assert fingerprint(identity(whole)) == fingerprint(identity(spared))
     assert "sample" not in whole.model_dump() and "probe" not in whole.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("words", "verdicts"),
+    [((), 2 * 6 + 3 * 2 * 6), (("judge.sample=3",), 2 * 3 + 3 * 2 * 3)],
+)
+def test_the_estimate_knows_what_a_judge_is_spared(
+    configure: Callable[..., Config], words: tuple[str, ...], verdicts: int
+) -> None:
+    """The judges without debaters, and three matchups of two checkpoints in both seatings, read in both orders."""
+    from launch import estimate
+
+    endpoint = ("judge=endpoint", "judge.model=m", "judge.endpoint.base_url=http://127.0.0.1:9/v1")
+    asked = estimate.evaluation(configure(*QUICK, *endpoint, "judge.probe=false", *words)).requests
+    assert asked == 2 * verdicts
+    assert estimate.evaluation(configure(*QUICK, *endpoint, *words)).requests > asked
 
 
 def test_an_endpoint_that_is_not_probed_is_not_asked_before_the_run(configure: Callable[..., Config]) -> None:
