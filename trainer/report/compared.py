@@ -46,7 +46,7 @@ def compared(summary: Summary, verdicts: pd.DataFrame | None) -> Compared | None
     known = verdicts if verdicts is not None and set(verdicts.columns) >= _NEEDED else None
     played = None if known is None else known[known["valid"] & (known["matchup"] != NONE)]
     questions, play = _questions(units), _play(played)
-    debaters, judges = _debaters(units), _judges(units, played)
+    debaters, judges = _debaters(units), _judges(units, played, known)
     control = ", and after minus control" if len(debaters) > 2 else ""
     figure = Box("Compared", "Judge accuracy", (f"after minus before{control}, question by question",))
     text = (
@@ -92,8 +92,8 @@ def _play(played: pd.DataFrame | None) -> Box:
     return Box("Debates", "In both seatings", ("each question twice: who argues which answer is exchanged",))
 
 
-def _judges(units: Sequence[Arm], played: pd.DataFrame | None) -> tuple[Box, ...]:
-    """Return the reward judges and those that were held out."""
+def _judges(units: Sequence[Arm], played: pd.DataFrame | None, known: pd.DataFrame | None) -> tuple[Box, ...]:
+    """Return the reward judges and those that were held out. `known` has invalid verdicts too, unlike `played`."""
     roles: dict[str, list[str]] = {"reward": [], "held-out": []}
     for row in (row for arm in units for row in arm.accuracy):
         if row.judge not in roles.setdefault(row.role or "held-out", []):
@@ -103,7 +103,7 @@ def _judges(units: Sequence[Arm], played: pd.DataFrame | None) -> tuple[Box, ...
         Box(
             said.get(role, (role, ""))[0] + ("s" if len(names) > 1 else ""),
             f"{len(names)} judges" if len(names) > NAMED else ", ".join(names),
-            tuple(filter(None, (said.get(role, (role, ""))[1], _orders(names, played)))),
+            tuple(filter(None, (said.get(role, (role, ""))[1], _orders(names, played), _sampled(names, known)))),
         )
         for role, names in roles.items()
         if names
@@ -116,6 +116,18 @@ def _orders(judges: Sequence[str], played: pd.DataFrame | None) -> str:
         return ""
     both = rows["p_given"].notna() & rows["p_swapped"].notna()
     return "read each debate in both orders" if both.all() else "read in one order" if not both.any() else ""
+
+
+def _sampled(judges: Sequence[str], known: pd.DataFrame | None) -> str:
+    """Return about how many of the questions these judges read debates; nothing if about all, or if it is not known."""
+    if known is None or "question_id" not in known:
+        return ""
+    read = known[known["matchup"] != NONE].groupby("judge")["question_id"].nunique()
+    few = [int(read[judge]) for judge in judges if judge in read and read[judge] < read.max()]
+    if not few:
+        return ""
+    some = "" if len(few) == len(judges) else f"{len(few)} of them "
+    return f"{some}read debates about {min(few):,} of the questions"
 
 
 def _spoken(box: Box) -> str:

@@ -69,6 +69,17 @@ def test_orders_and_seatings_are_those_of_the_verdicts() -> None:
     assert shown(summary(), verdicts(both=True, seatings=(False,))).play.name == "In one seating only"
 
 
+def test_a_judge_that_reads_about_some_of_the_questions_says_so() -> None:
+    one = verdicts(both=True).assign(question_id="q1")
+    other = one.assign(question_id="q2")
+    all_but_one = pd.concat([one, other[other["judge"] != "other-judge"]])
+    of = {box.name: box.lines for box in shown(summary(), all_but_one).judges}
+    assert of["other-judge"][-1] == "read debates about 1 of the questions"
+    assert of["weak-judge"][-1] == "read each debate in both orders"
+    of = {box.name: box.lines for box in shown(summary(), pd.concat([one, other])).judges}
+    assert of["other-judge"][-1] == "read each debate in both orders"
+
+
 def test_many_arms_are_counted_and_pooled_ones_have_their_seeds() -> None:
     many = {"schema_version": 1, "arms": [arm(f"arm {number}", "raised") for number in range(6)]}
     assert shown(many).debaters[1].name == "6 arms"
