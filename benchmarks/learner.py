@@ -98,7 +98,8 @@ class Bare:
         """Forward, backward and optimizer steps, with the mean log-probability of the sampled tokens for a loss."""
         for i, batch in enumerate(batches, start=1):
             mask = batch["completion_mask"] * batch["tool_mask"]
-            (-(self.logprobs(batch) * mask).sum() / mask.sum().clamp(min=1)).backward()
+            loss = -(self.logprobs(batch) * mask).sum() / mask.sum().clamp(min=1)
+            loss.backward()  # type: ignore[no-untyped-call]
             if i % self.accumulation == 0:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
                 self.optimizer.step()
@@ -116,7 +117,10 @@ class Bare:
         attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         length = batch["completion_ids"].size(1)
         logits = self.model(input_ids=ids, attention_mask=attention, logits_to_keep=length + 1, use_cache=False).logits
-        return logits[:, :-1].float().log_softmax(-1).gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
+        chosen: torch.Tensor = (
+            logits[:, :-1].float().log_softmax(-1).gather(-1, batch["completion_ids"].unsqueeze(-1)).squeeze(-1)
+        )
+        return chosen
 
 
 def against_bare_steps(settings: Config, trajectories: list[Trajectory], repeats: int) -> list[Measurement]:
@@ -141,9 +145,10 @@ def against_bare_steps(settings: Config, trajectories: list[Trajectory], repeats
 
 def bare_model(settings: Config) -> torch.nn.Module:
     """The debater that the learner trains, without the learner."""
-    model = setup.policy_model(settings.debater).to(models.default_device())
+    whole: Any = setup.policy_model(settings.debater)
+    model: torch.nn.Module = whole.to(models.default_device())
     if settings.debater.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        whole.gradient_checkpointing_enable({"use_reentrant": False})
     return model
 
 

@@ -26,9 +26,9 @@ def play(rig: Rig) -> list[Episode]:
         with recorded() as calls:
             rig.play()
         episodes: list[Episode] = rig.repeat("play", rig.play, warm=True)
-    read = sum(len(prompt) for call in calls for prompt in call.args[1])  # type: ignore[attr-defined]
+    read = sum(len(prompt) for call in calls for prompt in call.args[1])
     with rig.phase("prefill"):
-        rig.repeat("prefill", lambda: [_first_token(call) for call in calls], warm=True)
+        rig.repeat("prefill", lambda: _first_tokens(calls), warm=True)
     rig.figures |= {
         "generated_tokens": sum(len(speech.token_ids) for e in episodes for speech in e.transcript.speeches),
         "prompt_tokens_read": read,
@@ -40,16 +40,17 @@ def play(rig: Rig) -> list[Episode]:
     return episodes
 
 
-def _first_token(call: Call) -> None:
-    """The recorded generation, ended after one token: almost nothing but reading the prompts."""
-    engine, prompts, sampling = call.args  # type: ignore[attr-defined]
-    engine.generate(prompts, Sampling(1, sampling.temperature, sampling.seed))
+def _first_tokens(calls: Sequence[Call]) -> None:
+    """Repeat the recorded generations, each ended after one token: almost nothing but reading the prompts."""
+    for call in calls:
+        engine, prompts, sampling = call.args
+        engine.generate(prompts, Sampling(1, sampling.temperature, sampling.seed))
 
 
 @torch.inference_mode()
 def _bare(rig: Rig, model: Any, call: Call) -> None:
     """The recorded generation by transformers alone: as many tokens, sampled from the same prompts."""
-    _, prompts, sampling = call.args  # type: ignore[attr-defined]
+    _, prompts, sampling = call.args
     batch = rig.tokenizer.pad({"input_ids": [list(prompt) for prompt in prompts]}, return_tensors="pt")
     plain = GenerationConfig(
         max_new_tokens=sampling.max_tokens, do_sample=True, top_k=0, pad_token_id=rig.tokenizer.pad_token_id

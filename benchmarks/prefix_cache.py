@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from envs.types import Protocol, Transcript
+from rewards.judges.likelihood import LikelihoodJudge
 from rewards.types import Judge
 from trainer import setup
 from trainer.types import Experience
@@ -19,6 +20,7 @@ def of_judges(bench: Bench, experience: Experience, name: str = "vllm", debates:
     third = min(debates, len(transcripts) // 3)
     parts = [transcripts[i * third : (i + 1) * third] for i in range(3)]
     judge = setup.judge(bench.settings.judge.model_copy(update={"engine": name}))
+    assert isinstance(judge.base, LikelihoodJudge)
     engine: Any = judge.base.scorer
     asked = {
         "debates, both orders": parts[0],
@@ -32,7 +34,7 @@ def _hit_rate(engine: Any, judge: Judge, transcripts: Sequence[Transcript]) -> f
     before = engine.prefix_cache
     judge.judge(transcripts)
     queries, hits = (after - earlier for after, earlier in zip(engine.prefix_cache, before, strict=True))
-    return 100 * hits / max(queries, 1)
+    return float(100 * hits / max(queries, 1))
 
 
 def _prefixes(transcript: Transcript) -> list[Transcript]:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from trainer.engines import Engine, settings_by_name
 
-Call = Callable[[], Any]
+Call = partial[Any]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import gc
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from benchmarks.measure import clock
-from benchmarks.recording import Call
 from benchmarks.shapes import Workload, questions, write_model
 from envs.types import Failure, Protocol
 from rewards.judges import likelihood
 from trainer import config, models, setup
 from trainer.algorithms import rloo
+from trainer.config.run_config import PARITY
 from trainer.loop import judge_episodes
 from trainer.schedule import matches_of, shards_of
 from trainer.types import Episode, Judged, Policy
@@ -102,7 +102,7 @@ class Rig:
         yield
         self.peaks[name] = torch.cuda.max_memory_allocated() / GIB
 
-    def repeat(self, name: str, work: Call, warm: bool = False) -> Any:
+    def repeat(self, name: str, work: Callable[[], Any], warm: bool = False) -> Any:
         """Does the work `repeats` times by the clock, and once before unless it is `warm`; returns its last result."""
         result = None if warm else work()
         self.durations[name] = []
@@ -116,6 +116,7 @@ class Rig:
 def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
     debates, rows = workload.debates, workload.debates * 2  # a row for each speaker
+    dtype = debater.get("dtype", "bfloat16")
     algorithm = rloo.Settings(
         name="rloo",
         learning_rate=1e-5,
@@ -128,6 +129,7 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     return config.Config(
         output=folder / "run",
         iterations=1,
+        parity_tolerance=PARITY[dtype],
         questions={"kind": "testimony"},
         algorithm=algorithm,
         protocol=Protocol("debate", rounds=ROUNDS, max_words=workload.speech_tokens),
@@ -148,6 +150,6 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
             model=str(folder / "judge"),
             prompts="prose",
             min_mass=0,
-            dtype=debater.get("dtype", "bfloat16"),
+            dtype=dtype,
         ),
     )

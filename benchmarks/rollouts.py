@@ -15,6 +15,7 @@ from trainer import models, setup
 from trainer.config import Config
 from trainer.logprobs import learner_logprobs
 from trainer.loop import collect
+from trainer.on_ray.workers import RayRollouts
 from trainer.probe import rows_of
 from trainer.publish import Weights, check_parity, publish
 from trainer.rollouts import Rollouts
@@ -86,8 +87,8 @@ def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], E
 
 def _tokens(call: Call, result: Any) -> int:
     """Tokens that a recorded call makes an engine read and sample."""
-    engine, first = call.args[0], call.args[1]  # type: ignore[attr-defined]
-    if call.func.__name__ == "generate":  # type: ignore[attr-defined]
+    engine, first = call.args[0], call.args[1]
+    if call.func.__name__ == "generate":
         return sum(map(len, first)) + sum(len(completion.token_ids) for completion in result)
     return sum(len(engine.format.open([prompt])) for prompt in first)
 
@@ -111,6 +112,7 @@ def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
     address = bench.settings.cluster.address
     ray.init(address or "local", num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
     one, two = bench.rollouts(1), bench.rollouts(2)
+    assert isinstance(one, RayRollouts) and isinstance(two, RayRollouts)
     for rollouts in (one, two):
         rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
         bench.collect(rollouts)
@@ -125,4 +127,4 @@ def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
             rates("rollout workers", f"debates {what}, 2 workers", "1/s", count, together),
             ratios("rollout workers", f"2 workers over 1, {what}", alone, together),
         ]
-    return found, [ray.get(actor.pid.remote()) for actor in (*one.actors, *two.actors)]  # type: ignore[attr-defined]
+    return found, [ray.get(actor.pid.remote()) for actor in (*one.actors, *two.actors)]

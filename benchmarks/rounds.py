@@ -94,7 +94,7 @@ class _Game:
         if len(episodes) < len(self.matches):
             raise ModelError(f"The debater's context is too short for {rounds} rounds: take one with a longer context.")
         new = sum(len(speech.token_ids) for episode in episodes for speech in episode.transcript.speeches)
-        return new, sum(len(prompt) for call in calls for prompt in call.args[1])  # type: ignore[attr-defined]
+        return new, sum(len(prompt) for call in calls for prompt in call.args[1])
 
 
 def growth(costs: Sequence[Cost], engine: str = "transformers") -> list[Measurement]:

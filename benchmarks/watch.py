@@ -110,7 +110,8 @@ def alarms(scenario: Scenario, judges: Judges, runs: int, watch: Watch | None = 
 def _shown(change: Draws, level: float, least: float) -> NDArray[np.bool_]:
     """Whether the mean over questions of each run (runs, N) is at least so large and significant, one-sidedly."""
     mean, error = change.mean(axis=1), change.std(axis=1, ddof=1) / np.sqrt(change.shape[1])
-    return (mean > 0) & (mean >= least) & (mean > t.isf(level, change.shape[1] - 1) * error)
+    shown: NDArray[np.bool_] = (mean > 0) & (mean >= least) & (mean > t.isf(level, change.shape[1] - 1) * error)
+    return shown
 
 
 def _ease(shared: Draws, accuracy: float, alike: float, rng: np.random.Generator) -> Draws:
