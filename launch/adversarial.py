@@ -189,7 +189,7 @@ class Rounds:
         """Labelled debates of a set of debaters with themselves, played once."""
         path = self.folder / "debates" / f"{split}-{debaters}.jsonl"
         if not path.exists():
-            from trainer.judges.labelled import play_labelled
+            from trainer.evaluation.labelled_debates import play_labelled
 
             policy = RunFolder(self.folder / f"debaters-{debaters}").policy(self.config.iterations)
             count = self.config.adversarial.questions if split == TRAIN else None

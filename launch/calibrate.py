@@ -33,7 +33,7 @@ def calibrate(overrides: Sequence[str]) -> int:
     environment.silence()
     from launch import checks
     from trainer import setup
-    from trainer.judges.labelled import play_labelled
+    from trainer.evaluation.labelled_debates import play_labelled
 
     checks.check_judges(config.judge.needs())
     cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)

@@ -197,7 +197,7 @@ def _report(folder: Path, written: Sequence[str] = ()) -> tuple[dict[str, Any], 
     """Write the report, then the hashes: after an evaluation also of what that has written. Returns the summary and the
     root hash, if the folder has hashes."""
     from trainer.evidence import hashes
-    from trainer.evidence.experiment import report as write
+    from trainer.report.experiment_report import report as write
 
     experiment = (folder / "arms").is_dir()
     arms = list(saved.run_config(folder).arms) if experiment else None

@@ -29,7 +29,7 @@ def demo(overrides: Sequence[str]) -> int:
             side_by_side.run(arms)
         except subprocess.CalledProcessError as error:
             return side_by_side.failed(error, config.output / "arms" / str(error.cmd))
-        from trainer.evidence.experiment import report
+        from trainer.report.experiment_report import report
 
         summary = report(config.output, list(config.arms))
         manifest.finish(RunFolder(config.output).manifest)

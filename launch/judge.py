@@ -52,7 +52,7 @@ def _taught(config: "Config") -> dict[str, Any]:
 def _debates(config: "Config") -> "list[Labelled]":
     from launch import checks
     from rewards import labelled
-    from trainer.judges.labelled import play_labelled
+    from trainer.evaluation.labelled_debates import play_labelled
 
     if config.judge_training.debates is not None:
         debates = labelled.read(config.judge_training.debates)

@@ -69,8 +69,8 @@ def _is_paid_for_approval(arm: Arm) -> bool:
 def _report(config: Config, arms: Sequence[Arm]) -> None:
     from trainer.comparisons.ablation import Result, compare, told_by
     from trainer.comparisons.standings import read_standings
-    from trainer.evidence.experiment import report
     from trainer.report.ablation_page import write_ablation
+    from trainer.report.experiment_report import report
     from trainer.report.study import write_study
 
     folder = config.output

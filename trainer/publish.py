@@ -1,6 +1,6 @@
 """Publishing weights: the learner writes a folder, engines load it, and a probe proves that they serve that policy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from transformers.core_model_loading import revert_weight_conversion
 from envs.files import replacing_folder
 from trainer import cards, finite, model_folders
 from trainer.logprobs import Gap, Scores, flat, gap_between
-from trainer.rollouts import Rollouts
+from trainer.rollouts import Rollouts, Send
 from trainer.types import Policy
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ MEAN, TOKEN = 0.4, 2.0
 
 class ParityError(RuntimeError):
     """The engine and the learner disagree about the policy; training on its speeches would be off-policy unawares."""
-
-
-Send = Callable[[Policy, Mapping[str, torch.Tensor]], None]
-"""Brings weights, by name as in the policy's folder, to the engines without their having to read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ workers changes who plays a shard, not what is played; and a shard that was lost
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from typing import Protocol as Interface
 
 from envs.prompts import load_prompts
@@ -20,7 +20,13 @@ from trainer.inference.inference_setup import Inference, InferenceSetup
 from trainer.play import play
 from trainer.types import Episode, Match, Policy
 
+if TYPE_CHECKING:
+    import torch
+
 Outcome = Episode | Failure
+
+Send = Callable[[Policy, Mapping[str, "torch.Tensor"]], None]
+"""Brings weights, by name as in the policy's folder, to the engines without their having to read it."""
 
 
 @dataclass(frozen=True, slots=True)

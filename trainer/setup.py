@@ -23,8 +23,7 @@ from trainer.engines import (
 )
 from trainer.engines.formats import Format, make_format
 from trainer.inference.inference_setup import InferenceSetup, inference_setup
-from trainer.publish import Send
-from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts
+from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts, Send
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel

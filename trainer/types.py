@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from envs.types import TRAINED, Failure, Question, Side, Transcript
 from rewards.types import Reward, Verdict
 
+BASE = "base"
+"""The name of the checkpoint before training, and of the matchup against it."""
+SPENT: dict[str, str] = {
+    "sampled_texts": "texts sampled for own speeches: candidates, drafts, critiques and the speeches themselves",
+    "sampled_tokens": "tokens in them",
+    "preference_readings": "how often a judge's model read to choose among them",
+}
+"""What speeches have cost, as transcripts and tables of verdicts count it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:

@@ -7,9 +7,9 @@ import pandas as pd
 
 from rewards.types import favours
 from trainer.reading import AGAIN, DamagedError, read_table
+from trainer.types import BASE as BASE
+from trainer.types import SPENT
 
-BASE = "base"
-"""The name of the checkpoint before training, and of the matchup against it."""
 SELF = "self"
 """The matchup of a checkpoint against itself, or of a lone consultant."""
 NONE = "none"
@@ -55,13 +55,6 @@ CONDUCT: dict[str, str] = {
 }
 """Columns that tables of earlier releases lack, and that nothing but the curves of conduct is made from."""
 
-BUDGET: dict[str, str] = {
-    "sampled_texts": "texts sampled for own speeches: candidates, drafts, critiques and the speeches themselves",
-    "sampled_tokens": "tokens in them",
-    "preference_readings": "how often a judge's model read to choose among them",
-}
-"""Columns that tables of earlier releases lack: what own speeches have cost (`trainer.inference`)."""
-
 INVALIDITY: dict[str, str] = {
     "cause": "what made it INVALID: speech, or failure (which includes debates that were not played); empty if valid",
     "unreadable": "of a judge that writes: the beginning of one text of this verdict that could not be read",
@@ -72,7 +65,7 @@ KINDS: dict[str, str] = {
     **dict.fromkeys(COLUMNS, "text"),
     **dict.fromkeys(("p_given", "p_swapped", "p_mean"), "share"),
     **dict.fromkeys(("iteration", "speeches", "words", "quotes", "verified_quotes"), "count"),
-    **dict.fromkeys((*BUDGET, *CONDUCT), "amount"),
+    **dict.fromkeys((*SPENT, *CONDUCT), "amount"),
     **dict.fromkeys(("swapped_seats", "valid"), "flag"),
 }
 """What a column holds, as `trainer.reading.read_table` names it."""
@@ -95,7 +88,7 @@ COMPARISON: dict[str, str] = {
 }
 """Columns of comparisons' tables."""
 
-DESCRIPTIONS: dict[str, str] = {**COLUMNS, **CONDUCT, **BUDGET, **INVALIDITY, **TOURNAMENT, **COMPARISON}
+DESCRIPTIONS: dict[str, str] = {**COLUMNS, **CONDUCT, **SPENT, **INVALIDITY, **TOURNAMENT, **COMPARISON}
 """What every column holds, as stored with it."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {

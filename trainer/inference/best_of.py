@@ -15,8 +15,7 @@ from rewards.types import Judge
 from trainer.config.decoding import BestOf
 from trainer.engines.base import Engine, Sampling
 from trainer.inference.turns import Choice, Turn, Way, candidates, cost
-from trainer.types import Policy
-from trainer.verdicts import BASE
+from trainer.types import BASE, Policy
 
 
 def prepare(settings: BestOf, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:

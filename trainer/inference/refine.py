@@ -21,8 +21,7 @@ from trainer.config.decoding import Refine
 from trainer.engines.base import Engine, Sampling
 from trainer.inference.best_of import Favourite
 from trainer.inference.turns import Choice, Turn, Way, cost, reseeded, sample
-from trainer.types import Policy
-from trainer.verdicts import BASE
+from trainer.types import BASE, Policy
 
 
 def prepare(settings: Refine, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:

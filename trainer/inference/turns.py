@@ -9,8 +9,7 @@ from envs.debate import Debate, Utterance
 from envs.types import Protocol, Speech, Transcript
 from rewards.judges import JudgeSettings, Models
 from trainer.engines.base import Completion, Engine, Sampling
-from trainer.types import Policy
-from trainer.verdicts import BUDGET
+from trainer.types import SPENT, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,7 @@ class Choice:
 
     said: Utterance | None
     spent: Mapping[str, int] = field(default_factory=dict)
-    """Counts by the names of `trainer.verdicts.BUDGET`; they go into the transcript's provenance, after the policy's
-    name."""
+    """Counts by the names of `SPENT`; they go into the transcript's provenance, after the policy's name."""
     problem: str = ""
     """Why nothing is said: the debate fails."""
 
@@ -122,7 +120,7 @@ def reseeded(sampling: Sampling, purpose: str, number: int = 0) -> Sampling:
 
 def cost(sampled: Sequence[Utterance], readings: int = 0) -> dict[str, int]:
     """What was sampled for a speech, itself included, and how often a judge's model read for it."""
-    return dict(zip(BUDGET, (len(sampled), sum(len(said.token_ids) for said in sampled), readings), strict=True))
+    return dict(zip(SPENT, (len(sampled), sum(len(said.token_ids) for said in sampled), readings), strict=True))
 
 
 def budget(transcript: Transcript, policy: str) -> dict[str, int]:
@@ -130,4 +128,4 @@ def budget(transcript: Transcript, policy: str) -> dict[str, int]:
     own = [speech for speech in transcript.speeches if speech.policy == policy]
     plain = (len(own), sum(len(speech.token_ids) for speech in own), 0)
     noted = transcript.provenance
-    return {what: int(noted.get(f"{policy} {what}", count)) for what, count in zip(BUDGET, plain, strict=True)}
+    return {what: int(noted.get(f"{policy} {what}", count)) for what, count in zip(SPENT, plain, strict=True)}

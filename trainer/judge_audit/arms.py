@@ -6,7 +6,7 @@ from pathlib import Path
 from rewards import labelled
 from rewards.judges import JudgeSettings, ModelSettings
 from trainer.config import Config
-from trainer.judges.labelled import play_labelled
+from trainer.evaluation.labelled_debates import play_labelled
 
 REWARD, HELD_OUT, VARIANT = "reward", "held-out", "variant"
 EXAMPLES = "examples.jsonl"

@@ -12,7 +12,7 @@ from rewards.audit.ratings import Rating, RatingError, read_ratings
 from rewards.audit.sections import debate_id
 from rewards.labelled import Labelled
 from trainer.config import Config
-from trainer.judges.labelled import play_labelled
+from trainer.evaluation.labelled_debates import play_labelled
 
 
 def debates(settings: Config, stored: Path) -> list[Labelled]:

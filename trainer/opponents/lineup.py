@@ -15,8 +15,7 @@ from rewards.types import pick
 from trainer.config import Config
 from trainer.run_folder import RunFolder
 from trainer.schedule import by_side
-from trainer.types import Experience, Judged, Match, Policy, sides_of
-from trainer.verdicts import BASE
+from trainer.types import BASE, Experience, Judged, Match, Policy, sides_of
 
 
 class Opponents:

@@ -21,7 +21,7 @@ def write_study(
 ) -> Path:
     """Writes both files; returns the page, which loads nothing.
 
-    `summary` is that of the experiment (`trainer.evidence.experiment.report`), `cells` what
+    `summary` is that of the experiment (`trainer.report.experiment_report.report`), `cells` what
     `trainer.comparisons.ablation.compare` found, `tournament` what tournament.json holds.
     """
     stored = {"title": title, "summary": summary, "cells": cells, "tournament": tournament}
