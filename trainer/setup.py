@@ -169,8 +169,8 @@ def inference(settings: config.Config) -> InferenceSetup:
     """How debaters come by their speeches and who asks between the rounds. Judges that are needed for it are loaded in
     each process that plays, wherever those are that give verdicts."""
     cluster = settings.cluster.model_copy(update={"judge_workers": 0})
-    models = JudgeModels(settings.model_copy(update={"cluster": cluster}))
-    return inference_setup(settings.inference, settings.protocol, settings.debater.prompts, settings.judge, models)
+    judging = JudgeModels(settings.model_copy(update={"cluster": cluster}))
+    return inference_setup(settings.inference, settings.protocol, settings.debater.prompts, settings.judge, judging)
 
 
 def debater_format(settings: config.Config) -> Format:
