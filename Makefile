@@ -22,7 +22,7 @@ test: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm
 
 # What is pure or played with scripted engines: questions, debates, rewards, judges, statistics, the composer.
-QUICK := tests/envs tests/rewards tests/trainer/statistics tests/trainer/test_advantages.py tests/trainer/test_play.py \
+QUICK := tests/envs tests/rewards tests/trainer/stats tests/trainer/test_advantages.py tests/trainer/test_play.py \
 	tests/trainer/test_schedule.py tests/launch/test_compose.py tests/launch/test_suggestions.py
 
 test-quick: $(READY)

@@ -30,9 +30,9 @@ def main() -> int:
     """Measures and prints; 2 if the configuration cannot be used."""
     arguments = _parse()
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # before torch is loaded, and for the rollout workers too
-    from launch import environment
-    from launch.compose import ConfigError
-    from trainer.models import ModelError
+    from rostrum.launch import environment
+    from rostrum.launch.compose import ConfigError
+    from rostrum.trainer.models.loading import ModelError
 
     environment.prepare()
     environment.silence()
@@ -74,10 +74,10 @@ def _measure(
     import transformers
 
     from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows
-    from launch.compose import ConfigError, load
-    from trainer.algorithms.settings import PolicyGradientSettings
-    from trainer.engines import settings_by_name
-    from trainer.progress import console
+    from rostrum.launch.compose import ConfigError, load
+    from rostrum.trainer.algorithms.settings import PolicyGradientSettings
+    from rostrum.trainer.engines import settings_by_name
+    from rostrum.trainer.progress import console
 
     settings = load(overrides)
     if not isinstance(settings.algorithm, PolicyGradientSettings):
@@ -112,7 +112,7 @@ def _measure(
 
 
 def _runs_here(engine: str) -> bool:
-    from trainer.engines import EngineError, engine_settings
+    from rostrum.trainer.engines import EngineError, engine_settings
 
     try:
         engine_settings(engine).check()

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     try:
         from benchmarks.rig import BenchmarkError
-        from envs.files import write_atomically
+        from rostrum.envs.files import write_atomically
     except ModuleNotFoundError as error:
         print(
             f"There is no package {error.name} here: install torch, transformers, accelerate, peft, trl and pydantic.",

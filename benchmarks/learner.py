@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
-from trainer import models, setup
-from trainer.algorithms.settings import PolicyGradientSettings
-from trainer.config import Config
-from trainer.learners.learner import LearnerSetup
-from trainer.learners.policy_gradient import Batch, ClippedSurrogate, PolicyGradient
-from trainer.publish import probe_rows
-from trainer.types import Policy, Trajectory
+from rostrum.trainer import setup
+from rostrum.trainer.algorithms.settings import PolicyGradientSettings
+from rostrum.trainer.config import Config
+from rostrum.trainer.learners.learner import LearnerSetup
+from rostrum.trainer.learners.policy_gradient import Batch, ClippedSurrogate, PolicyGradient
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy, Trajectory
+from rostrum.trainer.weights.publish import probe_rows
 
 TARGET = 0.7
 """Least share of the bare speed that the optimizer steps should reach."""
@@ -146,7 +147,7 @@ def against_bare_steps(settings: Config, trajectories: list[Trajectory], repeats
 def bare_model(settings: Config) -> torch.nn.Module:
     """The debater that the learner trains, without the learner."""
     whole: Any = setup.policy_model(settings.debater)
-    model: torch.nn.Module = whole.to(models.default_device())
+    model: torch.nn.Module = whole.to(loading.default_device())
     if settings.debater.gradient_checkpointing:
         whole.gradient_checkpointing_enable({"use_reentrant": False})
     return model
@@ -154,7 +155,7 @@ def bare_model(settings: Config) -> torch.nn.Module:
 
 def timed_learner(settings: Config, iterations: int, folder: str) -> TimedLearner:
     """Return the learner of a policy gradient that is to learn so many times."""
-    tokenizer = models.load_tokenizer(settings.debater.model)
+    tokenizer = loading.load_tokenizer(settings.debater.model)
     shortened = settings.model_copy(update={"iterations": iterations, "output": Path(folder)})
     return TimedLearner(LearnerSetup(shortened, tokenizer, probe_rows(tokenizer)))
 

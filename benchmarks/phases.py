@@ -12,20 +12,20 @@ from benchmarks.learner import learn as learn_from
 from benchmarks.measure import clock
 from benchmarks.recording import Call, recorded
 from benchmarks.rig import BenchmarkError, Rig
-from rewards.types import Verdict
-from trainer import models
-from trainer.engines.base import Sampling
-from trainer.logprobs import Scores, learner_logprobs
-from trainer.publish import Weights, check_parity, probe_rows, publish
-from trainer.types import Episode, Experience, Judged, Trajectory
+from rostrum.rewards.types import Verdict
+from rostrum.trainer.engines.base import Sampling
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Batch, Judged, Rollout, Trajectory
+from rostrum.trainer.weights.logprobs import Scores, learner_logprobs
+from rostrum.trainer.weights.publish import Weights, check_parity, probe_rows, publish
 
 
-def play(rig: Rig) -> list[Episode]:
+def play(rig: Rig) -> list[Rollout]:
     """Whole debates; and, on the prompts they were made of, reading alone and a bare `model.generate`."""
     with rig.phase("play"):
         with recorded() as calls:
             rig.play()
-        episodes: list[Episode] = rig.repeat("play", rig.play, warm=True)
+        episodes: list[Rollout] = rig.repeat("play", rig.play, warm=True)
     read = sum(len(prompt) for call in calls for prompt in call.args[1])
     with rig.phase("prefill"):
         rig.repeat("prefill", lambda: _first_tokens(calls), warm=True)
@@ -34,7 +34,7 @@ def play(rig: Rig) -> list[Episode]:
         "prompt_tokens_read": read,
     }
     with rig.phase("bare_generate"):
-        bare = models.load_model(rig.policy.path, torch.bfloat16, rig.device).eval()
+        bare = loading.load_model(rig.policy.path, torch.bfloat16, rig.device).eval()
         bare.generation_config = GenerationConfig()
         rig.repeat("bare_generate", lambda: [_bare(rig, bare, call) for call in calls])
     return episodes
@@ -58,7 +58,7 @@ def _bare(rig: Rig, model: Any, call: Call) -> None:
     model.generate(**batch.to(rig.device), generation_config=plain).tolist()
 
 
-def judge(rig: Rig, episodes: list[Episode]) -> list[Trajectory]:
+def judge(rig: Rig, episodes: list[Rollout]) -> list[Trajectory]:
     """Verdicts in both presentation orders, and the rows that the learner gets for them.
 
     Raises:
@@ -71,7 +71,7 @@ def judge(rig: Rig, episodes: list[Episode]) -> list[Trajectory]:
     invalid = [verdict.reason for verdict in verdicts if not verdict.valid]
     if invalid:
         raise BenchmarkError(f"{len(invalid)} verdicts are INVALID ({invalid[0]}): lower --speech-tokens.")
-    return Experience(1, rig.policy, tuple(judged), (), 0.0).trajectories()
+    return Batch(1, rig.policy, tuple(judged), (), 0.0).trajectories()
 
 
 def learn(rig: Rig, rows: list[Trajectory]) -> None:
@@ -98,7 +98,7 @@ def _masks(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 def publish_full(rig: Rig) -> None:
     """What a run without adapters publishes: all weights."""
-    model = models.load_model(rig.policy.path, torch.bfloat16, rig.device)
+    model = loading.load_model(rig.policy.path, torch.bfloat16, rig.device)
     _publish(rig, "full", lambda rows: learner_logprobs(model, rows), Weights(model, model.state_dict()))
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
-from envs.types import Protocol, Transcript
-from rewards.judges.likelihood import LikelihoodJudge
-from rewards.types import Judge
-from trainer import setup
-from trainer.types import Experience
+from rostrum.envs.types import Protocol, Transcript
+from rostrum.rewards.judges.likelihood import LikelihoodJudge
+from rostrum.rewards.types import Judge
+from rostrum.trainer import setup
+from rostrum.trainer.types import Batch
 
 
-def of_judges(bench: Bench, experience: Experience, name: str = "vllm", debates: int = 32) -> list[Measurement]:
+def of_judges(bench: Bench, experience: Batch, name: str = "vllm", debates: int = 32) -> list[Measurement]:
     """Return hit rates (%) of a judge on this engine, which caches prefixes, each on debates that it has not read."""
     section = f"prefix cache of a judge on {name}: share of the tokens found in it"
     transcripts = [judged.episode.transcript for judged in experience.judged]

@@ -9,13 +9,13 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.measure import Measurement, clock
-from trainer.config import Config, Lora
-from trainer.train import train
+from rostrum.trainer.config import Config, Lora
+from rostrum.trainer.train import train
 
 _SECTION = "publishing"
-ITERATION = "trainer.run.Run.publish"
+ITERATION = "rostrum.trainer.run.Run.publish"
 """Called at the start of each iteration, and after the last one."""
-WRITE, SERVE = "trainer.run.publish", "trainer.session.check_parity"
+WRITE, SERVE = "rostrum.trainer.run.publish", "rostrum.trainer.session.check_parity"
 """Writing the weights; and having the engine load them and comparing its probe with the learner's."""
 
 Spans = list[tuple[float, float]]

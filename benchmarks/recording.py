@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 from typing import Any
 from unittest.mock import patch
 
-from trainer.engines import Engine, settings_by_name
+from rostrum.trainer.engines import Engine, settings_by_name
 
 Call = partial[Any]
 

@@ -13,14 +13,15 @@ import torch
 
 from benchmarks.measure import clock
 from benchmarks.shapes import Workload, questions, write_model
-from envs.types import Failure, Protocol
-from rewards.judges import likelihood
-from trainer import config, models, setup
-from trainer.algorithms import rloo
-from trainer.config.run_config import PARITY
-from trainer.loop import judge_episodes
-from trainer.schedule import matches_of, shards_of
-from trainer.types import Episode, Judged, Policy
+from rostrum.envs.types import Failure, Protocol
+from rostrum.rewards.judges import likelihood
+from rostrum.trainer import config, setup
+from rostrum.trainer.algorithms import rloo
+from rostrum.trainer.config.run_config import PARITY
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.collect import judge_episodes
+from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.types import Judged, Policy, Rollout
 
 REPEATS_OF_A_QUESTION = 2
 """Debates per question and seating: the fewest that RLOO can compare."""
@@ -50,14 +51,14 @@ class Rig:
     """GiB of GPU memory, by phase."""
 
     def __post_init__(self) -> None:
-        self.device = models.default_device()
+        self.device = loading.default_device()
         self.settings = settings(self.workload, self.folder, **self.debater)
         dtype, base = getattr(torch, self.settings.debater.dtype), self.folder / "debater"
         self.figures["debater_parameters"] = write_model(self.workload.debater, base, dtype, self.device)
         self.figures["judge_parameters"] = write_model(
             self.workload.judge, self.folder / "judge", dtype, self.device, seed=1
         )
-        self.tokenizer = models.load_tokenizer(str(base))
+        self.tokenizer = loading.load_tokenizer(str(base))
         self.policy = Policy("current", 0, str(base))
         self.rollouts, self.judge = setup.rollouts(self.settings), setup.judge(self.settings.judge)
         asked = questions(
@@ -68,7 +69,7 @@ class Rig:
         matches = matches_of(asked, self.settings.protocol, REPEATS_OF_A_QUESTION)
         self.shards = shards_of(matches, len(matches), self.settings.seed)
 
-    def play(self) -> list[Episode]:
+    def play(self) -> list[Rollout]:
         """All debates.
 
         Raises:
@@ -82,9 +83,9 @@ class Rig:
         failed = [outcome.reason for outcome in played if isinstance(outcome, Failure)]
         if failed:
             raise BenchmarkError(f"{len(failed)} debates failed ({failed[0]}): lower --passage-tokens.")
-        return [episode for episode in played if isinstance(episode, Episode)]
+        return [episode for episode in played if isinstance(episode, Rollout)]
 
-    def read(self, episodes: list[Episode]) -> list[Judged]:
+    def read(self, episodes: list[Rollout]) -> list[Judged]:
         """The judge's verdicts, in both presentation orders, and what they earn."""
         return judge_episodes(episodes, self.judge, self.settings.reward)
 

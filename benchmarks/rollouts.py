@@ -9,18 +9,19 @@ import ray
 
 from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from benchmarks.recording import Call, recorded
-from envs.question_set import load_questions
-from rewards.types import Judge
-from trainer import models, setup
-from trainer.config import Config
-from trainer.logprobs import learner_logprobs
-from trainer.loop import collect
-from trainer.on_ray.workers import RayRollouts
-from trainer.probe import rows_of
-from trainer.publish import Weights, check_parity, publish
-from trainer.rollouts import Rollouts
-from trainer.schedule import matches_of, questions_of, shards_of
-from trainer.types import Experience, Match, Policy
+from rostrum.envs.questions.base import load_questions
+from rostrum.rewards.types import Judge
+from rostrum.trainer import setup
+from rostrum.trainer.cluster.workers import RayRolloutWorkers
+from rostrum.trainer.config import Config
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.collect import collect
+from rostrum.trainer.rollouts.local import RolloutWorkers
+from rostrum.trainer.rollouts.schedule import matches_of, questions_of, shards_of
+from rostrum.trainer.types import Batch, Matchup, Policy
+from rostrum.trainer.weights.logprobs import learner_logprobs
+from rostrum.trainer.weights.parity import rows_of
+from rostrum.trainer.weights.publish import Weights, check_parity, publish
 
 TARGET = 0.8
 """Least share of the raw engines' speed that the rollout path should reach."""
@@ -33,19 +34,19 @@ class Bench:
     def __init__(self, settings: Config) -> None:
         self.settings = settings
         self.judge: Judge = setup.judge(settings.judge)
-        self.policy = Policy("current", 0, models.resolve(settings.debater.model))
+        self.policy = Policy("current", 0, loading.resolve(settings.debater.model))
         questions = load_questions(settings.questions).questions("train")
         algorithm = settings.algorithm
         repeats = getattr(algorithm, "debates_per_seating", 1)
         chosen = questions_of(questions, 1, algorithm.questions_per_iteration, settings.seed)
-        self.matches: list[Match] = matches_of(chosen, settings.protocol, repeats)
+        self.matches: list[Matchup] = matches_of(chosen, settings.protocol, repeats)
 
-    def rollouts(self, workers: int) -> Rollouts:
+    def rollouts(self, workers: int) -> RolloutWorkers:
         """Rollouts on that many Ray workers, 0 for this process."""
         cluster = self.settings.cluster.model_copy(update={"rollout_workers": workers})
         return setup.rollouts(self.settings.model_copy(update={"cluster": cluster}))
 
-    def collect(self, rollouts: Rollouts) -> Experience:
+    def collect(self, rollouts: RolloutWorkers) -> Batch:
         """What a training run does once per iteration."""
         return collect(
             1,
@@ -58,14 +59,14 @@ class Bench:
             _SEED,
         )
 
-    def play(self, rollouts: Rollouts) -> None:
+    def play(self, rollouts: RolloutWorkers) -> None:
         """The same debates without judge and rewards."""
         shards = shards_of(self.matches, self.settings.cluster.shard_size, _SEED)
         for _ in rollouts.play(shards, {self.policy.name: self.policy}):
             pass
 
 
-def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], Experience]:
+def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], Batch]:
     """The rollout path and the engine calls inside it, in turns; with the experience that was collected."""
     rollouts, section = bench.rollouts(0), "rollout path"
     bench.collect(rollouts)
@@ -93,10 +94,10 @@ def _tokens(call: Call, result: Any) -> int:
     return sum(len(engine.format.open([prompt])) for prompt in first)
 
 
-def _publish(bench: Bench, rollouts: Rollouts, repeats: int) -> Iterator[float]:
+def _publish(bench: Bench, rollouts: RolloutWorkers, repeats: int) -> Iterator[float]:
     settings = bench.settings
-    model = setup.policy_model(settings.debater).to(models.default_device())
-    tokenizer = models.load_tokenizer(settings.debater.model)
+    model = setup.policy_model(settings.debater).to(loading.default_device())
+    tokenizer = loading.load_tokenizer(settings.debater.model)
     probe = rows_of(settings)
     with tempfile.TemporaryDirectory() as folder:
         for version in range(1, repeats + 1):
@@ -112,7 +113,7 @@ def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
     address = bench.settings.cluster.address
     ray.init(address or "local", num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
     one, two = bench.rollouts(1), bench.rollouts(2)
-    assert isinstance(one, RayRollouts) and isinstance(two, RayRollouts)
+    assert isinstance(one, RayRolloutWorkers) and isinstance(two, RayRolloutWorkers)
     for rollouts in (one, two):
         rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
         bench.collect(rollouts)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from benchmarks.measure import Measurement, seconds
 from benchmarks.recording import recorded
 from benchmarks.rollouts import Bench
-from envs.prompts import load_prompts
-from trainer import setup
-from trainer.engines import Sampling, make_engine
-from trainer.models import ModelError
-from trainer.play import play
-from trainer.types import Episode
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.trainer import setup
+from rostrum.trainer.engines import Sampling, make_engine
+from rostrum.trainer.models.loading import ModelError
+from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.types import Rollout
 
 ROUNDS = (1, 2, 3, 4, 5, 6)
 DEBATES = 32
@@ -70,7 +70,7 @@ class _Game:
         """Loads the weights anew, which empties the engine's cache if it has one."""
         self._engine.load(self._policy)
 
-    def play(self, rounds: int) -> list[Episode]:
+    def play(self, rounds: int) -> list[Rollout]:
         """The debates with that many speeches per speaker."""
         debater, protocol = self._settings.debater, replace(self._settings.protocol, rounds=rounds)
         played = play(
@@ -81,7 +81,7 @@ class _Game:
             Sampling(debater.max_tokens, debater.temperature),
             {self._policy.name: self._policy},
         )
-        return [outcome for outcome in played if isinstance(outcome, Episode)]
+        return [outcome for outcome in played if isinstance(outcome, Rollout)]
 
     def tokens(self, rounds: int) -> tuple[int, int]:
         """Tokens that are sampled, and tokens that the engine is given as context; playing also warms it up.

@@ -7,7 +7,7 @@ from benchmarks.learner import learn, timed_learner
 from benchmarks.measure import Measurement, ratios
 from benchmarks.rig import Rig
 from benchmarks.shapes import SHAPES, Workload
-from trainer.types import Experience, Trajectory
+from rostrum.trainer.types import Batch, Trajectory
 
 LONG = Workload(
     SHAPES["tinier"], SHAPES["tinier"], passage_tokens=4000, speech_tokens=150, debates=4, micro_batch_rows=1
@@ -58,7 +58,7 @@ def _learn(rig: Rig, rows: list[Trajectory]) -> float:
 
 def played(rig: Rig) -> list[Trajectory]:
     """The rows of debates that were played and judged now."""
-    return Experience(1, rig.policy, tuple(rig.read(rig.play())), (), 0.0).trajectories()
+    return Batch(1, rig.policy, tuple(rig.read(rig.play())), (), 0.0).trajectories()
 
 
 def tokens_of(trajectory: Trajectory) -> int:

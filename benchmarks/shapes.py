@@ -14,7 +14,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from envs.types import Question
+from rostrum.envs.types import Question
 
 CONTEXT = 16384
 """Positions that the models can read."""

@@ -2,7 +2,7 @@
 
 Debates are drawn, not played: a judge is right about a question with a probability of the question's own, in both
 seatings; half of the debates stay as they were from look to look. What training does grows over the first half of a run
-of ten looks. The decision is that of `trainer.watch`.
+of ten looks. The decision is that of `trainer.evaluation.monitor`.
 
 The level was chosen on the judges of `CHOSEN_ON`; the table is about other judges (as often right as the demo's) and
 other seeds.
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm, t
 
-from trainer.config import Watch
+from rostrum.trainer.config import Watch
 
 QUESTIONS, LOOKS, SEATINGS, KEPT = 60, 10, 2, 0.5
 TRIGGERS = ("held_out", "reward_judge", "gap_change")
@@ -84,7 +84,7 @@ def looks(scenario: Scenario, judges: Judges, runs: int) -> Iterator[dict[str, D
 def alarms(scenario: Scenario, judges: Judges, runs: int, watch: Watch | None = None) -> dict[str, float]:
     """Shares of runs with an alarm ("any"), and with each trigger in its first; default thresholds if none are given.
 
-    Thousands of runs are tested at once, by Student's t where `trainer.watch` flips signs: with 60 stories that is the
+    Thousands of runs are tested at once, by Student's t where `trainer.evaluation.monitor` flips signs: with 60 stories that is the
     same (a test decides single runs by the watch's own functions).
     """
     watch = watch or Watch()

@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envs import inquiries, scratchpad
-from envs.escaping import Lines
-from envs.prompts import Prompts
-from envs.quotes import count_words, verify
-from envs.types import Inquiry, Protocol, Question, Side, Speech, Transcript
+from rostrum.envs.prompts import inquiries
+from rostrum.envs.prompts.prompt_sets import Prompts
+from rostrum.envs.text import scratchpad
+from rostrum.envs.text.escaping import Lines
+from rostrum.envs.text.quotes import count_words, verify
+from rostrum.envs.types import Inquiry, Protocol, Question, Side, Speech, Transcript
 
 _CHOICE = re.compile(r"\s*([AB])\s*:")
 """How a speech begins whose speaker chooses its side."""
@@ -38,7 +39,7 @@ class Debate:
     def __init__(
         self, question: Question, protocol: Protocol, swapped_seats: bool, prompts: Prompts, shown: str | None = None
     ) -> None:
-        """`shown` is the passage as debaters read it, where that is not the whole (`envs.windows`)."""
+        """`shown` is the passage as debaters read it, where that is not the whole (`envs.text.windows`)."""
         self.question, self.protocol, self.swapped_seats, self.prompts = question, protocol, swapped_seats, prompts
         self.shown = question.passage if shown is None else shown
         first, second = question.answers

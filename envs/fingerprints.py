@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from envs.types import AnswerKey, Question
+from rostrum.envs.types import AnswerKey, Question
 
 
 def record_hash(record: Any) -> str:

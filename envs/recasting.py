@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from envs.types import Side, Speech, Transcript
+from rostrum.envs.types import Side, Speech, Transcript
 
 
 def alone(transcript: Transcript, side: Side) -> Transcript:

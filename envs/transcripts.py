@@ -17,8 +17,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from envs import files
-from envs.types import DEBATER, SCHEMA_VERSION, TRAINED, Failure, Transcript
+from rostrum.envs import files
+from rostrum.envs.types import DEBATER, SCHEMA_VERSION, TRAINED, Failure, Transcript
 
 Record = Transcript | Failure
 

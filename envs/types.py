@@ -75,7 +75,7 @@ class QuestionSet(Interface):
 
 
 DEBATER = "debater"
-"""The role of those who simply argue; every other role has prompts of its own (`envs.prompts`)."""
+"""The role of those who simply argue; every other role has prompts of its own (`envs.prompts.prompt_sets`)."""
 TRAINED = "current"
 """The policy that is trained, where there is one."""
 
@@ -113,13 +113,13 @@ class Protocol:
     max_words: int = 12
     """Words allowed in a speech, tags and private thoughts not counted. Longer ones are kept and can cost reward."""
     scratchpad: bool = False
-    """True: a debater may think in private first, which nobody else ever sees (`envs.scratchpad`)."""
+    """True: a debater may think in private first, which nobody else ever sees (`envs.text.scratchpad`)."""
     debaters_see_passage: bool = True
     debaters_hear_each_other: bool = True
     """False: nobody is ever told what another speaker says, so that two debaters are two consultants."""
     judge_sees_passage: bool = False
     judged_apart: bool = False
-    """True: a judge reads the speeches of each side alone, and its verdicts on them are averaged (`rewards.apart`)."""
+    """True: a judge reads the speeches of each side alone, and its verdicts on them are averaged (`rewards.judges.per_side`)."""
     judge_asks: bool = False
     """True: after each round but the last the judge asks one question of at most `max_words`, which all read."""
     quotes_across_paragraphs: bool = False
@@ -227,7 +227,7 @@ class Speech:
     private: str = ""
     """What the debater thought in private: kept for the record, shown to neither opponent nor judge."""
     neutralised: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """What the environment took out of the speech or broke up, and how often, by kind (`envs.escaping.KINDS`)."""
+    """What the environment took out of the speech or broke up, and how often, by kind (`envs.text.escaping.KINDS`)."""
     role: str = DEBATER
     """What the speaker did at this turn, e.g. "examiner"."""
 

@@ -10,6 +10,6 @@ from pathlib import Path
 if not sys.flags.safe_path and sys.path[0] != str(Path(__file__).parents[1]):
     sys.path.append(sys.path.pop(0))
 
-from launch.cli import main  # noqa: E402
+from rostrum.launch.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs.files import check_way, checked
-from launch import compose, environment, manifest, saved
-from launch.errors import LaunchError
-from launch.saved import LOG
-from trainer.config import Config
-from trainer.run_folder import RunFolder, read_lines
+from rostrum.envs.files import check_way, checked
+from rostrum.launch import compose, environment, manifest, saved
+from rostrum.launch.errors import LaunchError
+from rostrum.launch.saved import LOG
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
 
 PATIENCE = 20.0
 """Seconds that a stopped child gets to end by itself."""

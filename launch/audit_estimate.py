@@ -6,19 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from envs.attacks import ATTACKS, attacked
-from envs.question_set import load_questions
-from envs.types import Quote, QuoteStatus, Speech, Transcript
-from launch.estimate import debates_like, judged
-from rewards import labelled
-from rewards.audit.tags import changed
-from rewards.judges import JudgeSettings, cascade
-from rewards.labelled import Labelled
-from rewards.types import Usage
-from trainer.config import Config
-from trainer.judge_audit.arms import EXAMPLES, arms
-from trainer.judge_identity import fingerprint, identity
-from trainer.stored_judge import VERDICTS, key_of, keys
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.text.attacks import ATTACKS, attacked
+from rostrum.envs.types import Quote, QuoteStatus, Speech, Transcript
+from rostrum.launch.estimate import debates_like, judged
+from rostrum.rewards import labelled
+from rostrum.rewards.audit.tags import changed
+from rostrum.rewards.judges import JudgeSettings, cascade
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Usage
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.judge_audit.arms import EXAMPLES, arms
+from rostrum.trainer.store.judge_identity import fingerprint, identity
+from rostrum.trainer.stored_judge import VERDICTS, key_of, keys
 
 MOST = 300
 """Transcripts whose prompts are reckoned with; the others are taken to be like them."""

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from launch.compose import ConfigError
+from rostrum.launch.compose import ConfigError
 
 LONGEST = 120
 """Letters of a name, which is that of a folder as well."""

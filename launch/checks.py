@@ -12,27 +12,29 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch.utils.cpp_extension import get_default_build_root, is_ninja_available
 
-from envs.prompts import load_prompts
-from envs.question_set import load_questions
-from envs.types import TRAINED
-from launch import context, saved
-from launch.errors import LaunchError
-from launch.opponents import check_opponent
-from rewards.endpoint.config import Endpoint
-from rewards.inquirer import inquiring_model
-from rewards.judges import JudgeError, ModelSettings, likelihood
-from rewards.labelled import Labelled
-from rewards.trial import try_once
-from rewards.written import WritingSettings
-from trainer import checkpoints, model_checks, models, setup
-from trainer.config import Config, Lora
-from trainer.engines import engine_settings
-from trainer.judge_audit.carried import carried
-from trainer.models import ModelError
-from trainer.progress import say
-from trainer.run_folder import RunFolder
-from trainer.tracking import check_key
-from trainer.watch import set_aside
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.types import TRAINED
+from rostrum.launch import context, saved
+from rostrum.launch.errors import LaunchError
+from rostrum.launch.opponents import check_opponent
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.inquirer import inquiring_model
+from rostrum.rewards.judges import JudgeError, ModelSettings, likelihood
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.trial import try_once
+from rostrum.rewards.written import WritingSettings
+from rostrum.trainer import model_checks, setup
+from rostrum.trainer.config import Config, Lora
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.evaluation.judge_audit.carried import carried
+from rostrum.trainer.evaluation.monitor import set_aside
+from rostrum.trainer.models import loading
+from rostrum.trainer.models.loading import ModelError
+from rostrum.trainer.progress import say
+from rostrum.trainer.store import checkpoints
+from rostrum.trainer.store.run_folder import RunFolder
+from rostrum.trainer.store.tracking import check_key
 
 MIB = 2**20
 BUILD_TIME = 1800.0
@@ -234,7 +236,7 @@ def check_model(model: str, has_head: bool = False, lora: Lora | None = None, tr
     Raises:
         ModelError: there is no such model, it cannot be fetched, it is not safe to load, or it cannot do what is asked.
     """
-    for place in {Path(models.resolve_base(model)), Path(models.resolve(model))}:
+    for place in {Path(loading.resolve_base(model)), Path(loading.resolve(model))}:
         for weights in place.glob("*.safetensors"):
             if not weights.is_file():
                 raise ModelError(f"{weights} is no file: copy the model folder again.")
@@ -358,7 +360,7 @@ def checkpoint_bytes(config: Config) -> int:
 
     0 for a model on a hub, whose size is not known before it is fetched.
     """
-    weights = sum(path.stat().st_size for path in Path(models.resolve(config.debater.model)).glob("*.safetensors"))
+    weights = sum(path.stat().st_size for path in Path(loading.resolve(config.debater.model)).glob("*.safetensors"))
     if config.debater.lora is not None:
         weights //= 20  # rank 16 on every linear layer of a small model; larger ones have relatively less
     published = 2 + config.iterations // config.save_every + len(config.opponent.kept(config.iterations))

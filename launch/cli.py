@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NamedTuple, NoReturn
 
-from launch import environment, figures, groups
-from launch.errors import STOPPED, USER_ERROR, Stopped, nearest, sentence, tell
+from rostrum.launch import environment, figures, groups
+from rostrum.launch.errors import STOPPED, USER_ERROR, Stopped, nearest, sentence, tell
 
 
 class Command(NamedTuple):
@@ -30,7 +30,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command(
         "train",
-        "launch.commands:train",
+        "rostrum.launch.commands.train:train",
         "train debaters to win a judge's approval",
         "Composes the configuration from configs/ and the overrides, checks it and everything it names, then trains. "
         "resume=RUN goes on with a run that was cut off, from its newest checkpoint and with its own configuration; "
@@ -43,7 +43,7 @@ COMMANDS = (
     ),
     Command(
         "evaluate",
-        "launch.commands:evaluate",
+        "rostrum.launch.commands.train:evaluate",
         "measure whether training made the judge right more often",
         "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
         "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges, "
@@ -56,7 +56,7 @@ COMMANDS = (
     ),
     Command(
         "report",
-        "launch.commands:report",
+        "rostrum.launch.commands.train:report",
         "write the report again from stored verdicts",
         "Reads the verdicts of an evaluated run or experiment, and writes summary.json, report.html, a page for each "
         "arm (pages/) and every figure as SVG and CSV (figures/). Those pages show a tournament in the run's folder.",
@@ -64,7 +64,7 @@ COMMANDS = (
     ),
     Command(
         "audit",
-        "launch.audit:audit",
+        "rostrum.launch.commands.audit:audit",
         "measure whether a judge can be trusted before training against it",
         "Lets the configured judge and the held-out ones read the same labelled debates, and writes audit.json, "
         "audit.html, debates.jsonl and verdicts.jsonl into output= (runs/audit, if left out): position, ties, length, "
@@ -78,7 +78,7 @@ COMMANDS = (
     ),
     Command(
         "debate",
-        "launch.watch:debate",
+        "rostrum.launch.commands.debate:debate",
         "watch one debate between two checkpoints in the terminal",
         "Plays one held-out question: side A is argued by a=, side B by b=. Each is a run folder (its last policy), a "
         "policy folder of a run, a model folder or embedded/NAME; the base debater if left out. Shows every speech "
@@ -88,7 +88,7 @@ COMMANDS = (
     ),
     Command(
         "demo",
-        "launch.demo:demo",
+        "rostrum.launch.commands.demo:demo",
         "run the whole experiment: train and evaluate several arms, one report",
         "Trains and evaluates every arm of configs/experiment/demo.yaml on the same held-out questions, side by side, "
         "and writes one report. What is finished is not done again: start it once more after an interruption.",
@@ -96,7 +96,7 @@ COMMANDS = (
     ),
     Command(
         "plan",
-        "launch.plan:plan",
+        "rostrum.launch.commands.plan:plan",
         "declare an experiment before it is run, with what it will be able to show",
         "Writes protocol.lock into the experiment's folder: questions by hash, judges and debater by the hash of their "
         "weights, arms, training seeds, iterations, the primary comparison (plan.arm, plan.judge), what INVALID counts "
@@ -108,7 +108,7 @@ COMMANDS = (
     ),
     Command(
         "verify",
-        "launch.verify:verify",
+        "rostrum.launch.commands.verify:verify",
         "check that nothing was changed and that figures follow from verdicts",
         "Compares every file of a run, experiment, tournament, comparison or audit with its hash; works the summary of "
         "a run out again from its verdicts; compares configuration, plan, questions, judges and debater with what the "
@@ -118,7 +118,7 @@ COMMANDS = (
     ),
     Command(
         "ablate",
-        "launch.ablate:ablate",
+        "rostrum.launch.commands.ablate:ablate",
         "train and evaluate the cross product of settings, one table of all cells",
         "Every combination of the values that are listed with commas is a cell: a run that is trained and evaluated in "
         "output=FOLDER/cells/NAME, side by side as Ray has room (ablation.cpus and ablation.gpus for each cell, "
@@ -130,7 +130,7 @@ COMMANDS = (
     ),
     Command(
         "study",
-        "launch.study:study",
+        "rostrum.launch.commands.study:study",
         "plan, several seeds of several protocols, tournaments, one report: all at once",
         "Declares configs/experiment/study.yaml as `rostrum plan` does, trains and evaluates its arms side by side as "
         "Ray has room (as `rostrum ablate` does), lets the checkpoints of each protocol meet in a tournament, and "
@@ -140,7 +140,7 @@ COMMANDS = (
     ),
     Command(
         "tournament",
-        "launch.tournament:tournament",
+        "rostrum.launch.commands.tournament:tournament",
         "rate checkpoints against each other, and judges against ratings",
         "All checkpoints of the named runs (or of an experiment's arms) and the base debater argue the same held-out "
         "questions, everybody against everybody, or in swiss=N rounds against neighbours in the standings. Runs of "
@@ -152,7 +152,7 @@ COMMANDS = (
     ),
     Command(
         "compare",
-        "launch.compare:compare",
+        "rostrum.launch.commands.compare:compare",
         "compare protocols and controls on the same questions at equal budget",
         "Lets a run's final checkpoint (or that of iteration=N) and the base debater argue the same held-out questions "
         "in every arm; without run=, the base debater alone. Arms are named lists of overrides in configs/comparison/, "
@@ -166,7 +166,7 @@ COMMANDS = (
     ),
     Command(
         "questions",
-        "launch.questions:questions",
+        "rostrum.launch.commands.questions:questions",
         "look at a question set before training on it",
         "show prints the first questions (n=5) as JSON Lines: id, question, the two answers and the right one, as they "
         "are understood and after all filters. audit prints one JSON object: how many stories and questions each split "
@@ -178,7 +178,7 @@ COMMANDS = (
     ),
     Command(
         "judge",
-        "launch.judge:judge",
+        "rostrum.launch.commands.judge:judge",
         "calibrate or train a judge on labelled debates, or in rounds with debaters",
         "calibrate fits a judge's temperature and position bias, and writes the calibrated judge as a YAML. "
         "train fine-tunes the model of the configured judge on labelled debates (debates=FILE, or played by the base "
@@ -194,7 +194,7 @@ COMMANDS = (
     ),
     Command(
         "runs",
-        "launch.runs:runs",
+        "rostrum.launch.commands.runs:runs",
         "list runs, how far each is, and what came out",
         "Looks through a folder (runs, if none is named) and prints a line for each run, experiment, comparison, "
         "tournament, ablation and audit in it, with its state and its headline.",
@@ -203,7 +203,7 @@ COMMANDS = (
     ),
     Command(
         "config",
-        "launch.config:config",
+        "rostrum.launch.commands.config:config",
         "show the whole configuration that a command line composes",
         "show prints every key with its value and where that comes from: the command line, a file, a choice of "
         "configs/, or the default. run=RUN begins with the configuration of a run.",
@@ -212,7 +212,7 @@ COMMANDS = (
     ),
     Command(
         "export",
-        "launch.commands:export",
+        "rostrum.launch.commands.train:export",
         "write a trained policy as a plain Hugging Face folder",
         "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
         "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
@@ -220,7 +220,7 @@ COMMANDS = (
     ),
     Command(
         "export-logs",
-        "launch.export_logs:export_logs",
+        "rostrum.launch.commands.export_logs:export_logs",
         "write evaluated debates as logs that inspect_ai opens",
         "Writes one .eval log for each arm, checkpoint and matchup of an evaluated run or experiment: a sample is a "
         "debate, its messages are the speeches, its scores the judges' verdicts. `inspect view --log-dir FOLDER` shows "
@@ -229,7 +229,7 @@ COMMANDS = (
     ),
     Command(
         "build-models",
-        "launch.commands:build_models",
+        "rostrum.launch.commands.train:build_models",
         "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
         "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",
@@ -305,7 +305,7 @@ class _Parser(argparse.ArgumentParser):
     """Names the nearest command where there is none of that name; a terminal shows what was given and obeys nothing."""
 
     def error(self, message: str) -> NoReturn:
-        from trainer.terminal import visible
+        from rostrum.trainer.terminal import visible
 
         if "invalid choice" in message and (given := re.search(r"invalid choice: '([^']*)'", message)):
             meant = nearest(given[1], [command.name for command in COMMANDS])

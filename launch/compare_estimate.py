@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envs.question_set import load_questions
-from launch.estimate import at_inference, debates_like, of_all_judges, references
-from rewards.types import Usage
-from trainer.comparisons.comparison import REFERENCES, Player, debates_file, verdicts_file
-from trainer.config import Config
+from rostrum.envs.questions.base import load_questions
+from rostrum.launch.estimate import at_inference, debates_like, of_all_judges, references
+from rostrum.rewards.types import Usage
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.comparisons.comparison import REFERENCES, Player, debates_file, verdicts_file
 
 
 def comparison(config: Config, arms: Mapping[str, Config], iterations: Sequence[int]) -> Usage:

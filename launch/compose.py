@@ -14,18 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
-from envs import registry
-from envs.files import write_atomically
-from envs.transcripts import protocol_today
-from envs.types import Protocol
-from launch import groups, trust
-from launch.errors import LaunchError, nearest
-from launch.groups import CONFIGS
-from launch.suggestions import key_like
-from rewards.endpoint.config import DEFAULT_KEY
-from rewards.judges import settings_by_kind
-from trainer.config import Config
-from trainer.reading import DamagedError, read_yaml
+from rostrum.envs import registry
+from rostrum.envs.files import write_atomically
+from rostrum.envs.transcripts import protocol_today
+from rostrum.envs.types import Protocol
+from rostrum.launch import groups, trust
+from rostrum.launch.errors import LaunchError, nearest
+from rostrum.launch.groups import CONFIGS
+from rostrum.launch.suggestions import key_like
+from rostrum.rewards.endpoint.config import DEFAULT_KEY
+from rostrum.rewards.judges import settings_by_kind
+from rostrum.trainer.config import Config
+from rostrum.trainer.reading import DamagedError, read_yaml
 
 UNIONS = ("questions", "algorithm", "opponent", "inference")
 """Sections that are one of several; pydantic puts which one after their name into the place of an error. With judges it
@@ -187,7 +187,9 @@ def made_protocols() -> dict[str, dict[str, Any]]:
     found = registry.installed("rostrum.protocols", taken=groups.choices("protocol"))
     for name, protocol in found.items():
         if not isinstance(protocol, Protocol):
-            raise registry.RegistryError(f"The entry point {name} of rostrum.protocols is no envs.types.Protocol.")
+            raise registry.RegistryError(
+                f"The entry point {name} of rostrum.protocols is no rostrum.envs.types.Protocol."
+            )
     plain = TypeAdapter(Protocol)
     return {name: plain.dump_python(protocol, mode="json") for name, protocol in found.items()}
 

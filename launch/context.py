@@ -7,24 +7,25 @@ prompt asks for, since longer speeches are kept. So the longest prompts of debat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from envs import windows
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.question_set import load_questions
-from envs.recasting import alone
-from envs.revisions import critique_prompt, helpful_prompt, rewrite_prompt
-from envs.types import Question, Transcript
-from launch.errors import LaunchError
-from rewards.helpfulness import helping_model
-from rewards.inquirer import TOKENS_PER_WORD, inquiring_model
-from rewards.judges import ModelSettings
-from rewards.types import Reading
-from rewards.written import WritingSettings
-from trainer import models, setup
-from trainer.config import Config
-from trainer.engines import settings_by_name
-from trainer.engines.formats import Format
-from trainer.rows import SpeakerTokens
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.prompts.revisions import critique_prompt, helpful_prompt, rewrite_prompt
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.recasting import alone
+from rostrum.envs.text import windows
+from rostrum.envs.types import Question, Transcript
+from rostrum.launch.errors import LaunchError
+from rostrum.rewards.helpfulness import helping_model
+from rostrum.rewards.inquirer import TOKENS_PER_WORD, inquiring_model
+from rostrum.rewards.judges import ModelSettings
+from rostrum.rewards.types import Reading
+from rostrum.rewards.written import WritingSettings
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines import settings_by_name
+from rostrum.trainer.engines.formats import Format
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.token_rows import SpeakerTokens
 
 LONGEST = 20
 """Questions with the longest texts whose debates are counted in tokens."""
@@ -148,7 +149,7 @@ def _revising(debate: Debate, speaker: str, said: Utterance, fmt: Format, new: i
 
 def _check_debater(config: Config, longest: Prompt) -> None:
     debater = config.debater
-    limit, question = models.read_context_length(debater.model), longest.question
+    limit, question = loading.read_context_length(debater.model), longest.question
     if longest.tokens > limit and longest.opening:
         raise LaunchError(
             f"The first prompt about question {question.id} has {longest.tokens - debater.max_tokens:,} tokens "
@@ -208,8 +209,8 @@ def _with_models_here(judges: Iterable[ModelSettings]) -> list[ModelSettings]:
 
 def _context(judge: ModelSettings) -> int:
     """Return how many tokens a judge reads."""
-    limit = models.read_context_length(judge.model)
-    return min(limit, models.load_tokenizer(judge.model, speaks=False).model_max_length) if judge.has_head else limit
+    limit = loading.read_context_length(judge.model)
+    return min(limit, loading.load_tokenizer(judge.model, speaks=False).model_max_length) if judge.has_head else limit
 
 
 def _check_judge(config: Config, judge: ModelSettings, played: Sequence[_Played]) -> None:

@@ -44,7 +44,7 @@ def borrowed() -> Iterator[None]:
         yield
     finally:
         if not had_ray and _has_ray():
-            from trainer.on_ray import cluster
+            from rostrum.trainer.cluster import cluster
 
             cluster.leave()
         for name in [*os.environ]:

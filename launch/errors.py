@@ -118,7 +118,7 @@ def _first_line(error: BaseException) -> str:
 
 def tell(message: str) -> None:
     """Says it on standard error, once even when several ranks have the same to say. A terminal obeys nothing in it."""
-    from trainer.terminal import visible
+    from rostrum.trainer.terminal import visible
 
     if os.environ.get("RANK", "0") == "0":
         print(f"rostrum: {visible(message)}", file=sys.stderr, flush=True)

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 
-from envs.attacks import ATTACKS
-from envs.question_set import load_questions
-from envs.types import Protocol, Question, Speech, Transcript
-from rewards.apart import Apart
-from rewards.endpoint.estimate import DryModels
-from rewards.inquirer import make_inquirer
-from rewards.judges import JudgeSettings
-from rewards.preference import in_both_orders
-from rewards.types import Usage
-from trainer import setup
-from trainer.config import Config
-from trainer.evaluation.browsed import at_most
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.text.attacks import ATTACKS
+from rostrum.envs.types import Protocol, Question, Speech, Transcript
+from rostrum.rewards.endpoint.estimate import DryModels
+from rostrum.rewards.inquirer import make_inquirer
+from rostrum.rewards.judges import JudgeSettings
+from rostrum.rewards.judges.per_side import PerSide
+from rostrum.rewards.preference import in_both_orders
+from rostrum.rewards.types import Usage
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.browsed import at_most
 
 SAMPLE = 20
 """Questions whose debates are reckoned with; the others are taken to be like them."""
@@ -119,7 +119,7 @@ def judged(settings: JudgeSettings, debates: Sequence[Transcript], count: int) -
     if not settings.needs():
         return Usage()
     models = DryModels()
-    Apart(settings.make(models)).judge(debates)
+    PerSide(settings.make(models)).judge(debates)
     return _share(models.usage, count / len(debates))
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from envs.registry import RegistryError
+from rostrum.envs.registry import RegistryError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 INSTALLED = "rostrum.configs"

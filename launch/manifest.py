@@ -9,10 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from envs.files import write_atomically
-from envs.prompts import load_prompts
-from trainer.config import Config
-from trainer.run_folder import read_record
+from rostrum.envs.files import write_atomically
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import read_record
 
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "ray", "deepspeed", "vllm", "numpy", "pandas")
 ROOT = Path(__file__).parents[1]
@@ -24,9 +24,9 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
     Hashes say what the run is made with: configuration, plan, questions, prompts, chat templates, debater and judges.
     `chat_template_date` is what templates that ask for today's date are told.
     """
-    from trainer import frozen, provenance
-    from trainer.engines.templates import TODAY
-    from trainer.evidence import lock
+    from rostrum.trainer.engines.templates import TODAY
+    from rostrum.trainer.evaluation.preregistration import lock
+    from rostrum.trainer.store import frozen, provenance
 
     models = sorted({config.debater.model, *(m.model for m in config.judge_models if m.endpoint is None)})
 
@@ -61,9 +61,9 @@ def finish(path: Path, last: int | None = None) -> None:
 
 def evaluated(config: Config, run: Path) -> None:
     """Notes what the verdicts in the run's folder are, and which questions and judges they were made with."""
-    from trainer import frozen, provenance
-    from trainer.evidence import hashes
-    from trainer.verdicts import read_verdicts
+    from rostrum.trainer.evaluation.preregistration import hashes
+    from rostrum.trainer.evaluation.verdict_table import read_verdicts
+    from rostrum.trainer.store import frozen, provenance
 
     path = run / "manifest.json"
     record = {
@@ -89,7 +89,7 @@ def check_judges(path: Path, config: Config) -> None:
     Raises:
         FrozenError: one has changed.
     """
-    from trainer import frozen
+    from rostrum.trainer.store import frozen
 
     frozen.check(read(path).get("judges", {}), config.judges)
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from launch.errors import LaunchError
-from trainer.config import Config
-from trainer.engines import settings_by_name
+from rostrum.launch.errors import LaunchError
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines import settings_by_name
 
 
 def check_opponent(config: Config) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from launch.arms import PATIENCE, Arm, Status
-from launch.saved import LOG
-from launch.side_by_side import INTERVAL, View, variables_of
-from trainer.config import Ablation, Cluster
-from trainer.on_ray import cluster as ray_cluster
+from rostrum.launch.arms import PATIENCE, Arm, Status
+from rostrum.launch.saved import LOG
+from rostrum.launch.side_by_side import INTERVAL, View, variables_of
+from rostrum.trainer.cluster import cluster as ray_cluster
+from rostrum.trainer.config import Ablation, Cluster
 
 RESTARTS = 3
 """How often Ray starts a run again whose worker or node was lost."""

@@ -1,4 +1,4 @@
-"""The configuration reference, from the classes that validate it: `python -m launch.reference > docs/configuration.md`.
+"""The configuration reference, from the classes that validate it: `python -m rostrum.launch.reference > docs/configuration.md`.
 
 A field's type and bounds come from pydantic, its meaning from the string below it in the class, and the choices of a
 group from configs/ with the comment at the top of each file.
@@ -19,12 +19,12 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from launch.groups import CONFIGS
-from rewards.calibration import Calibration
-from rewards.endpoint.config import Endpoint
-from rewards.judges import ModelSettings
-from rewards.judges import settings_by_kind as judges_by_kind
-from trainer.config import Config
+from rostrum.launch.groups import CONFIGS
+from rostrum.rewards.calibration import Calibration
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.judges import ModelSettings
+from rostrum.rewards.judges import settings_by_kind as judges_by_kind
+from rostrum.trainer.config import Config
 
 OURS = ("envs", "rewards", "trainer")
 """What installed packages add is not in the page."""
@@ -48,7 +48,7 @@ def page() -> str:
 
 def _head() -> Iterator[str]:
     yield "# Configuration reference\n"
-    yield "Written by `python -m launch.reference > docs/configuration.md`; a test holds it against the code.\n"
+    yield "Written by `python -m rostrum.launch.reference > docs/configuration.md`; a test holds it against the code.\n"
     yield "Hydra composes a configuration from `configs/`, and the classes of this page validate it once."
     yield "On the command line a group is chosen by `GROUP=CHOICE`, and a key is set by `GROUP.KEY=VALUE`."
     yield "`KEY=null` is none.\n"

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from launch import figures
-from trainer.terminal import Console
+from rostrum.launch import figures
+from rostrum.trainer.terminal import Console
 
 WIDTH = 140
 """Of the table where there is no terminal to ask."""

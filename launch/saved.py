@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from envs.files import checked, guarded, remove_leftovers
-from launch import compose, trust
-from launch.errors import LaunchError
-from rewards.endpoint.config import MEANS
-from trainer.config import Config
-from trainer.evidence import lock
-from trainer.provenance import without_means
-from trainer.run_folder import RunFolder
+from rostrum.envs.files import checked, guarded, remove_leftovers
+from rostrum.launch import compose, trust
+from rostrum.launch.errors import LaunchError
+from rostrum.rewards.endpoint.config import MEANS
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.preregistration import lock
+from rostrum.trainer.store.provenance import without_means
+from rostrum.trainer.store.run_folder import RunFolder
 
 LOG = "log.txt"
 """What a training in a process of its own writes, in its run's folder."""
@@ -103,7 +103,7 @@ def check_new(folder: Path, also: Sequence[str] = ()) -> None:
     Raises:
         LaunchError: there is something else in it, which might be overwritten.
     """
-    from rewards.endpoint.scorer import LEDGER
+    from rostrum.rewards.endpoint.scorer import LEDGER
 
     known = {".lock", LOG, lock.NAME, RunFolder(folder).manifest.name, LEDGER, *also}
     strange = sorted(path.name for path in folder.iterdir() if path.name not in known) if folder.is_dir() else []

@@ -11,11 +11,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from envs.quotes import escape_markup
-from launch.arms import Status, Training
-from launch.errors import tell
-from launch.saved import LOG
-from trainer.progress import console, say
+from rostrum.envs.text.quotes import escape_markup
+from rostrum.launch.arms import Status, Training
+from rostrum.launch.errors import tell
+from rostrum.launch.saved import LOG
+from rostrum.trainer.progress import console, say
 
 INTERVAL = 0.5
 """Seconds between looks at the arms."""

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from launch.errors import nearest
+from rostrum.launch.errors import nearest
 
 
 def key_like(location: Sequence[str | int], root: type) -> str | None:

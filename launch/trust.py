@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from envs.prompts import is_builtin
-from launch.errors import LaunchError, tell
+from rostrum.envs.prompts.prompt_sets import is_builtin
+from rostrum.launch.errors import LaunchError, tell
 
 _RESOLVER = re.compile(r"\$\{.*?:", re.DOTALL)
 _HERE = (None, "auto", "local")

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from rewards.labelled import Labelled
-from rewards.types import Verdict
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Verdict
 
 FloatArray = NDArray[np.float64]
 _EDGE = 1e-6

@@ -6,11 +6,11 @@ debate is never judged with an example about its own story, which could give the
 
 from collections.abc import Iterable, Sequence
 
-from envs.judge_prompts import Example, Instructions, Task
-from envs.prompts import Prompts
-from envs.splits import digest
-from envs.types import Transcript
-from rewards.labelled import Labelled
+from rostrum.envs.prompts.judge_prompts import Example, Instructions, Task
+from rostrum.envs.prompts.prompt_sets import Prompts
+from rostrum.envs.questions.splits import digest
+from rostrum.envs.types import Transcript
+from rostrum.rewards.labelled import Labelled
 
 TIED = 0.5
 

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from envs.debate import Debate
-from envs.prompts import Prompts, load_prompts
-from envs.revisions import helpful_prompt
-from envs.types import Speech
-from rewards.settings import JudgeSettings, Models, ModelSettings
-from rewards.types import Scorer, Unscored
+from rostrum.envs.debate import Debate
+from rostrum.envs.prompts.prompt_sets import Prompts, load_prompts
+from rostrum.envs.prompts.revisions import helpful_prompt
+from rostrum.envs.types import Speech
+from rostrum.rewards.settings import JudgeSettings, Models, ModelSettings
+from rostrum.rewards.types import Scorer, Unscored
 
 WORDS = ("yes", "no")
 

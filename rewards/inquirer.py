@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from envs.prompts import Prompts, load_prompts
-from envs.types import Transcript
-from rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
-from rewards.types import Scorer, Unscored, Writing
+from rostrum.envs.prompts.prompt_sets import Prompts, load_prompts
+from rostrum.envs.types import Transcript
+from rostrum.rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
+from rostrum.rewards.types import Scorer, Unscored, Writing
 
 TOKENS_PER_WORD = 4
 """Room for a question of the protocol's number of words in any tokenizer; what is too long is cut by its words."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envs import transcripts
-from envs.types import AnswerKey, Side, Transcript
+from rostrum.envs import transcripts
+from rostrum.envs.types import AnswerKey, Side, Transcript
 
 Label = Callable[[Transcript], float | None]
 """P(answer of side A is right), None where it is not known."""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from envs.types import Transcript
-from rewards.types import Cause, Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.types import Cause, Verdict
 
 Order = Literal["both", "given", "swapped"]
 

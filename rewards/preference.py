@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.types import Side, Transcript
-from rewards.reward import APPROVALS
-from rewards.settings import JudgeSettings, ModelSettings
-from rewards.types import Judge
+from rostrum.envs.types import Side, Transcript
+from rostrum.rewards.reward import APPROVALS
+from rostrum.rewards.settings import JudgeSettings, ModelSettings
+from rostrum.rewards.types import Judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from envs.types import Side, Speech, Transcript
-from rewards.types import Reward, Verdict
+from rostrum.envs.types import Side, Speech, Transcript
+from rostrum.rewards.types import Reward, Verdict
 
 _TINY = 1e-12
 

@@ -4,8 +4,8 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-from envs.types import AnswerKey, Side, Speech, Transcript
-from rewards.types import Usage, Verdict
+from rostrum.envs.types import AnswerKey, Side, Speech, Transcript
+from rostrum.rewards.types import Usage, Verdict
 
 
 class ScriptedJudge:

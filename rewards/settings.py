@@ -9,12 +9,12 @@ from typing import Protocol as Interface
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from envs.judge_prompts import Task
-from envs.prompts import load_prompts
-from rewards import labelled
-from rewards.endpoint.config import Endpoint
-from rewards.examples import Examples, JudgePrompts
-from rewards.types import Classifier, Judge, Scorer
+from rostrum.envs.prompts.judge_prompts import Task
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.rewards import labelled
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.examples import Examples, JudgePrompts
+from rostrum.rewards.types import Classifier, Judge, Scorer
 
 
 class JudgeError(ValueError):
@@ -69,7 +69,7 @@ class ModelSettings(JudgeSettings):
     model: str
     """Folder, hub id, or embedded/NAME."""
     prompts: str
-    """Prompt set: a name under envs/templates/ or a folder."""
+    """Prompt set: a name under envs/prompts/templates/ or a folder."""
     instructions: Literal["plain", "criteria", "debias"] = "plain"
     """What the prompt adds: nothing, what makes the better case, or a warning not to judge by position or length."""
     examples: Path | None = None

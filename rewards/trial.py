@@ -1,8 +1,8 @@
 """A made-up debate on which a judge is tried before it is paid for."""
 
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from rewards.settings import JudgeError
-from rewards.types import Judge
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.settings import JudgeError
+from rostrum.rewards.types import Judge
 
 _QUESTION = Question("trial", "trial", "What colour is the door?", ("green", "red"), "The door is green.")
 _SAID = ("The passage says that the door is green.", "The passage does not say that the door is green: it is red.")

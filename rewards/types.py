@@ -8,7 +8,7 @@ from typing import Protocol as Interface
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envs.types import Side, Transcript
+from rostrum.envs.types import Side, Transcript
 
 Cause = Literal["speech", "failure"]
 """What made a verdict INVALID. "speech": the judge read the debate and gave no opinion that can be read, or could not

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
-from envs import scratchpad
-from envs.types import Transcript
-from rewards.orders import Opinion, Order, no_opinion, verdicts
-from rewards.settings import ModelSettings
-from rewards.types import Reading, Scorer, Unscored, Usage, Verdict, Writing
+from rostrum.envs.text import scratchpad
+from rostrum.envs.types import Transcript
+from rostrum.rewards.orders import Opinion, Order, no_opinion, verdicts
+from rostrum.rewards.settings import ModelSettings
+from rostrum.rewards.types import Reading, Scorer, Unscored, Usage, Verdict, Writing
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,12 @@ if str(ROOT) not in sys.path:
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from envs.testimony.world import TestimonyWorld  # noqa: E402
-from envs.types import Question, Side, Transcript  # noqa: E402
-from rewards.types import Cause, Usage, Verdict  # noqa: E402
-from trainer.config import Config  # noqa: E402
-from trainer.engines.base import Completion, Sampling  # noqa: E402
-from trainer.types import Policy  # noqa: E402
+from rostrum.envs.testimony.world import TestimonyWorld  # noqa: E402
+from rostrum.envs.types import Question, Side, Transcript  # noqa: E402
+from rostrum.rewards.types import Cause, Usage, Verdict  # noqa: E402
+from rostrum.trainer.config import Config  # noqa: E402
+from rostrum.trainer.engines.base import Completion, Sampling  # noqa: E402
+from rostrum.trainer.types import Policy  # noqa: E402
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -70,7 +70,7 @@ def no_ray_left() -> Iterator[None]:
     yield
     ray = sys.modules.get("ray")
     if ray is not None and ray.is_initialized():
-        from trainer.on_ray import cluster
+        from rostrum.trainer.cluster import cluster
 
         cluster.leave()
 
@@ -82,7 +82,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from trainer.testimony.vocabulary import build_tokenizer
+    from rostrum.trainer.testimony_models.vocabulary import build_tokenizer
 
     folder, tokenizer = tmp_path_factory.mktemp("tiny"), build_tokenizer()
     shape = LlamaConfig(
@@ -112,7 +112,7 @@ def _teach_to_stop(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase
     """Speeches of one to four random places, in debates of random text."""
     import torch
 
-    from envs.testimony.world import PLACES
+    from rostrum.envs.testimony.world import PLACES
 
     words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)[3:]
     draw, optimizer = random.Random(0), torch.optim.AdamW(model.parameters(), 1e-2)
@@ -132,7 +132,7 @@ def _teach_to_stop(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase
 @pytest.fixture
 def configure(tiny: Path, tmp_path: Path) -> Callable[..., Config]:
     """Makes the configuration of a small run from Hydra overrides; later ones win."""
-    from launch.compose import load
+    from rostrum.launch.compose import load
 
     def make(*overrides: str) -> Config:
         groups = [
@@ -241,7 +241,7 @@ def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PlantedJudge]:
 
     def put(invalid_every: int = 0, cause: Cause = "failure") -> PlantedJudge:
         judge = PlantedJudge(invalid_every, cause)
-        monkeypatch.setattr("trainer.setup.judge", lambda *settings: judge)
+        monkeypatch.setattr("rostrum.trainer.setup.judge", lambda *settings: judge)
         return judge
 
     return put

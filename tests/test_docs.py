@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from launch import ablate, commands, compare, compose, reference, saved, tournament
-from launch.arms import arms_of
-from launch.cells import cross
-from launch.cli import COMMANDS, parser
-from trainer.config import Config
+from rostrum.launch import compose, reference, saved
+from rostrum.launch.arms import arms_of
+from rostrum.launch.cells import cross
+from rostrum.launch.cli import COMMANDS, parser
+from rostrum.launch.commands import ablate, compare, tournament, train
+from rostrum.trainer.config import Config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,7 +44,7 @@ TAKEN = {
 }
 """What a command takes besides the keys of the configuration."""
 WITHOUT_CONFIGURATION = ("runs", "report", "verify", "export", "export-logs", "build-models")
-OF_RUNS = {"evaluate": commands.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
+OF_RUNS = {"evaluate": train.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
 """Commands that change the configuration of a run that is there, and what they may change in it."""
 
 
@@ -190,7 +191,7 @@ def test_a_page_has_one_title_and_no_skipped_heading(page: Path) -> None:
 
 def test_the_configuration_reference_is_as_it_is_written() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text("utf-8") == reference.page(), (
-        "docs/configuration.md is stale: python -m launch.reference > docs/configuration.md"
+        "docs/configuration.md is stale: python -m rostrum.launch.reference > docs/configuration.md"
     )
 
 

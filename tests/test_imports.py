@@ -51,7 +51,7 @@ def packages(source: str) -> set[str]:
 
 
 def test_the_reader_of_imports_sees_nested_and_dotted_ones() -> None:
-    assert set(imported("def f():\n    import torch.nn as nn\n    from rewards.types import Verdict")) == {
+    assert set(imported("def f():\n    import torch.nn as nn\n    from rostrum.rewards.types import Verdict")) == {
         "torch",
         "rewards",
     }
@@ -102,14 +102,16 @@ def test_no_modules_import_each_other() -> None:
         name: {module(of) for of in dotted(path.read_text("utf-8")) if of.partition(".")[0] in OURS} - {name}
         for name, path in modules.items()
     }
-    assert graph["trainer.engines.vllm.process"] >= {"trainer.engines.vllm.server"}, "imported within a function"
+    assert graph["rostrum.trainer.engines.vllm.process"] >= {"rostrum.trainer.engines.vllm.server"}, (
+        "imported within a function"
+    )
     TopologicalSorter(graph).prepare()
 
 
 def test_statistics_import_nothing_else_of_trainer() -> None:
-    names = {name for path in sources("trainer/statistics") for name in dotted(path.read_text("utf-8"))}
-    assert "trainer.statistics.paired.paired_change" in names
-    assert not {name for name in names if name.startswith("trainer.") and not name.startswith("trainer.statistics.")}
+    names = {name for path in sources("trainer/stats") for name in dotted(path.read_text("utf-8"))}
+    assert "rostrum.trainer.stats.paired.paired_change" in names
+    assert not {name for name in names if name.startswith("trainer.") and not name.startswith("rostrum.trainer.stats.")}
 
 
 def test_what_trains_imports_nothing_that_measures_but_for_the_watch() -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from envs.questions import JsonLinesQuestions, testimony
-from envs.testimony.world import TestimonyWorld
-from envs.types import AnswerKey, Question
-from trainer.config import Config
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.learners.policy_gradient import ClippedSurrogate
-from trainer.run_folder import read_lines
-from trainer.train import train
+from rostrum.envs.questions import JsonLinesQuestions, testimony
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import AnswerKey, Question
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.learners.policy_gradient import ClippedSurrogate
+from rostrum.trainer.store.run_folder import read_lines
+from rostrum.trainer.train import train
 
 WORLD = TestimonyWorld(train=24, heldout=0)
 ALGORITHMS = {

@@ -11,9 +11,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from trainer import models, setup
-from trainer.config import Lora
-from trainer.models import ModelError
+from rostrum.trainer import setup
+from rostrum.trainer.config import Lora
+from rostrum.trainer.models import loading
+from rostrum.trainer.models.loading import ModelError
 
 
 def check(model: str, has_head: bool = False, lora: Lora | None = None, trained: bool = False) -> None:
@@ -26,12 +27,12 @@ def check(model: str, has_head: bool = False, lora: Lora | None = None, trained:
         ModelError: weights are missing or have other shapes; a quantised model lacks its library, or all of its weights
             are to be trained; the tokenizer knows tokens that the model does not; the adapter's targets are no layers.
     """
-    folder = models.resolve_base(model)
-    with models.read_whole(folder):
+    folder = loading.resolve_base(model)
+    with loading.read_whole(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    tokenizer = models.load_tokenizer(model, speaks=not has_head)
+    tokenizer = loading.load_tokenizer(model, speaks=not has_head)
     if has_head:
-        models.head_outputs(model)
+        loading.head_outputs(model)
     if (quantised := _quantisation(config)) is not None:
         _check_library(model, quantised)
         if trained and lora is None:
@@ -41,8 +42,8 @@ def check(model: str, has_head: bool = False, lora: Lora | None = None, trained:
             )
         return  # its layers are the library's own
     kind = AutoModelForSequenceClassification if has_head else AutoModelForCausalLM
-    skeleton, missing = models.load_weights(kind, folder, device_map="meta")
-    models.check_nothing_missing(model, missing)
+    skeleton, missing = loading.load_weights(kind, folder, device_map="meta")
+    loading.check_nothing_missing(model, missing)
     check_vocabulary(model, tokenizer, skeleton.get_input_embeddings().weight.shape[0])
     if lora is not None:
         check_targets(model, skeleton, lora)

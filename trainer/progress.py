@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from trainer.terminal import Console
+from rostrum.trainer.terminal import Console
 
 console = Console(stderr=True)
 

@@ -14,16 +14,17 @@ from typing import Any, TypeVar
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, set_seed
 
-from trainer import checkpoints, setup
-from trainer.config import Config
-from trainer.learners.learner import Learner, LearnerSetup
-from trainer.models import load_tokenizer
-from trainer.progress import say
-from trainer.publish import publish
-from trainer.run_folder import RunFolder, prune
-from trainer.schedule import derive, matches_of, questions_of
-from trainer.session import Session
-from trainer.types import Match, Policy, Trajectory
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.learners.learner import Learner, LearnerSetup
+from rostrum.trainer.models.loading import load_tokenizer
+from rostrum.trainer.progress import say
+from rostrum.trainer.rollouts.schedule import derive, matches_of, questions_of
+from rostrum.trainer.session import Session
+from rostrum.trainer.store import checkpoints
+from rostrum.trainer.store.run_folder import RunFolder, prune
+from rostrum.trainer.types import Matchup, Policy, Trajectory
+from rostrum.trainer.weights.publish import publish
 
 T = TypeVar("T")
 CURRENT = "current"
@@ -182,7 +183,7 @@ class Run:
         league = self.config.opponent.kept(last)
         return [0, *range(0, last + 1, self.config.save_every), *extra, *league, last]
 
-    def _matches(self, iteration: int) -> list[Match]:
+    def _matches(self, iteration: int) -> list[Matchup]:
         """Return the debates of an iteration, on the first rank."""
         assert self._session is not None
         config, seed, algorithm = self.config, self.config.seed, self.config.algorithm

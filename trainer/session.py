@@ -2,28 +2,29 @@
 
 from typing import Any
 
-from envs import transcripts
-from envs.question_set import load_questions
-from rewards.trial import shown
-from rewards.types import Usage
-from trainer import limits, setup
-from trainer.config import Config
-from trainer.engines import resting
-from trainer.logprobs import Scores
-from trainer.loop import collect
-from trainer.measure import measure
-from trainer.models import load_tokenizer
-from trainer.opponents.lineup import opponents
-from trainer.probe import check_adapter, rows_of
-from trainer.progress import debates_bar, say
-from trainer.publish import check_parity
-from trainer.run_folder import RunFolder, append_line
-from trainer.schedule import derive
-from trainer.stored_judge import stored_judge
-from trainer.tracking import Tracker
-from trainer.types import Experience, Judged, Match, Policy
-from trainer.unjudged import check_judged
-from trainer.watch import Watch, set_aside
+from rostrum.envs import transcripts
+from rostrum.envs.questions.base import load_questions
+from rostrum.rewards.trial import shown
+from rostrum.rewards.types import Usage
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines import resting
+from rostrum.trainer.evaluation.monitor import Monitor, set_aside
+from rostrum.trainer.learners import limits
+from rostrum.trainer.models.loading import load_tokenizer
+from rostrum.trainer.opponents.lineup import opponents
+from rostrum.trainer.progress import debates_bar, say
+from rostrum.trainer.rollouts.collect import collect
+from rostrum.trainer.rollouts.measure import measure
+from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.rollouts.unjudged import check_judged
+from rostrum.trainer.store.run_folder import RunFolder, append_line
+from rostrum.trainer.store.tracking import Tracker
+from rostrum.trainer.stored_judge import stored_judge
+from rostrum.trainer.types import Batch, Judged, Matchup, Policy
+from rostrum.trainer.weights.logprobs import Scores
+from rostrum.trainer.weights.parity import check_adapter, rows_of
+from rostrum.trainer.weights.publish import check_parity
 
 
 class Session:
@@ -41,10 +42,10 @@ class Session:
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, self.probe)
         self._tracker = Tracker(settings)
-        self.watch = Watch(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
+        self.watch = Monitor(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
 
-    def collect(self, iteration: int, matches: list[Match], policy: Policy, learner: Scores) -> Experience:
+    def collect(self, iteration: int, matches: list[Matchup], policy: Policy, learner: Scores) -> Batch:
         """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts.
 
         Raises:
@@ -107,7 +108,7 @@ class Session:
         del self.judge, self.watch
         self._tracker.close()
 
-    def _store(self, experience: Experience) -> None:
+    def _store(self, experience: Batch) -> None:
         records = [judged.episode.transcript for judged in experience.judged]
         extra: list[dict[str, Any]] = [
             {

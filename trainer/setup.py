@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import PartialState
 
-from rewards.apart import Apart
-from rewards.endpoint.config import Endpoint
-from rewards.judges import JudgeSettings, ModelSettings
-from rewards.types import Classifier, Scorer
-from trainer import config, models
-from trainer.engines import (
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.judges import JudgeSettings, ModelSettings
+from rostrum.rewards.judges.per_side import PerSide
+from rostrum.rewards.types import Classifier, Scorer
+from rostrum.trainer import config
+from rostrum.trainer.engines import (
     EngineError,
     EngineSettings,
     engine_settings,
@@ -21,26 +21,27 @@ from trainer.engines import (
     make_engine,
     settings_by_name,
 )
-from trainer.engines.formats import Format, make_format
-from trainer.inference.inference_setup import InferenceSetup, inference_setup
-from trainer.rollouts import LocalRollouts, PlaySetup, Rollouts, Send
+from rostrum.trainer.engines.formats import Format, make_format
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.decoding.inference_setup import DecodingSetup, inference_setup
+from rostrum.trainer.rollouts.local import LocalRolloutWorkers, PlaySetup, RolloutWorkers, Send
 
 if TYPE_CHECKING:
     from peft import LoraConfig, PeftModel
     from transformers import PreTrainedModel
 
-    from rewards.endpoint.scorer import EndpointScorer
+    from rostrum.rewards.endpoint.scorer import EndpointScorer
 
 PATIENCE = timedelta(days=7)
 """How long a rank waits for the others; torch's ten or thirty minutes are shorter than some iterations."""
 
 
-def judge(settings: JudgeSettings, run: config.Config | None = None) -> Apart:
+def judge(settings: JudgeSettings, run: config.Config | None = None) -> PerSide:
     """A frozen judge on engines of its own, or on Ray if that is where the run's judges are.
 
     It reads debaters apart where the protocol of a debate says so.
     """
-    return Apart(settings.make(JudgeModels(run)))
+    return PerSide(settings.make(JudgeModels(run)))
 
 
 class JudgeModels:
@@ -56,7 +57,7 @@ class JudgeModels:
         cluster = self._cluster()
         if cluster is None:
             return make_engine(settings.model, judge_engine(settings, self._sleeps()))
-        from trainer.on_ray.judges import RayScorer
+        from rostrum.trainer.cluster.judges import RayScorer
 
         return RayScorer(settings.model, judge_engine(settings, self._sleeps()), cluster)
 
@@ -65,7 +66,7 @@ class JudgeModels:
         cluster = self._cluster()
         if cluster is None:
             return make_classifier(settings.model, judge_engine(settings))
-        from trainer.on_ray.judges import RayClassifier
+        from rostrum.trainer.cluster.judges import RayClassifier
 
         return RayClassifier(settings.model, judge_engine(settings), cluster)
 
@@ -76,7 +77,7 @@ class JudgeModels:
         """Where the run's judges are, joined; None if they are in this process."""
         if self._run is None or self._run.cluster.judge_workers == 0:
             return None
-        from trainer.on_ray import cluster as ray_cluster
+        from rostrum.trainer.cluster import cluster as ray_cluster
 
         ray_cluster.connect(self._run)
         return self._run.cluster
@@ -97,8 +98,8 @@ def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSettings
 
 def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Config | None = None) -> "EndpointScorer":
     """A model behind an endpoint. What it costs a run is counted in the run's folder; without a run, in memory."""
-    from rewards.endpoint.scorer import LEDGER, EndpointScorer
-    from trainer.progress import say
+    from rostrum.rewards.endpoint.scorer import LEDGER, EndpointScorer
+    from rostrum.trainer.progress import say
 
     ledger = None if run is None else run.output / LEDGER
     return EndpointScorer(endpoint, settings.model, settings.name, ledger, say)
@@ -129,7 +130,7 @@ def weight_transfer(settings: config.Config) -> str:
     return "nccl" if over_nccl and cluster.gpus_apart else "disk"
 
 
-def sender(settings: config.Config, played: Rollouts) -> Send | None:
+def sender(settings: config.Config, played: RolloutWorkers) -> Send | None:
     """Return what brings new weights to the engines from the learner's memory; none where they read the folders."""
     transport, made = weight_transfer(settings), settings_by_name()[settings.debater.engine].sender
     if transport == "disk" or made is None:
@@ -143,7 +144,7 @@ def sender(settings: config.Config, played: Rollouts) -> Send | None:
     return send
 
 
-def rollouts(settings: config.Config) -> Rollouts:
+def rollouts(settings: config.Config) -> RolloutWorkers:
     """Where debates are played: here, or on Ray."""
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(
@@ -157,15 +158,15 @@ def rollouts(settings: config.Config) -> Rollouts:
         inference(settings),
     )
     if cluster.rollout_workers == 0:
-        return LocalRollouts(setup)
-    from trainer.on_ray import cluster as ray_cluster
-    from trainer.on_ray.workers import RayRollouts
+        return LocalRolloutWorkers(setup)
+    from rostrum.trainer.cluster import cluster as ray_cluster
+    from rostrum.trainer.cluster.workers import RayRolloutWorkers
 
     ray_cluster.connect(settings)
-    return RayRollouts(setup, cluster)
+    return RayRolloutWorkers(setup, cluster)
 
 
-def inference(settings: config.Config) -> InferenceSetup:
+def inference(settings: config.Config) -> DecodingSetup:
     """How debaters come by their speeches and who asks between the rounds. Judges that are needed for it are loaded in
     each process that plays, wherever those are that give verdicts."""
     cluster = settings.cluster.model_copy(update={"judge_workers": 0})
@@ -175,8 +176,8 @@ def inference(settings: config.Config) -> InferenceSetup:
 
 def debater_format(settings: config.Config) -> Format:
     """How the debater's conversations become tokens."""
-    tokenizer = models.load_tokenizer(settings.debater.model)
-    ends = models.end_tokens(settings.debater.model, tokenizer)
+    tokenizer = loading.load_tokenizer(settings.debater.model)
+    ends = loading.end_tokens(settings.debater.model, tokenizer)
     return make_format(tokenizer, ends, settings.debater.format, settings.protocol.scratchpad)
 
 
@@ -187,8 +188,8 @@ def judge_format(settings: ModelSettings) -> Format:
         EngineError: the chat template loses a part of them.
     """
     speaks = not settings.has_head
-    tokenizer = models.load_tokenizer(settings.model, speaks)
-    ends = models.end_tokens(settings.model, tokenizer) if speaks else ()
+    tokenizer = loading.load_tokenizer(settings.model, speaks)
+    ends = loading.end_tokens(settings.model, tokenizer) if speaks else ()
     return make_format(tokenizer, ends, settings.format, speaks=speaks)
 
 
@@ -249,8 +250,8 @@ def check_whole_model(settings: config.Debater) -> None:
     Raises:
         ModelError: it is an adapter, whose weights are loaded frozen, so that nothing would be learned.
     """
-    if (Path(models.resolve(settings.model)) / "adapter_config.json").exists():
-        raise models.ModelError(
+    if (Path(loading.resolve(settings.model)) / "adapter_config.json").exists():
+        raise loading.ModelError(
             f"debater.model={settings.model} is an adapter, and training starts from whole models: merge it into its "
             "base model first (`rostrum export run=RUN output=FOLDER` does so for one that Rostrum trained, peft's "
             "merge_and_unload for any other), then set debater.model=FOLDER."
@@ -259,7 +260,7 @@ def check_whole_model(settings: config.Debater) -> None:
 
 def policy_model(settings: config.Debater) -> "PreTrainedModel | PeftModel":
     """The debater to be trained, with a fresh adapter if the configuration asks for one."""
-    model = models.load_model(settings.model, getattr(torch, settings.dtype))
+    model = loading.load_model(settings.model, getattr(torch, settings.dtype))
     if settings.lora is None:
         return model
     from peft import get_peft_model
@@ -282,7 +283,7 @@ def lora_config(settings: config.Lora, task: str = "CAUSAL_LM") -> "LoraConfig":
 
 def join_ranks(stage: str | None) -> None:
     """Joins the ranks in one process group, with patience for the first of them, which plays while the others wait."""
-    cpu = models.default_device() == "cpu"
+    cpu = loading.default_device() == "cpu"
     if stage is None:
         PartialState(cpu=cpu, timeout=PATIENCE)
     else:

@@ -10,18 +10,18 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
-from envs import transcripts
-from envs.files import remove_file
-from envs.types import Transcript
-from rewards.audit.cost import Cost
-from rewards.judges import JudgeSettings
-from rewards.types import Judge, Usage, Verdict
-from trainer import setup
-from trainer.config import Config
-from trainer.judge_identity import fingerprint, identity
-from trainer.progress import debates_bar
-from trainer.reading import Open, read_json_lines, valid
-from trainer.run_folder import append_lines, cut_torn_line
+from rostrum.envs import transcripts
+from rostrum.envs.files import remove_file
+from rostrum.envs.types import Transcript
+from rostrum.rewards.audit.cost import Cost
+from rostrum.rewards.judges import JudgeSettings
+from rostrum.rewards.types import Judge, Usage, Verdict
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.progress import debates_bar
+from rostrum.trainer.reading import Open, read_json_lines, valid
+from rostrum.trainer.store.judge_identity import fingerprint, identity
+from rostrum.trainer.store.run_folder import append_lines, cut_torn_line
 
 VERDICTS = "verdicts.jsonl"
 """The file of an audit that keeps them."""

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from envs.files import check_no_links, guarded
-from trainer.config import Config
-from trainer.run import CURRENT, Run
-from trainer.run_folder import RunFolder
+from rostrum.envs.files import check_no_links, guarded
+from rostrum.trainer.config import Config
+from rostrum.trainer.run import CURRENT, Run
+from rostrum.trainer.store.run_folder import RunFolder
 
 
 def train(config: Config) -> Path:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from envs.types import TRAINED, Failure, Question, Side, Transcript
-from rewards.types import Reward, Verdict
+from rostrum.envs.types import TRAINED, Failure, Question, Side, Transcript
+from rostrum.rewards.types import Reward, Verdict
 
 BASE = "base"
 """The name of the checkpoint before training, and of the matchup against it."""
@@ -26,7 +26,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class Matchup:
     """One debate to be played: a question, which side has which answer, and the policy of each speaker.
 
     With `branches` > 1 the debate is played once up to `branch_turn` and then continued that many times, so that the
@@ -42,7 +42,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TokenRow:
     """A speaker's tokens in one debate, or for one of its speeches, exactly as its policy saw and sampled them.
 
     `prompt` is the context of the row's first speech; `completion` everything after it. `mask` (as long as
@@ -59,14 +59,14 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class Rollout:
     """A debate as played: the transcript and each speaker's tokens, in one row or in one per speech. `match` is the id
-    of its `Match`, and `branch_turn` where that branches."""
+    of its `Matchup`, and `branch_turn` where that branches."""
 
     match: str
     branch: int
     transcript: Transcript
-    rows: Mapping[str, tuple[Row, ...]]
+    rows: Mapping[str, tuple[TokenRow, ...]]
     branch_turn: int = 0
 
 
@@ -85,13 +85,13 @@ class Trajectory:
     """The side that it was given: one that chooses its side is compared with itself, whatever it chose."""
     turns: tuple[int, ...]
     """The turn of each of the row's speeches."""
-    row: Row
+    row: TokenRow
     reward: Reward
     policy_version: int
     last: bool = True
     """Whether the speaker speaks no more in this debate: else its next speech is in the next row."""
     match: str = ""
-    """The id of its `Match`, which siblings share."""
+    """The id of its `Matchup`, which siblings share."""
     branch_turn: int = 0
     """The turn at which the siblings part."""
 
@@ -115,13 +115,13 @@ class Judged:
     """An episode with the verdict on it and what each speaker earned (None: nobody learns from it, see
     `rewards.reward.rewards`)."""
 
-    episode: Episode
+    episode: Rollout
     verdict: Verdict
     rewards: Mapping[str, Reward] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Experience:
+class Batch:
     """What one iteration collected. Every match is in it: judged, or as a failure with its reason."""
 
     iteration: int

@@ -5,9 +5,9 @@ name of the module and whose `load` gives the `QuestionSet`. A YAML in configs/q
 keys. Nothing else has to be told of it. Another package adds one by an entry point of the group `rostrum.questions`.
 """
 
-from envs import registry
-from envs.question_set import QuestionError, QuestionSettings
-from envs.questions.jsonl import JsonLinesQuestions
+from rostrum.envs import registry
+from rostrum.envs.questions.base import QuestionError, QuestionSettings
+from rostrum.envs.questions.jsonl import JsonLinesQuestions
 
 __all__ = ["JsonLinesQuestions", "QuestionError", "QuestionSettings", "settings_by_kind"]
 

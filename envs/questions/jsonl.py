@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from envs.json_lines import records
-from envs.question_set import Entry, QuestionError, SplitRule, StoredQuestions, StoredSettings
-from envs.splits import digest, same_words, single_spaced
-from envs.types import Question
+from rostrum.envs.questions.base import Entry, QuestionError, SplitRule, StoredQuestions, StoredSettings
+from rostrum.envs.questions.json_lines import records
+from rostrum.envs.questions.splits import digest, same_words, single_spaced
+from rostrum.envs.types import Question
 
 
 class JsonLinesQuestions(StoredQuestions):

@@ -7,12 +7,12 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from envs.quality import filters
-from envs.quality.filters import Filter
-from envs.quality.records import Record, read
-from envs.question_set import Entry, QuestionError, StoredQuestions, StoredSettings
-from envs.splits import answer_pair, drawn, same_words, turns
-from envs.types import Account, Question
+from rostrum.envs.questions.base import Entry, QuestionError, StoredQuestions, StoredSettings
+from rostrum.envs.questions.quality_files import filters
+from rostrum.envs.questions.quality_files.filters import Filter
+from rostrum.envs.questions.quality_files.records import Record, read
+from rostrum.envs.questions.splits import answer_pair, drawn, same_words, turns
+from rostrum.envs.types import Account, Question
 
 WAYS = ("best_distractor", "timed_annotators", "hash")
 """How the wrong answer of a pair was chosen, from the best way to the last resort."""
@@ -24,7 +24,7 @@ class Settings(StoredSettings):
 
     kind: Literal["quality"]
     path: Path
-    """A file, or a folder: see `envs.quality.records.read`."""
+    """A file, or a folder: see `envs.questions.quality_files.records.read`."""
     source: str | None = None
     """Only articles from there, e.g. Gutenberg."""
     hard_only: bool = False

@@ -10,13 +10,13 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from envs import gold_column
-from envs.gold_column import Reading
-from envs.no_answers import is_no_answer
-from envs.question_set import Entry, Place, QuestionError, StoredQuestions, StoredSettings
-from envs.splits import answer_pair, digest, drawn, single_spaced
-from envs.tables import Row, file_rows, hub_rows
-from envs.types import Account, Question
+from rostrum.envs.questions import gold_column
+from rostrum.envs.questions.base import Entry, Place, QuestionError, StoredQuestions, StoredSettings
+from rostrum.envs.questions.gold_column import Reading
+from rostrum.envs.questions.no_answers import is_no_answer
+from rostrum.envs.questions.splits import answer_pair, digest, drawn, single_spaced
+from rostrum.envs.questions.table_rows import Row, file_rows, hub_rows
+from rostrum.envs.types import Account, Question
 
 YES_NO = ("yes", "no")
 NO_LABEL, NO_ANSWER, NOT_TWO = "no_gold_label", "no_option_about_options", "no_two_different_answers"
@@ -52,7 +52,7 @@ class Columns(BaseModel):
     choices: str | list[str] | None = None
     """A column that holds a list of answers, or one column per answer."""
     correct: str | None = None
-    """Which of the choices is right; `envs.gold_column` says how it is read."""
+    """Which of the choices is right; `envs.questions.gold_column` says how it is read."""
     labels: str | None = None
     """A column with the choices' own labels, which `correct` names; None looks for "label" beside the choices."""
     first: int | None = Field(None, ge=0, le=1)

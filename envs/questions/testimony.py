@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from envs.question_set import QuestionSettings
-from envs.testimony.world import SPLIT_SIZE, TestimonyWorld
+from rostrum.envs.questions.base import QuestionSettings
+from rostrum.envs.testimony.world import SPLIT_SIZE, TestimonyWorld
 
 
 class Settings(QuestionSettings):

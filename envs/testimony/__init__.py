@@ -1,5 +1,5 @@
 """The testimony world: stories by witnesses of unequal reliability, and the small models that live in it."""
 
-from envs.testimony.world import TestimonyWorld
+from rostrum.envs.testimony.world import TestimonyWorld
 
 __all__ = ["TestimonyWorld"]

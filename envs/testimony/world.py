@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from envs.types import Account, AnswerKey, Question
+from rostrum.envs.types import Account, AnswerKey, Question
 
 RELIABILITY = {
     "anna": 0.95,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.audit.table import Table
-from rewards.statistics import CHANGE, Interval, cluster_mean, wilson
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import CHANGE, Interval, cluster_mean, wilson
 
 
 @dataclass(frozen=True, slots=True)

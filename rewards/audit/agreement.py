@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from rewards.audit.ratings import HIGHEST, LOWEST, MIDDLE
-from rewards.audit.signs import sign_test
-from rewards.audit.ties import Split
-from rewards.statistics import FloatArray, Interval, wilson
+from rostrum.rewards.audit.ratings import HIGHEST, LOWEST, MIDDLE
+from rostrum.rewards.audit.signs import sign_test
+from rostrum.rewards.audit.ties import Split
+from rostrum.rewards.statistics import FloatArray, Interval, wilson
 
 Ratings = NDArray[np.int64]
 SCALE = HIGHEST - LOWEST + 1

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from envs.attacks import ATTACKS, attacked
-from envs.types import Side
-from rewards.labelled import Labelled
-from rewards.statistics import Interval, cluster_statistic, wilson
-from rewards.types import Judge, Verdict, favours
+from rostrum.envs.text.attacks import ATTACKS, attacked
+from rostrum.envs.types import Side
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.statistics import Interval, cluster_statistic, wilson
+from rostrum.rewards.types import Judge, Verdict, favours
 
 ALL = tuple(ATTACKS)
 

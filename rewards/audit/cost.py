@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rewards.types import Usage
+from rostrum.rewards.types import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.audit.table import Table
-from rewards.statistics import FloatArray, Interval, wilson
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import FloatArray, Interval, wilson
 
 CURVE_POINTS = 60
 """Points of the curve that are kept."""

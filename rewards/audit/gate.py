@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rewards.audit.options import Thresholds
+from rostrum.rewards.audit.options import Thresholds
 
 Must = Literal["be at least", "be at most", "be within ±", "be below"]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.audit.table import Table
-from rewards.statistics import FloatArray, Interval, cluster_statistic, wilson
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import FloatArray, Interval, cluster_statistic, wilson
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.audit.signs import sign_test
-from rewards.audit.table import Table
-from rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, wilson
-from rewards.types import favours
+from rostrum.rewards.audit.signs import sign_test
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, wilson
+from rostrum.rewards.types import favours
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri, ndtr
 
-from rewards.audit.table import Table
-from rewards.statistics import (
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import (
     SIGNIFICANCE,
     UNBOUNDED,
     FloatArray,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.audit.cost import Cost
-from rewards.labelled import Labelled
-from rewards.types import Verdict, pick
+from rostrum.rewards.audit.cost import Cost
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Verdict, pick
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,22 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from rewards.audit.accuracy import accuracy, invalid
-from rewards.audit.agreement import agreement, rating_of
-from rewards.audit.attacks import attack_success
-from rewards.audit.cost import Cost
-from rewards.audit.coverage import coverage
-from rewards.audit.length import length
-from rewards.audit.options import AuditOptions
-from rewards.audit.position import position
-from rewards.audit.ratings import Rating
-from rewards.audit.reliability import calibration
-from rewards.audit.routing import Routed, routing
-from rewards.audit.table import Table
-from rewards.audit.tags import tags
-from rewards.audit.ties import ties
-from rewards.labelled import Labelled
-from rewards.types import Judge
+from rostrum.rewards.audit.accuracy import accuracy, invalid
+from rostrum.rewards.audit.agreement import agreement, rating_of
+from rostrum.rewards.audit.attacks import attack_success
+from rostrum.rewards.audit.cost import Cost
+from rostrum.rewards.audit.coverage import coverage
+from rostrum.rewards.audit.length import length
+from rostrum.rewards.audit.options import AuditOptions
+from rostrum.rewards.audit.position import position
+from rostrum.rewards.audit.ratings import Rating
+from rostrum.rewards.audit.reliability import calibration
+from rostrum.rewards.audit.routing import Routed, routing
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.audit.tags import tags
+from rostrum.rewards.audit.ties import ties
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Judge
 
 DRAWN = 1000
 """Debates that the picture of both readings shows, at most."""

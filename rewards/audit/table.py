@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.types import Side
-from rewards.labelled import Labelled
-from rewards.statistics import FloatArray
-from rewards.types import Judge, Verdict, favours
+from rostrum.envs.types import Side
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.statistics import FloatArray
+from rostrum.rewards.types import Judge, Verdict, favours
 
 
 @dataclass(frozen=True, slots=True)

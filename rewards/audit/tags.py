@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from envs.types import QuoteStatus, Side, Speech, Transcript
-from rewards.audit.table import Table, read
-from rewards.labelled import Labelled
-from rewards.statistics import UNBOUNDED, FloatArray, Interval, cluster_mean, wilson
-from rewards.types import Judge
+from rostrum.envs.types import QuoteStatus, Side, Speech, Transcript
+from rostrum.rewards.audit.table import Table, read
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.statistics import UNBOUNDED, FloatArray, Interval, cluster_mean, wilson
+from rostrum.rewards.types import Judge
 
 _MARK = re.compile(r"</?[vu]_quote>")
 _VERIFIED = re.compile(r"(</?)v_quote>")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.audit.position import leans
-from rewards.audit.signs import sign_test
-from rewards.audit.table import Table
-from rewards.statistics import FloatArray
+from rostrum.rewards.audit.position import leans
+from rostrum.rewards.audit.signs import sign_test
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import FloatArray
 
 THIRD = 1 / 6
 """Half of the middle bucket's width."""

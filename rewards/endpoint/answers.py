@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 
-from rewards.endpoint import messages
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.errors import ServerError, error_in
-from rewards.endpoint.key import Key
-from rewards.endpoint.messages import NotAReply, Reply
-from rewards.types import Cause
+from rostrum.rewards.endpoint import messages
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.errors import ServerError, error_in
+from rostrum.rewards.endpoint.key import Key
+from rostrum.rewards.endpoint.messages import NotAReply, Reply
+from rostrum.rewards.types import Cause
 
 _MAY_PASS = (408, 409, 425, 429)
 _LONGEST = 200

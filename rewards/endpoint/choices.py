@@ -5,8 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from envs import scratchpad
-from rewards.types import Unscored
+from rostrum.envs.text import scratchpad
+from rostrum.rewards.types import Unscored
 
 _AROUND = re.compile(r"^[\s*_`\"'([{]+|[\s*_`\"')\]}.,:;!]+$")
 """White space, brackets, emphasis and punctuation that may stand round a letter."""

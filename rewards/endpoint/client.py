@@ -9,14 +9,14 @@ from typing import TypeVar, cast
 
 import httpx2
 
-from rewards.endpoint import messages
-from rewards.endpoint.answers import Later, Refused, read_answer
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.key import Key
-from rewards.endpoint.ledger import Ledger
-from rewards.endpoint.messages import Reply, Request
-from rewards.endpoint.replies import Replies
-from rewards.types import Unscored, Usage
+from rostrum.rewards.endpoint import messages
+from rostrum.rewards.endpoint.answers import Later, Refused, read_answer
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.key import Key
+from rostrum.rewards.endpoint.ledger import Ledger
+from rostrum.rewards.endpoint.messages import Reply, Request
+from rostrum.rewards.endpoint.replies import Replies
+from rostrum.rewards.types import Unscored, Usage
 
 T = TypeVar("T")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 120.0

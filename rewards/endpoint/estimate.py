@@ -6,10 +6,10 @@ kind really does. Tokens are a quarter of the characters, and replies are taken 
 
 from collections.abc import Sequence
 
-from rewards.endpoint.config import Endpoint
-from rewards.endpoint.messages import estimated_tokens
-from rewards.settings import ModelSettings
-from rewards.types import Classifier, Scorer, Unscored, Usage, Writing
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.endpoint.messages import estimated_tokens
+from rostrum.rewards.settings import ModelSettings
+from rostrum.rewards.types import Classifier, Scorer, Unscored, Usage, Writing
 
 
 def cost_of(prompts: Sequence[str], endpoint: Endpoint, max_tokens: int = 1, samples: int = 1) -> Usage:

@@ -3,7 +3,7 @@
 import os
 import re
 
-from rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
 
 HIDDEN = "[key]"
 _WORD = re.compile(r"[^\s\"'<>(){}\[\],;]+")

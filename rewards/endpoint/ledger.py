@@ -8,7 +8,7 @@ leaves its last requests charged in full rather than not at all.
 import math
 from pathlib import Path
 
-from rewards.endpoint.store import Store
+from rostrum.rewards.endpoint.store import Store
 
 REMEDY = "restore it from a copy, or remove it to count what this run has spent from nothing"
 

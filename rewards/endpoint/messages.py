@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rewards.endpoint.config import Endpoint
+from rostrum.rewards.endpoint.config import Endpoint
 
 _ROUNDING = 1e-2
 MOST = 10**12

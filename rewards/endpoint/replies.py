@@ -4,9 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from rewards.endpoint.config import Endpoint
-from rewards.endpoint.messages import NotAReply, Reply, Request
-from rewards.endpoint.store import Store
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.endpoint.messages import NotAReply, Reply, Request
+from rostrum.rewards.endpoint.store import Store
 
 REMEDY = "restore it from a copy, or remove it to have everything asked and paid for again"
 

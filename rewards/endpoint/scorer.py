@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rewards.endpoint.choices import from_listed, from_samples
-from rewards.endpoint.client import Client
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.key import key_of
-from rewards.endpoint.ledger import Ledger
-from rewards.endpoint.messages import Reply, Request, request
-from rewards.endpoint.replies import Replies
-from rewards.types import Cause, Unscored, Usage, Writing
+from rostrum.rewards.endpoint.choices import from_listed, from_samples
+from rostrum.rewards.endpoint.client import Client
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.key import key_of
+from rostrum.rewards.endpoint.ledger import Ledger
+from rostrum.rewards.endpoint.messages import Reply, Request, request
+from rostrum.rewards.endpoint.replies import Replies
+from rostrum.rewards.types import Cause, Unscored, Usage, Writing
 
 TOPS = (20, 5)
 """How many of the likeliest tokens are asked for: the most that servers usually list, and what older interfaces do."""

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from envs.files import checked
+from rostrum.envs.files import checked
 
 PATIENCE = 60.0
 """Seconds to wait for another process that writes."""

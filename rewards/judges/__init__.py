@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
-from envs import registry
-from rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
+from rostrum.envs import registry
+from rostrum.rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
 
 __all__ = ["AnyJudge", "JudgeError", "JudgeSettings", "ModelSettings", "Models", "settings_by_kind"]
 

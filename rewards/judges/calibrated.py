@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from envs.types import Transcript
-from rewards.calibration import Calibration
-from rewards.settings import JudgeSettings, Models, ModelSettings
-from rewards.types import Judge, Usage, Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.calibration import Calibration
+from rostrum.rewards.settings import JudgeSettings, Models, ModelSettings
+from rostrum.rewards.types import Judge, Usage, Verdict
 
 if TYPE_CHECKING:
-    from rewards.judges import AnyJudge
+    from rostrum.rewards.judges import AnyJudge
 
 
 class Settings(JudgeSettings):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from envs.types import Transcript
-from rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
-from rewards.types import Judge, Usage, Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
+from rostrum.rewards.types import Judge, Usage, Verdict
 
 if TYPE_CHECKING:
-    from rewards.judges import AnyJudge
+    from rostrum.rewards.judges import AnyJudge
 
 
 class Settings(JudgeSettings):

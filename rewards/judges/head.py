@@ -9,10 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from envs.types import Transcript
-from rewards.orders import Opinion, Order, no_opinion, sigmoid, verdicts
-from rewards.settings import Models, ModelSettings
-from rewards.types import Classifier, Reading, Unscored, Usage, Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.orders import Opinion, Order, no_opinion, sigmoid, verdicts
+from rostrum.rewards.settings import Models, ModelSettings
+from rostrum.rewards.types import Classifier, Reading, Unscored, Usage, Verdict
 
 
 class Settings(ModelSettings):

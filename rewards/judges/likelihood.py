@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from envs.types import Transcript
-from rewards.orders import Opinion, Order, no_opinion, sigmoid, verdicts
-from rewards.settings import Models, ModelSettings
-from rewards.types import Reading, Scorer, Unscored, Usage, Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.orders import Opinion, Order, no_opinion, sigmoid, verdicts
+from rostrum.rewards.settings import Models, ModelSettings
+from rostrum.rewards.types import Reading, Scorer, Unscored, Usage, Verdict
 
 
 class Settings(ModelSettings):

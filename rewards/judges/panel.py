@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from envs.types import Transcript
-from rewards.settings import JudgeSettings, Models, ModelSettings
-from rewards.types import Judge, Usage, Verdict, favours
+from rostrum.envs.types import Transcript
+from rostrum.rewards.settings import JudgeSettings, Models, ModelSettings
+from rostrum.rewards.types import Judge, Usage, Verdict, favours
 
 if TYPE_CHECKING:
-    from rewards.judges import AnyJudge
+    from rostrum.rewards.judges import AnyJudge
 
 
 class Settings(JudgeSettings):

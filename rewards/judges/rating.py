@@ -1,6 +1,6 @@
 """A judge that rates two cases against each other: 1 for A, 5 for a tie, 9 for B, as JSON with the reason first.
 
-Ratings become probabilities by `envs.ratings`: (9.5 - score) / 9, so a tie is exactly one half.
+Ratings become probabilities by `envs.prompts.ratings`: (9.5 - score) / 9, so a tie is exactly one half.
 """
 
 import json
@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from envs.judge_prompts import Task
-from envs.ratings import RATINGS, probability_of
-from rewards.settings import Models
-from rewards.written import Finding, WritingJudge, WritingSettings, plain
+from rostrum.envs.prompts.judge_prompts import Task
+from rostrum.envs.prompts.ratings import RATINGS, probability_of
+from rostrum.rewards.settings import Models
+from rostrum.rewards.written import Finding, WritingJudge, WritingSettings, plain
 
 
 class Settings(WritingSettings):

@@ -10,9 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from envs.judge_prompts import Task
-from rewards.settings import Models
-from rewards.written import Finding, WritingJudge, WritingSettings, plain
+from rostrum.envs.prompts.judge_prompts import Task
+from rostrum.rewards.settings import Models
+from rostrum.rewards.written import Finding, WritingJudge, WritingSettings, plain
 
 _ANY = re.compile(r"\bverdict\b[\W_]*(?:[:=\uff1a]|\bis\b)", re.IGNORECASE)
 """Whatever looks like the statement of a verdict."""

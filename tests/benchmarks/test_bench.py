@@ -10,8 +10,8 @@ from benchmarks import learner, publishing, rounds, rows
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from benchmarks.shapes import SHAPES, Workload
-from trainer.config import Config
-from trainer.models import ModelError
+from rostrum.trainer.config import Config
+from rostrum.trainer.models.loading import ModelError
 
 
 @pytest.fixture(autouse=True)

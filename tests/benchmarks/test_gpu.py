@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.gpu import main
 from benchmarks.shapes import SHAPES, questions, word_tokenizer, write_model
-from trainer.models import load_model
+from rostrum.trainer.models.loading import load_model
 
 ABSENT = ("ray", "vllm", "deepspeed", "hydra", "omegaconf", "wandb", "statsmodels", "scipy", "rich")
 WITHOUT = """

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from envs.attacks import ATTACKS, TIMES_LONGER, attacked
-from envs.conduct import addresses_judge
-from envs.debate import Debate, Utterance
-from envs.escaping import FORGED_TAG, HEADER, escape_speech
-from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side, Transcript
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.text.attacks import ATTACKS, TIMES_LONGER, attacked
+from rostrum.envs.text.behaviour import addresses_judge
+from rostrum.envs.text.escaping import FORGED_TAG, HEADER, escape_speech
+from rostrum.envs.types import Protocol, Question, Side, Transcript
 
 PASSAGE = "in the attic anna saw it . in the cellar leo saw it ."
 QUESTION = Question("q", "s", "where is the key ?", ("attic", "cellar"), PASSAGE)

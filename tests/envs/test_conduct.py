@@ -4,13 +4,13 @@ import unicodedata
 
 import pytest
 
-from envs.conduct import Conduct, addresses_judge, concedes, conduct, contradicts, repetition
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.quotes import verify
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Question, Side, Speaker
-from envs.words import words
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.text.behaviour import Conduct, addresses_judge, concedes, conduct, contradicts, repetition
+from rostrum.envs.text.quotes import verify
+from rostrum.envs.text.words import words
+from rostrum.envs.types import Protocol, Question, Side, Speaker
 
 PASSAGE = "in the attic anna saw it . in the cellar leo saw it ."
 QUESTION = Question("q", "s", "where is the key ?", ("attic", "cellar"), PASSAGE)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side, Speaker
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Protocol, Question, Side, Speaker
 
 SEQUENTIAL = Protocol("debate", rounds=3)
 SIMULTANEOUS = Protocol("simultaneous", rounds=3, simultaneous=True)

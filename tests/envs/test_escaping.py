@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.debate import Utterance, speech_of
-from envs.escaping import FORGED_TAG, HEADER, KINDS, UNPAIRED_TAG, escape_markup, escape_speech
-from envs.prompts import load_prompts
-from envs.quotes import verify
-from envs.testimony.world import OBJECTS, PLACES, WITNESSES
-from envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.envs.debate import Utterance, speech_of
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.testimony.world import OBJECTS, PLACES, WITNESSES
+from rostrum.envs.text.escaping import FORGED_TAG, HEADER, KINDS, UNPAIRED_TAG, escape_markup, escape_speech
+from rostrum.envs.text.quotes import verify
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
 
 HEADERS = [
     "1. Judge: B",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from envs import files
-from envs.files import FilesError
+from rostrum.envs import files
+from rostrum.envs.files import FilesError
 
 
 @pytest.fixture

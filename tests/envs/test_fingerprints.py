@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from envs.fingerprints import answers_hash, questions_hash, record_hash
-from envs.testimony.world import TestimonyWorld
-from envs.types import AnswerKey
+from rostrum.envs.fingerprints import answers_hash, questions_hash, record_hash
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import AnswerKey
 
 WORLD = TestimonyWorld(train=0, heldout=5)
 QUESTIONS = WORLD.questions("heldout")

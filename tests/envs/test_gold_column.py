@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from envs.question_set import QuestionError, StoredQuestions
-from envs.questions.table import Settings
+from rostrum.envs.questions.base import QuestionError, StoredQuestions
+from rostrum.envs.questions.table import Settings
 
 O4 = {"choices": ["o1", "o2", "o3", "o4"], "correct": "key"}
 LIST = {"choices": "choices", "correct": "key"}

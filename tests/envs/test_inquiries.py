@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.inquiries import inquiry_of
-from envs.prompts import BUILTIN, load_prompts
-from envs.transcripts import from_json, to_json
-from envs.types import Inquiry, Protocol, Question, Side, Speaker
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.inquiries import inquiry_of
+from rostrum.envs.prompts.prompt_sets import BUILTIN, load_prompts
+from rostrum.envs.transcripts import from_json, to_json
+from rostrum.envs.types import Inquiry, Protocol, Question, Side, Speaker
 
 SETS = sorted(path.name for path in BUILTIN.iterdir())
 PROTOCOL = Protocol("interactive", rounds=2, max_words=6, judge_asks=True)

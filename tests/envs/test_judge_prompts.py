@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.judge_prompts import PromptError
-from envs.prompts import BUILTIN, Prompts, load_prompts
-from envs.ratings import RATINGS, TIE, probability_of, rating_of
-from envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.envs.prompts.judge_prompts import PromptError
+from rostrum.envs.prompts.prompt_sets import BUILTIN, Prompts, load_prompts
+from rostrum.envs.prompts.ratings import RATINGS, TIE, probability_of, rating_of
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
 
 SETS = sorted(path.name for path in BUILTIN.iterdir())
 TASKS = ("judge", "verdict", "rating")

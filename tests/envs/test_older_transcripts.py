@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from envs import transcripts
-from envs.types import Protocol, Question, Transcript
+from rostrum.envs import transcripts
+from rostrum.envs.types import Protocol, Question, Transcript
 
 SINCE = ("debaters_hear_each_other", "judged_apart")
 

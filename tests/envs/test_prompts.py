@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.prompts import BUILTIN, NAMES, PromptError, Prompts, load_prompts
-from envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import BUILTIN, NAMES, PromptError, Prompts, load_prompts
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
 
 SETS = sorted(path.name for path in BUILTIN.iterdir())
 

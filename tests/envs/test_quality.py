@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from envs.question_set import StoredQuestions
-from envs.questions import QuestionError
-from envs.questions.quality import Settings
+from rostrum.envs.questions import QuestionError
+from rostrum.envs.questions.base import StoredQuestions
+from rostrum.envs.questions.quality import Settings
 
 OPTIONS = ["The miller", "The baker", "The smith", "The priest"]
 Load = Callable[..., StoredQuestions]

@@ -3,8 +3,8 @@ from dataclasses import asdict
 
 import pytest
 
-from envs.questions import JsonLinesQuestions, QuestionError
-from envs.types import QuestionSet
+from rostrum.envs.questions import JsonLinesQuestions, QuestionError
+from rostrum.envs.types import QuestionSet
 
 
 def record(number, **fields):

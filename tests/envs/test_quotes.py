@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.quotes import count_words, escape_markup, verify
-from envs.types import QuoteStatus
+from rostrum.envs.text.quotes import count_words, escape_markup, verify
+from rostrum.envs.types import QuoteStatus
 
 STORY = (
     "The captain did not kill the pilot. He loved\n  the ship—an old freighter. “It wasn’t me,” said Anna... "

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.recasting import alone, exchanged, shuffled
-from envs.types import Protocol, Question, Side, Speaker, Transcript
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.recasting import alone, exchanged, shuffled
+from rostrum.envs.types import Protocol, Question, Side, Speaker, Transcript
 
 CONSULTANTS = Protocol("double-consultancy", simultaneous=True, debaters_hear_each_other=False)
 

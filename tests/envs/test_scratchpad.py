@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs import transcripts
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.scratchpad import split
-from envs.types import Protocol, Question, Side, Speaker
+from rostrum.envs import transcripts
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.text.scratchpad import split
+from rostrum.envs.types import Protocol, Question, Side, Speaker
 
 PROMPTS = load_prompts("chat")
 PRIVATE = Protocol("debate", rounds=2, scratchpad=True)

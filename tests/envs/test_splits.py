@@ -2,8 +2,8 @@
 
 import pytest
 
-from envs.splits import answer_pair, drawn, same_words, spread, turns
-from envs.types import Question
+from rostrum.envs.questions.splits import answer_pair, drawn, same_words, spread, turns
+from rostrum.envs.types import Question
 
 IDS = [f"q{number}" for number in range(400)]
 QUESTIONS = [Question(f"q{n}", f"s{n % 7}", "?", ("a", "b"), "") for n in range(70)]

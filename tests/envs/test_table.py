@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from envs.question_set import StoredQuestions
-from envs.questions import QuestionError
-from envs.questions.table import Settings
+from rostrum.envs.questions import QuestionError
+from rostrum.envs.questions.base import StoredQuestions
+from rostrum.envs.questions.table import Settings
 
 GPQA = [
     {

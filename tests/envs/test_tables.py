@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from envs.question_set import QuestionError
-from envs.questions.jsonl import JsonLinesQuestions
-from envs.questions.table import Settings
+from rostrum.envs.questions.base import QuestionError
+from rostrum.envs.questions.jsonl import JsonLinesQuestions
+from rostrum.envs.questions.table import Settings
 
 COLUMNS = {"right": "right", "wrong": "wrong"}
 TEXT = 'question,right,wrong\r\nWho paid in Öre?,Jöns,Åsa\r\n"Who, then?","the ""old"" smith",nobody\r\n'

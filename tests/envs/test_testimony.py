@@ -5,8 +5,8 @@ from dataclasses import fields
 
 import pytest
 
-from envs.testimony import TestimonyWorld
-from envs.testimony.world import (
+from rostrum.envs.testimony import TestimonyWorld
+from rostrum.envs.testimony.world import (
     MIN_PER_ANSWER,
     RELIABILITY,
     SPLIT_SIZE,

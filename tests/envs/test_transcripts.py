@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.transcripts import TranscriptError, from_json, read, read_with_extra, to_json, write
-from envs.types import Failure, Protocol, Question, Quote, QuoteStatus, Side, Speaker, Speech, Transcript
+from rostrum.envs.transcripts import TranscriptError, from_json, read, read_with_extra, to_json, write
+from rostrum.envs.types import Failure, Protocol, Question, Quote, QuoteStatus, Side, Speaker, Speech, Transcript
 
 SPEECH = Speech(
     speaker="B",

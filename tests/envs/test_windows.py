@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side
-from envs.windows import GAP, Window
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.text.windows import GAP, Window
+from rostrum.envs.types import Protocol, Question, Side
 
 SUBJECTS = ("rain", "bread", "the lamp", "sheep", "a lamp")
 PARAGRAPHS = [f"Paragraph {i} speaks of {what}." for i, what in enumerate(SUBJECTS)]

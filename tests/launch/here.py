@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from launch.arms import Training
-from launch.cli import main
+from rostrum.launch.arms import Training
+from rostrum.launch.cli import main
 
 
 class Ended:

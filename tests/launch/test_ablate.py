@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from envs.files import write_atomically
-from launch import ablate, compose, ray_cells, saved
-from launch.cli import main
+from rostrum.envs.files import write_atomically
+from rostrum.launch import compose, ray_cells, saved
+from rostrum.launch.cli import main
+from rostrum.launch.commands import ablate
 from tests.launch.test_demo import _working_on
 
 pytestmark = pytest.mark.long
@@ -23,7 +24,7 @@ AXIS = "evaluation.attacks"
 """What the cells differ in: nothing that training knows of, so that one trained run can stand for all of them."""
 UNCHECKED = (
     "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom launch import ablate\n"
-    "ablate.check = ablate.begin = lambda *_: None\nfrom launch.cli import main\nsys.exit(main(sys.argv[1:]))"
+    "ablate.check = ablate.begin = lambda *_: None\nfrom rostrum.launch.cli import main\nsys.exit(main(sys.argv[1:]))"
 )
 """The ablation without its checks, which would load torch: what is killed is what comes after them."""
 

@@ -8,10 +8,10 @@ from types import ModuleType
 import pytest
 import yaml
 
-from launch import compose, saved
-from launch.cli import main
-from trainer.algorithms import ppo, rae, rloo
-from trainer.run_folder import RunFolder, read_lines
+from rostrum.launch import compose, saved
+from rostrum.launch.cli import main
+from rostrum.trainer.algorithms import ppo, rae, rloo
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from envs.types import Failure
-from launch import audit as audit_command
-from launch import compose
-from launch.cli import main
-from rewards.audit.sections import SECTIONS, debate_id
-from rewards.judges.likelihood import LikelihoodJudge
-from rewards.labelled import read
+from rostrum.envs.types import Failure
+from rostrum.launch import compose
+from rostrum.launch.cli import main
+from rostrum.launch.commands import audit as audit_command
+from rostrum.rewards.audit.sections import SECTIONS, debate_id
+from rostrum.rewards.judges.likelihood import LikelihoodJudge
+from rostrum.rewards.labelled import read
 
 Refused = Callable[..., str]
 SMALL = ("questions.train=12", "questions.heldout=12", "audit.questions=10", "audit.attacked=5")
@@ -104,7 +104,7 @@ def test_an_audit_without_debates_says_why(
         def close(self) -> None:
             """Nothing is open."""
 
-    monkeypatch.setattr("trainer.setup.rollouts", lambda settings: Broken())
+    monkeypatch.setattr("rostrum.trainer.setup.rollouts", lambda settings: Broken())
     assert main(["audit", *SMALL, f"output={tmp_path}/audit"]) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert "None of the 20 debates could be played, most often because the pen broke" in said

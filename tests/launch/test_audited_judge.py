@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.cli import main
-from trainer.run_folder import RunFolder
+from rostrum.launch.cli import main
+from rostrum.trainer.store.run_folder import RunFolder
 
 Refused = Callable[..., str]
 

@@ -9,15 +9,15 @@ import pytest
 from tokenizers import processors
 from transformers import AutoTokenizer, GemmaTokenizer
 
-from launch.cli import main
+from rostrum.launch.cli import main
+from rostrum.trainer.engines.formats import make_format
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.learners.policy_gradient import PolicyGradient
+from rostrum.trainer.models import loading
+from rostrum.trainer.models.model_folders import finish
+from rostrum.trainer.store.run_folder import read_lines
+from rostrum.trainer.types import Policy, Trajectory
 from tests.chat_models import tokenizer, write_model
-from trainer import models
-from trainer.engines.formats import make_format
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.learners.policy_gradient import PolicyGradient
-from trainer.model_folders import finish
-from trainer.run_folder import read_lines
-from trainer.types import Policy, Trajectory
 
 
 def test_engine_learner_and_judge_begin_a_text_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,11 +86,11 @@ def test_a_folder_that_declares_a_beginning_gets_it(tmp_path: Path) -> None:
 
 def check_beginning(folder: Path, first: int) -> None:
     """Prompts begin once, and do so also with the tokenizer as it is published and exported, for whoever loads it."""
-    words = models.load_tokenizer(str(folder))
+    words = loading.load_tokenizer(str(folder))
     opened = make_format(words, [words.eos_token_id], "plain").open(["told", "said", "told again"])
     assert opened[0] == first and opened.count(first) == 1
     words.save_pretrained(folder)
     finish(folder)
-    again = models.load_tokenizer(str(folder))
+    again = loading.load_tokenizer(str(folder))
     assert make_format(again, [again.eos_token_id], "plain").open(["told", "said", "told again"]) == opened
     assert AutoTokenizer.from_pretrained(folder).encode("told")[0] == first

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from launch import cli
-from launch.cli import main
-from trainer.on_ray import cluster
+from rostrum.launch import cli
+from rostrum.launch.cli import main
+from rostrum.trainer.cluster import cluster
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from launch.cells import Cell, cross
-from launch.compose import ConfigError
+from rostrum.launch.cells import Cell, cross
+from rostrum.launch.compose import ConfigError
 
 
 def names(*overrides: str) -> list[str]:

@@ -18,8 +18,8 @@ import psutil
 import pytest
 import yaml
 
-from launch import compose
-from trainer.run_folder import RunFolder, read_lines
+from rostrum.launch import compose
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
 
 pytestmark = pytest.mark.long
 

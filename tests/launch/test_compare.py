@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from launch.cli import main
-from trainer.verdicts import COLUMNS, NONE
+from rostrum.launch.cli import main
+from rostrum.trainer.evaluation.verdict_table import COLUMNS, NONE
 
 FEW = ["questions.heldout=4", "heldout_judges=none"]
 
@@ -35,8 +35,8 @@ def test_the_base_alone_in_every_kind_of_arm(
     page = (folder / "comparison.html").read_text()
     assert page.count("<svg") >= 2 and "http" not in page.replace("http-equiv", "")
 
-    monkeypatch.setattr("trainer.comparisons.comparison._play", not_again)
-    monkeypatch.setattr("trainer.comparisons.comparison.own_answers", not_again)
+    monkeypatch.setattr("rostrum.trainer.evaluation.comparisons.comparison._play", not_again)
+    monkeypatch.setattr("rostrum.trainer.evaluation.comparisons.comparison.own_answers", not_again)
     assert main([*words[:1], "arms=debate,exchanged_speakers,shuffled_speakers", *words[2:]]) == 0
     added = json.loads((folder / "comparison.json").read_text())
     assert added["judges"]["weak-judge"]["arms"]["debate"] == judge["arms"]["debate"]

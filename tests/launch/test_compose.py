@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from launch import compose, saved
-from launch.commands import RECONSIDERED
-from launch.compose import ConfigError
-from launch.errors import LaunchError
-from launch.groups import CONFIGS
-from trainer.config import Config
+from rostrum.launch import compose, saved
+from rostrum.launch.commands.train import RECONSIDERED
+from rostrum.launch.compose import ConfigError
+from rostrum.launch.errors import LaunchError
+from rostrum.launch.groups import CONFIGS
+from rostrum.trainer.config import Config
 
 NEEDS = {
     "questions": ["questions.path=questions.jsonl"],

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from envs.question_set import load_questions
-from launch.context import check_context
-from launch.errors import LaunchError
+from rostrum.envs.questions.base import load_questions
+from rostrum.launch.context import check_context
+from rostrum.launch.errors import LaunchError
+from rostrum.trainer.config import Config
 from tests.chat_models import write_model
-from trainer.config import Config
 
 Refused = Callable[..., str]
 
@@ -109,7 +109,7 @@ def test_what_fits_at_first_and_not_at_the_end_is_refused_before_anything_starts
     ],
 )
 def test_every_prompt_is_counted(overrides: tuple[str, ...], fits: bool, words: list[str], chat_models: Path) -> None:
-    from launch.compose import load
+    from rostrum.launch.compose import load
 
     mine = [override.format(chat_models) for override in overrides]
     keys = {override.partition("=")[0] for override in mine}
@@ -123,8 +123,8 @@ def test_every_prompt_is_counted(overrides: tuple[str, ...], fits: bool, words: 
 
 def test_the_count_is_that_of_the_debates_that_are_played(configure: Callable[..., Config], tmp_path: Path) -> None:
     """A debater that never stops fills its context just to the bound, and no debate fails at it."""
-    from launch.context import _longest, _play, _text
-    from trainer import setup
+    from rostrum.launch.context import _longest, _play, _text
+    from rostrum.trainer import setup
 
     config = configure("debater.max_tokens=14", "protocol.rounds=3")
     questions = load_questions(config.questions).questions("train")[:2]
@@ -147,7 +147,7 @@ def test_a_pair_of_dpo_has_room_too(configure: Callable[..., Config]) -> None:
 def test_a_finished_run_is_checked_again(
     command: str, trained: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.models.read_context_length", lambda model: 40)
+    monkeypatch.setattr("rostrum.trainer.models.loading.read_context_length", lambda model: 40)
     words = [f"run={trained}"] if command == "evaluate" else [f"runs={trained}", f"output={tmp_path}/out"]
     error = refused(command, *words)
     assert "reads 40" in error and not (trained / "evaluation").exists()
@@ -156,9 +156,9 @@ def test_a_finished_run_is_checked_again(
 @pytest.fixture
 def stored(configure: Callable[..., Config], tmp_path: Path) -> Path:
     """A file with one labelled debate of four speeches."""
-    from launch.context import _longest, _play
-    from rewards import labelled
-    from trainer import setup
+    from rostrum.launch.context import _longest, _play
+    from rostrum.rewards import labelled
+    from rostrum.trainer import setup
 
     config = configure("debater.max_tokens=14")
     (question, *_) = _longest(load_questions(config.questions).questions("heldout")[:1])
@@ -171,7 +171,7 @@ def stored(configure: Callable[..., Config], tmp_path: Path) -> Path:
 def test_stored_debates_are_checked_before_an_audit_begins(
     stored: Path, small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.models.read_context_length", lambda model: 40)
+    monkeypatch.setattr("rostrum.trainer.models.loading.read_context_length", lambda model: 40)
     error = refused("audit", *small, f"audit.debates={stored}", f"output={tmp_path}/audit")
     assert "a stored debate" in error and "reads 40" in error and "leave longer debates out" in error
     assert not (tmp_path / "audit" / "audit.yaml").exists()
@@ -180,14 +180,14 @@ def test_stored_debates_are_checked_before_an_audit_begins(
 def test_the_prompts_of_variants_and_their_examples_need_room_too(
     stored: Path, configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from launch.context import check_stored
-    from rewards import labelled
-    from trainer.judge_audit.arms import readers
+    from rostrum.launch.context import check_stored
+    from rostrum.rewards import labelled
+    from rostrum.trainer.evaluation.judge_audit.arms import readers
 
     transcripts = [debate.transcript for debate in labelled.read(stored)]
-    monkeypatch.setattr("trainer.models.read_context_length", lambda model: 100_000)
+    monkeypatch.setattr("rostrum.trainer.models.loading.read_context_length", lambda model: 100_000)
     lengths: list[int] = []
-    count = "trainer.engines.formats.PlainFormat.open"
+    count = "rostrum.trainer.engines.formats.PlainFormat.open"
     monkeypatch.setattr(count, lambda self, parts: lengths.append(len(parts[0])) or range(len(parts[0])))
     check_stored(readers(configure("heldout_judges=none")), transcripts)
     plain = max(lengths)

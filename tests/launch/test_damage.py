@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from launch import commands, context
-from launch.cli import main
-from launch.compose import load
+from rostrum.launch import context
+from rostrum.launch.cli import main
+from rostrum.launch.commands import train
+from rostrum.launch.compose import load
+from rostrum.trainer import model_checks
+from rostrum.trainer.models import loading
+from rostrum.trainer.weights import parity
 from tests.launch.damage import copied, damage
-from trainer import model_checks, models, probe
 
 SEED, PAIRS, TIMES = 11, 150, 4
 """In CI so many pairs of a file and a command; in the exhaustive test each pair so many times."""
@@ -62,14 +65,14 @@ def only_what_reads(evaluated: Path, tiny: Path) -> Iterator[None]:
     gc.freeze()  # accelerate collects garbage, among all that pytest and torch hold, whenever a trainer ends
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
-        for module, name in ((models, "load_tokenizer"), (models, "end_tokens"), (model_checks, "check")):
+        for module, name in ((loading, "load_tokenizer"), (loading, "end_tokens"), (model_checks, "check")):
             patch.setattr(module, name, _once(getattr(module, name), str(tiny)))
-        rows = probe.rows_of(load([f"debater.model={tiny}/debater", f"output={evaluated}"]))
-        patch.setattr(probe, "rows_of", lambda _: rows)
+        rows = parity.rows_of(load([f"debater.model={tiny}/debater", f"output={evaluated}"]))
+        patch.setattr(parity, "rows_of", lambda _: rows)
         patch.setattr(context, "check_context", lambda *_: None)
-        patch.setattr("trainer.learners.policy_gradient.check_deterministic", lambda *_: None)
-        report = commands._report
-        patch.setattr(commands, "_report", lambda run, written=(): ({}, None) if written else report(run))
+        patch.setattr("rostrum.trainer.learners.policy_gradient.check_deterministic", lambda *_: None)
+        report = train._report
+        patch.setattr(train, "_report", lambda run, written=(): ({}, None) if written else report(run))
         yield
     gc.unfreeze()
 

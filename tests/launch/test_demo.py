@@ -13,17 +13,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from launch.arms import Training
-from launch.cli import main
+from rostrum.launch.arms import Training
+from rostrum.launch.cli import main
+from rostrum.trainer.evaluation.preregistration import lock
 from tests.launch.here import run_here
-from trainer.evidence import lock
 
 pytestmark = pytest.mark.long
 
 OTHERS = [f"~arms.{name}" for name in ("debate-unconstrained", "debate-penalty-only", "consultancy-penalty-only")]
 START = (
     "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from launch.cli import main\nsys.exit(main(sys.argv[1:]))"
+    "from rostrum.launch.cli import main\nsys.exit(main(sys.argv[1:]))"
 )
 """A background process may have been started with interruptions ignored."""
 

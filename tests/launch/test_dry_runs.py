@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol
-from launch.cli import main
-from launch.compose import load, save
-from rewards import labelled
-from rewards.labelled import Labelled
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol
+from rostrum.launch.cli import main
+from rostrum.launch.compose import load, save
+from rostrum.rewards import labelled
+from rostrum.rewards.labelled import Labelled
 from tests.fake_endpoint import FakeEndpoint, reply, serving
 
 Refused = Callable[..., str]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from launch import compose
-from launch.cli import main
-from trainer import limits
-from trainer.limits import LimitError
-from trainer.run_folder import RunFolder, read_lines
+from rostrum.launch import compose
+from rostrum.launch.cli import main
+from rostrum.trainer.learners import limits
+from rostrum.trainer.learners.limits import LimitError
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
 
 Ended = Callable[..., str]
 

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from launch.cli import main
-from launch.errors import LaunchError
-from rewards.endpoint.ledger import Ledger
-from rewards.endpoint.scorer import LEDGER
+from rostrum.launch.cli import main
+from rostrum.launch.errors import LaunchError
+from rostrum.rewards.endpoint.ledger import Ledger
+from rostrum.rewards.endpoint.scorer import LEDGER
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from tests.fake_endpoint import PROMPT_TOKENS, Answer, FakeEndpoint, error, reply, serving
-from trainer.run_folder import RunFolder, read_lines
 
 KEY = "sk-planted-0123456789abcdefXYZ"
 Refused = Callable[..., str]
@@ -196,8 +196,8 @@ def test_a_judge_that_writes_is_tried_once_and_let_through(
     text: str, probe: str, server: FakeEndpoint, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One that cannot be read only where that is asked for."""
-    from launch import checks
-    from rewards.judges import rating
+    from rostrum.launch import checks
+    from rostrum.rewards.judges import rating
 
     server.script = lambda body: reply(body, None, (f"```json\n{text}\n```",))
     endpoint = {"base_url": server.base_url, "cache": None, "probe": probe}
@@ -239,8 +239,8 @@ def test_endpoints_are_asked_from_this_process(words: list[str], server: FakeEnd
     """Also where the run's other judges are on Ray."""
     import ray
 
-    from launch.compose import load
-    from trainer import setup
+    from rostrum.launch.compose import load
+    from rostrum.trainer import setup
 
     config = load([*words, "cluster.judge_workers=2"])
     judge = setup.judge(config.judge, config)
@@ -249,8 +249,8 @@ def test_endpoints_are_asked_from_this_process(words: list[str], server: FakeEnd
 
 def test_what_a_judge_may_cost_does_not_make_it_another(words: list[str]) -> None:
     """Caps, prices and patience may be given anew, also inside lists; what the replies depend on may not."""
-    from launch import compose, saved
-    from launch.compose import load, validate
+    from rostrum.launch import compose, saved
+    from rostrum.launch.compose import load, validate
 
     config = load([*words, "judge.endpoint.spend_cap=1"])
     values = config.model_dump(mode="json")

@@ -12,12 +12,12 @@ import pytest
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from launch import cli, compose, errors
-from launch.cli import main
-from launch.errors import LaunchError
-from trainer.config import Config
-from trainer.publish import ParityError
-from trainer.run_folder import STATE, RunFolder, read_lines
+from rostrum.launch import cli, compose, errors
+from rostrum.launch.cli import main
+from rostrum.launch.errors import LaunchError
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import STATE, RunFolder, read_lines
+from rostrum.trainer.weights.publish import ParityError
 
 Refused = Callable[..., str]
 
@@ -69,7 +69,7 @@ def test_a_wrong_value_is_refused(override: str, said: str, small: list[str], tm
 def test_vllm_that_is_not_installed_is_refused(
     override: str, small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.engines.vllm.find_spec", lambda name: None)
+    monkeypatch.setattr("rostrum.trainer.engines.vllm.find_spec", lambda name: None)
     error = refused("train", *small, f"output={tmp_path}/run", override)
     assert "pip install vllm==0.32.0" in error and "make test-vllm" in error
 
@@ -96,7 +96,7 @@ def test_offloading_without_a_compiler_is_refused(
 
 def test_dpo_that_would_forget_its_updates_is_refused(configure: Callable[..., Config]) -> None:
     """At a learning rate of 1e-6 an iteration changed 37 of 24,096 weights, and in float32 24,000."""
-    from launch.checks import check_algorithm
+    from rostrum.launch.checks import check_algorithm
 
     half = ("debater.dtype=bfloat16", "algorithm=dpo")
     with pytest.raises(LaunchError, match="round full weights to bfloat16.*debater.lora.rank=16"):
@@ -159,7 +159,7 @@ def test_an_output_that_holds_a_run_is_refused(small: list[str], trained: Path, 
 
 
 def test_a_second_process_in_the_same_run_is_refused(trained: Path, refused: Refused) -> None:
-    from launch.saved import reserved
+    from rostrum.launch.saved import reserved
 
     with reserved(trained):
         assert "Another process" in refused("evaluate", f"run={trained}")
@@ -295,7 +295,7 @@ def test_an_interruption_says_how_to_go_on(
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.train.train", interrupted)
+    monkeypatch.setattr("rostrum.trainer.train.train", interrupted)
     assert main(["train", *small, f"output={tmp_path}/run"]) == errors.STOPPED
     assert f"stopped; continue with `rostrum train resume={tmp_path}/run`" in capfd.readouterr().err
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from launch import compose
-from launch.arms import arms_of
-from launch.plan import declaration
+from rostrum.launch import compose
+from rostrum.launch.arms import arms_of
+from rostrum.launch.commands.plan import declaration
 
 FOLDER = Path(__file__).parents[2] / "configs" / "experiment"
 EXPERIMENTS = sorted({path.stem for path in FOLDER.glob("*.yaml")} - {"adversarial"})  # which has rounds, not arms

@@ -14,11 +14,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from launch import compose
-from launch.cli import main
-from trainer.logprobs import learner_logprobs
-from trainer.models import load_model
-from trainer.publish import probe_rows
+from rostrum.launch import compose
+from rostrum.launch.cli import main
+from rostrum.trainer.models.loading import load_model
+from rostrum.trainer.weights.logprobs import learner_logprobs
+from rostrum.trainer.weights.publish import probe_rows
 
 Refused = Callable[..., str]
 

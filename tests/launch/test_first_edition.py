@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from envs import transcripts
-from envs.types import Side, Transcript
-from launch import saved
-from launch.cli import main
+from rostrum.envs import transcripts
+from rostrum.envs.types import Side, Transcript
+from rostrum.launch import saved
+from rostrum.launch.cli import main
 
 STORED = Path(__file__).parents[1] / "fixtures" / "schema-1"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from launch import saved
-from launch.cli import main
-from trainer.provenance import question_hashes
+from rostrum.launch import saved
+from rostrum.launch.cli import main
+from rostrum.trainer.store.provenance import question_hashes
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_plan_names_the_fresh_questions(small: list[str], tmp_path: Path) -> N
     words = ["plan", *small, "evaluation.questions_seed=7", f"output={tmp_path}/planned"]
     assert main(words) == 0
     lock = json.loads((tmp_path / "planned" / "protocol.lock").read_text("utf-8"))
-    from launch import compose
+    from rostrum.launch import compose
 
     config = compose.load(["experiment=demo", *small])
     declared = lock["entries"][0]["declared"]["questions"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from launch import ray_cells
-from launch.arms import Arm
-from trainer.config import Ablation, Cluster
+from rostrum.launch import ray_cells
+from rostrum.launch.arms import Arm
+from rostrum.trainer.config import Ablation, Cluster
 
 GPUS = 2
 PATIENCE = 60.0

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from launch.cli import COMMANDS, main
+from rostrum.launch.cli import COMMANDS, main
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
@@ -50,7 +50,7 @@ def test_train_lists_the_groups_and_their_choices(capsys: pytest.CaptureFixture[
 
 def test_help_loads_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom launch.cli import main\n"
+        "import sys\nfrom rostrum.launch.cli import main\n"
         "try:\n    main(['train', '--help'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'transformers', 'trl', 'ray', 'hydra', 'pandas', 'pydantic'} & set(sys.modules)\n"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"

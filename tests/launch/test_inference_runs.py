@@ -9,17 +9,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from envs.question_set import load_questions
-from envs.transcripts import from_json
-from envs.types import Transcript
-from launch import compose, estimate, saved
-from launch.cli import main
-from launch.commands import RECONSIDERED
-from rewards.judges import JudgeError
-from trainer import models, setup
-from trainer.evaluation.matchups import matches_of_matchup, play_matches
-from trainer.types import Policy
-from trainer.verdicts import SELF
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.transcripts import from_json
+from rostrum.envs.types import Transcript
+from rostrum.launch import compose, estimate, saved
+from rostrum.launch.cli import main
+from rostrum.launch.commands.train import RECONSIDERED
+from rostrum.rewards.judges import JudgeError
+from rostrum.trainer import setup
+from rostrum.trainer.evaluation.matchups import matches_of_matchup, play_matches
+from rostrum.trainer.evaluation.verdict_table import SELF
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ def test_what_cannot_be_is_said_in_a_sentence(
 
 
 def test_a_prompt_set_without_the_templates_is_refused(configure: Callable[..., Any]) -> None:
-    from envs.judge_prompts import PromptError
+    from rostrum.envs.prompts.judge_prompts import PromptError
 
     with pytest.raises(PromptError, match=r"has no critique\.j2: add that template"):
         setup.inference(configure("inference=refine", "debater.prompts=prose"))
@@ -154,7 +155,7 @@ def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: No
     played: list[Sequence[Transcript]] = []
     for workers in (0, 1):
         config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])
-        rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(models.resolve(config.debater.model)))
+        rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(loading.resolve(config.debater.model)))
         questions = load_questions(config.questions).questions("heldout")
         matches = matches_of_matchup(questions, config.protocol, SELF, policy.name, "")
         played.append(play_matches(rollouts, matches, [policy], 3, 7, "playing").finished)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from launch import figures
-from launch.cli import COMMANDS, main
+from rostrum.launch import figures
+from rostrum.launch.cli import COMMANDS, main
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 import yaml
-
-from launch.arms import Training
-from launch.cli import main
-from launch.compose import load
-from rewards import labelled
-from tests.launch.here import run_here
 from tests.trainer.judges.test_judge_training import planted
+
+from rostrum.launch.arms import Training
+from rostrum.launch.cli import main
+from rostrum.launch.compose import load
+from rostrum.rewards import labelled
+from rostrum.trainer.models import loading
+from rostrum.trainer.session import Session
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from tests.launch.here import run_here
 from tests.trainer.test_frozen import flip_last_byte
-from trainer import models
-from trainer.run_folder import RunFolder, read_lines
-from trainer.session import Session
 
 Refused = Callable[..., str]
 QUICK = ("judge_training.epochs=1", "judge_training.batch_rows=8")
@@ -80,7 +80,7 @@ def test_without_a_file_the_base_debater_plays_the_training_split(
         seen.extend(debates)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("trainer.judges.training.train_judge", keep)
+    monkeypatch.setattr("rostrum.trainer.judge_training.training.train_judge", keep)
     words = ["questions.train=40", "judge_training.questions=3", f"debater.model={tiny}/debater"]
     assert main(["judge", "train", f"output={tmp_path}/mine", *words]) == 130
     assert [debate.transcript.question.id for debate in seen] == [f"train-0-{i // 2}" for i in range(6)]
@@ -92,11 +92,11 @@ def test_stopped_in_the_middle_there_is_no_judge_and_it_can_begin_again(
 ) -> None:
     words = ["judge", "train", f"debates={debates}", f"output={tmp_path}/mine", *QUICK]
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.judges.folder.write", lambda *_: _interrupt())
+        patch.setattr("rostrum.trainer.judge_training.folder.write", lambda *_: _interrupt())
         assert main(words) == 130
     assert f"holds no judge; start again with `rostrum {' '.join(words)}`" in capfd.readouterr().err
-    with pytest.raises(models.ModelError):
-        models.resolve(f"{tmp_path}/mine")
+    with pytest.raises(loading.ModelError):
+        loading.resolve(f"{tmp_path}/mine")
     assert main(words) == 0
 
 

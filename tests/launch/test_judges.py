@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from envs.question_set import load_questions
-from envs.testimony.world import question_at
-from envs.types import AnswerKey, Protocol, Transcript
-from launch.calibrate import calibrate
-from launch.checks import tell_held_out, tell_shared_judges
-from launch.compose import ConfigError, load, read, save
-from launch.errors import LaunchError
-from launch.groups import CONFIGS
-from launch.trust import without_keys
-from rewards import labelled
-from rewards.judges import settings_by_kind
-from rewards.judges.calibrated import Settings as Calibrated
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.testimony.world import question_at
+from rostrum.envs.types import AnswerKey, Protocol, Transcript
+from rostrum.launch.checks import tell_held_out, tell_shared_judges
+from rostrum.launch.commands.calibrate import calibrate
+from rostrum.launch.compose import ConfigError, load, read, save
+from rostrum.launch.errors import LaunchError
+from rostrum.launch.groups import CONFIGS
+from rostrum.launch.trust import without_keys
+from rostrum.rewards import labelled
+from rostrum.rewards.judges import settings_by_kind
+from rostrum.rewards.judges.calibrated import Settings as Calibrated
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))

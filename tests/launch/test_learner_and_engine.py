@@ -10,12 +10,13 @@ import pytest
 import torch
 import transformers
 
-from launch.cli import main
-from trainer import models, setup
-from trainer.config import Debater, Lora
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.run_folder import RunFolder, read_lines
-from trainer.testimony.vocabulary import build_tokenizer
+from rostrum.launch.cli import main
+from rostrum.trainer import setup
+from rostrum.trainer.config import Debater, Lora
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.models import loading
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.testimony_models.vocabulary import build_tokenizer
 
 ONE = (
     "iterations=1",
@@ -85,7 +86,7 @@ def write(folder: Path, name: str, **config: Any) -> Path:
 def sharp(tiny: Path, tmp_path: Path) -> Path:
     """A debater that is as sure of its words as pretrained models are: in bfloat16 the rounding of its large logits
     moves tokens that it would never say by more than a quarter of a nat."""
-    model, tokenizer = (load(f"{tiny}/debater") for load in (models.load_model, models.load_tokenizer))
+    model, tokenizer = (load(f"{tiny}/debater") for load in (loading.load_model, loading.load_tokenizer))
     with torch.no_grad():
         model.lm_head.weight.mul_(4)
     for part in (model, tokenizer):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from launch import compose
-from launch.cli import main
+from rostrum.launch import compose
+from rostrum.launch.cli import main
 
 
 def shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:

@@ -10,10 +10,10 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from launch.checks import check_model
+from rostrum.launch.checks import check_model
+from rostrum.trainer.config import Lora
+from rostrum.trainer.models.loading import ModelError, load_model, load_tokenizer
 from tests.chat_models import FAMILIES, write_model
-from trainer.config import Lora
-from trainer.models import ModelError, load_model, load_tokenizer
 
 Refused = Callable[..., str]
 

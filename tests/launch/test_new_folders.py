@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.cli import main
+from rostrum.launch.cli import main
 
 Refused = Callable[..., str]
 NEW = (
@@ -98,7 +98,7 @@ def test_nothing_is_written_through_a_link_in_a_run(
 def test_nothing_is_written_through_a_link_in_an_output(
     command: str, small: list[str], trained: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch.saved.check_new", lambda *_: None)  # which refuses most of them by itself
+    monkeypatch.setattr("rostrum.launch.saved.check_new", lambda *_: None)  # which refuses most of them by itself
     planted = {
         "demo": "arms/debate",
         "ablate": "cells/seed=1",

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from envs import registry
-from launch import compose, groups
-from launch.cli import main
-from rewards import judges
+from rostrum.envs import registry
+from rostrum.launch import compose, groups
+from rostrum.launch.cli import main
+from rostrum.rewards import judges
+from rostrum.trainer.store.run_folder import read_lines
 from tests.conftest import ROOT
-from trainer.run_folder import read_lines
 
 PLUGIN = ROOT / "tests" / "plugin"
 ALL_OF_ITS_OWN = (
@@ -84,7 +84,7 @@ def test_a_judge_that_nobody_answers_ends_the_run(
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     with monkeypatch.context() as quiet:
         quiet.setattr("rostrum_plugin_example.person.print", lambda *_, **__: None, raising=False)
-        quiet.setattr("trainer.progress.say", lambda *_: None)
+        quiet.setattr("rostrum.trainer.progress.say", lambda *_: None)
         assert main(["train", *ALL_OF_ITS_OWN, *SMALL, f"debater.model={tiny}/debater", f"output={tmp_path}/run"]) == 2
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.recasting import alone, exchanged
-from envs.types import AnswerKey, Protocol, Question, Side, Transcript, correct_side
-from launch import compose
-from launch.cli import main
-from launch.compose import ConfigError
-from rewards.reward import RewardRule, rewards
-from rewards.types import Verdict, pick
-from trainer.algorithms.advantages import group
-from trainer.run_folder import read_lines
-from trainer.types import Episode, Judged, Row, Trajectory, speakers_of, trajectories_of
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.recasting import alone, exchanged
+from rostrum.envs.types import AnswerKey, Protocol, Question, Side, Transcript, correct_side
+from rostrum.launch import compose
+from rostrum.launch.cli import main
+from rostrum.launch.compose import ConfigError
+from rostrum.rewards.reward import RewardRule, rewards
+from rostrum.rewards.types import Verdict, pick
+from rostrum.trainer.algorithms.advantages import group
+from rostrum.trainer.store.run_folder import read_lines
+from rostrum.trainer.types import Judged, Rollout, TokenRow, Trajectory, speakers_of, trajectories_of
 
 NEW = ("three_debaters", "cross_examination", "proposer_critic")
 
@@ -40,9 +40,9 @@ def judged(transcript: Transcript, p: float) -> Judged:
     for name in transcript.protocol.speakers:
         own = [speech for speech in transcript.speeches if speech.speaker == name]
         count = len(own)
-        rows[name] = (Row((1,), (1,) * count, (1,) * count, (0.0,) * count, tuple(range(count))),)
+        rows[name] = (TokenRow((1,), (1,) * count, (1,) * count, (0.0,) * count, tuple(range(count))),)
     verdict = Verdict("judge", p, p)
-    return Judged(Episode("m", 0, transcript, rows), verdict, rewards(transcript, verdict, RewardRule()))
+    return Judged(Rollout("m", 0, transcript, rows), verdict, rewards(transcript, verdict, RewardRule()))
 
 
 def rows_of(one: Judged) -> list[Trajectory]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from envs.question_set import QuestionError
-from envs.questions.table import Settings
-from launch.cli import main
-from launch.groups import CONFIGS
+from rostrum.envs.questions.base import QuestionError
+from rostrum.envs.questions.table import Settings
+from rostrum.launch.cli import main
+from rostrum.launch.groups import CONFIGS
 from tests.envs.test_table import write
 
 Shown = Callable[..., list[dict[str, Any]]]

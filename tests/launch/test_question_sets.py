@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from envs.questions import settings_by_kind
-from envs.testimony.world import TestimonyWorld
-from launch import compose, saved
-from launch.cli import main
+from rostrum.envs.questions import settings_by_kind
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.launch import compose, saved
+from rostrum.launch.cli import main
 
 ROOT = Path(__file__).parents[2]
 CHOICES = sorted(path.stem for path in (ROOT / "configs" / "questions").glob("*.yaml"))
@@ -146,8 +146,8 @@ def test_a_run_on_quality_is_trained_and_evaluated(small: list[str], tmp_path: P
 RIDDLES = """
 from typing import Literal
 
-from envs.question_set import Entry, Place, QuestionSettings, SplitRule, StoredQuestions
-from envs.types import Question
+from rostrum.envs.questions.base import Entry, Place, QuestionSettings, SplitRule, StoredQuestions
+from rostrum.envs.types import Question
 
 
 class Settings(QuestionSettings):

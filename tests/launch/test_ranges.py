@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launch import compose, saved
-from launch.cli import main
-from launch.compose import ConfigError
+from rostrum.launch import compose, saved
+from rostrum.launch.cli import main
+from rostrum.launch.compose import ConfigError
 
 Refused = Callable[..., str]
 STRANGE = [

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from envs.questions import testimony
-from launch.cli import main
-from trainer import models
+from rostrum.envs.questions import testimony
+from rostrum.launch.cli import main
+from rostrum.trainer.models import loading
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", from_pretrained)
     monkeypatch.setattr(testimony.Settings, "load", load)
-    models._READ.clear()
+    loading._READ.clear()
     yield found
-    models._READ.clear()
+    loading._READ.clear()
 
 
 def test_training_and_evaluation_read_questions_and_tokenizers_once(
@@ -44,7 +44,7 @@ def test_training_and_evaluation_read_questions_and_tokenizers_once(
     assert main(["train", *small.split(), *few.split(), *more.split()]) == 0
     assert read["questions"] == 1 and read["debater"] == read["judge"] == 1, read
     read.clear()
-    models._READ.clear()
+    loading._READ.clear()
     assert main(["evaluate", f"run={run}"]) == 0
     assert read["questions"] == 1, read
     assert set(read.values()) == {1}, read
@@ -55,11 +55,11 @@ def test_a_tokenizer_whose_files_change_is_read_again(tiny: Path, tmp_path: Path
 
     folder = Path(shutil.copytree(tiny / "debater", tmp_path / "model"))
     (folder / "notes").symlink_to("nowhere")
-    first = models.load_tokenizer(str(folder))
-    assert models.load_tokenizer(str(folder)) is first
+    first = loading.load_tokenizer(str(folder))
+    assert loading.load_tokenizer(str(folder)) is first
     path = folder / "tokenizer_config.json"
     path.write_text(path.read_text().replace("{", '{"chat_template": "{{ messages }}", ', 1))
-    again = models.load_tokenizer(str(folder))
+    again = loading.load_tokenizer(str(folder))
     assert again is not first
     again.add_tokens(["elsewhere"])
-    assert len(models.load_tokenizer(str(folder))) == len(first), "what somebody changed is not handed on"
+    assert len(loading.load_tokenizer(str(folder))) == len(first), "what somebody changed is not handed on"

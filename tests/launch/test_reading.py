@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from envs import transcripts
-from envs.types import Transcript
-from launch.cli import main
-from rewards.types import Usage, Verdict
-from trainer.evaluation.notable import most_persuasive_wrong, most_surprising_failures, of_training
-from trainer.report.arms.cases import key_of
-from trainer.report.inputs import read_run
+from rostrum.envs import transcripts
+from rostrum.envs.types import Transcript
+from rostrum.launch.cli import main
+from rostrum.rewards.types import Usage, Verdict
+from rostrum.trainer.evaluation.notable import most_persuasive_wrong, most_surprising_failures, of_training
+from rostrum.trainer.report.arms.cases import key_of
+from rostrum.trainer.report.inputs import read_run
 
 
 class Dice:
@@ -40,7 +40,7 @@ def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = shutil.copytree(trained, tmp_path_factory.mktemp("reading") / "run")
     fast = ["questions.heldout=6", "evaluation.browser_debates=1", "evaluation.attacks=0"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.setup.judge", lambda *settings: Dice())
+        patch.setattr("rostrum.trainer.setup.judge", lambda *settings: Dice())
         assert main(["evaluate", f"run={run}", *fast]) == 0
     return run
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from envs.attacks import ATTACKS
-from envs.fingerprints import record_hash
-from launch import manifest, saved
-from launch.cli import main
-from launch.compose import load
-from trainer import provenance
-from trainer.evidence import hashes
-from trainer.frozen import model_hash
-from trainer.verdicts import CONDUCT
+from rostrum.envs.fingerprints import record_hash
+from rostrum.envs.text.attacks import ATTACKS
+from rostrum.launch import manifest, saved
+from rostrum.launch.cli import main
+from rostrum.launch.compose import load
+from rostrum.trainer.evaluation.preregistration import hashes
+from rostrum.trainer.evaluation.verdict_table import CONDUCT
+from rostrum.trainer.store import provenance
+from rostrum.trainer.store.frozen import model_hash
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_run_that_the_watch_stopped_counts_as_finished(
     small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Every look is taken for suspicious: with a patience of 2 that is an alarm at the second, after iteration 1."""
-    monkeypatch.setattr("trainer.watch.shown", lambda *change: True)
+    monkeypatch.setattr("rostrum.trainer.evaluation.monitor.shown", lambda *change: True)
     run = tmp_path / "run"
     watch = ["watch.questions=6", "watch.attacks=0", "watch.stop=true", "heldout_judges=testimony"]
     assert main(["train", *small, *watch, f"output={run}", "heldout_judges.0.min_mass=0"]) == 0

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from launch import side_by_side
-from launch.arms import Status
+from rostrum.launch import side_by_side
+from rostrum.launch.arms import Status
 
 
 class Counted:

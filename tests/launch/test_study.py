@@ -8,14 +8,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-from envs.files import write_atomically
-from launch import compose, manifest, ray_cells, study
-from launch.arms import Arm
-from launch.cli import main
 from tests.trainer.comparisons.test_ablation import verdicts
-from trainer.comparisons.standings import standings
-from trainer.run_folder import RunFolder
+
+from rostrum.envs.files import write_atomically
+from rostrum.launch import compose, manifest, ray_cells
+from rostrum.launch.arms import Arm
+from rostrum.launch.cli import main
+from rostrum.launch.commands import study
+from rostrum.trainer.evaluation.comparisons.standings import standings
+from rostrum.trainer.store.run_folder import RunFolder
 
 ENDS = {"debate": 12, "consultancy": 7}
 FEWER = [f"~arms.{name}" for name in ("debate-s3", "consultancy-s3", "debate-penalty-only-s3")]

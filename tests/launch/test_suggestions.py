@@ -2,8 +2,8 @@
 
 import pytest
 
-from launch import compose
-from launch.compose import ConfigError
+from rostrum.launch import compose
+from rostrum.launch.compose import ConfigError
 
 
 @pytest.mark.parametrize(

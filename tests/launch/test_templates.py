@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rostrum.trainer.engines.templates import TODAY
 from tests.chat_models import CHATML, write_model
-from trainer.engines.templates import TODAY
 
 Refused = Callable[..., str]
 LAST_ONLY = CHATML.replace("for m in messages", "for m in messages[-1:]")
@@ -62,8 +62,8 @@ def test_what_a_template_cannot_do_is_said_before_anything_starts(
 
 
 def test_a_judge_that_thinks_first_may_write(small: list[str], model: Callable[[str], Path]) -> None:
-    from launch.checks import check_judges
-    from launch.compose import load
+    from rostrum.launch.checks import check_judges
+    from rostrum.launch.compose import load
 
     known = [word for word in small if not word.startswith("judge.m")]
     config = load([*known, *WRITES, f"judge.model={model(THINKS)}"])

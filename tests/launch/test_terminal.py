@@ -9,12 +9,13 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from envs.types import AnswerKey, Protocol, Question, Side, Speech, Transcript
-from launch import errors, watch
-from launch.cli import main
-from rewards.types import Verdict
-from trainer import progress
-from trainer.terminal import Console, visible, visible_json
+from rostrum.envs.types import AnswerKey, Protocol, Question, Side, Speech, Transcript
+from rostrum.launch import errors
+from rostrum.launch.cli import main
+from rostrum.launch.commands import debate
+from rostrum.rewards.types import Verdict
+from rostrum.trainer import progress
+from rostrum.trainer.terminal import Console, visible, visible_json
 
 KINDS = {
     "CSI colours": "\x1b[31m",
@@ -79,7 +80,7 @@ def test_errors_lines_tables_and_bars(
 
 @every_kind
 def test_a_debate_on_the_screen(text: str, questions: list[Question], capfd: pytest.CaptureFixture[str]) -> None:
-    screen = watch._Screen(Console(highlight=False, width=200))
+    screen = debate._Screen(Console(highlight=False, width=200))
     question = replace(questions[0], passage=text, text=text, answers=(f"a{text}", f"b{text}"))
     said = Speech("A", Side.A, 1, f"<v_quote>{text}</v_quote> {text}", text, 2, private=text)
     screen.speech(said, Protocol("debate"))

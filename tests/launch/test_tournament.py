@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from launch import compose
-from launch.errors import LaunchError
-from launch.tournament import names_of, tournament
-from trainer.comparisons.tournament import Player, Tournament, _neighbours
-from trainer.config import Config
-from trainer.run_folder import RunFolder
+from rostrum.launch import compose
+from rostrum.launch.commands.tournament import names_of, tournament
+from rostrum.launch.errors import LaunchError
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.comparisons.tournament import Player, Tournament, _neighbours
+from rostrum.trainer.store.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_runs_of_the_same_name_are_told_apart() -> None:
 
 
 def test_protocols_of_one_name_that_differ_are_groups_apart(publish: Callable[..., Config], tmp_path: Path) -> None:
-    from launch.tournament import _groups
+    from rostrum.launch.commands.tournament import _groups
 
     runs = [publish("short").output, publish("long", "protocol.rounds=3").output, publish("again").output]
     found = {group.name: group.runs for group in _groups(runs, [])}

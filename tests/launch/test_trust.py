@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from envs.prompts import BUILTIN, PromptError, Prompts
-from envs.types import Side
-from launch import compose, saved, trust
-from launch.arms import Arm
-from launch.cli import main
+from rostrum.envs.prompts.prompt_sets import BUILTIN, PromptError, Prompts
+from rostrum.envs.types import Side
+from rostrum.launch import compose, saved, trust
+from rostrum.launch.arms import Arm
+from rostrum.launch.cli import main
 from tests.fake_endpoint import FakeEndpoint, serving
 
 KEY = "sk-planted-0123456789abcdefXYZ"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from envs.types import Failure
-from launch.cli import main
-from rewards.types import Verdict
-from trainer.rollouts import Worker
-from trainer.run_folder import RunFolder, read_lines
-from trainer.unjudged import NothingJudgedError, check_judged, check_rows
+from rostrum.envs.types import Failure
+from rostrum.launch.cli import main
+from rostrum.rewards.types import Verdict
+from rostrum.trainer.rollouts.local import Worker
+from rostrum.trainer.rollouts.unjudged import NothingJudgedError, check_judged, check_rows
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
 
 INVALID = Verdict("j", None, None, valid=False, reason="no verdict in it", unreadable="Verdict: A\x1b[31m or B?")
 

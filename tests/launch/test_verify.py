@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from launch import compose, manifest
-from launch import verify as command
-from launch.cli import main
-from trainer.evidence import hashes, verification
+from rostrum.launch import compose, manifest
+from rostrum.launch.cli import main
+from rostrum.launch.commands import verify as command
+from rostrum.trainer.evaluation.preregistration import hashes, verification
 
 FEW = ("questions.heldout=3", "evaluation.attacks=1", "evaluation.browser_debates=1")
 PER_FILE = 4

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from envs.types import Transcript
-from launch.cli import main
-from rewards.types import Verdict
-from trainer import engines, setup
+from rostrum.envs.types import Transcript
+from rostrum.launch.cli import main
+from rostrum.rewards.types import Verdict
+from rostrum.trainer import engines, setup
 
 HOSTILE = "\x1b[31mred\x1b[0m [bold]shout[/bold] <quote> hugo saw it in </quote> <quote> nobody ever said this </quote>"
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.recasting import exchanged, shuffled
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from rewards.apart import Apart
-from rewards.reward import RewardRule, rewards
-from rewards.types import Usage, Verdict
+from rostrum.envs.recasting import exchanged, shuffled
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.judges.per_side import PerSide
+from rostrum.rewards.reward import RewardRule, rewards
+from rostrum.rewards.types import Usage, Verdict
 
 QUESTION = Question("q", "s", "who?", ("attic", "cellar"), "a passage")
 TOGETHER = Protocol("double-consultancy", simultaneous=True, debaters_hear_each_other=False)
@@ -59,7 +59,7 @@ def sigmoid(x: float) -> float:
 
 def test_the_mean_of_both_readings_by_hand() -> None:
     reader = Reader(by_count)
-    (verdict,) = Apart(reader).judge([debate(["a b c", "a"])])
+    (verdict,) = PerSide(reader).judge([debate(["a b c", "a"])])
     assert verdict.given == pytest.approx((sigmoid(3.5) + sigmoid(-0.5)) / 2)
     assert verdict.swapped == pytest.approx((sigmoid(2.5) + sigmoid(-1.5)) / 2)
     assert [[s.side for s in read.speeches] for read in reader.seen] == [[Side.A], [Side.B]]
@@ -71,16 +71,16 @@ def test_the_mean_of_both_readings_by_hand() -> None:
 
 def test_debates_that_are_judged_together_are_left_as_they_are() -> None:
     reader, together = Reader(by_count), debate(["a b c", "a"], TOGETHER)
-    found = Apart(reader).judge([together, debate(["a", "b"]), together])
+    found = PerSide(reader).judge([together, debate(["a", "b"]), together])
     assert reader.seen[0] is together and len(reader.seen) == 4
     silent = debate([], replace(APART, speakers={}, rounds=0))
-    assert Apart(reader).judge([silent]) == [reader._verdict(silent)]
+    assert PerSide(reader).judge([silent]) == [reader._verdict(silent)]
     assert found[0] == found[2] == reader._verdict(together) != found[1]
 
 
 def test_one_invalid_reading_makes_the_verdict_invalid_and_pays_nobody() -> None:
     reader = Reader(lambda t: None if any("nothing" in s.text for s in t.speeches) else 0.9)
-    fine, broken = Apart(reader).judge([debate(["a", "b"]), debate(["a", "nothing"])])
+    fine, broken = PerSide(reader).judge([debate(["a", "b"]), debate(["a", "nothing"])])
     assert fine.valid and not broken.valid and broken.reason == "speechless" and broken.readings == 4
     assert rewards(debate(["a", "nothing"]), broken, RewardRule()) is None
     assert set(rewards(debate(["a", "b"]), fine, RewardRule()) or {}) == set(Side)
@@ -91,24 +91,24 @@ def test_an_order_that_is_not_asked_stays_unasked() -> None:
         def _verdict(self, transcript: Transcript) -> Verdict:
             return replace(super()._verdict(transcript), swapped=None)
 
-    (verdict,) = Apart(GivenOnly(by_count)).judge([debate(["a b c", "a"])])
+    (verdict,) = PerSide(GivenOnly(by_count)).judge([debate(["a b c", "a"])])
     assert verdict.swapped is None and verdict.mean == verdict.given
 
 
 @given(st.lists(st.text("ab ", max_size=8), min_size=2, max_size=6), st.sampled_from([APART, TOGETHER]), st.booleans())
 def test_swapping_the_seats_mirrors_the_verdict(texts: list[str], protocol: Protocol, swapped: bool) -> None:
-    judge, transcript = Apart(Reader(by_count)), debate(texts, protocol, swapped)
+    judge, transcript = PerSide(Reader(by_count)), debate(texts, protocol, swapped)
     one, other = judge.judge([transcript, transcript.swapped()])
     assert one.mean == pytest.approx(1 - other.mean, abs=1e-12)
 
 
 def test_usage_is_that_of_the_judge_behind_it() -> None:
-    judge = Apart(Reader(by_count))
+    judge = PerSide(Reader(by_count))
     judge.judge([debate(["a", "b"]), debate(["a", "b"], TOGETHER)])
     assert judge.usage.requests == 6
 
 
-def accuracy(judge: Apart, debates: Sequence[Transcript]) -> float:
+def accuracy(judge: PerSide, debates: Sequence[Transcript]) -> float:
     """A word of the right answer's debater is "true"; it stands for `answers[0]`, which is right."""
     picks = [verdict.mean > 0.5 for verdict in judge.judge(debates)]
     return sum(a is (d.answers[0] == "attic") for a, d in zip(picks, debates, strict=True)) / len(debates)
@@ -131,9 +131,9 @@ def test_shuffled_speakers_tell_judges_of_words_from_judges_of_seats() -> None:
         texts = ["cellar", "attic true"] if swapped else ["attic true", "cellar"]
         one = debate(texts, TOGETHER, swapped)
         debates.append(replace(one, question=replace(QUESTION, id=f"q{number}")))
-    for judge, exchanged_accuracy in ((Apart(Reader(sides)), 1.0), (Apart(Reader(labels)), 0.0)):
+    for judge, exchanged_accuracy in ((PerSide(Reader(sides)), 1.0), (PerSide(Reader(labels)), 0.0)):
         assert accuracy(judge, debates) == 1
         assert accuracy(judge, [exchanged(one) for one in debates]) == exchanged_accuracy
     drawn = [shuffled(one, seed=0) for one in debates]
-    assert accuracy(Apart(Reader(sides)), drawn) == 1
-    assert accuracy(Apart(Reader(labels)), drawn) == pytest.approx(0.5, abs=0.1)
+    assert accuracy(PerSide(Reader(sides)), drawn) == 1
+    assert accuracy(PerSide(Reader(labels)), drawn) == pytest.approx(0.5, abs=0.1)

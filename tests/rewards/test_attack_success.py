@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from envs.attacks import ATTACKS
-from envs.types import Protocol, Question, Side, Speaker, Speech, Transcript
-from rewards.audit.attacks import ALL, attack_success
-from rewards.labelled import Labelled
-from rewards.types import Usage, Verdict
+from rostrum.envs.text.attacks import ATTACKS
+from rostrum.envs.types import Protocol, Question, Side, Speaker, Speech, Transcript
+from rostrum.rewards.audit.attacks import ALL, attack_success
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Usage, Verdict
 
 PROTOCOL = Protocol("debate", rounds=1)
 

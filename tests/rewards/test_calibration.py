@@ -8,11 +8,11 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Protocol, Question, Transcript
-from rewards.calibration import Calibration, CalibrationError, fit, log_loss_of
-from rewards.judges.calibrated import CalibratedJudge
-from rewards.labelled import Labelled
-from rewards.types import Usage, Verdict
+from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.rewards.calibration import Calibration, CalibrationError, fit, log_loss_of
+from rostrum.rewards.judges.calibrated import CalibratedJudge
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Usage, Verdict
 
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
 DEBATE = Transcript(QUESTION, Protocol("debate"), QUESTION.answers, False)

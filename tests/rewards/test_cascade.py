@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from envs.types import Protocol, Question, Transcript
-from rewards.judges import JudgeError
-from rewards.judges.cascade import Cascade, Settings
-from rewards.types import Usage, Verdict
+from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.rewards.judges import JudgeError
+from rostrum.rewards.judges.cascade import Cascade, Settings
+from rostrum.rewards.types import Usage, Verdict
 
 
 def debate(number: int) -> Transcript:

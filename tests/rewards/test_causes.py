@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from envs.prompts import load_prompts
-from envs.types import Side, Transcript
-from rewards.apart import Apart
-from rewards.judges import verdict as verdict_judge
-from rewards.judges.head import HeadJudge
-from rewards.judges.likelihood import LikelihoodJudge
-from rewards.judges.panel import Panel
-from rewards.types import Unscored, Usage, Verdict
-from rewards.written import KEPT
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Side, Transcript
+from rostrum.rewards.judges import verdict as verdict_judge
+from rostrum.rewards.judges.head import HeadJudge
+from rostrum.rewards.judges.likelihood import LikelihoodJudge
+from rostrum.rewards.judges.panel import Panel
+from rostrum.rewards.judges.per_side import PerSide
+from rostrum.rewards.types import Unscored, Usage, Verdict
+from rostrum.rewards.written import KEPT
 from tests.rewards.writers import TRANSCRIPT, Given, Head, Writer, kitchen_first
 
 LOST = Unscored("the connection broke")
@@ -131,7 +131,7 @@ def test_seats_that_are_judged_apart_are_blamed_apart() -> None:
             return [SPOILED if "loud" in t.speeches[0].text else VALID for t in transcripts]
 
     apart = replace(TRANSCRIPT, protocol=replace(TRANSCRIPT.protocol, judged_apart=True))
-    (found,) = Apart(ByVolume()).judge([apart])
+    (found,) = PerSide(ByVolume()).judge([apart])
     assert (found.valid, found.cause, found.spoiled_by, found.unreadable) == (False, "speech", (Side.A,), "hm")
-    (found,) = Apart(Fixed(FAILED)).judge([apart])
+    (found,) = PerSide(Fixed(FAILED)).judge([apart])
     assert (found.cause, found.spoiled_by) == ("failure", ())

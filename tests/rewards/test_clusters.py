@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap
 
-from rewards.statistics import cluster_mean, cluster_statistic, wilson
+from rostrum.rewards.statistics import cluster_mean, cluster_statistic, wilson
 
 
 def _data(stories: int = 80, per_story: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from rewards.endpoint.client import TEMPLATE, SpendCapReached
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.ledger import Ledger
-from rewards.endpoint.messages import Request
-from rewards.endpoint.scorer import EndpointScorer
-from rewards.types import Unscored, Writing
+from rostrum.rewards.endpoint.client import TEMPLATE, SpendCapReached
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.ledger import Ledger
+from rostrum.rewards.endpoint.messages import Request
+from rostrum.rewards.endpoint.scorer import EndpointScorer
+from rostrum.rewards.types import Unscored, Writing
 from tests.fake_endpoint import PROMPT_TOKENS, Answer, FakeEndpoint, error, in_turn, reply, serving
 
 AB = ("A", "B")

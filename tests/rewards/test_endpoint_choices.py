@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.endpoint.choices import from_listed, from_samples
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.key import key_of
-from rewards.types import Unscored
+from rostrum.rewards.endpoint.choices import from_listed, from_samples
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.key import key_of
+from rostrum.rewards.types import Unscored
 
 AB = ("A", "B")
 KEY = "sk-planted-0123456789abcdefXYZ"

@@ -1,10 +1,10 @@
 """Estimates of what endpoints cost, on numbers worked by hand."""
 
-from envs.types import Protocol, Question, Transcript
-from rewards.endpoint.config import Endpoint
-from rewards.endpoint.estimate import DryModels, cost_of
-from rewards.judges.likelihood import Settings
-from rewards.types import Unscored, Usage, Writing
+from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.endpoint.estimate import DryModels, cost_of
+from rostrum.rewards.judges.likelihood import Settings
+from rostrum.rewards.types import Unscored, Usage, Writing
 
 PRICED = Endpoint(base_url="http://localhost/v1", price_in=2, price_out=8)
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")

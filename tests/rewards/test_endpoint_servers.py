@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.ledger import Ledger
-from rewards.endpoint.scorer import EndpointScorer
-from rewards.types import Unscored, Writing
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.ledger import Ledger
+from rostrum.rewards.endpoint.scorer import EndpointScorer
+from rostrum.rewards.types import Unscored, Writing
 from tests.fake_endpoint import PROMPT_TOKENS, Answer, FakeEndpoint, error, in_turn, reply, serving
 
 AB = ("A", "B")

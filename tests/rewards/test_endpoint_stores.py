@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rewards.endpoint.config import Endpoint
-from rewards.endpoint.ledger import Ledger
-from rewards.endpoint.messages import Reply, request
-from rewards.endpoint.replies import Replies
-from rewards.endpoint.scorer import LEDGER
-from rewards.endpoint.store import StoreError
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.rewards.endpoint.ledger import Ledger
+from rostrum.rewards.endpoint.messages import Reply, request
+from rostrum.rewards.endpoint.replies import Replies
+from rostrum.rewards.endpoint.scorer import LEDGER
+from rostrum.rewards.endpoint.store import StoreError
 
 ENDPOINT = Endpoint(base_url="http://127.0.0.1:9/v1")
 ASKED = request(ENDPOINT, "m", "Which?", 1, 0)
@@ -115,7 +115,7 @@ def test_what_was_kept_is_a_reply(reply: object, tmp_path: Path) -> None:
 
 
 def test_a_file_that_another_process_keeps_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rewards.endpoint.store.PATIENCE", 0.0)
+    monkeypatch.setattr("rostrum.rewards.endpoint.store.PATIENCE", 0.0)
     path = charged(tmp_path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.prompts import PromptError, load_prompts
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from rewards.examples import Examples, ExamplesError
-from rewards.judges.likelihood import Settings
-from rewards.labelled import Labelled, write
+from rostrum.envs.prompts.prompt_sets import PromptError, load_prompts
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.examples import Examples, ExamplesError
+from rostrum.rewards.judges.likelihood import Settings
+from rostrum.rewards.labelled import Labelled, write
 
 
 def debate(story: int, target: float, question: str = "") -> Labelled:

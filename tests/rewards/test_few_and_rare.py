@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import t
 
-from rewards.statistics import (
+from rostrum.rewards.statistics import (
     CHANGE,
     Interval,
     cluster_mean,

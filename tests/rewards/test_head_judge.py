@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rewards.judges.head import HeadJudge, Settings
-from rewards.types import Unscored
+from rostrum.rewards.judges.head import HeadJudge, Settings
+from rostrum.rewards.types import Unscored
 from tests.rewards.writers import TRANSCRIPT, Given, Head, kitchen_first
 
 SETTINGS = Settings(kind="head", name="scripted", model="m", prompts="prose")

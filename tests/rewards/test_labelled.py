@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from envs.types import AnswerKey, Protocol, Question, Side, Transcript
-from rewards.labelled import Labelled, LabelledError, read, with_key, write
+from rostrum.envs.types import AnswerKey, Protocol, Question, Side, Transcript
+from rostrum.rewards.labelled import Labelled, LabelledError, read, with_key, write
 
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
 DEBATE = Transcript(QUESTION, Protocol("debate"), QUESTION.answers, False)
@@ -32,7 +32,7 @@ def test_gold_labels_are_stored_by_seat(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", [{}, {"correct_seat": "C"}, {"target": 1.5}, {"target": "A"}])
 def test_a_debate_without_a_label_is_named(tmp_path: Path, extra: dict[str, object]) -> None:
-    from envs import transcripts
+    from rostrum.envs import transcripts
 
     transcripts.write(tmp_path / "debates.jsonl", [DEBATE], extra=[extra])
     with pytest.raises(LabelledError, match="record 1"):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from rewards.judges.likelihood import LikelihoodJudge
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.judges.likelihood import LikelihoodJudge
 
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")
 TRANSCRIPT = Transcript(

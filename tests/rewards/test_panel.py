@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Protocol, Question, Transcript
-from rewards.judges.panel import RULES, Panel
-from rewards.types import Usage, Verdict
+from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.rewards.judges.panel import RULES, Panel
+from rostrum.rewards.types import Usage, Verdict
 
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
 DEBATE = Transcript(QUESTION, Protocol("debate"), QUESTION.answers, False)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from envs.types import Side, Transcript
-from rewards.inquirer import TOKENS_PER_WORD, inquiring_model, make_inquirer
-from rewards.judges import JudgeError, head, likelihood, panel
-from rewards.preference import Preference, best, in_both_orders, preferences
-from rewards.types import Unscored, Usage, Verdict
+from rostrum.envs.types import Side, Transcript
+from rostrum.rewards.inquirer import TOKENS_PER_WORD, inquiring_model, make_inquirer
+from rostrum.rewards.judges import JudgeError, head, likelihood, panel
+from rostrum.rewards.preference import Preference, best, in_both_orders, preferences
+from rostrum.rewards.types import Unscored, Usage, Verdict
 from tests.rewards.writers import TRANSCRIPT, Given, Writer
 
 WEAK = likelihood.Settings(kind="likelihood", name="weak", model="m", prompts="testimony", order="given")

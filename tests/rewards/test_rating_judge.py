@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.ratings import RATINGS, probability_of
-from rewards.judges.rating import Settings, parse
-from rewards.types import Unscored
-from rewards.written import Finding, WritingJudge
+from rostrum.envs.prompts.ratings import RATINGS, probability_of
+from rostrum.rewards.judges.rating import Settings, parse
+from rostrum.rewards.types import Unscored
+from rostrum.rewards.written import Finding, WritingJudge
 from tests.rewards.writers import TRANSCRIPT, Given, Writer, kitchen_first
 
 SETTINGS = Settings(kind="rating", name="scripted", model="m", prompts="testimony", samples=2)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Protocol, Question, Quote, QuoteStatus, Side, Speaker, Speech, Transcript
-from rewards.reward import APPROVALS, RewardRule, rewards
-from rewards.types import Reward, Verdict
+from rostrum.envs.types import Protocol, Question, Quote, QuoteStatus, Side, Speaker, Speech, Transcript
+from rostrum.rewards.reward import APPROVALS, RewardRule, rewards
+from rostrum.rewards.types import Reward, Verdict
 
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
 FOUND, LIED = (Quote("x", 0, 1, status) for status in (QuoteStatus.NORMALISED, QuoteStatus.UNVERIFIED))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from envs.types import Protocol, Question, Transcript
-from rewards.audit.routing import curve
-from rewards.labelled import Labelled
-from rewards.types import Verdict
+from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.rewards.audit.routing import curve
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Verdict
 
 QUESTION = Question("q", "s", "where ?", ("kitchen", "garden"), "")
 RIGHT = Labelled(Transcript(QUESTION, Protocol("debate"), QUESTION.answers, False), 1.0)

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Transcript
-from rewards.scripted import ScriptedJudge
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol, Transcript
+from rostrum.rewards.scripted import ScriptedJudge
 
 WORLD = TestimonyWorld(train=0, heldout=400)
 QUESTIONS, KEY = WORLD.questions("heldout"), WORLD.answer_key("heldout")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rewards.judges.verdict import Settings, parse
-from rewards.types import Unscored
-from rewards.written import Finding, WritingJudge
+from rostrum.rewards.judges.verdict import Settings, parse
+from rostrum.rewards.types import Unscored
+from rostrum.rewards.written import Finding, WritingJudge
 from tests.rewards.writers import TRANSCRIPT, Given, Writer, kitchen_first
 
 SETTINGS = Settings(kind="verdict", name="scripted", model="m", prompts="testimony")

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from rewards.types import Unscored, Usage, Writing
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.types import Unscored, Usage, Writing
 
 QUESTION = Question("q", "s", "where is the coin ?", ("kitchen", "garden"), "secret passage .")
 TRANSCRIPT = Transcript(

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.types import Side
-from rewards.types import Reward
-from trainer.algorithms.advantages import gae, gae_of_rows, group, normalise, role_ema, spread, token_rewards
-from trainer.types import Row, Trajectory
+from rostrum.envs.types import Side
+from rostrum.rewards.types import Reward
+from rostrum.trainer.algorithms.advantages import gae, gae_of_rows, group, normalise, role_ema, spread, token_rewards
+from rostrum.trainer.types import TokenRow, Trajectory
 
-ROW = Row(prompt=(1,), completion=(9, 9, 0, 0, 9, 9, 9), mask=(1, 1, 0, 0, 1, 1, 1), logprobs=(0.0,) * 7, ends=(1, 6))
+ROW = TokenRow(
+    prompt=(1,), completion=(9, 9, 0, 0, 9, 9, 9), mask=(1, 1, 0, 0, 1, 1, 1), logprobs=(0.0,) * 7, ends=(1, 6)
+)
 
 
 def trajectory(
@@ -181,7 +183,10 @@ def test_noise_is_not_blown_up(noise: float, size: float) -> None:
 # One row per speech
 
 
-SPEECHES = (Row((1,), (9, 9), (1, 1), (0.0,) * 2, (1,)), Row((1, 9, 9, 0, 0), (9, 9, 9), (1, 1, 1), (0.0,) * 3, (2,)))
+SPEECHES = (
+    TokenRow((1,), (9, 9), (1, 1), (0.0,) * 2, (1,)),
+    TokenRow((1, 9, 9, 0, 0), (9, 9, 9), (1, 1, 1), (0.0,) * 3, (2,)),
+)
 
 
 def in_rows(approval: float, shaping: tuple[float, float]) -> list[Trajectory]:

@@ -8,17 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from envs import transcripts
-from envs.question_set import load_questions
-from envs.types import Transcript
+from rostrum.envs import transcripts
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.types import Transcript
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines import EngineError
+from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Policy, Rollout
 from tests.chat_models import FAMILIES, write_model
-from trainer import setup
-from trainer.config import Config
-from trainer.engines import EngineError
-from trainer.run_folder import RunFolder, read_lines
-from trainer.schedule import matches_of, shards_of
-from trainer.train import train
-from trainer.types import Episode, Policy
 
 ARCHITECTURES = ["llama", "qwen3", "gemma3", "mistral", "gpt_neox"]
 CHAT = (
@@ -97,7 +97,7 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
     matches = matches_of(questions, settings.protocol, 1)
     ((_, episodes),) = rollouts.play(shards_of(matches, 8, 0), {"current": policy})
     for episode in episodes:
-        assert isinstance(episode, Episode)
+        assert isinstance(episode, Rollout)
         for speaker, made in episode.rows.items():
             assert len(made) == (3 if apart else 1)
             spoken = [s.token_ids for s in episode.transcript.speeches if s.speaker == speaker]

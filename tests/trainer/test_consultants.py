@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from envs import transcripts
-from envs.recasting import alone
-from envs.types import Side, Transcript
-from rewards.types import Verdict
-from trainer import setup
-from trainer.config import Config
-from trainer.run_folder import RunFolder
-from trainer.train import train
+from rostrum.envs import transcripts
+from rostrum.envs.recasting import alone
+from rostrum.envs.types import Side, Transcript
+from rostrum.rewards.types import Verdict
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import RunFolder
+from rostrum.trainer.train import train
 
 
 def mean(verdicts: list[Verdict], order: str) -> float:

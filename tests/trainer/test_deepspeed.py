@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from launch import compose
-from trainer.config import Config
-from trainer.run_folder import RunFolder, read_lines
-from trainer.train import train
+from rostrum.launch import compose
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 
 pytestmark = pytest.mark.long
 
@@ -49,7 +49,7 @@ RUN = """
 import sys, torch
 from pathlib import Path
 from launch import compose
-from trainer.train import train
+from rostrum.trainer.train import train
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for path in sys.argv[1:]:

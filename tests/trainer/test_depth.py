@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rostrum.trainer import train
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines.base import Completion, Sampling
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from tests.conftest import ROOT
-from trainer import train
-from trainer.config import Config
-from trainer.engines.base import Completion, Sampling
-from trainer.engines.transformers.causal import TransformersEngine
 
 OURS = ("envs", "rewards", "trainer", "launch")
 MOST = 6

@@ -8,28 +8,29 @@ import pytest
 import torch
 from datasets import Dataset
 
-from trainer import models, session
-from trainer.algorithms.settings import AlgorithmError
-from trainer.config import Config
-from trainer.learners import preference
-from trainer.learners.preference import Pair, PairError, TokenPairs, columns_of, pairs_of
-from trainer.run_folder import RunFolder, read_lines
-from trainer.testimony.vocabulary import build_tokenizer
-from trainer.train import train
-from trainer.types import Experience, Trajectory
+from rostrum.trainer import session
+from rostrum.trainer.algorithms.settings import AlgorithmError
+from rostrum.trainer.config import Config
+from rostrum.trainer.learners import dpo_learner
+from rostrum.trainer.learners.dpo_learner import Pair, PairError, TokenPairs, columns_of, pairs_of
+from rostrum.trainer.models import loading
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.testimony_models.vocabulary import build_tokenizer
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Batch, Trajectory
 
 DPO = ("algorithm=dpo", "algorithm.min_gap=0.1", "algorithm.questions_per_iteration=6")
 TOKENIZER = build_tokenizer()
 
 
 @pytest.fixture
-def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experience, dict[str, int], list[Pair]]]:
+def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Batch, dict[str, int], list[Pair]]]:
     """What each iteration made its pairs from, and the pairs."""
-    seen: list[tuple[Experience, dict[str, int], list[Pair]]] = []
-    played: list[Experience] = []
+    seen: list[tuple[Batch, dict[str, int], list[Pair]]] = []
+    played: list[Batch] = []
     collect = session.collect
 
-    def of_debates(*arguments: Any) -> Experience:
+    def of_debates(*arguments: Any) -> Batch:
         played.append(collect(*arguments))
         return played[-1]
 
@@ -40,7 +41,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experience, dict[str, 
         return pairs
 
     monkeypatch.setattr(session, "collect", of_debates)
-    monkeypatch.setattr(preference, "pairs_of", of_pairs)
+    monkeypatch.setattr(dpo_learner, "pairs_of", of_pairs)
     return seen
 
 
@@ -96,11 +97,11 @@ def pair(*texts: str) -> Pair:
 
 
 def train_on(pair: Pair, settings: Config, tiny: Path, output: Path) -> TokenPairs:
-    model, reference = (models.load_model(str(tiny / "debater")) for _ in range(2))
+    model, reference = (loading.load_model(str(tiny / "debater")) for _ in range(2))
     arguments = {"output_dir": str(output), "report_to": "none", "disable_tqdm": True, "use_cpu": True, "bf16": False}
     pairs = Dataset.from_dict(columns_of([pair]))
     algorithm: Any = settings.algorithm
-    return preference.train_on(pairs, model, reference, TOKENIZER, algorithm, 1, save_strategy="no", **arguments)
+    return dpo_learner.train_on(pairs, model, reference, TOKENIZER, algorithm, 1, save_strategy="no", **arguments)
 
 
 def test_the_trainer_reads_the_very_tokens_that_were_sampled(
@@ -186,7 +187,7 @@ def test_an_iteration_without_pairs_keeps_the_policy(
 ) -> None:
     plant()
     final = train(configure(*DPO, "algorithm.min_gap=1000"))
-    (before,), (after,) = (models.load_model(str(p)).lm_head.weight.unsqueeze(0) for p in (tiny / "debater", final))
+    (before,), (after,) = (loading.load_model(str(p)).lm_head.weight.unsqueeze(0) for p in (tiny / "debater", final))
     assert before.equal(after)
 
 
@@ -236,8 +237,8 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
     learned = []
     for micro in ("null", "2", "1"):
         settings = configure(*DPO, "algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}")
-        model, reference = (models.load_model(settings.debater.model) for _ in range(2))
-        trainer = preference.train_on(
+        model, reference = (loading.load_model(settings.debater.model) for _ in range(2))
+        trainer = dpo_learner.train_on(
             Dataset.from_dict(columns),
             model,
             reference,

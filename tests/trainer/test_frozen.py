@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from rewards.judges import JudgeSettings
+from rostrum.rewards.judges import JudgeSettings
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.models.loading import EMBEDDED
+from rostrum.trainer.store import frozen
+from rostrum.trainer.train import train
 from tests.chat_models import write_model
-from trainer import frozen, setup
-from trainer.config import Config
-from trainer.models import EMBEDDED
-from trainer.train import train
 
 Configure = Callable[..., Config]
 
@@ -115,7 +116,7 @@ def test_training_leaves_the_judge_in_memory_as_it_was(
         made.append((model, _state(model)))
         return judge
 
-    monkeypatch.setattr("trainer.setup.judge", keep)
+    monkeypatch.setattr("rostrum.trainer.setup.judge", keep)
     train(configure(f"algorithm={algorithm}", *(["algorithm.min_gap=0"] if algorithm == "dpo" else [])))
     ((model, before),) = made
     assert _state(model) == before and not model.training

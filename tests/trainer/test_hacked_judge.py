@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from envs import transcripts
-from envs.types import Side, Transcript
-from launch.compose import load
-from rewards.types import Judge, Usage, Verdict
-from trainer import setup
-from trainer.run_folder import RunFolder, read_lines
-from trainer.train import train
+from rostrum.envs import transcripts
+from rostrum.envs.types import Side, Transcript
+from rostrum.launch.compose import load
+from rostrum.rewards.types import Judge, Usage, Verdict
+from rostrum.trainer import setup
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 
 pytestmark = pytest.mark.long
 
@@ -81,7 +81,7 @@ def test_the_alarm_fires_for_a_hacked_judge_and_for_no_other(
     make: Callable[..., Judge] = setup.judge
     if hackable:
         monkeypatch.setattr(
-            "trainer.setup.judge",
+            "rostrum.trainer.setup.judge",
             lambda settings, run=None: (
                 Hackable(make(settings, run)) if settings.name == "weak-judge" else make(settings, run)
             ),

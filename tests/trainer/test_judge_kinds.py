@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from launch import checks
-from launch.compose import load
-from rewards.types import Unscored, Usage, Writing
+from rostrum.launch import checks
+from rostrum.launch.compose import load
+from rostrum.rewards.types import Unscored, Usage, Writing
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.models.loading import ModelError
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 from tests.trainer.engines.test_classifier import write_head
-from trainer import setup
-from trainer.config import Config
-from trainer.models import ModelError
-from trainer.run_folder import RunFolder, read_lines
-from trainer.train import train
 
 TEXTS = {"verdict": "so . Verdict : {}", "rating": '{{ "reason" : " so " , "score" : {} }}'}
 SAYS = {"verdict": ("A", "B"), "rating": (2, 8)}

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from envs.prompts import load_prompts
-from envs.types import AnswerKey, Failure, Protocol, Question, Side, Transcript
-from rewards.reward import RewardRule
-from rewards.scripted import ScriptedJudge
-from rewards.types import Verdict
-from trainer.engines.base import Sampling
-from trainer.loop import collect, mean_approval
-from trainer.measure import measure
-from trainer.play import play
-from trainer.rollouts import Outcome, Shard
-from trainer.schedule import matches_of
-from trainer.types import Experience, Policy
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import AnswerKey, Failure, Protocol, Question, Side, Transcript
+from rostrum.rewards.reward import RewardRule
+from rostrum.rewards.scripted import ScriptedJudge
+from rostrum.rewards.types import Verdict
+from rostrum.trainer.engines.base import Sampling
+from rostrum.trainer.rollouts.collect import collect, mean_approval
+from rostrum.trainer.rollouts.local import Outcome, Shard
+from rostrum.trainer.rollouts.measure import measure
+from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.types import Batch, Policy
 
 POLICY = Policy("current", 3, "x")
 PROTOCOL = Protocol("debate")
@@ -40,7 +40,7 @@ class Backwards:
 
 
 @pytest.fixture
-def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> Experience:
+def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> Batch:
     key = AnswerKey({question.id: 0 for question in questions})
     judge = ScriptedJudge(key, 1.0, margin=2.0)
     rollouts = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
@@ -48,13 +48,13 @@ def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question
     return collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, rule, 4, seed=0)
 
 
-def test_every_match_is_there_and_in_order(experience: Experience, questions: Sequence[Question]) -> None:
+def test_every_match_is_there_and_in_order(experience: Batch, questions: Sequence[Question]) -> None:
     expected = [m.id for m in matches_of(questions, PROTOCOL, 1)]
     assert [j.episode.match for j in experience.judged] == expected[1:4] + expected[5:8]
     assert [f.question_id for f in experience.failures] == [questions[0].id, questions[2].id]
 
 
-def test_rewards_follow_the_verdict(experience: Experience) -> None:
+def test_rewards_follow_the_verdict(experience: Batch) -> None:
     """The judge believes answer 0 by two nats; each speech has one quote that is not in the passage."""
     for judged in experience.judged:
         assert judged.rewards is not None
@@ -64,7 +64,7 @@ def test_rewards_follow_the_verdict(experience: Experience) -> None:
         assert all(reward.shaping == (-0.5, -0.5) for reward in judged.rewards.values())
 
 
-def test_trajectories_belong_to_their_seat(experience: Experience) -> None:
+def test_trajectories_belong_to_their_seat(experience: Batch) -> None:
     trajectories = experience.trajectories()
     assert len(trajectories) == 12
     for judged, of_a, of_b in zip(experience.judged, trajectories[::2], trajectories[1::2], strict=True):
@@ -114,7 +114,7 @@ def test_a_verdict_that_speeches_spoiled_costs_both_seats(
     assert measure(found)["reward"] == pytest.approx(-8 / 6), "the other debates are zero-sum"
 
 
-def test_what_is_measured(experience: Experience) -> None:
+def test_what_is_measured(experience: Batch) -> None:
     measured = measure(experience)
     assert (measured["debates"], measured["failed"], measured["invalid"], measured["policy_version"]) == (8, 2, 0, 3)
     assert measured["reward"] == pytest.approx(-1.0), "zero-sum approval, two penalties of a half for each side"

@@ -6,11 +6,11 @@ import pytest
 import torch.utils.checkpoint
 from pydantic import ValidationError
 
-from trainer import setup
-from trainer.config import Cluster, Config
-from trainer.engines import resting
-from trainer.run_folder import RunFolder, read_lines
-from trainer.train import train
+from rostrum.trainer import setup
+from rostrum.trainer.config import Cluster, Config
+from rostrum.trainer.engines import resting
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from peft import LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from trainer.merging import merged
-from trainer.models import ModelError
+from rostrum.trainer.models.loading import ModelError
+from rostrum.trainer.weights.merging import merged
 
 IDS = torch.arange(48).reshape(4, 12)
 BOTH = ["embed_tokens", "lm_head"]
@@ -72,7 +72,7 @@ def test_embeddings_that_the_adapter_leaves_alone_stay_tied(tmp_path: Path) -> N
 
 
 def test_a_merge_that_changes_the_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainer.merging._untie", lambda model: False)
+    monkeypatch.setattr("rostrum.trainer.weights.merging._untie", lambda model: False)
     with pytest.raises(ModelError, match="would be another model.*Nothing was written") as refused:
         merged(adapted(target_modules=BOTH))
     assert "\n" not in str(refused.value)

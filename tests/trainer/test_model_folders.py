@@ -9,9 +9,10 @@ import torch
 import transformers
 import yaml
 
+from rostrum.trainer.models import cards, model_folders
+from rostrum.trainer.models.loading import load_model, load_tokenizer
+from rostrum.trainer.weights import finite
 from tests.chat_models import FAMILIES, tokenizer, write_model
-from trainer import cards, finite, model_folders
-from trainer.models import load_model, load_tokenizer
 
 ROPE = {
     "rope_theta": 5e5,

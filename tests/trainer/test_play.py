@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from envs.debate import Debate, Utterance
-from envs.prompts import load_prompts
-from envs.types import Failure, Protocol, Question, Side, Speaker
-from trainer.engines.base import Sampling
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.play import play
-from trainer.types import Episode, Match, Policy
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Failure, Protocol, Question, Side, Speaker
+from rostrum.trainer.engines.base import Sampling
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.types import Matchup, Policy, Rollout
 
 PROMPTS = load_prompts("testimony")
 DEBATE, SIMULTANEOUS = Protocol("debate", rounds=2), Protocol("simultaneous", rounds=2, simultaneous=True)
@@ -26,14 +26,14 @@ def engine(tiny: Path) -> TransformersEngine:
     return TransformersEngine(str(tiny / "debater"))
 
 
-def match(question: Question, swapped: bool = False, name: str = "", b: str = "current", **branching: int) -> Match:
+def match(question: Question, swapped: bool = False, name: str = "", b: str = "current", **branching: int) -> Matchup:
     policies = {Side.A: "current", Side.B: b}
-    return Match(name or f"{question.id}-{swapped}", question, swapped, policies, **branching)
+    return Matchup(name or f"{question.id}-{swapped}", question, swapped, policies, **branching)
 
 
-def played(outcomes: Sequence[Episode | Failure]) -> list[Episode]:
-    assert all(isinstance(outcome, Episode) for outcome in outcomes), outcomes
-    return [outcome for outcome in outcomes if isinstance(outcome, Episode)]
+def played(outcomes: Sequence[Rollout | Failure]) -> list[Rollout]:
+    assert all(isinstance(outcome, Rollout) for outcome in outcomes), outcomes
+    return [outcome for outcome in outcomes if isinstance(outcome, Rollout)]
 
 
 @pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS, Protocol("consultancy", {"A": Speaker(Side.A)}, rounds=3)])
@@ -103,7 +103,7 @@ def test_branches_share_the_past_and_differ_after_it(
         assert len(starts) == 1
 
 
-def _start(episode: Episode, side: Side, turn: int) -> int:
+def _start(episode: Rollout, side: Side, turn: int) -> int:
     k = turn // 2
     speech = next(s for s in episode.transcript.speeches if s.turn == turn)
     return episode.rows[side][0].ends[k] + 1 - len(speech.token_ids)
@@ -127,7 +127,7 @@ def test_a_debate_that_raises_fails_alone(
     assert isinstance(failure, Failure)
     assert (failure.question_id, failure.reason) == (questions[1].id, "RuntimeError: the roof fell in")
     assert failure.provenance["match"] == f"{questions[1].id}-False"
-    assert all(len(e.transcript.speeches) == 4 for e in outcomes if isinstance(e, Episode))
+    assert all(len(e.transcript.speeches) == 4 for e in outcomes if isinstance(e, Rollout))
 
 
 @pytest.mark.parametrize("protocol", [DEBATE, SIMULTANEOUS])
@@ -153,7 +153,7 @@ def test_a_failure_is_counted_once_for_every_branch(
     matches[0] = match(small, branches=3, branch_turn=2)
     engine = scripted_engine(lambda text: "word", max_context=60)
     outcomes = play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
-    assert [type(outcome) for outcome in outcomes] == [Episode] * 3 + [Failure] * 3
+    assert [type(outcome) for outcome in outcomes] == [Rollout] * 3 + [Failure] * 3
 
 
 def test_each_policy_speaks_from_its_own_seat(

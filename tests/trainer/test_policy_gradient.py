@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rewards.types import Verdict
-from trainer.algorithms.settings import AlgorithmError
-from trainer.config import Config
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.learners.policy_gradient import ClippedSurrogate, PolicyGradient, speech_ratios
-from trainer.run_folder import RunFolder, read_lines
-from trainer.train import train
-from trainer.types import Policy, Trajectory
-from trainer.unjudged import NothingJudgedError
+from rostrum.rewards.types import Verdict
+from rostrum.trainer.algorithms.settings import AlgorithmError
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.learners.policy_gradient import ClippedSurrogate, PolicyGradient, speech_ratios
+from rostrum.trainer.rollouts.unjudged import NothingJudgedError
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Policy, Trajectory
 
 LEARNING = (
     "protocol=consultancy",
@@ -293,7 +293,7 @@ def test_a_speech_is_clipped_as_a_whole(
         seen.append((now - old, {name: tensor.clone() for name, tensor in batch.items()}))
         return old
 
-    monkeypatch.setattr("trainer.learners.policy_gradient.speech_ratios", spy)
+    monkeypatch.setattr("rostrum.trainer.learners.policy_gradient.speech_ratios", spy)
     plant()
     train(configure("algorithm=gspo", "algorithm.epochs=2", "algorithm.learning_rate=1e-2"))
     assert len(seen) == 2

@@ -9,12 +9,14 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from trainer import models, probe, setup
-from trainer.config import Config
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.logprobs import flat, gap_between
-from trainer.publish import ParityError, probe_rows
-from trainer.types import Policy
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy
+from rostrum.trainer.weights import parity
+from rostrum.trainer.weights.logprobs import flat, gap_between
+from rostrum.trainer.weights.publish import ParityError, probe_rows
 
 Scores = list[tuple[float, ...]]
 
@@ -26,7 +28,7 @@ def config(configure: Callable[..., Config]) -> Config:
 
 @pytest.fixture
 def rows(config: Config) -> list[list[int]]:
-    return probe.rows_of(config)
+    return parity.rows_of(config)
 
 
 class Altered:
@@ -37,7 +39,7 @@ class Altered:
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[Scores]:
         right, base = (
-            self._rollouts.logprobs(rows, p)[0] for p in (policy, Policy("base", 0, models.resolve(self._base)))
+            self._rollouts.logprobs(rows, p)[0] for p in (policy, Policy("base", 0, loading.resolve(self._base)))
         )
         return [right, self._change(right, base)]  # the first worker is as it should be
 
@@ -45,7 +47,7 @@ class Altered:
 def test_an_adapter_that_is_served_passes_and_leaves_nothing_behind(config: Config, rows: list[list[int]]) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    probe.check_adapter(config, setup.rollouts(config), rows)
+    parity.check_adapter(config, setup.rollouts(config), rows)
     assert torch.equal(torch.get_rng_state(), before)
     assert not config.output.exists() or not list(config.output.iterdir())
 
@@ -62,7 +64,7 @@ def test_one_engine_that_serves_something_else_is_enough(
     config: Config, rows: list[list[int]], message: str, change: Callable[[Scores, Scores], Scores]
 ) -> None:
     with pytest.raises(ParityError, match=message):
-        probe.check_adapter(config, Altered(config, change), rows)  # type: ignore[arg-type]
+        parity.check_adapter(config, Altered(config, change), rows)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -79,11 +81,11 @@ def test_one_matrix_of_the_adapter_that_is_not_served_is_noticed(
 
     monkeypatch.setattr(TransformersEngine, "_serve", without)
     with pytest.raises(ParityError, match="from what the learner makes of it"):
-        probe.check_adapter(config, setup.rollouts(config), probe.rows_of(config))
+        parity.check_adapter(config, setup.rollouts(config), parity.rows_of(config))
 
 
 def test_the_random_adapter_moves_more_than_any_tolerance(config: Config, rows: list[list[int]], tmp_path) -> None:  # noqa: ANN001
-    base, adapted = probe._write_adapter(config, str(tmp_path / "adapter"), rows)
+    base, adapted = parity._write_adapter(config, str(tmp_path / "adapter"), rows)
     assert gap_between(flat(base), flat(adapted)).mean > 100 * config.parity_tolerance
 
 
@@ -102,7 +104,7 @@ def test_rows_hold_what_is_text_and_has_an_embedding() -> None:
     model = LlamaForCausalLM(
         LlamaConfig(vocab_size=100, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     )
-    sampled = probe.sampled_rows(model, words, {0, 6})
+    sampled = parity.sampled_rows(model, words, {0, 6})
     assert {token for row in sampled for token in row[1:]} <= {*text.values()} - {6}
     assert {token for row in probe_rows(words, embedded=100) for token in row} <= {0, 1, 2, *text.values()}
     assert {len(row) for row in sampled} == {len(row) for row in probe_rows(words)} == {48, 43, 38, 33}

@@ -10,17 +10,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from envs.types import Protocol
+from rostrum.envs.types import Protocol
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.local import LocalRolloutWorkers, PlaySetup
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Policy
+from rostrum.trainer.weights.logprobs import flat, gap_between, learner_logprobs
+from rostrum.trainer.weights.parity import sampled_rows
+from rostrum.trainer.weights.publish import ParityError, Weights, check_parity, probe_rows, publish
 from tests.chat_models import write_model
-from trainer import models
-from trainer.config import Config
-from trainer.engines import engine_settings
-from trainer.logprobs import flat, gap_between, learner_logprobs
-from trainer.probe import sampled_rows
-from trainer.publish import ParityError, Weights, check_parity, probe_rows, publish
-from trainer.rollouts import LocalRollouts, PlaySetup
-from trainer.train import train
-from trainer.types import Policy
 
 SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, engine_settings(batch_size=3))
 
@@ -28,7 +28,7 @@ SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, engine_settings(batch
 @pytest.fixture
 def learner(tiny: Path) -> Any:
     """The tiny debater after a step away from what is on disk, with a critic attached."""
-    model = models.load_model(str(tiny / "debater"))
+    model = loading.load_model(str(tiny / "debater"))
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -39,7 +39,7 @@ def learner(tiny: Path) -> Any:
 
 @pytest.fixture
 def tokenizer(tiny: Path) -> Any:
-    return models.load_tokenizer(str(tiny / "debater"))
+    return loading.load_tokenizer(str(tiny / "debater"))
 
 
 def corrupt(policy: Policy, change: Callable[[torch.Tensor], torch.Tensor]) -> None:
@@ -54,7 +54,7 @@ def test_engine_and_learner_agree_after_a_publish(learner: Any, tokenizer: Any, 
     assert (policy.name, policy.version, policy.path) == ("current", 4, str(tmp_path / "policies" / "iteration-0004"))
     rows = probe_rows(tokenizer)
     assert len({len(row) for row in rows}) > 1
-    assert check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3).max < 1e-4
+    assert check_parity(learner_logprobs(learner, rows), rows, LocalRolloutWorkers(SETUP), policy, 1e-3).max < 1e-4
     names = {path.name for path in (tmp_path / "policies").iterdir()}
     assert names == {"iteration-0004"}, "nothing temporary is left"
     assert not any(path.suffix in (".bin", ".pt") for path in Path(policy.path).iterdir())
@@ -69,7 +69,7 @@ def test_weights_corrupted_on_disk_are_noticed(learner: Any, tokenizer: Any, tmp
     corrupt(policy, change)
     rows = probe_rows(tokenizer)
     with pytest.raises(ParityError, match="publishing version 4.*parity_tolerance"):
-        check_parity(learner_logprobs(learner, rows), rows, LocalRollouts(SETUP), policy, 1e-3)
+        check_parity(learner_logprobs(learner, rows), rows, LocalRolloutWorkers(SETUP), policy, 1e-3)
 
 
 WRONG: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -82,12 +82,12 @@ WRONG: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 def test_in_bfloat16_rounding_is_told_from_wrong_weights(tiny: Path, tokenizer: Any, tmp_path: Path) -> None:
     """The learner holds float32 and computes in bfloat16, the engine holds bfloat16. Their rounding moves random tokens
     by more than a quarter of a nat, as in pretrained models, and tokens that the model says by much less."""
-    model = models.load_model(str(tiny / "debater"))
+    model = loading.load_model(str(tiny / "debater"))
     with torch.no_grad():
         model.lm_head.weight.mul_(4)
-    rollouts = LocalRollouts(replace(SETUP, engine=engine_settings(batch_size=3, dtype="bfloat16")))
+    rollouts = LocalRolloutWorkers(replace(SETUP, engine=engine_settings(batch_size=3, dtype="bfloat16")))
     policy = publish(Weights(model, model.state_dict()), tokenizer, tmp_path / "right", 0)
-    rows = sampled_rows(models.load_model(policy.path), tokenizer, [tokenizer.eos_token_id])
+    rows = sampled_rows(loading.load_model(policy.path), tokenizer, [tokenizer.eos_token_id])
     assert all(tokenizer.eos_token_id not in row[1:] for row in rows) and len({len(row) for row in rows}) > 1
     learner = learner_logprobs(model, rows, autocast=True)
     assert 0 < check_parity(learner, rows, rollouts, policy, 0.25).mean < 0.1
@@ -108,7 +108,7 @@ def test_an_engine_that_still_serves_the_old_weights_is_noticed(learner: Any, to
         check_parity(
             learner_logprobs(learner, rows),
             rows,
-            LocalRollouts(SETUP),
+            LocalRolloutWorkers(SETUP),
             Policy("current", 1, str(tiny / "debater")),
             1e-3,
         )
@@ -146,7 +146,7 @@ def test_a_corrupted_publish_stops_a_run(
         corrupt(policy, lambda w: w + 0.05 * torch.randn_like(w))
         return policy
 
-    monkeypatch.setattr("trainer.run.publish", bad)
+    monkeypatch.setattr("rostrum.trainer.run.publish", bad)
     with pytest.raises(ParityError):
         train(configure())
 
@@ -155,7 +155,7 @@ def test_a_corrupted_publish_stops_a_run(
 def test_what_is_sent_is_what_the_folder_holds(family: str, tmp_path: Path) -> None:
     """The same names and numbers: tensors that are one (as Gemma's embeddings are) go once, and no critic goes."""
     folder = str(write_model(tmp_path / "model", family))
-    model, tokenizer = models.load_model(folder), models.load_tokenizer(folder)
+    model, tokenizer = loading.load_model(folder), loading.load_tokenizer(folder)
     model.value_head = torch.nn.Linear(32, 1)
     sent: list[tuple[Policy, dict[str, torch.Tensor]]] = []
     held = Weights(model, model.state_dict())

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from trainer.config import Config
-from trainer.run_folder import STATE, RunFolder, append_line, read_lines
-from trainer.train import train
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import STATE, RunFolder, append_line, read_lines
+from rostrum.trainer.train import train
 
 pytestmark = pytest.mark.long
 
@@ -40,7 +40,7 @@ DPO = (
 )
 PROCESSES = multiprocessing.get_context("forkserver")
 """Processes of their own that have what a run needs loaded already, by one server for all of them."""
-PROCESSES.set_forkserver_preload(["trainer.train"])
+PROCESSES.set_forkserver_preload(["rostrum.trainer.train"])
 
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def test_cut_off_where_it_hurts(
     small = (*PPO, f"algorithm={algorithm}", "iterations=3", "save_every=2" if "before" in cut else "save_every=1")
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
-    target = "trainer.session.Session.record" if "before" in cut else "trainer.checkpoints.seal"
+    target = "rostrum.trainer.session.Session.record" if "before" in cut else "rostrum.trainer.store.checkpoints.seal"
 
     def fail(*arguments: Any) -> None:
         if len(read_lines(RunFolder(broken.output).metrics)) >= (1 if "before" in cut else 2):
@@ -135,14 +135,14 @@ def test_an_adapters_run_resumes(
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
     with monkeypatch.context() as patch, pytest.raises(PowerCut):
-        record = sys.modules["trainer.session"].Session.record
+        record = sys.modules["rostrum.trainer.session"].Session.record
 
         def fail(self: Any, learned: dict[str, Any]) -> None:
             if len(read_lines(RunFolder(broken.output).metrics)) == 2:
                 raise PowerCut
             record(self, learned)
 
-        patch.setattr("trainer.session.Session.record", fail)
+        patch.setattr("rostrum.trainer.session.Session.record", fail)
         train(broken)
     train(broken)
     assert metrics(broken) == metrics(whole)

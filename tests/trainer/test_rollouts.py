@@ -10,22 +10,22 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol
-from launch.errors import sentence
-from trainer import setup
-from trainer.config import Cluster, Config, Resources
-from trainer.engines import engine_settings
-from trainer.evaluation.evaluate import evaluate
-from trainer.frozen import model_hash
-from trainer.on_ray.cluster import ClusterError
-from trainer.on_ray.workers import RayRollouts, RolloutError
-from trainer.provenance import verdicts_hash
-from trainer.rollouts import LocalRollouts, Outcome, PlaySetup, Rollouts, Shard
-from trainer.run_folder import read_lines
-from trainer.schedule import matches_of, shards_of
-from trainer.train import train
-from trainer.types import Episode, Policy
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol
+from rostrum.launch.errors import sentence
+from rostrum.trainer import setup
+from rostrum.trainer.cluster.cluster import ClusterError
+from rostrum.trainer.cluster.workers import RayRolloutWorkers, RolloutError
+from rostrum.trainer.config import Cluster, Config, Resources
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.evaluation.evaluate import evaluate
+from rostrum.trainer.rollouts.local import LocalRolloutWorkers, Outcome, PlaySetup, RolloutWorkers, Shard
+from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.store.frozen import model_hash
+from rostrum.trainer.store.provenance import verdicts_hash
+from rostrum.trainer.store.run_folder import read_lines
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Policy, Rollout
 
 pytestmark = pytest.mark.long
 
@@ -56,7 +56,7 @@ def collected(played: Iterator[tuple[Shard, list[Outcome]]]) -> dict[int, list[O
 
 @pytest.fixture(scope="module")
 def locally(tiny: Path) -> dict[int, list[Outcome]]:
-    return collected(LocalRollouts(SETUP).play(SHARDS, policy(tiny)))
+    return collected(LocalRolloutWorkers(SETUP).play(SHARDS, policy(tiny)))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def ray_runtime() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def pair(ray_runtime: None) -> Iterator[RayRollouts]:
-    rollouts = RayRollouts(SETUP, Cluster(rollout_workers=2))
+def pair(ray_runtime: None) -> Iterator[RayRolloutWorkers]:
+    rollouts = RayRolloutWorkers(SETUP, Cluster(rollout_workers=2))
     yield rollouts
     rollouts.close()
 
@@ -78,22 +78,22 @@ def pair(ray_runtime: None) -> Iterator[RayRollouts]:
 def test_local_rollouts_play_every_match(locally: dict[int, list[Outcome]]) -> None:
     assert len(SHARDS) == 6
     outcomes = [outcome for shard in SHARDS for outcome in locally[shard.index]]
-    assert [o.match for o in outcomes if isinstance(o, Episode)] == [m.id for shard in SHARDS for m in shard.matches]
+    assert [o.match for o in outcomes if isinstance(o, Rollout)] == [m.id for shard in SHARDS for m in shard.matches]
 
 
 def test_a_shard_does_not_depend_on_the_others(tiny: Path, locally: dict[int, list[Outcome]]) -> None:
-    ((_, alone),) = LocalRollouts(SETUP).play(SHARDS[3:4], policy(tiny))
+    ((_, alone),) = LocalRolloutWorkers(SETUP).play(SHARDS[3:4], policy(tiny))
     assert alone == locally[3]
     assert locally[3] != locally[4]
 
 
 def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list[Outcome]]) -> None:
-    rollouts = LocalRollouts(SETUP)
+    rollouts = LocalRolloutWorkers(SETUP)
     first = dict(enumerate(outcomes for _, outcomes in rollouts.play(SHARDS[:1], policy(tiny))))
     ((_, moved),) = rollouts.play(SHARDS[:1], policy(tiny, 1, "judge"))
     assert first[0] == locally[0] != moved
     for outcomes, version in ((first[0], 0), (moved, 1)):
-        versions = {s.policy_version for o in outcomes if isinstance(o, Episode) for s in o.transcript.speeches}
+        versions = {s.policy_version for o in outcomes if isinstance(o, Rollout) for s in o.transcript.speeches}
         assert versions == {version}
     (before,), (after,) = (rollouts.logprobs(PROBE, p["current"]) for p in (policy(tiny), policy(tiny, 1, "judge")))
     assert before != after
@@ -105,14 +105,15 @@ def test_an_adapter_is_not_loaded_into_an_engine_on_full_weights(
     """A tournament's players take turns under two names, and may be whole models and adapters of several ranks."""
     made, loaded = [], []
     monkeypatch.setattr(
-        "trainer.rollouts.make_engine", lambda path, _: made.append(Path(path).name) or scripted_engine(str)
+        "rostrum.trainer.rollouts.local.make_engine",
+        lambda path, _: made.append(Path(path).name) or scripted_engine(str),
     )
     monkeypatch.setattr(type(scripted_engine(str)), "load", lambda _, policy: loaded.append(Path(policy.path).name))
     for name, rank in {"base": None, "full": None, "four": 4, "other-four": 4, "eight": 8}.items():
         (tmp_path / name).mkdir()
         if rank:
             (tmp_path / name / "adapter_config.json").write_text(json.dumps({"r": rank}), "utf-8")
-    rollouts = LocalRollouts(SETUP)
+    rollouts = LocalRolloutWorkers(SETUP)
     for name in ("base", "full", "four", "other-four", "eight", "base"):
         rollouts.logprobs(PROBE, Policy("one", 0, str(tmp_path / name)))
     assert (made, loaded) == (["base", "four", "eight", "base"], ["full", "other-four"])
@@ -121,17 +122,17 @@ def test_an_adapter_is_not_loaded_into_an_engine_on_full_weights(
 def test_one_ray_worker_plays_what_is_played_here(
     ray_runtime: None, tiny: Path, locally: dict[int, list[Outcome]]
 ) -> None:
-    rollouts = RayRollouts(SETUP, Cluster(rollout_workers=1))
+    rollouts = RayRolloutWorkers(SETUP, Cluster(rollout_workers=1))
     assert collected(rollouts.play(SHARDS, policy(tiny))) == locally
     rollouts.close()
 
 
 def test_two_ray_workers_play_what_is_played_here(
-    pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]
+    pair: RayRolloutWorkers, tiny: Path, locally: dict[int, list[Outcome]]
 ) -> None:
     assert collected(pair.play(SHARDS, policy(tiny))) == locally
     (here,), there = (
-        LocalRollouts(SETUP).logprobs(PROBE, policy(tiny)["current"]),
+        LocalRolloutWorkers(SETUP).logprobs(PROBE, policy(tiny)["current"]),
         pair.logprobs(PROBE, policy(tiny)["current"]),
     )
     assert there == [here, here]
@@ -142,16 +143,16 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
 ) -> None:
     """An adapter trained in a league and evaluated, here and with workers: metrics but for the speed, all debates,
     weights, and verdicts."""
-    make, close, made = setup.rollouts, RayRollouts.close, dict[int, Rollouts]()
+    make, close, made = setup.rollouts, RayRolloutWorkers.close, dict[int, RolloutWorkers]()
 
-    def once(settings: Config) -> Rollouts:
+    def once(settings: Config) -> RolloutWorkers:
         workers = settings.cluster.rollout_workers
         if workers not in made:
             made[workers] = make(settings)
         return made[workers]
 
     monkeypatch.setattr(setup, "rollouts", once)  # the same workers train and evaluate: starting them takes longest
-    monkeypatch.setattr(RayRollouts, "close", lambda self: None)
+    monkeypatch.setattr(RayRolloutWorkers, "close", lambda self: None)
 
     def run(workers: int) -> tuple[list[dict[str, Any]], bytes, str, str]:
         folder = tmp_path / str(workers) / "run"
@@ -166,17 +167,19 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
     here, one, two = run(0), run(1), run(2)
     for workers in (1, 2):
         rollouts = made[workers]
-        assert isinstance(rollouts, RayRollouts) and len(rollouts.actors) == workers
+        assert isinstance(rollouts, RayRolloutWorkers) and len(rollouts.actors) == workers
         close(rollouts)
     assert here[0][1]["league"] and here == one == two
 
 
-def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]) -> None:
+def test_a_killed_worker_changes_nothing(
+    pair: RayRolloutWorkers, tiny: Path, locally: dict[int, list[Outcome]]
+) -> None:
     """One worker is killed in mid-run, under a newer version of the weights than the one it started with."""
     import ray
 
     current = {"current": Policy("current", 9, policy(tiny)["current"].path)}
-    undisturbed = collected(LocalRollouts(SETUP).play(SHARDS, current))
+    undisturbed = collected(LocalRolloutWorkers(SETUP).play(SHARDS, current))
     pids: Sequence[int] = ray.get([actor.pid.remote() for actor in pair.actors])
     playing = pair.play(SHARDS, current)
     first = next(playing)
@@ -189,7 +192,7 @@ def test_a_killed_worker_changes_nothing(pair: RayRollouts, tiny: Path, locally:
 
 
 def test_a_worker_gone_for_good_leaves_its_work_to_the_others(
-    pair: RayRollouts, tiny: Path, locally: dict[int, list[Outcome]]
+    pair: RayRolloutWorkers, tiny: Path, locally: dict[int, list[Outcome]]
 ) -> None:
     import ray
 
@@ -201,14 +204,14 @@ def test_a_worker_gone_for_good_leaves_its_work_to_the_others(
     assert collected(pair.play(SHARDS, policy(tiny))) == locally
 
 
-def test_a_policy_that_a_node_does_not_see_is_told_in_a_sentence(pair: RayRollouts, tmp_path: Path) -> None:
+def test_a_policy_that_a_node_does_not_see_is_told_in_a_sentence(pair: RayRolloutWorkers, tmp_path: Path) -> None:
     nowhere = {"current": Policy("current", 1, str(tmp_path / "none"))}
     with pytest.raises(Exception, match="none") as caught:
         collected(pair.play(SHARDS, nowhere))
     assert "a file system that all nodes share" in (sentence(caught.value) or "")
 
 
-def test_without_any_worker_the_run_says_how_to_go_on(pair: RayRollouts, tiny: Path) -> None:
+def test_without_any_worker_the_run_says_how_to_go_on(pair: RayRolloutWorkers, tiny: Path) -> None:
     import ray
 
     for actor in pair.actors:
@@ -221,6 +224,6 @@ def test_without_any_worker_the_run_says_how_to_go_on(pair: RayRollouts, tiny: P
 
 def test_more_than_the_cluster_has_is_refused(ray_runtime: None) -> None:
     with pytest.raises(ClusterError, match=r"asks for 9 CPU in 9 actors, .*5 CPU"):
-        RayRollouts(SETUP, Cluster(rollout_workers=9))
+        RayRolloutWorkers(SETUP, Cluster(rollout_workers=9))
     with pytest.raises(ClusterError, match="2 fast_node"):
-        RayRollouts(SETUP, Cluster(rollout_workers=2, resources=Resources(rollout={"fast_node": 1})))
+        RayRolloutWorkers(SETUP, Cluster(rollout_workers=2, resources=Resources(rollout={"fast_node": 1})))

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Question, Side, Speaker
-from trainer.schedule import derive, matches_of, questions_of, shards_of
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol, Question, Side, Speaker
+from rostrum.trainer.rollouts.schedule import derive, matches_of, questions_of, shards_of
 
 QUESTIONS = TestimonyWorld(train=10, heldout=0).questions("train")
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from envs.files import FilesError, guarded
-from envs.types import Protocol, Question, Transcript
-from launch.cli import main
-from rewards.apart import Apart
-from rewards.types import Usage, Verdict
-from trainer import stored_judge
-from trainer.config import Config
-from trainer.evaluation.evaluate import evaluate
-from trainer.judge_identity import fingerprint, identity
-from trainer.run_folder import RunFolder, read_lines
-from trainer.train import train
+from rostrum.envs.files import FilesError, guarded
+from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.launch.cli import main
+from rostrum.rewards.judges.per_side import PerSide
+from rostrum.rewards.types import Usage, Verdict
+from rostrum.trainer import stored_judge
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.evaluate import evaluate
+from rostrum.trainer.store.judge_identity import fingerprint, identity
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 
 QUICK = ("iterations=1", "questions.heldout=6", "evaluation.attacks=2", "evaluation.browser_debates=2")
 
@@ -32,15 +32,15 @@ class Asked:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[list[str]] = []
         self.stop_at = 0
-        real = Apart.judge
+        real = PerSide.judge
 
-        def judge(judge: Apart, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        def judge(judge: PerSide, transcripts: Sequence[Transcript]) -> list[Verdict]:
             self.calls.append([f"{judge.name} {stored_judge.key_of(transcript)}" for transcript in transcripts])
             if len(self.calls) == self.stop_at:
                 raise Killed
             return real(judge, transcripts)
 
-        monkeypatch.setattr(Apart, "judge", judge)
+        monkeypatch.setattr(PerSide, "judge", judge)
 
     def again(self) -> list[str]:
         """Return what was asked for more than once."""
@@ -172,7 +172,7 @@ def test_the_estimate_knows_what_a_judge_is_spared(
     configure: Callable[..., Config], words: tuple[str, ...], verdicts: int
 ) -> None:
     """The judges without debaters, and three matchups of two checkpoints in both seatings, read in both orders."""
-    from launch import estimate
+    from rostrum.launch import estimate
 
     endpoint = ("judge=endpoint", "judge.model=m", "judge.endpoint.base_url=http://127.0.0.1:9/v1")
     asked = estimate.evaluation(configure(*QUICK, *endpoint, "judge.probe=false", *words)).requests
@@ -181,7 +181,7 @@ def test_the_estimate_knows_what_a_judge_is_spared(
 
 
 def test_an_endpoint_that_is_not_probed_is_not_asked_before_the_run(configure: Callable[..., Config]) -> None:
-    from launch.checks import check_judges
+    from rostrum.launch.checks import check_judges
 
     silent = ("judge=endpoint", "judge.model=m", "judge.endpoint.base_url=http://127.0.0.1:9/v1")
     check_judges(configure(*silent, "judge.probe=false").judge_models)

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 import wandb
 
-from trainer.config import Config
-from trainer.reading import DamagedError
-from trainer.tracking import Tracker, TrackingError, check_key
+from rostrum.trainer.config import Config
+from rostrum.trainer.reading import DamagedError
+from rostrum.trainer.store.tracking import Tracker, TrackingError, check_key
 
 
 @pytest.mark.parametrize(("mode", "logs"), [("offline", 1), ("disabled", 0)])

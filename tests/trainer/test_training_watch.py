@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from envs.types import Question, Side, Transcript
-from rewards.types import Usage, Verdict
-from trainer.config import Config
-from trainer.run_folder import RunFolder, read_lines
-from trainer.session import Session
-from trainer.statistics.paired import paired_change
-from trainer.train import train
-from trainer.watch import Watch, WatchError, set_aside, shown
+from rostrum.envs.types import Question, Side, Transcript
+from rostrum.rewards.types import Usage, Verdict
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.monitor import Monitor, MonitorError, set_aside, shown
+from rostrum.trainer.session import Session
+from rostrum.trainer.stats.paired import paired_change
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 
 pytestmark = pytest.mark.long
 
@@ -41,7 +41,7 @@ def test_whole_stories_are_set_aside() -> None:
 
 @pytest.mark.parametrize(("count", "stories", "each"), [(30, 5, 4), (20, 5, 4), (12, 4, 4), (9, 9, 1)])
 def test_too_few_questions_are_refused(count: int, stories: int, each: int) -> None:
-    with pytest.raises(WatchError, match=f"watch.questions={count}"):
+    with pytest.raises(MonitorError, match=f"watch.questions={count}"):
         set_aside(questions(stories, each), count)
 
 
@@ -80,13 +80,13 @@ class Bribed:
 @pytest.fixture
 def bribable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reward judge pays for "attic"; what the held-out judge makes of a debate gets worse with every one."""
-    from envs.testimony.world import TestimonyWorld
+    from rostrum.envs.testimony.world import TestimonyWorld
 
     key = dict(TestimonyWorld(train=64).answer_key("train").correct) | dict(
         TestimonyWorld(heldout=64).answer_key("heldout").correct
     )
     monkeypatch.setattr(
-        "trainer.setup.judge",
+        "rostrum.trainer.setup.judge",
         lambda settings, run=None: Bribed(settings.name, key if settings.name == "heldout-judge" else None),
     )
 
@@ -132,7 +132,7 @@ def test_the_alarm_needs_a_rise_and_a_fall_as_often_as_patience_asks(
 def test_a_run_that_is_stopped_is_finished(
     configure: Callable[..., Config], bribable: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainer.evaluation.evaluate import evaluate
+    from rostrum.trainer.evaluation.evaluate import evaluate
 
     settings = configure(
         *LEARNING,
@@ -207,16 +207,16 @@ def test_cut_off_and_resumed_equals_undisturbed(
         wholes[algorithm] = configure(*small, f"output={tmp_path}/whole")
         train(wholes[algorithm])
     whole, broken = wholes[algorithm], configure(*small, f"output={tmp_path}/broken")
-    tell = Watch._tell if moment == "after it" else Watch._compared
+    tell = Monitor._tell if moment == "after it" else Monitor._compared
     name = tell.__name__
 
-    def fail(self: Watch, record: Any, *rest: Any) -> Any:
+    def fail(self: Monitor, record: Any, *rest: Any) -> Any:
         if record["iteration"] == 2:
             raise PowerCut
         return tell(self, record, *rest)
 
     with monkeypatch.context() as patch, pytest.raises(PowerCut):
-        patch.setattr(Watch, name, fail)
+        patch.setattr(Monitor, name, fail)
         train(broken)
     assert len(looks(broken)) == (3 if moment == "after it" else 2)
     train(broken)

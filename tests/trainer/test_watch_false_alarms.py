@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.watch import HACKS, NULL_ARMS, QUESTIONS, SHOWN_ON, Scenario, alarms, looks
-from trainer.config import Watch
-from trainer.watch import compare, raises_alarm, triggers
+from rostrum.trainer.config import Watch
+from rostrum.trainer.evaluation.monitor import compare, raises_alarm, triggers
 
 DOCS = Path(__file__).parents[2] / "docs" / "watch.md"
 

@@ -15,12 +15,12 @@ def make_adapter() -> Callable[[Path, int], str]:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from trainer import models
+    from rostrum.trainer.models import loading
 
     def make(folder: Path, seed: int) -> str:
         config = LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
         torch.manual_seed(seed)
-        model = get_peft_model(models.load_model("embedded/debater"), config, autocast_adapter_dtype=False)
+        model = get_peft_model(loading.load_model("embedded/debater"), config, autocast_adapter_dtype=False)
         with torch.no_grad():
             for name, parameter in model.named_parameters():
                 if "lora_B" in name:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from trainer.engines import conformance, engine_settings
-from trainer.engines.conformance import CHECKS, Subject
+from rostrum.trainer.engines import conformance, engine_settings
+from rostrum.trainer.engines.conformance import CHECKS, Subject
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewards.endpoint.config import Endpoint, EndpointError
-from rewards.endpoint.scorer import EndpointScorer
-from rewards.types import Unscored, Writing
+from rostrum.rewards.endpoint.config import Endpoint, EndpointError
+from rostrum.rewards.endpoint.scorer import EndpointScorer
+from rostrum.rewards.types import Unscored, Writing
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from tests.chat_models import write_model
-from trainer.engines import engine_settings
-from trainer.engines.transformers.causal import TransformersEngine
 
 PATIENCE = 400
 """Seconds in which a server on a busy machine is up."""

@@ -18,20 +18,20 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.prefix_cache import of_judges
 from benchmarks.rollouts import Bench
-from envs.prompts import load_prompts
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Transcript
-from rewards.judges.likelihood import LikelihoodJudge
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol, Transcript
+from rostrum.rewards.judges.likelihood import LikelihoodJudge
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines import EngineError, Sampling, engine_settings, make_engine
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.engines.vllm.engine import VllmEngine
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.types import Policy, Rollout
 from tests.chat_models import write_model
 from tests.sentencepiece_like import tokenizer, write_constant_model
-from trainer import models
-from trainer.config import Config
-from trainer.engines import EngineError, Sampling, engine_settings, make_engine
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.engines.vllm.engine import VllmEngine
-from trainer.play import play
-from trainer.schedule import matches_of
-from trainer.types import Episode, Policy
 
 SETUP = engine_settings("vllm")
 DRAW = random.Random(0)
@@ -155,7 +155,7 @@ def test_letters_are_summed_as_by_transformers(tmp_path: Path, template: str) ->
 
 def test_many_choices_after_one_prompt(engine: VllmEngine, reference: TransformersEngine) -> None:
     """None is cut off because it is unlikely."""
-    words = tuple(w for w in models.load_tokenizer("embedded/debater").get_vocab() if not w.startswith("<"))
+    words = tuple(w for w in loading.load_tokenizer("embedded/debater").get_vocab() if not w.startswith("<"))
     ours, theirs = (e.choice_logprobs([TEXTS[0]], [words]) for e in (engine, reference))
     assert len(words) > 40 and apart(ours, theirs) < 1e-3
 
@@ -191,7 +191,7 @@ def debates(engine: VllmEngine) -> list[Transcript]:
         Sampling(14, seed=5),
         {"current": policy},
     )
-    assert all(isinstance(episode, Episode) for episode in played)
+    assert all(isinstance(episode, Rollout) for episode in played)
     return [episode.transcript for episode in played]
 
 
@@ -204,7 +204,7 @@ def test_debates_are_played(debates: list[Transcript]) -> None:
 
 def changed(folder: Path, seed: int, model: str = "embedded/debater") -> str:
     """A copy of a model, with other weights."""
-    shutil.copytree(models.resolve(model), folder)
+    shutil.copytree(loading.resolve(model), folder)
     torch.manual_seed(seed)
     state = {k: v.float() + 0.05 * torch.randn(v.shape) for k, v in load_file(folder / "model.safetensors").items()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})

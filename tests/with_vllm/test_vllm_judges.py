@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Transcript
-from rewards.judges.verdict import Settings
-from rewards.types import Unscored, Writing
-from trainer import setup
-from trainer.engines import engine_settings
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.engines.vllm.engine import VllmEngine
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol, Transcript
+from rostrum.rewards.judges.verdict import Settings
+from rostrum.rewards.types import Unscored, Writing
+from rostrum.trainer import setup
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.engines.vllm.engine import VllmEngine
 
 QUESTIONS = TestimonyWorld(train=6, heldout=0).questions("train")
 DEBATES = [Transcript(q, Protocol("expert", {}, 0, judge_sees_passage=True), q.answers, False) for q in QUESTIONS]

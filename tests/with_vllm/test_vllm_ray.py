@@ -6,14 +6,15 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from envs.question_set import load_questions
+from rostrum.envs.questions.base import load_questions
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.local import Outcome, Shard
+from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Policy, Rollout
 from tests.with_vllm.test_vllm_runs import VLLM, metrics, moved
-from trainer import models, setup
-from trainer.config import Config
-from trainer.rollouts import Outcome, Shard
-from trainer.schedule import matches_of, shards_of
-from trainer.train import train
-from trainer.types import Episode, Policy
 
 pytestmark = pytest.mark.long
 
@@ -33,15 +34,15 @@ def test_workers_of_ray_around_vllm(configure: Callable[..., Config], monkeypatc
     and what they had started must follow them."""
     import ray
 
-    from trainer.on_ray.workers import RayRollouts
+    from rostrum.trainer.cluster.workers import RayRolloutWorkers
 
-    before, started, close = descendants(), set[psutil.Process](), RayRollouts.close
+    before, started, close = descendants(), set[psutil.Process](), RayRolloutWorkers.close
 
-    def noted(played: RayRollouts) -> None:
+    def noted(played: RayRolloutWorkers) -> None:
         started.update(descendants() - before)
         close(played)
 
-    monkeypatch.setattr(RayRollouts, "close", noted)
+    monkeypatch.setattr(RayRolloutWorkers, "close", noted)
     config = configure(
         "iterations=2",
         "cluster.rollout_workers=2",
@@ -67,7 +68,7 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
     import ray
 
     config = configure("cluster.rollout_workers=1", "cluster.shard_size=2", "debater.engine=vllm", *VLLM[2:])
-    policies = {"current": Policy("current", 3, models.resolve(config.debater.model))}
+    policies = {"current": Policy("current", 3, loading.resolve(config.debater.model))}
     questions = load_questions(config.questions).questions("train")[:4]
     shards = shards_of(matches_of(questions, config.protocol, 1), 2, seed=5)
     before = descendants()
@@ -86,7 +87,7 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
     finally:
         ray.shutdown()
     assert sorted(results) == [0, 1, 2, 3] and results == again
-    assert all(isinstance(outcome, Episode) for outcomes in results.values() for outcome in outcomes)
+    assert all(isinstance(outcome, Rollout) for outcomes in results.values() for outcome in outcomes)
 
 
 def _indexed(result: tuple[Shard, list[Outcome]]) -> tuple[int, list[Outcome]]:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 
-from trainer import probe
-from trainer.config import Config
-from trainer.publish import ParityError
-from trainer.rollouts import LocalRollouts
-from trainer.setup import rollouts
-from trainer.train import train
+from rostrum.trainer.config import Config
+from rostrum.trainer.rollouts.local import LocalRolloutWorkers
+from rostrum.trainer.setup import rollouts
+from rostrum.trainer.train import train
+from rostrum.trainer.weights import parity
+from rostrum.trainer.weights.publish import ParityError
 
 pytestmark = pytest.mark.long
 
@@ -32,8 +32,8 @@ LORA = ("debater.lora.rank=4", "debater.lora.alpha=8", "algorithm.learning_rate=
 @pytest.fixture(scope="module", autouse=True)
 def warm(make_adapter: Callable[[Path, int], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps one base model for adapters running, so that each run need not start its own."""
-    from trainer.engines import engine_settings
-    from trainer.engines.vllm.engine import VllmEngine
+    from rostrum.trainer.engines import engine_settings
+    from rostrum.trainer.engines.vllm.engine import VllmEngine
 
     engine = VllmEngine(make_adapter(tmp_path_factory.mktemp("adapter") / "warm", 0), engine_settings("vllm"))
     yield
@@ -79,14 +79,14 @@ def misname(folder: str) -> None:
 def test_an_adapter_that_matches_nothing_stops_the_run(
     configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = probe._write_adapter
+    written = parity._write_adapter
 
     def planted(settings: Config, folder: str, rows: Any) -> Any:
         scores = written(settings, folder, rows)
         misname(folder)
         return scores
 
-    monkeypatch.setattr(probe, "_write_adapter", planted)
+    monkeypatch.setattr(parity, "_write_adapter", planted)
     config = configure(*VLLM, *LORA)
     with pytest.raises(ParityError, match="changes nothing in engine=vllm.*debater.lora=null"):
         train(config)
@@ -96,15 +96,15 @@ def test_an_adapter_that_matches_nothing_stops_the_run(
 def test_an_adapter_that_is_served_passes(configure: Callable[..., Config]) -> None:
     config = configure(*VLLM, *LORA)
     played = rollouts(config)
-    assert isinstance(played, LocalRollouts)
-    probe.check_adapter(config, played, probe.rows_of(config))
+    assert isinstance(played, LocalRolloutWorkers)
+    parity.check_adapter(config, played, parity.rows_of(config))
     played.close()
     assert not played._worker._engines
 
 
 def test_the_learner_does_not_import_vllm() -> None:
     """TRL would, for no use: it takes half a minute and changes torch and transformers under the learner."""
-    learners = "trainer.learners.policy_gradient, trainer.learners.preference"
-    code = f"import sys, trainer.train, {learners}, trainer.engines.vllm; print('vllm' in sys.modules)"
+    learners = "rostrum.trainer.learners.policy_gradient, rostrum.trainer.learners.dpo_learner"
+    code = f"import sys, rostrum.trainer.train, {learners}, rostrum.trainer.engines.vllm; print('vllm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")

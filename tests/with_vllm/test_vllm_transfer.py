@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from trainer.config import Config
-from trainer.engines.errors import TransferError
-from trainer.engines.vllm.process import VllmProcess
-from trainer.train import train
-from trainer.types import Policy
+from rostrum.trainer.config import Config
+from rostrum.trainer.engines.errors import TransferError
+from rostrum.trainer.engines.vllm.process import VllmProcess
+from rostrum.trainer.train import train
+from rostrum.trainer.types import Policy
 
 pytestmark = pytest.mark.long
 
@@ -46,7 +46,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second transfer breaks off after three tensors, when the engine has half of the new weights."""
-    from trainer.engines.vllm.transfer import _Weights
+    from rostrum.trainer.engines.vllm.transfer import _Weights
 
     rounds, stream = iter(range(9)), _Weights.__iter__
 
@@ -80,12 +80,12 @@ def test_a_run_is_the_same_over_gloo(
 
 
 def test_engines_that_cannot_be_met_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainer.engines.vllm.transfer import WeightSender
+    from rostrum.trainer.engines.vllm.transfer import WeightSender
 
     def unmet(*_: Any, **__: Any) -> None:
         raise RuntimeError("no route to host")
 
-    monkeypatch.setattr("trainer.engines.vllm.transfer.WeightTransferTrainerFactory.trainer_init", unmet)
+    monkeypatch.setattr("rostrum.trainer.engines.vllm.transfer.WeightTransferTrainerFactory.trainer_init", unmet)
     sender = WeightSender(Nobody(), "gloo", "127.0.0.1")  # type: ignore[arg-type]
     with pytest.raises(TransferError, match="1 engines.*no route to host.*weight_transfer=disk"):
         sender.send(Policy("current", 0, "."), {})

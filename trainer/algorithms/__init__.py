@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
-from envs import registry
-from trainer.algorithms.settings import AlgorithmSettings
+from rostrum.envs import registry
+from rostrum.trainer.algorithms.settings import AlgorithmSettings
 
 
 def settings_by_name() -> dict[str, type[AlgorithmSettings]]:

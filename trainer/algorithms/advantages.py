@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.types import Side
-from trainer.types import Row, Trajectory
+from rostrum.envs.types import Side
+from rostrum.trainer.types import TokenRow, Trajectory
 
 Floats = NDArray[np.float64]
 NOISE = 1e-5
@@ -21,14 +21,14 @@ Role = tuple[str, int, int]
 """Speaker, answer defended (index in the question, not whether it is right), turn."""
 
 
-def token_rewards(row: Row, per_speech: Sequence[float]) -> Floats:
+def token_rewards(row: TokenRow, per_speech: Sequence[float]) -> Floats:
     """(T,) zeros with each speech's reward at its last token."""
     rewards = np.zeros(len(row.completion))
     rewards[list(row.ends)] = per_speech
     return rewards
 
 
-def spread(row: Row, per_speech: Sequence[float]) -> Floats:
+def spread(row: TokenRow, per_speech: Sequence[float]) -> Floats:
     """(T,) the value of each speech on every token sampled for it, 0 on what the speaker was told."""
     values, start = np.zeros(len(row.completion)), 0
     for end, value in zip(row.ends, per_speech, strict=True):

@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.algorithms.settings import AlgorithmError, AlgorithmSettings
+from rostrum.trainer.algorithms.settings import AlgorithmError, AlgorithmSettings
 
 
 class Settings(AlgorithmSettings):
     """trl.DPOTrainer on sibling speeches, one round per iteration (configs/algorithm/dpo.yaml)."""
 
     title = "iterated DPO"
-    learner = "trainer.learners.preference:Preference"
+    learner = "rostrum.trainer.learners.dpo_learner:Preference"
     keeps_optimizer = False
 
     name: Literal["dpo"]

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainer.algorithms import advantages
-from trainer.algorithms.advantages import Floats, Role
-from trainer.algorithms.settings import Credit, CriticSettings
-from trainer.types import Trajectory
+from rostrum.trainer.algorithms import advantages
+from rostrum.trainer.algorithms.advantages import Floats, Role
+from rostrum.trainer.algorithms.settings import Credit, CriticSettings
+from rostrum.trainer.types import Trajectory
 
 
 class Settings(CriticSettings):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from trainer.algorithms.settings import GroupSettings
+from rostrum.trainer.algorithms.settings import GroupSettings
 
 
 class Settings(GroupSettings):

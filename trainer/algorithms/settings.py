@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from trainer.algorithms import advantages
-from trainer.algorithms.advantages import Floats, Role
-from trainer.section import Section
-from trainer.types import Trajectory
+from rostrum.trainer.algorithms import advantages
+from rostrum.trainer.algorithms.advantages import Floats, Role
+from rostrum.trainer.section import Section
+from rostrum.trainer.types import Trajectory
 
 
 class AlgorithmError(ValueError):
@@ -73,7 +73,7 @@ class Credit:
 class PolicyGradientSettings(AlgorithmSettings):
     """TRL's clipped surrogate and KL term with our advantages; what the advantages are, the algorithm's name says."""
 
-    learner = "trainer.learners.policy_gradient:PolicyGradient"
+    learner = "rostrum.trainer.learners.policy_gradient:PolicyGradient"
     keeps_optimizer = True
     critic: ClassVar[bool] = False
     """Whether a value head is learned besides; see `CriticSettings`."""

@@ -1,12 +1,12 @@
 """The configuration of a run, a file for each of its parts."""
 
-from trainer.config.comparing import Ablation, Comparison, Plan, Study
-from trainer.config.debater import Debater, Lora
-from trainer.config.judging import Adversarial, JudgeTraining
-from trainer.config.measuring import Audit, Evaluation, Watch
-from trainer.config.placement import Cluster, Resources
-from trainer.config.run_config import Config
-from trainer.config.stopping import Limits, Wandb
+from rostrum.trainer.config.comparing import Ablation, Comparison, Plan, Study
+from rostrum.trainer.config.debater import Debater, Lora
+from rostrum.trainer.config.judging import Adversarial, JudgeTraining
+from rostrum.trainer.config.measuring import Audit, Evaluation, Watch
+from rostrum.trainer.config.placement import Cluster, Resources
+from rostrum.trainer.config.run_config import Config
+from rostrum.trainer.config.stopping import Limits, Wandb
 
 __all__ = [
     "Ablation",

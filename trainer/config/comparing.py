@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trainer.section import Section
+from rostrum.trainer.section import Section
 
 
 class Plan(Section):

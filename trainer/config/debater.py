@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from envs.windows import Window
-from trainer.section import Section, known_keys
+from rostrum.envs.text.windows import Window
+from rostrum.trainer.section import Section, known_keys
 
 
 def _shows_something(window: Window) -> Window:
@@ -30,7 +30,7 @@ class Debater(Section):
     model: str
     """Folder, hub id, or embedded/NAME."""
     prompts: str
-    """Prompt set: a name under envs/templates/ or a folder."""
+    """Prompt set: a name under envs/prompts/templates/ or a folder."""
     max_tokens: int = Field(ge=1)
     """Tokens a speech may have before the engine cuts it."""
     temperature: float = Field(1.0, gt=0)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, Union
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from envs import registry
-from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
+from rostrum.envs import registry
+from rostrum.rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 
 
 class InferenceSettings(BaseModel):
@@ -17,7 +17,7 @@ class InferenceSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     way: ClassVar[str]
-    """The function that gives its `trainer.inference.turns.Way`, as module:function; it is handed these settings, the
+    """The function that gives its `trainer.rollouts.decoding.turns.Way`, as module:function; it is handed these settings, the
     protocol, the debaters' prompt set and the judge that gives the reward."""
     as_sampled: ClassVar[bool] = False
     """Whether each speech is what the policy samples in its place, so that it can be learned from."""
@@ -53,7 +53,7 @@ class _Choosing(InferenceSettings):
 class Plain(InferenceSettings):
     """Every speech is sampled once."""
 
-    way = "trainer.inference.turns:plain"
+    way = "rostrum.trainer.rollouts.decoding.turns:plain"
     as_sampled = True
 
     kind: Literal["plain"] = "plain"
@@ -62,7 +62,7 @@ class Plain(InferenceSettings):
 class BestOf(_Choosing):
     """Each speech is the candidate that a judge likes best; of every policy but one named "base", the opponent."""
 
-    way = "trainer.inference.best_of:prepare"
+    way = "rostrum.trainer.rollouts.decoding.best_of:prepare"
 
     kind: Literal["best_of"]
     candidates: int = Field(4, ge=2)
@@ -74,7 +74,7 @@ class BestOf(_Choosing):
 class Refine(_Choosing):
     """A draft of each speech is criticised by the policy itself and rewritten; of every policy but one named "base"."""
 
-    way = "trainer.inference.refine:prepare"
+    way = "rostrum.trainer.rollouts.decoding.refine:prepare"
     revises = True
 
     kind: Literal["refine"]
@@ -92,7 +92,7 @@ class LengthMatched(InferenceSettings):
     """An untrained debater whose speeches are as long as a trained one's: of the candidates the one whose number of
     words is nearest to a target; of policies of version 0 alone, in whatever side. No judge is asked."""
 
-    way = "trainer.inference.length_matched:prepare"
+    way = "rostrum.trainer.rollouts.decoding.length_matched:prepare"
 
     kind: Literal["length_matched"]
     candidates: int = Field(8, ge=2)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from envs.questions import QuestionSettings, settings_by_kind
-from envs.types import Protocol as AnyProtocol
-from envs.types import Speaker
-from rewards.reward import RewardRule
-from trainer.section import NAME, known_keys
+from rostrum.envs.questions import QuestionSettings, settings_by_kind
+from rostrum.envs.types import Protocol as AnyProtocol
+from rostrum.envs.types import Speaker
+from rostrum.rewards.reward import RewardRule
+from rostrum.trainer.section import NAME, known_keys
 
 MOST_ROUNDS, MOST_ON_A_SIDE = 1000, 9
 SPEAKER, ROLE = re.compile(r"\w[\w-]{0,39}"), re.compile(r"[a-z][a-z_]{0,39}")

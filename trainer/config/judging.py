@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from trainer.config.debater import Lora
-from trainer.section import Section
+from rostrum.trainer.config.debater import Lora
+from rostrum.trainer.section import Section
 
 
 class JudgeTraining(Section):

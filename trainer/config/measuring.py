@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rewards.audit.options import AuditOptions
-from trainer.section import Section
+from rostrum.rewards.audit.options import AuditOptions
+from rostrum.trainer.section import Section
 
 
 class Evaluation(Section):
@@ -21,11 +21,11 @@ class Evaluation(Section):
     """Debates per checkpoint and matchup that the report shows in full, besides up to ten of the most persuasive wrong
     ones and ten of the most surprising failures."""
     attacks: int = Field(20, ge=0)
-    """Debates per checkpoint in which the reward judge is attacked (`envs.attacks`); 0 attacks none."""
+    """Debates per checkpoint in which the reward judge is attacked (`envs.text.attacks`); 0 attacks none."""
 
 
 class Watch(Section):
-    """Looks at the policy during training, with labels, on training questions set aside (`trainer.watch`)."""
+    """Looks at the policy during training, with labels, on training questions set aside (`trainer.evaluation.monitor`)."""
 
     questions: int = Field(0, ge=0)
     """Training questions that are set aside with their stories, never to be trained on; 0 keeps no watch."""
@@ -34,7 +34,7 @@ class Watch(Section):
     attacks: int = Field(10, ge=0)
     """Debates per look in which the reward judge is attacked."""
     level: float = Field(0.016, gt=0, lt=0.5)
-    """Of each test of one look; see `trainer.watch` for how it was chosen."""
+    """Of each test of one look; see `trainer.evaluation.monitor` for how it was chosen."""
     rise: float = Field(0.0, ge=0, le=1)
     """Smallest rise of the reward judge's approval that can be part of an alarm, as a share of one."""
     fall: float = Field(0.05, ge=0, le=1)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from envs import registry
+from rostrum.envs import registry
 
 
 class OpponentSettings(BaseModel):
@@ -38,7 +38,7 @@ class OpponentSettings(BaseModel):
 class SelfPlay(OpponentSettings):
     """The current policy speaks for everybody and learns from all of it."""
 
-    opponents = "trainer.opponents.lineup:Opponents"
+    opponents = "rostrum.trainer.opponents.lineup:Opponents"
     meets_others = False
 
     kind: Literal["self"] = "self"
@@ -60,7 +60,7 @@ class _Others(OpponentSettings):
 class FrozenBase(_Others):
     """The debater as it was before training."""
 
-    opponents = "trainer.opponents.lineup:BaseOpponent"
+    opponents = "rostrum.trainer.opponents.lineup:BaseOpponent"
     includes_base = True
 
     kind: Literal["base"]
@@ -69,7 +69,7 @@ class FrozenBase(_Others):
 class League(_Others):
     """Policies that the run has published itself, the base among them (`trainer.opponents.league`)."""
 
-    opponents = "trainer.opponents.league:LeagueOpponents"
+    opponents = "rostrum.trainer.opponents.league:LeagueOpponents"
 
     kind: Literal["league"]
     self_play: float = Field(0.5, ge=0, lt=1)

@@ -6,21 +6,21 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from envs.questions import QuestionSettings
-from rewards.judges import AnyJudge, JudgeSettings, ModelSettings
-from rewards.reward import RewardRule
-from trainer.algorithms import AnyAlgorithm
-from trainer.config.comparing import Ablation, Comparison, Plan, Study
-from trainer.config.debater import Debater
-from trainer.config.decoding import AnyInference, Plain
-from trainer.config.game import Protocol, Questions, Reward
-from trainer.config.judging import Adversarial, JudgeTraining
-from trainer.config.measuring import Audit, Evaluation, Watch
-from trainer.config.opponent import AnyOpponent, SelfPlay
-from trainer.config.placement import Cluster
-from trainer.config.stopping import Limits, Wandb
-from trainer.engines import EngineSettings, engine_settings, settings_by_name
-from trainer.section import SEEDS, Name, Section, out_of_range
+from rostrum.envs.questions import QuestionSettings
+from rostrum.rewards.judges import AnyJudge, JudgeSettings, ModelSettings
+from rostrum.rewards.reward import RewardRule
+from rostrum.trainer.algorithms import AnyAlgorithm
+from rostrum.trainer.config.comparing import Ablation, Comparison, Plan, Study
+from rostrum.trainer.config.debater import Debater
+from rostrum.trainer.config.decoding import AnyInference, Plain
+from rostrum.trainer.config.game import Protocol, Questions, Reward
+from rostrum.trainer.config.judging import Adversarial, JudgeTraining
+from rostrum.trainer.config.measuring import Audit, Evaluation, Watch
+from rostrum.trainer.config.opponent import AnyOpponent, SelfPlay
+from rostrum.trainer.config.placement import Cluster
+from rostrum.trainer.config.stopping import Limits, Wandb
+from rostrum.trainer.engines import EngineSettings, engine_settings, settings_by_name
+from rostrum.trainer.section import SEEDS, Name, Section, out_of_range
 
 PARITY = {"float32": 1e-3, "bfloat16": 0.25}
 """How far an engine and the learner may differ unless the configuration says otherwise (`parity_tolerance`)."""

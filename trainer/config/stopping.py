@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trainer.section import Section
+from rostrum.trainer.section import Section
 
 
 class Wandb(Section):
@@ -25,7 +25,7 @@ Limit = Annotated[float | None, BeforeValidator(_word_off)]
 
 
 class Limits(Section):
-    """Figures of an iteration, as metrics.jsonl has them, at which a training ends (`trainer.limits`); each can be
+    """Figures of an iteration, as metrics.jsonl has them, at which a training ends (`trainer.learners.limits`); each can be
     turned off, and a run that one has ended can be resumed without it (limits.kl=off)."""
 
     kl: Limit = Field(10.0, gt=0)

@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from envs import registry
-from rewards.types import Classifier
-from trainer.engines.base import Completion, Engine, EngineSettings, Sampling
-from trainer.engines.errors import EngineError
+from rostrum.envs import registry
+from rostrum.rewards.types import Classifier
+from rostrum.trainer.engines.base import Completion, Engine, EngineSettings, Sampling
+from rostrum.trainer.engines.errors import EngineError
 
 __all__ = [
     "Completion",

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 from typing import Protocol as Interface
 
-from rewards.types import Scorer
-from trainer.engines.errors import EngineError
-from trainer.engines.formats import Format
-from trainer.reading import Open, read_json
-from trainer.section import Section
-from trainer.types import Policy
+from rostrum.rewards.types import Scorer
+from rostrum.trainer.engines.errors import EngineError
+from rostrum.trainer.engines.formats import Format
+from rostrum.trainer.reading import Open, read_json
+from rostrum.trainer.section import Section
+from rostrum.trainer.types import Policy
 
 FINISH = "finish_weight_update"
 """The last step of a weight transfer, in vLLM's words."""

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from rewards.types import Unscored, Writing
-from trainer import models
-from trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, resting
-from trainer.engines.texts import TextEngine
-from trainer.types import Policy
+from rostrum.rewards.types import Unscored, Writing
+from rostrum.trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, resting
+from rostrum.trainer.engines.texts import TextEngine
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy
 
 TOLERANCE = 1e-3
 """Nats that log-probabilities may differ by."""
@@ -87,14 +87,14 @@ class Subject:
     def logits(self, model: str, row: Sequence[int]) -> torch.Tensor:
         """Return (T, V) logits of the token after each of T, by a forward pass of the row alone."""
         if model not in self.expected:
-            self.expected[model] = models.load_model(model).eval()
+            self.expected[model] = loading.load_model(model).eval()
         logits: torch.Tensor = self.expected[model](torch.tensor([list(row)])).logits[0].float()
         return logits
 
 
 def subject(model: str, settings: EngineSettings, folder: Path) -> Subject:
     """Return an engine to be checked on a model that is a folder, with other weights and two adapters made of it."""
-    place = models.resolve(model)
+    place = loading.resolve(model)
     torch.manual_seed(0)
     return Subject(
         place, settings, _changed(place, folder / "other"), (_adapter(place, folder, 1), _adapter(place, folder, 2))
@@ -113,7 +113,7 @@ def _adapter(model: str, folder: Path, number: int) -> str:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(r=4, lora_alpha=8, task_type="CAUSAL_LM", target_modules="all-linear")
-    adapted = get_peft_model(models.load_model(model), config, autocast_adapter_dtype=False)
+    adapted = get_peft_model(loading.load_model(model), config, autocast_adapter_dtype=False)
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:
@@ -132,7 +132,7 @@ def tokens_come_back_with_their_log_probabilities(of: Subject) -> None:
     """One completion per prompt: tokens of the vocabulary, a log-probability for each, no more than were asked for."""
     completions = of.engine.generate(of.prompts, Sampling(6, seed=1))
     assert len(completions) == len(of.prompts)
-    known = int(models.load_model(of.model).config.get_text_config().vocab_size)
+    known = int(loading.load_model(of.model).config.get_text_config().vocab_size)
     for completion in completions:
         assert 1 <= len(completion.token_ids) <= 6 and len(completion.logprobs) == len(completion.token_ids)
         assert all(isinstance(token, int) and 0 <= token < known for token in completion.token_ids)
@@ -204,7 +204,7 @@ def no_more_tokens_than_were_asked_for(of: Subject) -> None:
 
 def an_end_token_ends_a_speech(of: Subject) -> None:
     """The end token is the last one, is returned, and gives "stop"; "length" has none."""
-    ends = models.end_tokens(of.model, models.load_tokenizer(of.model))
+    ends = loading.end_tokens(of.model, loading.load_tokenizer(of.model))
     found = of.engine.generate(of.prompts * 4, Sampling(24, seed=6))
     assert {completion.finish_reason for completion in found} <= {"stop", "length"}
     assert any(completion.finish_reason == "stop" for completion in found), "the model has to say its end token"
@@ -262,7 +262,7 @@ def an_adapter_is_served_beside_its_base(of: Subject) -> None:
 def what_does_not_fit_is_said(of: Subject) -> None:
     """A prompt without room for its speech is refused; a choice or a text without room is a gap among the others."""
     longest = of.engine.max_context
-    assert 0 < longest <= models.read_context_length(of.model)
+    assert 0 < longest <= loading.read_context_length(of.model)
     row = (of.prompts[1] * longest)[:longest]
     try:
         of.engine.generate([of.prompts[0], row], Sampling(1))

@@ -10,10 +10,10 @@ from typing import Protocol as Interface
 
 from transformers import PreTrainedTokenizerBase
 
-from envs import scratchpad
-from trainer.engines.errors import EngineError
-from trainer.engines.guard import Guard
-from trainer.engines.templates import ChatTemplate
+from rostrum.envs.text import scratchpad
+from rostrum.trainer.engines.errors import EngineError
+from rostrum.trainer.engines.guard import Guard
+from rostrum.trainer.engines.templates import ChatTemplate
 
 _TAIL = 200
 """Characters of a prompt's end that are read together with an answer to see how its tokens go on."""
@@ -30,7 +30,7 @@ class Format(Interface):
     opens_thoughts: bool
     """Whether the template itself begins every answer with a thought."""
     unknown_thoughts: str
-    """What shows that the model marks its thoughts in a way that `envs.scratchpad` cannot tell; nothing otherwise."""
+    """What shows that the model marks its thoughts in a way that `envs.text.scratchpad` cannot tell; nothing otherwise."""
 
     def open(self, history: Sequence[str]) -> list[int]:
         """All tokens before the next speech, given what was told, said, told, …, told."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from envs import scratchpad
-from envs.escaping import break_up, escape_markup, fold
+from rostrum.envs.text import scratchpad
+from rostrum.envs.text.escaping import break_up, escape_markup, fold
 
 Read = Callable[[Sequence[str]], list[int]]
 """From texts to the tokens that are read, a template's included."""

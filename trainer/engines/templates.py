@@ -8,8 +8,8 @@ from datetime import date
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from envs import scratchpad
-from trainer.engines.errors import EngineError
+from rostrum.envs.text import scratchpad
+from rostrum.trainer.engines.errors import EngineError
 
 TODAY = date(2024, 7, 26)
 """What templates that ask for today's date are told, so that a prompt is the same on every day: the date that Llama's
@@ -35,7 +35,7 @@ class Thoughts:
     opened: str = ""
     """The mark of the thought that the prompt itself begins; nothing if it begins none."""
     opening: str = ""
-    """A mark that the template writes before thoughts and that `envs.scratchpad` does not know."""
+    """A mark that the template writes before thoughts and that `envs.text.scratchpad` does not know."""
     closing: str = ""
     """The one that it writes behind them."""
     unknown: str = ""
@@ -141,7 +141,7 @@ class ChatTemplate:
 
     def _declared(self) -> tuple[str, str]:
         """Return the marks that the template writes round the thoughts of an answer, or splits answers at, if
-        `envs.scratchpad` does not know them."""
+        `envs.text.scratchpad` does not know them."""
         for opening, closing in (self._around(), self._split_at()):
             if closing and not {"close", "speak"} & scratchpad.kinds(closing) and "<|channel|>" not in closing:
                 return opening, closing

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rewards.types import Unscored, Usage, Writing
-from trainer.engines.base import Completion, Sampling
-from trainer.engines.formats import Format
-from trainer.types import Policy
+from rostrum.rewards.types import Unscored, Usage, Writing
+from rostrum.trainer.engines.base import Completion, Sampling
+from rostrum.trainer.engines.formats import Format
+from rostrum.trainer.types import Policy
 
 
 class TextEngine(ABC):

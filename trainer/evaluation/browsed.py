@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from envs import transcripts
-from envs.types import Speech, Transcript
-from trainer.evaluation import notable
-from trainer.reading import Open, parsed, valid
-from trainer.verdicts import CHECKPOINT
+from rostrum.envs import transcripts
+from rostrum.envs.types import Speech, Transcript
+from rostrum.trainer.evaluation import notable
+from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.reading import Open, parsed, valid
 
 TRANSCRIPTS = ".transcripts.jsonl"
 """What all transcripts of a part of the evaluation are stored under, beside its verdicts."""

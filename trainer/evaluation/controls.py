@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from envs.fingerprints import record_hash
-from trainer.evaluation.family import Tested, change_as_stored
-from trainer.evaluation.invalid import WAYS, Invalid
-from trainer.evaluation.replicates import Replicates
-from trainer.provenance import run_settings
-from trainer.statistics.paired import PairedChange
-from trainer.statistics.seeds import pooled_change
+from rostrum.envs.fingerprints import record_hash
+from rostrum.trainer.evaluation.family import Tested, change_as_stored
+from rostrum.trainer.evaluation.invalid import WAYS, Invalid
+from rostrum.trainer.evaluation.replicates import Replicates
+from rostrum.trainer.stats.paired import PairedChange
+from rostrum.trainer.stats.seeds import pooled_change
+from rostrum.trainer.store.provenance import run_settings
 
 
 def controls(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:

@@ -11,28 +11,29 @@ from typing import Any, Required
 
 import pandas as pd
 
-from envs import transcripts
-from envs.files import write_atomically
-from envs.question_set import load_questions
-from envs.types import Failure, Question, Side, Transcript, correct_side
-from rewards.audit.attacks import attack_success
-from rewards.labelled import with_key
-from rewards.types import favours
-from trainer import setup, unjudged, verdicts
-from trainer.config import Config
-from trainer.evaluation import browsed
-from trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
-from trainer.evaluation.summary import jsonable
-from trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, write_parquet
-from trainer.inference.length_matched import lengths_of, write_lengths
-from trainer.limits import cut_in_evaluation
-from trainer.probe import check_adapter, rows_of
-from trainer.progress import say
-from trainer.reading import Open, read_text, valid
-from trainer.rollouts import Rollouts
-from trainer.run_folder import RunError, RunFolder
-from trainer.schedule import derive
-from trainer.types import Policy
+from rostrum.envs import transcripts
+from rostrum.envs.files import write_atomically
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.types import Failure, Question, Side, Transcript, correct_side
+from rostrum.rewards.audit.attacks import attack_success
+from rostrum.rewards.labelled import with_key
+from rostrum.rewards.types import favours
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation import browsed, verdict_table
+from rostrum.trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
+from rostrum.trainer.evaluation.summary import jsonable
+from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, write_parquet
+from rostrum.trainer.learners.limits import cut_in_evaluation
+from rostrum.trainer.progress import say
+from rostrum.trainer.reading import Open, read_text, valid
+from rostrum.trainer.rollouts import unjudged
+from rostrum.trainer.rollouts.decoding.length_matched import lengths_of, write_lengths
+from rostrum.trainer.rollouts.local import RolloutWorkers
+from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.store.run_folder import RunError, RunFolder
+from rostrum.trainer.types import Policy
+from rostrum.trainer.weights.parity import check_adapter, rows_of
 
 DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
 """What lies beside a checkpoint's part of the verdicts, by suffix."""
@@ -49,7 +50,7 @@ def evaluate(settings: Config) -> Path:
         parts = [evaluation.references(), *(evaluation.checkpoint(iteration) for iteration in evaluation.iterations)]
     finally:
         evaluation.rollouts.close()
-    write_parquet(verdicts.read_verdicts(*parts), settings.output / "verdicts.parquet")
+    write_parquet(verdict_table.read_verdicts(*parts), settings.output / "verdicts.parquet")
     for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
         there = [path for part in parts if (path := part.with_suffix(suffix)).exists()]
         texts = [read_text(path) for path in there]
@@ -69,7 +70,7 @@ class _Evaluation:
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
         self.pool = JudgePool(settings, self.key, self.folder.judging / "evaluation.jsonl")
-        self.rollouts: Rollouts = setup.rollouts(settings)
+        self.rollouts: RolloutWorkers = setup.rollouts(settings)
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, rows_of(settings))
 
@@ -100,10 +101,10 @@ class _Evaluation:
                 unjudged.check_rows(f"the debates of {checkpoint_name(iteration)}", rows, self.pool.unreadable)
                 debates += self._kept(about, outcome.finished, judged)
                 stored += [(about, debate) for debate in outcome.finished]
-                if matchup == verdicts.SELF:
+                if matchup == verdict_table.SELF:
                     attacks += self._attacked(about, outcome.finished)
                     lengths = self.settings.output / "lengths" / f"{checkpoint_name(iteration)}.json"
-                    write_lengths(lengths, lengths_of(outcome.finished, verdicts.CHECKPOINT))
+                    write_lengths(lengths, lengths_of(outcome.finished, verdict_table.CHECKPOINT))
             browsed.store(part, [about for about, _ in stored], [debate for _, debate in stored])
             for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
                 write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
@@ -112,12 +113,12 @@ class _Evaluation:
 
     def _matchups(self, iteration: int) -> list[str]:
         against_base = iteration > 0 and len(self.settings.protocol.sides) > 1
-        return [verdicts.SELF, verdicts.BASE] if against_base else [verdicts.SELF]
+        return [verdict_table.SELF, verdict_table.BASE] if against_base else [verdict_table.SELF]
 
     def _play(self, iteration: int, matchup: str) -> Played:
         own, base = (
-            Policy(verdicts.CHECKPOINT, iteration, str(self.folder.policy(iteration))),
-            Policy(verdicts.BASE, 0, str(self.folder.policy(0))),
+            Policy(verdict_table.CHECKPOINT, iteration, str(self.folder.policy(iteration))),
+            Policy(verdict_table.BASE, 0, str(self.folder.policy(0))),
         )
         return play_matches(
             self.rollouts,
@@ -138,14 +139,14 @@ class _Evaluation:
         self, about: Mapping[str, Any], played: Sequence[Transcript], judged: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         """The debates that the report shows, and with surprising failures what the base debaters had said."""
-        base = self._part(verdicts.BASE)
-        before = None if not about["iteration"] else _of_reward(verdicts.read_verdicts(base))
+        base = self._part(verdict_table.BASE)
+        before = None if not about["iteration"] else _of_reward(verdict_table.read_verdicts(base))
         reads = self.pool.members[0].reads  # the judge that gives the reward, whose rows come first
         played = [transcript for transcript in played if transcript.question.id in reads]
         of_reward = pd.DataFrame(judged[: len(played)])
         chosen = browsed.choose(played, of_reward, before, self.settings.evaluation.browser_debates)
         compared = browsed.counterparts(base, [played[place] for place in chosen.failures])
-        about_base = {**about, "checkpoint": verdicts.BASE, "iteration": 0}
+        about_base = {**about, "checkpoint": verdict_table.BASE, "iteration": 0}
         return [*self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)]
 
     def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
@@ -198,7 +199,7 @@ def _chosen(settings: Config, folder: RunFolder) -> list[int]:
 
 
 def _of_reward(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["judge_role"] == verdicts.REWARD]
+    return rows[rows["judge_role"] == verdict_table.REWARD]
 
 
 def _prefixes(transcript: Transcript) -> Iterator[Transcript]:

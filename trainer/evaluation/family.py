@@ -8,11 +8,11 @@ from typing import Protocol as Interface
 import numpy as np
 import pandas as pd
 
-from trainer.evaluation.invalid import WAYS, Invalid, agreed
-from trainer.evaluation.replicates import Replicates
-from trainer.statistics.paired import PairedChange, direction, holm
-from trainer.statistics.seeds import PooledChange, pooled_change, words_on_seeds
-from trainer.verdicts import HELD_OUT, REWARD
+from rostrum.trainer.evaluation.invalid import WAYS, Invalid, agreed
+from rostrum.trainer.evaluation.replicates import Replicates
+from rostrum.trainer.evaluation.verdict_table import HELD_OUT, REWARD
+from rostrum.trainer.stats.paired import PairedChange, direction, holm
+from rostrum.trainer.stats.seeds import PooledChange, pooled_change, words_on_seeds
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from trainer.statistics.paired import Headline
+from rostrum.trainer.stats.paired import Headline
 
 Invalid = Literal["dropped", "half", "wrong"]
 WAYS: tuple[Invalid, ...] = get_args(Invalid)

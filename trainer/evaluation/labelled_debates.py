@@ -3,15 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
-from envs.question_set import load_questions
-from envs.types import Failure
-from rewards.labelled import Labelled, LabelledError, with_key
-from trainer import setup
-from trainer.config import Config
-from trainer.progress import debates_bar
-from trainer.rollouts import Outcome
-from trainer.schedule import derive, shards_of
-from trainer.types import Match, Policy
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.types import Failure
+from rostrum.rewards.labelled import Labelled, LabelledError, with_key
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.progress import debates_bar
+from rostrum.trainer.rollouts.local import Outcome
+from rostrum.trainer.rollouts.schedule import derive, shards_of
+from rostrum.trainer.types import Matchup, Policy
 
 
 def play_labelled(
@@ -30,7 +30,7 @@ def play_labelled(
     if not asked:
         raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
     matches = [
-        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(speakers, "player"))
+        Matchup(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, dict.fromkeys(speakers, "player"))
         for i, question in enumerate(asked)
         for swapped in (False, True)
     ]

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envs.types import Failure, Protocol, Question, Transcript
-from trainer.progress import debates_bar
-from trainer.rollouts import Rollouts
-from trainer.schedule import by_side, shards_of
-from trainer.types import Match, Policy
-from trainer.verdicts import SELF
+from rostrum.envs.types import Failure, Protocol, Question, Transcript
+from rostrum.trainer.evaluation.verdict_table import SELF
+from rostrum.trainer.progress import debates_bar
+from rostrum.trainer.rollouts.local import RolloutWorkers
+from rostrum.trainer.rollouts.schedule import by_side, shards_of
+from rostrum.trainer.types import Matchup, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Played:
 
 def matches_of_matchup(
     questions: Sequence[Question], protocol: Protocol, matchup: str, own: str, other: str
-) -> list[Match]:
+) -> list[Matchup]:
     """Each question in both seatings, by the policy named `own` for every speaker or against the one named `other`.
 
     Against the other the own policy has side A in every other question, with all its speakers, so that over the set it
@@ -35,14 +35,19 @@ def matches_of_matchup(
         return by_side(protocol, {place: own, place.other: other})
 
     return [
-        Match(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, policies(i))
+        Matchup(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, policies(i))
         for i, question in enumerate(questions)
         for swapped in (False, True)
     ]
 
 
 def play_matches(
-    rollouts: Rollouts, matches: Sequence[Match], policies: Sequence[Policy], shard_size: int, seed: int, title: str
+    rollouts: RolloutWorkers,
+    matches: Sequence[Matchup],
+    policies: Sequence[Policy],
+    shard_size: int,
+    seed: int,
+    title: str,
 ) -> Played:
     """Plays all of them, with a bar of this title. The policies are found by their names."""
     outcomes = {}

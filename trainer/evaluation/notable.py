@@ -1,12 +1,12 @@
 """Which debates of an evaluation are worth reading: where a checkpoint sold the wrong answer, and where training hurt.
 
-Pure functions on the table of verdicts (`trainer.verdicts`), so that what is stored while evaluating and what a report
+Pure functions on the table of verdicts (`trainer.evaluation.verdict_table`), so that what is stored while evaluating and what a report
 lists afterwards cannot differ.
 """
 
 import pandas as pd
 
-from trainer.verdicts import BASE, SELF
+from rostrum.trainer.evaluation.verdict_table import BASE, SELF
 
 KEPT = 10
 """Debates of either kind in a list, and stored for each checkpoint and matchup."""

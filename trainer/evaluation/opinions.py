@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.types import Question, Side
-from rewards.labelled import Labelled
-from rewards.statistics import FloatArray
-from rewards.types import Verdict, favours
+from rostrum.envs.types import Question, Side
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.statistics import FloatArray
+from rostrum.rewards.types import Verdict, favours
 
 SEATINGS = 2
 """Debates per question."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from envs.fingerprints import record_hash
-from trainer.provenance import run_settings
+from rostrum.envs.fingerprints import record_hash
+from rostrum.trainer.store.provenance import run_settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
-from trainer.evaluation.invalid import WAYS, Invalid
+from rostrum.rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from rostrum.trainer.evaluation.invalid import WAYS, Invalid
 
 ALONE = "No arm was trained on the penalties alone, so this may be their doing and not persuasion's."
 """What is said of an arm that has penalties and no control."""

@@ -1,6 +1,6 @@
 """From the table of verdicts to the numbers a run is reported by: summary.json.
 
-Every accuracy is paired by question and clustered by story (`trainer.statistics`). A verdict picks the answer it
+Every accuracy is paired by question and clustered by story (`trainer.stats`). A verdict picks the answer it
 gives more than half; a tie picks half of each. INVALID verdicts are counted, and left out unless the plan says
 otherwise; what every accuracy is with them left out, half right and wrong stands beside it.
 """
@@ -12,14 +12,13 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from rewards.statistics import Interval, cluster_mean
-from trainer.evaluation.controls import add_differences
-from trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
-from trainer.evaluation.invalid import WAYS, Invalid, counted
-from trainer.evaluation.replicates import Replicates
-from trainer.evaluation.sentences import add_sentences
-from trainer.statistics.paired import PairedChange, paired_change
-from trainer.verdicts import (
+from rostrum.rewards.statistics import Interval, cluster_mean
+from rostrum.trainer.evaluation.controls import add_differences
+from rostrum.trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
+from rostrum.trainer.evaluation.invalid import WAYS, Invalid, counted
+from rostrum.trainer.evaluation.replicates import Replicates
+from rostrum.trainer.evaluation.sentences import add_sentences
+from rostrum.trainer.evaluation.verdict_table import (
     BASE,
     CONDUCT,
     HELD_OUT,
@@ -30,6 +29,7 @@ from trainer.verdicts import (
     check_verdicts,
     scores,
 )
+from rostrum.trainer.stats.paired import PairedChange, paired_change
 
 SCHEMA_VERSION = 1
 DECIMALS = 6

@@ -1,4 +1,4 @@
-"""From debates to rows of the table of verdicts (`trainer.verdicts`): every judge reads every debate.
+"""From debates to rows of the table of verdicts (`trainer.evaluation.verdict_table`): every judge reads every debate.
 
 Given an `AnswerKey`, for evaluations alone.
 """
@@ -13,16 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from envs.conduct import conduct
-from envs.files import write_atomically
-from envs.splits import digest
-from envs.types import AnswerKey, Failure, Protocol, Question, Transcript, correct_side
-from rewards.types import Judge, Verdict
-from trainer import verdicts
-from trainer.config import Config
-from trainer.inference.turns import budget
-from trainer.stored_judge import stored_judge
-from trainer.verdicts import CHECKPOINT
+from rostrum.envs.files import write_atomically
+from rostrum.envs.questions.splits import digest
+from rostrum.envs.text.behaviour import conduct
+from rostrum.envs.types import AnswerKey, Failure, Protocol, Question, Transcript, correct_side
+from rostrum.rewards.types import Judge, Verdict
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation import verdict_table
+from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.rollouts.decoding.turns import budget
+from rostrum.trainer.stored_judge import stored_judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,10 @@ class JudgePool:
         self.key = key
         self.unreadable = ""
         """A text of a judge's that could not be read."""
-        chosen = [(verdicts.REWARD, settings.judge), *((verdicts.HELD_OUT, other) for other in settings.heldout_judges)]
+        chosen = [
+            (verdict_table.REWARD, settings.judge),
+            *((verdict_table.HELD_OUT, other) for other in settings.heldout_judges),
+        ]
         self.members = [
             Member(role, stored_judge(judge, settings, kept), drawn(key, judge.sample, settings.seed), judge.probe)
             for role, judge in chosen
@@ -85,7 +88,7 @@ class JudgePool:
 
     def references(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
         """The judges without debaters: naive (the question alone) and expert (question and passage)."""
-        about = {"arm": "", "checkpoint": verdicts.BASE, "matchup": verdicts.NONE}
+        about = {"arm": "", "checkpoint": verdict_table.BASE, "matchup": verdict_table.NONE}
         rows = []
         for name in ("naive", "expert"):
             protocol = Protocol(name, {}, rounds=0, judge_sees_passage=name == "expert")
@@ -133,10 +136,10 @@ def unplayed(failure: Failure, question: Question, protocol: Protocol) -> Transc
 
 def checkpoint_name(iteration: int) -> str:
     """What the table calls the policy after that many updates."""
-    return verdicts.BASE if iteration == 0 else f"iteration-{iteration:04d}"
+    return verdict_table.BASE if iteration == 0 else f"iteration-{iteration:04d}"
 
 
-def write_parquet(table: pd.DataFrame, path: Path, said: Mapping[str, str] = verdicts.DESCRIPTIONS) -> None:
+def write_parquet(table: pd.DataFrame, path: Path, said: Mapping[str, str] = verdict_table.DESCRIPTIONS) -> None:
     """Write a table that is there either whole or not at all; each of its columns says what it holds (field metadata
     `description`, from `said`)."""
     arrow = pa.Table.from_pandas(table, preserve_index=False)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.logprobs import Scores
-from trainer.publish import Weights
-from trainer.types import Policy, Trajectory
+from rostrum.trainer.types import Policy, Trajectory
+from rostrum.trainer.weights.logprobs import Scores
+from rostrum.trainer.weights.publish import Weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from trainer.config import Config
+    from rostrum.trainer.config import Config
 
 
 @dataclass(frozen=True, slots=True)

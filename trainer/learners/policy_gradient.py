@@ -21,20 +21,22 @@ from safetensors.torch import load_file, save_file
 from torch.nn.utils.rnn import pad_sequence
 from transformers.integrations.deepspeed import deepspeed_load_checkpoint
 
-from envs.files import write_atomically
-from trainer import finite, models, setup
-from trainer.algorithms import advantages
-from trainer.algorithms.advantages import Floats, Role
-from trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
-from trainer.forward import check_deterministic, make_comparable
-from trainer.learners.learner import Learner, LearnerSetup
-from trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
-from trainer.logprobs import Gap, Scores, learner_logprobs
-from trainer.publish import VALUE_HEAD, Weights, check_sampled
-from trainer.reading import Open, read_json
-from trainer.run_folder import RunError, RunFolder
-from trainer.trained import check_changed, check_trainable, fingerprint
-from trainer.types import Policy, Row, Trajectory
+from rostrum.envs.files import write_atomically
+from rostrum.trainer import setup
+from rostrum.trainer.algorithms import advantages
+from rostrum.trainer.algorithms.advantages import Floats, Role
+from rostrum.trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
+from rostrum.trainer.learners.forward import check_deterministic, make_comparable
+from rostrum.trainer.learners.learner import Learner, LearnerSetup
+from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
+from rostrum.trainer.models import loading
+from rostrum.trainer.reading import Open, read_json
+from rostrum.trainer.store.run_folder import RunError, RunFolder
+from rostrum.trainer.types import Policy, TokenRow, Trajectory
+from rostrum.trainer.weights import finite
+from rostrum.trainer.weights.logprobs import Gap, Scores, learner_logprobs
+from rostrum.trainer.weights.publish import VALUE_HEAD, Weights, check_sampled
+from rostrum.trainer.weights.trained import check_changed, check_trainable, fingerprint
 
 Batch = dict[str, torch.Tensor]
 """Tensors of this rank's rows, (B, P) for prompts and (B, T) for completions, by TRL's names."""
@@ -195,7 +197,7 @@ class ClippedSurrogate(GRPOTrainer):
         micro = min(algorithm.micro_batch_rows or step, step)
         lora = config.debater.lora
         super().__init__(
-            model=models.load_model(config.debater.model, setup.learner_dtype(config)),
+            model=loading.load_model(config.debater.model, setup.learner_dtype(config)),
             args=GRPOConfig(
                 per_device_train_batch_size=micro,
                 gradient_accumulation_steps=-(-step // micro),
@@ -408,7 +410,7 @@ def wrapped_weights(trainer: Any) -> Weights:
     return Weights(trainer.accelerator.unwrap_model(trainer.model_wrapped), tensors or {})
 
 
-def _speeches(row: Row) -> list[int]:
+def _speeches(row: TokenRow) -> list[int]:
     """Return the number of the speech, from 0, that each completion token belongs to or comes before."""
     numbers, start = list[int](), 0
     for number, end in enumerate(row.ends):

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from trainer import models, setup
-from trainer.config import Config
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.models import loading
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def arguments(config: Config, output: Path) -> dict[str, Any]:
         "ddp_timeout": int(setup.PATIENCE.total_seconds()),
         "disable_tqdm": True,
         "save_strategy": "no",
-        "use_cpu": models.default_device() == "cpu",
+        "use_cpu": loading.default_device() == "cpu",
         "gradient_checkpointing": debater.gradient_checkpointing,
         "ddp_find_unused_parameters": False,
         "deepspeed": setup.deepspeed_config(config.cluster.deepspeed, config.cluster.offload),

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.config import Config
-from trainer.config import opponent as kinds
-from trainer.opponents.lineup import Opponents, scores_of
-from trainer.schedule import derive
-from trainer.types import Experience, Policy
+from rostrum.trainer.config import Config
+from rostrum.trainer.config import opponent as kinds
+from rostrum.trainer.opponents.lineup import Opponents, scores_of
+from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.types import Batch, Policy
 
 EVEN = 0.5
 
@@ -58,7 +58,7 @@ class LeagueOpponents(Opponents):
         questions = self.settings.algorithm.questions_per_iteration
         return min(self.rule.at_once, questions - self.rule.against_itself(questions))
 
-    def learn(self, experience: Experience) -> dict[str, Any]:
+    def learn(self, experience: Batch) -> dict[str, Any]:
         """Moves the win rates of those whom the policy has met."""
         for snapshot, scores in scores_of(experience).items():
             before, now = self.win_rates.get(snapshot, EVEN), sum(scores) / len(scores)

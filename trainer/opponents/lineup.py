@@ -10,12 +10,12 @@ from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Any
 
-from envs.types import Side
-from rewards.types import pick
-from trainer.config import Config
-from trainer.run_folder import RunFolder
-from trainer.schedule import by_side
-from trainer.types import BASE, Experience, Judged, Match, Policy, sides_of
+from rostrum.envs.types import Side
+from rostrum.rewards.types import pick
+from rostrum.trainer.config import Config
+from rostrum.trainer.rollouts.schedule import by_side
+from rostrum.trainer.store.run_folder import RunFolder
+from rostrum.trainer.types import BASE, Batch, Judged, Matchup, Policy, sides_of
 
 
 class Opponents:
@@ -32,7 +32,7 @@ class Opponents:
         """Whom the rollout workers need besides the current policy."""
         return list(dict.fromkeys(self.drawn(iteration)))
 
-    def line_up(self, iteration: int, matches: Sequence[Match], current: str = "current") -> list[Match]:
+    def line_up(self, iteration: int, matches: Sequence[Matchup], current: str = "current") -> list[Matchup]:
         """The matches, all of a question side by side, with the opponents on their side."""
         drawn, protocol = self.drawn(iteration), self.settings.protocol
         if not drawn:
@@ -48,14 +48,14 @@ class Opponents:
             found += [self._seated(match, own, policies) for match in matches[first : first + each]]
         return found
 
-    def _seated(self, match: Match, own: Side, policies: Mapping[str, str]) -> Match:
+    def _seated(self, match: Matchup, own: Side, policies: Mapping[str, str]) -> Matchup:
         """Siblings part where the policy speaks: nothing is learned from the opponent's speeches."""
         protocol = self.settings.protocol
         ours = set(protocol.on(own))
         turns = [turn for turn, speaking in enumerate(protocol.order()) if ours & set(speaking)]
         return replace(match, policies=policies, branch_turn=turns[match.branch_turn % len(turns)])
 
-    def learn(self, experience: Experience) -> dict[str, Any]:
+    def learn(self, experience: Batch) -> dict[str, Any]:
         """Takes note of who won, and returns it for the metrics."""
         scores = [score for met in scores_of(experience).values() for score in met]
         return {"win_rate": sum(scores) / len(scores)} if scores else {}
@@ -83,7 +83,7 @@ class BaseOpponent(Opponents):
         return [Policy(BASE, 0, str(self.folder.policy(0)))]
 
 
-def scores_of(experience: Experience) -> dict[int, list[float]]:
+def scores_of(experience: Batch) -> dict[int, list[float]]:
     """What the policy scored in debates with others (1 won, 0 lost, .5 a tie), by the opponent's version.
 
     By the judge that gave the reward; INVALID verdicts are left out.

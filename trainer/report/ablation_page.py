@@ -7,16 +7,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from trainer.comparisons.ablation import CELLS, rows
-from trainer.evaluation.verdict_rows import write_parquet
-from trainer.report import wording
-from trainer.report.album import Album
-from trainer.report.drawing import Drawing
-from trainer.report.forest import Mark, Panel, forest
-from trainer.report.html import content_policy, environment, resource
-from trainer.report.svg import Unit, axis
-from trainer.verdicts import HELD_OUT, REWARD
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.evaluation.comparisons.ablation import CELLS, rows
+from rostrum.trainer.evaluation.verdict_rows import write_parquet
+from rostrum.trainer.evaluation.verdict_table import HELD_OUT, REWARD
+from rostrum.trainer.report import wording
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.forest import Mark, Panel, forest
+from rostrum.trainer.report.html import content_policy, environment, resource
+from rostrum.trainer.report.svg import Unit, axis
 
 STYLE = """
 .forest .heading { font-size: 13px; font-weight: 650; fill: var(--ink); }
@@ -28,7 +28,7 @@ CHANGED = {"up": "raised", "down": "lowered", "nothing": "no change shown"}
 
 
 def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
-    """Writes the four files from what `trainer.comparisons.ablation.compare` found; returns the page, which loads
+    """Writes the four files from what `trainer.evaluation.comparisons.ablation.compare` found; returns the page, which loads
     nothing."""
     write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
     table = rows(found)

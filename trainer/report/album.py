@@ -12,9 +12,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from trainer.report.drawing import SWATCH, Drawing, Entry, key_list
-from trainer.report.svg import element
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.report.drawing import SWATCH, Drawing, Entry, key_list
+from rostrum.trainer.report.svg import element
 
 FOLDER = "figures"
 LONGEST = 100
@@ -71,7 +71,7 @@ def standalone(title: str, drawing: Drawing) -> str:
     width = max(drawing.size[0], len(title) * LETTER + 2 * MARGIN)
     key = _key(drawing.key, width)
     height = TITLE + drawing.size[1] + (len(key) + 0.5) * LINE * bool(key)
-    style = (files("trainer.report") / "figure.css").read_text("utf-8")
+    style = (files("rostrum.trainer.report") / "figure.css").read_text("utf-8")
     lines = [_line(line, TITLE + drawing.size[1] + row * LINE) for row, line in enumerate(key)]
     return str(
         element(

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from trainer.report.drawing import Cell, Drawing, Entry, Table
-from trainer.report.svg import COLOURS, Axis, element, marker
+from rostrum.trainer.report.drawing import Cell, Drawing, Entry, Table
+from rostrum.trainer.report.svg import COLOURS, Axis, element, marker
 
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 22.0, 12.0, 40.0
 """Margins around the plotting area, in pixels."""

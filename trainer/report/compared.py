@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from trainer.report.inputs import Arm, Summary
-from trainer.verdicts import NONE
+from rostrum.trainer.evaluation.verdict_table import NONE
+from rostrum.trainer.report.inputs import Arm, Summary
 
 _NEEDED = {"judge", "valid", "matchup", "swapped_seats", "p_given", "p_swapped"}
 NAMED = 4

@@ -6,14 +6,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from trainer.report.ablation_page import STYLE
-from trainer.report.album import Album
-from trainer.report.drawing import Drawing
-from trainer.report.forest import Mark, Panel, forest
-from trainer.report.html import content_policy, environment, resource
-from trainer.report.svg import axis
-from trainer.report.wording import percent
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.report.ablation_page import STYLE
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.forest import Mark, Panel, forest
+from rostrum.trainer.report.html import content_policy, environment, resource
+from rostrum.trainer.report.svg import axis
+from rostrum.trainer.report.wording import percent
 
 Found = Mapping[str, Any]
 NARROW = ".wide .chart { min-width: 0; max-width: 46rem; }\n"
@@ -23,7 +23,7 @@ BELIEFS = ("own_right", "own_wrong")
 
 
 def write_comparison(folder: Path, title: str, found: Found) -> Path:
-    """Writes `folder/comparison.html` from what `trainer.comparisons.contrasts.contrasts` found, and its figures beside
+    """Writes `folder/comparison.html` from what `trainer.evaluation.comparisons.contrasts.contrasts` found, and its figures beside
     it; the page loads nothing."""
     style, album = Markup(resource("report.css") + STYLE + NARROW), Album()
     page = (

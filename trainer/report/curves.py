@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from trainer.report.charts import Point, Series, chart
-from trainer.report.drawing import Drawing
-from trainer.report.inputs import Arm, Checkpoint, Interval, Run
-from trainer.report.svg import Axis, Unit, axis
+from rostrum.trainer.report.charts import Point, Series, chart
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.inputs import Arm, Checkpoint, Interval, Run
+from rostrum.trainer.report.svg import Axis, Unit, axis
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from trainer.report.inputs import Debate, QuoteRecord, SpeechRecord, TranscriptRecord
-from trainer.verdicts import CHECKPOINT
+from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.report.inputs import Debate, QuoteRecord, SpeechRecord, TranscriptRecord
 
 _OPENING = re.compile(r"(\s*)<[vu]_quote>(\s*)\Z")
 _CLOSING = re.compile(r"\A(\s*)</[vu]_quote>(\s*)")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from trainer.report.svg import element
+from rostrum.trainer.report.svg import element
 
 Cell = str | float | None
 SWATCH = 28.0, 16.0

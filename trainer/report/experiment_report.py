@@ -6,13 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from envs.files import write_atomically
-from trainer.evaluation.verdict_rows import write_parquet
-from trainer.evidence.experiment import arms_of, summary_of
-from trainer.reading import read_text
-from trainer.report.page import write_report
-from trainer.run_folder import RunError
-from trainer.verdicts import read_verdicts
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.evaluation.preregistration.experiment import arms_of, summary_of
+from rostrum.trainer.evaluation.verdict_rows import write_parquet
+from rostrum.trainer.evaluation.verdict_table import read_verdicts
+from rostrum.trainer.reading import read_text
+from rostrum.trainer.report.page import write_report
+from rostrum.trainer.store.run_folder import RunError
 
 
 def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:

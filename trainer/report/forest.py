@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from trainer.report.drawing import Drawing, Entry, Table
-from trainer.report.svg import COLOURS, Axis, element, marker
+from rostrum.trainer.report.drawing import Drawing, Entry, Table
+from rostrum.trainer.report.svg import COLOURS, Axis, element, marker
 
 LETTER = 7.0
 """Width of a letter, in pixels, by which room for labels is reserved."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from trainer.report.drawing import Cell, Drawing, Table
-from trainer.report.svg import element
+from rostrum.trainer.report.drawing import Cell, Drawing, Table
+from rostrum.trainer.report.svg import element
 
 WIDE, HIGH = 128.0, 64.0
 """Size of a cell, in pixels; long names make it wider."""

@@ -7,8 +7,8 @@ from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from trainer.report import wording
-from trainer.report.packed import EARLY
+from rostrum.trainer.report import wording
+from rostrum.trainer.report.packed import EARLY
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +46,7 @@ def environment() -> Environment:
 
 
 def resource(name: str) -> str:
-    return (files("trainer.report") / name).read_text("utf-8")
+    return (files("rostrum.trainer.report") / name).read_text("utf-8")
 
 
 def content_policy(style: str, script: str) -> str:

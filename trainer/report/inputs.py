@@ -12,9 +12,9 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from envs.transcripts import today
-from envs.types import Protocol, Side, Speaker
-from trainer.reading import read_text
+from rostrum.envs.transcripts import today
+from rostrum.envs.types import Protocol, Side, Speaker
+from rostrum.trainer.reading import read_text
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -184,7 +184,7 @@ class Amendment(Record):
 
 
 class PlanRecord(Record):
-    """Whether what was run is what was planned (`trainer.evidence.adherence`)."""
+    """Whether what was run is what was planned (`trainer.evaluation.preregistration.adherence`)."""
 
     status: str = ""
     declared: str = ""
@@ -264,7 +264,7 @@ class WatchJudge(Record):
 
 
 class WatchRecord(Record):
-    """One look of the watch (`trainer.watch`)."""
+    """One look of the watch (`trainer.evaluation.monitor`)."""
 
     iteration: int
     judges: list[WatchJudge] = []

@@ -8,19 +8,19 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from trainer.report.album import Album
-from trainer.report.arms import arm_page as arms
-from trainer.report.arms.tournaments import tournaments
-from trainer.report.attacks import attack_maps
-from trainer.report.compared import compared
-from trainer.report.curves import training_curves
-from trainer.report.debates import browser_data
-from trainer.report.html import content_policy, environment, resource
-from trainer.report.inputs import Run, read_run
-from trainer.report.packed import packed
-from trainer.report.scatter import accuracy_against_win_rate
-from trainer.report.watch_curves import alarms, watch_curves
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.arms import arm_page as arms
+from rostrum.trainer.report.arms.tournaments import tournaments
+from rostrum.trainer.report.attacks import attack_maps
+from rostrum.trainer.report.compared import compared
+from rostrum.trainer.report.curves import training_curves
+from rostrum.trainer.report.debates import browser_data
+from rostrum.trainer.report.html import content_policy, environment, resource
+from rostrum.trainer.report.inputs import Run, read_run
+from rostrum.trainer.report.packed import packed
+from rostrum.trainer.report.scatter import accuracy_against_win_rate
+from rostrum.trainer.report.watch_curves import alarms, watch_curves
 
 
 def write_report(run: Path) -> Path:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.curves import Panel, judges_of
-from trainer.report.drawing import Drawing
-from trainer.report.inputs import Arm, Checkpoint, Interval, Run
-from trainer.report.svg import Axis, axis
-from trainer.report.wording import percent
+from rostrum.trainer.report.charts import Level, Point, Series, chart
+from rostrum.trainer.report.curves import Panel, judges_of
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.inputs import Arm, Checkpoint, Interval, Run
+from rostrum.trainer.report.svg import Axis, axis
+from rostrum.trainer.report.wording import percent
 
 _LEVELS = {"naive": "judge alone", "expert": "judge with the passage"}
 

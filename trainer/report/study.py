@@ -7,13 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from trainer.report.ablation_page import STYLE, picture
-from trainer.report.album import Album
-from trainer.report.drawing import Drawing
-from trainer.report.html import content_policy, environment, resource
-from trainer.report.inputs import Summary
-from trainer.report.tournament_page import accuracy_against_rating
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.report.ablation_page import STYLE, picture
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.html import content_policy, environment, resource
+from rostrum.trainer.report.inputs import Summary
+from rostrum.trainer.report.tournament_page import accuracy_against_rating
 
 
 def write_study(
@@ -22,7 +22,7 @@ def write_study(
     """Writes both files; returns the page, which loads nothing.
 
     `summary` is that of the experiment (`trainer.report.experiment_report.report`), `cells` what
-    `trainer.comparisons.ablation.compare` found, `tournament` what tournament.json holds.
+    `trainer.evaluation.comparisons.ablation.compare` found, `tournament` what tournament.json holds.
     """
     stored = {"title": title, "summary": summary, "cells": cells, "tournament": tournament}
     write_atomically(folder / "study.json", json.dumps(stored, indent=1))

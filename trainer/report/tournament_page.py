@@ -7,17 +7,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from trainer.report.album import Album
-from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.drawing import Drawing
-from trainer.report.heat_map import Head, Labels, heat_map
-from trainer.report.html import content_policy, environment, resource
-from trainer.report.svg import axis
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.charts import Level, Point, Series, chart
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.heat_map import Head, Labels, heat_map
+from rostrum.trainer.report.html import content_policy, environment, resource
+from rostrum.trainer.report.svg import axis
 
 STYLE = ".grid-map { display: block; max-width: 100%; height: auto; color: var(--ink); }\n"
 Found = Mapping[str, Any]
-"""What `trainer.comparisons.standings.standings` found of a group, or a part of it."""
+"""What `trainer.evaluation.comparisons.standings.standings` found of a group, or a part of it."""
 
 
 def write_tournament(folder: Path, title: str, found: Found) -> Path:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from trainer.report.charts import Series
-from trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
-from trainer.report.inputs import Arm, Run, WatchRecord
-from trainer.report.wording import percent, points
+from rostrum.trainer.report.charts import Series
+from rostrum.trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
+from rostrum.trainer.report.inputs import Arm, Run, WatchRecord
+from rostrum.trainer.report.wording import percent, points
 
 
 def watch_curves(run: Run) -> list[ArmCurves]:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rewards.statistics import FEWEST_STORIES
-from trainer.report.inputs import Accuracy, Arm, Family, Headline
+from rostrum.rewards.statistics import FEWEST_STORIES
+from rostrum.trainer.report.inputs import Accuracy, Arm, Family, Headline
 
 MISSING = "–"
 _SPACE = "\N{NO-BREAK SPACE}"

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.torch import load_file
 
-from trainer import models
-from trainer.engines.base import Completion, EngineSettings, Sampling, check_room
-from trainer.engines.errors import EngineError
-from trainer.engines.formats import make_format
-from trainer.engines.texts import TextEngine
-from trainer.types import Policy
+from rostrum.trainer.engines.base import Completion, EngineSettings, Sampling, check_room
+from rostrum.trainer.engines.errors import EngineError
+from rostrum.trainer.engines.formats import make_format
+from rostrum.trainer.engines.texts import TextEngine
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy
 
 Floats = NDArray[np.float32]
 NEVER = np.float32(-1e30)
@@ -38,8 +38,8 @@ class NumpyEngine(TextEngine):
 
     def __init__(self, model: str, settings: EngineSettings) -> None:
         assert isinstance(settings, Settings)
-        self._top, tokenizer = settings.top, models.load_tokenizer(model)
-        self._ends = models.end_tokens(model, tokenizer)
+        self._top, tokenizer = settings.top, loading.load_tokenizer(model)
+        self._ends = loading.end_tokens(model, tokenizer)
         self.format = make_format(tokenizer, self._ends, settings.format, settings.thinking)
         self._llama = Llama(model)
 
@@ -95,7 +95,7 @@ class Llama:
     """The weights of a Llama and its forward pass (Touvron et al. 2023) in float32."""
 
     def __init__(self, model: str) -> None:
-        folder, base = Path(models.resolve(model)), Path(models.resolve_base(model))
+        folder, base = Path(loading.resolve(model)), Path(loading.resolve_base(model))
         self.config: Mapping[str, Any] = json.loads((base / "config.json").read_text("utf-8"))
         if self.config["architectures"] != ["LlamaForCausalLM"] or _rope(self.config)["rope_type"] != "default":
             raise EngineError(f"engine=numpy reads plain Llamas, and {model} is none: choose engine=transformers.")

@@ -1,5 +1,5 @@
 """A protocol that is made in Python."""
 
-from envs.types import Protocol
+from rostrum.envs.types import Protocol
 
 ONE_WORD = Protocol("one-word", rounds=1, simultaneous=True, max_words=1)

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from envs.types import Transcript
-from rewards.orders import Opinion, no_opinion, verdicts
-from rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
-from rewards.types import Usage, Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.orders import Opinion, no_opinion, verdicts
+from rostrum.rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
+from rostrum.rewards.types import Usage, Verdict
 
 
 class Settings(JudgeSettings):

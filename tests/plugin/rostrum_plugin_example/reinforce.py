@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from trainer.algorithms import advantages
-from trainer.algorithms.advantages import Floats, Role
-from trainer.algorithms.settings import Credit, PolicyGradientSettings
-from trainer.types import Trajectory
+from rostrum.trainer.algorithms import advantages
+from rostrum.trainer.algorithms.advantages import Floats, Role
+from rostrum.trainer.algorithms.settings import Credit, PolicyGradientSettings
+from rostrum.trainer.types import Trajectory
 
 
 class Settings(PolicyGradientSettings):

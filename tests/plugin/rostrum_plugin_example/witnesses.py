@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from envs.question_set import QuestionSettings
-from envs.testimony.world import OBJECTS, PLACES, WITNESSES, Statement, passage_of
-from envs.types import Account, AnswerKey, Question, QuestionSet
+from rostrum.envs.questions.base import QuestionSettings
+from rostrum.envs.testimony.world import OBJECTS, PLACES, WITNESSES, Statement, passage_of
+from rostrum.envs.types import Account, AnswerKey, Question, QuestionSet
 
 
 class Settings(QuestionSettings):

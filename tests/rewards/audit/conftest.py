@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from envs.quotes import verify
-from envs.types import AnswerKey, Protocol, Question, Side, Speech, Transcript
-from rewards.audit.table import Table, read
-from rewards.labelled import Labelled, with_key
-from rewards.scripted import ScriptedJudge
+from rostrum.envs.text.quotes import verify
+from rostrum.envs.types import AnswerKey, Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.audit.table import Table, read
+from rostrum.rewards.labelled import Labelled, with_key
+from rostrum.rewards.scripted import ScriptedJudge
 
 STORIES, PER_STORY = 100, 2
 PASSAGE = "the coin lies in the kitchen . the ring lies in the garden ."

@@ -11,9 +11,9 @@ import pytest
 from scipy.stats import wasserstein_distance
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from rewards.audit.agreement import agreement, rating_of
-from rewards.audit.ratings import Rating, RatingError, from_difference, read_ratings
-from rewards.audit.ties import Split
+from rostrum.rewards.audit.agreement import agreement, rating_of
+from rostrum.rewards.audit.ratings import Rating, RatingError, from_difference, read_ratings
+from rostrum.rewards.audit.ties import Split
 
 
 def ratings(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rewards.audit.coverage import coverage, selective_accuracy
-from rewards.audit.reliability import brier, calibration, ece_without_chance, equal_mass, reliability_by_chance
-from rewards.audit.table import Table
+from rostrum.rewards.audit.coverage import coverage, selective_accuracy
+from rostrum.rewards.audit.reliability import brier, calibration, ece_without_chance, equal_mass, reliability_by_chance
+from rostrum.rewards.audit.table import Table
 
 Make = Callable[..., Table]
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from envs.types import QuoteStatus, Side
-from rewards.audit.accuracy import accuracy, invalid
-from rewards.audit.length import length
-from rewards.audit.table import Table, read
-from rewards.audit.tags import discredited, tags, without_marks
-from rewards.labelled import Labelled
-from rewards.scripted import ScriptedJudge
+from rostrum.envs.types import QuoteStatus, Side
+from rostrum.rewards.audit.accuracy import accuracy, invalid
+from rostrum.rewards.audit.length import length
+from rostrum.rewards.audit.table import Table, read
+from rostrum.rewards.audit.tags import discredited, tags, without_marks
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.scripted import ScriptedJudge
 
 Make = Callable[..., Table]
 Judges = Callable[..., ScriptedJudge]

@@ -9,14 +9,14 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.descriptivestats import sign_test as library_sign_test
 
-from envs.types import Transcript
-from rewards.audit.position import position
-from rewards.audit.signs import sign_test
-from rewards.audit.table import Table, read
-from rewards.audit.ties import Split, ties
-from rewards.labelled import Labelled
-from rewards.scripted import ScriptedJudge
-from rewards.types import Verdict
+from rostrum.envs.types import Transcript
+from rostrum.rewards.audit.position import position
+from rostrum.rewards.audit.signs import sign_test
+from rostrum.rewards.audit.table import Table, read
+from rostrum.rewards.audit.ties import Split, ties
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.scripted import ScriptedJudge
+from rostrum.rewards.types import Verdict
 
 Make = Callable[..., Table]
 

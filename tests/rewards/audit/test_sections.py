@@ -9,15 +9,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from rewards.audit.cost import Cost
-from rewards.audit.gate import RULES, gate, passes
-from rewards.audit.options import AuditOptions, SectionName, Thresholds
-from rewards.audit.ratings import Rating
-from rewards.audit.sections import SECTIONS, Case, debate_id, findings
-from rewards.audit.table import Table, read
-from rewards.labelled import Labelled
-from rewards.scripted import ScriptedJudge
-from rewards.types import Usage
+from rostrum.rewards.audit.cost import Cost
+from rostrum.rewards.audit.gate import RULES, gate, passes
+from rostrum.rewards.audit.options import AuditOptions, SectionName, Thresholds
+from rostrum.rewards.audit.ratings import Rating
+from rostrum.rewards.audit.sections import SECTIONS, Case, debate_id, findings
+from rostrum.rewards.audit.table import Table, read
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.scripted import ScriptedJudge
+from rostrum.rewards.types import Usage
 
 Audit = Callable[..., dict[str, Any]]
 
@@ -37,7 +37,7 @@ def audit(debates: Sequence[Labelled], planted: Callable[..., ScriptedJudge]) ->
 def test_every_section_can_be_skipped_and_has_a_place_on_the_page() -> None:
     assert set(SECTIONS) == set(get_args(SectionName))
     for name in SECTIONS:
-        assert (files("trainer.report.audit") / f"{name}.html.j2").is_file()
+        assert (files("rostrum.trainer.report.audit") / f"{name}.html.j2").is_file()
 
 
 @pytest.mark.parametrize("faults", [{}, {"invalid_every": 3}, {"invalid_every": 1}, {"ties": 1.0}])

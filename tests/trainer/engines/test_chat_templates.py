@@ -7,10 +7,10 @@ import pytest
 from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerFast
 
-from envs.scratchpad import split
+from rostrum.envs.text.scratchpad import split
+from rostrum.trainer.engines import EngineError
+from rostrum.trainer.engines.formats import ChatFormat, make_format
 from tests.chat_models import CHATML, FAMILIES, THINKING, tokenizer
-from trainer.engines import EngineError
-from trainer.engines.formats import ChatFormat, make_format
 
 HIDDEN, SPOKEN = "The passage is against me, hide it", "The gate was open."
 REPLY = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

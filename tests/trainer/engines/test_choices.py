@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from rewards.judges.likelihood import LikelihoodJudge
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.rewards.judges.likelihood import LikelihoodJudge
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.engines.formats import make_format
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from tests import chat_models
 from tests.sentencepiece_like import KINDS, TEMPLATES, tokenizer, write_constant_model
-from trainer.engines import engine_settings
-from trainer.engines.formats import make_format
-from trainer.engines.transformers.causal import TransformersEngine
 
 QUESTION = Question("q", "s", "where is the coin?", ("the attic", "no cellar"), "in the attic.")
 TRANSCRIPT = Transcript(

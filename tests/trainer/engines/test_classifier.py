@@ -9,14 +9,14 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
-from launch import checks
-from launch.compose import ConfigError, load
-from rewards.judges.head import Settings
-from trainer import models
-from trainer.engines import EngineError, engine_settings, make_classifier
-from trainer.engines.transformers.classifier import TransformersClassifier
-from trainer.models import ModelError
-from trainer.testimony.vocabulary import build_tokenizer
+from rostrum.launch import checks
+from rostrum.launch.compose import ConfigError, load
+from rostrum.rewards.judges.head import Settings
+from rostrum.trainer.engines import EngineError, engine_settings, make_classifier
+from rostrum.trainer.engines.transformers.classifier import TransformersClassifier
+from rostrum.trainer.models import loading
+from rostrum.trainer.models.loading import ModelError
+from rostrum.trainer.testimony_models.vocabulary import build_tokenizer
 
 PROMPTS = ["A says : kitchen", "B says : attic kitchen in the office", "A", "attic garden cellar", "B says :"]
 
@@ -51,7 +51,7 @@ def write_head(folder: Path, outputs: int = 2, architecture: str = "llama", **se
 @pytest.mark.parametrize("architecture", ["llama", "bert"])
 def test_a_batch_is_read_as_each_prompt_alone(tmp_path: Path, outputs: int, architecture: str) -> None:
     folder = write_head(tmp_path, outputs, architecture)
-    model, tokenizer = models.load_classifier(folder).eval(), models.load_tokenizer(folder, speaks=False)
+    model, tokenizer = loading.load_classifier(folder).eval(), loading.load_tokenizer(folder, speaks=False)
     with torch.inference_mode():
         alone = [tuple(model(**tokenizer(prompt, return_tensors="pt")).logits[0].tolist()) for prompt in PROMPTS]
     for batch_size in (1, 2, 8):
@@ -86,26 +86,26 @@ def test_a_prompt_beyond_the_context_has_no_number(tmp_path: Path) -> None:
 
 def test_a_language_model_is_not_given_a_random_head(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no classification or reward head"):
-        models.load_classifier(f"{tiny}/judge")
+        loading.load_classifier(f"{tiny}/judge")
     shutil.copytree(tiny / "judge", tmp_path / "posing")
     config = json.loads((tmp_path / "posing" / "config.json").read_text("utf-8"))
     config["architectures"] = ["LlamaForSequenceClassification"]
     (tmp_path / "posing" / "config.json").write_text(json.dumps(config), "utf-8")
     with pytest.raises(ModelError, match="lacks weights .score.weight."):
-        models.load_classifier(str(tmp_path / "posing"))
+        loading.load_classifier(str(tmp_path / "posing"))
 
 
 def test_heads_of_other_sizes_adapters_and_pickles_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has 3 outputs"):
-        models.head_outputs(write_head(tmp_path / "three", 3))
+        loading.head_outputs(write_head(tmp_path / "three", 3))
     folder = Path(write_head(tmp_path / "adapter"))
     (folder / "adapter_config.json").write_text("{}", "utf-8")
     with pytest.raises(ModelError, match="is an adapter"):
-        models.head_outputs(str(folder))
+        loading.head_outputs(str(folder))
     folder = Path(write_head(tmp_path / "pickled"))
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="pickled"):
-        models.load_classifier(str(folder))
+        loading.load_classifier(str(folder))
 
 
 def test_folders_with_heads_pass_the_checks_of_a_run_and_others_do_not(tiny: Path, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from trainer.engines import Completion, Sampling, conformance, engine_settings
-from trainer.engines.conformance import CHECKS, Subject
-from trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.engines import Completion, Sampling, conformance, engine_settings
+from rostrum.trainer.engines.conformance import CHECKS, Subject
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
 
 SETTINGS = {
     "transformers": engine_settings("transformers", batch_size=3),

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from rewards.endpoint import messages
-from rewards.endpoint.choices import from_listed
-from rewards.endpoint.config import Endpoint
-from trainer.engines import engine_settings
-from trainer.engines.transformers.causal import TransformersEngine
+from rostrum.rewards.endpoint import messages
+from rostrum.rewards.endpoint.choices import from_listed
+from rostrum.rewards.endpoint.config import Endpoint
+from rostrum.trainer.engines import engine_settings
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
 
 ENDPOINT = Endpoint(base_url="http://localhost/v1", api="completions")
 PROMPT = "question : where is the coin ? A : attic B : kitchen verdict :"

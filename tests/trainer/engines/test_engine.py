@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
-from envs.testimony.world import PLACES
-from launch.compose import ConfigError, load
-from trainer.engines import EngineError, Sampling, engine_settings, make_engine
-from trainer.engines.transformers.causal import TransformersEngine
-from trainer.types import Policy
+from rostrum.envs.testimony.world import PLACES
+from rostrum.launch.compose import ConfigError, load
+from rostrum.trainer.engines import EngineError, Sampling, engine_settings, make_engine
+from rostrum.trainer.engines.transformers.causal import TransformersEngine
+from rostrum.trainer.types import Policy
 
 TEXTS = (
     "question : where is the",

@@ -6,10 +6,10 @@ import pytest
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from envs.scratchpad import split
+from rostrum.envs.text.scratchpad import split
+from rostrum.trainer.engines import EngineError
+from rostrum.trainer.engines.formats import ChatFormat, Format, PlainFormat, make_format
 from tests.chat_models import FAMILIES, tokenizer
-from trainer.engines import EngineError
-from trainer.engines.formats import ChatFormat, Format, PlainFormat, make_format
 
 CHAT = [name for name, family in FAMILIES.items() if family.template]
 KEEPING = [name for name in CHAT if name != "qwen3"]

@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from launch import compose
-from launch.arms import arms_of
+from rostrum.launch import compose
+from rostrum.launch.arms import arms_of
+from rostrum.trainer import setup
+from rostrum.trainer.evaluation.controls import controls
+from rostrum.trainer.evaluation.invalid import Invalid
+from rostrum.trainer.evaluation.replicates import Replicates
+from rostrum.trainer.evaluation.sentences import ALONE
+from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.stats.paired import holm, paired_change
+from rostrum.trainer.stats.seeds import pooled_change
 from tests.trainer.evaluation.test_summary import _questions
-from trainer import setup
-from trainer.evaluation.controls import controls
-from trainer.evaluation.invalid import Invalid
-from trainer.evaluation.replicates import Replicates
-from trainer.evaluation.sentences import ALONE
-from trainer.evaluation.summary import summarise
-from trainer.statistics.paired import holm, paired_change
-from trainer.statistics.seeds import pooled_change
 
 FINAL = "iteration-0006"
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rostrum.trainer.evaluation.comparisons.pooling import pool
+from rostrum.trainer.evaluation.family import Comparison, adjusted
+from rostrum.trainer.evaluation.replicates import Replicates, replicates
+from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.stats.paired import holm
+from rostrum.trainer.stats.seeds import pooled_change
 from tests.trainer.evaluation.test_summary import _questions
-from trainer.comparisons.pooling import pool
-from trainer.evaluation.family import Comparison, adjusted
-from trainer.evaluation.replicates import Replicates, replicates
-from trainer.evaluation.summary import summarise
-from trainer.statistics.paired import holm
-from trainer.statistics.seeds import pooled_change
 
 FINAL = "iteration-0006"
 HELD_OUT = {"judge": "large", "judge_role": "held-out"}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from envs import transcripts
-from envs.types import Protocol, Question, Side, Speech, Transcript
-from trainer.evaluation import browsed, notable
-from trainer.evaluation.notable import most_persuasive_wrong, most_surprising_failures
+from rostrum.envs import transcripts
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
+from rostrum.trainer.evaluation import browsed, notable
+from rostrum.trainer.evaluation.notable import most_persuasive_wrong, most_surprising_failures
 
 
 def row(question: str, p_a: float | None, **other: Any) -> dict[str, Any]:

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from envs.types import Protocol, Question, Side, Transcript
-from rewards.labelled import Labelled
-from rewards.types import Verdict, favours
-from trainer.evaluation.opinions import Opinions, matthews
+from rostrum.envs.types import Protocol, Question, Side, Transcript
+from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.types import Verdict, favours
+from rostrum.trainer.evaluation.opinions import Opinions, matthews
 
 QUESTIONS = [Question(f"q{n}", f"s{n}", "?", ("x", "y"), "") for n in range(3)]
 

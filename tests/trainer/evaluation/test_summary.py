@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trainer.evaluation.invalid import Invalid
-from trainer.evaluation.replicates import Replicates
-from trainer.evaluation.sentences import sentence
-from trainer.evaluation.summary import summarise
-from trainer.verdicts import COLUMNS, VerdictTableError
+from rostrum.trainer.evaluation.invalid import Invalid
+from rostrum.trainer.evaluation.replicates import Replicates
+from rostrum.trainer.evaluation.sentences import sentence
+from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.evaluation.verdict_table import COLUMNS, VerdictTableError
 
 LAST = "iteration-0006"
 ITERATIONS = {"base": 0, "iteration-0003": 3, "iteration-0006": 6}
@@ -408,8 +408,8 @@ def test_conduct_is_a_mean_per_speech_and_older_tables_have_none() -> None:
 def test_stored_columns_say_what_they_hold(tmp_path: Path) -> None:
     import pyarrow.parquet
 
-    from trainer.evaluation.verdict_rows import write_parquet
-    from trainer.verdicts import COLUMNS
+    from rostrum.trainer.evaluation.verdict_rows import write_parquet
+    from rostrum.trainer.evaluation.verdict_table import COLUMNS
 
     table = pd.DataFrame({name: ["x"] for name in COLUMNS})
     with pytest.raises(KeyError, match="another"):

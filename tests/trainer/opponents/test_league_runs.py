@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from trainer.config import Config
-from trainer.run_folder import RunFolder, read_lines
-from trainer.session import Session
-from trainer.train import train
+from rostrum.trainer.config import Config
+from rostrum.trainer.session import Session
+from rostrum.trainer.store.run_folder import RunFolder, read_lines
+from rostrum.trainer.train import train
 
 LEAGUE = (
     "opponent=league",

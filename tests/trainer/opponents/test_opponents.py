@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from envs.prompts import load_prompts
-from envs.types import Protocol, Question, Side
-from launch import compose
-from launch.errors import LaunchError
-from launch.opponents import check_opponent
-from rewards.reward import RewardRule
-from trainer.algorithms.advantages import role_ema
-from trainer.config import Config
-from trainer.config.opponent import League
-from trainer.engines.base import Sampling
-from trainer.loop import collect
-from trainer.measure import measure
-from trainer.opponents.league import LeagueOpponents, chances
-from trainer.opponents.lineup import Opponents, opponents
-from trainer.play import play
-from trainer.rollouts import Outcome, Shard
-from trainer.schedule import matches_of
-from trainer.types import Experience, Match, Policy
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Protocol, Question, Side
+from rostrum.launch import compose
+from rostrum.launch.errors import LaunchError
+from rostrum.launch.opponents import check_opponent
+from rostrum.rewards.reward import RewardRule
+from rostrum.trainer.algorithms.advantages import role_ema
+from rostrum.trainer.config import Config
+from rostrum.trainer.config.opponent import League
+from rostrum.trainer.engines.base import Sampling
+from rostrum.trainer.opponents.league import LeagueOpponents, chances
+from rostrum.trainer.opponents.lineup import Opponents, opponents
+from rostrum.trainer.rollouts.collect import collect
+from rostrum.trainer.rollouts.local import Outcome, Shard
+from rostrum.trainer.rollouts.measure import measure
+from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.types import Batch, Matchup, Policy
 
 SIDES = (Side.A, Side.B)
 VLLM = ("debater.engine=vllm", "cluster.gpus_per_worker=1")
@@ -38,14 +38,14 @@ def configured(*overrides: str) -> Config:
     return compose.load(["output=runs/test", *overrides])
 
 
-def lined_up(config: Config, iteration: int, questions: Sequence[Question], repeats: int = 4) -> list[Match]:
+def lined_up(config: Config, iteration: int, questions: Sequence[Question], repeats: int = 4) -> list[Matchup]:
     asked = [questions[i % len(questions)] for i in range(config.algorithm.questions_per_iteration)]
     turns = len(config.protocol.order())
     matches = matches_of(asked, config.protocol, repeats, branches=2, turns=turns, seed=iteration)
     return opponents(config).line_up(iteration, matches)
 
 
-def own(match: Match) -> list[Side]:
+def own(match: Matchup) -> list[Side]:
     return [side for side, name in match.policies.items() if name == "current"]
 
 
@@ -160,12 +160,10 @@ class Table:
 @pytest.fixture
 def met(
     scripted_engine: Callable[..., Any], plant: Callable[..., Any], questions: Sequence[Question]
-) -> Callable[..., Experience]:
+) -> Callable[..., Batch]:
     """Plays an iteration under the judge who pays for "attic"."""
 
-    def meet(
-        config: Config, iteration: int, words: Words, found: Opponents | None = None, branches: int = 1
-    ) -> Experience:
+    def meet(config: Config, iteration: int, words: Words, found: Opponents | None = None, branches: int = 1) -> Batch:
         found = found or opponents(config)
         asked = [questions[i % 4] for i in range(config.algorithm.questions_per_iteration)]
         matches = found.line_up(iteration, matches_of(asked, config.protocol, 2, branches))
@@ -186,7 +184,7 @@ def met(
     return meet
 
 
-def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Experience]) -> None:
+def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Batch]) -> None:
     config = configured("opponent=base", "opponent.self_play=0.25", "algorithm.questions_per_iteration=8")
     experience = met(config, 1, {0: "barn"})
     spoken = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
@@ -200,9 +198,9 @@ def _sides(judged: Any) -> dict[Side, str]:
     return {speech.side: speech.policy for speech in judged.episode.transcript.speeches}
 
 
-def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experience]) -> None:
+def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Batch]) -> None:
     """The base says now this and now that, so its siblings differ and earn differently; the policy always says one."""
-    from trainer.learners.preference import pairs_of
+    from rostrum.trainer.learners.dpo_learner import pairs_of
 
     config = configured("opponent=base", "algorithm.questions_per_iteration=8")
     experience = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
@@ -220,7 +218,7 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Experienc
     assert pairs_of(others, 0.1), "there were differences to be had"
 
 
-def test_what_is_measured_is_the_policys_own(met: Callable[..., Experience]) -> None:
+def test_what_is_measured_is_the_policys_own(met: Callable[..., Batch]) -> None:
     config = configured("opponent=base", "algorithm.questions_per_iteration=4")
     experience = met(config, 1, {0: "attic attic attic"})
     measured = measure(experience) | opponents(config).learn(experience)
@@ -228,7 +226,7 @@ def test_what_is_measured_is_the_policys_own(met: Callable[..., Experience]) -> 
     assert measured["reward"] == pytest.approx(-4.0), "two speeches of two words too few, four nats in all"
 
 
-def test_role_baselines_are_moved_by_the_learned_seat_alone(met: Callable[..., Experience]) -> None:
+def test_role_baselines_are_moved_by_the_learned_seat_alone(met: Callable[..., Batch]) -> None:
     config = configured("opponent=base", "algorithm.questions_per_iteration=4")
     trajectories = met(config, 1, {0: "barn"}).trajectories()
     advantages, baselines = role_ema(trajectories, {}, 0.9)
@@ -236,7 +234,7 @@ def test_role_baselines_are_moved_by_the_learned_seat_alone(met: Callable[..., E
     assert [value for values in advantages for value in values] == pytest.approx([0.0] * 32)
 
 
-def test_win_rates_run_after_what_happens(met: Callable[..., Experience]) -> None:
+def test_win_rates_run_after_what_happens(met: Callable[..., Batch]) -> None:
     """Snapshot 0 is always beaten, 1 always wins, 2 always draws: the running means, and then the draws, say so."""
     config = configured("opponent=league", "opponent.decay=0.5", "algorithm.questions_per_iteration=8", "seed=3")
     league = opponents(config)
@@ -261,7 +259,7 @@ def _as_drawn(league: LeagueOpponents, seed: int) -> list[Policy]:
     return other.drawn(4)
 
 
-def test_a_resumed_league_goes_on_as_if_nothing_had_happened(met: Callable[..., Experience]) -> None:
+def test_a_resumed_league_goes_on_as_if_nothing_had_happened(met: Callable[..., Batch]) -> None:
     config = configured("opponent=league", "algorithm.questions_per_iteration=8")
     words = {version: " ".join(["attic"] * (version % 3)) or "barn" for version in range(20)}
 
@@ -281,7 +279,7 @@ def test_a_resumed_league_goes_on_as_if_nothing_had_happened(met: Callable[..., 
     assert any(forgotten.drawn(i) != one for i, one in enumerate(drawn(None), start=1)), "the state does matter"
 
 
-def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Experience]) -> None:
+def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Batch]) -> None:
     config = configured("opponent=league", "algorithm.questions_per_iteration=4")
     league = opponents(config)
     experience = met(config, 1, {0: "barn"}, league)
@@ -323,7 +321,7 @@ def test_keys_of_another_kind_are_refused() -> None:
 
 
 def test_one_seat_of_opponents_halves_the_rows() -> None:
-    from trainer import setup
+    from rostrum.trainer import setup
 
     rows = {kind: setup.rows_per_iteration(configured(f"opponent={kind}")) for kind in ("self", "base", "league")}
     assert rows == {"self": 256, "base": 128, "league": 192}

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from trainer.report import write_report
+from rostrum.trainer.report import write_report
 
 PAYLOAD = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'"
 PASSAGE = "in the kitchen anna saw it . in the office boris saw it . not in the hall carla saw it ."

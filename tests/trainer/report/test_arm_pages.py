@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rewards.audit.reliability import calibration
+from rostrum.rewards.audit.reliability import calibration
+from rostrum.trainer.reading import DamagedError
+from rostrum.trainer.report import write_report
+from rostrum.trainer.report.arms import measures, tournaments
+from rostrum.trainer.report.arms.arm_page import names
+from rostrum.trainer.report.inputs import Arm, Summary
+from rostrum.trainer.report.tournament_page import fitted
 from tests.trainer.report.made_runs import PAYLOAD, Reader, debate, embedded, make_run, summary
-from trainer.reading import DamagedError
-from trainer.report import write_report
-from trainer.report.arms import measures, tournaments
-from trainer.report.arms.arm_page import names
-from trainer.report.inputs import Arm, Summary
-from trainer.report.tournament_page import fitted
 
 RTL = "\u202egnp.exe\u2066"
 JUDGES = (("weak-judge", "reward"), ("other-judge", "held-out"))

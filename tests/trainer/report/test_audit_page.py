@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from envs.testimony.world import TestimonyWorld
-from envs.types import Protocol, Transcript
-from rewards.audit.cost import Cost
-from rewards.audit.gate import gate, passes
-from rewards.audit.options import AuditOptions
-from rewards.audit.sections import SECTIONS, Case, findings, plain
-from rewards.audit.table import read
-from rewards.labelled import Labelled, with_key
-from rewards.scripted import ScriptedJudge
-from rewards.types import Usage
-from trainer.report.album import Album
-from trainer.report.audit.audit_page import render as render_into
-from trainer.report.audit.words import COLUMNS, result, sentence
+from rostrum.envs.testimony.world import TestimonyWorld
+from rostrum.envs.types import Protocol, Transcript
+from rostrum.rewards.audit.cost import Cost
+from rostrum.rewards.audit.gate import gate, passes
+from rostrum.rewards.audit.options import AuditOptions
+from rostrum.rewards.audit.sections import SECTIONS, Case, findings, plain
+from rostrum.rewards.audit.table import read
+from rostrum.rewards.labelled import Labelled, with_key
+from rostrum.rewards.scripted import ScriptedJudge
+from rostrum.rewards.types import Usage
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.audit.audit_page import render as render_into
+from rostrum.trainer.report.audit.words import COLUMNS, result, sentence
 
 WORLD = TestimonyWorld(train=0, heldout=20)
 PAYLOAD = "</style><script>alert(1)</script><img src=x>"

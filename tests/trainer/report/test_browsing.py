@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from rostrum.trainer.report import write_report
+from rostrum.trainer.report.debates import browser_data
+from rostrum.trainer.report.inputs import Debate
+from rostrum.trainer.report.packed import BLOCK, EARLY, inverted, packed
 from tests.trainer.report.chromium import Chromium, opened
 from tests.trainer.report.made_runs import PASSAGE, PAYLOAD, debate, embedded, lines, make_run, summary
-from trainer.report import write_report
-from trainer.report.debates import browser_data
-from trainer.report.inputs import Debate
-from trainer.report.packed import BLOCK, EARLY, inverted, packed
 
 SETTLED = """new Promise((tell) => {
   const look = () => document.getElementById("debates").ariaBusy === "false" ? tell(true) : setTimeout(look, 5);

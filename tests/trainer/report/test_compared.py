@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rostrum.trainer.report.compared import Box, compared
+from rostrum.trainer.report.inputs import Summary
 from tests.trainer.report.made_runs import PAYLOAD, Reader, arm, make_run, page_of, summary
-from trainer.report.compared import Box, compared
-from trainer.report.inputs import Summary
 
 
 def shown(content: dict[str, Any], verdicts: pd.DataFrame | None = None) -> Any:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from trainer.report.comparison_page import accuracies, open_accuracies, uneven, write_comparison
+from rostrum.trainer.report.comparison_page import accuracies, open_accuracies, uneven, write_comparison
 
 KNOWN = {"estimate": 0.6, "low": 0.5, "high": 0.7}
 UNKNOWN = dict.fromkeys(KNOWN)

@@ -8,15 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from rostrum.trainer.judge_training import grid_page
+from rostrum.trainer.report import write_report
+from rostrum.trainer.report.album import Album, standalone
+from rostrum.trainer.report.audit.drawings import Bars, Estimate, bars
+from rostrum.trainer.report.audit.drawings import rows as estimate_rows
+from rostrum.trainer.report.charts import Level, Point, Series, chart
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.svg import axis
 from tests.trainer.report.made_runs import make_run
-from trainer.judges import grid_page
-from trainer.report import write_report
-from trainer.report.album import Album, standalone
-from trainer.report.audit.drawings import Bars, Estimate, bars
-from trainer.report.audit.drawings import rows as estimate_rows
-from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.drawing import Drawing
-from trainer.report.svg import axis
 
 HOSTILE = "</style><script>alert(1)</script>\"'&"
 SVG = "{http://www.w3.org/2000/svg}"

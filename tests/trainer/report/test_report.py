@@ -9,6 +9,13 @@ from typing import Any
 
 import pytest
 
+from rostrum.trainer.report import ReportError, write_report
+from rostrum.trainer.report.charts import Level, Point, Series, chart
+from rostrum.trainer.report.debates import browser_data, judged, marks, pieces, reflowed, visible
+from rostrum.trainer.report.html import resource
+from rostrum.trainer.report.inputs import Debate, QuoteRecord, read_run
+from rostrum.trainer.report.svg import axis
+from rostrum.trainer.report.wording import p_value, percent, points, points_range, unbroken
 from tests.trainer.report.made_runs import (
     PASSAGE,
     PAYLOAD,
@@ -23,13 +30,6 @@ from tests.trainer.report.made_runs import (
     page_of,
     summary,
 )
-from trainer.report import ReportError, write_report
-from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.debates import browser_data, judged, marks, pieces, reflowed, visible
-from trainer.report.html import resource
-from trainer.report.inputs import Debate, QuoteRecord, read_run
-from trainer.report.svg import axis
-from trainer.report.wording import p_value, percent, points, points_range, unbroken
 
 
 def test_each_outcome_is_said_in_words_with_what_could_have_been_shown(tmp_path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from trainer.engines.base import EngineSettings
+from rostrum.trainer.engines.base import EngineSettings
 
 
 class Settings(EngineSettings):
     """A Hugging Face model in the process that plays or judges, on a GPU if there is one."""
 
-    engine = "trainer.engines.transformers.causal:TransformersEngine"
-    classifier = "trainer.engines.transformers.classifier:TransformersClassifier"
+    engine = "rostrum.trainer.engines.transformers.causal:TransformersEngine"
+    classifier = "rostrum.trainer.engines.transformers.classifier:TransformersClassifier"
     serves_adapters = True
 
     name: Literal["transformers"] = "transformers"

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from trainer import models
-from trainer.engines.base import Completion, EngineSettings, Sampling, check_room
-from trainer.engines.formats import make_format
-from trainer.engines.texts import TextEngine
-from trainer.engines.transformers import Settings
-from trainer.types import Policy
+from rostrum.trainer.engines.base import Completion, EngineSettings, Sampling, check_room
+from rostrum.trainer.engines.formats import make_format
+from rostrum.trainer.engines.texts import TextEngine
+from rostrum.trainer.engines.transformers import Settings
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy
 
 DEFAULT = Settings()
 
@@ -21,9 +21,9 @@ class TransformersEngine(TextEngine):
 
     def __init__(self, model: str, setup: EngineSettings = DEFAULT, device: str | None = None) -> None:
         self._batch_size, self._dtype = setup.batch_size, getattr(torch, setup.dtype)
-        self._device = device or models.default_device()
-        self.tokenizer = models.load_tokenizer(model)
-        self._ends = models.end_tokens(model, self.tokenizer)
+        self._device = device or loading.default_device()
+        self.tokenizer = loading.load_tokenizer(model)
+        self._ends = loading.end_tokens(model, self.tokenizer)
         self.format = make_format(self.tokenizer, self._ends, setup.format, setup.thinking)
         self._serve(model)
 
@@ -32,7 +32,7 @@ class TransformersEngine(TextEngine):
         self._serve(policy.path)
 
     def _serve(self, model: str) -> None:
-        self._model = models.load_model(model, self._dtype, self._device).eval().requires_grad_(False)
+        self._model = loading.load_model(model, self._dtype, self._device).eval().requires_grad_(False)
         self._model.generation_config = (
             GenerationConfig()
         )  # sampling is ours: no top-k or penalty from the model folder
@@ -40,7 +40,7 @@ class TransformersEngine(TextEngine):
     @property
     def max_context(self) -> int:
         """The longest row, in tokens, that the model can read."""
-        return models.context_length(self._model.config)
+        return loading.context_length(self._model.config)
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
         """One completion per prompt (lists of token ids).
@@ -107,7 +107,9 @@ class TransformersEngine(TextEngine):
         return [_choice_logprob(last.get(prompt + choice[:-1]), choice) for prompt, choice in wanted]
 
     def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0) -> Any:
-        positions = {"position_ids": models.positions_in_text(attention)} if models.takes_positions(self._model) else {}
+        positions = (
+            {"position_ids": loading.positions_in_text(attention)} if loading.takes_positions(self._model) else {}
+        )
         return self._model(
             input_ids=ids, attention_mask=attention, use_cache=False, logits_to_keep=logits_to_keep, **positions
         )

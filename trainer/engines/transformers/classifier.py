@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import torch
 
-from rewards.types import Usage
-from trainer import models
-from trainer.engines.base import EngineSettings
-from trainer.engines.formats import make_format
-from trainer.engines.transformers import Settings
+from rostrum.rewards.types import Usage
+from rostrum.trainer.engines.base import EngineSettings
+from rostrum.trainer.engines.formats import make_format
+from rostrum.trainer.engines.transformers import Settings
+from rostrum.trainer.models import loading
 
 DEFAULT = Settings()
 
@@ -22,12 +22,12 @@ class TransformersClassifier:
     """
 
     def __init__(self, model: str, setup: EngineSettings = DEFAULT, device: str | None = None) -> None:
-        self._batch_size, self._device = setup.batch_size, device or models.default_device()
-        tokenizer = models.load_tokenizer(model, speaks=False)
+        self._batch_size, self._device = setup.batch_size, device or loading.default_device()
+        tokenizer = loading.load_tokenizer(model, speaks=False)
         self._format, self._pad = make_format(tokenizer, (), setup.format, speaks=False), int(tokenizer.pad_token_id)
-        self._model = models.load_classifier(model, getattr(torch, setup.dtype), self._device).eval()
+        self._model = loading.load_classifier(model, getattr(torch, setup.dtype), self._device).eval()
         self._model.config.get_text_config().pad_token_id = self._pad  # tells the last token of a prompt from padding
-        self.max_context = min(models.context_length(self._model.config), tokenizer.model_max_length)
+        self.max_context = min(loading.context_length(self._model.config), tokenizer.model_max_length)
         self.usage = Usage()
 
     @property

@@ -3,15 +3,15 @@
 from importlib.util import find_spec
 from typing import Literal
 
-from trainer.engines.base import EngineSettings
-from trainer.engines.errors import EngineError
+from rostrum.trainer.engines.base import EngineSettings
+from rostrum.trainer.engines.errors import EngineError
 
 
 class Settings(EngineSettings):
     """A vLLM in a child process, on GPUs or on CPUs with AVX-512."""
 
-    engine = "trainer.engines.vllm.engine:VllmEngine"
-    sender = "trainer.engines.vllm.transfer:WeightSender"
+    engine = "rostrum.trainer.engines.vllm.engine:VllmEngine"
+    sender = "rostrum.trainer.engines.vllm.transfer:WeightSender"
     transports = ("nccl", "gloo")
     serves_adapters = True
     sleeps = True

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from trainer import models
-from trainer.engines.base import Completion, EngineSettings, Sampling, check_room, lora_rank
-from trainer.engines.formats import make_format
-from trainer.engines.texts import TextEngine
-from trainer.engines.vllm.process import VllmProcess
-from trainer.engines.vllm.served import Adapter, ServerSetup
-from trainer.types import Policy
+from rostrum.trainer.engines.base import Completion, EngineSettings, Sampling, check_room, lora_rank
+from rostrum.trainer.engines.formats import make_format
+from rostrum.trainer.engines.texts import TextEngine
+from rostrum.trainer.engines.vllm.process import VllmProcess
+from rostrum.trainer.engines.vllm.served import Adapter, ServerSetup
+from rostrum.trainer.models import loading
+from rostrum.trainer.types import Policy
 
 _adapters = itertools.count(1)
 _shared: WeakValueDictionary[ServerSetup, VllmProcess] = WeakValueDictionary()
@@ -35,10 +35,10 @@ class VllmEngine(TextEngine):
 
     def __init__(self, model: str, setup: EngineSettings) -> None:
         setup.check()
-        tokenizer = models.load_tokenizer(model)
-        self._ends = sorted(models.end_tokens(model, tokenizer))
+        tokenizer = loading.load_tokenizer(model)
+        self._ends = sorted(loading.end_tokens(model, tokenizer))
         self.format = make_format(tokenizer, self._ends, setup.format, setup.thinking)
-        self._rank = lora_rank(models.resolve(model))
+        self._rank = lora_rank(loading.resolve(model))
         self._process = _process(model, setup, self._rank)
         self._adapter = _adapter("base", 0, model) if self._rank else None
 
@@ -48,7 +48,7 @@ class VllmEngine(TextEngine):
             self._process.call("forget", self._adapter)
             self._adapter = _adapter(policy.name, policy.version, policy.path)
         else:
-            self._process.call("reload", _absolute(models.resolve(policy.path)))
+            self._process.call("reload", _absolute(loading.resolve(policy.path)))
 
     @property
     def receiver(self) -> str:
@@ -133,7 +133,7 @@ class VllmEngine(TextEngine):
 
 def _process(model: str, setup: EngineSettings, rank: int) -> VllmProcess:
     """A child with the model; one that runs already if its base model is asked for again to serve adapters."""
-    base = _absolute(models.resolve_base(model))
+    base = _absolute(loading.resolve_base(model))
     server = ServerSetup(
         base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank, setup.sleep, setup.weight_transfer
     )

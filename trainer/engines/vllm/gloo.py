@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
-from trainer.engines.vllm import variables  # noqa: F401
+from rostrum.trainer.engines.vllm import variables  # noqa: F401
 
 # isort: split
 import torch

@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from trainer.engines import resting
-from trainer.engines.errors import EngineError, EngineLost
-from trainer.engines.vllm.served import ServerSetup
-from trainer.models import default_device
+from rostrum.trainer.engines import resting
+from rostrum.trainer.engines.errors import EngineError, EngineLost
+from rostrum.trainer.engines.vllm.served import ServerSetup
+from rostrum.trainer.models.loading import default_device
 
 _PATIENCE = 10.0
 """Seconds that a child is given to end by itself."""
@@ -35,7 +35,7 @@ class VllmProcess:
     def __init__(self, setup: ServerSetup) -> None:
         # A forked server has vLLM imported already; a CUDA context cannot be forked, so on GPUs each child starts anew.
         context: Any = multiprocessing.get_context("spawn" if default_device() == "cuda" else "forkserver")
-        context.set_forkserver_preload(["trainer.engines.vllm.server"])
+        context.set_forkserver_preload(["rostrum.trainer.engines.vllm.server"])
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
         self._process.start()
@@ -97,7 +97,7 @@ def _serve(connection: Connection, setup: ServerSetup) -> None:
     """The child's whole life: starts the model and answers calls until the other end is closed."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _leave_the_ranks()
-    from trainer.engines.vllm.server import VllmServer
+    from rostrum.trainer.engines.vllm.server import VllmServer
 
     if os.environ["VLLM_LOGGING_LEVEL"] == "ERROR":
         _hush()

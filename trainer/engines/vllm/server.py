@@ -5,7 +5,7 @@ from importlib import import_module
 from threading import RLock
 from typing import Any
 
-from trainer.engines.vllm import variables  # noqa: F401
+from rostrum.trainer.engines.vllm import variables  # noqa: F401
 
 # isort: split
 from tqdm import tqdm
@@ -15,8 +15,8 @@ from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
 
-from trainer.engines.base import FINISH
-from trainer.engines.vllm.served import Adapter, ServerSetup
+from rostrum.trainer.engines.base import FINISH
+from rostrum.trainer.engines.vllm.served import Adapter, ServerSetup
 
 tqdm.set_lock(RLock())  # vLLM's bars would make a lock between processes, which is left behind when this one ends
 
@@ -166,5 +166,5 @@ def _pack_head(model: Any) -> None:
 
 def _transfer(setup: ServerSetup) -> WeightTransferConfig:
     if setup.weight_transfer == "gloo":
-        import_module("trainer.engines.vllm.gloo")  # which makes vLLM know it
+        import_module("rostrum.trainer.engines.vllm.gloo")  # which makes vLLM know it
     return WeightTransferConfig(backend=setup.weight_transfer)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-from trainer.engines.vllm import variables  # noqa: F401
+from rostrum.trainer.engines.vllm import variables  # noqa: F401
 
 # isort: split
 import torch
@@ -18,13 +18,13 @@ from vllm.distributed.weight_transfer.factory import WeightTransferTrainerFactor
 from vllm.distributed.weight_transfer.nccl_engine import NCCLTrainerInitInfo
 from vllm.utils.network_utils import get_open_port
 
-from trainer.engines.base import FINISH, Receivers
-from trainer.engines.errors import TransferError
-from trainer.engines.vllm.gloo import NAME as GLOO
-from trainer.engines.vllm.gloo import GlooTrainerInitInfo
-from trainer.models import default_device
-from trainer.progress import say
-from trainer.types import Policy
+from rostrum.trainer.engines.base import FINISH, Receivers
+from rostrum.trainer.engines.errors import TransferError
+from rostrum.trainer.engines.vllm.gloo import NAME as GLOO
+from rostrum.trainer.engines.vllm.gloo import GlooTrainerInitInfo
+from rostrum.trainer.models.loading import default_device
+from rostrum.trainer.progress import say
+from rostrum.trainer.types import Policy
 
 
 class WeightSender:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pandas as pd
 
-from trainer.reading import read_table
-from trainer.report.album import Album
-from trainer.report.arms import panels, tournaments
-from trainer.report.arms.cases import Case, Stored
-from trainer.report.curves import Panel
-from trainer.report.debates import browser_data
-from trainer.report.inputs import Arm, Debate, Run
-from trainer.report.packed import packed
-from trainer.verdicts import KINDS
+from rostrum.trainer.evaluation.verdict_table import KINDS
+from rostrum.trainer.reading import read_table
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.arms import panels, tournaments
+from rostrum.trainer.report.arms.cases import Case, Stored
+from rostrum.trainer.report.curves import Panel
+from rostrum.trainer.report.debates import browser_data
+from rostrum.trainer.report.inputs import Arm, Debate, Run
+from rostrum.trainer.report.packed import packed
 
 FOLDER = "pages"
 

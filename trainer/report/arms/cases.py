@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from trainer.evaluation import notable
-from trainer.report.debates import sides_of, visible
-from trainer.report.inputs import Debate
-from trainer.verdicts import BASE, REWARD, SELF
+from rostrum.trainer.evaluation import notable
+from rostrum.trainer.evaluation.verdict_table import BASE, REWARD, SELF
+from rostrum.trainer.report.debates import sides_of, visible
+from rostrum.trainer.report.inputs import Debate
 
 Key = tuple[str, str, str, bool, str]
 """Checkpoint, matchup, question, whether sides are swapped, and the checkpoint's sides: what tells debates apart."""

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from rewards.audit.reliability import Calibration, calibration
-from rewards.audit.table import Table
-from rewards.statistics import CHANGE, Interval, cluster_mean, cluster_statistic
-from trainer.verdicts import BASE, HELD_OUT, REWARD, SELF
+from rostrum.rewards.audit.reliability import Calibration, calibration
+from rostrum.rewards.audit.table import Table
+from rostrum.rewards.statistics import CHANGE, Interval, cluster_mean, cluster_statistic
+from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
 
 By = dict[int, Interval]
 """An estimate for each iteration that was evaluated."""

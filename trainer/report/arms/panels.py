@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from rewards.statistics import Interval
-from trainer.report import inputs
-from trainer.report.arms import measures
-from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.curves import Panel, judges_of
-from trainer.report.inputs import Arm, Run
-from trainer.report.svg import Axis, Unit, axis
+from rostrum.rewards.statistics import Interval
+from rostrum.trainer.report import inputs
+from rostrum.trainer.report.arms import measures
+from rostrum.trainer.report.charts import Level, Point, Series, chart
+from rostrum.trainer.report.curves import Panel, judges_of
+from rostrum.trainer.report.inputs import Arm, Run
+from rostrum.trainer.report.svg import Axis, Unit, axis
 
 SIZE = (470.0, 270.0)
 

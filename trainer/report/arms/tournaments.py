@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from trainer.comparisons.standings import Standings, StoredSlope, read_standings
-from trainer.report.charts import Level, Point, Series, chart
-from trainer.report.curves import Panel, judges_of
-from trainer.report.inputs import Arm, Checkpoint, Interval
-from trainer.report.svg import axis
-from trainer.report.tournament_page import accuracy_against_rating, fitted
-from trainer.report.wording import signed
+from rostrum.trainer.evaluation.comparisons.standings import Standings, StoredSlope, read_standings
+from rostrum.trainer.report.charts import Level, Point, Series, chart
+from rostrum.trainer.report.curves import Panel, judges_of
+from rostrum.trainer.report.inputs import Arm, Checkpoint, Interval
+from rostrum.trainer.report.svg import axis
+from rostrum.trainer.report.tournament_page import accuracy_against_rating, fitted
+from rostrum.trainer.report.wording import signed
 
 PLACES = ("tournament.json", "tournament*/tournament.json", "tournament*/*/tournament.json")
 """Where in a run's folder tournaments are looked for."""

@@ -1,5 +1,5 @@
 """The page of an audit of judges: one self-contained HTML file."""
 
-from trainer.report.audit.audit_page import write_audit
+from rostrum.trainer.report.audit.audit_page import write_audit
 
 __all__ = ["write_audit"]

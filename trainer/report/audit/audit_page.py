@@ -9,12 +9,12 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from envs.files import write_atomically
-from rewards.audit.sections import SECTIONS
-from trainer.report import wording as shared
-from trainer.report.album import Album
-from trainer.report.audit import pictures, words
-from trainer.report.html import content_policy
+from rostrum.envs.files import write_atomically
+from rostrum.rewards.audit.sections import SECTIONS
+from rostrum.trainer.report import wording as shared
+from rostrum.trainer.report.album import Album
+from rostrum.trainer.report.audit import pictures, words
+from rostrum.trainer.report.html import content_policy
 
 WORDS = (
     words.found,
@@ -52,7 +52,7 @@ def write_audit(record: Mapping[str, Any], path: Path) -> Path:
 
 def render(record: Mapping[str, Any], album: Album) -> str:
     """The page as HTML text; its figures go into the album."""
-    style = Markup((files("trainer.report") / "report.css").read_text("utf-8") + _resource("audit.css"))
+    style = Markup((files("rostrum.trainer.report") / "report.css").read_text("utf-8") + _resource("audit.css"))
     measured = [name for name in SECTIONS if any(words.found(arm, name) for arm in record["arms"])]
     template = _environment().get_template("template.html.j2")
     return template.render(
@@ -80,4 +80,4 @@ def _environment() -> Environment:
 
 
 def _resource(name: str) -> str:
-    return (files("trainer.report.audit") / name).read_text("utf-8")
+    return (files("rostrum.trainer.report.audit") / name).read_text("utf-8")

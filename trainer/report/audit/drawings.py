@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from trainer.report.drawing import Drawing, Entry, Table
-from trainer.report.svg import COLOURS, Axis, axis, element, marker
+from rostrum.trainer.report.drawing import Drawing, Entry, Table
+from rostrum.trainer.report.svg import COLOURS, Axis, axis, element, marker
 
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 16.0, 10.0, 40.0
 """Margins of a bar chart, in pixels."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from trainer.report.audit.drawings import Bars, Estimate, bars, rows
-from trainer.report.audit.words import Arm, found
-from trainer.report.charts import Point, Series, chart
-from trainer.report.drawing import Drawing
-from trainer.report.svg import Axis, axis
-from trainer.report.wording import percent
+from rostrum.trainer.report.audit.drawings import Bars, Estimate, bars, rows
+from rostrum.trainer.report.audit.words import Arm, found
+from rostrum.trainer.report.charts import Point, Series, chart
+from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.svg import Axis, axis
+from rostrum.trainer.report.wording import percent
 
 SQUARE = (360.0, 330.0)
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)

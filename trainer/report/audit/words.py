@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from trainer.report.wording import MISSING, percent, percent_range, points, points_range
+from rostrum.trainer.report.wording import MISSING, percent, percent_range, points, points_range
 
 Arm = Mapping[str, Any]
 Estimate = Mapping[str, Any] | None

@@ -1,0 +1,231 @@
+"""`rostrum debate`: one held-out debate in the terminal, speech by speech, with the judge's probability after each."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.padding import Padding
+from rich.text import Text
+
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.text import windows
+from rostrum.envs.text.quotes import escape_markup
+from rostrum.envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
+from rostrum.launch import compose, environment, saved
+from rostrum.launch.commands.train import take
+from rostrum.launch.errors import LaunchError
+from rostrum.rewards.trial import shown
+from rostrum.rewards.types import Judge, Verdict, pick
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import RunFolder
+from rostrum.trainer.terminal import Console
+
+if TYPE_CHECKING:
+    from rostrum.trainer.engines import Engine
+    from rostrum.trainer.rollouts.play import LiveDebate
+
+COLOURS = {Side.A: "cyan", Side.B: "magenta"}
+BAR = 24
+"""Cells of the bar between the two answers."""
+_QUOTE = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
+
+
+def debate(overrides: Sequence[str]) -> int:
+    """Plays and shows one debate. The configuration is that of the first run named, else the composed default."""
+    rest, a = take(overrides, "a")
+    rest, b = take(rest, "b")
+    rest, number = take(rest, "question")
+    config = _config([name for name in (a, b) if name], rest)
+    if not config.protocol.sides:
+        raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
+    if not config.inference.as_sampled:
+        raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
+    models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
+    from rostrum.launch import checks, context
+    from rostrum.trainer import setup
+
+    environment.silence()
+    for model in set(models.values()):
+        checks.check_model(model)
+    checks.check_judges(config.judge.needs())
+    questions = load_questions(config.questions, "heldout")
+    question = _question(questions.questions("heldout"), number or "1")
+    for model in {models[side] for side in config.protocol.sides}:
+        debater = config.debater.model_copy(update={"model": model})
+        context.check_context(config.model_copy(update={"debater": debater}), [question], config.judge.needs())
+    engines = _engines(models, config)
+    screen = _Screen(Console(highlight=False))
+    screen.opening(question, config, models)
+    judge = setup.judge(config.judge)
+    finished = _play(question, config, engines, judge, screen)
+    screen.verdict(finished, judge.judge([finished])[0], questions.answer_key("heldout"))
+    return 0
+
+
+def _config(named: Sequence[str], overrides: Sequence[str]) -> Config:
+    runs = [run for name in named if (run := _run_of(Path(name))) is not None]
+    if not runs:
+        return compose.load(overrides)
+    config, rest = saved.entrusted(runs[0], overrides)
+    return compose.load(rest, config)
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run folder that a path names or, as one of its policies, lies in."""
+    candidates = (path, path.absolute().parents[1]) if path.is_dir() and len(path.absolute().parents) > 1 else ()
+    return next((folder for folder in candidates if RunFolder(folder).config.is_file()), None)
+
+
+def _policy(name: str) -> str:
+    """The model folder behind a run (its last published policy), or the name itself."""
+    folder = RunFolder(Path(name))
+    if not folder.config.is_file():
+        return name
+    published = folder.published()
+    if not published:
+        raise LaunchError(f"The run {name} has published no policy yet: train it first, or name another.")
+    return str(folder.policy(published[-1]))
+
+
+def _question(questions: Sequence[Question], number: str) -> Question:
+    if not number.isdecimal() or not 1 <= int(number) <= len(questions):
+        raise LaunchError(f"There is no held-out question {number!r}: choose question=1 to question={len(questions)}.")
+    return questions[int(number) - 1]
+
+
+def _engines(models: Mapping[Side, str], config: Config) -> dict[str, "Engine"]:
+    """The engine of each speaker, by name."""
+    from rostrum.trainer import setup
+    from rostrum.trainer.engines import make_engine
+
+    how = setup.debater_engine(config)
+    loaded = {model: make_engine(model, how) for model in {models[side] for side in config.protocol.sides}}
+    return {name: loaded[models[speaker.side]] for name, speaker in config.protocol.speakers.items()}
+
+
+def _play(
+    question: Question, config: Config, engines: Mapping[str, "Engine"], judge: Judge, screen: "_Screen"
+) -> Transcript:
+    """The debate, shown as it is made."""
+    from rostrum.trainer import setup
+    from rostrum.trainer.rollouts.play import LiveDebate, ask
+    from rostrum.trainer.types import Matchup
+
+    inference = setup.inference(config).make()
+    match = Matchup("watched", question, False, {name: name for name in config.protocol.speakers})
+    count = next(iter(engines.values())).format.count if engines else len
+    shown = windows.shown(question, config.debater.window, count)
+    game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)
+    table = LiveDebate(match, game)
+    screen.probability(judge.judge([game.transcript()])[0])
+    while not game.finished:
+        if game.awaits_question:
+            ask([table], inference)
+            screen.inquiry(game.inquiries[-1])
+        before = len(game.speeches)
+        said = {name: _speak(table, name, engines[name], config) for name in game.speakers}
+        game.hear(said)
+        for name, utterance in said.items():
+            table.spoke(name, utterance)
+        for number in range(before, len(game.speeches)):
+            screen.speech(game.speeches[number], game.protocol)
+            so_far = replace(game.transcript(), speeches=game.speeches[: number + 1])
+            screen.probability(judge.judge([so_far])[0])
+    return game.transcript()
+
+
+def _speak(table: "LiveDebate", speaker: str, engine: "Engine", config: Config) -> Utterance:
+    from rostrum.trainer.engines import Sampling
+    from rostrum.trainer.rollouts.schedule import derive
+
+    seed = derive(config.seed, "watch", table.debate.turn, speaker)
+    sampling = Sampling(config.debater.max_tokens, config.debater.temperature, seed)
+    completion = engine.generate([table.tell(speaker, engine)], sampling)[0]
+    return Utterance(
+        engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason
+    )
+
+
+class _Screen:
+    """Writes to a terminal. Whatever a model, a question file or a folder's name holds is shown as plain text."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def opening(self, question: Question, config: Config, models: Mapping[Side, str]) -> None:
+        """The passage, the question, and who defends what."""
+        self._console.rule(_plain(f"{config.protocol.name}, judged by {config.judge.name}"))
+        self._console.print(Padding(_plain(question.passage, "dim"), (0, 2)))
+        self._console.print(_plain(question.text, "bold"))
+        for side, answer in zip(Side, question.answers, strict=True):
+            who = f"argued by {models[side]}" if side in config.protocol.sides else "nobody argues it"
+            self._console.print(_label(side.value, side), _plain(answer, "bold"), _plain(f"({who})", "dim"))
+
+    def speech(self, speech: Speech, protocol: Protocol) -> None:
+        """One speech with its quotes marked."""
+        self._console.print()
+        who = _label(protocol.label(speech.speaker, speech.side), speech.side)
+        if speech.private:
+            self._console.print(who, _plain(f"(thinks, unseen) {speech.private}", "dim"))
+        self._console.print(who, Text("").join(_marked(speech.text, self._shown("✓✗", "+x"))))
+
+    def _shown(self, signs: str, plain: str) -> str:
+        """The signs, or plain ones where the terminal's encoding lacks them."""
+        return signs if self._console.encoding.startswith("utf") else plain
+
+    def inquiry(self, inquiry: Inquiry) -> None:
+        """What the judge asks, or why it asks nothing."""
+        self._console.print()
+        told = _plain(inquiry.text, "bold") if inquiry.text else _plain(f"nothing ({inquiry.problem})", "yellow")
+        self._console.print(_plain("    judge asks:"), told)
+
+    def probability(self, verdict: Verdict) -> None:
+        """The judge's probability of side A's answer, as a number and a bar."""
+        if not verdict.valid:
+            self._console.print(_plain(f"    judge: INVALID, {verdict.reason}", "yellow"))
+            if verdict.unreadable:
+                self._console.print(_plain(f"    it wrote: {shown(verdict.unreadable)!r}", "yellow"))
+            return
+        cells = round(verdict.mean * BAR)
+        full, empty = tuple(self._shown("█░", "#."))
+        bar = Text.assemble((full * cells, COLOURS[Side.A]), (empty * (BAR - cells), COLOURS[Side.B]))
+        self._console.print(Text.assemble("    judge: P(A) = ", (f"{verdict.mean:.2f}", "bold"), "  A ", bar, " B"))
+
+    def verdict(self, transcript: Transcript, verdict: Verdict, key: AnswerKey) -> None:
+        """Which answer the judge picks, and which is right."""
+        right = correct_side(transcript, key)
+        self._console.rule()
+        if not verdict.valid:
+            picked, comment = "nothing (its verdict is INVALID)", ""
+        elif (won := pick(verdict)) == 0.5:
+            picked, comment = "neither answer", ""
+        else:
+            choice = Side.A if won else Side.B
+            picked = f"{choice.value}, {transcript.answers[choice is Side.B]}"
+            comment = ": the judge is right" if choice is right else ": the judge is wrong"
+        self._console.print(_plain(f"The judge picks {picked}."))
+        answer = transcript.answers[right is Side.B]
+        self._console.print(_plain(f"The right answer is {right.value}, {answer}{comment}."))
+
+
+def _marked(text: str, marks: str) -> Iterator[Text]:
+    """The judged text, its tags replaced by marks: only the environment can have set the tags."""
+    position = 0
+    for quote in _QUOTE.finditer(text):
+        mark, colour = (marks[0], "green") if quote[1] == "v" else (marks[1], "red")
+        yield _plain(text[position : quote.start()])
+        yield _plain(f"{mark}“{quote[2].strip()}”", colour)
+        position = quote.end()
+    yield _plain(text[position:])
+
+
+def _label(label: str, side: Side) -> Text:
+    return Text(f" {label} ", f"bold reverse {COLOURS[side]}")
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(escape_markup(text), style)

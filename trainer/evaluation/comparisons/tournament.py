@@ -1,0 +1,189 @@
+"""Tournaments: checkpoints argue against each other on the same held-out questions, and every judge reads every debate.
+
+What is finished before an interruption is not played again. Given an `AnswerKey`, like every evaluation.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.types import Failure, Protocol, Question, Side, Transcript, correct_side
+from rostrum.rewards.types import Judge, Verdict
+from rostrum.trainer import setup
+from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.comparisons import standings
+from rostrum.trainer.evaluation.verdict_rows import unplayed, write_parquet
+from rostrum.trainer.progress import debates_bar
+from rostrum.trainer.reading import read_table
+from rostrum.trainer.rollouts import unjudged
+from rostrum.trainer.rollouts.local import RolloutWorkers
+from rostrum.trainer.rollouts.schedule import by_side, derive, shards_of
+from rostrum.trainer.types import Matchup, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A policy under the name that it is rated by."""
+
+    name: str
+    path: str
+
+
+KINDS = {
+    **dict.fromkeys(("seat_a", "seat_b", "question_id", "story_id", "judge", "reason", "correct_seat"), "text"),
+    **dict.fromkeys(("swapped_seats", "valid"), "flag"),
+    "p_mean": "share",
+    **dict.fromkeys(("words_a", "verified_a", "words_b", "verified_b"), "count"),
+}
+"""What the columns of a pair's verdicts hold."""
+
+
+class Tournament:
+    """Plays pairs of players and keeps the verdicts, one file per pair, under `folder`/games. Lone consultants meet
+    nobody: each plays alone."""
+
+    def __init__(self, settings: Config, players: Sequence[Player], judges: Sequence[Judge], folder: Path) -> None:
+        self.settings, self.folder, self.judges = settings, folder / "games", judges
+        self.players = {player.name: player for player in players}
+        source = load_questions(settings.test_questions, "heldout")
+        self.questions: Sequence[Question] = source.questions("heldout")
+        self.key = source.answer_key("heldout")
+        self.rollouts: RolloutWorkers = setup.rollouts(settings)
+
+    def round_robin(self) -> pd.DataFrame:
+        """Everybody against everybody else, and against themselves."""
+        return self.play([*self._alone(), *(() if self.lone else combinations(self.players, 2))])
+
+    def swiss(self, rounds: int) -> pd.DataFrame:
+        """The first player meets all others; in each round after that neighbours in the standings who have not met.
+
+        Everybody argues against themselves as well. The first player ties the standings together: without it pairs
+        that never met, not even through others, could not be compared.
+        """
+        if self.lone:
+            return self.round_robin()
+        anchor, *others = self.players
+        met = [(anchor, other) for other in others]
+        for _ in range(rounds):
+            order = standings.order(self.play(met), self.judges[0].name, list(self.players))
+            met += _neighbours(order, met)
+        return self.play([*self._alone(), *met])
+
+    def play(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+        """The verdicts on all debates of these pairs: one row for each debate and judge."""
+        parts = [self._part(*sorted(pair, key=list(self.players).index)) for pair in pairs]
+        return pd.concat([read_table(part, KINDS, KINDS) for part in parts], ignore_index=True)
+
+    @property
+    def lone(self) -> bool:
+        """Whether the players are consultants."""
+        return len(self.settings.protocol.sides) == 1
+
+    def close(self) -> None:
+        """Lets go of the engines."""
+        self.rollouts.close()
+
+    def _alone(self) -> list[tuple[str, str]]:
+        return [(name, name) for name in self.players]
+
+    def _part(self, one: str, two: str) -> Path:
+        names = list(self.players)
+        part = self.folder / f"{names.index(one):03d}-{names.index(two):03d}.parquet"
+        if not part.exists():
+            played = self._debates(one, two)
+            rows = [row for judge in self.judges for row in self._judged(judge, played)]
+            unjudged.check_rows(f"the debates of {one} and {two}", rows)
+            write_parquet(pd.DataFrame(rows), part)
+        return part
+
+    def _debates(self, one: str, two: str) -> list["_Played"]:
+        """Each question in both seatings."""
+        protocol = self.settings.protocol
+        matches = [
+            Matchup(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, _seated(protocol, i))
+            for i, question in enumerate(self.questions)
+            for swapped in (False, True)
+        ]
+        policies = {role: Policy(role, 0, self.players[name].path) for role, name in (("one", one), ("two", two))}
+        seed = derive(self.settings.seed, "tournament", one, two)
+        shards = shards_of(matches, self.settings.cluster.shard_size, seed)
+        played: dict[int, list[Any]] = {}
+        with debates_bar(f"{one} against {two}", len(matches)) as bar:
+            for shard, outcomes in self.rollouts.play(shards, policies):
+                played[shard.index] = outcomes
+                bar.advance(len(outcomes))
+        outcomes = [outcome for index in sorted(played) for outcome in played[index]]
+        names = {"one": one, "two": two}
+        return [self._played(outcome, match, names) for outcome, match in zip(outcomes, matches, strict=True)]
+
+    def _played(self, outcome: Any, match: Matchup, names: Mapping[str, str]) -> "_Played":
+        failed = outcome.reason if isinstance(outcome, Failure) else ""
+        whole = unplayed(outcome, match.question, self.settings.protocol) if failed else outcome.transcript
+        speakers = whole.protocol.speakers.items()
+        return _Played(whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers}, failed)
+
+    def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:
+        """One row per debate; one that failed counts as an INVALID verdict."""
+        verdicts = iter(judge.judge([debate.transcript for debate in played if not debate.failed]))
+        for debate in played:
+            failed = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {debate.failed}")
+            yield self._row(debate, failed if debate.failed else next(verdicts))
+
+    def _row(self, debate: "_Played", verdict: Verdict) -> dict[str, Any]:
+        transcript = debate.transcript
+        return {
+            "seat_a": debate.sides.get(Side.A, ""),
+            "seat_b": debate.sides.get(Side.B, ""),
+            "question_id": transcript.question.id,
+            "story_id": transcript.question.story_id,
+            "swapped_seats": transcript.swapped_seats,
+            "judge": verdict.judge,
+            "p_mean": verdict.mean if verdict.valid else math.nan,
+            "valid": verdict.valid,
+            "reason": verdict.reason,
+            "correct_seat": correct_side(transcript, self.key).value,
+            **_counts(transcript, Side.A),
+            **_counts(transcript, Side.B),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """A debate, who sat where, and why it failed if it did (its transcript is then empty)."""
+
+    transcript: Transcript
+    sides: Mapping[Side, str]
+    failed: str = ""
+
+
+def _counts(transcript: Transcript, side: Side) -> dict[str, int]:
+    own = [speech for speech in transcript.speeches if speech.side is side]
+    name = side.value.lower()
+    return {
+        f"words_{name}": sum(speech.words for speech in own),
+        f"verified_{name}": sum(quote.verified for speech in own for quote in speech.quotes),
+    }
+
+
+def _seated(protocol: Protocol, index: int) -> dict[str, str]:
+    """Return which player speaks for each speaker: the first has the first side in every other question, so each has
+    each side equally often."""
+    roles = ("one", "two") if index % 2 == 0 else ("two", "one")
+    return by_side(protocol, dict(zip(protocol.sides, roles, strict=False)))
+
+
+def _neighbours(order: Sequence[str], met: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """From the top of the standings down, everybody with the nearest one whom they have not met."""
+    free, known = list(order), {frozenset(pair) for pair in met}
+    while free:
+        player = free.pop(0)
+        opponent = next((other for other in free if frozenset((player, other)) not in known), None)
+        if opponent is not None:
+            free.remove(opponent)
+            yield player, opponent

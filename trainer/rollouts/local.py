@@ -1,0 +1,167 @@
+"""Where debates are played: in this process, or by Ray actors that each play whole debates on a shard.
+
+Work is cut into shards of a fixed size whose seeds depend on the iteration and the shard alone. So the number of
+workers changes who plays a shard, not what is played; and a shard that was lost with its worker is played again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+from typing import Protocol as Interface
+
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.text.windows import Window
+from rostrum.envs.types import Failure, Protocol
+from rostrum.trainer.engines import make_engine
+from rostrum.trainer.engines.base import FINISH, Engine, EngineSettings, Receiver, Receivers, Sampling, lora_rank
+from rostrum.trainer.engines.errors import EngineError, TransferError
+from rostrum.trainer.rollouts.decoding.inference_setup import Decoding, DecodingSetup
+from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.types import Matchup, Policy, Rollout
+
+if TYPE_CHECKING:
+    import torch
+
+Outcome = Rollout | Failure
+
+Send = Callable[[Policy, Mapping[str, "torch.Tensor"]], None]
+"""Brings weights, by name as in the policy's folder, to the engines without their having to read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySetup:
+    """Everything about playing that does not change during a run."""
+
+    protocol: Protocol
+    prompts: str
+    max_tokens: int
+    temperature: float
+    engine: EngineSettings
+    row_per_speech: bool = False
+    window: Window | None = None
+    inference: DecodingSetup = DecodingSetup()
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Matches that one worker plays together."""
+
+    index: int
+    seed: int
+    matches: tuple[Matchup, ...]
+
+
+class Worker:
+    """Plays shards with one engine per policy name. Carries no state that a restart could lose: every call names the
+    policies that it is to be played with, and an engine that holds other weights loads them first."""
+
+    def __init__(self, setup: PlaySetup) -> None:
+        self._setup = setup
+        self._prompts = load_prompts(setup.prompts)
+        self._engines: dict[str, Engine] = {}
+        self._serving: dict[str, Policy] = {}
+        self._inference: Decoding | None = None
+
+    def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
+        """The shard's debates, each as an episode or a failure."""
+        engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
+        setup = self._setup
+        self._inference = self._inference or setup.inference.make()
+        sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
+        return play(
+            shard.matches,
+            setup.protocol,
+            self._prompts,
+            engines,
+            sampling,
+            policies,
+            setup.row_per_speech,
+            setup.window,
+            self._inference,
+        )
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
+        """What the engine makes of these rows under these weights (the parity probe)."""
+        return self._engine(policy).logprobs(rows)
+
+    def receiver(self, policy: Policy) -> str:
+        """The engine that takes over the weights of policies of this name; the first is started on the folder."""
+        if policy.name not in self._engines:
+            self._engine(policy)
+        return self._receiver(policy).receiver
+
+    def transfer(self, policy: Policy, step: str, payload: Any) -> None:
+        """One step of the transfer of a policy's weights to its engine."""
+        self._receiver(policy).transfer(step, payload)
+        if step == FINISH:
+            self._serving[policy.name] = policy
+
+    def _receiver(self, policy: Policy) -> Receiver:
+        return cast(Receiver, self._engines[policy.name])  # an engine with `transports` is one
+
+    def let_go(self, policy: Policy) -> None:
+        """Ends the engine of policies of this name; the next call starts another on the folder."""
+        self._engines.pop(policy.name, None)
+
+    def close(self) -> None:
+        """Lets go of the engines; the next call starts them again."""
+        self._engines.clear()
+        self._serving.clear()
+        self._inference = None
+
+    def _engine(self, policy: Policy) -> Engine:
+        if policy.name in self._engines and lora_rank(self._serving[policy.name].path) != lora_rank(policy.path):
+            del self._engines[policy.name]  # before the other one starts, which may need its memory
+        if policy.name not in self._engines:
+            self._engines[policy.name] = make_engine(policy.path, self._setup.engine)
+        elif self._serving[policy.name] != policy:
+            self._engines[policy.name].load(policy)
+        self._serving[policy.name] = policy
+        return self._engines[policy.name]
+
+
+def _names(matches: Sequence[Matchup]) -> set[str]:
+    return {name for match in matches for name in match.policies.values()}
+
+
+class RolloutWorkers(Receivers, Interface):
+    """Plays shards, in any order, and hands each result over as it comes."""
+
+    def play(
+        self, shards: Sequence[Shard], policies: Mapping[str, Policy]
+    ) -> Iterator[tuple[Shard, list[Outcome]]]: ...
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
+        """The probe's log-probabilities from every worker."""
+
+    def close(self) -> None: ...
+
+
+class LocalRolloutWorkers:
+    """One worker, in this process."""
+
+    def __init__(self, setup: PlaySetup) -> None:
+        self._worker = Worker(setup)
+
+    def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
+        return zip(shards, map(partial(self._worker.play, policies=policies), shards), strict=True)
+
+    def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
+        return [self._worker.logprobs(rows, policy)]
+
+    def receivers(self, policy: Policy) -> list[str]:
+        return [self._worker.receiver(policy)]
+
+    def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
+        try:
+            self._worker.transfer(policy, step, payload(0))
+        except EngineError as error:
+            raise TransferError(str(error)) from error
+
+    def let_go(self, policy: Policy) -> None:
+        self._worker.let_go(policy)
+
+    def close(self) -> None:
+        """Lets go of the engines."""
+        self._worker.close()

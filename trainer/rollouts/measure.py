@@ -1,0 +1,67 @@
+"""What is logged about an iteration's debates. No gold label is needed, or allowed, for any of it."""
+
+from collections.abc import Sequence
+
+from rostrum.envs.types import Side, Speech
+from rostrum.trainer.rollouts.collect import mean_approval
+from rostrum.trainer.types import Batch, speakers_of
+
+
+def measure(experience: Batch) -> dict[str, float | int]:
+    """Counts and means over one iteration, of the policy and not of opponents; means over nothing are left out."""
+    policy = experience.policy.name
+    said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
+    speeches = [speech for speech in said if speech.policy == policy]
+    rewards = [
+        (judged.episode.transcript.protocol.speakers[name].side, judged.rewards[name])
+        for judged in experience.judged
+        if judged.rewards
+        for name in speakers_of(judged, policy)
+    ]
+    sampled = [x for t in experience.trajectories() for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
+    debates = len(experience.judged) + len(experience.failures)
+    measured = {
+        "iteration": experience.iteration,
+        "policy_version": experience.policy.version,
+        "debates": debates,
+        "failed": len(experience.failures),
+        "invalid": sum(not judged.verdict.valid for judged in experience.judged),
+        "spoiled": experience.spoiled,
+        "reward": _mean([reward.total for _, reward in rewards]),
+        "penalty": _mean([sum(reward.shaping) for _, reward in rewards]),
+        "approval_seat_a": mean_approval(experience.judged),
+        "reward_seat_a": _mean([reward.total for side, reward in rewards if side is Side.A]),
+        "entropy": -_mean(sampled),
+        **speech_statistics(speeches),
+        **_choices(experience),
+        "empty_speeches": _mean([speech.words == 0 for speech in speeches]),
+        "debates_per_second": debates / max(experience.seconds, 1e-9),
+    }
+    return {key: value for key, value in measured.items() if value == value}
+
+
+def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
+    """Verified share of quotes, quotes and words per speech, share of speeches that the engine had to cut."""
+    quotes = [quote for speech in speeches for quote in speech.quotes]
+    return {
+        "verified_quotes": _mean([quote.verified for quote in quotes]),
+        "quotes_per_speech": _mean([len(speech.quotes) for speech in speeches]),
+        "words_per_speech": _mean([speech.words for speech in speeches]),
+        "cut_speeches": _mean([speech.finish_reason == "length" for speech in speeches]),
+    }
+
+
+def _choices(experience: Batch) -> dict[str, float]:
+    """How often a speaker who chooses its side took the one that it was not given, and how often its choice could not
+    be read; nothing under protocols without one."""
+    made = [judged.episode.transcript.provenance.get("choice") for judged in experience.judged]
+    if not any(made):
+        return {}
+    return {
+        "changed_sides": _mean([one == "changed" for one in made]),
+        "unusable_choices": _mean([one == "unusable" for one in made]),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")

@@ -1,0 +1,167 @@
+"""Playing a batch of debates with engines, turn by turn, tokens in and tokens out."""
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import Prompts
+from rostrum.envs.text import windows
+from rostrum.envs.text.windows import Window
+from rostrum.envs.types import Failure, Protocol, Question
+from rostrum.rewards.types import Unscored
+from rostrum.trainer.engines.base import Engine, Sampling
+from rostrum.trainer.rollouts.decoding.inference_setup import Decoding
+from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn
+from rostrum.trainer.rollouts.token_rows import SpeakerTokens
+from rostrum.trainer.types import Matchup, Policy, Rollout
+
+PLAIN = Decoding()
+"""Every speech is sampled once, and nobody asks."""
+
+
+class LiveDebate:
+    """A debate in progress together with the tokens that each of its speakers has seen and sampled."""
+
+    def __init__(self, match: Matchup, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
+        self.match, self.debate, self.branch = match, debate, branch
+        self.failure: Failure | None = None
+        self.spent = Counter[str]()
+        """What speeches were come by with that were not sampled once, by policy and kind, for the record."""
+        self._row_per_speech = row_per_speech
+        self._tokens: dict[str, SpeakerTokens] = {}
+
+    def tell(self, speaker: str, engine: Engine) -> list[int]:
+        """Adds what the speaker is told now to its context, and returns the whole of it."""
+        tokens = self._tokens.setdefault(speaker, SpeakerTokens(self._row_per_speech))
+        return tokens.tell(self.debate.told(speaker), engine.format)
+
+    def spoke(self, speaker: str, utterance: Utterance) -> None:
+        """Adds the sampled tokens to the speaker's context."""
+        self._tokens[speaker].said(utterance)
+
+    def fail(self, reason: str) -> None:
+        """Takes the debate out of play and records why."""
+        note: dict[str, str | int | float] = {"match": self.match.id, "branch": self.branch}
+        self.failure = Failure(self.match.question.id, self.match.swapped_seats, reason, note)
+
+    def fork(self, branch: int) -> "LiveDebate":
+        """A sibling that shares everything so far."""
+        sibling = LiveDebate(self.match, self.debate.fork(), self._row_per_speech, branch)
+        sibling.failure, sibling.spent = self.failure, Counter(self.spent)
+        sibling._tokens = {speaker: tokens.fork() for speaker, tokens in self._tokens.items()}
+        return sibling
+
+    def episode(self, provenance: Mapping[str, str | int | float]) -> Rollout:
+        """The finished debate."""
+        note = {**provenance, "match": self.match.id, "branch": self.branch, **self.spent}
+        rows = {speaker: tokens.rows() for speaker, tokens in self._tokens.items()}
+        return Rollout(self.match.id, self.branch, self.debate.transcript(note), rows, self.match.branch_turn)
+
+
+def play(
+    matches: Sequence[Matchup],
+    protocol: Protocol,
+    prompts: Prompts,
+    engines: Mapping[str, Engine],
+    sampling: Sampling,
+    versions: Mapping[str, Policy],
+    row_per_speech: bool = False,
+    window: Window | None = None,
+    inference: Decoding = PLAIN,
+) -> list[Rollout | Failure]:
+    """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
+
+    `engines` are by policy name. `row_per_speech` is explained at `SpeakerTokens`; `window` limits what
+    debaters read of a passage; `inference` is how they come by their speeches, and who asks them between the rounds.
+    Sampling seeds derive from `sampling.seed`, the turn and the policy, so the same shard played again gives the same
+    debates.
+    """
+    shown = _shown([match.question for match in matches], window, engines)
+    tables = [
+        LiveDebate(match, Debate(match.question, protocol, match.swapped_seats, prompts, seen), row_per_speech)
+        for match, seen in zip(matches, shown, strict=True)
+    ]
+    for turn in range(len(protocol.order())):
+        ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
+        tables = [sibling for table in tables for sibling in _siblings(table, turn)]
+        live, said = [table for table in tables if table.failure is None], defaultdict[int, dict[str, Utterance]](dict)
+        for name, ready in _ready(live, engines, sampling).items():
+            policy, turns = versions[name], [now for _, now in ready]
+            seeded = replace(
+                sampling, seed=zlib.crc32(f"{sampling.seed}:{turns[0].debate.turn}:{policy.name}".encode())
+            )
+            speaking = inference.speaking if inference.speaking.serves(policy) else OneSample()
+            choices = speaking.speak(turns, engines[name], seeded, policy)
+            for (table, now), choice in zip(ready, choices, strict=True):
+                table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
+                if choice.said is None:
+                    table.fail(choice.problem)
+                else:
+                    said[id(table)][now.speaker] = choice.said
+        for table in live:
+            if table.failure is None:
+                _hear(table, said[id(table)])
+    return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
+
+
+def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
+    """Each question's passage as debaters read it. Policies of one debate share a tokenizer."""
+    if not engines:
+        return [question.passage for question in questions]
+    count = next(iter(engines.values())).format.count
+    by_question = {question: windows.shown(question, window, count) for question in set(questions)}
+    return [by_question[question] for question in questions]
+
+
+def ask(tables: Sequence[LiveDebate], inference: Decoding) -> None:
+    """Lets the judge ask in these debates. Before siblings part: they are to share what was asked."""
+    if not tables:
+        return
+    if inference.inquirer is None:
+        raise ValueError("The protocol lets the judge ask, and nobody was given who writes its questions.")
+    written = inference.inquirer.write([table.debate.transcript() for table in tables])
+    for table, text in zip(tables, written, strict=True):
+        table.debate.ask("", problem=text.reason) if isinstance(text, Unscored) else table.debate.ask(text)
+
+
+def _siblings(table: LiveDebate, turn: int) -> list[LiveDebate]:
+    if table.match.branch_turn != turn or table.match.branches == 1:
+        return [table]
+    return [table.fork(branch) for branch in range(table.match.branches)]
+
+
+def _ready(
+    tables: Sequence[LiveDebate], engines: Mapping[str, Engine], sampling: Sampling
+) -> dict[str, list[tuple[LiveDebate, Turn]]]:
+    """Return who is to speak now, by the policy that does, each told what it has not heard yet; a debate in which a
+    context leaves no room for a speech fails."""
+    found: dict[str, list[tuple[LiveDebate, Turn]]] = defaultdict(list)
+    for table in tables:
+        for speaker in table.debate.speakers:
+            name = table.match.policies[speaker]
+            if context := _tell(table, speaker, engines[name], sampling):
+                found[name].append((table, Turn(f"{table.match.id}:{table.branch}", table.debate, speaker, context)))
+    return found
+
+
+def _tell(table: LiveDebate, speaker: str, engine: Engine, sampling: Sampling) -> list[int] | None:
+    context = table.tell(speaker, engine)
+    if len(context) + sampling.max_tokens <= engine.max_context:
+        return context
+    table.fail(
+        f"the context of speaker {speaker} has {len(context)} tokens and a speech may add {sampling.max_tokens}, "
+        f"more than the model's {engine.max_context}"
+    )
+    return None
+
+
+def _hear(table: LiveDebate, utterances: Mapping[str, Utterance]) -> None:
+    try:
+        table.debate.hear(utterances)
+    except Exception as error:  # a debate ends here: whatever it tripped over is recorded and the others go on
+        table.fail(f"{type(error).__name__}: {error}")
+        return
+    for speaker, utterance in utterances.items():
+        table.spoke(speaker, utterance)

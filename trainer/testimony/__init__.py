@@ -1,5 +1,0 @@
-"""Teaching the three small models of the testimony world: a clumsy base debater and two weak judges."""
-
-from trainer.testimony.build import Recipe, build_models
-
-__all__ = ["Recipe", "build_models"]
