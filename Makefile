@@ -38,7 +38,7 @@ test-vllm: $(VLLM_READY)
 lint: $(READY)
 	ruff check .
 	ruff format --check .
-	mypy envs rewards trainer launch benchmarks
+	mypy rostrum benchmarks
 
 bench: $(READY)
 	python -m benchmarks.bench

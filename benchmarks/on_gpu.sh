@@ -33,7 +33,7 @@ join() {
 
 install() { "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade --target "$scratch/site" "$@"; }
 
-rostrum() { "$python" -m launch "$@"; }
+rostrum() { "$python" -m rostrum "$@"; }
 
 if [ ! -e "$scratch/site.done" ]; then
   say "installing wheels"

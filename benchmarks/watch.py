@@ -84,8 +84,8 @@ def looks(scenario: Scenario, judges: Judges, runs: int) -> Iterator[dict[str, D
 def alarms(scenario: Scenario, judges: Judges, runs: int, watch: Watch | None = None) -> dict[str, float]:
     """Shares of runs with an alarm ("any"), and with each trigger in its first; default thresholds if none are given.
 
-    Thousands of runs are tested at once, by Student's t where `trainer.evaluation.monitor` flips signs: with 60 stories that is the
-    same (a test decides single runs by the watch's own functions).
+    Thousands of runs are tested at once, by Student's t where `trainer.evaluation.monitor` flips signs: with 60 stories
+    that is the same (a test decides single runs by the watch's own functions).
     """
     watch = watch or Watch()
     base, *later = looks(scenario, judges, runs)

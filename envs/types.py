@@ -119,7 +119,8 @@ class Protocol:
     """False: nobody is ever told what another speaker says, so that two debaters are two consultants."""
     judge_sees_passage: bool = False
     judged_apart: bool = False
-    """True: a judge reads the speeches of each side alone, and its verdicts on them are averaged (`rewards.judges.per_side`)."""
+    """True: a judge reads the speeches of each side alone, and its verdicts on them are averaged
+    (`rewards.judges.per_side`)."""
     judge_asks: bool = False
     """True: after each round but the last the judge asks one question of at most `max_words`, which all read."""
     quotes_across_paragraphs: bool = False

@@ -89,7 +89,7 @@ class Training:
     def _start(self, words: Sequence[str], variables: Mapping[str, str]) -> None:
         with checked(self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "launch", *words],
+                [sys.executable, "-P", "-m", "rostrum", *words],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

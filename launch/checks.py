@@ -110,7 +110,7 @@ def check_machine(config: Config) -> None:
     if not cluster.learners and not under_torchrun:
         raise LaunchError(
             f"cluster.deepspeed={cluster.deepspeed} needs one process per device: set cluster.learners=N, or start it "
-            "with `torchrun --nproc-per-node=N -m launch train ...`."
+            "with `torchrun --nproc-per-node=N -m rostrum train ...`."
         )
 
 

@@ -82,7 +82,7 @@ def prepare() -> None:
 def ours_first() -> dict[str, str]:
     """Return the environment for a process that imports our packages from here, whatever lies in its working folder
     (which `python -P` leaves out)."""
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
 
 

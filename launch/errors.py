@@ -18,7 +18,7 @@ _IN_THE_WAY = {
     errno.ELOOP: "is a link: give a path without links, or remove it",
     errno.ENAMETOOLONG: "is too long a name for a file: choose a shorter one",
 }
-_OURS = ("envs", "rewards", "trainer", "launch")
+_OURS = "rostrum"
 
 
 class LaunchError(ValueError):
@@ -49,7 +49,7 @@ def sentence(error: BaseException) -> str | None:
     kind = type(error)
     if kind.__module__.partition(".")[0] == "ray" and isinstance(cause := getattr(error, "cause", None), BaseException):
         return sentence(cause)
-    if kind.__module__.partition(".")[0] in _OURS:
+    if kind.__module__.partition(".")[0] == _OURS:
         return " ".join(str(error).split())
     if _disk_was_full(error):
         return _of_the_system(OSError(errno.ENOSPC, str(error)))

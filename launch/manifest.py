@@ -15,7 +15,7 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import read_record
 
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "ray", "deepspeed", "vllm", "numpy", "pandas")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | None = None) -> None:

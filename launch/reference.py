@@ -1,4 +1,5 @@
-"""The configuration reference, from the classes that validate it: `python -m rostrum.launch.reference > docs/configuration.md`.
+"""The configuration reference, from the classes that validate it: `python -m rostrum.launch.reference >
+docs/configuration.md`.
 
 A field's type and bounds come from pydantic, its meaning from the string below it in the class, and the choices of a
 group from configs/ with the comment at the top of each file.
@@ -26,7 +27,7 @@ from rostrum.rewards.judges import ModelSettings
 from rostrum.rewards.judges import settings_by_kind as judges_by_kind
 from rostrum.trainer.config import Config
 
-OURS = ("envs", "rewards", "trainer")
+OURS = "rostrum"
 """What installed packages add is not in the page."""
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least this many:"}
 
@@ -201,7 +202,7 @@ def _classes(annotation: Any) -> list[type]:
 
 
 def _ours(kinds: Iterable[type]) -> list[type]:
-    return [kind for kind in kinds if kind.__module__.partition(".")[0] in OURS]
+    return [kind for kind in kinds if kind.__module__.partition(".")[0] == OURS]
 
 
 def _is_any_judge(annotation: Any) -> bool:

@@ -22,8 +22,20 @@ MAY_IMPORT = {
 HEAVY = {"torch", "ray", "vllm", "trl", "deepspeed", "transformers"}
 TRAINER = {path.parent.name for path in (ROOT / "trainer").glob("*/__init__.py")}
 """The packages in it."""
-MAKE_A_RUN = {"config", "engines", "inference", "learners", "on_ray", "opponents"}
-"""Those that modules at the top of trainer may import. The watch measures during training, and may import more."""
+MAKE_A_RUN = {
+    "algorithms",
+    "cluster",
+    "config",
+    "engines",
+    "learners",
+    "models",
+    "opponents",
+    "rollouts",
+    "store",
+    "weights",
+}
+"""Those that make a run: they, and modules at the top of trainer, import none that measure, report or export. The
+over-optimisation monitor measures during training."""
 
 
 def sources(package: str) -> list[Path]:
@@ -31,7 +43,11 @@ def sources(package: str) -> list[Path]:
 
 
 def dotted(source: str) -> Iterator[str]:
-    """Everything that the source imports, at whatever depth it does so; of `from a import b` it is a.b."""
+    """Everything that the source imports, at whatever depth it does so; of `from rostrum.a import b` it is a.b."""
+    return (name.removeprefix("rostrum.") for name in imported_names(source))
+
+
+def imported_names(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -57,6 +73,18 @@ def test_the_reader_of_imports_sees_nested_and_dotted_ones() -> None:
     }
 
 
+@pytest.mark.parametrize("folder", [*sorted(OURS), "rostrum", "tests", "benchmarks"])
+def test_nobody_imports_a_package_by_a_name_that_a_user_may_have(folder: str) -> None:
+    """`import trainer` would find a `trainer` in the user's own folder; it is `rostrum.trainer`."""
+    wrong = {
+        (str(path.relative_to(ROOT)), name)
+        for path in sources(folder)
+        for name in imported_names(path.read_text("utf-8"))
+        if name.partition(".")[0] in OURS
+    }
+    assert sources(folder) and not wrong
+
+
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_packages_import_downwards_only(package: str) -> None:
     wrong = {
@@ -76,8 +104,8 @@ def test_the_wings_of_trainer_are_in_an_order() -> None:
             wing(name) for name in dotted(path.read_text("utf-8")) if name.startswith("trainer.")
         )
     order = list(TopologicalSorter({name: needs - {name} for name, needs in graph.items()}).static_order())
-    assert {"evaluation", "statistics", "report"} <= set(order) & TRAINER
-    assert order.index("evaluation") < order.index("comparisons") and "on_ray" in graph["setup"]
+    assert {"evaluation", "stats", "report"} <= set(order) & TRAINER
+    assert order.index("stats") < order.index("evaluation") < order.index("report") and "cluster" in graph["setup"]
 
 
 def wing(name: str) -> str:
@@ -102,25 +130,20 @@ def test_no_modules_import_each_other() -> None:
         name: {module(of) for of in dotted(path.read_text("utf-8")) if of.partition(".")[0] in OURS} - {name}
         for name, path in modules.items()
     }
-    assert graph["rostrum.trainer.engines.vllm.process"] >= {"rostrum.trainer.engines.vllm.server"}, (
-        "imported within a function"
-    )
+    assert graph["trainer.engines.vllm.process"] >= {"trainer.engines.vllm.server"}, "imported within a function"
     TopologicalSorter(graph).prepare()
 
 
 def test_statistics_import_nothing_else_of_trainer() -> None:
     names = {name for path in sources("trainer/stats") for name in dotted(path.read_text("utf-8"))}
-    assert "rostrum.trainer.stats.paired.paired_change" in names
-    assert not {name for name in names if name.startswith("trainer.") and not name.startswith("rostrum.trainer.stats.")}
+    assert "trainer.stats.paired.paired_change" in names
+    assert not {name for name in names if name.startswith("trainer.") and not name.startswith("trainer.stats.")}
 
 
-def test_what_trains_imports_nothing_that_measures_but_for_the_watch() -> None:
-    wrong = {
-        path.name: found
-        for path in (ROOT / "trainer").glob("*.py")
-        if (found := packages(path.read_text("utf-8")) - MAKE_A_RUN)
-    }
-    assert wrong == {"watch.py": {"evaluation", "statistics"}}
+def test_what_trains_imports_nothing_that_measures_but_for_the_monitor() -> None:
+    paths = [*(ROOT / "trainer").glob("*.py"), *(path for wing in MAKE_A_RUN for path in sources(f"trainer/{wing}"))]
+    wrong = {path.name: found for path in paths if (found := packages(path.read_text("utf-8")) - MAKE_A_RUN)}
+    assert len(paths) > len(MAKE_A_RUN) and wrong == {"session.py": {"evaluation"}}
 
 
 @pytest.mark.parametrize("package", ["envs", "rewards"])
@@ -133,15 +156,11 @@ def test_the_game_and_the_judges_name_no_heavy_library(package: str) -> None:
 
 def test_importing_all_of_envs_and_rewards_loads_nothing_heavy() -> None:
     """What the syntax tree cannot show: a library that comes in through another."""
-    modules = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for package in ("envs", "rewards")
-        for path in sources(package)
-    ]
+    modules = [f"rostrum.{module_of(path)}" for package in ("envs", "rewards") for path in sources(package)]
     load = f"for m in {modules!r}: importlib.import_module(m)"
     code = f"import importlib, json, sys\n{load}\nprint(json.dumps(sorted(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    loaded = {name.partition(".")[0] for name in json.loads(result.stdout)}
+    loaded = {name.removeprefix("rostrum.").partition(".")[0] for name in json.loads(result.stdout)}
     assert {"envs", "rewards"} <= loaded
     assert not loaded & (HEAVY | {"trainer", "launch"})
 

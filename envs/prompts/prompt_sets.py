@@ -1,9 +1,10 @@
 """Prompts as Jinja templates: one folder per prompt set, one file per prompt, one hash for the lot.
 
 `opening.j2` is the first thing a debater reads, `turn.j2` what it reads before each of its speeches, `judge.j2` what a
-judge reads (`envs.prompts.judge_prompts` has the others for judges). Both sides share them, and no variable they are given
-depends on which answer is right. Roles of other names than debater have their own in `roles/`: ROLE.j2 in the place of
-turn.j2 and, where the speaker has this role by itself, ROLE-opening.j2 in the place of opening.j2 if that is there.
+judge reads (`envs.prompts.judge_prompts` has the others for judges). Both sides share them, and no variable they are
+given depends on which answer is right. Roles of other names than debater have their own in `roles/`: ROLE.j2 in the
+place of turn.j2 and, where the speaker has this role by itself, ROLE-opening.j2 in the place of opening.j2 if that is
+there.
 """
 
 import hashlib

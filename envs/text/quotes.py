@@ -8,8 +8,9 @@ because under reinforcement learning every gap in it becomes a strategy.
 a tag hides it from the check, and is gone when the judge reads it. So the judged text is a fixed point of
 `escape_speech` (`envs.text.escaping`), and whoever escapes it once more on a page shifts no offset.
 
-**Words.** What a word is, and when two are the same, says `envs.text.words`: case, punctuation, hyphens and the form of an
-apostrophe are nothing, signs that carry meaning and combining marks are something. `envs.text.passages` looks them up.
+**Words.** What a word is, and when two are the same, says `envs.text.words`: case, punctuation, hyphens and the form of
+an apostrophe are nothing, signs that carry meaning and combining marks are something. `envs.text.passages` looks them
+up.
 
 **Elisions.** `...` between two parts of a quotation must not swallow what turns their meaning round: no negation stands
 in what was left out, and in a passage that is not English, where we know few negations, no end of a sentence. The parts

@@ -41,7 +41,7 @@ def slurm(folder: Path, port: int, run: Path) -> dict[str, str]:
     folder.mkdir()
     command(folder, "scontrol", "printf '127.0.0.1\\n127.0.0.1\\n'")
     command(folder, "srun", 'while [[ $1 == --* ]]; do shift; done\nexec "$@"')
-    command(folder, "rostrum", f'exec {sys.executable} -m launch "$@"')
+    command(folder, "rostrum", f'exec {sys.executable} -m rostrum "$@"')
     path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
     return os.environ | {
         "PATH": path,

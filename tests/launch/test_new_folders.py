@@ -117,11 +117,11 @@ def test_nothing_is_written_through_a_link_in_an_output(
 
 
 def test_a_folder_of_ours_in_the_working_folder_is_not_taken(tmp_path: Path) -> None:
-    for name in ("trainer", "envs", "rewards"):
+    for name in ("trainer", "envs", "rewards", "datasets"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("print('STRANGE'); raise SystemExit(9)", "utf-8")
     script = Path(sys.executable).with_name("rostrum")
-    commands = [[sys.executable, "-m", "launch"], *([[str(script)]] if script.exists() else [])]
+    commands = [[sys.executable, "-m", "rostrum"], *([[str(script)]] if script.exists() else [])]
     for command in commands:
         done = subprocess.run([*command, "report"], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ))
         assert done.returncode == 2 and "Name the run" in done.stderr and "STRANGE" not in done.stdout, done

@@ -162,13 +162,14 @@ class Settings(QuestionSettings):
 
 
 def test_a_new_kind_is_one_module_and_one_yaml(tmp_path: Path) -> None:
-    for package in ("envs", "rewards", "trainer", "launch", "configs"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "models"))
-    (tmp_path / "envs" / "questions" / "riddles.py").write_text(RIDDLES, "utf-8")
-    (tmp_path / "configs" / "questions" / "riddles.yaml").write_text("kind: riddles\n", "utf-8")
+    shutil.copytree(
+        ROOT / "rostrum", tmp_path / "rostrum", ignore=shutil.ignore_patterns("__pycache__", "*.safetensors")
+    )
+    (tmp_path / "rostrum" / "envs" / "questions" / "riddles.py").write_text(RIDDLES, "utf-8")
+    (tmp_path / "rostrum" / "configs" / "questions" / "riddles.yaml").write_text("kind: riddles\n", "utf-8")
     words = ["questions", "audit", "questions=riddles", "questions.riddles=30", "questions.heldout=3"]
     done = subprocess.run(
-        [sys.executable, "-m", "launch", *words],
+        [sys.executable, "-m", "rostrum", *words],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
@@ -178,7 +179,7 @@ def test_a_new_kind_is_one_module_and_one_yaml(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["questions"]["kind"] == "riddles" and found["splits"]["heldout"]["n_questions"] == 3
     wrong = subprocess.run(
-        [sys.executable, "-m", "launch", *words, "questions.ridles=3"],
+        [sys.executable, "-m", "rostrum", *words, "questions.ridles=3"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

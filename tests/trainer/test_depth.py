@@ -22,8 +22,8 @@ def frames() -> list[str]:
     """Return our functions from the caller's caller up to `train`, that one left out; the innermost first."""
     found = []
     for frame in inspect.stack(context=0)[2:]:
-        path = Path(frame.filename)
-        if path == Path(train.__file__):
+        path = Path(frame.filename).resolve()
+        if path == Path(train.__file__).resolve():
             return found
         if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OURS:
             found.append(f"{path.relative_to(ROOT)}:{frame.function}")

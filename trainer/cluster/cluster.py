@@ -34,7 +34,7 @@ ROOM = 600.0
 
 ANSWER = 8.0
 """Seconds in which somebody must answer at the address of a cluster."""
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 """Where our packages lie."""
 _REAPERS: list["subprocess.Popen[bytes]"] = []
 
@@ -99,7 +99,7 @@ def leave() -> None:
 
 
 class _OursFirst(list[str]):
-    """Where workers look for packages first. Ray adds the working folder, in which anybody's trainer.py may lie."""
+    """Where workers look for packages first. Ray adds the working folder, in which anybody's ray.py may lie."""
 
     def extend(self, added: Iterable[str]) -> None:
         """Adds nothing."""

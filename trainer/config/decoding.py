@@ -17,8 +17,8 @@ class InferenceSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     way: ClassVar[str]
-    """The function that gives its `trainer.rollouts.decoding.turns.Way`, as module:function; it is handed these settings, the
-    protocol, the debaters' prompt set and the judge that gives the reward."""
+    """The function that gives its `trainer.rollouts.decoding.turns.Way`, as module:function; it is handed these
+    settings, the protocol, the debaters' prompt set and the judge that gives the reward."""
     as_sampled: ClassVar[bool] = False
     """Whether each speech is what the policy samples in its place, so that it can be learned from."""
     revises: ClassVar[bool] = False

@@ -25,7 +25,8 @@ class Evaluation(Section):
 
 
 class Watch(Section):
-    """Looks at the policy during training, with labels, on training questions set aside (`trainer.evaluation.monitor`)."""
+    """Looks at the policy during training, with labels, on training questions set aside
+    (`trainer.evaluation.monitor`)."""
 
     questions: int = Field(0, ge=0)
     """Training questions that are set aside with their stories, never to be trained on; 0 keeps no watch."""

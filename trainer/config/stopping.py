@@ -25,8 +25,8 @@ Limit = Annotated[float | None, BeforeValidator(_word_off)]
 
 
 class Limits(Section):
-    """Figures of an iteration, as metrics.jsonl has them, at which a training ends (`trainer.learners.limits`); each can be
-    turned off, and a run that one has ended can be resumed without it (limits.kl=off)."""
+    """Figures of an iteration, as metrics.jsonl has them, at which a training ends (`trainer.learners.limits`); each
+    can be turned off, and a run that one has ended can be resumed without it (limits.kl=off)."""
 
     kl: Limit = Field(10.0, gt=0)
     """Largest KL divergence from the reference, in nats per token (TRL's estimate: the mean over the tokens of an

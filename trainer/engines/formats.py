@@ -30,7 +30,8 @@ class Format(Interface):
     opens_thoughts: bool
     """Whether the template itself begins every answer with a thought."""
     unknown_thoughts: str
-    """What shows that the model marks its thoughts in a way that `envs.text.scratchpad` cannot tell; nothing otherwise."""
+    """What shows that the model marks its thoughts in a way that `envs.text.scratchpad` cannot tell; nothing
+    otherwise."""
 
     def open(self, history: Sequence[str]) -> list[int]:
         """All tokens before the next speech, given what was told, said, told, …, told."""

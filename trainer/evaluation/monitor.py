@@ -44,7 +44,7 @@ from rostrum.rewards.labelled import Labelled, with_key
 from rostrum.rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
 from rostrum.rewards.types import Judge, Verdict, favours
 from rostrum.trainer.config import Config
-from rostrum.trainer.config import Monitor as WatchSettings
+from rostrum.trainer.config import Watch as WatchSettings
 from rostrum.trainer.evaluation.matchups import matches_of_matchup, play_matches
 from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
 from rostrum.trainer.evaluation.summary import jsonable

@@ -1,7 +1,7 @@
 """Which debates of an evaluation are worth reading: where a checkpoint sold the wrong answer, and where training hurt.
 
-Pure functions on the table of verdicts (`trainer.evaluation.verdict_table`), so that what is stored while evaluating and what a report
-lists afterwards cannot differ.
+Pure functions on the table of verdicts (`trainer.evaluation.verdict_table`), so that what is stored while evaluating
+and what a report lists afterwards cannot differ.
 """
 
 import pandas as pd

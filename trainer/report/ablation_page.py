@@ -28,8 +28,8 @@ CHANGED = {"up": "raised", "down": "lowered", "nothing": "no change shown"}
 
 
 def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
-    """Writes the four files from what `trainer.evaluation.comparisons.ablation.compare` found; returns the page, which loads
-    nothing."""
+    """Writes the four files from what `trainer.evaluation.comparisons.ablation.compare` found; returns the page, which
+    loads nothing."""
     write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
     table = rows(found)
     settings = {name: f"value of the setting {name}" for cell in found["cells"] for name in cell["settings"]}

@@ -23,8 +23,8 @@ BELIEFS = ("own_right", "own_wrong")
 
 
 def write_comparison(folder: Path, title: str, found: Found) -> Path:
-    """Writes `folder/comparison.html` from what `trainer.evaluation.comparisons.contrasts.contrasts` found, and its figures beside
-    it; the page loads nothing."""
+    """Writes `folder/comparison.html` from what `trainer.evaluation.comparisons.contrasts.contrasts` found, and its
+    figures beside it; the page loads nothing."""
     style, album = Markup(resource("report.css") + STYLE + NARROW), Album()
     page = (
         environment()

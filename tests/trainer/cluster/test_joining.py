@@ -31,7 +31,7 @@ def test_workers_look_for_packages_where_ours_lie_first() -> None:
     config = JobConfig(_py_driver_sys_path=cluster._OursFirst([str(cluster.ROOT)]))
     config._py_driver_sys_path.extend([os.getcwd()])  # as ray.init does
     assert config._py_driver_sys_path == [str(cluster.ROOT)]
-    assert (cluster.ROOT / "trainer" / "on_ray").is_dir()
+    assert (cluster.ROOT / "rostrum" / "trainer" / "cluster").is_dir()
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
@@ -82,11 +82,11 @@ class _no_reaper:  # noqa: N801
 def test_our_own_processes_import_ours_wherever_they_start(tmp_path: Path) -> None:
     from rostrum.launch import environment
 
-    for name in ("launch", "trainer", "envs"):
+    for name in ("rostrum", "trainer", "envs"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise SystemExit('somebody else')", "utf-8")
     found = subprocess.run(
-        [sys.executable, "-P", "-m", "launch", "train", "--help"],
+        [sys.executable, "-P", "-m", "rostrum", "train", "--help"],
         cwd=tmp_path,
         env=environment.ours_first(),
         capture_output=True,

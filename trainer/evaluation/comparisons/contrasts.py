@@ -27,8 +27,8 @@ Found = dict[str, Any]
 def contrasts(table: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Found:
     """Everything that is shown and stored in comparison.json; what is not known is None.
 
-    `table` are the verdicts of `trainer.evaluation.comparisons.comparison.Comparison`, arms, players and judges in the order in
-    which they are shown; `own` is what each player believes (`trainer.evaluation.comparisons.own_answers`).
+    `table` are the verdicts of `trainer.evaluation.comparisons.comparison.Comparison`, arms, players and judges in the
+    order in which they are shown; `own` is what each player believes (`trainer.evaluation.comparisons.own_answers`).
     """
     played = table[table["matchup"] != NONE]
     arms, players, judges = (list(dict.fromkeys(played[name])) for name in ("arm", "checkpoint", "judge"))
