@@ -43,7 +43,7 @@ COMMANDS = (
     ),
     Command(
         "evaluate",
-        "rostrum.launch.commands.train:evaluate",
+        "rostrum.launch.commands.evaluate:evaluate",
         "measure whether training made the judge right more often",
         "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
         "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges, "
@@ -56,7 +56,7 @@ COMMANDS = (
     ),
     Command(
         "report",
-        "rostrum.launch.commands.train:report",
+        "rostrum.launch.commands.report:report",
         "write the report again from stored verdicts",
         "Reads the verdicts of an evaluated run or experiment, and writes summary.json, report.html, a page for each "
         "arm (pages/) and every figure as SVG and CSV (figures/). Those pages show a tournament in the run's folder.",
@@ -212,7 +212,7 @@ COMMANDS = (
     ),
     Command(
         "export",
-        "rostrum.launch.commands.train:export",
+        "rostrum.launch.commands.export:export",
         "write a trained policy as a plain Hugging Face folder",
         "Writes the last policy of a run, or that of iteration=N, with its tokenizer and a model card. A LoRA adapter "
         "is merged into its base model. The folder loads with AutoModelForCausalLM, and as debater.model=FOLDER.",
@@ -229,7 +229,7 @@ COMMANDS = (
     ),
     Command(
         "build-models",
-        "rostrum.launch.commands.train:build_models",
+        "rostrum.launch.commands.build_models:build_models",
         "rebuild the embedded models from a seed",
         "Teaches the base debater and the two weak judges of the testimony world from nothing, and writes them with "
         "their cards to output= (the place they are shipped in, if left out). Takes tens of minutes.",

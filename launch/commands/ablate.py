@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rostrum.launch import compose, environment, manifest, saved
+from rostrum.launch.arguments import take
 from rostrum.launch.arms import Arm
 from rostrum.launch.cells import Cell, cross
-from rostrum.launch.commands.train import take
 from rostrum.launch.errors import LaunchError, continued_with, sentence, tell
 from rostrum.launch.results import show_cells, show_root
 from rostrum.trainer.config import Config

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rostrum.launch import compose, environment, figures, saved
-from rostrum.launch.commands.train import take, take_dry_run, tell_dry_run
+from rostrum.launch.arguments import take, take_dry_run, tell_dry_run
 from rostrum.launch.errors import LaunchError, continued_with
 from rostrum.launch.results import WIDTH, show_root
 from rostrum.trainer.config import Config

@@ -8,7 +8,7 @@ import yaml
 from rostrum.envs.files import write_atomically
 from rostrum.envs.questions.splits import fraction
 from rostrum.launch import compose, environment, figures
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError
 from rostrum.rewards import labelled
 from rostrum.rewards.calibration import Calibration, fit, log_loss_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rostrum.envs.files import write_atomically
 from rostrum.launch import compose, environment, figures, saved
-from rostrum.launch.commands.train import take, take_dry_run, tell_dry_run
+from rostrum.launch.arguments import take, take_dry_run, tell_dry_run
 from rostrum.launch.errors import LaunchError, continued_with
 from rostrum.launch.results import show_root
 from rostrum.trainer.config import Comparison, Config

@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from rostrum.launch import compose, groups, saved
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.compose import Override
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.groups import CONFIGS

@@ -16,7 +16,7 @@ from rostrum.envs.text import windows
 from rostrum.envs.text.quotes import escape_markup
 from rostrum.envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
 from rostrum.launch import compose, environment, saved
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError
 from rostrum.rewards.trial import shown
 from rostrum.rewards.types import Judge, Verdict, pick

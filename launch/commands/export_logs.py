@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rostrum.envs.files import guarded, make_folder
 from rostrum.launch import environment, manifest, saved
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError, continued_with
 from rostrum.trainer.store.run_folder import RunFolder
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rostrum.launch import compose, environment, figures, saved
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError, Stopped
 from rostrum.trainer.terminal import Console
 

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from rostrum.launch import compose, environment, saved
+from rostrum.launch.arguments import take
 from rostrum.launch.arms import Arm, arms_of
-from rostrum.launch.commands.train import take
 from rostrum.launch.errors import LaunchError
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.preregistration import lock

@@ -9,7 +9,7 @@ from rostrum.envs.questions.base import StoredQuestions, why_empty
 from rostrum.envs.questions.splits import SPLITS
 from rostrum.envs.types import Question, QuestionSet
 from rostrum.launch import compose
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError, tell
 from rostrum.trainer.terminal import visible_json
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rostrum.launch import compose, environment, figures, saved
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError
 from rostrum.trainer.evaluation.preregistration import hashes
 from rostrum.trainer.terminal import visible

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rostrum.launch import compose, saved
-from rostrum.launch.commands.train import RECONSIDERED
+from rostrum.launch.commands.evaluate import RECONSIDERED
 from rostrum.launch.compose import ConfigError
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.groups import CONFIGS

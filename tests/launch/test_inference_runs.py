@@ -14,7 +14,7 @@ from rostrum.envs.transcripts import from_json
 from rostrum.envs.types import Transcript
 from rostrum.launch import compose, estimate, saved
 from rostrum.launch.cli import main
-from rostrum.launch.commands.train import RECONSIDERED
+from rostrum.launch.commands.evaluate import RECONSIDERED
 from rostrum.rewards.judges import JudgeError
 from rostrum.trainer import setup
 from rostrum.trainer.evaluation.matchups import matches_of_matchup, play_matches

@@ -1,0 +1,69 @@
+"""`rostrum evaluate`: all judges on the held-out debates of a run's checkpoints, and the report on them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rostrum.envs.files import remove_folder
+from rostrum.launch import compose, environment, saved
+from rostrum.launch.arguments import cost_of, take, take_dry_run, tell_cost, tell_dry_run
+from rostrum.launch.commands.report import write_report
+from rostrum.launch.errors import LaunchError, continued_with
+from rostrum.trainer.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rostrum.trainer.config import Config
+
+RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "inference")
+"""What may be changed when a trained run is evaluated."""
+
+
+def evaluate(overrides: Sequence[str]) -> int:
+    """All judges on the held-out debates of a run's checkpoints, and the report on them."""
+    rest, run = take(overrides, "run")
+    rest, dry = take_dry_run(rest)
+    if run is None:
+        raise LaunchError("Name the run to evaluate: rostrum evaluate run=RUN.")
+    before, rest = saved.entrusted(Path(run), rest)
+    config = saved.changed(before, saved.tested_on(rest), RECONSIDERED).model_copy(update={"output": Path(run)})
+    if dry:
+        return tell_dry_run(cost_of(config, training=False))
+    with saved.reserved(config.output), continued_with(" ".join(["rostrum evaluate", *overrides])):
+        from rostrum.launch import checks, context, manifest
+        from rostrum.trainer import setup
+        from rostrum.trainer.evaluation.evaluate import evaluate as measure
+        from rostrum.trainer.evaluation.preregistration import hashes
+        from rostrum.trainer.store.tracking import Tracker
+
+        environment.silence()
+        checks.check_test_questions(config)
+        checks.check_judges([*config.judge_models, *config.inference.needs()], config)
+        context.check_context(config)
+        setup.inference(config)  # refused before the parts of an earlier evaluation are given up
+        manifest.check_judges(RunFolder(config.output).manifest, config)
+        tell_cost(config, training=False)
+        _forget_other_settings(config)
+        measure(config)
+        manifest.evaluated(config, config.output)
+        summary, root = write_report(config.output, hashes.EVALUATED)
+        tracker = Tracker(config)
+        tracker.evaluated(summary, root)
+        tracker.close()
+    return 0
+
+
+def _forget_other_settings(config: "Config") -> None:
+    """Parts of an earlier evaluation count only if they were made with the same questions, judges and shards."""
+    from rostrum.trainer.evaluation.preregistration import hashes
+
+    folder = config.output / "evaluation"
+    made_with = folder / "config.yaml"
+    if made_with.exists():
+        same_checkpoints = {"checkpoints": config.evaluation.checkpoints}
+        earlier = compose.read(made_with)
+        evaluation = earlier.evaluation.model_copy(update=same_checkpoints)
+        if saved.difference(earlier.model_copy(update={"evaluation": evaluation}), config):
+            remove_folder(folder)
+            hashes.renew(config.output, ("evaluation/*",))
+    hashes.check(config.output, ("evaluation/*.parquet", "evaluation/*.jsonl"))
+    compose.save(config, made_with)
