@@ -27,7 +27,7 @@ from transformers import (
 from transformers.integrations import deepspeed
 from transformers.utils import cached_file
 
-EMBEDDED = Path(__file__).parents[1] / "envs" / "testimony" / "models"
+EMBEDDED = Path(__file__).parents[2] / "envs" / "testimony" / "models"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
