@@ -204,11 +204,14 @@ COMMANDS = (
     Command(
         "config",
         "rostrum.launch.commands.config:config",
-        "show the whole configuration that a command line composes",
+        "show the whole configuration that a command line composes, or rewrite a file of an earlier version",
         "show prints every key with its value and where that comes from: the command line, a file, a choice of "
-        "configs/, or the default. run=RUN begins with the configuration of a run.",
-        "rostrum config show experiment=demo judge=panel algorithm.kl=0.1\n  rostrum config show run=runs/first",
-        words="show KEY=VALUE",
+        "configs/, or the default. run=RUN begins with the configuration of a run. migrate rewrites a YAML file of an "
+        "earlier version with the names of today, says what it changed, and keeps order and comments: into the file "
+        "that --output names, in its place with --in-place, or to standard output.",
+        "rostrum config show experiment=demo judge=panel algorithm.kl=0.1\n  rostrum config show run=runs/first\n"
+        "  rostrum config migrate FILE.yaml --in-place",
+        words="show|migrate KEY=VALUE|FILE",
     ),
     Command(
         "export",
@@ -241,14 +244,21 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand. Returns 0; 2 for an error of the user's; 130 if interrupted; a child's code if one failed."""
     given = parser().parse_args(arguments)
+    words = [*given.overrides, *_options(given)]
     with environment.borrowed():
         if not getattr(given, "json", False):
-            return _run(given.target, given.overrides)
+            return _run(given.target, words)
         with figures.collected() as found:
-            code = _run(given.target, given.overrides)
+            code = _run(given.target, words)
         if found:
             print(figures.printed(found))
         return code
+
+
+def _options(given: argparse.Namespace) -> list[str]:
+    """Return the options of `config migrate` as the words that every command takes."""
+    output = getattr(given, "output", None)
+    return [*([] if output is None else [f"output={output}"]), *(["in_place=true"] * getattr(given, "in_place", False))]
 
 
 def _run(target: str, overrides: Sequence[str]) -> int:
@@ -297,6 +307,9 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("overrides", nargs="*", metavar=command.words, help="overrides of the configuration (Hydra)")
         if command.name in figures.COMMANDS:
             sub.add_argument("--json", action="store_true", help="print what was found as one JSON object")
+        if command.name == "config":
+            sub.add_argument("--output", metavar="FILE", help="with migrate: the file to write")
+            sub.add_argument("--in-place", action="store_true", help="with migrate: rewrite the file itself")
         sub.set_defaults(target=command.target)
     return top
 

@@ -13,10 +13,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from rostrum.envs import registry
 from rostrum.envs.files import write_atomically
-from rostrum.envs.transcripts import protocol_today
 from rostrum.envs.types import Protocol
 from rostrum.launch import groups, trust
 from rostrum.launch.errors import LaunchError, nearest
@@ -24,7 +24,7 @@ from rostrum.launch.groups import CONFIGS
 from rostrum.launch.suggestions import key_like
 from rostrum.rewards.endpoint.config import DEFAULT_KEY
 from rostrum.rewards.judges import settings_by_kind
-from rostrum.trainer.config import Config
+from rostrum.trainer.config import Config, renamed
 from rostrum.trainer.reading import DamagedError, read_yaml
 
 UNIONS = ("questions", "algorithm", "opponent", "inference")
@@ -39,12 +39,6 @@ WHOLE = ("protocol.speakers",)
 """Keys whose mapping is given as a whole: it replaces the one that is there."""
 _LITERAL = ("${", "\0{")
 """What begins a reference of OmegaConf's, and what stands for it in values that are to be left as they are."""
-CREDITS = {
-    "gae": ("ppo", ("gamma", "lam", "value_coefficient")),
-    "group": ("rloo", ()),
-    "role_ema": ("rae", ("ema_decay",)),
-}
-"""What `algorithm.credit` of runs of the first edition is called today, with the keys that it alone has."""
 
 
 class ConfigError(LaunchError):
@@ -82,6 +76,8 @@ def load(overrides: Sequence[str], base: Config | None = None) -> Config:
         raise
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_sentence(error)) from None
+    if said := renamed.refused(plain):
+        raise ConfigError(said)
     return validate(with_folders(plain) if base is None else replaced(plain, *reversed(_LITERAL)))
 
 
@@ -287,7 +283,7 @@ def validate(values: Any) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_first(error)) from None
+        raise ConfigError(in_words(error.errors()[0])) from None
 
 
 def read(path: Path) -> Config:
@@ -298,6 +294,8 @@ def read(path: Path) -> Config:
         LaunchError: a value asks for what is in the environment.
     """
     values = trust.without_keys(saved_values(path))
+    if said := renamed.refused(values):
+        raise ConfigError(f"{path} is no configuration of this release: {said}")
     try:
         return validate(values)
     except ConfigError as error:
@@ -312,29 +310,11 @@ def saved_values(path: Path) -> Any:
         LaunchError: one asks for what is in the environment.
     """
     try:
-        values = _renamed(read_yaml(path, "give the folder of a run, or restore the file from a copy"))
+        values = renamed.today(read_yaml(path, "give the folder of a run, or restore the file from a copy"))
     except DamagedError as error:
         raise ConfigError(str(error)) from None
     trust.refuse_resolvers(values, path)
     return values
-
-
-def _renamed(values: Any) -> Any:
-    """Return saved values with the names of today: runs of the first edition had one algorithm, ppo, and told its
-    baselines apart by `credit`, and their speakers were seats."""
-    if not isinstance(values, dict):
-        return values
-    if isinstance(protocol := values.get("protocol"), dict):
-        values = {**values, "protocol": protocol_today(protocol)}
-    if isinstance(debater := values.get("debater"), dict) and debater.get("rows") == "seat":
-        values = {**values, "debater": {**debater, "rows": "speaker"}}
-    algorithm = values.get("algorithm")
-    if not isinstance(algorithm, dict) or "credit" not in algorithm:
-        return values
-    name, own = CREDITS.get(algorithm["credit"], ("ppo", ()))
-    others = {key for _, keys in CREDITS.values() for key in keys if key not in own}
-    kept = {key: value for key, value in algorithm.items() if key != "credit" and key not in others}
-    return {**values, "algorithm": {**kept, "name": name}}
 
 
 def save(config: Config, path: Path) -> None:
@@ -342,8 +322,8 @@ def save(config: Config, path: Path) -> None:
     write_atomically(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 
-def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
+def in_words(problem: ErrorDetails) -> str:
+    """Return the sentence about one thing that pydantic has found wrong."""
     section, *rest = problem["loc"] or ("",)
     if section in JUDGES:
         rest = [part for part in rest if part not in settings_by_kind()]

@@ -10,7 +10,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from rostrum.launch.fields import classes, fields
 from rostrum.launch.groups import CONFIGS
 from rostrum.rewards.calibration import Calibration
 from rostrum.rewards.endpoint.config import Endpoint
@@ -87,7 +88,7 @@ def _comment(path: Path) -> str:
 def _sections() -> Iterator[str]:
     """Yield a table of the keys at the top, then one for each section, or for each of the kinds that it can be."""
     known = _meanings(Config)
-    sections = {name: _ours(_classes(field.annotation)) for name, field in Config.model_fields.items()}
+    sections = {name: _ours(classes(field.annotation, held=False)) for name, field in Config.model_fields.items()}
     yield "## Keys\n"
     yield from _table([_key(name, Config.model_fields[name], known) for name, kinds in sections.items() if not kinds])
     for name, kinds in sections.items():
@@ -137,8 +138,10 @@ def _table(keys: list[Key]) -> Iterator[str]:
 def _keys(kind: type, prefix: str = "") -> Iterator[Key]:
     """Yield the keys of a section, those of a section inside it under their dotted names."""
     meanings = _meanings(kind)
-    for name, field in _fields(kind).items():
-        inner = [part for part in _classes(field.annotation) if part is not Endpoint and part is not Calibration]
+    for name, field in fields(kind).items():
+        inner = [
+            part for part in classes(field.annotation, held=False) if part is not Endpoint and part is not Calibration
+        ]
         if len(inner) == 1 and not _is_any_judge(field.annotation):
             if NoneType in get_args(field.annotation):
                 yield Key(f"{prefix}{name}", "section", _default(field), meanings.get(name, _first_sentences(inner[0])))
@@ -159,23 +162,6 @@ def _key(name: str, field: FieldInfo, meanings: dict[str, str]) -> Key:
     return Key(name, _takes(field), _default(field), meanings.get(name.rpartition(".")[2], ""))
 
 
-def _fields(kind: type) -> dict[str, FieldInfo]:
-    """Return the fields of a pydantic class or of a plain dataclass."""
-    if issubclass(kind, BaseModel):
-        return kind.model_fields
-    assert is_dataclass(kind)
-    types = inspect.get_annotations(kind, eval_str=True)
-    found = {}
-    for field in fields(kind):
-        given = {"default": field.default, "default_factory": field.default_factory}
-        found[field.name] = FieldInfo(annotation=types[field.name], **_given(given))
-    return found
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not MISSING}
-
-
 def _meanings(kind: type) -> dict[str, str]:
     """Return the string below each field of a class and of the classes that it is made from."""
     found: dict[str, str] = {}
@@ -192,21 +178,12 @@ def _meanings(kind: type) -> dict[str, str]:
     return found
 
 
-def _classes(annotation: Any) -> list[type]:
-    """Return the classes with fields that an annotation allows."""
-    if get_origin(annotation) in (dict, list, Mapping):
-        return []
-    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
-        return [annotation]
-    return [found for part in get_args(annotation) for found in _classes(part)]
-
-
 def _ours(kinds: Iterable[type]) -> list[type]:
     return [kind for kind in kinds if kind.__module__.partition(".")[0] == OURS]
 
 
 def _is_any_judge(annotation: Any) -> bool:
-    return set(judges_by_kind().values()) <= set(_classes(annotation))
+    return set(judges_by_kind().values()) <= set(classes(annotation, held=False))
 
 
 def _kind(kind: type[BaseModel]) -> str:

@@ -1,12 +1,10 @@
 """Which key was meant by one that does not exist."""
 
-import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any, get_args, get_origin
-
-from pydantic import BaseModel
+from collections.abc import Sequence
+from typing import Any, get_args
 
 from rostrum.launch.errors import nearest
+from rostrum.launch.fields import classes, fields
 
 
 def key_like(location: Sequence[str | int], root: type) -> str | None:
@@ -19,39 +17,21 @@ def key_like(location: Sequence[str | int], root: type) -> str | None:
     *above, missed = location
     sections, path = [root], list[str]()
     for part in above:
-        inner = [kind for section in sections if part in _fields(section) for kind in _sections(_fields(section)[part])]
+        own = [fields(section)[part] for section in sections if part in fields(section)]
+        inner = [kind for field in own for kind in classes(field.annotation)]
         tagged = [section for section in sections if part in _tags(section)]
-        if inner or any(part in _fields(section) for section in sections):
+        if own:
             path.append(str(part))
             sections = inner
         elif isinstance(part, int):
             path.append(str(part))
         elif tagged:
             sections = tagged
-    found = nearest(str(missed), sorted({str(name) for section in sections for name in _fields(section)}))
+    found = nearest(str(missed), sorted({str(name) for section in sections for name in fields(section)}))
     return None if found is None else ".".join([*path, found])
-
-
-def _fields(section: type) -> dict[str | int, Any]:
-    """Return the annotation of every field by name."""
-    if issubclass(section, BaseModel):
-        return {name: field.annotation for name, field in section.model_fields.items()}
-    if dataclasses.is_dataclass(section):
-        return {field.name: field.type for field in dataclasses.fields(section)}
-    return {}
-
-
-def _sections(annotation: Any) -> Iterator[type]:
-    """Every class with fields that a value of this annotation may be, or hold."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        if issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation):
-            yield annotation
-        return
-    for inner in get_args(annotation):
-        yield from _sections(inner)
 
 
 def _tags(section: type) -> set[Any]:
     """The values by which a union knows the class: of its `kind` or `name`."""
-    fields = _fields(section)
-    return {tag for field in ("kind", "name") for tag in get_args(fields.get(field))}
+    own = fields(section)
+    return {tag for name in ("kind", "name") if name in own for tag in get_args(own[name].annotation)}

@@ -41,9 +41,10 @@ TAKEN = {
     "build-models": {"output", "seed"},
     "runs": set(),
     "config show": {"run"},
+    "config migrate": {"FILE.yaml"},
 }
 """What a command takes besides the keys of the configuration."""
-WITHOUT_CONFIGURATION = ("runs", "report", "verify", "export", "export-logs", "build-models")
+WITHOUT_CONFIGURATION = ("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models")
 OF_RUNS = {"evaluate": train.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
 """Commands that change the configuration of a run that is there, and what they may change in it."""
 
@@ -102,6 +103,7 @@ def test_every_command_is_one(words: list[str], folder: Path, default: Config) -
             "judge train",
             "judge adversarial",
             "config show",
+            "config migrate",
         )
     overrides = [filled(override) for override in overrides]
     keys = [override.partition("=")[0] for override in overrides]

@@ -15,10 +15,6 @@ Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 """What a folder or file may be called after."""
 
 
-RENAMED = {"seats": "speakers, for example {A: {side: A}, B: {side: B}}"}
-"""Keys of the first edition, and what they are called today."""
-
-
 class Section(BaseModel):
     """A part of the configuration: it refuses keys that it does not have, and does not change."""
 
@@ -31,8 +27,6 @@ def known_keys(kind: type) -> BeforeValidator:
     def check(value: Any) -> Any:
         known = [field.name for field in fields(kind)]
         unknown = sorted(set(value) - set(known)) if isinstance(value, dict) else []
-        if unknown and unknown[0] in RENAMED:
-            raise ValueError(f"{unknown[0]} is now called {RENAMED[unknown[0]]}")
         if unknown:
             meant = get_close_matches(unknown[0], known, n=1)
             raise ValueError(f"there is no key {unknown[0]!r} here{f': did you mean {meant[0]}?' if meant else ''}")

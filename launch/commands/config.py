@@ -1,4 +1,5 @@
-"""`rostrum config show`: the whole configuration that a command line composes, with where each value comes from."""
+"""`rostrum config show`: the whole configuration that a command line composes, with where each value comes from; and
+`rostrum config migrate`, which is `launch.migrate`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from rostrum.launch.arguments import take
 from rostrum.launch.compose import Override
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.groups import CONFIGS
+from rostrum.launch.migrate import migrate
 from rostrum.trainer.terminal import visible
 
 COMMAND_LINE, DEFAULT = "command line", "default"
@@ -23,7 +25,9 @@ def config(words: Sequence[str]) -> int:
     """Carry out the action that the first word names; the others are overrides of the configuration."""
     action, *overrides = words or [""]
     if action not in ACTIONS:
-        raise LaunchError(f"Write `rostrum config show KEY=VALUE ...`: {action!r} is no action.")
+        raise LaunchError(
+            f"Write `rostrum config show KEY=VALUE ...` or `rostrum config migrate FILE`: {action!r} is no action."
+        )
     return ACTIONS[action](overrides)
 
 
@@ -107,4 +111,4 @@ def _sections(values: Any) -> bool:
     return isinstance(values, list) and any(isinstance(value, Mapping) for value in values)
 
 
-ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"show": _show}
+ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"show": _show, "migrate": migrate}

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -110,16 +110,6 @@ class PolicyGradientSettings(AlgorithmSettings):
                 f"{rows} rows per iteration do not divide into {self.minibatches} minibatches on {ranks} ranks in "
                 f"micro-batches of {micro}: change algorithm.minibatches or algorithm.micro_batch_rows."
             )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _credit_is_in_the_name(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "credit" in values:
-            raise ValueError(
-                f"credit={values['credit']} has become the algorithm's name: leave it out and choose algorithm=ppo "
-                "(gae), algorithm=rloo (group) or algorithm=rae (role_ema)"
-            )
-        return values
 
 
 class CriticSettings(PolicyGradientSettings):

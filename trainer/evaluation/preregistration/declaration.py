@@ -7,7 +7,7 @@ from rostrum.envs.questions.base import load_questions, why_empty
 from rostrum.envs.questions.splits import SPLITS
 from rostrum.envs.transcripts import protocol_today
 from rostrum.rewards.statistics import SIGNIFICANCE
-from rostrum.trainer.config import Config
+from rostrum.trainer.config import Config, renamed
 from rostrum.trainer.evaluation.controls import controls, named
 from rostrum.trainer.evaluation.replicates import Replicates, replicates
 from rostrum.trainer.stats.power import SEEDS, Assumptions, power_table
@@ -66,19 +66,21 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     A declaration of the first edition names means too (`trainer.store.provenance.run_settings`), which count no more.
     """
     held = before.get("config", {})
-    of_the_first_edition = "wandb" in held or "seats" in held.get("protocol", {})
+    of_an_earlier_version = "wandb" in held or renamed.refused(held) is not None
     before, now = ({**one, "config": _settings_today(one.get("config", {}))} for one in (before, now))
     keys = [key for key in _differences(before, now) if key.partition(".")[0] not in ("power", "secondary")]
     shared = [key.removeprefix("config.") for key in keys if key.startswith("config.")]
     own = [key for key in keys if not key.startswith("config.")]
-    if shared or of_the_first_edition:
+    if shared or of_an_earlier_version:
         own = [key for key in own if not key.endswith(".config_hash")]
     return [*shared, *own]
 
 
 def _settings_today(config: Mapping[str, Any]) -> dict[str, Any]:
-    kept = run_settings(config)
-    return kept | {"protocol": protocol_today(kept["protocol"])} if "protocol" in kept else kept
+    """Return the settings with the names of today, and with what a protocol of earlier versions left unsaid."""
+    protocol = config.get("protocol")
+    whole = {**config, "protocol": protocol_today(protocol)} if isinstance(protocol, Mapping) else config
+    return run_settings(renamed.today(whole))
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str = "") -> Iterator[str]:
