@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from rostrum.envs.files import write_atomically
 from rostrum.launch import compose, groups
-from rostrum.launch.commands.train import take
+from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError, tell
 from rostrum.launch.fields import classes, fields
 from rostrum.trainer.config import Config, renamed

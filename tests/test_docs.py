@@ -15,7 +15,7 @@ from rostrum.launch import compose, reference, saved
 from rostrum.launch.arms import arms_of
 from rostrum.launch.cells import cross
 from rostrum.launch.cli import COMMANDS, parser
-from rostrum.launch.commands import ablate, compare, tournament, train
+from rostrum.launch.commands import ablate, compare, evaluate, tournament
 from rostrum.trainer.config import Config
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ TAKEN = {
 }
 """What a command takes besides the keys of the configuration."""
 WITHOUT_CONFIGURATION = ("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models")
-OF_RUNS = {"evaluate": train.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
+OF_RUNS = {"evaluate": evaluate.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
 """Commands that change the configuration of a run that is there, and what they may change in it."""
 
 
