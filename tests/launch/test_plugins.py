@@ -179,7 +179,7 @@ def kinds() -> Any:
             "protocols",
             "it = json:JSONDecoder",
             compose.made_protocols.__wrapped__,
-            "it of rostrum.protocols is no envs",
+            "it of rostrum.protocols is no rostrum.envs",
         ),
         ("protocols", "khan = json:loads", compose.made_protocols.__wrapped__, "json:loads adds 'khan' to rostrum.pro"),
         ("configs", "it = my_package.configs", groups.installed.__wrapped__, "it = my_package.configs of rostrum.conf"),

@@ -75,7 +75,7 @@ def test_a_damaged_file_is_named(
     damage(path)
     with pytest.raises(ValueError, match=f"{path}") as told:
         use(path)
-    assert type(told.value).__module__.startswith(("rewards", "envs")) and "\n" not in str(told.value)
+    assert type(told.value).__module__.startswith(("rostrum.rewards", "rostrum.envs")) and "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("spent", ["x", "", b"\xff", 1e999, -1e999])
