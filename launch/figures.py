@@ -44,6 +44,6 @@ def keep(name: str, figures: Any) -> None:
 
 def printed(found: dict[str, Any]) -> str:
     """Return figures as JSON in ASCII, so that no terminal obeys a name in it; a number that is not known is null."""
-    from rostrum.trainer.evaluation.summary import jsonable
+    from rostrum.trainer.records import jsonable
 
     return json.dumps(jsonable(found), indent=1)

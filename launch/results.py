@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -11,28 +11,31 @@ from rich.text import Text
 from rostrum.launch import figures
 from rostrum.trainer.terminal import Console
 
+if TYPE_CHECKING:
+    from rostrum.trainer.evaluation.summary import ArmSummary, JudgeAccuracy, PlanRecord, Summary
+
 WIDTH = 140
 """Of the table where there is no terminal to ask."""
 
 
-def show_summary(summary: Mapping[str, Any], folder: Path) -> None:
+def show_summary(summary: "Summary", folder: Path) -> None:
     """A table of the arms, with those of several seeds pooled besides, a sentence on each, whether all went as planned,
     and where the report is; on standard output."""
-    figures.keep("summary", summary)
+    figures.keep("summary", summary.stored())
     table = Table("arm", "headline", "judge", "accuracy", "change (points)", "win rate", "verified quotes")
-    arms = [*summary["pooled"], *summary["arms"]]
+    arms = [*summary.pooled, *summary.arms]
     for arm in arms:
-        for number, accuracy in enumerate(arm["accuracy"]):
+        for number, accuracy in enumerate(arm.accuracy):
             table.add_row(*map(Text, _row(arm, accuracy, first=number == 0)))
-    if len(summary["arms"]) > 1:
+    if len(summary.arms) > 1:
         Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for arm in arms:
-        beyond = arm.get("control", {}).get("sentence", "")
-        console.print(f"{arm['name']}: {arm['sentence']} {beyond}".rstrip())
-    if summary["family"]["size"] > 1:
-        console.print(f"Directions go by p-values corrected for all {summary['family']['size']} comparisons (Holm).")
-    for line in _plan(summary["plan"]):
+        beyond = arm.control.sentence if arm.control else ""
+        console.print(f"{arm.name}: {arm.sentence} {beyond}".rstrip())
+    if summary.family.size > 1:
+        console.print(f"Directions go by p-values corrected for all {summary.family.size} comparisons (Holm).")
+    for line in _plan(summary.plan):
         console.print(line)
     console.print(f"Report: {folder / 'report.html'}")
 
@@ -71,27 +74,27 @@ def _change(value: Mapping[str, Any]) -> str:
     return f"{_points(value['estimate'])} [{_points(value['low'])}, {_points(value['high'])}]"
 
 
-def _plan(plan: Mapping[str, Any]) -> list[str]:
+def _plan(plan: "PlanRecord") -> list[str]:
     """Nothing where nothing was declared; else whether it was kept to, and every deviation."""
-    if "declared" not in plan and not plan["deviations"]:
+    if not plan.declared and not plan.deviations:
         return []
-    return [f"Plan: {plan['status']}.", *(f"  {sentence}" for sentence in plan["deviations"])]
+    return [f"Plan: {plan.status}.", *(f"  {sentence}" for sentence in plan.deviations)]
 
 
-def _row(arm: Mapping[str, Any], accuracy: Mapping[str, Any], first: bool) -> list[str]:
+def _row(arm: "ArmSummary", accuracy: "JudgeAccuracy", first: bool) -> list[str]:
     """The arm's own figures stand in the row of its first judge."""
-    win, quotes = arm["win_rate"], arm["verified_quotes"]
+    win, quotes = arm.win_rate, arm.verified_quotes
     judged = [
-        f"{accuracy['judge']} ({accuracy['role']})",
-        f"{_percent(accuracy['base'])} → {_percent(accuracy['trained'])}",
-        f"{_points(accuracy['change'])} [{_points(accuracy['low'])}, {_points(accuracy['high'])}]",
+        f"{accuracy.judge} ({accuracy.role})",
+        f"{_percent(accuracy.base)} → {_percent(accuracy.trained)}",
+        f"{_points(accuracy.change)} [{_points(accuracy.low)}, {_points(accuracy.high)}]",
     ]
     if not first:
         return ["", "", *judged, "", ""]
-    won = _percent(win["estimate"])
-    if "low" in win:
-        won += f" [{_percent(win['low'])}, {_percent(win['high'])}]"
-    return [arm["name"], arm["headline"], *judged, won, f"{_percent(quotes['base'])} → {_percent(quotes['trained'])}"]
+    won = _percent(win.estimate)
+    if win.low is not None:
+        won += f" [{_percent(win.low)}, {_percent(win.high)}]"
+    return [arm.name, arm.headline or "", *judged, won, f"{_percent(quotes.base)} → {_percent(quotes.trained)}"]
 
 
 def _percent(share: float | None) -> str:

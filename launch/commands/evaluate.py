@@ -47,7 +47,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         manifest.evaluated(config, config.output)
         summary, root = write_report(config.output, hashes.EVALUATED)
         tracker = Tracker(config)
-        tracker.evaluated(summary, root)
+        tracker.evaluated({**summary.arms[0].flat(), "root_hash": root})
         tracker.close()
     return 0
 

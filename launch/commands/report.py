@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rostrum.envs.files import guarded
 from rostrum.launch import saved
@@ -10,6 +10,9 @@ from rostrum.launch.arguments import take
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.results import show_root, show_summary
 from rostrum.trainer.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rostrum.trainer.evaluation.summary import Summary
 
 
 def report(overrides: Sequence[str]) -> int:
@@ -24,7 +27,7 @@ def report(overrides: Sequence[str]) -> int:
     return 0
 
 
-def write_report(folder: Path, written: Sequence[str] = ()) -> tuple[dict[str, Any], str | None]:
+def write_report(folder: Path, written: Sequence[str] = ()) -> "tuple[Summary, str | None]":
     """Write the report, then the hashes: after an evaluation also of what that has written. Returns the summary and the
     root hash, if the folder has hashes."""
     from rostrum.trainer.evaluation.preregistration import hashes

@@ -12,7 +12,7 @@ from rich.text import Text
 from rostrum.launch import figures
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.results import WIDTH
-from rostrum.trainer.reading import DamagedError, Open, read_json, read_yaml
+from rostrum.trainer.reading import DamagedError, Open, read_yaml
 from rostrum.trainer.store.run_folder import RunFolder, read_lines, read_record
 from rostrum.trainer.terminal import Console
 
@@ -33,16 +33,6 @@ class _Config(Open, total=False):
 
     iterations: int
     arms: dict[str, Any]
-
-
-class _Arm(Open, total=False):
-    headline: str
-
-
-class _Summary(Open, total=False):
-    """What is counted on in a summary."""
-
-    arms: list[_Arm]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +108,8 @@ def _state_of_arms(folder: Path) -> str:
 
 
 def _headline(folder: Path) -> str:
-    path = folder / "summary.json"
-    arms = read_json(path, _Summary).get("arms") if path.is_file() else None
-    return arms[0].get("headline", "") if arms else ""
+    from rostrum.trainer.evaluation.summary import NAME, Summary
+
+    path = folder / NAME
+    arms = Summary.read(path).arms if path.is_file() else []
+    return (arms[0].headline or "") if arms else ""

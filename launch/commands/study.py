@@ -76,7 +76,8 @@ def _report(config: Config, arms: Sequence[Arm]) -> None:
     folder = config.output
     summary = report(folder, list(config.arms))
     order = list(config.arms)
-    summary["pooled"].sort(key=lambda group: order.index(group["arms"][0]))
+    pooled = sorted(summary.pooled, key=lambda group: order.index(group.arms[0]))
+    summary = summary.model_copy(update={"pooled": pooled})
     settings = [
         {
             "protocol": arm.config.protocol.name,

@@ -117,9 +117,9 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from rostrum.launch import checks, context
     from rostrum.trainer.evaluation.comparisons.standings import standings
     from rostrum.trainer.evaluation.comparisons.tournament import Player, Tournament
-    from rostrum.trainer.evaluation.summary import jsonable
     from rostrum.trainer.evaluation.verdict_rows import write_parquet
     from rostrum.trainer.models import loading
+    from rostrum.trainer.records import jsonable
     from rostrum.trainer.report.tournament_page import write_tournament
     from rostrum.trainer.stored_judge import stored_judge
 

@@ -94,7 +94,9 @@ def test_runs_are_listed_with_their_state(trained: Path, tmp_path: Path, capsys:
     shutil.copytree(trained, done)
     manifest = json.loads((done / "manifest.json").read_text("utf-8")) | {"evaluated": {"at": "today"}}
     (done / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    (done / "summary.json").write_text(json.dumps({"arms": [{"headline": "raised"}]}), "utf-8")
+    (done / "summary.json").write_text(
+        json.dumps({"schema_version": 1, "arms": [{"name": "four", "headline": "raised"}]}), "utf-8"
+    )
     (tmp_path / "elsewhere" / "c").mkdir(parents=True)
     (tmp_path / "elsewhere" / "c" / "comparison.json").write_text("{}", "utf-8")
     found = listed(tmp_path, capsys)
@@ -112,9 +114,10 @@ def test_runs_are_listed_with_their_state(trained: Path, tmp_path: Path, capsys:
 @pytest.mark.parametrize(
     "file, text",
     [
-        ("summary.json", '{"arms": "all"}'),
-        ("summary.json", '{"arms": [3]}'),
-        ("summary.json", '{"arms": {}}'),
+        ("summary.json", '{"schema_version": 1, "arms": "all"}'),
+        ("summary.json", '{"schema_version": 1, "arms": [3]}'),
+        ("summary.json", '{"schema_version": 1, "arms": {}}'),
+        ("summary.json", '{"arms": []}'),
         ("manifest.json", "[]"),
         ("config.yaml", "iterations: [1]"),
         ("metrics.jsonl", '"none"\n'),

@@ -9,6 +9,7 @@ import pytest
 import wandb
 
 from rostrum.trainer.config import Config
+from rostrum.trainer.evaluation.summary import ArmSummary
 from rostrum.trainer.reading import DamagedError
 from rostrum.trainer.store.tracking import Tracker, TrackingError, check_key
 
@@ -57,7 +58,8 @@ def test_what_an_evaluation_came_to_stands_beside_the_curves(
     tracker.log({"iteration": 1})
     tracker.close()
     tracker = Tracker(settings)
-    tracker.evaluated({"arms": [{"headline": "raised", "accuracy": rows}]}, "0" * 64)
+    arm = ArmSummary.model_validate({"name": "run", "headline": "raised", "accuracy": rows})
+    tracker.evaluated({**arm.flat(), "root_hash": "0" * 64})
     tracker.close()
     assert service.started[0]["id"] == service.started[1]["id"]
     assert service.summary["headline"] == "raised" and service.summary["root_hash"] == "0" * 64

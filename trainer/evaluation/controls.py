@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from rostrum.envs.fingerprints import record_hash
-from rostrum.trainer.evaluation.family import Tested, change_as_stored
+from rostrum.trainer.evaluation.family import Tested, change_of
 from rostrum.trainer.evaluation.invalid import WAYS, Invalid
 from rostrum.trainer.evaluation.replicates import Replicates
+from rostrum.trainer.evaluation.summary import ArmSummary, Control, JudgeAccuracy
 from rostrum.trainer.stats.paired import PairedChange
 from rostrum.trainer.stats.seeds import pooled_change
 from rostrum.trainer.store.provenance import run_settings
@@ -31,42 +32,50 @@ def controls(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
     return {name: found.get(_but_for_clip(configs[name])) for name in paid}
 
 
-def add_differences(
-    summaries: Sequence[dict[str, Any]],
-    pooled: Sequence[dict[str, Any]],
+def with_controls(
+    units: Sequence[ArmSummary],
     arms: Mapping[str, Tested],
     groups: Sequence[Replicates],
     of: Mapping[str, str | None],
-) -> None:
-    """Write `control` into each arm of `of` and into groups of such arms: its name and its figures by judge.
+) -> list[ArmSummary]:
+    """Return the arms and groups, those of `of` with their `control`: its name and its figures by judge.
 
     Figures are those of the final checkpoints on the same questions, control first; they have yet to be corrected
     (`trainer.evaluation.family.adjusted`).
     """
-    seeds = {group.name: group.seeds for group in groups}
-    for unit in [*pooled, *summaries]:
-        members = unit.get("arms", [unit["name"]])
-        if not all(name in of for name in members):
-            continue
-        pairs = {name: str(of[name]) for name in members if of[name] in arms}
-        if len(pairs) < len(members):
-            unit["control"] = {"name": None, "accuracy": []}
-            continue
-        of_member = seeds.get(unit["name"], {unit["name"]: 0})
-        rows = [
-            {"judge": row["judge"], "role": row["role"]} | _difference(pairs, arms, of_member, row["judge"])
-            for row in unit["accuracy"]
-        ]
-        unit["control"] = {"name": _name(pairs, groups), "accuracy": rows}
+    return [
+        unit.model_copy(update={"control": _control(unit, arms, groups, of)})
+        if all(name in of for name in _members(unit))
+        else unit
+        for unit in units
+    ]
+
+
+def _members(unit: ArmSummary) -> list[str]:
+    return unit.arms or [unit.name]
+
+
+def _control(
+    unit: ArmSummary, arms: Mapping[str, Tested], groups: Sequence[Replicates], of: Mapping[str, str | None]
+) -> Control:
+    members = _members(unit)
+    pairs = {name: str(of[name]) for name in members if of[name] in arms}
+    if len(pairs) < len(members):
+        return Control(name=None, accuracy=[])
+    seeds = next((group.seeds for group in groups if group.name == unit.name), {unit.name: 0})
+    rows = [_difference(pairs, arms, seeds, row) for row in unit.accuracy]
+    return Control(name=_name(pairs, groups), accuracy=rows)
 
 
 def _difference(
-    pairs: Mapping[str, str], arms: Mapping[str, Tested], seeds: Mapping[str, int], judge: str
-) -> dict[str, Any]:
-    """Return the change that is shown, and that by each counting of INVALID verdicts."""
+    pairs: Mapping[str, str], arms: Mapping[str, Tested], seeds: Mapping[str, int], row: JudgeAccuracy
+) -> JudgeAccuracy:
+    """Return the difference that is shown, and that by each counting of INVALID verdicts."""
     shown = next(arms[name].invalid for name in pairs)
-    changes = {way: change_as_stored(_counted(pairs, arms, seeds, judge, way)) for way in WAYS}
-    return {**changes[shown], "invalid": changes}
+    changes = {way: change_of(_counted(pairs, arms, seeds, row.judge, way)) for way in WAYS}
+    return JudgeAccuracy(
+        judge=row.judge, role=row.role, **changes[shown].model_dump(exclude_unset=True), invalid=dict(changes)
+    )
 
 
 def _counted(

@@ -22,11 +22,11 @@ from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import browsed, verdict_table
 from rostrum.trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
-from rostrum.trainer.evaluation.summary import jsonable
 from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, write_parquet
 from rostrum.trainer.learners.limits import cut_in_evaluation
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import Open, read_text, valid
+from rostrum.trainer.records import jsonable
 from rostrum.trainer.rollouts import unjudged
 from rostrum.trainer.rollouts.decoding.length_matched import lengths_of, write_lengths
 from rostrum.trainer.rollouts.local import RolloutWorkers

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from rostrum.trainer.stats.paired import Headline
+from rostrum.trainer.evaluation.summary import Headline
 
 Invalid = Literal["dropped", "half", "wrong"]
 WAYS: tuple[Invalid, ...] = get_args(Invalid)
@@ -19,7 +19,7 @@ def counted(rows: pd.DataFrame, way: Invalid) -> pd.DataFrame:
     return rows.assign(correct=rows["correct"].where(rows["valid"], _CREDIT[way]))
 
 
-def agreed(words: Iterable[Headline]) -> Headline:
+def agreed(words: Iterable[Headline | None]) -> Headline | None:
     """Return the word that holds whatever INVALID verdicts count for, given that of each counting.
 
     Otherwise a policy could earn the word by making the judge unreadable where it would have been wrong.

@@ -47,9 +47,9 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.config import Watch as WatchSettings
 from rostrum.trainer.evaluation.matchups import matches_of_matchup, play_matches
 from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
-from rostrum.trainer.evaluation.summary import jsonable
 from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
 from rostrum.trainer.progress import say
+from rostrum.trainer.records import jsonable
 from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.rollouts.schedule import derive
 from rostrum.trainer.stats.paired import PairedChange, paired_change

@@ -1,339 +1,232 @@
-"""From the table of verdicts to the numbers a run is reported by: summary.json.
+"""The figures of a run or an experiment: what summary.json holds, written and read by the same classes.
 
-Every accuracy is paired by question and clustered by story (`trainer.stats`). A verdict picks the answer it
-gives more than half; a tie picks half of each. INVALID verdicts are counted, and left out unless the plan says
-otherwise; what every accuracy is with them left out, half right and wrong stands beside it.
+`trainer.evaluation.summarise` makes them from the table of verdicts. Any number may be null and most keys may be
+missing, as they are in what earlier releases stored; whoever reads it says "not measured" then.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, overload
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
 
-import numpy as np
-import pandas as pd
+from pydantic import model_validator
 
-from rostrum.rewards.statistics import Interval, cluster_mean
-from rostrum.trainer.evaluation.controls import add_differences
-from rostrum.trainer.evaluation.family import Comparison, adjusted, change_as_stored, pooled_arms
-from rostrum.trainer.evaluation.invalid import WAYS, Invalid, counted
-from rostrum.trainer.evaluation.replicates import Replicates
-from rostrum.trainer.evaluation.sentences import add_sentences
-from rostrum.trainer.evaluation.verdict_table import (
-    BASE,
-    CONDUCT,
-    HELD_OUT,
-    NONE,
-    REWARD,
-    SELF,
-    VerdictTableError,
-    check_verdicts,
-    scores,
-)
-from rostrum.trainer.stats.paired import PairedChange, paired_change
+from rostrum.envs.files import write_atomically
+from rostrum.trainer.reading import read_json
+from rostrum.trainer.records import Figure, Record
 
 SCHEMA_VERSION = 1
-DECIMALS = 6
-NO_CONTROLS: Mapping[str, str | None] = {}
+NAME = "summary.json"
+
+Headline = Literal["raised", "lowered", "no change shown", "not tested by itself"]
+"""A direction goes by the corrected p-value; one of several seeds is not tested by itself."""
 
 
-def summarise(
-    verdicts: pd.DataFrame,
-    groups: Sequence[Replicates] = (),
-    invalid: Invalid = "dropped",
-    primary: Comparison | None = None,
-    controls: Mapping[str, str | None] = NO_CONTROLS,
-) -> dict[str, Any]:
-    """The summary of a run as stored in summary.json; floats have 6 decimals, a number that is not known is None.
+class Estimate(Record):
+    """An estimate with its 95 % interval, as shares of one."""
 
-    Arms and references come in the order of the table, judges with the reward judge first. Arms of one of the `groups`
-    are pooled besides; `invalid` is what INVALID verdicts count for; `primary` is the comparison that was declared as
-    such; `controls` are as `trainer.evaluation.controls` finds them. Directions go by p-values that are corrected over
-    all comparisons (`trainer.evaluation.family.adjusted`).
-
-    Raises:
-        VerdictTableError: a column is missing or an arm cannot be compared with its base; the message says what to do.
-    """
-    check_verdicts(verdicts)
-    table = _with_outcomes(verdicts)
-    alone = table["matchup"] == NONE
-    arms = {str(name): _Arm(str(name), rows, invalid) for name, rows in table[~alone].groupby("arm", sort=False)}
-    summaries = [arm.summary() for arm in arms.values()]
-    pooled = pooled_arms(groups, arms, summaries)
-    add_differences(summaries, pooled, arms, groups, controls)
-    family = adjusted(summaries, pooled, primary)
-    add_sentences(summaries, pooled, family["size"], invalid)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "invalid": invalid,
-        "family": family,
-        "pooled": jsonable(pooled),
-        "arms": jsonable(summaries),
-        "references": [jsonable(reference) for reference in _references(table[alone], invalid)],
-    }
+    estimate: Figure = None
+    low: Figure = None
+    high: Figure = None
 
 
-class _Arm:
-    """One arm's rows, its reward judge, and its base and final checkpoint."""
+class BySide(Record):
+    """A share when arguing the right and when arguing the wrong answer."""
 
-    def __init__(self, name: str, rows: pd.DataFrame, invalid: Invalid) -> None:
-        self.name, self.rows, self.invalid = name, rows, invalid
-        self.protocol = self._only("protocol", rows)
-        self.reward_judge = self._only("judge", rows[rows["judge_role"] == REWARD])
-        self.judges = [self.reward_judge, *sorted(set(rows["judge"].unique()) - {self.reward_judge})]
-        self.checkpoints = self._checkpoints()
-        self.final = self.checkpoints[-1]
-        self.lone = not rows.loc[rows["matchup"] == SELF, "checkpoint_seats"].eq("AB").any()
-        """A consultancy: the checkpoint speaks for one side and nobody answers."""
+    right: Estimate = Estimate()
+    wrong: Estimate = Estimate()
 
-    def summary(self) -> dict[str, Any]:
-        accuracy = [self._accuracy(judge) for judge in self.judges]
-        reward = self._change(self.reward_judge, self.invalid)
-        return {
-            "name": self.name,
-            "protocol": self.protocol,
-            "minimum_detectable_change": reward.minimum_detectable_change,
-            "win_rate": self._win_rate_of_final(),
-            "verified_quotes": {"base": self._verified_quotes(BASE), "trained": self._verified_quotes(self.final)},
-            "words_per_speech": {"base": self._words_per_speech(BASE), "trained": self._words_per_speech(self.final)},
-            "accuracy": accuracy,
-            "checkpoints": [self._checkpoint(checkpoint) for checkpoint in self.checkpoints],
-        }
 
-    def _only(self, column: str, rows: pd.DataFrame) -> str:
-        found = rows[column].unique()
-        if len(found) != 1:
-            what = "protocol" if column == "protocol" else "reward judge"
-            raise VerdictTableError(
-                f"Arm {self.name!r} has {len(found)} {what}s in the verdict table: evaluate each arm with exactly one."
-            )
-        return str(found[0])
+class WinRate(Estimate):
+    """How often the final checkpoint convinced the reward judge."""
 
-    def _checkpoints(self) -> list[str]:
-        """Names in order of iteration, base first."""
-        own = self.rows.loc[self.rows["matchup"] == SELF, ["iteration", "checkpoint"]]
-        pairs = own.drop_duplicates().sort_values(["iteration", "checkpoint"])
-        names = [str(name) for name in pairs["checkpoint"]]
-        if BASE not in names or len(names) < 2:
-            raise VerdictTableError(
-                f"Arm {self.name!r} needs verdicts on a base and a trained checkpoint: evaluate both on the same set."
-            )
-        if pairs["iteration"].duplicated().any() or len(set(names)) < len(names) or names[0] != BASE:
-            raise VerdictTableError(
-                f"Arm {self.name!r} needs one iteration per checkpoint, 0 for the base alone: give each its own number."
-            )
-        return names
+    by_side: BySide = BySide()
+    against: str = ""
 
-    def _select(self, checkpoint: str, judge: str, matchup: str = SELF) -> pd.DataFrame:
-        rows = self.rows
-        return rows[(rows["checkpoint"] == checkpoint) & (rows["judge"] == judge) & (rows["matchup"] == matchup)]
 
-    def _paired_rows(self, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """One row per question and seating with a verdict that counts on both checkpoints: base, trained, given_right.
+class BeforeAfter(Record):
+    """A number for the base debaters and for the trained ones."""
 
-        Pairing seatings too keeps an INVALID verdict from being read as change: in a consultancy the two seatings of a
-        question are the consultant given the right and the wrong answer.
+    base: Figure = None
+    trained: Figure = None
+
+
+class Paired(BeforeAfter):
+    """An accuracy before and after training, paired by question."""
+
+    change: Figure = None
+    low: Figure = None
+    high: Figure = None
+    p: Figure = None
+    n_questions: int | None = None
+    n_stories: int | None = None
+
+
+class Change(Paired):
+    """The same, corrected for being one of several comparisons."""
+
+    p_adjusted: Figure = None
+    headline: Headline | None = None
+
+
+class ByJudge(Record):
+    """A judge's name and role: "reward" or "held-out"."""
+
+    judge: str
+    role: str = ""
+
+
+class JudgeAccuracy(Paired, ByJudge):
+    """One judge's accuracy before and after training, or after a control arm (`base`) and after the arm (`trained`)."""
+
+    n_invalid: int | None = None
+    invalid: dict[str, Change] = {}
+    """The same with INVALID verdicts "dropped", "half" right, and "wrong"."""
+    base_interval: tuple[Figure, Figure] = (None, None)
+    trained_interval: tuple[Figure, Figure] = (None, None)
+    seed_changes: dict[str, Figure] = {}
+    """Of pooled arms: the change by seed, and its interval for other seeds on these questions."""
+    seeds_interval: tuple[Figure, Figure] = (None, None)
+    on_seeds: str = ""
+    """What the interval over several seeds covers."""
+    brier: BeforeAfter = BeforeAfter()
+    log_score: BeforeAfter = BeforeAfter()
+    """Proper scores of the probabilities, over valid verdicts; 0 is best."""
+    given_right: BeforeAfter | None = None
+    given_wrong: BeforeAfter | None = None
+    """Of a lone consultant: the accuracy where it was given the right and the wrong answer."""
+    primary: bool = False
+    """It was declared as the primary comparison."""
+    p_adjusted: Figure = None
+    headline: Headline | None = None
+
+
+class Control(Record):
+    """What an arm did beyond the arm that was trained on its penalties alone; no name: there is none."""
+
+    name: str | None = None
+    accuracy: list[JudgeAccuracy] = []
+    sentence: str = ""
+
+    def of(self, judge: str) -> JudgeAccuracy | None:
+        """Return the figures of a judge."""
+        return next((row for row in self.accuracy if row.judge == judge), None)
+
+
+class CheckpointSummary(Record):
+    """What evaluation measured of one checkpoint of an arm."""
+
+    checkpoint: str
+    iteration: int
+    accuracy: dict[str, Estimate] = {}
+    """By judge; `invalid` has it by what INVALID verdicts count for."""
+    invalid: dict[str, dict[str, Estimate]] = {}
+    win_rate: Estimate = Estimate()
+    win_rate_right: Estimate = Estimate()
+    win_rate_wrong: Estimate = Estimate()
+    verified_quotes: Figure = None
+    words_per_speech: Figure = None
+    conduct: dict[str, Figure] = {}
+
+
+class ArmSummary(Record):
+    """One way of training: a protocol, a reward, a run of iterations; or several such runs pooled."""
+
+    name: str
+    protocol: str = ""
+    arms: list[str] = []
+    """Of arms that are pooled because they differ in nothing but the seed: their names, and their `seeds`."""
+    seeds: list[int] = []
+    minimum_detectable_change: Figure = None
+    win_rate: WinRate = WinRate()
+    verified_quotes: BeforeAfter = BeforeAfter()
+    words_per_speech: BeforeAfter = BeforeAfter()
+    accuracy: list[JudgeAccuracy] = []
+    """The reward judge's first."""
+    checkpoints: list[CheckpointSummary] = []
+    control: Control | None = None
+    """None where penalties do not shape the reward."""
+    headline: Headline | None = None
+    sentence: str = ""
+
+    def flat(self) -> dict[str, Any]:
+        """Return the headline and each judge's figures, each under one name, as a dashboard wants them."""
+        kept = ("base", "trained", "change", "low", "high", "p", "p_adjusted", "headline")
+        judges = {f"judge_accuracy/{row.judge}/{name}": getattr(row, name) for row in self.accuracy for name in kept}
+        return {"headline": self.headline, **judges}
+
+
+class Reference(Record):
+    """A judge without debaters: "naive" reads the question alone, "expert" the passage as well."""
+
+    protocol: str
+    judge: str
+    role: str = ""
+    accuracy: Estimate = Estimate()
+    n_questions: int | None = None
+    n_invalid: int | None = None
+    invalid: dict[str, Estimate] = {}
+
+
+class Family(Record):
+    """The comparisons whose p-values are adjusted for being many: changes over the base and differences to controls."""
+
+    correction: str = ""
+    size: int = 0
+    primary: tuple[str, str] | None = None
+    """Arm and judge of the comparison that was declared as primary, which is none of them."""
+
+
+class Amendment(Record):
+    """What was declared otherwise after the plan."""
+
+    at: str = ""
+    reason: str = ""
+    changes: list[str] = []
+
+
+class PlanRecord(Record):
+    """Whether what was run is what was planned (`trainer.evaluation.preregistration.adherence`)."""
+
+    status: str = ""
+    declared: str = ""
+    hash: str = ""
+    amendments: list[Amendment] = []
+    deviations: list[str] = []
+
+
+class Summary(Record):
+    """The figures of a run."""
+
+    schema_version: int
+    invalid: str = "dropped"
+    """What INVALID verdicts count for in the headlines."""
+    family: Family = Family()
+    pooled: list[ArmSummary] = []
+    arms: list[ArmSummary] = []
+    references: list[Reference] = []
+    plan: PlanRecord = PlanRecord()
+
+    @property
+    def units(self) -> list[ArmSummary]:
+        """Return what is compared: arms, but those of several seeds pooled."""
+        parts = {name for group in self.pooled for name in group.arms}
+        return [*self.pooled, *(arm for arm in self.arms if arm.name not in parts)]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return what a summary.json holds.
+
+        Raises:
+            DamagedError: it is not there or cannot be understood.
         """
-        base = self._seatings(BASE, judge, invalid).rename(columns={"correct": "base"})
-        return base.join(self._seatings(self.final, judge, invalid)["correct"].rename("trained"), how="inner")
+        return read_json(path, cls, "run `rostrum evaluate` again")
 
-    def _seatings(self, checkpoint: str, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """Self-play with a verdict that counts, one row per question and seating: correct, given_right, story_id."""
-        return (
-            counted(self._select(checkpoint, judge), invalid)
-            .groupby(["question_id", "swapped_seats"])
-            .agg(correct=("correct", "mean"), given_right=("given_right", "first"), story_id=("story_id", "first"))
-        )
+    def write(self, path: Path) -> None:
+        """Write summary.json, whole or not at all."""
+        write_atomically(path, json.dumps(self.stored(), indent=1))
 
-    def questions(self, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """One row per question that counts on both checkpoints: base, trained, story_id."""
-        return (
-            self._paired_rows(judge, invalid)
-            .groupby("question_id")
-            .agg(base=("base", "mean"), trained=("trained", "mean"), story_id=("story_id", "first"))
-        )
-
-    def n_invalid(self, judge: str) -> int:
-        """INVALID verdicts on the base and the final checkpoint."""
-        return sum(int((~self._select(checkpoint, judge)["valid"]).sum()) for checkpoint in (BASE, self.final))
-
-    def _changes(self, judge: str) -> dict[Invalid, PairedChange]:
-        """Return the change with INVALID verdicts dropped, half right, and wrong; all one if there are none."""
-        if not self.n_invalid(judge):
-            return dict.fromkeys(WAYS, self._change(judge, self.invalid))
-        return {way: self._change(judge, way) for way in WAYS}
-
-    def _change(self, judge: str, invalid: Invalid) -> PairedChange:
-        questions = self.questions(judge, invalid)
-        return paired_change(questions["base"], questions["trained"], questions["story_id"])
-
-    def _accuracy(self, judge: str) -> dict[str, Any]:
-        changes = self._changes(judge)
-        change = changes[self.invalid]
-        questions = self.questions(judge, self.invalid)
-        base, trained = (cluster_mean(questions[when], questions["story_id"]) for when in ("base", "trained"))
-        row = {
-            "judge": judge,
-            "role": REWARD if judge == self.reward_judge else HELD_OUT,
-            "base": change.base,
-            "trained": change.trained,
-            "change": change.change,
-            "low": change.low,
-            "high": change.high,
-            "p": change.p,
-            "n_questions": change.n_questions,
-            "n_stories": change.n_stories,
-            "n_invalid": self.n_invalid(judge),
-            "invalid": {way: change_as_stored(found) for way, found in changes.items()},
-            "base_interval": [base.low, base.high],
-            "trained_interval": [trained.low, trained.high],
-            **self._scores(judge),
-        }
-        return row | self._by_assignment(judge) if self.lone else row
-
-    def _scores(self, judge: str) -> dict[str, dict[str, float]]:
-        """Mean (1 - P)^2 and -log P of the right answer over valid verdicts, before and after training."""
-        base, trained = (scores(self._select(checkpoint, judge)) for checkpoint in (BASE, self.final))
-        return {name: {"base": base[name], "trained": trained[name]} for name in base}
-
-    def _by_assignment(self, judge: str) -> dict[str, Any]:
-        """The judge's accuracy where the consultant was given the right and the wrong answer."""
-        pairs = self._paired_rows(judge, self.invalid)
-        right = pairs["given_right"].astype(bool)
-        return {
-            name: {"base": rows["base"].mean(), "trained": rows["trained"].mean()}
-            for name, rows in (("given_right", pairs[right]), ("given_wrong", pairs[~right]))
-        }
-
-    def _win_rate_of_final(self) -> dict[str, Any]:
-        rates = self._win_rates(self.final)
-        return _interval(rates["win_rate"]) | {
-            "by_side": {"right": _interval(rates["win_rate_right"]), "wrong": _interval(rates["win_rate_wrong"])},
-            "against": "the judge (approval)" if self.lone else "base debaters",
-        }
-
-    def _win_rates(self, checkpoint: str) -> dict[str, Interval]:
-        """How often the reward judge sided with the checkpoint, in all and by whether its answer was right."""
-        rows = self._select(checkpoint, self.reward_judge, SELF if self.lone else BASE)
-        if checkpoint == BASE and not self.lone and rows.empty:
-            return self._base_against_itself()
-        right = rows["given_right"]
-        sides = {"win_rate": rows, "win_rate_right": rows[right], "win_rate_wrong": rows[~right]}
-        return {name: _mean(side, "won") for name, side in sides.items()}
-
-    def _base_against_itself(self) -> dict[str, Interval]:
-        """One of two equals wins half; the side with the right answer wins whenever the judge is right."""
-        right = _mean(self._select(BASE, self.reward_judge), "correct")
-        wrong = Interval(1 - right.estimate, 1 - right.high, 1 - right.low, right.n)
-        even = Interval(0.5, math.nan, math.nan, 0)
-        return {"win_rate": even, "win_rate_right": right, "win_rate_wrong": wrong}
-
-    def _verified_quotes(self, checkpoint: str) -> float:
-        """Share of the checkpoint's quotes that stand in the passage."""
-        rows = self._select(checkpoint, self.reward_judge)
-        return _ratio(rows["verified_quotes"].sum(), rows["quotes"].sum())
-
-    def _words_per_speech(self, checkpoint: str) -> float:
-        rows = self._select(checkpoint, self.reward_judge)
-        return _ratio(rows["words"].sum(), rows["speeches"].sum())
-
-    def _conduct(self, checkpoint: str) -> dict[str, float]:
-        """Means per speech; what the table does not tell is left out."""
-        rows = self._select(checkpoint, self.reward_judge)
-        return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in CONDUCT if name in rows}
-
-    def _checkpoint(self, checkpoint: str) -> dict[str, Any]:
-        rows = self.rows[self.rows["checkpoint"] == checkpoint]
-        return {
-            "checkpoint": checkpoint,
-            "iteration": int(rows["iteration"].iloc[0]),
-            "accuracy": {judge: _interval(self._mean_accuracy(checkpoint, judge)) for judge in self.judges},
-            "invalid": {judge: _each_way(self._select(checkpoint, judge)) for judge in self.judges},
-            **{name: _interval(rate) for name, rate in self._win_rates(checkpoint).items()},
-            "verified_quotes": self._verified_quotes(checkpoint),
-            "words_per_speech": self._words_per_speech(checkpoint),
-            "conduct": self._conduct(checkpoint),
-        }
-
-    def _mean_accuracy(self, checkpoint: str, judge: str) -> Interval:
-        return _question_mean(self._select(checkpoint, judge), self.invalid)
-
-
-def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5); and
-    where the checkpoint holds one side, `won`, whether the judge picked its answer, and `given_right`, whether that
-    answer is right. The picks of INVALID verdicts mean nothing: whoever reads them takes valid rows only."""
-    picks_a = (1 + np.sign(verdicts["p_mean"] - 0.5)) / 2
-    return verdicts.assign(
-        valid=verdicts["valid"].astype(bool),
-        correct=picks_a.where(verdicts["correct_seat"] == "A", 1 - picks_a),
-        won=picks_a.where(verdicts["checkpoint_seats"] == "A", 1 - picks_a),
-        given_right=verdicts["checkpoint_seats"] == verdicts["correct_seat"],
-    )
-
-
-def _references(rows: pd.DataFrame, invalid: Invalid) -> list[dict[str, Any]]:
-    """Judges without debaters: protocols in the order of the table, the reward judge first."""
-    references = []
-    for _, own in rows.groupby("protocol", sort=False):
-        judges = [_reference(group, invalid) for _, group in own.groupby("judge")]
-        references += sorted(judges, key=lambda reference: reference["role"] != REWARD)
-    return references
-
-
-def _reference(rows: pd.DataFrame, invalid: Invalid) -> dict[str, Any]:
-    accuracy = _question_mean(rows, invalid)
-    first = rows.iloc[0]
-    return {
-        "protocol": first["protocol"],
-        "judge": first["judge"],
-        "role": first["judge_role"],
-        "accuracy": _interval(accuracy),
-        "n_questions": accuracy.n,
-        "n_invalid": int((~rows["valid"]).sum()),
-        "invalid": _each_way(rows),
-    }
-
-
-def _each_way(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """The accuracy with INVALID verdicts dropped, half right, and wrong."""
-    return {way: _interval(_question_mean(rows, way)) for way in WAYS}
-
-
-def _question_mean(rows: pd.DataFrame, invalid: Invalid) -> Interval:
-    """Mean over questions of the mean over each question's rows that count, clustered by story."""
-    by_question = counted(rows, invalid).groupby("question_id")
-    questions = by_question.agg(correct=("correct", "mean"), story_id=("story_id", "first"))
-    return cluster_mean(questions["correct"], questions["story_id"])
-
-
-def _mean(rows: pd.DataFrame, outcome: str) -> Interval:
-    """Mean over rows with a valid verdict, clustered by story."""
-    valid = rows[rows["valid"]]
-    return cluster_mean(valid[outcome], valid["story_id"])
-
-
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else math.nan
-
-
-def _interval(interval: Interval) -> dict[str, float]:
-    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-
-
-@overload
-def jsonable(value: dict[str, Any]) -> dict[str, Any]: ...
-
-
-@overload
-def jsonable(value: Any) -> Any: ...
-
-
-def jsonable(value: Any) -> Any:
-    """Plain Python, floats of 6 decimals, None for NaN."""
-    if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else round(float(value), DECIMALS) + 0.0
-    return value
+    @model_validator(mode="after")
+    def _known_version(self) -> Self:
+        if self.schema_version != SCHEMA_VERSION:
+            raise ValueError(f"schema version {self.schema_version} is not {SCHEMA_VERSION}")
+        return self

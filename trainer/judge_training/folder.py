@@ -10,9 +10,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rostrum.envs.files import temporary_folder, write_atomically
 from rostrum.rewards.calibration import Calibration
 from rostrum.rewards.judges import ModelSettings
-from rostrum.trainer.evaluation.summary import jsonable
 from rostrum.trainer.judge_training.data import JudgeTrainingError
 from rostrum.trainer.models import cards, model_folders
+from rostrum.trainer.records import jsonable
 
 RECORD, SETTINGS, CALIBRATED = "training.json", "judge.yaml", "calibrated.yaml"
 LAST = "config.json"

@@ -10,8 +10,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from rostrum.envs.files import write_atomically
-from rostrum.trainer.evaluation.summary import jsonable
 from rostrum.trainer.judge_training.grid import COMPARISONS
+from rostrum.trainer.records import jsonable
 from rostrum.trainer.report import wording
 from rostrum.trainer.report.album import Album, standalone
 from rostrum.trainer.report.drawing import Drawing

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from rostrum.trainer.evaluation.summary import ArmSummary, Summary
 from rostrum.trainer.evaluation.verdict_table import NONE
-from rostrum.trainer.report.inputs import Arm, Summary
 
 _NEEDED = {"judge", "valid", "matchup", "swapped_seats", "p_given", "p_swapped"}
 NAMED = 4
@@ -57,7 +57,7 @@ def compared(summary: Summary, verdicts: pd.DataFrame | None) -> Compared | None
     return Compared(questions, debaters, play, judges, figure, text)
 
 
-def _questions(units: Sequence[Arm]) -> Box:
+def _questions(units: Sequence[ArmSummary]) -> Box:
     rows = [row for arm in units for row in arm.accuracy if row.n_questions]
     if not rows:
         return Box("Questions", "The same test questions", ("no story of theirs was trained on",))
@@ -68,9 +68,9 @@ def _questions(units: Sequence[Arm]) -> Box:
     )
 
 
-def _debaters(units: Sequence[Arm]) -> tuple[Box, ...]:
+def _debaters(units: Sequence[ArmSummary]) -> tuple[Box, ...]:
     """Return before, after, and the controls, if there are any."""
-    controls = {arm.control.name for arm in units if arm.control.name}
+    controls = {arm.control.name for arm in units if arm.control and arm.control.name}
     trained = [arm for arm in units if arm.name not in controls] or list(units)
     boxes = [Box("Before", "Base debaters", ("not trained",)), Box("After", _names(trained), ("trained for approval",))]
     if controls:
@@ -80,7 +80,7 @@ def _debaters(units: Sequence[Arm]) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _names(arms: Sequence[Arm]) -> str:
+def _names(arms: Sequence[ArmSummary]) -> str:
     seeds = {len(arm.seeds) for arm in arms}
     each = f" ({seeds.pop()} seeds{' each' if len(arms) > 1 else ''})" if len(seeds) == 1 and 0 not in seeds else ""
     return (f"{len(arms)} arms" if len(arms) > NAMED else ", ".join(arm.name for arm in arms)) + each
@@ -92,7 +92,7 @@ def _play(played: pd.DataFrame | None) -> Box:
     return Box("Debates", "In both seatings", ("each question twice: who argues which answer is exchanged",))
 
 
-def _judges(units: Sequence[Arm], played: pd.DataFrame | None, known: pd.DataFrame | None) -> tuple[Box, ...]:
+def _judges(units: Sequence[ArmSummary], played: pd.DataFrame | None, known: pd.DataFrame | None) -> tuple[Box, ...]:
     """Return the reward judges and those that were held out. `known` has invalid verdicts too, unlike `played`."""
     roles: dict[str, list[str]] = {"reward": [], "held-out": []}
     for row in (row for arm in units for row in arm.accuracy):

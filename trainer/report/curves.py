@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rostrum.trainer.evaluation.summary import ArmSummary, CheckpointSummary, Estimate
 from rostrum.trainer.report.charts import Point, Series, chart
 from rostrum.trainer.report.drawing import Drawing
-from rostrum.trainer.report.inputs import Arm, Checkpoint, Interval, Run
+from rostrum.trainer.report.inputs import Run
 from rostrum.trainer.report.svg import Axis, Unit, axis
 
 
@@ -23,7 +24,7 @@ class Panel:
 class ArmCurves:
     """The small multiples of one arm."""
 
-    arm: Arm
+    arm: ArmSummary
     panels: tuple[Panel, ...]
 
 
@@ -34,7 +35,7 @@ class Measure:
     heading: str
     note: str
     unit: Unit
-    series: Callable[[Run, Arm], list[Series]]
+    series: Callable[[Run, ArmSummary], list[Series]]
 
 
 def training_curves(run: Run) -> list[ArmCurves]:
@@ -62,7 +63,7 @@ def small_multiples(run: Run, measures: Sequence[Measure]) -> list[ArmCurves]:
     ]
 
 
-def _panel(measure: Measure, arm: Arm, x: Axis, y: Axis, series: list[Series]) -> Panel:
+def _panel(measure: Measure, arm: ArmSummary, x: Axis, y: Axis, series: list[Series]) -> Panel:
     if not series:
         return Panel(measure.heading, measure.note, None)
     ends = "; ".join(
@@ -83,8 +84,8 @@ def _scale(measure: Measure, series: list[Series]) -> Axis:
     return axis(measure.heading, _all(lambda p: p.y, series) + intervals, measure.unit, wanted=4)
 
 
-def _logged(name: str) -> Callable[[Run, Arm], list[Series]]:
-    def series(run: Run, arm: Arm) -> list[Series]:
+def _logged(name: str) -> Callable[[Run, ArmSummary], list[Series]]:
+    def series(run: Run, arm: ArmSummary) -> list[Series]:
         rows = [(row.iteration, row.number(name)) for row in run.metrics.get(arm.name, [])]
         return series_of(name.replace("_", " "), 0, rows, marks=False)
 
@@ -103,16 +104,16 @@ def _first(row: tuple[int, float | None]) -> int:
     return row[0]
 
 
-def _accuracy(run: Run, arm: Arm) -> list[Series]:
+def _accuracy(run: Run, arm: ArmSummary) -> list[Series]:
     training = [(row.iteration, row.judge_accuracy) for row in run.training_accuracy.get(arm.name, [])]
     series: list[Series] = []
     for slot, (judge, role) in enumerate(judges_of(arm)):
-        rows = [(point.iteration, point.accuracy.get(judge, Interval()).estimate) for point in arm.checkpoints]
+        rows = [(point.iteration, point.accuracy.get(judge, Estimate()).estimate) for point in arm.checkpoints]
         series += series_of(f"test questions, {judge} ({role})" if role else f"test questions, {judge}", slot, rows)
     return series + series_of("training debates", 5, training, marks=False, dashed=True)
 
 
-def judges_of(arm: Arm) -> list[tuple[str, str]]:
+def judges_of(arm: ArmSummary) -> list[tuple[str, str]]:
     """The judges that evaluated an arm, each with its role in words ("" if not known)."""
     roles = {row.judge: f"{row.role} judge" if row.role else "" for row in arm.accuracy}
     for point in arm.checkpoints:
@@ -121,8 +122,8 @@ def judges_of(arm: Arm) -> list[tuple[str, str]]:
     return list(roles.items())
 
 
-def _win_rate(run: Run, arm: Arm) -> list[Series]:
-    sides: list[tuple[str, int, bool, Callable[[Checkpoint], Interval]]] = [
+def _win_rate(run: Run, arm: ArmSummary) -> list[Series]:
+    sides: list[tuple[str, int, bool, Callable[[CheckpointSummary], Estimate]]] = [
         ("arguing the right answer", 2, False, lambda point: point.win_rate_right),
         ("arguing the wrong answer", 1, True, lambda point: point.win_rate_wrong),
     ]
@@ -133,14 +134,14 @@ def _win_rate(run: Run, arm: Arm) -> list[Series]:
     ]
 
 
-def _conduct(name: str, words: str) -> Callable[[Run, Arm], list[Series]]:
-    def series(run: Run, arm: Arm) -> list[Series]:
+def _conduct(name: str, words: str) -> Callable[[Run, ArmSummary], list[Series]]:
+    def series(run: Run, arm: ArmSummary) -> list[Series]:
         return series_of(words, 0, [(point.iteration, point.conduct.get(name)) for point in arm.checkpoints])
 
     return series
 
 
-def _attack_success(run: Run, arm: Arm) -> list[Series]:
+def _attack_success(run: Run, arm: ArmSummary) -> list[Series]:
     """All attacks together: of the debates that the attacker had lost, those that attacking won."""
     lost, flips = Counter[int](), Counter[int]()
     for record in run.attacks.get(arm.name, []):

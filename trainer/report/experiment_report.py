@@ -1,13 +1,12 @@
 """From evaluated runs to one table, one summary and one report."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from rostrum.envs.files import write_atomically
 from rostrum.trainer.evaluation.preregistration.experiment import arms_of, summary_of
+from rostrum.trainer.evaluation.summary import NAME, Summary
 from rostrum.trainer.evaluation.verdict_rows import write_parquet
 from rostrum.trainer.evaluation.verdict_table import read_verdicts
 from rostrum.trainer.reading import read_text
@@ -15,7 +14,7 @@ from rostrum.trainer.report.page import write_report
 from rostrum.trainer.store.run_folder import RunError
 
 
-def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
+def report(folder: Path, order: list[str] | None = None) -> Summary:
     """Writes verdicts.parquet, debates.jsonl, summary.json, report.html, pages/ and figures/; returns the summary.
 
     `order` is that of the arms in the summary, alphabetical if not given. Arms that differ in nothing but the seed are
@@ -38,6 +37,6 @@ def report(folder: Path, order: list[str] | None = None) -> dict[str, Any]:
         debates = "".join(read_text(arms[name] / "debates.jsonl") for name in names)
         write_atomically(folder / "debates.jsonl", debates)
     summary = summary_of(folder)
-    write_atomically(folder / "summary.json", json.dumps(summary, indent=1))
+    summary.write(folder / NAME)
     write_report(folder)
     return summary

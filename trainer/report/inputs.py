@@ -8,214 +8,19 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rostrum.envs.transcripts import today
 from rostrum.envs.types import Protocol, Side, Speaker
+from rostrum.trainer.evaluation.summary import NAME, BeforeAfter, Estimate, Summary
 from rostrum.trainer.reading import read_text
-
-SUMMARY_SCHEMA_VERSION = 1
+from rostrum.trainer.records import Record
 
 
 class ReportError(ValueError):
     """The run folder cannot be reported on; the message says what to do."""
-
-
-class Record(BaseModel):
-    """A JSON object in which a null means the same as a missing key."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls_are_missing(cls, data: Any) -> Any:
-        if data is None:
-            return {}
-        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
-
-
-class Interval(Record):
-    """An estimate with its 95 % interval, as shares of one."""
-
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-class BySide(Record):
-    """A share when arguing the right and when arguing the wrong answer."""
-
-    right: Interval = Interval()
-    wrong: Interval = Interval()
-
-
-class WinRate(Interval):
-    """How often the final checkpoint convinced the reward judge."""
-
-    by_side: BySide = BySide()
-    against: str = ""
-
-
-class BeforeAfter(Record):
-    """A number for the base debaters and for the trained ones."""
-
-    base: float | None = None
-    trained: float | None = None
-
-
-Headline = Literal["raised", "lowered", "no change shown", "not tested by itself"]
-"""A direction goes by the corrected p-value; one of several seeds is not tested by itself."""
-
-
-class Change(BeforeAfter):
-    """An accuracy before and after training, paired by question."""
-
-    change: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p: float | None = None
-    p_adjusted: float | None = None
-    headline: Headline | None = None
-    n_questions: int | None = None
-    n_stories: int | None = None
-
-
-class Accuracy(Change):
-    """One judge's accuracy before and after training."""
-
-    judge: str
-    role: str = ""
-    primary: bool = False
-    """It was declared as the primary comparison."""
-    n_invalid: int | None = None
-    invalid: dict[str, Change] = {}
-    """The same with INVALID verdicts "dropped", "half" right, and "wrong"."""
-    on_seeds: str = ""
-    """What the interval over several seeds covers."""
-    brier: BeforeAfter = BeforeAfter()
-    log_score: BeforeAfter = BeforeAfter()
-    """Proper scores of the probabilities, over valid verdicts; 0 is best."""
-    base_interval: tuple[float | None, float | None] = (None, None)
-    trained_interval: tuple[float | None, float | None] = (None, None)
-    given_right: BeforeAfter | None = None
-    given_wrong: BeforeAfter | None = None
-
-
-class ToControl(Change):
-    """One judge's accuracy on the arm (`trained`) beside that on its control (`base`)."""
-
-    judge: str
-    role: str = ""
-
-
-class Control(Record):
-    """What an arm did beyond the arm that was trained on its penalties alone; no name: there is none."""
-
-    name: str | None = None
-    sentence: str = ""
-    accuracy: list[ToControl] = []
-
-    def of(self, judge: str) -> ToControl | None:
-        """Return the figures of a judge."""
-        return next((row for row in self.accuracy if row.judge == judge), None)
-
-
-class Checkpoint(Record):
-    """What evaluation measured of one checkpoint of an arm."""
-
-    checkpoint: str
-    iteration: int
-    accuracy: dict[str, Interval] = {}
-    win_rate: Interval = Interval()
-    win_rate_right: Interval = Interval()
-    win_rate_wrong: Interval = Interval()
-    verified_quotes: float | None = None
-    words_per_speech: float | None = None
-    conduct: dict[str, float | None] = {}
-
-
-class Arm(Record):
-    """One way of training: a protocol, a reward, a run of iterations."""
-
-    name: str
-    protocol: str = ""
-    arms: list[str] = []
-    """Of arms that are pooled because they differ in nothing but the seed: their names, and their `seeds`."""
-    seeds: list[int] = []
-    headline: Headline | None = None
-    sentence: str = ""
-    minimum_detectable_change: float | None = None
-    win_rate: WinRate = WinRate()
-    verified_quotes: BeforeAfter = BeforeAfter()
-    words_per_speech: BeforeAfter = BeforeAfter()
-    accuracy: list[Accuracy] = []
-    control: Control = Control()
-    checkpoints: list[Checkpoint] = []
-
-
-class Reference(Record):
-    """A judge without debaters: "naive" reads the question alone, "expert" the passage as well."""
-
-    protocol: str
-    judge: str
-    role: str = ""
-    accuracy: Interval = Interval()
-    n_questions: int | None = None
-    n_invalid: int | None = None
-
-
-class Family(Record):
-    """The comparisons whose p-values are adjusted for being many: changes over the base and differences to controls."""
-
-    correction: str = ""
-    size: int = 0
-    primary: list[str] = []
-    """Arm and judge of the comparison that was declared as primary, which is none of them."""
-
-
-class Amendment(Record):
-    """What was declared otherwise after the plan."""
-
-    at: str = ""
-    reason: str = ""
-    changes: list[str] = []
-
-
-class PlanRecord(Record):
-    """Whether what was run is what was planned (`trainer.evaluation.preregistration.adherence`)."""
-
-    status: str = ""
-    declared: str = ""
-    hash: str = ""
-    amendments: list[Amendment] = []
-    deviations: list[str] = []
-
-
-class Summary(Record):
-    """The figures of a run."""
-
-    schema_version: int
-    invalid: str = "dropped"
-    """What INVALID verdicts count for in the headlines."""
-    family: Family = Family()
-    plan: PlanRecord = PlanRecord()
-    pooled: list[Arm] = []
-    arms: list[Arm] = []
-    references: list[Reference] = []
-
-    @property
-    def units(self) -> list[Arm]:
-        """What is compared: arms, but those of several seeds pooled."""
-        parts = {name for group in self.pooled for name in group.arms}
-        return [*self.pooled, *(arm for arm in self.arms if arm.name not in parts)]
-
-    @model_validator(mode="after")
-    def _known_version(self) -> Self:
-        if self.schema_version != SUMMARY_SCHEMA_VERSION:
-            raise ValueError(f"schema version {self.schema_version} is not {SUMMARY_SCHEMA_VERSION}")
-        return self
 
 
 class Metrics(BaseModel):
@@ -248,9 +53,9 @@ class AttackRecord(Record):
     attack: str
     lost: int
     flips: int
-    success: Interval = Interval()
+    success: Estimate = Estimate()
     backfired: float | None = None
-    shift: Interval = Interval()
+    shift: Estimate = Estimate()
     invalid: float | None = None
 
 
@@ -391,11 +196,15 @@ class Run(Record):
 
 
 def read_run(run: Path) -> Run:
-    """Read a run folder. Raises ReportError if summary.json is missing or any file cannot be understood."""
-    summary_path = run / "summary.json"
-    if not summary_path.is_file():
-        raise ReportError(f"{run} has no summary.json to report on; run `rostrum evaluate` first.")
-    summary = _validate(Summary, read_text(summary_path), str(summary_path))
+    """Read a run folder.
+
+    Raises:
+        ReportError: summary.json is missing, or a file beside it cannot be understood.
+        DamagedError: summary.json cannot be understood.
+    """
+    if not (run / NAME).is_file():
+        raise ReportError(f"{run} has no {NAME} to report on; run `rostrum evaluate` first.")
+    summary = Summary.read(run / NAME)
     manifest_path = run / "manifest.json"
     manifest = read_text(manifest_path) if manifest_path.exists() else "{}"
     several = (run / "arms").is_dir()  # else the folder is itself the one arm

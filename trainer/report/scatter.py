@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from rostrum.trainer.evaluation.summary import ArmSummary, CheckpointSummary, Estimate
 from rostrum.trainer.report.charts import Level, Point, Series, chart
 from rostrum.trainer.report.curves import Panel, judges_of
 from rostrum.trainer.report.drawing import Drawing
-from rostrum.trainer.report.inputs import Arm, Checkpoint, Interval, Run
+from rostrum.trainer.report.inputs import Run
 from rostrum.trainer.report.svg import Axis, axis
 from rostrum.trainer.report.wording import percent
 
@@ -28,7 +29,7 @@ def accuracy_against_win_rate(run: Run) -> list[Panel]:
     ]
 
 
-def _roles(arms: Sequence[Arm]) -> dict[str, list[str]]:
+def _roles(arms: Sequence[ArmSummary]) -> dict[str, list[str]]:
     """Each judge's roles: a judge may give the reward in one arm and be held out in another."""
     roles: dict[str, list[str]] = {}
     for arm in arms:
@@ -67,20 +68,20 @@ def _levels(run: Run, judge: str) -> list[Level]:
     ]
 
 
-def _trajectories(arms: Sequence[Arm], judge: str) -> list[Series]:
+def _trajectories(arms: Sequence[ArmSummary], judge: str) -> list[Series]:
     lines = [Series(arm.name, slot, _points(arm, judge)) for slot, arm in enumerate(arms)]
     return [line for line in lines if line.points]
 
 
-def _points(arm: Arm, judge: str) -> tuple[Point, ...]:
+def _points(arm: ArmSummary, judge: str) -> tuple[Point, ...]:
     """The arm's checkpoints in order of training; the base is hollow, the base and the last are labelled."""
     ordered = sorted(arm.checkpoints, key=lambda checkpoint: checkpoint.iteration)
     last = ordered[-1].iteration if ordered else 0
     return tuple(point for checkpoint in ordered if (point := _point(checkpoint, judge, last)) is not None)
 
 
-def _point(checkpoint: Checkpoint, judge: str, last: int) -> Point | None:
-    accuracy, wins = checkpoint.accuracy.get(judge, Interval()), checkpoint.win_rate
+def _point(checkpoint: CheckpointSummary, judge: str, last: int) -> Point | None:
+    accuracy, wins = checkpoint.accuracy.get(judge, Estimate()), checkpoint.win_rate
     if accuracy.estimate is None or wins.estimate is None:
         return None
     base = checkpoint.iteration == 0
@@ -89,5 +90,5 @@ def _point(checkpoint: Checkpoint, judge: str, last: int) -> Point | None:
     return Point(wins.estimate, accuracy.estimate, _ends(wins), _ends(accuracy), label, hollow=base, name=name)
 
 
-def _ends(interval: Interval) -> tuple[float, float] | None:
+def _ends(interval: Estimate) -> tuple[float, float] | None:
     return None if interval.low is None or interval.high is None else (interval.low, interval.high)

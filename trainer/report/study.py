@@ -8,23 +8,23 @@ from typing import Any
 from markupsafe import Markup
 
 from rostrum.envs.files import write_atomically
+from rostrum.trainer.evaluation.summary import Summary
 from rostrum.trainer.report.ablation_page import STYLE, picture
 from rostrum.trainer.report.album import Album
 from rostrum.trainer.report.drawing import Drawing
 from rostrum.trainer.report.html import content_policy, environment, resource
-from rostrum.trainer.report.inputs import Summary
 from rostrum.trainer.report.tournament_page import accuracy_against_rating
 
 
 def write_study(
-    folder: Path, title: str, summary: Mapping[str, Any], cells: Mapping[str, Any], tournament: Mapping[str, Any]
+    folder: Path, title: str, summary: Summary, cells: Mapping[str, Any], tournament: Mapping[str, Any]
 ) -> Path:
     """Writes both files; returns the page, which loads nothing.
 
     `summary` is that of the experiment (`trainer.report.experiment_report.report`), `cells` what
     `trainer.evaluation.comparisons.ablation.compare` found, `tournament` what tournament.json holds.
     """
-    stored = {"title": title, "summary": summary, "cells": cells, "tournament": tournament}
+    stored = {"title": title, "summary": summary.stored(), "cells": cells, "tournament": tournament}
     write_atomically(folder / "study.json", json.dumps(stored, indent=1))
     style, album = Markup(resource("report.css") + STYLE), Album()
     page = (
@@ -32,7 +32,7 @@ def write_study(
         .get_template("study.html.j2")
         .render(
             title=title,
-            summary=Summary.model_validate(summary),
+            summary=summary,
             pooled=cells["pooled"],
             cells=cells,
             picture=picture(cells),

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from rostrum.trainer.evaluation.summary import ArmSummary
 from rostrum.trainer.report.charts import Series
 from rostrum.trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
-from rostrum.trainer.report.inputs import Arm, Run, WatchRecord
+from rostrum.trainer.report.inputs import Run, WatchRecord
 from rostrum.trainer.report.wording import percent, points
 
 
@@ -44,8 +45,8 @@ TOLD: dict[str, Callable[[WatchRecord], str]] = {
 """What set off an alarm, in words."""
 
 
-def _by_judge(read: str) -> Callable[[Run, Arm], list[Series]]:
-    def series(run: Run, arm: Arm) -> list[Series]:
+def _by_judge(read: str) -> Callable[[Run, ArmSummary], list[Series]]:
+    def series(run: Run, arm: ArmSummary) -> list[Series]:
         rows: dict[tuple[str, str], list[tuple[int, float | None]]] = {}
         for look in run.watch.get(arm.name, []):
             for of in look.judges:
@@ -56,8 +57,10 @@ def _by_judge(read: str) -> Callable[[Run, Arm], list[Series]]:
     return series
 
 
-def _one(name: str, slot: int, read: Callable[[WatchRecord], float | None]) -> Callable[[Run, Arm], list[Series]]:
-    def series(run: Run, arm: Arm) -> list[Series]:
+def _one(
+    name: str, slot: int, read: Callable[[WatchRecord], float | None]
+) -> Callable[[Run, ArmSummary], list[Series]]:
+    def series(run: Run, arm: ArmSummary) -> list[Series]:
         return series_of(name, slot, [(look.iteration, read(look)) for look in run.watch.get(arm.name, [])])
 
     return series

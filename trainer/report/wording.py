@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rostrum.rewards.statistics import FEWEST_STORIES
-from rostrum.trainer.report.inputs import Accuracy, Arm, Family, Headline
+from rostrum.trainer.evaluation.summary import ArmSummary, Family, Headline, JudgeAccuracy
 
 MISSING = "–"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -88,7 +88,7 @@ def p_value(p: float | None) -> str:
     return "<" + _SPACE + "0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def smallest_change(arm: Arm, family: Family) -> str:
+def smallest_change(arm: ArmSummary, family: Family) -> str:
     """What this many questions could have shown: the arm's minimum detectable change in a sentence."""
     if any(row.n_stories is not None and row.n_stories < FEWEST_STORIES for row in arm.accuracy):
         return f"With fewer than {FEWEST_STORIES} stories no test can reach p < .05: no change could have been shown."
@@ -101,12 +101,12 @@ def smallest_change(arm: Arm, family: Family) -> str:
     return f"Smallest change that {who} could have shown: {size}, up or down (80{_SPACE}% power{alone})."
 
 
-def other_judges(arm: Arm) -> list[str]:
+def other_judges(arm: ArmSummary) -> list[str]:
     """What the judges that gave no reward saw, one sentence each."""
     return [f"Held-out judge {row.judge}: {_result(row)}." for row in arm.accuracy if row.role == "held-out"]
 
 
-def _result(row: Accuracy) -> str:
+def _result(row: JudgeAccuracy) -> str:
     if row.change is None:
         return "not measured"
     interval = points_range(row.low, row.high)
@@ -116,7 +116,7 @@ def _result(row: Accuracy) -> str:
     return f"{outcome(row.headline).word.lower()} ({figures})"
 
 
-def primary(arms: Sequence[Arm]) -> str:
+def primary(arms: Sequence[ArmSummary]) -> str:
     """The result of the comparison that was declared as the primary one; empty if none was."""
     found = [(arm, row) for arm in arms for row in arm.accuracy if row.primary]
     return "".join(
@@ -145,7 +145,7 @@ _ANSWERS: dict[Headline | None, str] = {
 }
 
 
-def overall(arms: Sequence[Arm]) -> str:
+def overall(arms: Sequence[ArmSummary]) -> str:
     """The answer of the whole run: the reward judge's result, then whether held-out judges found the same."""
     headlines = [arm.headline for arm in arms]
     if not headlines:
@@ -158,12 +158,12 @@ def overall(arms: Sequence[Arm]) -> str:
     return f"Of {len(headlines)} arms: {listed}, for the judge that gave the reward. {_agreement(arms)}".strip()
 
 
-def invalid_rows(arms: Sequence[Arm]) -> list[tuple[Arm, Accuracy]]:
+def invalid_rows(arms: Sequence[ArmSummary]) -> list[tuple[ArmSummary, JudgeAccuracy]]:
     """Arms and judges of whom any verdict was INVALID."""
     return [(arm, row) for arm in arms for row in arm.accuracy if row.n_invalid and row.invalid]
 
 
-def _agreement(arms: Sequence[Arm]) -> str:
+def _agreement(arms: Sequence[ArmSummary]) -> str:
     held_out = [[row.headline for row in arm.accuracy if row.role == "held-out" and row.headline] for arm in arms]
     same = [set(found) == {arm.headline} for arm, found in zip(arms, held_out, strict=True) if found]
     if not same:

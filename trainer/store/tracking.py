@@ -64,15 +64,10 @@ class Tracker:
             self._logged = row["iteration"]
             self._keep()
 
-    def evaluated(self, summary: Mapping[str, Any], root: str | None) -> None:
-        """Put what an evaluation came to beside the curves: headline, each judge's accuracy, and the root hash."""
+    def evaluated(self, figures: Mapping[str, Any]) -> None:
+        """Put what an evaluation came to beside the curves."""
         if self._run is not None:
-            (arm,) = summary["arms"]
-            found = {"headline": arm["headline"], "root_hash": root}
-            for row in arm["accuracy"]:
-                kept = ("base", "trained", "change", "low", "high", "p", "p_adjusted", "headline")
-                found |= {f"judge_accuracy/{row['judge']}/{name}": row[name] for name in kept}
-            self._run.summary.update(found)
+            self._run.summary.update(figures)
 
     def alert(self, title: str, text: str) -> None:
         """Tells whoever has asked Weights & Biases to be told."""

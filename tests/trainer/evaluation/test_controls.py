@@ -13,7 +13,7 @@ from rostrum.trainer.evaluation.controls import controls
 from rostrum.trainer.evaluation.invalid import Invalid
 from rostrum.trainer.evaluation.replicates import Replicates
 from rostrum.trainer.evaluation.sentences import ALONE
-from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.evaluation.summarise import summarise
 from rostrum.trainer.stats.paired import holm, paired_change
 from rostrum.trainer.stats.seeds import pooled_change
 from tests.trainer.evaluation.test_summary import _questions
@@ -34,7 +34,7 @@ def _of(summary: dict[str, Any], name: str) -> dict[str, Any]:
 def test_an_arm_is_compared_with_its_control_on_the_same_questions() -> None:
     """Both began at 4 of 24 right; the control ended at 14, the arm at 22: 8 of 24 beyond the penalties."""
     table = pd.DataFrame([*_arm("paid", 20, 2), *_arm("penalties", 20, 10)])
-    summary = summarise(table, controls={"paid": "penalties"})
+    summary = summarise(table, controls={"paid": "penalties"}).stored()
     (row,) = _of(summary, "paid")["control"]["accuracy"]
     assert (row["base"], row["trained"]) == pytest.approx((14 / 24, 22 / 24), abs=1e-6)
     assert row["change"] == pytest.approx(8 / 24, abs=1e-6)
@@ -51,13 +51,13 @@ def test_an_arm_is_compared_with_its_control_on_the_same_questions() -> None:
 
 def test_a_rise_that_the_penalties_explain_is_not_called_persuasions() -> None:
     table = pd.DataFrame([*_arm("paid", 20, 4), *_arm("penalties", 20, 4)])
-    control = _of(summarise(table, controls={"paid": "penalties"}), "paid")["control"]
+    control = _of(summarise(table, controls={"paid": "penalties"}).stored(), "paid")["control"]
     assert control["sentence"].startswith("Not shown to differ from training on the penalties alone")
 
 
 def test_an_arm_with_penalties_and_without_a_control_says_so() -> None:
     table = pd.DataFrame([*_arm("paid", 20, 4), *_arm("free", 20, 4)])
-    summary = summarise(table, controls={"paid": None})
+    summary = summarise(table, controls={"paid": None}).stored()
     assert _of(summary, "paid")["control"] == {"name": None, "accuracy": [], "sentence": ALONE}
     assert "control" not in _of(summary, "free")
 
@@ -68,7 +68,7 @@ def test_seeds_are_compared_pooled_and_count_once_among_the_comparisons() -> Non
     )
     groups = [Replicates("a", {"a-s1": 1, "a-s2": 2}), Replicates("p", {"p-s1": 1, "p-s2": 2})]
     of = {"a-s1": "p-s1", "a-s2": "p-s2", "b": "p-s1"}
-    summary = summarise(table, groups, controls=of)
+    summary = summarise(table, groups, controls=of).stored()
     pooled, other = (_of(summary, name)["control"] for name in ("a", "b"))
     assert pooled["name"] == "p"
     q = np.arange(24)
@@ -91,7 +91,7 @@ def test_a_difference_to_a_control_needs_all_three_countings_of_invalid_verdicts
     control = _questions(48, lambda q: 0.1 if q < 20 else 0.9, arm="penalties")
     control += _questions(48, lambda q: 0.9 if q >= 32 else 0.1, arm="penalties", checkpoint=FINAL)
     table = pd.DataFrame([*paid, *control])
-    found = _of(summarise(table, invalid=plan, controls={"paid": "penalties"}), "paid")["control"]
+    found = _of(summarise(table, invalid=plan, controls={"paid": "penalties"}).stored(), "paid")["control"]
     (row,) = found["accuracy"]
     assert row["invalid"]["wrong"]["headline"] == "no change shown" and row["headline"] == "no change shown"
     assert row["p_adjusted"] == max(one["p_adjusted"] for one in row["invalid"].values())

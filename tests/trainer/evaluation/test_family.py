@@ -9,8 +9,10 @@ import pytest
 
 from rostrum.trainer.evaluation.comparisons.pooling import pool
 from rostrum.trainer.evaluation.family import Comparison, adjusted
+from rostrum.trainer.evaluation.invalid import WAYS
 from rostrum.trainer.evaluation.replicates import Replicates, replicates
-from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.evaluation.summarise import summarise
+from rostrum.trainer.evaluation.summary import ArmSummary, Change, JudgeAccuracy
 from rostrum.trainer.stats.paired import holm
 from rostrum.trainer.stats.seeds import pooled_change
 from tests.trainer.evaluation.test_summary import _questions
@@ -39,7 +41,7 @@ def _row(summary: dict[str, Any], arm: str, judge: str = "small") -> dict[str, A
 
 
 def test_seeds_are_pooled_and_stand_by_themselves() -> None:
-    summary = summarise(TABLE, [SEEDS])
+    summary = summarise(TABLE, [SEEDS]).stored()
     (pooled,) = summary["pooled"]
     assert (pooled["name"], pooled["arms"], pooled["seeds"]) == ("debate", ["debate-s2", "debate-s1"], [2, 1])
     assert [arm["name"] for arm in summary["arms"]] == ["debate-s1", "debate-s2", "other"]
@@ -59,7 +61,7 @@ def test_seeds_are_pooled_and_stand_by_themselves() -> None:
 def test_an_ablation_says_the_same_of_the_same_seeds() -> None:
     """It pairs seatings of its own accord and asks about them beside other cells."""
     tables = {seed: TABLE[TABLE["arm"] == name] for name, seed in SEEDS.seeds.items()}
-    (group,), summary = pool({"debate": tables}), summarise(TABLE, [SEEDS])
+    (group,), summary = pool({"debate": tables}), summarise(TABLE, [SEEDS]).stored()
     for one in group["judges"]:
         row = _row(summary, "debate", one["judge"])
         figures = ("change", "low", "high", "p", "n_questions", "n_stories")
@@ -70,12 +72,12 @@ def test_an_ablation_says_the_same_of_the_same_seeds() -> None:
 
 
 def test_without_groups_nothing_is_pooled_and_a_seed_alone_is_an_arm() -> None:
-    assert summarise(TABLE)["pooled"] == []
-    assert summarise(TABLE[TABLE["arm"] != "debate-s2"], [SEEDS])["pooled"] == []
+    assert summarise(TABLE).stored()["pooled"] == []
+    assert summarise(TABLE[TABLE["arm"] != "debate-s2"], [SEEDS]).stored()["pooled"] == []
 
 
 def test_holm_is_over_what_is_compared_and_no_seed_is_counted_twice() -> None:
-    summary = summarise(TABLE, [SEEDS])
+    summary = summarise(TABLE, [SEEDS]).stored()
     family = [("debate", "small"), ("debate", "large"), ("other", "small"), ("other", "large")]
     rows = [_row(summary, *pair) for pair in family]
     assert [row["p_adjusted"] for row in rows] == pytest.approx(list(holm([row["p"] for row in rows])), abs=1e-5)
@@ -83,28 +85,34 @@ def test_holm_is_over_what_is_compared_and_no_seed_is_counted_twice() -> None:
     assert _row(summary, "debate-s1")["p_adjusted"] is None
 
 
+def _unit(name: str, p: float) -> ArmSummary:
+    """An arm with one judge, whose change has this p-value however INVALID verdicts count."""
+    row = JudgeAccuracy(judge="j", p=p, invalid=dict.fromkeys(WAYS, Change(p=p)))
+    return ArmSummary(name=name, accuracy=[row])
+
+
+def _adjusted(units: Sequence[ArmSummary], primary: Comparison | None) -> list[float | None]:
+    return [unit.accuracy[0].p_adjusted for unit in adjusted(units, primary)[0]]
+
+
 @pytest.mark.parametrize(("names_one", "allowed"), [("declared", 0.05), ("none", 0.05)])
 def test_all_comparisons_together_are_wrong_in_one_experiment_of_twenty(names_one: str, allowed: float) -> None:
     """Without any true change. A primary comparison at 5 % beside Holm over the rest was wrong in 9 to 10 %."""
     rng, runs, wrong = np.random.default_rng(4), 4000, 0
     for p in rng.uniform(size=(runs, 6)):
-        arms = [{"name": f"arm{n}", "accuracy": [{"judge": "j", "p": one}]} for n, one in enumerate(p)]
-        adjusted(arms, [], Comparison("arm0", "j") if names_one == "declared" else None)
-        wrong += min(arm["accuracy"][0]["p_adjusted"] for arm in arms) < 0.05
+        arms = [_unit(f"arm{n}", one) for n, one in enumerate(p)]
+        wrong += min(_adjusted(arms, Comparison("arm0", "j") if names_one == "declared" else None)) < 0.05
     assert 0.03 < wrong / runs <= allowed + 3 * np.sqrt(0.05 * 0.95 / runs)
 
 
 def test_nothing_is_shown_before_the_primary_comparison() -> None:
-    arms = [{"name": name, "accuracy": [{"judge": "j", "p": p}]} for name, p in (("a", 0.2), ("b", 0.001), ("c", 0.9))]
-    adjusted(arms, [], Comparison("a", "j"))
-    assert [arm["accuracy"][0]["p_adjusted"] for arm in arms] == [0.2, 0.2, 0.9]
-    arms[0]["accuracy"][0]["p"] = 0.01
-    adjusted(arms, [], Comparison("a", "j"))
-    assert [arm["accuracy"][0]["p_adjusted"] for arm in arms] == [0.01, 0.01, 0.9]
+    others = [_unit("b", 0.001), _unit("c", 0.9)]
+    assert _adjusted([_unit("a", 0.2), *others], Comparison("a", "j")) == [0.2, 0.2, 0.9]
+    assert _adjusted([_unit("a", 0.01), *others], Comparison("a", "j")) == [0.01, 0.01, 0.9]
 
 
 def test_a_declared_primary_comparison_is_not_one_of_many() -> None:
-    summary = summarise(TABLE, [SEEDS], primary=Comparison("other", "small"))
+    summary = summarise(TABLE, [SEEDS], primary=Comparison("other", "small")).stored()
     row = _row(summary, "other")
     assert row["primary"] and row["p_adjusted"] == row["p"]
     assert summary["family"] == {"correction": "Holm", "size": 3, "primary": ["other", "small"]}
@@ -120,7 +128,7 @@ def _marred(which: Sequence[str]) -> pd.DataFrame:
 
 def test_invalid_verdicts_are_counted_three_ways() -> None:
     # Before: 12 of 24 right. After: 14, of which q20 to q23 are INVALID.
-    row = _row(summarise(_marred(["q20", "q21", "q22", "q23"])), "other")
+    row = _row(summarise(_marred(["q20", "q21", "q22", "q23"])).stored(), "other")
     ways = row["invalid"]
     assert {way: ways[way]["trained"] for way in ways} == pytest.approx(
         {"dropped": 10 / 20, "half": 12 / 24, "wrong": 10 / 24}, abs=1e-6
@@ -136,7 +144,7 @@ def test_invalid_verdicts_are_counted_three_ways() -> None:
 
 def test_the_headline_goes_by_the_way_that_was_declared() -> None:
     marred = _marred(["q20", "q21", "q22", "q23"])
-    summary = summarise(marred, invalid="wrong")
+    summary = summarise(marred, invalid="wrong").stored()
     row = _row(summary, "other")
     assert summary["invalid"] == "wrong" and row["change"] == row["invalid"]["wrong"]["change"] == -0.083333
     assert row["n_invalid"] == 8
@@ -146,7 +154,7 @@ def test_the_headline_goes_by_the_way_that_was_declared() -> None:
 
 
 def test_without_invalid_verdicts_the_three_ways_are_one() -> None:
-    row = _row(summarise(TABLE, [SEEDS]), "debate")
+    row = _row(summarise(TABLE, [SEEDS]).stored(), "debate")
     assert row["invalid"]["dropped"] == row["invalid"]["half"] == row["invalid"]["wrong"]
 
 

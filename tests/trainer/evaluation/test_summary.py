@@ -12,7 +12,8 @@ import pytest
 from rostrum.trainer.evaluation.invalid import Invalid
 from rostrum.trainer.evaluation.replicates import Replicates
 from rostrum.trainer.evaluation.sentences import sentence
-from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.evaluation.summarise import summarise
+from rostrum.trainer.evaluation.summary import JudgeAccuracy
 from rostrum.trainer.evaluation.verdict_table import COLUMNS, VerdictTableError
 
 LAST = "iteration-0006"
@@ -93,7 +94,7 @@ def _references(n: int = 16) -> list[dict[str, Any]]:
 
 
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return summarise(pd.DataFrame(rows))
+    return summarise(pd.DataFrame(rows)).stored()
 
 
 def _arm(rows: list[dict[str, Any]], name: str = "debate") -> dict[str, Any]:
@@ -244,7 +245,7 @@ def test_a_headline_needs_all_three_countings_of_invalid_verdicts(plan: Invalid)
     """Of 48 questions the judge got 16 more right, and became unreadable on 16 that it had right before: +16 of 32 if
     those are left out, +8 of 48 if they are half right, 0 of 48 if they are wrong."""
     rows = _unreadable()
-    (arm,) = summarise(pd.DataFrame(rows), invalid=plan)["arms"]
+    (arm,) = summarise(pd.DataFrame(rows), invalid=plan).stored()["arms"]
     (judge,) = arm["accuracy"]
     assert {way: found["headline"] for way, found in judge["invalid"].items()} == {
         "dropped": "raised",
@@ -264,7 +265,7 @@ def test_a_headline_needs_all_three_countings_of_invalid_verdicts(plan: Invalid)
 
 def test_replicates_need_all_three_countings_too():
     rows = [*_unreadable("debate-0"), *_unreadable("debate-1")]
-    (pooled,) = summarise(pd.DataFrame(rows), [Replicates("debate", {"debate-0": 0, "debate-1": 1})])["pooled"]
+    (pooled,) = summarise(pd.DataFrame(rows), [Replicates("debate", {"debate-0": 0, "debate-1": 1})]).stored()["pooled"]
     (judge,) = pooled["accuracy"]
     assert judge["invalid"]["dropped"]["headline"] == "raised"
     assert pooled["headline"] == judge["headline"] == "no change shown" and "not shown" in pooled["sentence"]
@@ -280,14 +281,14 @@ def test_relabelling_the_seats_changes_nothing():
         swapped_seats=~verdicts["swapped_seats"],
         **{name: 1 - verdicts[name] for name in probabilities},
     )
-    assert summarise(relabelled) == summarise(verdicts)
+    assert summarise(relabelled).stored() == summarise(verdicts).stored()
 
 
 def test_the_order_of_rows_changes_nothing():
     verdicts = pd.DataFrame(_debate() + _references())
     shuffled = verdicts.sample(frac=1, random_state=1).sort_values("protocol", kind="stable")
     ordered = verdicts.sort_values("protocol", kind="stable")
-    assert summarise(shuffled) == summarise(ordered)
+    assert summarise(shuffled).stored() == summarise(ordered).stored()
 
 
 def test_duplicated_questions_are_no_new_evidence():
@@ -314,17 +315,18 @@ def test_swapping_base_and_final_turns_the_headline_round():
 def test_the_summary_survives_parquet_and_json(tmp_path: Path):
     verdicts = pd.DataFrame(_debate() + _consultancy() + _references())
     verdicts.to_parquet(tmp_path / "verdicts.parquet")
-    summary = summarise(pd.read_parquet(tmp_path / "verdicts.parquet"))
-    assert summary == summarise(verdicts)
+    summary = summarise(pd.read_parquet(tmp_path / "verdicts.parquet")).stored()
+    assert summary == summarise(verdicts).stored()
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert set(summary) == {"schema_version", "invalid", "family", "pooled", "arms", "references"}
     assert [arm["name"] for arm in summary["arms"]] == ["debate", "consultancy"]
 
 
-def _change(low: float, high: float, p: float, headline: str, **changes: Any) -> dict[str, Any]:
+def _change(low: float, high: float, p: float, headline: str, **changes: Any) -> JudgeAccuracy:
     """A change as stored, corrected already."""
     numbers = {"base": 0.72, "trained": 0.5208, "change": -0.1992, "n_questions": 400, "n_stories": 100} | changes
-    return {"low": low, "high": high, "p": p / 3, "p_adjusted": p, "headline": headline, **numbers}
+    tested = {"low": low, "high": high, "p": p / 3, "p_adjusted": p, "headline": headline}
+    return JudgeAccuracy(judge="small", **tested, **numbers)
 
 
 def test_the_sentence_for_each_outcome():
@@ -338,7 +340,7 @@ def test_the_sentence_for_each_outcome():
         "Training raised the reward judge's accuracy from 70.0 % to 74.0 % "
         "(change +4.0 points, 95 % interval 1.0 to 7.0, corrected p = 0.012, 400 questions)."
     )
-    assert ", p = 0.012," in sentence(raised | {"primary": True}, 0.044, 6)
+    assert ", p = 0.012," in sentence(raised.model_copy(update={"primary": True}), 0.044, 6)
     nothing = _change(-0.02, 0.041, 0.5, "no change shown", base=0.71, trained=0.721, change=0.011)
     assert sentence(nothing, 0.044) == (
         "Training was not shown to change the reward judge's accuracy: 71.0 % to 72.1 % (change +1.1 points, 95 % "
@@ -361,11 +363,11 @@ def test_the_sentence_for_each_outcome():
 def test_a_direction_goes_by_the_corrected_p_value_alone():
     """Six stories that all change give p = .031: raised alone, and not beside a second arm."""
     rows = _questions(12, lambda q: 0.1, arm="one") + _questions(12, lambda q: 0.9, arm="one", checkpoint=LAST)
-    (alone,) = summarise(pd.DataFrame(rows))["arms"]
+    (alone,) = summarise(pd.DataFrame(rows)).stored()["arms"]
     assert alone["accuracy"][0]["p"] == alone["accuracy"][0]["p_adjusted"] == 0.03125
     assert alone["headline"] == "raised" and "p = 0.031" in alone["sentence"]
     other = _questions(12, lambda q: 0.9, arm="two") + _questions(12, lambda q: 0.9, arm="two", checkpoint=LAST)
-    one = summarise(pd.DataFrame([*rows, *other]))["arms"][0]
+    one = summarise(pd.DataFrame([*rows, *other])).stored()["arms"][0]
     row = one["accuracy"][0]
     assert (row["p"], row["p_adjusted"]) == (0.03125, 0.0625)
     assert one["headline"] == row["headline"] == row["invalid"]["dropped"]["headline"] == "no change shown"
@@ -375,7 +377,7 @@ def test_a_direction_goes_by_the_corrected_p_value_alone():
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_missing_column_is_named(column: str):
     with pytest.raises(VerdictTableError, match=f"lacks {column}: evaluate the run again"):
-        summarise(pd.DataFrame(_debate()).drop(columns=column))
+        summarise(pd.DataFrame(_debate()).drop(columns=column)).stored()
 
 
 @pytest.mark.parametrize(
@@ -396,11 +398,11 @@ def test_a_table_that_cannot_be_summarised_says_what_to_do(rows: list[dict[str, 
 
 def test_conduct_is_a_mean_per_speech_and_older_tables_have_none() -> None:
     table = pd.DataFrame(_debate())
-    (arm,) = summarise(table)["arms"]
+    (arm,) = summarise(table).stored()["arms"]
     assert all(point["conduct"] == {} for point in arm["checkpoints"])
     final = table["checkpoint"] == "iteration-0006"
     counted = table.assign(addresses_judge=np.where(final, 1, 0), repetition=np.where(final, 0.5, 0.25))
-    (arm,) = summarise(counted)["arms"]
+    (arm,) = summarise(counted).stored()["arms"]
     assert [point["conduct"]["addresses_judge"] for point in arm["checkpoints"]] == [0, 0, 0.25]
     assert [point["conduct"]["repetition"] for point in arm["checkpoints"]] == [0.0625, 0.0625, 0.125]
 

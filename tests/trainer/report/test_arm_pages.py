@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from rostrum.rewards.audit.reliability import calibration
+from rostrum.trainer.evaluation.summary import ArmSummary, Summary
 from rostrum.trainer.reading import DamagedError
 from rostrum.trainer.report import write_report
 from rostrum.trainer.report.arms import measures, tournaments
 from rostrum.trainer.report.arms.arm_page import names
-from rostrum.trainer.report.inputs import Arm, Summary
 from rostrum.trainer.report.tournament_page import fitted
 from tests.trainer.report.made_runs import PAYLOAD, Reader, debate, embedded, make_run, summary
 
@@ -204,12 +204,12 @@ def test_without_verdicts_the_page_shows_what_the_summary_knows(tmp_path: Path) 
 
 
 def test_pages_have_plain_names_that_differ() -> None:
-    arms = [Arm(name=name) for name in ("debate", "Debate!", "../../etc", "débat", "—")]
+    arms = [ArmSummary(name=name) for name in ("debate", "Debate!", "../../etc", "débat", "—")]
     files = list(names(arms).values())
     assert files == ["debate.html", "debate-2.html", "etc.html", "d-bat.html", "arm.html"]
 
 
-def arm_of(number: int) -> Arm:
+def arm_of(number: int) -> ArmSummary:
     return Summary.model_validate(summary()).arms[number]
 
 
@@ -229,7 +229,7 @@ def test_a_win_rate_is_a_rating_over_the_base() -> None:
 def test_a_win_rate_of_one_has_no_rating() -> None:
     arm = summary()["arms"][0]
     arm["checkpoints"][2]["win_rate"] = {"estimate": 1.0, "low": 0.9, "high": 1.0}
-    (weak, _) = tournaments.from_win_rates(Arm.model_validate(arm))
+    (weak, _) = tournaments.from_win_rates(ArmSummary.model_validate(arm))
     assert weak.drawing is not None
     assert [row[1] for row in weak.drawing.table.rows if row[1]] == ["base", *(f"iteration {n}" for n in (5, 15, 20))]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from rostrum.trainer.evaluation.summary import Summary
 from rostrum.trainer.report.compared import Box, compared
-from rostrum.trainer.report.inputs import Summary
 from tests.trainer.report.made_runs import PAYLOAD, Reader, arm, make_run, page_of, summary
 
 

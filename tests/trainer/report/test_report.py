@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rostrum.trainer.reading import DamagedError
 from rostrum.trainer.report import ReportError, write_report
 from rostrum.trainer.report.charts import Level, Point, Series, chart
 from rostrum.trainer.report.debates import browser_data, judged, marks, pieces, reflowed, visible
@@ -181,10 +182,10 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="debates.jsonl, line 1, does not fit at transcript"):
         write_report(run)
     (run / "summary.json").write_text('{"schema_version": 2}')
-    with pytest.raises(ReportError, match="schema version 2 is not 1"):
+    with pytest.raises(DamagedError, match="schema version 2 is not 1.*run `rostrum evaluate` again"):
         write_report(run)
     (run / "summary.json").write_text("{")
-    with pytest.raises(ReportError, match="not valid JSON"):
+    with pytest.raises(DamagedError, match="no JSON"):
         write_report(run)
 
 

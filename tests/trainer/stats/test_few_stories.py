@@ -1,14 +1,15 @@
 """Changes on few stories: the interval covers the truth, and what is said to be found with 80 % power is."""
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 from scipy.stats import norm, t
 
 from rostrum.rewards.statistics import CHANGE, mean_interval
+from rostrum.trainer.evaluation.family import change_of
 from rostrum.trainer.evaluation.sentences import sentence
+from rostrum.trainer.evaluation.summary import JudgeAccuracy
 from rostrum.trainer.stats.paired import (
     ERRORS_WITH_FEW_STORIES,
     PairedChange,
@@ -102,7 +103,8 @@ def test_interval_and_p_value_seldom_part_ways() -> None:
 def test_below_six_stories_it_is_said_that_no_test_can_show_anything() -> None:
     change = paired_change(np.zeros(40), np.ones(40), np.arange(40) % 5)
     assert change.p == 2 / 2**5
-    assert sentence(asdict(change), change.minimum_detectable_change) == (
+    row = JudgeAccuracy(judge="small", **change_of(change).model_dump())
+    assert sentence(row, change.minimum_detectable_change) == (
         "No change can be shown: 0.0 % to 100.0 % (change +100.0 points). The 40 questions come from 5 stories, and "
         "with fewer than 6 stories no test can reach p < 0.05."
     )

@@ -24,11 +24,15 @@ from rostrum.trainer.evaluation.comparisons.pooling import (
     pool,
 )
 from rostrum.trainer.evaluation.replicates import Replicates
-from rostrum.trainer.evaluation.summary import jsonable, summarise
+from rostrum.trainer.evaluation.summarise import summarise
+from rostrum.trainer.evaluation.summary import Estimate, JudgeAccuracy, Summary
 from rostrum.trainer.evaluation.verdict_table import read_verdicts
+from rostrum.trainer.records import jsonable
 from rostrum.trainer.stats.paired import PairedChange, paired_change
 
 SCHEMA_VERSION = 2
+ARM = ("protocol", "win_rate", "verified_quotes")
+"""What is stored of a cell as its summary has it."""
 CELLS: dict[str, str] = {
     "cell": "name of the cell",
     "failure": "the sentence that its run failed with; empty if it did not",
@@ -76,20 +80,19 @@ class Told:
     differences: Mapping[tuple[str, str, str], tuple[float | None, str]] = field(default_factory=dict)
 
 
-def told_by(summary: Mapping[str, Any]) -> Told:
-    """Return what a summary (`trainer.evaluation.summary.summarise`) has corrected."""
-    parts = {name for group in summary["pooled"] for name in group["arms"]}
-    units = [unit for unit in [*summary["pooled"], *summary["arms"]] if unit["name"] not in parts]
+def told_by(summary: Summary) -> Told:
+    """Return what a summary (`trainer.evaluation.summarise`) has corrected."""
     return Told(
         {
-            (unit["name"], row["judge"]): (row["p_adjusted"], row["headline"])
-            for unit in units
-            for row in unit["accuracy"]
+            (unit.name, row.judge): (row.p_adjusted, row.headline or "")
+            for unit in summary.units
+            for row in unit.accuracy
         },
         {
-            (unit["name"], unit["control"]["name"], row["judge"]): (row["p_adjusted"], row["headline"])
-            for unit in units
-            for row in unit.get("control", {}).get("accuracy", [])
+            (unit.name, unit.control.name, row.judge): (row.p_adjusted, row.headline or "")
+            for unit in summary.units
+            if unit.control and unit.control.name
+            for row in unit.control.accuracy
         },
     )
 
@@ -157,29 +160,29 @@ def _cell(result: Result, own: pd.DataFrame | None, first: pd.DataFrame | None) 
     cell = {"name": result.name, "settings": dict(result.settings), "folder": str(result.folder)}
     if own is None:
         return cell | {"failure": result.failure, "judges": []}
-    (arm,) = summarise(own)["arms"]
-    last = arm["checkpoints"][-1]
-    judges = [_judged(result.name, row, last["accuracy"][row["judge"]], own, first) for row in arm["accuracy"]]
-    figures = {name: arm[name] for name in ("protocol", "win_rate", "verified_quotes")}
-    return cell | {"failure": None, **figures, "iteration": last["iteration"], "judges": judges}
+    (arm,) = summarise(own).arms
+    last = arm.checkpoints[-1]
+    judges = [_judged(result.name, row, last.accuracy[row.judge], own, first) for row in arm.accuracy]
+    figures = {name: value for name, value in arm.stored().items() if name in ARM}
+    return cell | {"failure": None, **figures, "iteration": last.iteration, "judges": judges}
 
 
 def _judged(
-    cell: str, row: Mapping[str, Any], final: Mapping[str, Any], own: pd.DataFrame, first: pd.DataFrame | None
+    cell: str, row: JudgeAccuracy, final: Estimate, own: pd.DataFrame, first: pd.DataFrame | None
 ) -> dict[str, Any]:
     """One judge on one cell. Where the first cell knows no judge of that name, reward judge meets reward judge."""
-    against = None if first is None else counterpart(first, row["judge"], row["role"])
+    against = None if first is None else counterpart(first, row.judge, row.role)
     found = None
     if first is not None and against is not None:
-        found = difference(outcomes(first, against), outcomes(own, row["judge"]))
+        found = difference(outcomes(first, against), outcomes(own, row.judge))
     kept = ("judge", "role", "n_questions", "n_stories", "n_invalid", "base")
     return {
         "cell": cell,
-        **{name: row[name] for name in kept},
-        "accuracy": dict(final),
-        "brier": row["brier"]["trained"],
-        "log_score": row["log_score"]["trained"],
-        "change": {"estimate": row["change"], "low": row["low"], "high": row["high"], "p": row["p"], **UNTESTED},
+        **{name: getattr(row, name) for name in kept},
+        "accuracy": final.stored(),
+        "brier": row.brier.trained,
+        "log_score": row.log_score.trained,
+        "change": {"estimate": row.change, "low": row.low, "high": row.high, "p": row.p, **UNTESTED},
         "against": against,
         "difference": None if found is None else _triple(found),
     }

@@ -12,8 +12,8 @@ import pandas as pd
 
 from rostrum.rewards.statistics import Interval, cluster_mean
 from rostrum.trainer.evaluation.comparisons.pooling import adjust, by_seating, pairs
-from rostrum.trainer.evaluation.summary import jsonable
 from rostrum.trainer.evaluation.verdict_table import NONE, right, scores
+from rostrum.trainer.records import jsonable
 from rostrum.trainer.stats.paired import paired_change
 
 SCHEMA_VERSION = 3

@@ -6,6 +6,7 @@ from typing import Any
 
 from rostrum.trainer.evaluation.family import Comparison
 from rostrum.trainer.evaluation.preregistration import lock
+from rostrum.trainer.evaluation.summary import Amendment, PlanRecord
 from rostrum.trainer.store.provenance import made_with
 from rostrum.trainer.store.run_folder import RunFolder, read_record
 
@@ -23,29 +24,29 @@ def declared_primary(folder: Path) -> Comparison | None:
     return None if declared is None else Comparison(declared["arm"], declared["judge"])
 
 
-def adherence(folder: Path, arms: Mapping[str, Path]) -> dict[str, Any]:
-    """The status in words, the plan's hash and date, its amendments, and every deviation in a sentence.
+def adherence(folder: Path, arms: Mapping[str, Path]) -> PlanRecord:
+    """Return the status in words, the plan's hash and date, its amendments, and every deviation in a sentence.
 
     `arms` are the run folders of an experiment, or a run itself, which may be an arm of a declared one.
     """
     home = lock.governing(folder)
     if home is None:
-        return {"status": UNDECLARED, "deviations": []}
+        return PlanRecord(status=UNDECLARED, deviations=[])
     try:
         entries = lock.read(home)
     except lock.LockError as error:
-        return {"status": DEVIATES, "deviations": [str(error)]}
+        return PlanRecord(status=DEVIATES, deviations=[str(error)])
     last = entries[-1]
     found = list(_missing(last.declared, arms)) if home == folder else []
     for name, path in arms.items():
         found += _deviations(name, read_record(RunFolder(path).manifest), entries)
-    return {
-        "status": DEVIATES if found else AS_PLANNED,
-        "declared": entries[0].at,
-        "hash": last.hash,
-        "amendments": [{"at": e.at, "reason": e.reason, "changes": list(e.changes)} for e in entries[1:]],
-        "deviations": found,
-    }
+    return PlanRecord(
+        status=DEVIATES if found else AS_PLANNED,
+        declared=entries[0].at,
+        hash=last.hash,
+        amendments=[Amendment(at=e.at, reason=e.reason, changes=list(e.changes)) for e in entries[1:]],
+        deviations=found,
+    )
 
 
 def _missing(declared: Mapping[str, Any], arms: Mapping[str, Path]) -> Iterator[str]:

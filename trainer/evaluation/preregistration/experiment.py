@@ -4,12 +4,12 @@ A folder with `arms/` holds an experiment of several runs; any other run folder 
 """
 
 from pathlib import Path
-from typing import Any
 
 from rostrum.trainer.evaluation.controls import controls
 from rostrum.trainer.evaluation.preregistration.adherence import adherence, declared_primary
 from rostrum.trainer.evaluation.replicates import replicates
-from rostrum.trainer.evaluation.summary import summarise
+from rostrum.trainer.evaluation.summarise import summarise
+from rostrum.trainer.evaluation.summary import Summary
 from rostrum.trainer.evaluation.verdict_table import read_verdicts
 from rostrum.trainer.store.provenance import saved_settings
 
@@ -20,7 +20,7 @@ def arms_of(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(arms.iterdir())} if arms.is_dir() else {folder.name: folder}
 
 
-def summary_of(folder: Path) -> dict[str, Any]:
+def summary_of(folder: Path) -> Summary:
     """The summary of the verdicts that lie in a folder, by its configurations and its plan, if there was one."""
     arms = arms_of(folder)
     configs = {name: saved_settings(path) for name, path in arms.items()}
@@ -32,4 +32,4 @@ def summary_of(folder: Path) -> dict[str, Any]:
         declared_primary(folder),
         controls({name: config for name, config in configs.items() if config}),
     )
-    return summary | {"plan": adherence(folder, arms)}
+    return summary.model_copy(update={"plan": adherence(folder, arms)})

@@ -130,7 +130,7 @@ def _figures(run: Path, strict: bool) -> Iterator[Finding]:
     if not stored:
         yield Finding("not recorded", f"{path}: there is no summary; `rostrum report run={run}` writes it.")
         return
-    differing = list(_differences(stored, summary_of(run), strict))
+    differing = list(_differences(stored, summary_of(run).stored(), strict))
     for where, was, now in differing[:5]:
         yield Finding("differs", f"{path}: {where} is {was}, and {now} by the stored verdicts.")
     if len(differing) > 5:

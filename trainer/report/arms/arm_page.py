@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from rostrum.trainer.evaluation.summary import ArmSummary
 from rostrum.trainer.evaluation.verdict_table import KINDS
 from rostrum.trainer.reading import read_table
 from rostrum.trainer.report.album import Album
@@ -15,7 +16,7 @@ from rostrum.trainer.report.arms import panels, tournaments
 from rostrum.trainer.report.arms.cases import Case, Stored
 from rostrum.trainer.report.curves import Panel
 from rostrum.trainer.report.debates import browser_data
-from rostrum.trainer.report.inputs import Arm, Debate, Run
+from rostrum.trainer.report.inputs import Debate, Run
 from rostrum.trainer.report.packed import packed
 
 FOLDER = "pages"
@@ -33,7 +34,7 @@ class Found:
     debates: list[Debate]
 
 
-def names(arms: Sequence[Arm]) -> dict[str, str]:
+def names(arms: Sequence[ArmSummary]) -> dict[str, str]:
     """The file of each arm's page without its folder, by the arm's name; no two alike."""
     files: dict[str, str] = {}
     for arm in arms:
@@ -43,7 +44,7 @@ def names(arms: Sequence[Arm]) -> dict[str, str]:
     return files
 
 
-def find(run: Run, arm: Arm, verdicts: pd.DataFrame | None, played: Sequence[tournaments.Tournament]) -> Found:
+def find(run: Run, arm: ArmSummary, verdicts: pd.DataFrame | None, played: Sequence[tournaments.Tournament]) -> Found:
     """What is known of an arm; without verdicts (an unevaluated or older folder) only what the summary holds."""
     debates = [debate for debate in run.debates if debate.arm == arm.name]
     rated = tournaments.from_tournaments(arm, list(played))
@@ -62,7 +63,7 @@ def verdicts_of(run: Path) -> pd.DataFrame | None:
     return read_table(path, KINDS) if path.exists() else None
 
 
-def context(run: Run, arm: Arm, found: Found, album: Album) -> dict[str, Any]:
+def context(run: Run, arm: ArmSummary, found: Found, album: Album) -> dict[str, Any]:
     """What the template is filled in with."""
     data = browser_data(found.debates)
     for name, cases in (("persuasive", found.persuasive), ("failures", found.failures)):

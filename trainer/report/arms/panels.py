@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 
 from rostrum.rewards.statistics import Interval
-from rostrum.trainer.report import inputs
+from rostrum.trainer.evaluation.summary import ArmSummary, CheckpointSummary, Estimate
 from rostrum.trainer.report.arms import measures
 from rostrum.trainer.report.charts import Level, Point, Series, chart
 from rostrum.trainer.report.curves import Panel, judges_of
-from rostrum.trainer.report.inputs import Arm, Run
+from rostrum.trainer.report.inputs import Run
 from rostrum.trainer.report.svg import Axis, Unit, axis
 
 SIZE = (470.0, 270.0)
 
 
-def of_summary(run: Run, arm: Arm) -> list[Panel]:
+def of_summary(run: Run, arm: ArmSummary) -> list[Panel]:
     """Accuracy by judge and win rate by side."""
     roles = dict(judges_of(arm))
     accuracy = [
@@ -140,11 +140,11 @@ def _series(name: str, slot: int, points: Iterable[Point], dashed: bool = False)
     return Series(name, slot, tuple(sorted(points, key=lambda point: point.x)), dashed=dashed)
 
 
-def _accuracy_of(judge: str) -> Callable[[inputs.Checkpoint], inputs.Interval | None]:
+def _accuracy_of(judge: str) -> Callable[[CheckpointSummary], Estimate | None]:
     return lambda checkpoint: checkpoint.accuracy.get(judge)
 
 
-def _points(arm: Arm, read: Callable[[inputs.Checkpoint], inputs.Interval | None]) -> list[Point]:
+def _points(arm: ArmSummary, read: Callable[[CheckpointSummary], Estimate | None]) -> list[Point]:
     found = [(checkpoint.iteration, read(checkpoint)) for checkpoint in arm.checkpoints]
     return [
         Point(at, of.estimate, y_interval=None if of.low is None or of.high is None else (of.low, of.high))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rostrum.trainer.evaluation.comparisons.standings import Standings, StoredSlope, read_standings
+from rostrum.trainer.evaluation.summary import ArmSummary, CheckpointSummary, Estimate
 from rostrum.trainer.report.charts import Level, Point, Series, chart
 from rostrum.trainer.report.curves import Panel, judges_of
-from rostrum.trainer.report.inputs import Arm, Checkpoint, Interval
 from rostrum.trainer.report.svg import axis
 from rostrum.trainer.report.tournament_page import accuracy_against_rating, fitted
 from rostrum.trainer.report.wording import signed
@@ -34,7 +34,7 @@ def tournaments(run: Path) -> list[Tournament]:
     return [Tournament(str(path.parent.relative_to(run)), read_standings(path)) for path in paths]
 
 
-def from_tournaments(arm: Arm, played: list[Tournament]) -> list[Panel]:
+def from_tournaments(arm: ArmSummary, played: list[Tournament]) -> list[Panel]:
     """A picture for each judge of every group of a tournament in which the arm's checkpoints took part."""
     return [
         Panel(
@@ -58,7 +58,7 @@ def slope_in_words(slope: StoredSlope | None) -> str:
     return f"{per} among these checkpoints (95 % interval {ends})"
 
 
-def from_win_rates(arm: Arm) -> list[Panel]:
+def from_win_rates(arm: ArmSummary) -> list[Panel]:
     """A picture for each judge with every checkpoint at the rating that its win rate against the base amounts to.
 
     A lone consultant meets nobody, so it has no such rating; neither has a checkpoint that won or lost every debate.
@@ -83,12 +83,12 @@ def slope(points: list[Point]) -> float | None:
     return float(1e4 * sum((p.x - mean_x) * (p.y - mean_y) for p in points) / spread)
 
 
-def _ordered(arm: Arm) -> list[Checkpoint]:
+def _ordered(arm: ArmSummary) -> list[CheckpointSummary]:
     return sorted(arm.checkpoints, key=lambda checkpoint: checkpoint.iteration)
 
 
-def _point(at: Checkpoint, judge: str) -> Point | None:
-    accuracy = at.accuracy.get(judge, Interval()).estimate
+def _point(at: CheckpointSummary, judge: str) -> Point | None:
+    accuracy = at.accuracy.get(judge, Estimate()).estimate
     share = 0.5 if at.iteration == 0 else at.win_rate.estimate
     if accuracy is None or share is None or not 0 < share < 1:
         return None
@@ -99,11 +99,11 @@ def _point(at: Checkpoint, judge: str) -> Point | None:
     return Point(elo(share), accuracy, ends if len(ends) == 2 else None, y_ends, label, hollow=at.iteration == 0)
 
 
-def _ends(interval: Interval) -> Iterator[float]:
+def _ends(interval: Estimate) -> Iterator[float]:
     yield from (end for end in (interval.low, interval.high) if end is not None)
 
 
-def _panel(arm: Arm, judge: str, points: list[Point]) -> Panel:
+def _panel(arm: ArmSummary, judge: str, points: list[Point]) -> Panel:
     x = axis("rating (Elo), from the win rate against the base", [e for p in points for e in p.x_interval or (p.x,)])
     y = axis("judge accuracy", [0.5, *(e for p in points for e in p.y_interval or (p.y,))], "percent")
     found = slope(points)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from rostrum.trainer.evaluation.comparisons.standings import order, standings
-from rostrum.trainer.evaluation.summary import jsonable
+from rostrum.trainer.records import jsonable
 from rostrum.trainer.report import tournament_page
 from rostrum.trainer.report.tournament_page import write_tournament
 
