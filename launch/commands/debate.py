@@ -113,10 +113,10 @@ def _play(
     """The debate, shown as it is made."""
     from rostrum.trainer import setup
     from rostrum.trainer.rollouts.play import LiveDebate, ask
-    from rostrum.trainer.types import Matchup
+    from rostrum.trainer.rollouts.schedule import both_seatings
 
     inference = setup.inference(config).make()
-    match = Matchup("watched", question, False, {name: name for name in config.protocol.speakers})
+    match, _ = both_seatings([question], lambda _: {name: name for name in config.protocol.speakers})
     count = next(iter(engines.values())).format.count if engines else len
     shown = windows.shown(question, config.debater.window, count)
     game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)

@@ -17,9 +17,9 @@ from rostrum.launch.cli import main
 from rostrum.launch.commands.evaluate import RECONSIDERED
 from rostrum.rewards.judges import JudgeError
 from rostrum.trainer import setup
-from rostrum.trainer.evaluation.matchups import matches_of_matchup, play_matches
-from rostrum.trainer.evaluation.verdict_table import SELF
 from rostrum.trainer.models import loading
+from rostrum.trainer.rollouts.arena import Plan, play
+from rostrum.trainer.rollouts.schedule import alone, both_seatings
 from rostrum.trainer.types import Policy
 
 
@@ -157,8 +157,8 @@ def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: No
         config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])
         rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(loading.resolve(config.debater.model)))
         questions = load_questions(config.questions).questions("heldout")
-        matches = matches_of_matchup(questions, config.protocol, SELF, policy.name, "")
-        played.append(play_matches(rollouts, matches, [policy], 3, 7, "playing").finished)
+        matches = both_seatings(questions, alone(config.protocol, policy.name))
+        played.append(play(rollouts, Plan(matches, [policy], 3, 7), "playing").finished)
         rollouts.close()
     assert played[0] == played[1] and len(played[0]) == 6
     assert all(len(t.inquiries) == 1 and t.provenance["checkpoint sampled_texts"] == 8 for t in played[0])

@@ -21,16 +21,17 @@ from rostrum.rewards.types import favours
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import browsed, verdict_table
-from rostrum.trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
+from rostrum.trainer.evaluation.matchups import cast_of
 from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, write_parquet
 from rostrum.trainer.learners.limits import cut_in_evaluation
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import Open, read_text, valid
 from rostrum.trainer.records import jsonable
 from rostrum.trainer.rollouts import unjudged
+from rostrum.trainer.rollouts.arena import Plan, Played, play
 from rostrum.trainer.rollouts.decoding.length_matched import lengths_of, write_lengths
 from rostrum.trainer.rollouts.local import RolloutWorkers
-from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.rollouts.schedule import both_seatings, derive
 from rostrum.trainer.store.run_folder import RunError, RunFolder
 from rostrum.trainer.types import Policy
 from rostrum.trainer.weights.parity import check_adapter, rows_of
@@ -120,12 +121,11 @@ class _Evaluation:
             Policy(verdict_table.CHECKPOINT, iteration, str(self.folder.policy(iteration))),
             Policy(verdict_table.BASE, 0, str(self.folder.policy(0))),
         )
-        return play_matches(
+        cast = cast_of(self.settings.protocol, matchup, own.name, base.name)
+        seed = derive(self.settings.seed, "evaluate", matchup)
+        return play(
             self.rollouts,
-            matches_of_matchup(self.questions, self.settings.protocol, matchup, own.name, base.name),
-            (own, base),
-            self.settings.cluster.shard_size,
-            derive(self.settings.seed, "evaluate", matchup),
+            Plan(both_seatings(self.questions, cast), (own, base), self.settings.cluster.shard_size, seed),
             f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
         )
 

@@ -45,13 +45,14 @@ from rostrum.rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
 from rostrum.rewards.types import Judge, Verdict, favours
 from rostrum.trainer.config import Config
 from rostrum.trainer.config import Watch as WatchSettings
-from rostrum.trainer.evaluation.matchups import matches_of_matchup, play_matches
+from rostrum.trainer.evaluation.matchups import cast_of
 from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
 from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
 from rostrum.trainer.progress import say
 from rostrum.trainer.records import jsonable
+from rostrum.trainer.rollouts.arena import Plan, play
 from rostrum.trainer.rollouts.local import RolloutWorkers
-from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.rollouts.schedule import both_seatings, derive
 from rostrum.trainer.stats.paired import PairedChange, paired_change
 from rostrum.trainer.store.run_folder import RunFolder, append_line, read_lines
 from rostrum.trainer.store.tracking import Tracker
@@ -169,13 +170,11 @@ class Monitor:
 
     def _play(self, policy: Policy, matchup: str) -> list[Labelled]:
         base = Policy(BASE, 0, str(self.folder.policy(0)))
-        matches = matches_of_matchup(self.questions, self.settings.protocol, matchup, policy.name, BASE)
-        played = play_matches(
+        cast = cast_of(self.settings.protocol, matchup, policy.name, base.name)
+        seed = derive(self.settings.seed, "watch", matchup)
+        played = play(
             self.rollouts,
-            matches,
-            (policy, base),
-            self.settings.cluster.shard_size,
-            derive(self.settings.seed, "watch", matchup),
+            Plan(both_seatings(self.questions, cast), (policy, base), self.settings.cluster.shard_size, seed),
             f"watch: iteration {policy.version} against {matchup}",
         )
         return with_key(played.finished, self.key)

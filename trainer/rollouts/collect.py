@@ -5,17 +5,14 @@ it; what comes after, the update, is theirs. So is publishing the weights that p
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from rostrum.envs.types import Failure
 from rostrum.rewards.reward import RewardRule, rewards
 from rostrum.rewards.types import Judge
-from rostrum.trainer.rollouts.local import RolloutWorkers
-from rostrum.trainer.rollouts.schedule import shards_of
+from rostrum.trainer.rollouts.arena import Plan, in_shards
+from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers
 from rostrum.trainer.types import Batch, Judged, Matchup, Policy, Rollout
-
-T = TypeVar("T")
 
 Progress = Callable[[int, float], None]
 """Called with the number of debates just finished and the mean judge approval of the first side among them."""
@@ -33,17 +30,18 @@ def collect(
     progress: Progress = lambda done, approval: None,
     opponents: Sequence[Policy] = (),
 ) -> Batch:
-    """Plays the matches with the published policy, and whom it meets in them, has them judged, and pays the sides."""
+    """Play the matches with the published policy, and whom it meets in them, have them judged, and pay the sides."""
     start = time.monotonic()
-    policies = {playing.name: playing for playing in (policy, *opponents)}
-    judged: dict[int, list[Judged]] = {}
-    failures: dict[int, list[Failure]] = {}
-    for shard, outcomes in rollouts.play(shards_of(matches, shard_size, seed), policies):
-        episodes = [outcome for outcome in outcomes if isinstance(outcome, Rollout)]
-        failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        judged[shard.index] = judge_episodes(episodes, judge, rule)
-        progress(len(outcomes), mean_approval(judged[shard.index]))
-    return Batch(iteration, policy, _in_order(judged), _in_order(failures), seconds=time.monotonic() - start)
+
+    def judged(outcomes: Sequence[Outcome]) -> tuple[list[Judged], list[Failure]]:
+        found = judge_episodes([outcome for outcome in outcomes if isinstance(outcome, Rollout)], judge, rule)
+        progress(len(outcomes), mean_approval(found))
+        return found, [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+
+    shards = in_shards(rollouts, Plan(matches, (policy, *opponents), shard_size, seed), judged)
+    finished = tuple(one for found, _ in shards for one in found)
+    failures = tuple(failure for _, failed in shards for failure in failed)
+    return Batch(iteration, policy, finished, failures, seconds=time.monotonic() - start)
 
 
 def judge_episodes(episodes: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:
@@ -59,8 +57,3 @@ def mean_approval(judged: Sequence[Judged]) -> float:
     """Mean of P(answer of side A) over valid verdicts; NaN if there are none."""
     valid = [j.verdict.mean for j in judged if j.verdict.valid]
     return sum(valid) / len(valid) if valid else float("nan")
-
-
-def _in_order(by_shard: Mapping[int, Sequence[T]]) -> tuple[T, ...]:
-    """Shards arrive as workers finish them; what is learned must not depend on that."""
-    return tuple(item for index in sorted(by_shard) for item in by_shard[index])

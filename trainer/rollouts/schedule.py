@@ -1,13 +1,17 @@
-"""Which questions an iteration argues, and how its debates are cut into shards: pure functions of the seed."""
+"""Which debates are played, by whom, and how they are cut into shards: pure functions of the seed."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rostrum.envs.types import Protocol, Question, Side
 from rostrum.trainer.rollouts.local import Shard
 from rostrum.trainer.types import Matchup
+
+Cast = Callable[[int], Mapping[str, str]]
+"""The policy of each speaker in the debates about a question, by the question's place (from 0)."""
 
 
 def questions_of(questions: Sequence[Question], iteration: int, count: int, seed: int) -> list[Question]:
@@ -21,6 +25,33 @@ def _at(questions: Sequence[Question], position: int, seed: int) -> Question:
     return questions[int(np.random.default_rng([seed, lap]).permutation(len(questions))[place])]
 
 
+def both_seatings(questions: Sequence[Question], cast: Cast) -> list[Matchup]:
+    """Return a match for each question and seating: who defends which answer is exchanged in the second."""
+    return [
+        Matchup(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, cast(i))
+        for i, question in enumerate(questions)
+        for swapped in (False, True)
+    ]
+
+
+def alone(protocol: Protocol, policy: str) -> Cast:
+    """Return the cast of one policy that speaks for every speaker."""
+    return lambda i: dict.fromkeys(protocol.speakers, policy)
+
+
+def in_turns(protocol: Protocol, one: str, other: str) -> Cast:
+    """Return the cast of two policies: the first has the first side, with all its speakers, in every other question.
+
+    So over the set, in both seatings, each argues either answer from either side equally often.
+    """
+
+    def cast(i: int) -> Mapping[str, str]:
+        order = (one, other) if i % 2 == 0 else (other, one)
+        return by_side(protocol, dict(zip(protocol.sides, order, strict=False)))  # a lone consultant has one side
+
+    return cast
+
+
 def matches_of(
     questions: Sequence[Question], protocol: Protocol, repeats: int, branches: int = 1, turns: int = 1, seed: int = 0
 ) -> list[Matchup]:
@@ -28,17 +59,15 @@ def matches_of(
 
     With `branches` > 1 the siblings part at a turn drawn per match.
     """
+    named = {name: speaker.policy for name, speaker in protocol.speakers.items()}
     return [
-        Matchup(
-            f"{i:05d}-{'ba' if swapped else 'ab'}-{repeat}",
-            question,
-            swapped,
-            {name: speaker.policy for name, speaker in protocol.speakers.items()},
-            branches,
-            derive(seed, i, int(swapped), repeat) % turns,
+        replace(
+            match,
+            id=f"{match.id}-{repeat}",
+            branches=branches,
+            branch_turn=derive(seed, place // 2, int(match.swapped_seats), repeat) % turns,
         )
-        for i, question in enumerate(questions)
-        for swapped in (False, True)
+        for place, match in enumerate(both_seatings(questions, lambda i: named))
         for repeat in range(repeats)
     ]
 

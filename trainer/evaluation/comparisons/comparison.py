@@ -17,18 +17,18 @@ import pandas as pd
 from rostrum.envs import transcripts
 from rostrum.envs.questions.base import load_questions
 from rostrum.envs.recasting import exchanged, shuffled
-from rostrum.envs.types import Failure, Question, Transcript
+from rostrum.envs.types import Question, Transcript
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import verdict_table
 from rostrum.trainer.evaluation.comparisons.own_answers import KINDS as OWN
 from rostrum.trainer.evaluation.comparisons.own_answers import own_answers
-from rostrum.trainer.evaluation.matchups import Played, matches_of_matchup, play_matches
 from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, row, write_parquet
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import read_table
 from rostrum.trainer.rollouts import unjudged
-from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.rollouts.arena import Plan, Played, play
+from rostrum.trainer.rollouts.schedule import alone, both_seatings, derive
 from rostrum.trainer.store.provenance import without_means
 from rostrum.trainer.types import Policy
 from rostrum.trainer.weights.parity import check_adapter, rows_of
@@ -113,11 +113,7 @@ class Comparison:
         if not stored.exists():
             played = _play(settings, player, self.questions, f"{arm}: {player.name} argues")
             transcripts.write(stored, [*played.finished, *played.failures])
-        records = list(transcripts.read(stored))
-        return Played(
-            [record for record in records if isinstance(record, Transcript)],
-            [record for record in records if isinstance(record, Failure)],
-        )
+        return Played(list(transcripts.read(stored)))
 
 
 def verdicts_file(folder: Path, arm: str, player: Player) -> Path:
@@ -153,13 +149,13 @@ def _told(transcript: Transcript, settings: Config) -> Transcript:
 
 def _play(settings: Config, player: Player, questions: Sequence[Question], title: str) -> Played:
     policy = Policy(verdict_table.CHECKPOINT, player.iteration, player.path)
-    matches = matches_of_matchup(questions, settings.protocol, verdict_table.SELF, policy.name, policy.name)
+    matches = both_seatings(questions, alone(settings.protocol, policy.name))
     rollouts = setup.rollouts(settings)
     try:
         if settings.debater.lora is not None:
             check_adapter(settings, rollouts, rows_of(settings))
         seed = derive(settings.seed, "evaluate", verdict_table.SELF)
-        return play_matches(rollouts, matches, [policy], settings.cluster.shard_size, seed, title)
+        return play(rollouts, Plan(matches, [policy], settings.cluster.shard_size, seed), title)
     finally:
         rollouts.close()
 

@@ -13,17 +13,17 @@ from typing import Any
 import pandas as pd
 
 from rostrum.envs.questions.base import load_questions
-from rostrum.envs.types import Failure, Protocol, Question, Side, Transcript, correct_side
+from rostrum.envs.types import Failure, Question, Side, Transcript, correct_side
 from rostrum.rewards.types import Judge, Verdict
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.comparisons import standings
 from rostrum.trainer.evaluation.verdict_rows import unplayed, write_parquet
-from rostrum.trainer.progress import debates_bar
 from rostrum.trainer.reading import read_table
 from rostrum.trainer.rollouts import unjudged
+from rostrum.trainer.rollouts.arena import Plan, play
 from rostrum.trainer.rollouts.local import RolloutWorkers
-from rostrum.trainer.rollouts.schedule import by_side, derive, shards_of
+from rostrum.trainer.rollouts.schedule import both_seatings, derive, in_turns
 from rostrum.trainer.types import Matchup, Policy
 
 
@@ -104,27 +104,19 @@ class Tournament:
 
     def _debates(self, one: str, two: str) -> list["_Played"]:
         """Each question in both seatings."""
-        protocol = self.settings.protocol
-        matches = [
-            Matchup(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, _seated(protocol, i))
-            for i, question in enumerate(self.questions)
-            for swapped in (False, True)
-        ]
-        policies = {role: Policy(role, 0, self.players[name].path) for role, name in (("one", one), ("two", two))}
-        seed = derive(self.settings.seed, "tournament", one, two)
-        shards = shards_of(matches, self.settings.cluster.shard_size, seed)
-        played: dict[int, list[Any]] = {}
-        with debates_bar(f"{one} against {two}", len(matches)) as bar:
-            for shard, outcomes in self.rollouts.play(shards, policies):
-                played[shard.index] = outcomes
-                bar.advance(len(outcomes))
-        outcomes = [outcome for index in sorted(played) for outcome in played[index]]
         names = {"one": one, "two": two}
+        matches = both_seatings(self.questions, in_turns(self.settings.protocol, *names))
+        policies = [Policy(role, 0, self.players[name].path) for role, name in names.items()]
+        seed = derive(self.settings.seed, "tournament", one, two)
+        plan = Plan(matches, policies, self.settings.cluster.shard_size, seed)
+        outcomes = play(self.rollouts, plan, f"{one} against {two}").outcomes
         return [self._played(outcome, match, names) for outcome, match in zip(outcomes, matches, strict=True)]
 
-    def _played(self, outcome: Any, match: Matchup, names: Mapping[str, str]) -> "_Played":
-        failed = outcome.reason if isinstance(outcome, Failure) else ""
-        whole = unplayed(outcome, match.question, self.settings.protocol) if failed else outcome.transcript
+    def _played(self, outcome: Transcript | Failure, match: Matchup, names: Mapping[str, str]) -> "_Played":
+        if isinstance(outcome, Failure):
+            whole, failed = unplayed(outcome, match.question, self.settings.protocol), outcome.reason
+        else:
+            whole, failed = outcome, ""
         speakers = whole.protocol.speakers.items()
         return _Played(whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers}, failed)
 
@@ -169,13 +161,6 @@ def _counts(transcript: Transcript, side: Side) -> dict[str, int]:
         f"words_{name}": sum(speech.words for speech in own),
         f"verified_{name}": sum(quote.verified for speech in own for quote in speech.quotes),
     }
-
-
-def _seated(protocol: Protocol, index: int) -> dict[str, str]:
-    """Return which player speaks for each speaker: the first has the first side in every other question, so each has
-    each side equally often."""
-    roles = ("one", "two") if index % 2 == 0 else ("two", "one")
-    return by_side(protocol, dict(zip(protocol.sides, roles, strict=False)))
 
 
 def _neighbours(order: Sequence[str], met: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,70 @@
+"""Where policies meet: whoever lets debates be played, for training or for measuring, does it here.
+
+A plan says which matches are played, by whom and under which seed; its shards are played wherever the rollouts play
+them and come back in the order of the plan, whichever was finished first.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from rostrum.envs.types import Failure, Transcript
+from rostrum.trainer.progress import debates_bar
+from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers
+from rostrum.trainer.rollouts.schedule import shards_of
+from rostrum.trainer.types import Matchup, Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Debates to be played: the matches, the policies that they name, and what the seeds of their shards derive from.
+
+    The shard's size is a part of it: debates of one shard are sampled together.
+    """
+
+    matches: Sequence[Matchup]
+    policies: Sequence[Policy]
+    shard_size: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of a plan's matches, in their order: a finished debate, or why it could not be finished."""
+
+    outcomes: Sequence[Transcript | Failure]
+
+    @property
+    def finished(self) -> list[Transcript]:
+        """Return the debates."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Transcript)]
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Return what could not be finished."""
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Failure)]
+
+
+def in_shards(rollouts: RolloutWorkers, plan: Plan, each: Callable[[list[Outcome]], T]) -> list[T]:
+    """Play the plan and return what `each` made of every shard, in the order of the plan.
+
+    `each` is called as shards come back, so what it does overlaps with the playing of others.
+    """
+    found: dict[int, T] = {}
+    shards = shards_of(plan.matches, plan.shard_size, plan.seed)
+    for shard, outcomes in rollouts.play(shards, {policy.name: policy for policy in plan.policies}):
+        found[shard.index] = each(outcomes)
+    return [found[index] for index in sorted(found)]
+
+
+def play(rollouts: RolloutWorkers, plan: Plan, title: str) -> Played:
+    """Play debates for measuring, with a bar of this title."""
+    with debates_bar(title, len(plan.matches)) as bar:
+
+        def transcripts(outcomes: list[Outcome]) -> list[Transcript | Failure]:
+            bar.advance(len(outcomes))
+            return [outcome if isinstance(outcome, Failure) else outcome.transcript for outcome in outcomes]
+
+        return Played([outcome for shard in in_shards(rollouts, plan, transcripts) for outcome in shard])
