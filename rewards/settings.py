@@ -31,6 +31,34 @@ class Models(Interface):
         """A frozen model with a classification or reward head."""
 
 
+class TokenFormat(Interface):
+    """What a judge's check asks about how its prompts become tokens."""
+
+    @property
+    def opens_thoughts(self) -> bool:
+        """Return whether every reply begins with a thought."""
+
+    @property
+    def unknown_thoughts(self) -> str | None:
+        """Return how thoughts are marked, where that is not known."""
+
+
+class JudgeRun(Interface):
+    """What a judge's check asks about the run that it judges, and about this machine."""
+
+    def check_engine(self, name: str) -> None:
+        """Ask for what an engine needs here."""
+
+    def check_model(self, model: str, has_head: bool) -> None:
+        """Ask for the model, with a head or without."""
+
+    def format(self, judge: "ModelSettings") -> TokenFormat:
+        """Return how its prompts become tokens, or refuse a chat template that loses a part of them."""
+
+    def asks(self, judge: "ModelSettings") -> bool:
+        """Return whether it asks the debaters in between."""
+
+
 class JudgeSettings(BaseModel, ABC):
     """The settings of a judge; a kind adds its own (`rewards/judges/`) and `kind: Literal["its name"]`."""
 
@@ -100,6 +128,32 @@ class ModelSettings(JudgeSettings):
 
     def needs(self) -> Sequence["ModelSettings"]:
         return (self,)
+
+    def check(self, run: JudgeRun) -> None:
+        """Ask for what it reads and reads it with. What is behind an endpoint is asked by `launch.checks.probe`.
+
+        Raises:
+            JudgeError: it would read its verdict in the middle of a thought, or take a thought for it.
+        """
+        if self.endpoint is not None:
+            self.judge_prompts()
+            return
+        run.check_engine(self.engine)
+        self.judge_prompts()
+        run.check_model(self.model, self.has_head)
+        fmt = run.format(self)
+        if self.has_head:
+            return
+        if self.task == "judge" and fmt.opens_thoughts:
+            raise JudgeError(
+                f"{self.name} reads its verdict from the first word of a reply, and {self.model} begins every reply "
+                "with a thought: let it write its verdicts (judge=chat-verdict or chat-rating), or take another model."
+            )
+        if (self.task != "judge" or run.asks(self)) and fmt.unknown_thoughts:
+            raise JudgeError(
+                f"{self.name} writes, and {self.model} marks its thoughts in a way that is not known "
+                f"({fmt.unknown_thoughts}), so one could be taken for its verdict: use another model."
+            )
 
     def judge_prompts(self) -> JudgePrompts:
         """What it reads.

@@ -1,7 +1,9 @@
 """What can be found wrong with a model before a run starts: of its weights only names and shapes are looked at."""
 
+from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -17,11 +19,39 @@ from rostrum.trainer.models import loading
 from rostrum.trainer.models.loading import ModelError
 
 
-def check(model: str, has_head: bool = False, lora: Lora | None = None, trained: bool = False) -> None:
-    """Refuse a model that cannot do what is asked of it.
+def check_model(model: str, has_head: bool = False, lora: Lora | None = None, trained: bool = False) -> None:
+    """Refuse a model that cannot do what is asked of it, or that cannot be had.
 
     `has_head` says whether a classification or reward head is expected, `lora` which adapter is to be trained on it,
     `trained` whether it is to be trained at all.
+
+    Raises:
+        ModelError: there is no such model, it cannot be fetched, it is not safe to load, or it cannot do what is asked.
+    """
+    for place in {Path(loading.resolve_base(model)), Path(loading.resolve(model))}:
+        for weights in place.glob("*.safetensors"):
+            if not weights.is_file():
+                raise ModelError(f"{weights} is no file: copy the model folder again.")
+            try:
+                with safe_open(str(weights), framework="pt") as tensors:
+                    tensors.keys()
+            except SafetensorError as error:
+                raise ModelError(f"The safetensors file {weights} is damaged ({error}): copy it again.") from None
+    try:
+        _check(model, has_head, lora, trained)
+    except ModelError:
+        raise
+    except OSError:
+        raise ModelError(
+            f"The model {model} could not be fetched: check its name and the connection, or give a folder with "
+            "config.json, a tokenizer and *.safetensors."
+        ) from None
+    except ValueError as error:
+        raise ModelError(f"The model {model} cannot be used ({error}): choose one that transformers knows.") from None
+
+
+def _check(model: str, has_head: bool, lora: Lora | None, trained: bool) -> None:
+    """Look at config, tokenizer, and names and shapes of the weights, without reading the weights.
 
     Raises:
         ModelError: weights are missing or have other shapes; a quantised model lacks its library, or all of its weights

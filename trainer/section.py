@@ -5,14 +5,45 @@ import re
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Annotated, Any
+from typing import Protocol as Interface
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from rostrum.envs.types import QuestionSet
+from rostrum.trainer.machine import Machine
 
 NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,99}")
 SEEDS = 2**32
 """Where seeds end: numpy takes no larger ones."""
 Name = Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
 """What a folder or file may be called after."""
+
+
+class SectionError(ValueError):
+    """A section that does not fit its run or this machine; the message says what to do."""
+
+
+class RunView(Interface):
+    """What a section's `check` may ask about the run that it is part of; `trainer.run_context` answers."""
+
+    config: Any
+    """The `Config` that the section is in, which has a class of every section and so cannot be named here."""
+    machine: Machine
+
+    def questions(self, *needed: str) -> QuestionSet:
+        """Return the questions; raises `QuestionError` if one of the splits that are `needed` is empty."""
+
+    def test_questions(self, *needed: str) -> QuestionSet:
+        """Return those that checkpoints are tested on, likewise."""
+
+    def rows_per_iteration(self) -> int:
+        """Return how many rows an iteration has for the learner."""
+
+    def check_debater(self) -> None:
+        """Ask for a whole model that can be trained as the configuration says; raises `ModelError`."""
+
+    def check_decoding(self) -> None:
+        """Ask for what speeches are produced with: prompts, lengths, a judge that can ask."""
 
 
 class Section(BaseModel):

@@ -8,8 +8,9 @@ from rostrum.rewards.trial import shown
 from rostrum.rewards.types import Usage
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
+from rostrum.trainer.config.set_aside import set_aside
 from rostrum.trainer.engines import resting
-from rostrum.trainer.evaluation.monitor import Monitor, set_aside
+from rostrum.trainer.evaluation.monitor import Monitor
 from rostrum.trainer.learners import limits
 from rostrum.trainer.models.loading import load_tokenizer
 from rostrum.trainer.opponents.lineup import opponents

@@ -66,10 +66,11 @@ def check(arms: Sequence[Arm]) -> None:
         return
     environment.silence()
     from rostrum.launch import checks
+    from rostrum.trainer.run_context import RunContext
 
     for arm in reversed(new.values()):  # cells that differ by seed alone are checked once
         with named(arm.name):
-            checks.check(arm.config)
+            checks.check(RunContext(arm.config))
 
 
 @contextmanager

@@ -38,13 +38,15 @@ def audit(overrides: Sequence[str]) -> int:
     with saved.reserved(config.output), continued_with(" ".join(["rostrum audit", *overrides])):
         environment.silence()
         from rostrum.launch import checks, context
+        from rostrum.trainer import model_checks
         from rostrum.trainer.evaluation.judge_audit import audit_judges
         from rostrum.trainer.evaluation.judge_audit.arms import readers
         from rostrum.trainer.report.audit import write_audit
+        from rostrum.trainer.run_context import RunContext
 
         if config.audit.debates is None:
-            checks.check_model(config.debater.model)
-        checks.check_judges(config.judge_models, config)
+            model_checks.check_model(config.debater.model)
+        checks.check_judges(config.judge_models, RunContext(config))
         if config.audit.debates is None:
             context.check_context(config, judges=readers(config))
         _go_on(config)

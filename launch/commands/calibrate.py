@@ -34,8 +34,9 @@ def calibrate(overrides: Sequence[str]) -> int:
     from rostrum.launch import checks
     from rostrum.trainer import setup
     from rostrum.trainer.evaluation.labelled_debates import play_labelled
+    from rostrum.trainer.run_context import RunContext
 
-    checks.check_judges(config.judge.needs())
+    checks.check_judges(config.judge.needs(), RunContext(config), counted=False)
     cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
     checks.tell_held_out(config, cases)
     verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])

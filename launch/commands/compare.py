@@ -162,10 +162,13 @@ def _cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
 def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
     """Checks what can be known before anything is played, and that the judges are those that the folder knows."""
     from rostrum.launch import checks, context, manifest
+    from rostrum.trainer import model_checks
+    from rostrum.trainer.run_context import RunContext
 
-    checks.check_model(config.debater.model)
-    checks.check_test_questions(config)
-    checks.check_judges(config.judge_models, config)
+    known = RunContext(config)
+    model_checks.check_model(config.debater.model)
+    config.evaluation.check_questions(known)
+    checks.check_judges(config.judge_models, known)
     for arm in arms.values():
         context.check_context(arm)
     record = RunFolder(config.output).manifest

@@ -46,12 +46,13 @@ def debate(overrides: Sequence[str]) -> int:
         raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
     models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
     from rostrum.launch import checks, context
-    from rostrum.trainer import setup
+    from rostrum.trainer import model_checks, setup
+    from rostrum.trainer.run_context import RunContext
 
     environment.silence()
     for model in set(models.values()):
-        checks.check_model(model)
-    checks.check_judges(config.judge.needs())
+        model_checks.check_model(model)
+    checks.check_judges(config.judge.needs(), RunContext(config), counted=False)
     questions = load_questions(config.questions, "heldout")
     question = _question(questions.questions("heldout"), number or "1")
     for model in {models[side] for side in config.protocol.sides}:

@@ -33,11 +33,13 @@ def evaluate(overrides: Sequence[str]) -> int:
         from rostrum.trainer import setup
         from rostrum.trainer.evaluation.evaluate import evaluate as measure
         from rostrum.trainer.evaluation.preregistration import hashes
+        from rostrum.trainer.run_context import RunContext
         from rostrum.trainer.store.tracking import Tracker
 
         environment.silence()
-        checks.check_test_questions(config)
-        checks.check_judges([*config.judge_models, *config.inference.needs()], config)
+        known = RunContext(config)
+        config.evaluation.check_questions(known)
+        checks.check_judges([*config.judge_models, *config.inference.needs()], known)
         context.check_context(config)
         setup.inference(config)  # refused before the parts of an earlier evaluation are given up
         manifest.check_judges(RunFolder(config.output).manifest, config)

@@ -40,25 +40,26 @@ def _train(overrides: Sequence[str]) -> int:
 
 def _taught(config: "Config") -> dict[str, Any]:
     environment.silence()
-    from rostrum.launch import checks
+    from rostrum.trainer import model_checks
     from rostrum.trainer.judge_training import folder, training
 
     folder.check_free(config.output)
     pupil = training.pupil_of(config.judge, config.judge_training)
-    checks.check_model(pupil.judge.model, pupil.judge.has_head, config.judge_training.lora, trained=True)
+    model_checks.check_model(pupil.judge.model, pupil.judge.has_head, config.judge_training.lora, trained=True)
     return training.train_judge(config, _debates(config), config.output)
 
 
 def _debates(config: "Config") -> "list[Labelled]":
     from rostrum.launch import checks
     from rostrum.rewards import labelled
+    from rostrum.trainer import model_checks
     from rostrum.trainer.evaluation.labelled_debates import play_labelled
 
     if config.judge_training.debates is not None:
         debates = labelled.read(config.judge_training.debates)
         checks.tell_held_out(config, debates)
         return debates
-    checks.check_model(config.debater.model)
+    model_checks.check_model(config.debater.model)
     return play_labelled(config, "train", config.judge_training.questions)
 
 

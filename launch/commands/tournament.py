@@ -121,11 +121,13 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from rostrum.trainer.models import loading
     from rostrum.trainer.records import jsonable
     from rostrum.trainer.report.tournament_page import write_tournament
+    from rostrum.trainer.run_context import RunContext
     from rostrum.trainer.stored_judge import stored_judge
 
     config = groups[0].config
-    checks.check_test_questions(config)
-    checks.check_judges(config.judge_models)
+    known = RunContext(config)
+    config.evaluation.check_questions(known)
+    checks.check_judges(config.judge_models, known, counted=False)
     for group in groups:
         context.check_context(group.config)
     players = {group.name: [Player(name, loading.resolve(path)) for name, path in _players(group)] for group in groups}

@@ -56,11 +56,12 @@ def _check(config: "Config", new: bool = False) -> None:
     """Checks everything; a new run's configuration and where it comes from are then written down."""
     environment.silence()
     from rostrum.launch import checks, manifest
+    from rostrum.trainer.run_context import RunContext
 
     folder = RunFolder(config.output)
     if new:
         checks.check_output(config.output)
-    checks.check(config)
+    checks.check(RunContext(config))
     manifest.check_judges(folder.manifest, config)
     if new:
         audit = checks.check_audit(config)

@@ -202,7 +202,7 @@ def test_a_judge_that_writes_is_tried_once_and_let_through(
     server.script = lambda body: reply(body, None, (f"```json\n{text}\n```",))
     endpoint = {"base_url": server.base_url, "cache": None, "probe": probe}
     judge = rating.Settings(kind="rating", name="j", model="m", prompts="chat", engine="endpoint", endpoint=endpoint)
-    checks.check_judges([judge])
+    checks.probe(judge, None)
     assert len(server.bodies) == 1 and "door" in server.bodies[0]["messages"][0]["content"]
     assert ("it wrote" in capfd.readouterr().err) is (probe == "warn")
 

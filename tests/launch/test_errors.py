@@ -14,7 +14,6 @@ from transformers import PreTrainedModel
 
 from rostrum.launch import cli, compose, errors
 from rostrum.launch.cli import main
-from rostrum.launch.errors import LaunchError
 from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import STATE, RunFolder, read_lines
 from rostrum.trainer.weights.publish import ParityError
@@ -96,13 +95,16 @@ def test_offloading_without_a_compiler_is_refused(
 
 def test_dpo_that_would_forget_its_updates_is_refused(configure: Callable[..., Config]) -> None:
     """At a learning rate of 1e-6 an iteration changed 37 of 24,096 weights, and in float32 24,000."""
-    from rostrum.launch.checks import check_algorithm
+    from rostrum.trainer.run_context import RunContext
+    from rostrum.trainer.section import SectionError
 
     half = ("debater.dtype=bfloat16", "algorithm=dpo")
-    with pytest.raises(LaunchError, match="round full weights to bfloat16.*debater.lora.rank=16"):
-        check_algorithm(configure(*half, "cluster=zero3"))
+    lossy = configure(*half, "cluster=zero3")
+    with pytest.raises(SectionError, match="round full weights to bfloat16.*debater.lora.rank=16"):
+        lossy.algorithm.check(RunContext(lossy))
     for kept in (half, (*half, "cluster=zero3", "debater.lora.rank=4"), ("algorithm=dpo", "cluster=zero3")):
-        check_algorithm(configure(*kept))
+        config = configure(*kept)
+        config.algorithm.check(RunContext(config))
 
 
 def test_a_missing_questions_file_is_refused(small: list[str], tmp_path: Path, refused: Refused) -> None:

@@ -10,8 +10,8 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
-from rostrum.launch.checks import check_model
 from rostrum.trainer.config import Lora
+from rostrum.trainer.model_checks import check_model
 from rostrum.trainer.models.loading import ModelError, load_model, load_tokenizer
 from tests.chat_models import FAMILIES, write_model
 

@@ -64,10 +64,11 @@ def test_what_a_template_cannot_do_is_said_before_anything_starts(
 def test_a_judge_that_thinks_first_may_write(small: list[str], model: Callable[[str], Path]) -> None:
     from rostrum.launch.checks import check_judges
     from rostrum.launch.compose import load
+    from rostrum.trainer.run_context import RunContext
 
     known = [word for word in small if not word.startswith("judge.m")]
     config = load([*known, *WRITES, f"judge.model={model(THINKS)}"])
-    check_judges(config.judge.needs(), config)
+    check_judges(config.judge.needs(), RunContext(config))
 
 
 def test_the_manifest_says_what_templates_are_told_of_the_date(trained: Path) -> None:

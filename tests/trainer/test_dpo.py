@@ -261,6 +261,6 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
 
 def test_micro_batches_that_do_not_divide_a_step_are_refused(configure: Callable[..., Config]) -> None:
     algorithm = configure(*DPO, "algorithm.batch_rows=8", "algorithm.micro_batch_rows=4").algorithm
-    algorithm.check(100, 2)
+    algorithm.check_rows(100, 2)
     with pytest.raises(AlgorithmError, match="micro_batch_rows=4 does not divide the 6 pairs that each of 3 ranks"):
-        algorithm.model_copy(update={"batch_rows": 18}).check(100, 3)
+        algorithm.model_copy(update={"batch_rows": 18}).check_rows(100, 3)

@@ -11,6 +11,7 @@ from rostrum.rewards.types import Unscored, Usage, Writing
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.models.loading import ModelError
+from rostrum.trainer.run_context import RunContext
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.train import train
 from tests.trainer.engines.test_classifier import write_head
@@ -84,7 +85,7 @@ def test_what_a_judge_writes_is_the_reward(
 def test_a_head_gives_the_reward(small: Callable[..., Config], tmp_path: Path, outputs: int) -> None:
     folder = write_head(tmp_path / "head", outputs, max_position_embeddings=512)
     config = small("judge=head", f"judge.model={folder}")
-    checks.check(config)
+    checks.check(RunContext(config))
     train(config)
     (row,) = read_lines(RunFolder(config.output).metrics)
     assert (row["debates"], row["invalid"]) == (24, 0)
@@ -93,7 +94,7 @@ def test_a_head_gives_the_reward(small: Callable[..., Config], tmp_path: Path, o
 
 def test_a_head_that_is_none_stops_a_run_before_it_starts(small: Callable[..., Config], tiny: Path) -> None:
     with pytest.raises(ModelError, match="no classification or reward head"):
-        checks.check(small("judge=head", f"judge.model={tiny}/judge"))
+        checks.check(RunContext(small("judge=head", f"judge.model={tiny}/judge")))
 
 
 @pytest.mark.parametrize("kind", ["chat-verdict", "chat-rating"])

@@ -238,7 +238,7 @@ def test_rows_that_do_not_divide_are_refused(
 ) -> None:
     algorithm = configure("algorithm.minibatches=2", f"algorithm.micro_batch_rows={micro or 'null'}").algorithm
     with pytest.raises(AlgorithmError, match="do not divide.*change algorithm.minibatches"):
-        algorithm.check(rows, world)
+        algorithm.check_rows(rows, world)
 
 
 def test_places_that_are_left_over_are_filled_with_rows_that_weigh_nothing(

@@ -182,8 +182,10 @@ def test_the_estimate_knows_what_a_judge_is_spared(
 
 def test_an_endpoint_that_is_not_probed_is_not_asked_before_the_run(configure: Callable[..., Config]) -> None:
     from rostrum.launch.checks import check_judges
+    from rostrum.trainer.run_context import RunContext
 
     silent = ("judge=endpoint", "judge.model=m", "judge.endpoint.base_url=http://127.0.0.1:9/v1")
-    check_judges(configure(*silent, "judge.probe=false").judge_models)
+    not_probed, probed = configure(*silent, "judge.probe=false"), configure(*silent)
+    check_judges(not_probed.judge_models, RunContext(not_probed))
     with pytest.raises(Exception, match="127.0.0.1"):
-        check_judges(configure(*silent).judge_models)
+        check_judges(probed.judge_models, RunContext(probed))

@@ -9,9 +9,11 @@ import pytest
 import wandb
 
 from rostrum.trainer.config import Config
+from rostrum.trainer.config.stopping import TrackingError
 from rostrum.trainer.evaluation.summary import ArmSummary
 from rostrum.trainer.reading import DamagedError
-from rostrum.trainer.store.tracking import Tracker, TrackingError, check_key
+from rostrum.trainer.run_context import RunContext
+from rostrum.trainer.store.tracking import Tracker
 
 
 @pytest.mark.parametrize(("mode", "logs"), [("offline", 1), ("disabled", 0)])
@@ -97,17 +99,18 @@ def test_online_without_a_key_is_refused(
     monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
     online = configure("wandb.mode=online")
     with pytest.raises(TrackingError, match="WANDB_API_KEY.*wandb.mode=offline"):
-        check_key(online)
-    check_key(configure("wandb.mode=offline"))
+        online.wandb.check(RunContext(online))
+    offline = configure("wandb.mode=offline")
+    offline.wandb.check(RunContext(offline))
     host = urlsplit(wandb.Settings().base_url).netloc
     (tmp_path / ".netrc").write_text(f"machine {host} login user password {'k' * 40}\n", "utf-8")
-    check_key(online)
+    online.wandb.check(RunContext(online))
     (tmp_path / ".netrc").unlink()
     monkeypatch.setenv("WANDB_API_KEY", "too short")
     with pytest.raises(TrackingError, match="cannot use the API key that is there"):
-        check_key(online)
+        online.wandb.check(RunContext(online))
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
-    check_key(online)
+    online.wandb.check(RunContext(online))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from rostrum.envs.types import Question, Side, Transcript
 from rostrum.rewards.types import Usage, Verdict
 from rostrum.trainer.config import Config
-from rostrum.trainer.evaluation.monitor import Monitor, MonitorError, set_aside, shown
+from rostrum.trainer.config.set_aside import MonitorError, set_aside
+from rostrum.trainer.evaluation.monitor import Monitor, shown
 from rostrum.trainer.session import Session
 from rostrum.trainer.stats.paired import paired_change
 from rostrum.trainer.store.run_folder import RunFolder, read_lines

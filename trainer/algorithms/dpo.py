@@ -39,7 +39,7 @@ class Settings(AlgorithmSettings):
     def longest_row(self) -> int | None:
         return self.max_length
 
-    def check(self, rows: int, ranks: int) -> None:
+    def check_rows(self, rows: int, ranks: int) -> None:
         self.rows_of_a_step(ranks)
 
     def rows_of_a_step(self, ranks: int) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from rostrum.trainer.algorithms import advantages
 from rostrum.trainer.algorithms.advantages import Floats, Role
-from rostrum.trainer.section import Section
+from rostrum.trainer.section import RunView, Section, SectionError
 from rostrum.trainer.types import Trajectory
 
 
@@ -50,8 +50,35 @@ class AlgorithmSettings(Section, ABC):
         """Return how many tokens a row may have; None if the model's context is the only limit."""
         return None
 
+    def check(self, run: RunView) -> None:
+        """Ask for rows that divide, and for a precision that keeps what is learned.
+
+        Raises:
+            SectionError: what an iteration changes would be rounded away.
+            AlgorithmError: the rows of an iteration do not suit it.
+        """
+        if not self.keeps_optimizer:
+            self._check_updates_are_kept(run)
+        self.check_rows(run.rows_per_iteration(), run.config.cluster.learners or run.machine.ranks)
+
+    def _check_updates_are_kept(self, run: RunView) -> None:
+        """Ask for more than bfloat16 between iterations: DeepSpeed's copies of the weights in float32 end with its
+        trainer, and an algorithm that keeps nothing but the weights (DPO) has a new one in each iteration, which starts
+        from what was published.
+
+        Raises:
+            SectionError: bfloat16 is too coarse for what an iteration changes.
+        """
+        debater, stage = run.config.debater, run.config.cluster.deepspeed
+        if stage is not None and debater.dtype == "bfloat16" and debater.lora is None:
+            raise SectionError(
+                f"algorithm={self.name} with cluster.deepspeed={stage} would round full weights to bfloat16 after "
+                "every iteration, which undoes small updates: train an adapter (debater.lora.rank=16), or choose "
+                "debater.dtype=float32."
+            )
+
     @abstractmethod
-    def check(self, rows: int, ranks: int) -> None:
+    def check_rows(self, rows: int, ranks: int) -> None:
         """Look whether an iteration with up to so many rows can be learned from by so many ranks.
 
         Raises:
@@ -102,7 +129,7 @@ class PolicyGradientSettings(AlgorithmSettings):
     def repeats(self) -> int:
         return self.debates_per_seating
 
-    def check(self, rows: int, ranks: int) -> None:
+    def check_rows(self, rows: int, ranks: int) -> None:
         step, left_over = divmod(rows, self.minibatches * ranks)
         micro = min(self.micro_batch_rows or step, step)
         if left_over or step % micro:

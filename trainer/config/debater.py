@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.text.windows import Window
-from rostrum.trainer.section import Section, known_keys
+from rostrum.trainer.section import RunView, Section, known_keys
 
 
 def _shows_something(window: Window) -> Window:
@@ -53,3 +54,13 @@ class Debater(Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them: less memory, about a third more time for the learner."""
+
+    def check(self, run: RunView) -> None:
+        """Ask for prompts, and for a model that can be trained.
+
+        Raises:
+            PromptError: there is no such prompt set.
+            ModelError: there is no such model, it is not safe to load, or it cannot be trained.
+        """
+        load_prompts(self.prompts)
+        run.check_debater()

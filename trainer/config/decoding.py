@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from rostrum.envs import registry
 from rostrum.rewards.judges import AnyJudge, JudgeSettings, ModelSettings
+from rostrum.trainer.section import RunView, SectionError
 
 
 class InferenceSettings(BaseModel):
@@ -25,6 +26,20 @@ class InferenceSettings(BaseModel):
     """Whether debaters criticise and rewrite drafts, which takes prompts of its own."""
 
     kind: str
+
+    def check(self, run: RunView) -> None:
+        """Refuse to learn from anything but what the policy samples in its place.
+
+        Raises:
+            SectionError: speeches would be chosen among samples, or written elsewhere.
+            PromptError: the protocol lets the judge ask, and its prompt set has no template for that.
+        """
+        if not self.as_sampled:
+            raise SectionError(
+                f"inference={self.kind} is for evaluations: train without it, then `rostrum evaluate run=RUN "
+                f"inference={self.kind}`."
+            )
+        run.check_decoding()
 
     def chooser(self, judge: JudgeSettings) -> JudgeSettings:
         """Return the judge that chooses, where the run's is `judge`."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from rostrum.envs.questions import QuestionSettings, settings_by_kind
+from rostrum.envs.types import TRAINED, Speaker
 from rostrum.envs.types import Protocol as AnyProtocol
-from rostrum.envs.types import Speaker
 from rostrum.rewards.reward import RewardRule
-from rostrum.trainer.section import NAME, known_keys
+from rostrum.trainer.section import NAME, RunView, SectionError, known_keys
 
 MOST_ROUNDS, MOST_ON_A_SIDE = 1000, 9
 SPEAKER, ROLE = re.compile(r"\w[\w-]{0,39}"), re.compile(r"[a-z][a-z_]{0,39}")
@@ -93,3 +93,32 @@ def _takes_nothing_negative(rule: RewardRule) -> RewardRule:
 
 Reward = Annotated[RewardRule, known_keys(RewardRule), AfterValidator(_takes_nothing_negative)]
 """What approval is worth, and the penalties."""
+
+
+def check_questions(run: RunView) -> None:
+    """Ask for questions to train on and, for the evaluation, held-out ones with their answers.
+
+    Raises:
+        QuestionError: the file cannot be used, or a split is empty.
+    """
+    run.questions("train", "heldout").answer_key("heldout")
+
+
+def check_protocol(run: RunView) -> None:
+    """Ask for somebody to train.
+
+    Raises:
+        SectionError: there is nobody, or somebody follows another policy.
+    """
+    protocol = run.config.protocol
+    if not protocol.sides:
+        raise SectionError(
+            f"protocol={protocol.name} has no debaters to train: choose debate, simultaneous or consultancy (every "
+            "evaluation has naive and expert judges in it)."
+        )
+    for name, speaker in protocol.speakers.items():
+        if speaker.policy != TRAINED:
+            raise SectionError(
+                f"protocol.speakers.{name}.policy={speaker.policy} names a policy that is not trained here: there is "
+                f"one, called {TRAINED}; whom it meets is said by opponent=."
+            )

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rostrum.rewards.audit.options import AuditOptions
-from rostrum.trainer.section import Section
+from rostrum.trainer.config.set_aside import set_aside
+from rostrum.trainer.section import RunView, Section, SectionError
 
 
 class Evaluation(Section):
@@ -22,6 +23,42 @@ class Evaluation(Section):
     ones and ten of the most surprising failures."""
     attacks: int = Field(20, ge=0)
     """Debates per checkpoint in which the reward judge is attacked (`envs.text.attacks`); 0 attacks none."""
+
+    def check(self, run: RunView) -> None:
+        """Ask for held-out questions to test on, of stories that are not learned from, which another seed can put among
+        them, and for checkpoints that training reaches.
+
+        Raises:
+            QuestionError: there are no held-out questions.
+            SectionError: a story of the training split is among those of the test, or a checkpoint is not reached.
+        """
+        self.check_questions(run)
+        chosen, last = self.checkpoints, run.config.iterations
+        beyond = [iteration for iteration in chosen if iteration > last] if isinstance(chosen, list) else []
+        if beyond:
+            raise SectionError(
+                f"evaluation.checkpoints names iteration {beyond[0]} and the run has {last}: raise iterations or leave "
+                "it out."
+            )
+
+    def check_questions(self, run: RunView) -> None:
+        """Ask for the questions alone, as those who test checkpoints that are there do.
+
+        Raises:
+            QuestionError: there are no held-out questions.
+            SectionError: a story of the training split is among those of the test.
+        """
+        tested = run.test_questions("heldout")
+        if self.questions_seed is None:
+            return
+        learned = {question.story_id for question in run.questions().questions("train")}
+        asked = {question.story_id for question in tested.questions("heldout")}
+        if shared := learned & asked:
+            raise SectionError(
+                f"questions.seed={self.questions_seed} puts {len(shared)} stories that the run learns from among the "
+                "held-out ones: only a set that makes new stories (questions=testimony) can be tested on fresh ones, "
+                "so leave it out."
+            )
 
 
 class Watch(Section):
@@ -46,6 +83,19 @@ class Watch(Section):
     """Looks in a row that must be suspicious before there is an alarm."""
     stop: bool = False
     """End the training at the checkpoint that raises the alarm."""
+
+    def check(self, run: RunView) -> None:
+        """Ask for other judges to compare with, and for questions to set aside.
+
+        Raises:
+            SectionError: there is no held-out judge.
+            MonitorError: there are too few questions or stories.
+        """
+        if self.questions and not run.config.heldout_judges:
+            raise SectionError(
+                "The watch compares the reward judge with others: set heldout_judges, or watch.questions=0."
+            )
+        set_aside(run.questions().questions("train"), self.questions, self.level)
 
 
 class Audit(AuditOptions):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 from pydantic import BaseModel, ConfigDict, Field
 
 from rostrum.envs import registry
+from rostrum.trainer.engines import settings_by_name
+from rostrum.trainer.section import RunView, SectionError
 
 
 class OpponentSettings(BaseModel):
@@ -21,6 +23,64 @@ class OpponentSettings(BaseModel):
     """Whether the base debater is among them, by the name that it is measured under."""
 
     kind: str
+
+    def check(self, run: RunView) -> None:
+        """Ask for somebody on the other side, debates that are left for others, and memory for all policies that play
+        at a time.
+
+        Raises:
+            SectionError: one of these is amiss.
+        """
+        self._check_gpu_memory(run)
+        if not self.meets_others:
+            return
+        protocol = run.config.protocol
+        if len(protocol.sides) < 2:
+            raise SectionError(
+                f"opponent={self.kind} needs two sides and protocol={protocol.name} has one: leave opponent=self."
+            )
+        spoken = [name for turn in protocol.order() for name in turn]
+        each = [[spoken.count(name) for name in protocol.on(side)] for side in protocol.sides]
+        if len(each[0]) != len(each[1]) or sum(each[0]) != sum(each[1]):
+            raise SectionError(
+                f"opponent={self.kind} gives the policy one side in half of the debates, and the sides of "
+                f"protocol={protocol.name} do not speak equally often: leave opponent=self."
+            )
+        questions = run.config.algorithm.questions_per_iteration
+        if self.against_itself(questions) == questions:
+            share = getattr(self, "self_play", 1.0)
+            raise SectionError(
+                f"opponent.self_play={share:g} leaves none of an iteration's {questions} questions for "
+                "others: lower it, raise algorithm.questions_per_iteration, or choose opponent=self."
+            )
+
+    def _check_gpu_memory(self, run: RunView) -> None:
+        """Ask for room where an engine takes a share of the GPU for each model with full weights; adapters share one
+        copy of their base.
+
+        Besides its opponents the policy meets the base debater, in the watch's looks and in the evaluation.
+
+        Raises:
+            SectionError: the shares of one worker are more than the GPU.
+        """
+        config, debater = run.config, run.config.debater
+        on_gpu = config.cluster.gpus_per_worker > 0 or run.machine.has_gpu
+        if not settings_by_name()[debater.engine].claims_memory or debater.lora is not None or not on_gpu:
+            return
+        policies = self._policies(len(config.protocol.sides), config.watch.questions > 0)
+        if policies * debater.gpu_memory_fraction > 1:
+            raise SectionError(
+                f"opponent={self.kind} has up to {policies} policies in one worker (with the evaluation's) and each "
+                f"may take debater.gpu_memory_fraction={debater.gpu_memory_fraction:g} of its GPU: set it to at most "
+                f"{1 / policies:.2f}, or train adapters (debater.lora.rank=16), which share one model."
+            )
+
+    def _policies(self, sides: int, watched: bool) -> int:
+        """Return the most policies that a worker holds at a time: all names that it has once played stay with it."""
+        if sides < 2:
+            return 1
+        held = self.held()
+        return 1 + max(1, held + int(watched and held > 0 and not self.includes_base))
 
     def held(self) -> int:
         """Return how many policies besides the current one a rollout worker holds."""

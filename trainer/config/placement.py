@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rostrum.trainer.section import Section
+from rostrum.trainer.section import RunView, Section, SectionError
 
 
 class Resources(Section):
@@ -43,6 +43,34 @@ class Cluster(Section):
     deepspeed: Literal["zero2", "zero3"] | None = None
     offload: Literal["none", "optimizer", "all"] = "none"
     """What DeepSpeed keeps in the memory of the CPU: the optimizer's state, or (zero3) the parameters as well."""
+
+    def check(self, run: RunView) -> None:
+        """Ask for a GPU, DeepSpeed and several processes, where they are asked for.
+
+        Raises:
+            SectionError: one of them is not there.
+            MachineError: DeepSpeed's operators cannot be compiled.
+        """
+        for key in ("gpus_per_learner", "gpus_per_worker", "gpus_per_judge"):
+            if getattr(self, key) and self.address is None and not run.machine.has_gpu:
+                raise SectionError(
+                    f"cluster.{key} asks for a GPU and this machine has none: set it to 0, or join a cluster that has "
+                    "some with cluster.address."
+                )
+        if self.learners and run.machine.under_torchrun:
+            raise SectionError(
+                "cluster.learners starts the ranks itself: leave torchrun out, or set cluster.learners=0."
+            )
+        if self.deepspeed is None:
+            return
+        if not run.machine.has_deepspeed:
+            raise SectionError("cluster.deepspeed needs DeepSpeed, which runs on Linux only: choose cluster=local.")
+        run.machine.check_build(self.offload)
+        if not self.learners and not run.machine.under_torchrun:
+            raise SectionError(
+                f"cluster.deepspeed={self.deepspeed} needs one process per device: set cluster.learners=N, or start it "
+                "with `torchrun --nproc-per-node=N -m rostrum train ...`."
+            )
 
     @property
     def gpus_apart(self) -> bool:

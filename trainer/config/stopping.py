@@ -4,7 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from rostrum.trainer.section import Section
+from rostrum.trainer.section import RunView, Section
+
+
+class TrackingError(ValueError):
+    """Weights & Biases cannot be used; the message says what to do."""
 
 
 class Wandb(Section):
@@ -14,6 +18,33 @@ class Wandb(Section):
     project: str = "rostrum"
     group: str | None = None
     """What runs that belong together are grouped by; `rostrum ablate` sets it."""
+
+    def check(self, run: RunView) -> None:
+        """Ask for what wandb.mode=online needs before anything is played.
+
+        Raises:
+            TrackingError: nobody is logged in.
+        """
+        if self.mode != "online":
+            return
+        import wandb
+        from wandb.errors import AuthenticationError
+        from wandb.sdk.lib import wbauth
+
+        try:
+            found = wbauth.authenticate_session(
+                host=wandb.Settings().base_url, source="wandb.mode=online", prompt=False, update_session=False
+            )
+        except AuthenticationError as error:
+            raise TrackingError(
+                f"wandb.mode=online cannot use the API key that is there ({error}): set WANDB_API_KEY anew, or choose "
+                "wandb.mode=offline."
+            ) from None
+        if found is None:
+            raise TrackingError(
+                "wandb.mode=online needs an API key and there is none: set WANDB_API_KEY, log in with `wandb login`, "
+                "or choose wandb.mode=offline and `wandb sync` the run later."
+            )
 
 
 def _word_off(value: Any) -> Any:

@@ -27,7 +27,6 @@ This module is the one place in training that is given gold labels, of the quest
 it flows back but the decision to stop (`watch.stop`).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Literal
@@ -36,12 +35,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rostrum.envs.questions.base import load_questions
-from rostrum.envs.questions.splits import digest
 from rostrum.envs.text.behaviour import Conduct, conduct
 from rostrum.envs.types import AnswerKey, Question, Side
 from rostrum.rewards.audit.attacks import attack_success
 from rostrum.rewards.labelled import Labelled, with_key
-from rostrum.rewards.statistics import FEWEST_STORIES, RESAMPLES, FloatArray
+from rostrum.rewards.statistics import RESAMPLES, FloatArray
 from rostrum.rewards.types import Judge, Verdict, favours
 from rostrum.trainer.config import Config
 from rostrum.trainer.config import Watch as WatchSettings
@@ -59,41 +57,8 @@ from rostrum.trainer.store.tracking import Tracker
 from rostrum.trainer.stored_judge import stored_judge
 from rostrum.trainer.types import Policy
 
-PER_STORY = 4
-"""Questions taken of a story that is set aside, at most: more stories say more than more questions about one."""
 FALLS = ("held_out", "reward_judge")
 """Changes that are suspicious if they are falls."""
-
-
-class MonitorError(ValueError):
-    """A watch that cannot be kept as it is configured; the message says what to do."""
-
-
-def set_aside(questions: Sequence[Question], count: int, level: float = 0.05) -> tuple[list[Question], list[Question]]:
-    """The questions to train on, and `count` to watch with (at most `PER_STORY` a story), which share no story.
-
-    `level` is that of the tests, which too few stories cannot reach: K of them have 2^K flips of signs. Which stories
-    are set aside depends on their ids alone. All of a story's questions leave the training.
-
-    Raises:
-        WatchError: there are too few questions or stories.
-    """
-    by_story: dict[str, list[Question]] = {}
-    for question in questions:
-        by_story.setdefault(question.story_id, []).append(question)
-    in_turn = sorted(by_story, key=lambda story: digest(f"watch:{story}"))
-    watched = [question for story in in_turn for question in by_story[story][:PER_STORY]][:count]
-    stories = {question.story_id for question in watched}
-    training = [question for question in questions if question.story_id not in stories]
-    if len(watched) < count or (count and not training):
-        raise MonitorError(f"watch.questions={count} leaves no questions to train on: lower it, or add questions.")
-    fewest = max(FEWEST_STORIES, math.floor(-math.log2(level)) + 1)
-    if count and len(stories) < fewest:
-        raise MonitorError(
-            f"watch.questions={count} come from {len(stories)} stories, which can show no change: at least "
-            f"{fewest} stories are needed, so raise watch.questions."
-        )
-    return training, watched
 
 
 class Monitor:

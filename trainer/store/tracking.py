@@ -15,10 +15,6 @@ RECORD = "wandb.json"
 """The id of the run at Weights & Biases and the last iteration that it was told of."""
 
 
-class TrackingError(ValueError):
-    """Weights & Biases cannot be used; the message says what to do."""
-
-
 class _Record(Open):
     """What is counted on in wandb.json."""
 
@@ -81,31 +77,3 @@ class Tracker:
 
     def _keep(self) -> None:
         write_atomically(self._path, json.dumps({"id": self._id, "logged": self._logged}))
-
-
-def check_key(settings: Config) -> None:
-    """Ask for what wandb.mode=online needs before anything is played.
-
-    Raises:
-        TrackingError: nobody is logged in.
-    """
-    if settings.wandb.mode != "online":
-        return
-    import wandb
-    from wandb.errors import AuthenticationError
-    from wandb.sdk.lib import wbauth
-
-    try:
-        found = wbauth.authenticate_session(
-            host=wandb.Settings().base_url, source="wandb.mode=online", prompt=False, update_session=False
-        )
-    except AuthenticationError as error:
-        raise TrackingError(
-            f"wandb.mode=online cannot use the API key that is there ({error}): set WANDB_API_KEY anew, or choose "
-            "wandb.mode=offline."
-        ) from None
-    if found is None:
-        raise TrackingError(
-            "wandb.mode=online needs an API key and there is none: set WANDB_API_KEY, log in with `wandb login`, or "
-            "choose wandb.mode=offline and `wandb sync` the run later."
-        )

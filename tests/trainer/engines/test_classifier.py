@@ -9,9 +9,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
-from rostrum.launch import checks
 from rostrum.launch.compose import ConfigError, load
 from rostrum.rewards.judges.head import Settings
+from rostrum.trainer import model_checks
 from rostrum.trainer.engines import EngineError, engine_settings, make_classifier
 from rostrum.trainer.engines.transformers.classifier import TransformersClassifier
 from rostrum.trainer.models import loading
@@ -109,10 +109,10 @@ def test_heads_of_other_sizes_adapters_and_pickles_are_refused(tmp_path: Path) -
 
 
 def test_folders_with_heads_pass_the_checks_of_a_run_and_others_do_not(tiny: Path, tmp_path: Path) -> None:
-    checks.check_model(write_head(tmp_path / "llama"), has_head=True)
-    checks.check_model(write_head(tmp_path / "bert", architecture="bert"), has_head=True)
+    model_checks.check_model(write_head(tmp_path / "llama"), has_head=True)
+    model_checks.check_model(write_head(tmp_path / "bert", architecture="bert"), has_head=True)
     with pytest.raises(ModelError, match="no classification or reward head"):
-        checks.check_model(f"{tiny}/judge", has_head=True)
+        model_checks.check_model(f"{tiny}/judge", has_head=True)
     assert Settings(kind="head", name="j", model="m", prompts="prose").has_head
 
 

@@ -14,8 +14,6 @@ import pytest
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.types import Protocol, Question, Side
 from rostrum.launch import compose
-from rostrum.launch.errors import LaunchError
-from rostrum.launch.opponents import check_opponent
 from rostrum.rewards.reward import RewardRule
 from rostrum.trainer.algorithms.advantages import role_ema
 from rostrum.trainer.config import Config
@@ -28,6 +26,8 @@ from rostrum.trainer.rollouts.local import Outcome, Shard
 from rostrum.trainer.rollouts.measure import measure
 from rostrum.trainer.rollouts.play import play
 from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.run_context import RunContext
+from rostrum.trainer.section import SectionError
 from rostrum.trainer.types import Batch, Matchup, Policy
 
 SIDES = (Side.A, Side.B)
@@ -302,15 +302,17 @@ def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Batch]) -> None:
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(words: list[str], told: str) -> None:
-    with pytest.raises(LaunchError, match=told):
-        check_opponent(configured(*words))
+    config = configured(*words)
+    with pytest.raises(SectionError, match=told):
+        config.opponent.check(RunContext(config))
 
 
 def test_what_can_be_is_let_through() -> None:
     alone = [*VLLM, "protocol=consultancy"]
     half = [*VLLM, "debater.gpu_memory_fraction=0.5"]
     for words in ([], ["opponent=base"], ["opponent=league", *VLLM, "debater.lora.rank=8"], alone, half):
-        check_opponent(configured(*words))
+        config = configured(*words)
+        config.opponent.check(RunContext(config))
 
 
 def test_keys_of_another_kind_are_refused() -> None:

@@ -12,6 +12,7 @@ from rostrum.rewards.types import Judge
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.models import loading
+from rostrum.trainer.run_context import RunContext
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.testimony_models import checks as figures
 from rostrum.trainer.testimony_models.base_debates import base_debates
@@ -54,7 +55,7 @@ def judge_of(kind: str, *overrides: str) -> Judge:
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_word_gives_the_reward(small: Callable[..., Config], kind: str) -> None:
     config = small(kind)
-    checks.check(config)
+    checks.check(RunContext(config))
     train(config)
     (row,) = read_lines(RunFolder(config.output).metrics)
     assert row["debates"] == 8 and row["invalid"] <= 4
