@@ -241,15 +241,29 @@ COMMANDS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a subcommand. Returns 0; 2 for an error of the user's; 130 if interrupted; a child's code if one failed."""
+Implementation = Callable[[Sequence[str]], int]
+"""What carries out a subcommand: it takes the overrides and returns the exit code."""
+
+
+def implemented(target: str) -> Implementation:
+    """Import what carries out a subcommand, from "module:function"."""
+    module, _, function = target.partition(":")
+    implementation: Implementation = getattr(import_module(module), function)
+    return implementation
+
+
+def main(arguments: Sequence[str] | None = None, find: Callable[[str], Implementation] = implemented) -> int:
+    """Run a subcommand, which `find` gives by its target.
+
+    Return 0; 2 for an error of the user's; 130 if interrupted; a child's code if one failed.
+    """
     given = parser().parse_args(arguments)
     words = [*given.overrides, *_options(given)]
     with environment.borrowed():
         if not getattr(given, "json", False):
-            return _run(given.target, words)
+            return _run(find, given.target, words)
         with figures.collected() as found:
-            code = _run(given.target, words)
+            code = _run(find, given.target, words)
         if found:
             print(figures.printed(found))
         return code
@@ -261,11 +275,11 @@ def _options(given: argparse.Namespace) -> list[str]:
     return [*([] if output is None else [f"output={output}"]), *(["in_place=true"] * getattr(given, "in_place", False))]
 
 
-def _run(target: str, overrides: Sequence[str]) -> int:
+def _run(find: Callable[[str], Implementation], target: str, overrides: Sequence[str]) -> int:
     """Carry out a subcommand and tell what stops it; returns the exit code."""
     environment.prepare()
     try:
-        return _implementation(target)(overrides)
+        return find(target)(overrides)
     except Stopped as stopped:
         tell(str(stopped))
         return STOPPED
@@ -341,9 +355,3 @@ def _groups() -> str:
     width = max(map(len, names), default=0)
     lines = [f"  {name:{width}}  {' '.join(groups.choices(name))}" for name in names]
     return "\n".join(["groups and their choices (GROUP=CHOICE, single keys as GROUP.KEY=VALUE, see configs/):", *lines])
-
-
-def _implementation(target: str) -> Callable[[Sequence[str]], int]:
-    module, _, function = target.partition(":")
-    implementation: Callable[[Sequence[str]], int] = getattr(import_module(module), function)
-    return implementation

@@ -27,9 +27,9 @@ FIGURES = (
 """What is shown of the last iteration: its name in metrics.jsonl, its label, its format."""
 
 
-def run(arms: Sequence[Training], at_once: int | None = None) -> None:
+def run(arms: Sequence[Training], at_once: int | None = None, interval: float = INTERVAL) -> None:
     """Run every arm until it is finished, at most `at_once` of them side by side (None: as many as there are CPUs, and
-    at least two). However this ends, no child is left behind.
+    at least two); look at them every `interval` seconds. However this ends, no child is left behind.
 
     Raises:
         subprocess.CalledProcessError: a child failed, see `failed`.
@@ -44,7 +44,7 @@ def run(arms: Sequence[Training], at_once: int | None = None) -> None:
                     running.append(waiting.pop(0))
                 running = [arm for arm in running if arm.step(variables)]
                 view.show()
-                time.sleep(INTERVAL if running else 0)
+                time.sleep(interval if running else 0)
             view.show()
     finally:
         for arm in arms:

@@ -215,18 +215,20 @@ def scripted_engine() -> Callable[..., ScriptedEngine]:
 class PlantedJudge:
     """A judge that is easily won: one nat of log-odds for every "attic" more than the other side says.
 
-    The verdict on every `invalid_every`-th transcript is INVALID, by `cause`.
+    The verdict on every `invalid_every`-th transcript is INVALID, by `cause`; with `says`, that is every verdict.
     """
 
     name, usage = "planted", Usage()
 
-    def __init__(self, invalid_every: int = 0, cause: Cause = "failure") -> None:
-        self.invalid_every, self.cause, self.read = invalid_every, cause, 0
+    def __init__(self, invalid_every: int = 0, cause: Cause = "failure", says: Verdict | None = None) -> None:
+        self.invalid_every, self.cause, self.says, self.read = invalid_every, cause, says, 0
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
         return [self._verdict(transcript) for transcript in transcripts]
 
     def _verdict(self, transcript: Transcript) -> Verdict:
+        if self.says is not None:
+            return self.says
         self.read += 1
         if self.invalid_every and self.read % self.invalid_every == 0:
             return Verdict(self.name, None, None, valid=False, reason="planted", cause=self.cause)
@@ -239,8 +241,8 @@ class PlantedJudge:
 def plant(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PlantedJudge]:
     """Puts a planted judge in the place of the configured one."""
 
-    def put(invalid_every: int = 0, cause: Cause = "failure") -> PlantedJudge:
-        judge = PlantedJudge(invalid_every, cause)
+    def put(invalid_every: int = 0, cause: Cause = "failure", says: Verdict | None = None) -> PlantedJudge:
+        judge = PlantedJudge(invalid_every, cause, says)
         monkeypatch.setattr("rostrum.trainer.setup.judge", lambda *settings: judge)
         return judge
 

@@ -1,7 +1,8 @@
-"""The size of functions and the names of modules."""
+"""The size of functions, the names of modules, and how often tests patch our own modules."""
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,38 @@ def test_functions_are_short(package: str) -> None:
 def test_a_name_of_a_module_is_given_once(package: str) -> None:
     names = Counter(path.name for path in (ROOT / package).rglob("*.py"))
     assert names and not {name: number for name, number in names.items() if number > 1 and name not in SHARED}
+
+
+MOST_PATCHES = 79
+"""Patches of our own modules in the tests. A seam is better: an argument, an object handed in, an entry point."""
+OURS = ("rostrum", *PACKAGES)
+
+
+def patches(source: str) -> Iterator[str]:
+    """Yield what of our own modules is replaced by `setattr` of a monkeypatch or by `patch` of unittest.mock."""
+    tree, names = ast.parse(source), dict[str, str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args):
+        function, target = ast.unparse(call.func), ast.unparse(call.args[0]).removeprefix("f").strip("'\"")
+        if function.endswith(".setattr") or function.split(".")[0] in ("mock", "patch"):
+            root, _, rest = target.partition(".")
+            full = f"{names.get(root, root)}.{rest}"
+            if full.split(".")[0] in OURS:
+                yield full
+
+
+def test_patches_are_seen_by_name_and_by_import() -> None:
+    source = "from launch import cli\nimport os\n"
+    source += (
+        "m.setattr(cli, 'main', 1)\nm.setattr('rostrum.trainer.setup.judge', 1)\nm.setattr(os, 'getcwd', 1)\nx(cli)\n"
+    )
+    assert list(patches(source)) == ["rostrum.launch.cli.", "rostrum.trainer.setup.judge"]
+
+
+def test_tests_patch_our_own_modules_seldom() -> None:
+    found = [name for path in sorted((ROOT / "tests").rglob("*.py")) for name in patches(path.read_text("utf-8"))]
+    assert len(found) <= MOST_PATCHES, Counter(found).most_common()

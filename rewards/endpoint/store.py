@@ -21,14 +21,15 @@ class StoreError(ValueError):
 class Store:
     """One table in a SQLite file; `columns` are as in CREATE TABLE. None for the path keeps it in memory.
 
-    `remedy` ends the sentence about a file that is damaged. Every method raises `StoreError` where the file cannot be
+    `remedy` ends the sentence about a file that is damaged; `patience` is how long (seconds) another process may keep
+    it. Every method raises `StoreError` where the file cannot be
     used.
     """
 
-    def __init__(self, path: Path | None, table: str, columns: str, remedy: str) -> None:
-        self._path, self._remedy = path, remedy
+    def __init__(self, path: Path | None, table: str, columns: str, remedy: str, patience: float = PATIENCE) -> None:
+        self._path, self._remedy, self._patience = path, remedy, patience
         with self._told():
-            self._database = sqlite3.connect(":memory:" if path is None else checked(path), timeout=PATIENCE)
+            self._database = sqlite3.connect(":memory:" if path is None else checked(path), timeout=patience)
             with self._database:
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
 
@@ -57,7 +58,8 @@ class Store:
                 raise StoreError(f"The disk is full ({self._path}): free some space.") from None
             if code in _HELD:
                 raise StoreError(
-                    f"Another process has kept {self._path} for {PATIENCE:.0f} seconds: wait for it, or stop it first."
+                    f"Another process has kept {self._path} for {self._patience:g} seconds: wait for it, or stop it "
+                    "first."
                 ) from None
             if code in _CLOSED:
                 raise StoreError(

@@ -12,18 +12,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from rostrum.launch import cli
 from rostrum.launch.cli import main
 from rostrum.trainer.cluster import cluster
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None]:
-    """Puts a function in the place of what `rostrum report` does."""
-    return lambda does: monkeypatch.setattr(cli, "_implementation", lambda _: lambda _: does())
+def report(does: Callable[[], int]) -> int:
+    """Run `rostrum report` with a function in the place of what it does."""
+    return main(["report"], lambda _: lambda _: does())
 
 
-def test_nothing_stays_behind(command: Callable[[Callable[[], int]], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     ray = SimpleNamespace(running=False, is_initialized=lambda: ray.running)
     monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(cluster, "leave", lambda: setattr(ray, "running", False))
@@ -38,20 +36,18 @@ def test_nothing_stays_behind(command: Callable[[Callable[[], int]], None], monk
         ray.running = True
         return 3
 
-    command(does)
     before = dict(os.environ), [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    assert main(["report"]) == 3
+    assert report(does) == 3
     assert (dict(os.environ), [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]) == before
     assert not ray.running
     ray.running = True
-    assert main(["report"]) == 3 and ray.running, "a Ray that was there before is its owner's"
+    assert report(does) == 3 and ray.running, "a Ray that was there before is its owner's"
 
 
-def test_a_command_can_be_called_from_a_thread(command: Callable[[Callable[[], int]], None]) -> None:
+def test_a_command_can_be_called_from_a_thread() -> None:
     codes: list[int] = []
-    command(lambda: 4)
     before = signal.getsignal(signal.SIGTERM)
-    thread = threading.Thread(target=lambda: codes.append(main(["report"])))
+    thread = threading.Thread(target=lambda: codes.append(report(lambda: 4)))
     thread.start()
     thread.join()
     assert codes == [4] and signal.getsignal(signal.SIGTERM) is before

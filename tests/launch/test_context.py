@@ -143,11 +143,19 @@ def test_a_pair_of_dpo_has_room_too(configure: Callable[..., Config]) -> None:
         check_context(configure("algorithm=dpo", "algorithm.max_length=60"))
 
 
+@pytest.fixture
+def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Make every model one that reads so many tokens."""
+    return lambda tokens: monkeypatch.setattr(
+        "rostrum.trainer.models.loading.read_context_length", lambda model: tokens
+    )
+
+
 @pytest.mark.parametrize("command", ["evaluate", "tournament"])
 def test_a_finished_run_is_checked_again(
-    command: str, trained: Path, tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+    command: str, trained: Path, tmp_path: Path, refused: Refused, reading: Callable[[int], None]
 ) -> None:
-    monkeypatch.setattr("rostrum.trainer.models.loading.read_context_length", lambda model: 40)
+    reading(40)
     words = [f"run={trained}"] if command == "evaluate" else [f"runs={trained}", f"output={tmp_path}/out"]
     error = refused(command, *words)
     assert "reads 40" in error and not (trained / "evaluation").exists()
@@ -169,23 +177,26 @@ def stored(configure: Callable[..., Config], tmp_path: Path) -> Path:
 
 
 def test_stored_debates_are_checked_before_an_audit_begins(
-    stored: Path, small: list[str], tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+    stored: Path, small: list[str], tmp_path: Path, refused: Refused, reading: Callable[[int], None]
 ) -> None:
-    monkeypatch.setattr("rostrum.trainer.models.loading.read_context_length", lambda model: 40)
+    reading(40)
     error = refused("audit", *small, f"audit.debates={stored}", f"output={tmp_path}/audit")
     assert "a stored debate" in error and "reads 40" in error and "leave longer debates out" in error
     assert not (tmp_path / "audit" / "audit.yaml").exists()
 
 
 def test_the_prompts_of_variants_and_their_examples_need_room_too(
-    stored: Path, configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+    stored: Path,
+    configure: Callable[..., Config],
+    reading: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from rostrum.launch.context import check_stored
     from rostrum.rewards import labelled
     from rostrum.trainer.evaluation.judge_audit.arms import readers
 
     transcripts = [debate.transcript for debate in labelled.read(stored)]
-    monkeypatch.setattr("rostrum.trainer.models.loading.read_context_length", lambda model: 100_000)
+    reading(100_000)
     lengths: list[int] = []
     count = "rostrum.trainer.engines.formats.PlainFormat.open"
     monkeypatch.setattr(count, lambda self, parts: lengths.append(len(parts[0])) or range(len(parts[0])))

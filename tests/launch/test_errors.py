@@ -12,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
-from rostrum.launch import cli, compose, errors
+from rostrum.launch import compose, errors
 from rostrum.launch.cli import main
 from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import STATE, RunFolder, read_lines
@@ -273,22 +273,22 @@ def test_an_experiment_without_arms_is_refused(small: list[str], tmp_path: Path,
     ],
 )
 def test_trouble_on_the_way_is_told_in_a_sentence(
-    error: Exception, said: str, refused: Refused, monkeypatch: pytest.MonkeyPatch
+    error: Exception, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(_: object) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_implementation", lambda _: fail)
-    assert said in refused("train")
+    assert main(["train"], lambda _: fail) == 2
+    told = capfd.readouterr().err
+    assert said in told and told.startswith("rostrum: ") and told.count("\n") == 1
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     def fail(_: object) -> int:
         raise KeyError("oops")
 
-    monkeypatch.setattr(cli, "_implementation", lambda _: fail)
     with pytest.raises(KeyError):
-        main(["train"])
+        main(["train"], lambda _: fail)
 
 
 def test_an_interruption_says_how_to_go_on(

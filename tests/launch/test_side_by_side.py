@@ -1,6 +1,8 @@
 """Arms run side by side, a few at a time, each as soon as another is done."""
 
+import os
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +13,7 @@ from rostrum.launch.arms import Status
 class Counted:
     """An arm of so many steps, which notes who runs beside it."""
 
+    config = SimpleNamespace(debater=SimpleNamespace(model="embedded/debater"), judge_models=())
     running: set[str] = set()
     together: list[int] = []
 
@@ -36,28 +39,26 @@ class Counted:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(side_by_side, "INTERVAL", 0)
-    monkeypatch.setattr(side_by_side, "variables_of", lambda _: {})
+def none_running() -> None:
     Counted.running, Counted.together = set(), []
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_no_more_than_so_many_run_at_a_time_and_all_are_done(at_once: int) -> None:
     arms = [Counted(f"arm-{number}", steps) for number, steps in enumerate([3, 0, 2, 5, 1])]
-    side_by_side.run(arms, at_once)  # type: ignore[arg-type]
+    side_by_side.run(arms, at_once, interval=0)  # type: ignore[arg-type]
     assert max(Counted.together) == at_once and not Counted.running
     assert all(arm.left < 0 and arm.stopped == 2 for arm in arms)
 
 
-def test_by_default_there_are_as_many_as_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(side_by_side.os, "cpu_count", lambda: 4)
-    side_by_side.run([Counted(str(number), 3) for number in range(9)])  # type: ignore[misc]
-    assert max(Counted.together) == 4
+def test_by_default_there_are_as_many_as_processors() -> None:
+    most = max(2, os.cpu_count() or 1)
+    side_by_side.run([Counted(str(number), 3) for number in range(most + 1)], interval=0)  # type: ignore[misc]
+    assert max(Counted.together) == most
 
 
 def test_all_are_stopped_when_one_fails() -> None:
     arms = [Counted("fails", 2), Counted("other", 9), Counted("waiting", 9)]
     with pytest.raises(RuntimeError, match="broken"):
-        side_by_side.run(arms, 2)  # type: ignore[arg-type]
+        side_by_side.run(arms, 2, interval=0)  # type: ignore[arg-type]
     assert all(arm.stopped == 2 for arm in arms) and arms[2].left == 9

@@ -2,7 +2,7 @@
 tournaments are stood in for by the files that they write."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,27 @@ FEWER = [f"~arms.{name}" for name in ("debate-s3", "consultancy-s3", "debate-pen
 FEWER += [f"~arms.consultancy-penalty-only-s{seed}" for seed in (1, 2, 3)]
 
 
-@pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was done, in order."""
-    done: list[str] = []
+class Parts(list[str]):
+    """What was done, in order; `failures` are those of the runs, and `stopped` says whether the user stops them."""
 
-    def finish(arms: Sequence[Arm], *_: object) -> dict[str, str]:
+    failures: Mapping[str, str] | None = None
+    stopped = False
+
+    def finish(self, arms: Sequence[Arm], *_: object) -> Mapping[str, str]:
+        if self.stopped:
+            raise KeyboardInterrupt
+        if self.failures is not None:
+            return self.failures
         for arm in arms:
             if not arm.evaluated:
-                done.append(arm.name)
+                self.append(arm.name)
                 _write_run(arm)
         return {}
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Parts:
+    done = Parts()
 
     def tournament(words: Sequence[str]) -> int:
         runs, output, _ = (word.partition("=")[2] for word in words)
@@ -42,7 +52,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         write_atomically(Path(output) / "tournament.json", json.dumps({"anchor": "base", "groups": groups}))
         return 0
 
-    monkeypatch.setattr(ray_cells, "finish", finish)
+    monkeypatch.setattr(ray_cells, "finish", done.finish)
     monkeypatch.setattr(study, "tournament", tournament)
     monkeypatch.setattr(study, "check", lambda arms: done.append(f"check of {len(arms)}"))
     return done
@@ -95,11 +105,10 @@ def arguments(tmp_path: Path) -> list[str]:
 
 
 def test_a_study_does_its_parts_once_and_says_what_it_found(
-    parts: list[str],
+    parts: Parts,
     arguments: list[str],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert main(arguments) == 0
     runs = ["debate-s1", "debate-s2", "consultancy-s1", "consultancy-s2"]
@@ -125,29 +134,26 @@ def test_a_study_does_its_parts_once_and_says_what_it_found(
     for name in ("report.html", "ablation.html", "cells.csv"):
         assert (folder / name).exists()
 
-    monkeypatch.setattr(study, "_report", lambda *_: None)
     assert main(arguments) == 0
     assert parts[len(runs) + 4 :] == ["check of 6"], "something was done twice"
 
 
 def test_a_failed_run_keeps_the_study_from_its_tournament(
-    parts: list[str], arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    parts: Parts, arguments: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ray_cells, "finish", lambda *_: {"debate-s2": "It was lost."})
+    parts.failures = {"debate-s2": "It was lost."}
     assert main(arguments) == 1
     assert parts == ["check of 6"]
     assert "debate-s2 failed: It was lost." in capfd.readouterr().err
 
 
 def test_an_interruption_names_the_study(
-    parts: list[str],
+    parts: Parts,
     arguments: list[str],
-    monkeypatch: pytest.MonkeyPatch,
     refused: Callable[..., str],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(ray_cells, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    parts.stopped = True
     assert main(arguments) == 130
     assert f"continue with `rostrum {' '.join(arguments)}`" in capfd.readouterr().err
-    monkeypatch.setattr(ray_cells, "finish", lambda *_: {})
     assert "declares another" in refused(*arguments, "iterations=3")

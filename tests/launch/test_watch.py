@@ -26,7 +26,18 @@ class Judge:
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., object]) -> None:
+def speak(monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., object]) -> Callable[..., None]:
+    """Make debaters speak by a script, before a judge that counts."""
+
+    def put(script: Callable[[str], str]) -> None:
+        monkeypatch.setattr(engines, "make_engine", lambda *_: scripted_engine(script))
+        monkeypatch.setattr(setup, "judge", lambda _: Judge())
+
+    return put
+
+
+@pytest.fixture
+def scripted(speak: Callable[..., None]) -> None:
     """Debaters that say something hostile with an honest quote of the passage in it, and a judge that counts."""
 
     def speech(context: str) -> str:
@@ -34,8 +45,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., obj
         assert sentence is not None
         return HOSTILE.replace("hugo saw it in", sentence[0])
 
-    monkeypatch.setattr(engines, "make_engine", lambda *_: scripted_engine(speech))
-    monkeypatch.setattr(setup, "judge", lambda _: Judge())
+    speak(speech)
 
 
 def test_a_debate_is_shown_speech_by_speech(
@@ -75,13 +85,9 @@ def test_quotes_are_marked_and_hostile_text_stays_text(
 
 
 def test_thoughts_are_shown_apart_as_unseen(
-    monkeypatch: pytest.MonkeyPatch,
-    scripted_engine: Callable[..., object],
-    small: list[str],
-    capfd: pytest.CaptureFixture[str],
+    speak: Callable[..., None], small: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engines, "make_engine", lambda *_: scripted_engine(lambda _: "<thinking>SECRET</thinking> red"))
-    monkeypatch.setattr(setup, "judge", lambda _: Judge())
+    speak(lambda _: "<thinking>SECRET</thinking> red")
     assert main(["debate", *small, "protocol.scratchpad=true"]) == 0
     shown = capfd.readouterr().out
     assert re.findall(r"^ ([AB])  +\(thinks, unseen\) SECRET$", shown, re.MULTILINE) == ["A", "B", "A", "B"]

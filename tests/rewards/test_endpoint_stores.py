@@ -12,7 +12,7 @@ from rostrum.rewards.endpoint.ledger import Ledger
 from rostrum.rewards.endpoint.messages import Reply, request
 from rostrum.rewards.endpoint.replies import Replies
 from rostrum.rewards.endpoint.scorer import LEDGER
-from rostrum.rewards.endpoint.store import StoreError
+from rostrum.rewards.endpoint.store import Store, StoreError
 
 ENDPOINT = Endpoint(base_url="http://127.0.0.1:9/v1")
 ASKED = request(ENDPOINT, "m", "Which?", 1, 0)
@@ -114,10 +114,9 @@ def test_what_was_kept_is_a_reply(reply: object, tmp_path: Path) -> None:
         Replies(tmp_path, ENDPOINT).get(ASKED)
 
 
-def test_a_file_that_another_process_keeps_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rostrum.rewards.endpoint.store.PATIENCE", 0.0)
+def test_a_file_that_another_process_keeps_is_named(tmp_path: Path) -> None:
     path = charged(tmp_path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StoreError, match=f"Another process has kept {path}"):
-            Ledger(path, "judge", 1.0)
+        with pytest.raises(StoreError, match=f"Another process has kept {path} for 0 seconds"):
+            Store(path, "spent", "account TEXT PRIMARY KEY", "remove it", patience=0)

@@ -84,15 +84,16 @@ def test_every_judge_is_recorded_and_a_change_names_it(configure: Configure, jud
     frozen.check({}, config.judges)
 
 
-def test_judges_that_were_not_recorded_are_not_read(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "model_hash", lambda model: pytest.fail("a model was read"))
-    frozen.check({"another": {}}, configure().judges)
+def test_judges_that_were_not_recorded_are_not_read(configure: Configure, judge: Path) -> None:
+    judges = configure(f"judge.model={judge}").judges
+    shutil.rmtree(judge)
+    frozen.check({"another": {}}, judges)
+    with pytest.raises(Exception, match="judge"):
+        frozen.check({judges[0].name: {}}, judges)
 
 
-def test_large_files_are_read_in_pieces(judge: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = frozen.model_hash(str(judge))
-    monkeypatch.setattr(frozen, "_CHUNK", 1000)
-    assert frozen.model_hash(str(judge)) == before
+def test_large_files_are_read_in_pieces(judge: Path) -> None:
+    assert frozen.model_hash(str(judge), piece=1000) == frozen.model_hash(str(judge))
 
 
 def test_the_embedded_judge_by_hand() -> None:

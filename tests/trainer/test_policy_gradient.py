@@ -175,12 +175,9 @@ def test_it_learns_what_the_judge_likes(
     assert ("value_loss" in rows[0]) == (algorithm == "ppo")
 
 
-def test_the_critic_learns(
-    configure: Callable[..., Config], plant: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_critic_learns(configure: Callable[..., Config], plant: Callable[..., Any]) -> None:
     """Every consultant earns two nats whatever it says: the value loss falls from 2 squared."""
-    judge = plant()
-    monkeypatch.setattr(judge, "_verdict", lambda transcript: Verdict("planted", 1 / (1 + math.exp(-2)), None))
+    plant(says=Verdict("planted", 1 / (1 + math.exp(-2)), None))
     settings = configure(*LEARNING, "algorithm=ppo", "iterations=3")
     train(settings)
     losses = [row["value_loss"] for row in read_lines(RunFolder(settings.output).metrics)]

@@ -19,13 +19,14 @@ from rostrum.trainer.cluster.workers import RayRolloutWorkers, RolloutError
 from rostrum.trainer.config import Cluster, Config, Resources
 from rostrum.trainer.engines import engine_settings
 from rostrum.trainer.evaluation.evaluate import evaluate
-from rostrum.trainer.rollouts.local import LocalRolloutWorkers, Outcome, PlaySetup, RolloutWorkers, Shard
+from rostrum.trainer.rollouts.local import LocalRolloutWorkers, Outcome, PlaySetup, RolloutWorkers, Shard, Worker
 from rostrum.trainer.rollouts.schedule import matches_of, shards_of
 from rostrum.trainer.store.frozen import model_hash
 from rostrum.trainer.store.provenance import verdicts_hash
 from rostrum.trainer.store.run_folder import read_lines
 from rostrum.trainer.train import train
 from rostrum.trainer.types import Policy, Rollout
+from tests.conftest import ScriptedEngine
 
 pytestmark = pytest.mark.long
 
@@ -99,23 +100,25 @@ def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list
     assert before != after
 
 
-def test_an_adapter_is_not_loaded_into_an_engine_on_full_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted_engine: Callable[..., Any]
-) -> None:
+def test_an_adapter_is_not_loaded_into_an_engine_on_full_weights(tmp_path: Path) -> None:
     """A tournament's players take turns under two names, and may be whole models and adapters of several ranks."""
-    made, loaded = [], []
-    monkeypatch.setattr(
-        "rostrum.trainer.rollouts.local.make_engine",
-        lambda path, _: made.append(Path(path).name) or scripted_engine(str),
-    )
-    monkeypatch.setattr(type(scripted_engine(str)), "load", lambda _, policy: loaded.append(Path(policy.path).name))
+    made, loaded = list[str](), list[str]()
+
+    class Noting(ScriptedEngine):
+        def load(self, policy: Policy) -> None:
+            loaded.append(Path(policy.path).name)
+
+    def start(path: str, _: object) -> Any:
+        made.append(Path(path).name)
+        return Noting(str)
+
     for name, rank in {"base": None, "full": None, "four": 4, "other-four": 4, "eight": 8}.items():
         (tmp_path / name).mkdir()
         if rank:
             (tmp_path / name / "adapter_config.json").write_text(json.dumps({"r": rank}), "utf-8")
-    rollouts = LocalRolloutWorkers(SETUP)
+    worker = Worker(SETUP, start)
     for name in ("base", "full", "four", "other-four", "eight", "base"):
-        rollouts.logprobs(PROBE, Policy("one", 0, str(tmp_path / name)))
+        worker.logprobs(PROBE, Policy("one", 0, str(tmp_path / name)))
     assert (made, loaded) == (["base", "four", "eight", "base"], ["full", "other-four"])
 
 

@@ -57,7 +57,7 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
     join(cluster.address, cluster.learners + cluster.rollout_workers + judges, log_to_driver)
 
 
-def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
+def join(address: str | None, actors: int, log_to_driver: bool = False, patience: float = ANSWER) -> None:
     """Joins the cluster at the address, or starts a Ray of this machine's own with room for so many actors.
 
     Raises:
@@ -68,7 +68,7 @@ def join(address: str | None, actors: int, log_to_driver: bool = False) -> None:
     cpus = None if address else max(actors, os.cpu_count() or 1)
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
-        with nullcontext() if _checked(address) else _token_of_its_own():
+        with nullcontext() if _checked(address, patience) else _token_of_its_own():
             ray.init(
                 address or "local",
                 num_cpus=cpus,
@@ -105,7 +105,7 @@ class _OursFirst(list[str]):
         """Adds nothing."""
 
 
-def _checked(address: str | None) -> bool:
+def _checked(address: str | None, patience: float) -> bool:
     """Whether there is a cluster to join; Ray itself waits for minutes where nobody answers.
 
     Raises:
@@ -120,7 +120,7 @@ def _checked(address: str | None) -> bool:
     if not (host and port.isdecimal()):
         raise ConnectionError
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER) as connection:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=patience) as connection:
             if os.environ.get("RAY_USE_TLS", "0") == "0":  # Ray speaks HTTP/2: both sides begin with their settings
                 connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
                 if connection.recv(9)[3:4] != b"\x04":

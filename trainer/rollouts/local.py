@@ -56,8 +56,8 @@ class Worker:
     """Plays shards with one engine per policy name. Carries no state that a restart could lose: every call names the
     policies that it is to be played with, and an engine that holds other weights loads them first."""
 
-    def __init__(self, setup: PlaySetup) -> None:
-        self._setup = setup
+    def __init__(self, setup: PlaySetup, start: Callable[[str, EngineSettings], Engine] = make_engine) -> None:
+        self._setup, self._start = setup, start
         self._prompts = load_prompts(setup.prompts)
         self._engines: dict[str, Engine] = {}
         self._serving: dict[str, Policy] = {}
@@ -114,7 +114,7 @@ class Worker:
         if policy.name in self._engines and lora_rank(self._serving[policy.name].path) != lora_rank(policy.path):
             del self._engines[policy.name]  # before the other one starts, which may need its memory
         if policy.name not in self._engines:
-            self._engines[policy.name] = make_engine(policy.path, self._setup.engine)
+            self._engines[policy.name] = self._start(policy.path, self._setup.engine)
         elif self._serving[policy.name] != policy:
             self._engines[policy.name].load(policy)
         self._serving[policy.name] = policy

@@ -26,20 +26,22 @@ FILES = (
     "*.model",
     "*.jinja",
 )
-_CHUNK = 2**20
 
 
 class FrozenError(ValueError):
     """A judge's model is not what it was; the message names the judge and says what to do."""
 
 
-def model_hash(model: str) -> str:
-    """SHA-256 of a model: a folder, embedded/NAME, or a hub id, which stands for its snapshot in the cache."""
+def model_hash(model: str, piece: int = 2**20) -> str:
+    """Return the SHA-256 of a model: a folder, embedded/NAME, or a hub id, which stands for its snapshot in the cache.
+
+    Files are read in pieces of so many bytes.
+    """
     digest = hashlib.sha256()
     for folder in dict.fromkeys((loading.resolve(model), loading.resolve_base(model))):
         for path in _files(_snapshot(folder)):
             digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-            for chunk in _chunks(path):
+            for chunk in _chunks(path, piece):
                 digest.update(chunk)
     return digest.hexdigest()
 
@@ -84,7 +86,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in FILES))
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _chunks(path: Path, piece: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(piece):
             yield chunk

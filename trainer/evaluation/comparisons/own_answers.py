@@ -5,7 +5,7 @@ in which the first side defends the model's own answer (Kenton et al. 2024).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -18,7 +18,7 @@ from rostrum.rewards.types import Verdict
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.engines import make_engine
-from rostrum.trainer.engines.base import Engine
+from rostrum.trainer.engines.base import Engine, EngineSettings
 from rostrum.trainer.engines.formats import ChatFormat
 from rostrum.trainer.types import Policy
 
@@ -28,14 +28,20 @@ READING = Protocol("own answer", speakers={}, rounds=0, judge_sees_passage=True)
 """Nobody argues: question, answers and passage."""
 
 
-def own_answers(settings: Config, policy: Policy, questions: Sequence[Question]) -> pd.DataFrame:
+def own_answers(
+    settings: Config,
+    policy: Policy,
+    questions: Sequence[Question],
+    start: Callable[[str, EngineSettings], Engine] = make_engine,
+) -> pd.DataFrame:
     """One row per question: `question_id`, `story_id`, `p_first` (the policy's P(the first of the question's answers),
     both presentation orders averaged; NaN if it could not be had) and `own` (0 or 1, which answer is its own; NaN if it
     is neither).
 
-    The policy is asked as a judge is: by the judge's prompt of the debater's own prompt set, through its own engine.
+    The policy is asked as a judge is: by the judge's prompt of the debater's own prompt set, through its own engine,
+    which `start` makes of a model's path and the engine's settings.
     """
-    engine = make_engine(policy.path, setup.debater_engine(settings).model_copy(update={"thinking": False}))
+    engine = start(policy.path, setup.debater_engine(settings).model_copy(update={"thinking": False}))
     kind = settings.comparison.own_answer
     if kind == "auto":
         kind = "letter" if isinstance(engine.format, ChatFormat) else "answer"

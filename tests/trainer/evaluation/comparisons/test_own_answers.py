@@ -9,6 +9,7 @@ import pytest
 
 from rostrum.launch.compose import load
 from rostrum.trainer.config import Config
+from rostrum.trainer.engines.base import EngineSettings
 from rostrum.trainer.evaluation.comparisons.own_answers import own_answers
 from rostrum.trainer.types import Policy
 
@@ -39,11 +40,10 @@ def config() -> Config:
     return load(["questions.heldout=4"])
 
 
-def test_the_own_answer_does_not_depend_on_the_order(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_own_answer_does_not_depend_on_the_order(config: Config) -> None:
     questions = config.questions.load().questions("heldout")
     believer = Believer(lambda prompt: next(q.answers[1] for q in questions if q.passage in prompt))
-    monkeypatch.setattr("rostrum.trainer.evaluation.comparisons.own_answers.make_engine", lambda path, setup: believer)
-    found = own_answers(config, POLICY, questions)
+    found = own_answers(config, POLICY, questions, lambda path, setup: believer)
     assert list(found["own"]) == [1.0] * 4 and list(found["question_id"]) == [q.id for q in questions]
     expected = (1 / (1 + math.exp(0.5)) + 1 - 1 / (1 + math.exp(-1.5))) / 2
     assert list(found["p_first"]) == pytest.approx([expected] * 4)
@@ -53,32 +53,26 @@ def test_the_own_answer_does_not_depend_on_the_order(config: Config, monkeypatch
         assert own == [question.answers, question.answers[::-1]]
 
 
-def test_who_believes_neither_has_no_own_answer(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_believes_neither_has_no_own_answer(config: Config) -> None:
     questions = config.questions.load().questions("heldout")
-    monkeypatch.setattr(
-        "rostrum.trainer.evaluation.comparisons.own_answers.make_engine",
-        lambda path, setup: Believer(lambda prompt: "", 0.0),
-    )
-    found = own_answers(config, POLICY, questions)
+    found = own_answers(config, POLICY, questions, lambda path, setup: Believer(lambda prompt: "", 0.0))
     assert list(found["p_first"]) == [0.5] * 4 and found["own"].isna().all()
-    monkeypatch.setattr(
-        "rostrum.trainer.evaluation.comparisons.own_answers.make_engine",
-        lambda path, setup: Believer(lambda prompt: "", math.nan),
-    )
-    assert own_answers(config, POLICY, questions)["own"].isna().all()
+    unreadable = own_answers(config, POLICY, questions, lambda path, setup: Believer(lambda prompt: "", math.nan))
+    assert unreadable["own"].isna().all()
 
 
-def test_the_debater_is_asked_about_what_it_may_read(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_debater_is_asked_about_what_it_may_read() -> None:
     windowed = load(["questions.heldout=4", "debater.window.tokens=12", "comparison.own_answer=letter"])
     source = windowed.questions.load().questions("heldout")
     asked = [replace(q, passage=f"seen {q.id}\n\nhidden {q.passage}") for q in source]
     believer = Believer(lambda prompt: "A")
-    setups = []
-    monkeypatch.setattr(
-        "rostrum.trainer.evaluation.comparisons.own_answers.make_engine",
-        lambda path, setup: setups.append(setup) or believer,
-    )
-    own_answers(windowed, POLICY, asked)
+    setups = list[EngineSettings]()
+
+    def start(path: str, setup: EngineSettings) -> Any:
+        setups.append(setup)
+        return believer
+
+    own_answers(windowed, POLICY, asked, start)
     assert all(choices == ("A", "B") for _, choices in believer.asked)
     for question in asked:
         assert sum(f"seen {question.id}" in prompt for prompt, _ in believer.asked) == 2
