@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from rostrum.envs import registry
+from rostrum.envs import registry, transcripts
+from rostrum.envs.types import Transcript
 from rostrum.launch import compose, groups
 from rostrum.launch.cli import main
 from rostrum.rewards import judges
@@ -76,6 +78,42 @@ def test_the_engine_serves_adapters_and_judges_three_debaters(small: list[str], 
     assert main(["train", *small, *numpy, "iterations=1", "questions.heldout=2", f"output={tmp_path}/run"]) == 0
     (row,) = read_lines(tmp_path / "run" / "metrics.jsonl")
     assert row["parity"] < 1e-4 and not row["failed"]
+
+
+def test_its_opponent_is_met_in_training(small: list[str], tmp_path: Path) -> None:
+    words = ["opponent=rival", "iterations=1", f"output={tmp_path}/run"]
+    assert main(["train", *small, *words]) == 0
+    (row,) = read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert 0 <= row["win_rate"] <= 1
+    met = [record for record in transcripts.read(tmp_path / "run" / "transcripts.jsonl")]
+    assert met and all({s.policy for s in t.speeches} == {"current", "rival"} for t in met if isinstance(t, Transcript))
+
+
+def test_its_way_to_speak_is_used_by_an_evaluation(small: list[str], tmp_path: Path) -> None:
+    assert main(["train", *small, "iterations=1", f"output={tmp_path}/run"]) == 0
+    few = [f"run={tmp_path}/run", "questions.heldout=2", "evaluation.attacks=0"]
+    assert main(["evaluate", *few]) == 0
+    plain = pd.read_parquet(tmp_path / "run" / "verdicts.parquet")
+    assert main(["evaluate", *few, "inference=shortest", "inference.candidates=4"]) == 0
+    chosen = pd.read_parquet(tmp_path / "run" / "verdicts.parquet")
+    assert chosen["sampled_texts"].equals(4 * chosen["speeches"]) and len(chosen) == len(plain)
+    assert chosen[["words_a", "words_b"]].sum().sum() < plain[["words_a", "words_b"]].sum().sum()
+
+
+def test_a_person_audits_debates_one_at_a_time(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What was typed is kept when the person goes away, and only the rest is asked later."""
+    debater = [word for word in small if not word.startswith("judge")]
+    few = ["audit.questions=3", "audit.skip=[tags,attacks]", "judge=person", f"output={tmp_path}/audit"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("70\n80\n"))
+    assert main(["audit", *debater, *few]) == 2
+    assert "Nobody answers any more" in capfd.readouterr().err
+    assert len(read_lines(tmp_path / "audit" / "verdicts.jsonl")) == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO("60\n20\n30\n40\n"))
+    assert main(["audit", *debater, *few]) == 0
+    (arm,) = json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))["arms"]
+    assert arm["name"] == "person" and arm["unmeasured"] is None
 
 
 def test_a_judge_that_nobody_answers_ends_the_run(

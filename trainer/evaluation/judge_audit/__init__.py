@@ -27,7 +27,7 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.judge_audit.arms import arms
 from rostrum.trainer.evaluation.judge_audit.audited_debates import debates, ratings
 from rostrum.trainer.store.judge_identity import fingerprint, identity
-from rostrum.trainer.stored_judge import VERDICTS, StoredJudge
+from rostrum.trainer.stored_judge import BATCH, VERDICTS, StoredJudge
 
 SCHEMA_VERSION = 1
 
@@ -95,9 +95,9 @@ def _unmeasured(name: str, table: Table, unreadable: str) -> str | None:
 
 
 def _asked(settings: Config, chosen: JudgeSettings) -> StoredJudge:
-    """The judge, with whatever it has said before."""
-    stored = settings.output / VERDICTS
-    return StoredJudge(setup.judge(chosen, settings), fingerprint(identity(chosen)), stored)
+    """Return the judge with whatever it has said before. A person is asked about one debate at a time."""
+    stored, batch = settings.output / VERDICTS, BATCH if chosen.needs() else 1
+    return StoredJudge(setup.judge(chosen, settings), fingerprint(identity(chosen)), stored, batch)
 
 
 def _routed(settings: Config, chosen: JudgeSettings, played: Sequence[Labelled]) -> Routed | None:

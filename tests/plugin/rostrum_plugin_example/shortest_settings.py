@@ -1,0 +1,16 @@
+"""How the configuration names the shortest of several samples."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from rostrum.trainer.config.decoding import InferenceSettings
+
+
+class Settings(InferenceSettings):
+    """Each speech is the candidate of the fewest tokens. No judge is asked."""
+
+    way = "rostrum_plugin_example.shortest:prepare"
+
+    kind: Literal["shortest"]
+    candidates: int = Field(3, ge=2)
