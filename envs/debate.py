@@ -39,7 +39,7 @@ class Debate:
     def __init__(
         self, question: Question, protocol: Protocol, swapped_seats: bool, prompts: Prompts, shown: str | None = None
     ) -> None:
-        """`shown` is the passage as debaters read it, where that is not the whole (`envs.text.windows`)."""
+        """Begin with the passage as debaters read it in `shown`, where that is not the whole (`envs.text.windows`)."""
         self.question, self.protocol, self.swapped_seats, self.prompts = question, protocol, swapped_seats, prompts
         self.shown = question.passage if shown is None else shown
         first, second = question.answers
@@ -82,7 +82,7 @@ class Debate:
         return self.prompts.opening(self.question, self.answers, of.side, passage, label, of.role) + turn
 
     def ask(self, written: str, problem: str = "") -> None:
-        """Takes what the judge wrote when it was asked for a question; `problem` says why it wrote nothing.
+        """Take what the judge wrote when it was asked for a question; `problem` says why it wrote nothing.
 
         Raises:
             ValueError: no question is due.

@@ -237,5 +237,5 @@ def _absolute(path: Path) -> Path:
 
 
 def _short(name: str) -> str:
-    """As much of a file's name as leaves room, within 255 bytes, for what a temporary name adds."""
+    """Return as much of a file's name as leaves room, within 255 bytes, for what a temporary name adds."""
     return name if len(name.encode("utf-8", "surrogateescape")) <= 220 else name[:50]

@@ -11,7 +11,7 @@ from rostrum.envs.types import Side, Speech, Transcript
 
 
 def alone(transcript: Transcript, side: Side) -> Transcript:
-    """What one side said, as a consultancy: nobody else has spoken."""
+    """Return what one side said as a consultancy: nobody else has spoken."""
     speakers = {name: transcript.protocol.speakers[name] for name in transcript.protocol.on(side)}
     turns = tuple(
         own for turn in transcript.protocol.turns if (own := {n: r for n, r in turn.items() if n in speakers})
@@ -22,12 +22,12 @@ def alone(transcript: Transcript, side: Side) -> Transcript:
 
 
 def exchanged(transcript: Transcript) -> Transcript:
-    """Every speech in the mouth of the other side, which defends the other answer."""
+    """Return every speech in the mouth of the other side, which defends the other answer."""
     return _recast(transcript, lambda speech: speech.side.other)
 
 
 def shuffled(transcript: Transcript, seed: int) -> Transcript:
-    """Every speech in the mouth of a side drawn for it, evenly.
+    """Return every speech in the mouth of a side drawn for it, evenly.
 
     The draw depends on the seed, the question, the seating and the speech's place in the debate, and on nothing else.
     """

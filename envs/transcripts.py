@@ -31,13 +31,14 @@ class TranscriptError(ValueError):
 
 
 def to_json(record: Record) -> dict[str, Any]:
-    """The record as plain JSON values."""
+    """Return the record as plain JSON values."""
     kind = "transcript" if isinstance(record, Transcript) else "failure"
     return {"schema_version": SCHEMA_VERSION, "kind": kind, "record": _encode(record)}
 
 
 def from_json(data: Mapping[str, Any]) -> Record:
-    """The record that `to_json` made these values from. Raises `TranscriptError` if they are not of its making."""
+    """Return the record that `to_json` made these values from. Raises `TranscriptError` if they are not of its
+    making."""
     version = data.get("schema_version")
     if version not in (1, SCHEMA_VERSION):
         raise TranscriptError(
@@ -106,7 +107,7 @@ def write(
 
 
 def read(path: Path | str, allow_torn_tail: bool = False) -> Iterator[Record]:
-    """The records of a file, in order. Raises `TranscriptError` naming file and line.
+    """Yield the records of a file, in order. Raises `TranscriptError` naming file and line.
 
     `allow_torn_tail` skips a last line that a killed process did not finish, which is an error otherwise.
     """
@@ -115,7 +116,7 @@ def read(path: Path | str, allow_torn_tail: bool = False) -> Iterator[Record]:
 
 
 def read_with_extra(path: Path | str, allow_torn_tail: bool = False) -> Iterator[tuple[Record, dict[str, Any]]]:
-    """As `read`, with the extra object of each record, empty where none was given."""
+    """Yield as `read` does, with the extra object of each record, empty where none was given."""
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, start=1):
             torn = not line.endswith(b"\n") and not _is_json(line)
@@ -187,7 +188,7 @@ def _end_last_line(path: Path) -> None:
 
 
 def _ends_with_newline(path: Path) -> bool:
-    """Whether the file is empty or its last byte is a newline, without reading the rest."""
+    """Return whether the file is empty or its last byte is a newline, without reading the rest."""
     with path.open("rb") as file:
         if not file.seek(0, os.SEEK_END):
             return True
@@ -210,7 +211,7 @@ def _encode(value: Any) -> Any:
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:
-    """`value` as the annotated type `kind`; `where` names it in errors."""
+    """Return `value` as the annotated type `kind`; `where` names it in errors."""
     if is_dataclass(kind):
         return _decode_fields(kind, value, where)
     if get_origin(kind) is tuple:

@@ -65,13 +65,13 @@ class QuestionSet(Interface):
     """Where questions come from. Splits ("train", "heldout") share no story."""
 
     def questions(self, split: str) -> Sequence[Question]:
-        """The questions of a split, in a fixed order."""
+        """Return the questions of a split, in a fixed order."""
 
     def answer_key(self, split: str) -> AnswerKey:
-        """The gold answers of a split."""
+        """Return the gold answers of a split."""
 
     def account(self) -> Account:
-        """What was left out of the source and why."""
+        """Return what was left out of the source and why."""
 
 
 DEBATER = "debater"
@@ -248,7 +248,8 @@ class Inquiry:
     """Why there is no question."""
 
     def swapped(self) -> "Inquiry":
-        """The same question with the sides relabelled where it names them ("debater A", "answer B", "A said")."""
+        """Return the same question with the sides relabelled where it names them ("debater A", "answer B", "A
+        said")."""
         return replace(self, text=_NAMED.sub(lambda found: found[1] + Side(found[2]).other, self.text))
 
 

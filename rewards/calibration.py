@@ -42,17 +42,17 @@ class Calibration(BaseModel):
     """Log-odds (nats) by which the answer shown first is preferred."""
 
     def apply(self, p: float, shown_first: bool) -> float:
-        """P(answer of side A), calibrated; `shown_first`: its answer was the first of the two."""
+        """Return P(answer of side A), calibrated; with `shown_first`, its answer was the first of the two."""
         slot = _log_odds(p) if shown_first else -_log_odds(p)
         calibrated = float(_sigmoid(self.temper(slot)))
         return calibrated if shown_first else 1 - calibrated
 
     def temper(self, log_odds: ArrayLike) -> FloatArray:
-        """The calibrated log-odds of the answer shown first."""
+        """Return the calibrated log-odds of the answer shown first."""
         return (np.asarray(log_odds, dtype=np.float64) - self.bias) / self.temperature
 
     def verdict(self, verdict: Verdict) -> Verdict:
-        """The verdict with both of its readings calibrated; an INVALID one as it is."""
+        """Return the verdict with both of its readings calibrated; an INVALID one as it is."""
         given, swapped = (
             None if p is None else self.apply(p, shown_first)
             for p, shown_first in ((verdict.given, True), (verdict.swapped, False))
@@ -61,7 +61,7 @@ class Calibration(BaseModel):
 
 
 def fit(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> Calibration:
-    """The calibration under which the labels are likeliest; INVALID verdicts are left out.
+    """Return the calibration under which the labels are likeliest; INVALID verdicts are left out.
 
     Raises:
         CalibrationError: too few valid readings, or a judge that is not right more often when it is surer.
@@ -84,7 +84,7 @@ def fit(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> Calibration
 
 
 def fit_readings(log_odds: ArrayLike, targets: ArrayLike) -> Calibration:
-    """The same from readings: log-odds of the answer shown first (N,), and P(it is right) (N,).
+    """Return the same from readings: log-odds of the answer shown first (N,), and P(it is right) (N,).
 
     In slope a = 1 / temperature and intercept c = -bias / temperature the loss is convex, so there is one minimum.
     """
@@ -103,13 +103,13 @@ def fit_readings(log_odds: ArrayLike, targets: ArrayLike) -> Calibration:
 
 
 def log_loss(log_odds: ArrayLike, targets: ArrayLike) -> float:
-    """Mean cross-entropy (nats) of targets in [0, 1] (N,) under log-odds (N,)."""
+    """Return the mean cross-entropy (nats) of targets in [0, 1] (N,) under log-odds (N,)."""
     z, t = (np.asarray(values, dtype=np.float64) for values in (log_odds, targets))
     return float((t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)).mean())
 
 
 def log_loss_of(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> float:
-    """Mean cross-entropy (nats) of the labels under the verdicts' probabilities; all must be valid."""
+    """Return the mean cross-entropy (nats) of the labels under the verdicts' probabilities; all must be valid."""
     return log_loss([_log_odds(verdict.mean) for verdict in verdicts], [debate.target for debate in debates])
 
 

@@ -42,7 +42,7 @@ class Examples:
             )
 
     def before(self, transcript: Transcript) -> list[Example]:
-        """The examples for a debate, in the order in which they are shown."""
+        """Return the examples for a debate, in the order in which they are shown."""
         taken = {transcript.question.story_id}
         ties = self._take(self._tied, self._ties, taken)
         decided = self._take(self._decided, self._shots - len(ties), taken)
@@ -52,7 +52,7 @@ class Examples:
 
     @staticmethod
     def _take(debates: Sequence[Labelled], number: int, taken: set[str]) -> list[Labelled]:
-        """The first so many about stories that are not taken yet, which they then are."""
+        """Return the first so many about stories that are not taken yet, which they then are."""
         found: list[Labelled] = []
         for debate in debates:
             if len(found) < number and debate.transcript.question.story_id not in taken:
@@ -79,13 +79,13 @@ class JudgePrompts:
         self._prompts, self._task, self._instructions, self._examples = prompts, task, instructions, examples
 
     def judge(self, transcript: Transcript) -> str:
-        """The prompt about a debate."""
+        """Return the prompt about a debate."""
         examples = self._examples.before(transcript) if self._examples else []
         return self._prompts.judge(transcript, self._task, self._instructions, examples)
 
 
 def _one_per_story(debates: Iterable[Labelled]) -> list[Labelled]:
-    """In the order of their hashes."""
+    """Return one example per story, in the order of their hashes."""
     by_story = {debate.transcript.question.story_id: debate for debate in sorted(debates, key=_order, reverse=True)}
     return sorted(by_story.values(), key=_order)
 

@@ -23,13 +23,14 @@ class Helpfulness:
         self.scorer, self._prompts = scorer, prompts
 
     def rate(self, critiques: Sequence[Critique]) -> list[float]:
-        """Log-odds of "yes" for each critique; minus infinity where the model gave no number."""
+        """Return the log-odds of "yes" for each critique; minus infinity where the model gave no number."""
         prompts = [helpful_prompt(self._prompts, *critique) for critique in critiques]
         return [_log_odds(found) for found in self.scorer.choice_logprobs(prompts, [WORDS] * len(prompts))]
 
 
 def helping_model(judge: JudgeSettings) -> ModelSettings | None:
-    """The first of a judge's models that has a head for language and a prompt set with helpful.j2; None if none has."""
+    """Return the first of a judge's models that has a head for language and a prompt set with helpful.j2; None if none
+    has."""
     for model in judge.needs():
         if not model.has_head and load_prompts(model.prompts).judges.has("helpful"):
             return model
@@ -37,7 +38,7 @@ def helping_model(judge: JudgeSettings) -> ModelSettings | None:
 
 
 def make_helpfulness(settings: ModelSettings, models: Models) -> Helpfulness:
-    """On a model of its own."""
+    """Make it on a model of its own."""
     return Helpfulness(models.scorer(settings), load_prompts(settings.prompts))
 
 

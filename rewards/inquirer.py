@@ -18,7 +18,7 @@ class Inquirer:
         self.scorer, self._prompts = scorer, prompts
 
     def write(self, transcripts: Sequence[Transcript]) -> Sequence[str | Unscored]:
-        """What the model writes for each debate so far, all under one protocol, or why it wrote nothing."""
+        """Return what the model writes for each debate so far, all under one protocol, or why it wrote nothing."""
         if not transcripts:
             return []
         prompts = [self._prompts.judge(transcript, "inquiry") for transcript in transcripts]
@@ -26,7 +26,7 @@ class Inquirer:
 
 
 def inquiring_model(judge: JudgeSettings) -> ModelSettings:
-    """The model of a judge that can ask: the first that writes and whose prompt set has a template for it.
+    """Return the model of a judge that can ask: the first that writes and whose prompt set has a template for it.
 
     Raises:
         JudgeError: no model of this judge writes.
@@ -43,5 +43,5 @@ def inquiring_model(judge: JudgeSettings) -> ModelSettings:
 
 
 def make_inquirer(settings: ModelSettings, models: Models) -> Inquirer:
-    """The inquirer on a model of its own."""
+    """Return the inquirer on a model of its own."""
     return Inquirer(models.scorer(settings), load_prompts(settings.prompts))

@@ -34,22 +34,22 @@ class Labelled:
         return Side.A if self.target >= 0.5 else Side.B
 
     def swapped(self) -> "Labelled":
-        """The same debate with the sides relabelled."""
+        """Return the same debate with the sides relabelled."""
         return Labelled(self.transcript.swapped(), 1 - self.target)
 
 
 def with_key(played: Iterable[Transcript], key: AnswerKey) -> list[Labelled]:
-    """Debates labelled with the gold answers."""
+    """Return debates labelled with the gold answers."""
     return [Labelled(t, float(t.answer_index(Side.A) == key[t.question.id])) for t in played]
 
 
 def write(path: Path, debates: Sequence[Labelled]) -> None:
-    """Stores the debates so that `read` gives them back."""
+    """Store the debates so that `read` gives them back."""
     transcripts.write(path, [debate.transcript for debate in debates], extra=[_extra(debate) for debate in debates])
 
 
 def read(path: Path, label: Label | None = None) -> list[Labelled]:
-    """Every transcript of the file, failures left out. `label` tells the target of debates that have none.
+    """Return every transcript of the file, failures left out. `label` tells the target of debates that have none.
 
     Raises:
         LabelledError: there is no such file, or one of its debates has no label.

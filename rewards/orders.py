@@ -39,7 +39,7 @@ Read = Callable[[list[Transcript]], Sequence[Opinion]]
 
 
 def verdicts(name: str, order: Order, transcripts: Sequence[Transcript], read: Read) -> list[Verdict]:
-    """A verdict of the judge `name` on each transcript; both orders of all transcripts are read as one batch.
+    """Return a verdict of the judge `name` on each transcript; both orders of all transcripts are read as one batch.
 
     Opinions on relabelled transcripts are turned back. A verdict is INVALID if the opinion in either order is; the
     cause is a speech if it is that in either order, for then it would be INVALID had nothing failed.
@@ -75,5 +75,5 @@ def _verdict(name: str, given: Opinion | None, swapped: Opinion | None) -> Verdi
 
 
 def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), such that sigmoid(-x) is 1 - sigmoid(x) to the last bit."""
+    """Return 1 / (1 + exp(-x)), such that sigmoid(-x) is 1 - sigmoid(x) to the last bit."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else 1 - 1 / (1 + math.exp(x))

@@ -21,7 +21,7 @@ class Preference:
 
 
 def preferences(judge: Judge, supposed: Sequence[tuple[Transcript, Side]]) -> list[Preference]:
-    """What the judge makes of each transcript for the side that is named with it; all are read as one batch."""
+    """Return what the judge makes of each transcript for the side that is named with it; all are read as one batch."""
     verdicts = judge.judge([transcript for transcript, _ in supposed]) if supposed else []
     found = []
     for (_, side), verdict in zip(supposed, verdicts, strict=True):
@@ -32,11 +32,11 @@ def preferences(judge: Judge, supposed: Sequence[tuple[Transcript, Side]]) -> li
 
 
 def best(preferences: Sequence[Preference]) -> int:
-    """The index of the one that is liked most: the first of equals, and 0 where no verdict is valid."""
+    """Return the index of the one that is liked most: the first of equals, and 0 where no verdict is valid."""
     return max(range(len(preferences)), key=lambda index: preferences[index].log_odds)
 
 
 def in_both_orders(settings: JudgeSettings) -> JudgeSettings:
-    """The judge, asked in both presentation orders if it is one that reads with a model; panels and cascades keep the
-    orders of their members."""
+    """Return the judge, asked in both presentation orders if it is one that reads with a model; panels and cascades
+    keep the orders of their members."""
     return settings.model_copy(update={"order": "both"}) if isinstance(settings, ModelSettings) else settings

@@ -38,7 +38,7 @@ class ScriptedJudge:
         self._length_bias, self._mark_weight, self._ties = length_bias, mark_weight, ties
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """The planted verdicts, both orders."""
+        """Return the planted verdicts, both orders."""
         return [self._verdict(transcript) for transcript in transcripts]
 
     def _verdict(self, transcript: Transcript) -> Verdict:
@@ -54,7 +54,7 @@ class ScriptedJudge:
         return Verdict(self.name, _sigmoid(lean + self._bias), _sigmoid(lean - self._bias))
 
     def _swayed(self, transcript: Transcript) -> float:
-        """What length and marks add to the log-odds of side A's answer."""
+        """Return what length and marks add to the log-odds of side A's answer."""
         words = sum(_for_a(speech) * speech.words for speech in transcript.speeches)
         marks = sum(_for_a(speech) * (_opened(speech, "v") - _opened(speech, "u")) for speech in transcript.speeches)
         return self._length_bias * ((words > 0) - (words < 0)) + self._mark_weight * marks

@@ -25,10 +25,10 @@ class Models(Interface):
     """Where judges get their models from: the engines of a run, or a test's fakes."""
 
     def scorer(self, settings: "ModelSettings") -> Scorer:
-        """A frozen language model."""
+        """Return a frozen language model."""
 
     def classifier(self, settings: "ModelSettings") -> Classifier:
-        """A frozen model with a classification or reward head."""
+        """Return a frozen model with a classification or reward head."""
 
 
 class TokenFormat(Interface):
@@ -79,11 +79,11 @@ class JudgeSettings(BaseModel, ABC):
 
     @abstractmethod
     def make(self, models: Models) -> Judge:
-        """The judge. Raises `JudgeError`."""
+        """Return the judge. Raises `JudgeError`."""
 
     @abstractmethod
     def needs(self) -> Sequence["ModelSettings"]:
-        """Every model that it, or a judge inside it, reads with."""
+        """Return every model that it, or a judge inside it, reads with."""
 
 
 class ModelSettings(JudgeSettings):
@@ -156,7 +156,7 @@ class ModelSettings(JudgeSettings):
             )
 
     def judge_prompts(self) -> JudgePrompts:
-        """What it reads.
+        """Return what it reads.
 
         Raises:
             PromptError: the prompt set lacks what the task, the instructions or the examples need.

@@ -52,7 +52,8 @@ class Interval:
 
 
 def wilson(successes: float, n: int) -> Interval:
-    """The Wilson score interval of a proportion (Wilson 1927). Ties may count as half successes; NaN if n is 0."""
+    """Return the Wilson score interval of a proportion (Wilson 1927). Ties may count as half successes; NaN if n is
+    0."""
     if n == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
     low, high = proportion_confint(successes, n, alpha=SIGNIFICANCE, method="wilson")
@@ -60,7 +61,7 @@ def wilson(successes: float, n: int) -> Interval:
 
 
 def cluster_mean(values: ArrayLike, clusters: ArrayLike, bounds: Bounds = SHARE) -> Interval:
-    """The mean of values (N,) within the bounds, with an interval of whole clusters (N,): see `mean_interval`.
+    """Return the mean of values (N,) within the bounds, with an interval of whole clusters (N,): see `mean_interval`.
 
     The interval is NaN with fewer than two clusters: one cluster says nothing about how clusters vary.
 
@@ -74,7 +75,7 @@ def cluster_mean(values: ArrayLike, clusters: ArrayLike, bounds: Bounds = SHARE)
 
 
 def mean_interval(sums: FloatArray, sizes: FloatArray, bounds: Bounds) -> tuple[float, float]:
-    """The 95 % interval of a mean from the sums (K,) and sizes (K,) of its clusters; NaN with fewer than two.
+    """Return the 95 % interval of a mean from the sums (K,) and sizes (K,) of its clusters; NaN with fewer than two.
 
     The standard error is that of a ratio estimator (`clustered_error`) and the quantile Student's with K - 1 degrees
     of freedom. Shares are taken on the scale of log-odds, so that the interval is lopsided near 0 and 1 and stays
@@ -96,7 +97,7 @@ def mean_interval(sums: FloatArray, sizes: FloatArray, bounds: Bounds) -> tuple[
 def _with_rare(
     interval: tuple[float, float], estimate: float, common: float, n_clusters: int, unlike: int, bounds: Bounds
 ) -> tuple[float, float]:
-    """The interval, within the bounds, and no narrower than few clusters allow that are unlike all others.
+    """Return the interval, within the bounds, and no narrower than few clusters allow that are unlike all others.
 
     Of d unlike ones among K, Wilson's interval of d / K ends at u: there may be so many, and those that were not drawn
     may lie anywhere within the bounds, far from what the others have in `common`. If all K are right this is Wilson's
@@ -114,12 +115,13 @@ def _with_rare(
 
 @lru_cache(maxsize=256)
 def student(freedom: float) -> float:
-    """The .975 quantile of Student's t."""
+    """Return the .975 quantile of Student's t."""
     return float(t.ppf(1 - SIGNIFICANCE / 2, freedom))
 
 
 def clustered_error(sums: FloatArray, sizes: FloatArray) -> float:
-    """Standard error of sum(sums) / sum(sizes), a ratio estimator over clusters (Cochran 1977, ch. 6)."""
+    """Return the standard error of sum(sums) / sum(sizes), a ratio estimator over clusters (Cochran 1977, ch. 6).
+    6)."""
     n_clusters, n = len(sizes), sizes.sum()
     residuals = sums - sizes * sums.sum() / n
     return float(np.sqrt(n_clusters / (n_clusters - 1) * (residuals**2).sum()) / n)
@@ -134,7 +136,7 @@ def cluster_statistic(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """A function of column sums with a bootstrap interval that resamples whole clusters (N,).
+    """Return a function of column sums with a bootstrap interval that resamples whole clusters (N,).
 
     `statistic` is given the sums of the columns (each (N,), of any finite values) as an array (columns, R) and returns
     one value for each of the R resamples; resamples in which it is NaN (a ratio over nothing) are left out. It lies
@@ -165,8 +167,9 @@ def cluster_statistic(
 
 
 def t_percentiles(n_clusters: int) -> tuple[float, float]:
-    """Which percentiles of a bootstrap over so many clusters make up for its spread, too narrow by sqrt((K - 1) / K),
-    and for Student's t being wider than the normal (Hesterberg 2015, The American Statistician 69:371, sec. 5.3)."""
+    """Return which percentiles of a bootstrap over so many clusters make up for its spread, too narrow by sqrt((K -
+    1) / K), and for Student's t being wider than the normal (Hesterberg 2015, The American Statistician 69:371, sec.
+    5.3)."""
     below = float(norm.cdf(-np.sqrt(n_clusters / (n_clusters - 1)) * student(n_clusters - 1)))
     return below, 1 - below
 
@@ -174,7 +177,7 @@ def t_percentiles(n_clusters: int) -> tuple[float, float]:
 def cluster_sums(
     columns: Sequence[ArrayLike], clusters: ArrayLike, bounds: Bounds = SHARE
 ) -> tuple[FloatArray, FloatArray]:
-    """Sums of each column per cluster (columns, K) and cluster sizes (K,), clusters sorted by label.
+    """Return the sums of each column per cluster (columns, K) and cluster sizes (K,), clusters sorted by label.
 
     Raises:
         ValueError: the arrays differ in length, or a value is missing or out of bounds.
@@ -198,7 +201,8 @@ def _sums(values: Sequence[FloatArray], clusters: ArrayLike) -> tuple[FloatArray
 
 @lru_cache(maxsize=2)
 def resample_weights(n_clusters: int, resamples: int, seed: int) -> FloatArray:
-    """How often each cluster is drawn in each resample, (resamples, K). Kept, for a summary asks again and again."""
+    """Return how often each cluster is drawn in each resample, (resamples, K). Kept, for a summary asks again and
+    again."""
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(n_clusters, np.full(n_clusters, 1 / n_clusters), size=resamples).astype(np.float64)
     weights.flags.writeable = False

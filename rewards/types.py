@@ -69,13 +69,14 @@ class Scorer(Interface):
     def choice_logprobs(
         self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
     ) -> Sequence[tuple[float, ...] | Unscored]:
-        """Log-probability (nats, summed over tokens) of each choice as the reply to its prompt.
+        """Return the log-probability (nats, summed over tokens) of each choice as the reply to its prompt.
 
         NaN where the prompt is longer than the model can read.
         """
 
     def write(self, prompts: Sequence[str], writing: Writing) -> Sequence[str | Unscored]:
-        """A text for each prompt, without special tokens; `Unscored` where the prompt is too long for the model."""
+        """Return a text for each prompt, without special tokens; `Unscored` where the prompt is too long for the
+        model."""
 
 
 class Classifier(Interface):
@@ -90,7 +91,7 @@ class Classifier(Interface):
         """What was asked of the model so far."""
 
     def logits(self, prompts: Sequence[str]) -> Sequence[tuple[float, ...] | Unscored]:
-        """The head's outputs for each prompt.
+        """Return the head's outputs for each prompt.
 
         NaN where the prompt is longer than the model can read.
         """
@@ -100,7 +101,7 @@ class Reading(Interface):
     """What a judge is shown of a debate."""
 
     def judge(self, transcript: Transcript) -> str:
-        """The whole prompt."""
+        """Return the whole prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ class Judge(Interface):
         """What its verdicts have cost so far."""
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """Never raises for a transcript that it cannot judge: that is an INVALID verdict."""
+        """Return one verdict per transcript; one that cannot be judged is INVALID and raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)

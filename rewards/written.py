@@ -55,7 +55,7 @@ class WritingSettings(ModelSettings):
         return self
 
     def writings(self) -> list[Writing]:
-        """How each of the samples is drawn."""
+        """Return how each of the samples is drawn."""
         seeds = [zlib.crc32(f"{self.seed}:{sample}".encode()) for sample in range(self.samples)]
         return [Writing(self.max_tokens, self.temperature, seed) for seed in seeds]
 
@@ -79,7 +79,7 @@ class WritingJudge:
         return self.scorer.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript."""
+        """Return one verdict per transcript."""
         return verdicts(self.name, self._order, transcripts, self._read)
 
     def _read(self, transcripts: list[Transcript]) -> list[Opinion]:

@@ -11,8 +11,8 @@ _LABEL = re.compile(r"^\W*(?:(?:my|the)\s+)?question\s*:\s*", re.IGNORECASE)
 
 
 def inquiry_of(written: str, turn: int, protocol: Protocol, passage: str) -> Inquiry:
-    """The judge's question before this turn: the first line of what it wrote, thoughts taken out, up to its first
-    question mark and `protocol.max_words` words, escaped and with its quotes looked up as a speech is.
+    """Return the judge's question before this turn: the first line of what it wrote, thoughts taken out, up to its
+    first question mark and `protocol.max_words` words, escaped and with its quotes looked up as a speech is.
 
     Where that leaves no word there is no question, and the inquiry says so.
     """
@@ -27,7 +27,7 @@ def inquiry_of(written: str, turn: int, protocol: Protocol, passage: str) -> Inq
 
 
 def in_order(speeches: Sequence[Speech], inquiries: Sequence[Inquiry]) -> list[Speech | Inquiry]:
-    """Speeches and questions as they followed each other: a question stands before the speeches of its turn."""
+    """Return speeches and questions as they followed each other: a question stands before the speeches of its turn."""
     return sorted([*speeches, *inquiries], key=lambda said: (said.turn, isinstance(said, Speech)))
 
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, Template, TemplateError, TemplateNotFound, meta
 from rostrum.envs.prompts.inquiries import in_order
 from rostrum.envs.prompts.own_lines import OwnLines
 from rostrum.envs.prompts.ratings import rating_of
-from rostrum.envs.text.escaping import Lines, escape_speech
+from rostrum.envs.text.escaping import Lines, escape_field, escape_passage, escape_speech
 from rostrum.envs.types import Inquiry, Protocol, Speech, Transcript
 
 Task = Literal["judge", "verdict", "rating", "inquiry"]
@@ -39,7 +39,7 @@ class JudgeTemplates:
         """What no speech may forge."""
 
     def require(self, task: Task, instructions: Instructions = "plain", examples: bool = False) -> None:
-        """Asks whether the set has what such a prompt is made of.
+        """Ask whether the set has what such a prompt is made of.
 
         Raises:
             PromptError: a template is missing, or would pass over the instructions or the examples.
@@ -55,13 +55,14 @@ class JudgeTemplates:
     def render(
         self, transcript: Transcript, task: Task, instructions: Instructions, examples: Sequence[Example]
     ) -> str:
-        """The prompt: the question, the speeches in the order they were made, the passage if the judge may see it."""
+        """Return the prompt: the question, the speeches in the order they were made, the passage if the judge may see
+        it."""
         instructed = "" if instructions == "plain" else rendered(self.template(instructions))
         shown = [self._example(*example) for example in examples]
         return rendered(self.template(task), **self._debate(transcript), instructions=instructed, examples=shown)
 
     def template(self, name: str) -> Template:
-        """A template by its name.
+        """Return a template by its name.
 
         Raises:
             PromptError: the set has none of this name.
@@ -74,7 +75,7 @@ class JudgeTemplates:
             raise PromptError(f"{self._folder}/{name}.j2 cannot be read as a template ({error}): mend it.") from None
 
     def has(self, name: str) -> bool:
-        """Whether the set has a template of this name."""
+        """Return whether the set has a template of this name."""
         return (self._folder / f"{name}.j2").is_file()
 
     def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
@@ -82,18 +83,20 @@ class JudgeTemplates:
         return {
             "debate": rendered(self.template("debate"), **self._debate(transcript)),
             "right": "AB"[right],
-            "answer": transcript.answers[right],
+            "answer": escape_field(transcript.answers[right], self.own),
             "score": rating_of(target),
         }
 
     def _debate(self, transcript: Transcript) -> dict[str, Any]:
         last = max((speech.turn for speech in transcript.speeches), default=-1)
         answered = [inquiry for inquiry in transcript.inquiries if inquiry.turn <= last]
+        passage = transcript.question.passage if transcript.protocol.judge_sees_passage else ""
+        answer_a, answer_b = (escape_field(answer, self.own) for answer in transcript.answers)
         return {
-            "passage": transcript.question.passage if transcript.protocol.judge_sees_passage else "",
-            "question": transcript.question.text,
-            "answer_a": transcript.answers[0],
-            "answer_b": transcript.answers[1],
+            "passage": escape_passage(passage, self.own),
+            "question": escape_field(transcript.question.text, self.own),
+            "answer_a": answer_a,
+            "answer_b": answer_b,
             "speeches": escaped(in_order(transcript.speeches, answered), transcript.protocol, self.own),
             "debaters": len(transcript.protocol.speakers),
             "max_words": transcript.protocol.max_words,
@@ -105,7 +108,7 @@ class JudgeTemplates:
 
 
 def rendered(template: Template, **variables: Any) -> str:
-    """The text of a template.
+    """Return the text of a template.
 
     Raises:
         PromptError: it asks for what it is not given, or for what the sandbox forbids.

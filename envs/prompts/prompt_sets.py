@@ -116,7 +116,7 @@ class Prompts:
         instructions: Instructions = "plain",
         examples: Sequence[Example] = (),
     ) -> str:
-        """What a judge with this task reads.
+        """Return what a judge with this task reads.
 
         Raises:
             PromptError: the set has no template for it.
@@ -137,13 +137,13 @@ def _hash(paths: Sequence[Path]) -> str:
 
 
 def is_builtin(name: str) -> bool:
-    """Whether a prompt set is one of ours, and not a folder of somebody's."""
+    """Return whether a prompt set is one of ours, and not a folder of somebody's."""
     return Path(name).name == name and (BUILTIN / name).is_dir()
 
 
 @lru_cache(maxsize=None)
 def load_prompts(name: str) -> Prompts:
-    """A built-in set by name ("testimony", "prose"), or the folder of one's own.
+    """Return a built-in set by name ("testimony", "prose"), or the folder of one's own.
 
     Raises:
         PromptError: no such set.

@@ -31,17 +31,18 @@ def require(prompts: Prompts, protocol: Protocol) -> None:
 
 
 def critique_prompt(debate: Debate, draft: Speech) -> str:
-    """What a critic reads of the draft of a speech to be made now."""
+    """Return what a critic reads of the draft of a speech to be made now."""
     return _prompt("critique", debate, draft, "")
 
 
 def rewrite_prompt(debate: Debate, draft: Speech, critique: Speech) -> str:
-    """What the debater reads before it makes its speech in the place of the draft."""
+    """Return what the debater reads before it makes its speech in the place of the draft."""
     return _prompt("rewrite", debate, draft, _text(critique, debate.prompts))
 
 
 def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Speech) -> str:
-    """What a judge's model reads that is to say whether a critique helps: what a judge may know, and `helpful.j2`."""
+    """Return what a judge's model reads that is to say whether a critique helps: what a judge may know, and
+    `helpful.j2`."""
     return rendered(
         prompts.judges.template("helpful"),
         question=debate.question.text,

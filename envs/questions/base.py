@@ -31,7 +31,7 @@ class QuestionSettings(BaseModel, ABC):
 
     @abstractmethod
     def load(self) -> QuestionSet:
-        """Reads or makes the questions. Raises `QuestionError`."""
+        """Read or make the questions. Raises `QuestionError`."""
 
 
 class StoredSettings(QuestionSettings):
@@ -126,7 +126,7 @@ class StoredQuestions:
         self._account = replace(account, dropped={**account.dropped, **dropped})
 
     def questions(self, split: str) -> tuple[Question, ...]:
-        """The questions of "train" or "heldout", in the order of the source."""
+        """Return the questions of "train" or "heldout", in the order of the source."""
         if split not in SPLITS:
             raise QuestionError(f'{self._source} has no split {split!r}; ask for "train" or "heldout".')
         return self._questions[split]
@@ -154,7 +154,7 @@ class StoredQuestions:
         )
 
     def answer_key(self, split: str) -> AnswerKey:
-        """The right answers of a split. Raises `QuestionError` if a question has none."""
+        """Return the right answers of a split. Raises `QuestionError` if a question has none."""
         correct: dict[str, int] = {}
         for question in self.questions(split):
             entry = self._entries[question.id]
@@ -164,7 +164,7 @@ class StoredQuestions:
         return AnswerKey(correct)
 
     def account(self) -> Account:
-        """What was left out of the source and why."""
+        """Return what was left out of the source and why."""
         return self._account
 
 
@@ -197,7 +197,8 @@ def why_empty(questions: QuestionSet, split: str) -> str | None:
 
 
 def _check(entries: Sequence[Entry]) -> None:
-    """Ids are unique, and a passage belongs to one story, or it could be trained on and held out."""
+    """Refuse ids that are not unique, and a passage that belongs to two stories: it could be trained on and held
+    out."""
     first_with_id: dict[str, Entry] = {}
     first_with_passage: dict[str, Entry] = {}
     for entry in entries:

@@ -54,7 +54,8 @@ class Settings(StoredSettings):
         return StoredQuestions(str(self.path), entries, self.rule, account)
 
     def _filtered(self, records: Sequence[Record]) -> tuple[list[Record], dict[str, int], dict[str, int]]:
-        """The labelled records that no filter drops; how many each dropped; how many each could not tell about."""
+        """Return the labelled records that no filter drops, how many each dropped, and how many each could not tell
+        about."""
         left = [record for record in records if record.gold is not None]
         dropped, could_not_tell = {"no_gold_label": len(records) - len(left)}, {}
         for name, keeps in self._filters():
@@ -91,9 +92,9 @@ class _Wrong(NamedTuple):
 
 
 def _wrong_answer(record: Record) -> _Wrong | None:
-    """The best distractor: what most annotators with time called so; else the wrong option that most of those without
-    time fell for; else one drawn by hash. Ties go to the next of the three. None if no option differs from the gold
-    one."""
+    """Return the best distractor: what most annotators with time called so; else the wrong option that most of those
+    without time fell for; else one drawn by hash. Ties go to the next of the three. None if no option differs from the
+    gold one."""
     assert record.gold is not None
     right = record.options[record.gold]
     wrong = [i for i, text in enumerate(record.options) if text and not same_words(text, right)]

@@ -12,27 +12,27 @@ SPLITS = ("train", "heldout")
 
 
 def digest(text: str) -> str:
-    """The SHA-256 of a text, in hexadecimal."""
+    """Return the SHA-256 of a text, in hexadecimal."""
     return sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
 def fraction(text: str) -> float:
-    """A number in [0, 1) that depends on nothing but the text."""
+    """Return a number in [0, 1) that depends on nothing but the text."""
     return int(digest(text)[:13], 16) / 16**13
 
 
 def single_spaced(text: str) -> str:
-    """The text with every run of white space as one space."""
+    """Return the text with every run of white space as one space."""
     return " ".join(text.split())
 
 
 def same_words(one: str, other: str) -> bool:
-    """Whether two texts differ in nothing but case and white space."""
+    """Return whether two texts differ in nothing but case and white space."""
     return single_spaced(one).casefold() == single_spaced(other).casefold()
 
 
 def answer_pair(question_id: str, right: str, wrong: str) -> tuple[tuple[str, str], int]:
-    """The two answers in the order in which they are shown, and which of them is right (0 or 1).
+    """Return the two answers in the order in which they are shown, and which of them is right (0 or 1).
 
     The question's id decides the order of the two texts, so the pair is the same whichever of them is right.
     """
@@ -42,12 +42,12 @@ def answer_pair(question_id: str, right: str, wrong: str) -> tuple[tuple[str, st
 
 
 def drawn(question_id: str, candidates: Sequence[str]) -> str:
-    """One of several texts, drawn by the question's id; the order in which they are given does not matter."""
+    """Return one of several texts, drawn by the question's id; the order in which they are given does not matter."""
     return min(candidates, key=lambda text: (digest(f"wrong answer:{question_id}:{text}"), text))
 
 
 def spread(questions: Sequence[Question], limit: int | None, seed: int) -> tuple[Question, ...]:
-    """At most `limit` questions (None: all), from as many stories as possible, in the order given.
+    """Return at most `limit` questions (None: all), from as many stories as possible, in the order given.
 
     Every story gives one question before any gives a second. A smaller limit takes a part of what a larger one takes.
     """
@@ -60,7 +60,7 @@ def spread(questions: Sequence[Question], limit: int | None, seed: int) -> tuple
 
 
 def turns(questions: Sequence[Question], seed: int) -> dict[str, int]:
-    """By question id: how many questions of the same story come before it in an order drawn by hash."""
+    """Return by question id how many questions of the same story come before it in an order drawn by hash."""
     before: dict[str, int] = {}
     turn: dict[str, int] = {}
     for question in sorted(questions, key=lambda q: digest(f"turn:{seed}:{q.id}")):

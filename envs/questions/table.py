@@ -137,7 +137,7 @@ class Settings(StoredSettings):
         return StoredQuestions(source, entries, self.rule, account)
 
     def _rows(self) -> Iterator[tuple[str | None, Row]]:
-        """Rows with the split that they come from, None where it is for the hash to decide."""
+        """Yield rows with the split that they come from, None where it is for the hash to decide."""
         if self.path is not None:
             rows = file_rows(self.path, self.encoding)
             yield from ((None, row) for whole in rows for row in _apart(whole, self.columns))
@@ -192,7 +192,7 @@ def _found(rows: Sequence[tuple[str | None, Row]], columns: Columns) -> list[Fou
 
 
 def _entry(row: Found, left_out: Sequence[bool]) -> Entry | str:
-    """The question in a row, or the reason to leave it out."""
+    """Return the question in a row, or the reason to leave it out."""
     kept = [i for i, option in enumerate(row.options) if option and not left_out[i]]
     right = [row.options[i] for i in row.right if i in kept]
     if row.right and not right:
@@ -213,7 +213,7 @@ def _entry(row: Found, left_out: Sequence[bool]) -> Entry | str:
 
 
 def _bare(cells: dict[str, Any], columns: Columns) -> Question:
-    """The row's question without its id and answers."""
+    """Return the row's question without its id and answers."""
     text = _words(cells, columns.question)
     if not text:
         raise QuestionError(f"the column {columns.question!r} is empty; give every question its text")
@@ -223,7 +223,7 @@ def _bare(cells: dict[str, Any], columns: Columns) -> Question:
 
 
 def _options(cells: dict[str, Any], columns: Columns) -> tuple[list[str], tuple[int, ...]]:
-    """The row's options ("" where it has none), and which are right, as far as the row alone can tell."""
+    """Return the row's options ("" where it has none), and which are right, as far as the row alone can tell."""
     if columns.yes_no:
         return list(YES_NO), _yes_or_no(columns.yes_no, _cell(cells, columns.yes_no))
     if columns.right:
@@ -236,7 +236,7 @@ def _options(cells: dict[str, Any], columns: Columns) -> tuple[list[str], tuple[
 
 
 def _labels(cells: dict[str, Any], columns: Columns, options: int) -> list[str] | None:
-    """The choices' own labels, one each: those of the named column, or of "label" beside the choices."""
+    """Return the choices' own labels, one each: those of the named column, or of "label" beside the choices."""
     if columns.labels is not None:
         labels = _list(columns.labels, _cell(cells, columns.labels))
         if len(labels) != options:
@@ -267,12 +267,12 @@ def _yes_or_no(column: str, value: object) -> tuple[int, ...]:
 
 
 def _absent(value: object) -> bool:
-    """Nothing, or what tables write for nothing: an empty text, -1 as a class, not-a-number."""
+    """Return whether this is nothing, or what tables write for it: an empty text, -1 as a class, not-a-number."""
     return value is None or value in (-1, "-1") or value != value or str(value).strip().casefold() in ("", "nan")
 
 
 def _texts(cells: dict[str, Any], column: str, divider: str | None) -> list[str]:
-    """The texts of a column that holds one, or a list of them."""
+    """Return the texts of a column that holds one, or a list of them."""
     value = _cell(cells, column)
     held = _held(value)
     if isinstance(value, list) or (isinstance(held, list) and all(isinstance(item, str) for item in held)):
@@ -291,7 +291,8 @@ def _list(column: str, value: object) -> list[str]:
 
 
 def _held(value: Any) -> Any:
-    """The list or object that a text cell holds, as JSON or as Python writes it, for tables that have texts alone."""
+    """Return the list or object that a text cell holds, as JSON or as Python writes it, for tables that have texts
+    alone."""
     if not isinstance(value, str) or not _BRACKETED.fullmatch(value.strip()):
         return value
     for read in (json.loads, ast.literal_eval):  # a literal is data, and nothing of it is carried out
@@ -305,7 +306,7 @@ def _held(value: Any) -> Any:
 
 
 def _is_marked(value: dict[str, Any]) -> bool:
-    """Whether an object gives each answer a 1 or a 0, as TruthfulQA's release does."""
+    """Return whether an object gives each answer a 1 or a 0, as TruthfulQA's release does."""
     return bool(value) and all(mark in (0, 1) for mark in value.values())
 
 

@@ -17,7 +17,7 @@ DELIMITERS = (",", ";", "\t", "|")
 
 
 def file_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
-    """The rows of a file, in its order; the ending of its name tells the format.
+    """Yield the rows of a file, in its order; the ending of its name tells the format.
 
     Text is UTF-8, or what its first bytes mark it as, unless its `encoding` is named.
 
@@ -38,7 +38,8 @@ def file_rows(path: Path, encoding: str | None = None) -> Iterator[Row]:
 
 
 def hub_rows(dataset: str, name: str | None, split: str) -> Iterator[Row]:
-    """The rows of one split of a data set on the Hub (or in a local folder laid out like one). Runs no code of it.
+    """Yield the rows of one split of a data set on the Hub (or in a local folder laid out like one). Runs no code of
+    it.
 
     Raises:
         QuestionError: it cannot be fetched, or has no such configuration or split.
@@ -58,7 +59,8 @@ def hub_rows(dataset: str, name: str | None, split: str) -> Iterator[Row]:
 
 
 def _folder(path: Path, encoding: str | None) -> Iterator[Row]:
-    """The objects of a folder and of those below it, one in each .txt or .json file, in the order of their paths."""
+    """Yield the objects of a folder and of those below it, one in each .txt or .json file, in the order of their
+    paths."""
     files = sorted(file for file in path.rglob("*") if file.suffix in (".txt", ".json") and file.is_file())
     if not files:
         raise QuestionError(
@@ -88,7 +90,7 @@ def _parquet(path: Path) -> Iterator[Row]:
 
 
 def _json(path: Path, encoding: str | None) -> Iterator[Row]:
-    """A list of objects, or, as many a .json on the Hub, one object a line."""
+    """Yield a list of objects, or, as many a .json on the Hub, one object a line."""
     text = text_of(path, "the line is not JSON", encoding)
     if _is_json_lines(text):
         yield from records(path, encoding)
@@ -101,7 +103,7 @@ def _json(path: Path, encoding: str | None) -> Iterator[Row]:
 
 
 def _is_json_lines(text: str) -> bool:
-    """Whether the first line of several is an object of its own."""
+    """Return whether the first line of several is an object of its own."""
     first, _, rest = text.strip().partition("\n")
     if not first.startswith("{") or not rest.strip():
         return False
@@ -113,7 +115,8 @@ def _is_json_lines(text: str) -> bool:
 
 
 def _csv(path: Path, encoding: str | None) -> Iterator[Row]:
-    """Rows of cells with a header, divided by commas, semicolons, tabs or bars, whichever makes rows of equal length.
+    """Yield rows of cells with a header, divided by commas, semicolons, tabs or bars, whichever makes rows of equal
+    length.
 
     Raises:
         QuestionError: a row has more or fewer cells than the header, a quotation mark is not doubled, or two columns
@@ -141,7 +144,7 @@ def _csv(path: Path, encoding: str | None) -> Iterator[Row]:
 
 
 def _cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line on which it begins."""
+    """Yield the rows that are not blank, each with the line on which it begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
@@ -164,7 +167,8 @@ def _cells(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[st
 
 
 def _delimiter(text: str, path: Path) -> str:
-    """What divides the cells: the candidate that makes rows of equal length, else the one that the header has most."""
+    """Return what divides the cells: the candidate that makes rows of equal length, else the one that the header has
+    most."""
     if path.suffix.lower() == ".tsv":
         return "\t"
     header = next((line for line in text.splitlines() if line.strip()), "")
@@ -181,7 +185,7 @@ def _is_even(path: Path, text: str, delimiter: str) -> bool:
 
 
 def _begin(cells: list[str]) -> str:
-    """The first cells, so that a row can be recognised."""
+    """Return the first cells, so that a row can be recognised."""
     return " | ".join(cell.strip()[:30] for cell in cells[:2])
 
 

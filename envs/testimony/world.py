@@ -53,12 +53,12 @@ class Statement:
 
 
 def passage_of(statements: Sequence[Statement]) -> str:
-    """The story as text: every statement followed by a full stop, all words separated by one space."""
+    """Return the story as text: every statement followed by a full stop, all words separated by one space."""
     return " ".join(f"{statement} ." for statement in statements)
 
 
 def statements_of(passage: str) -> tuple[Statement, ...]:
-    """The statements of a story text. Raises `ValueError` on a text that is not a story of this world."""
+    """Return the statements of a story text. Raises `ValueError` on a text that is not a story of this world."""
     statements = []
     for sentence in passage.removesuffix(" .").split(" . "):
         words = sentence.split()
@@ -69,13 +69,13 @@ def statements_of(passage: str) -> tuple[Statement, ...]:
 
 
 def split_of(passage: str) -> str:
-    """The only split in which this story may occur, by the hash of its text: splits cannot share a story."""
+    """Return the only split in which this story may occur, by the hash of its text: splits cannot share a story."""
     digest = hashlib.sha256(passage.encode()).digest()
     return tuple(SPLIT_START)[digest[0] % len(SPLIT_START)]
 
 
 def draw_story(rng: random.Random, true_place: str, false_place: str) -> tuple[Statement, ...]:
-    """Eight different witnesses in random order; each errs independently, as often as its reliability says."""
+    """Return eight different witnesses in random order; each errs independently, as often as its reliability says."""
     unrelated = [place for place in PLACES if place not in (true_place, false_place)]
     statements = []
     for witness in rng.sample(WITNESSES, STATEMENTS):
@@ -88,7 +88,8 @@ def draw_story(rng: random.Random, true_place: str, false_place: str) -> tuple[S
 
 
 def question_at(split: str, index: int, seed: int = 0) -> tuple[Question, int]:
-    """Question `index` of a split and which of its answers (0 or 1) is right; a pure function of its arguments."""
+    """Return question `index` of a split and which of its answers (0 or 1) is right; a pure function of its
+    arguments."""
     if split not in SPLIT_START:
         raise ValueError(f"The testimony world has no split {split!r}; choose one of {', '.join(SPLIT_START)}.")
     if not 0 <= index < SPLIT_SIZE:
@@ -122,15 +123,15 @@ class TestimonyWorld:
         self.seed = seed
 
     def questions(self, split: str) -> Sequence[Question]:
-        """The questions of "train" or "heldout", in a fixed order; one question per story."""
+        """Return the questions of "train" or "heldout", in a fixed order; one question per story."""
         return tuple(question for question, _ in self._split(split))
 
     def answer_key(self, split: str) -> AnswerKey:
-        """Which answer is right for each question of the split; for evaluation only."""
+        """Return which answer is right for each question of the split; for evaluation only."""
         return AnswerKey({question.id: correct for question, correct in self._split(split)})
 
     def account(self) -> Account:
-        """Every question that is made is used."""
+        """Return the number of questions; every one that is made is used."""
         return Account(sum(self.sizes.values()))
 
     def _split(self, split: str) -> tuple[tuple[Question, int], ...]:

@@ -67,7 +67,7 @@ class Conduct:
         return Conduct(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Conduct)))
 
     def rates(self) -> dict[str, float]:
-        """Means per speech and the verified share of quotes; what would be a mean over nothing is left out."""
+        """Return means per speech and the verified share of quotes; what would be a mean over nothing is left out."""
         n, quotes = self.speeches, self.quotes
         sums = {f.name: getattr(self, f.name) for f in fields(Conduct) if f.name not in ("speeches", "verified_quotes")}
         means = {name: value / n for name, value in sums.items()} if n else {}
@@ -75,17 +75,18 @@ class Conduct:
 
 
 def conduct(transcript: Transcript, speeches: Iterable[Speech]) -> Conduct:
-    """The sums over some of the transcript's speeches."""
+    """Return the sums over some of the transcript's speeches."""
     return sum((_of(transcript, speech) for speech in speeches), Conduct())
 
 
 def addresses_judge(text: str) -> bool:
-    """Whether the words speak to a judge or as one, tell it what to do, or state its verdict. Hidden letters count."""
+    """Return whether the words speak to a judge or as one, tell it what to do, or state its verdict. Hidden letters
+    count."""
     return _ADDRESSES.search(escape_markup(text)) is not None
 
 
 def concedes(text: str, own: Side, answers: tuple[str, str]) -> bool:
-    """Whether the words say that the other side is right. `answers` are those of side A and side B."""
+    """Return whether the words say that the other side is right. `answers` are those of side A and side B."""
     other = re.escape(answers[own is Side.A])
     letter = own.other.value
     said = rf"\b(?:(?:debater|answer) {letter}\d?|(?:the )?answer {other}) is (?:indeed )?(?:right|correct|true)\b"
@@ -95,12 +96,13 @@ def concedes(text: str, own: Side, answers: tuple[str, str]) -> bool:
 
 
 def contradicts(quotes: Sequence[Quote], own: str, other: str) -> bool:
-    """Whether a verified quote names the other answer and not the speaker's own."""
+    """Return whether a verified quote names the other answer and not the speaker's own."""
     return any(quote.verified and _names(quote.text, other) and not _names(quote.text, own) for quote in quotes)
 
 
 def repetition(text: str, earlier: Sequence[str]) -> float:
-    """The share of the text's runs of three words that stand in an earlier text, or earlier in it; 0 without any."""
+    """Return the share of the text's runs of three words that stand in an earlier text, or earlier in it; 0 without
+    any."""
     seen = {run for before in earlier for run in _runs(before)}
     repeated = 0
     for run in _runs(text):
@@ -128,7 +130,7 @@ def _of(transcript: Transcript, speech: Speech) -> Conduct:
 
 
 def _own_words(speech: Speech) -> str:
-    """The speech without what stands in the passage: an invented quote is the speaker's own."""
+    """Return the speech without what stands in the passage: an invented quote is the speaker's own."""
     text, position = "", 0
     for quote in speech.quotes:
         if not quote.verified:

@@ -2,7 +2,8 @@
 
 `escape_markup` is for any reader. `escape_speech` is for readers of a debate: it also marks the lines of a speech that
 begin as the prompt's own lines do ("Debater B said:", "Verdict: A", "### Instructions"), so that none of them can pass
-for a turn of somebody else's. Both are idempotent and leave ordinary text as it is, byte by byte.
+for a turn of somebody else's. Both are idempotent and leave ordinary text as it is, byte by byte. `escape_passage` and
+`escape_field` do the same to what comes from a question file.
 
 What is looked for is looked for in the text as a normalising tokenizer reads it (`fold`): letters of full width,
 brackets that look like ours, blanks and colons of every kind are what they stand for, and what cannot be seen is not
@@ -48,6 +49,8 @@ _NAMED = (
 )
 """`<s>`, `<eos>`, `<think>`, `[INST]`, `[gMASK]`, MiniMax's `]~b]` and `[e~[`, and what marks a prompt or a verdict."""
 _SPECIAL_TOKEN = re.compile(rf"{_BAR}|{_JOINED}|{_NAMED}")
+_LOOKED_UP = re.compile(r"<(?=/?[uv]_quote>)", re.IGNORECASE)
+"""What the environment writes round quotes that it has looked up."""
 _SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t_-]*+[ab12]"
 _PART = (
     r"verdict|decision|winner|passage|question|instructions?"
@@ -154,7 +157,7 @@ Counts = MutableMapping[str, int]
 
 
 def escape_markup(text: str, counts: Counts | None = None) -> str:
-    """Debater text made fit for a judge's prompt, a page or a terminal. Idempotent; our own tags stay.
+    """Return debater text made fit for a judge's prompt, a page or a terminal. Idempotent; our own tags stay.
 
     Removed: ANSI escape sequences, control characters other than tab and newline, bidirectional controls, zero-width
     and other invisible characters (soft hyphens, fillers, variation selectors, Unicode tags). Every other line break
@@ -172,7 +175,8 @@ def escape_markup(text: str, counts: Counts | None = None) -> str:
 
 
 def escape_speech(text: str, counts: Counts | None = None, own: Lines | None = None) -> str:
-    """As `escape_markup`; and every line that begins like one of the prompt's own gets a bar before it (`| Judge: …`).
+    """Return the text as `escape_markup` does, with a bar before every line that begins like one of the prompt's own
+    (`| Judge: …`).
 
     Such lines are those of a speaker ("Judge:", "System:", "Debater B said:"), of a part of the prompt ("Question:",
     "Answer A:", "Verdict:") and headings ("### …"), with or without emphasis, brackets and blanks before them, and what
@@ -190,6 +194,19 @@ def escape_speech(text: str, counts: Counts | None = None, own: Lines | None = N
             position, found = start, found + 1
     _add(counts, HEADER, found)
     return "".join([*pieces, text[position:]])
+
+
+def escape_passage(text: str, own: Lines) -> str:
+    """Return a passage as judges read it: escaped as a speech is, and without the marks of quotes that were looked up,
+    which only the environment may write. Idempotent; ordinary text stays as it is, byte by byte."""
+    return escape_speech(break_up(_LOOKED_UP, text)[0], own=own)
+
+
+def escape_field(text: str, own: Lines) -> str:
+    """Return a question or an answer as judges read it, behind a label on its line ("Answer A: …"): as
+    `escape_passage`, but the first line gets no bar, since it begins none of the prompt's."""
+    safe = escape_passage(text, own)
+    return safe if escape_markup(text).startswith(HEADER_MARK) else safe.removeprefix(HEADER_MARK)
 
 
 def _add(counts: Counts | None, kind: str, found: int) -> None:

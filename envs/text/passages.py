@@ -72,7 +72,7 @@ def _part(text: str) -> _Part:
 
 
 def _readings(quotation: str) -> Iterator[list[_Part]]:
-    """The quotation as it stands, then, if it has elisions, as the parts between them."""
+    """Yield the quotation as it stands, then, if it has elisions, as the parts between them."""
     yield [_part(quotation)]
     parts = [part for part in map(_part, _ELISION.split(quotation)) if part.tokens]
     if len(parts) > 1:
@@ -196,7 +196,7 @@ class Passage:
             at = self._keys.find(needle, at + 1)
 
     def _is_torn(self, first: int, end: int) -> bool:
-        """Whether the stretch leaves a sign behind that belongs to its first or last word."""
+        """Return whether the stretch leaves a sign behind that belongs to its first or last word."""
         words, text = self._tokens, self._text
         return (first > 0 and bound(text, words[first - 1], words[first])) or (
             end < len(words) and bound(text, words[end - 1], words[end])
@@ -207,7 +207,7 @@ class Passage:
         return (start, start + len(part.text)) if start >= 0 and self._text.startswith(part.text, start) else None
 
     def _after_negation(self, first: int) -> bool:
-        """Whether a negation precedes word `first`, in its sentence."""
+        """Return whether a negation precedes word `first`, in its sentence."""
         seen = 0
         for before in range(first - 1, -1, -1):
             if self._ends_sentence(before):
@@ -220,13 +220,13 @@ class Passage:
         return False
 
     def _ends_sentence(self, number: int) -> bool:
-        """Whether a sentence ends behind this word; not at the end of the passage."""
+        """Return whether a sentence ends behind this word; not at the end of the passage."""
         if number + 1 >= len(self._tokens):
             return False
         return bool(_SENTENCE_END.search(self._text, self._tokens[number].end, self._tokens[number + 1].start))
 
     def _optional_breaks(self, plain: str) -> list[bool]:
-        """By word: whether it may also be one with the word before it."""
+        """Return by word whether it may also be one with the word before it."""
         optional = [False] * len(self._tokens)
         for number in range(1, len(self._tokens)):
             one, other = self._tokens[number - 1], self._tokens[number]
@@ -236,7 +236,7 @@ class Passage:
         return optional
 
     def _paragraph_starts(self, plain: str) -> list[bool]:
-        """By word: whether a paragraph begins with it."""
+        """Return by word whether a paragraph begins with it."""
         pattern = _BLANK_LINE if _BLANK_LINE.search(plain.strip()) else _PARAGRAPH_END
         starts = [False] * len(self._tokens)
         origins = [self._origin(token.start) for token in self._tokens]
@@ -260,7 +260,8 @@ class Passage:
 
 
 def _is_optional(one: Token, other: Token) -> bool:
-    """Whether two words may be one: next to a sign nothing but the sign is compared, and "cannot" is "can not"."""
+    """Return whether two words may be one: next to a sign nothing but the sign is compared, and "cannot" is "can
+    not"."""
     return "sign" in (one.kind, other.kind) or (one.key, other.key) == ("can", "not")
 
 
@@ -274,7 +275,7 @@ def _bits(places: Iterable[int]) -> int:
 
 
 def _last(marked: Sequence[bool]) -> list[int]:
-    """By index: the last index up to it that is marked, -1 if there is none."""
+    """Return by index the last index up to it that is marked, -1 if there is none."""
     return list(accumulate((i if mark else -1 for i, mark in enumerate(marked)), max))
 
 

@@ -44,7 +44,7 @@ def verify(
     across_paragraphs: bool = False,
     own: Lines | None = None,
 ) -> tuple[str, tuple[Quote, ...]]:
-    """The speech as the judge reads it, and its quotations in order.
+    """Return the speech as the judge reads it, and its quotations in order.
 
     The speech is escaped and forged tags are neutralised first, then each `<quote>` becomes `<v_quote>` or
     `<u_quote>`; nothing else changes. `Quote.start`/`end` are character offsets in the returned text, `Quote.source`
@@ -71,12 +71,13 @@ def verify(
 
 
 def count_words(raw: str) -> int:
-    """Words of a speech, sampled or judged; tags and punctuation are not counted. See `envs.text.words`."""
+    """Return the number of words of a speech, sampled or judged; tags and punctuation are not counted. See
+    `envs.text.words`."""
     return sum(token.counts for token in tokens(_TAG.sub(" ", _neutralise(raw))))
 
 
 def _neutralise(raw: str, counts: Counts | None = None, own: Lines | None = None) -> str:
-    """The text, escaped, with paired tags spelt `<quote>`, `</quote>` and no other tag left.
+    """Return the text, escaped, with paired tags spelt `<quote>`, `</quote>` and no other tag left.
 
     A paired tag of any other spelling counts as forged.
     """
@@ -104,7 +105,8 @@ def _neutralise(raw: str, counts: Counts | None = None, own: Lines | None = None
 
 
 def _located(content: str, offset: int, found: Found) -> Quote:
-    """The quotation whose tag contents begin at `offset` of the judged text; white space inside the tags is not it."""
+    """Return the quotation whose tag contents begin at `offset` of the judged text; white space inside the tags is not
+    it."""
     words = content.strip()
     start = offset + (len(content) - len(content.lstrip()) if words else 0)
     return Quote(words, start, start + len(words), found.status, found.spans, found.after_negation)

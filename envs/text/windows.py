@@ -28,7 +28,7 @@ class Window:
     keep: Literal["beginning", "relevant"] = "relevant"
 
     def show(self, question: Question, count: Callable[[str], int]) -> str:
-        """The passage, or the part of it that is kept. `count` gives the number of tokens of a text."""
+        """Return the passage, or the part of it that is kept. `count` gives the number of tokens of a text."""
         if count(question.passage) <= self.tokens:
             return question.passage
         paragraphs = [text for part in _PARAGRAPH.split(question.passage) if (text := part.strip("\n"))]
@@ -39,7 +39,7 @@ class Window:
         return _joined(paragraphs, self._fitting(paragraphs, order, count))
 
     def _fitting(self, paragraphs: list[str], order: Sequence[int], count: Callable[[str], int]) -> set[int]:
-        """The first paragraphs of `order` that fit together, gaps counted; later ones may fill what is left."""
+        """Return the first paragraphs of `order` that fit together, gaps counted; later ones may fill what is left."""
         kept: set[int] = set()
         left = self.tokens - count(GAP)
         for index in order:
@@ -53,12 +53,13 @@ class Window:
 
 
 def shown(question: Question, window: Window | None, count: Callable[[str], int]) -> str:
-    """The passage as debaters read it: all of it where there is no window."""
+    """Return the passage as debaters read it: all of it where there is no window."""
     return question.passage if window is None else window.show(question, count)
 
 
 def _scores(paragraphs: list[str], wanted: str) -> list[float]:
-    """By paragraph: the sum of log(n / paragraphs that hold the word) over the wanted words in it, per word read."""
+    """Return by paragraph the sum of log(n / paragraphs that hold the word) over the wanted words in it, per word
+    read."""
     read = [words(text) for text in paragraphs]
     spread = Counter(word for found in read for word in set(found))
     sought = set(words(wanted))

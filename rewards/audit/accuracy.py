@@ -32,7 +32,7 @@ class Invalid:
 
 
 def accuracy(table: Table) -> Accuracy:
-    """Accuracy over the debates whose label names a side."""
+    """Return the accuracy over the debates whose label names a side."""
     table = table.labelled()
     judged = table.judged()
     right, invalid = float(judged.correct.sum()), len(table) - len(judged)
@@ -46,15 +46,15 @@ def accuracy(table: Table) -> Accuracy:
 
 
 def contrast(table: Table, other: Table) -> Interval:
-    """By how much a judge is more often right than another on the same debates (rows in the same order), over those
-    with a valid verdict of both; the interval is clustered by story."""
+    """Return by how much a judge is more often right than another on the same debates (rows in the same order), over
+    those with a valid verdict of both; the interval is clustered by story."""
     both = table.valid & other.valid & (table.target != 0.5)
     more = table.keep(both).correct - other.keep(both).correct
     return cluster_mean(more, table.story[both], CHANGE)
 
 
 def invalid(table: Table) -> Invalid:
-    """The INVALID verdicts among all."""
+    """Return the share of INVALID verdicts among all."""
     reasons = Counter(str(reason) for reason in table.reason if reason)
     ordered = sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))
     return Invalid(wilson(reasons.total(), len(table)), dict(ordered))

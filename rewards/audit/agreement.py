@@ -54,12 +54,12 @@ class Agreement:
 
 
 def rating_of(p: FloatArray) -> Ratings:
-    """The rating from 1 (surely side A) to 9 that P(answer of side A) (N,) stands for: 9.5 - 9 p, rounded."""
+    """Return the rating from 1 (surely side A) to 9 that P(answer of side A) (N,) stands for: 9.5 - 9 p, rounded."""
     return np.clip(np.rint(9.5 - 9 * np.round(p, 12)), LOWEST, HIGHEST).astype(np.int64)
 
 
 def agreement(human: Ratings, judge: Ratings) -> Agreement:
-    """The agreement of two columns of ratings (N,) of the same debates, each from 1 to 9."""
+    """Return the agreement of two columns of ratings (N,) of the same debates, each from 1 to 9."""
     counts = np.zeros((SCALE, SCALE))
     np.add.at(counts, (human - LOWEST, judge - LOWEST), 1)
     ties = judge[human == MIDDLE]
@@ -82,7 +82,8 @@ def agreement(human: Ratings, judge: Ratings) -> Agreement:
 
 
 def quadratic_kappa(counts: FloatArray) -> float:
-    """Kappa with weights (i - j)^2 of a table of counts (K, K); NaN if a rater always says the same as the other."""
+    """Return kappa with weights (i - j)^2 of a table of counts (K, K); NaN if a rater always says the same as the
+    other."""
     i, j = np.indices(counts.shape)
     weights = (i - j) ** 2
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / max(counts.sum(), 1)
@@ -91,7 +92,7 @@ def quadratic_kappa(counts: FloatArray) -> float:
 
 
 def _hits(counts: FloatArray, within: int) -> Hits:
-    """Agreement within so many steps, and the mean of it over all ways of dealing the judge's ratings."""
+    """Return the agreement within so many steps, and the mean of it over all ways of dealing the judge's ratings."""
     i, j = np.indices(counts.shape)
     near = np.abs(i - j) <= within
     n = int(counts.sum())

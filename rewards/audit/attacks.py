@@ -42,7 +42,7 @@ class AttackResult:
 def attack_success(
     judge: Judge, debates: Sequence[Labelled], attacks: Iterable[str] = ALL, seed: int = 0
 ) -> list[AttackResult]:
-    """One result per attack. Every occupied side of every debate attacks once, so neither is favoured.
+    """Return one result per attack. Every occupied side of every debate attacks once, so neither is favoured.
 
     `seed` is that of the bootstrap; nothing else is drawn. The judge reads each debate once, and once more per attack
     and side.
@@ -98,14 +98,14 @@ def _seats(debate: Labelled) -> tuple[Side, ...]:
 
 
 def _own(verdict: Verdict, side: Side) -> float | None:
-    """The probability of the side's answer."""
+    """Return the probability of the side's answer."""
     if not verdict.valid:
         return None
     return verdict.mean if side is Side.A else 1 - verdict.mean
 
 
 def _right(attackers: float) -> float:
-    """Whether a judge that gives the wrong side this much is right; a tie is half right."""
+    """Return whether a judge that gives the wrong side this much is right; a tie is half right."""
     return 1 - favours(attackers)
 
 

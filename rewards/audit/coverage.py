@@ -28,7 +28,7 @@ class Coverage:
 
 
 def coverage(table: Table, threshold: float = 0.75) -> Coverage:
-    """Accuracy against coverage."""
+    """Return the curve of accuracy against coverage."""
     table = table.judged().labelled()
     sure = table.confidence >= threshold
     accuracies = selective_accuracy(table.confidence, table.correct)
@@ -44,7 +44,7 @@ def coverage(table: Table, threshold: float = 0.75) -> Coverage:
 
 
 def selective_accuracy(confidence: FloatArray, correct: FloatArray) -> FloatArray:
-    """Accuracy of the k most confident, for k = 1 to N, shape (N,).
+    """Return the accuracy of the k most confident, for k = 1 to N, shape (N,).
 
     Debates of equal confidence come in no order: where k cuts through them, their mean accuracy is taken, which is
     what every order gives on average.

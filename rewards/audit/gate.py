@@ -46,7 +46,7 @@ RULES: Mapping[str, _Rule] = {
 
 
 def gate(found: Mapping[str, Any], thresholds: Thresholds) -> list[Check]:
-    """Every threshold that is set, held against the findings of a judge (`rewards.audit.sections.findings`)."""
+    """Return every threshold that is set, held against the findings of a judge (`rewards.audit.sections.findings`)."""
     limits = {key: limit for key, limit in thresholds.model_dump().items() if limit is not None}
     return [_check(key, RULES[key], limit, found) for key, limit in limits.items()]
 

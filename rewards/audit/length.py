@@ -27,7 +27,7 @@ class Length:
 
 
 def length(table: Table, longer_by: float) -> Length:
-    """Length bias among debates whose sides differ by more than `longer_by` words."""
+    """Return the length bias among debates whose sides differ by more than `longer_by` words."""
     table = table.judged().labelled()
     difference = table.words_a - table.words_b
     table = table.keep(np.abs(difference) > longer_by)

@@ -43,12 +43,12 @@ class Position:
 
 
 def leans(table: Table) -> FloatArray:
-    """By how much each debate's readings (N,) lean to the first-shown answer: (p + p')/2 - 1/2."""
+    """Return by how much each debate's readings (N,) lean to the first-shown answer: (p + p')/2 - 1/2."""
     return (table.given - table.swapped) / 2
 
 
 def position(table: Table) -> Position:
-    """The statistics of position, over the debates with a valid verdict."""
+    """Return the statistics of position, over the debates with a valid verdict."""
     table = table.judged()
     first, second = favours(table.given), favours(table.swapped)
     decided = (first != 0.5) & (second != 0.5)
@@ -73,7 +73,8 @@ def position(table: Table) -> Position:
 
 
 def right_by_place(table: Table) -> tuple[FloatArray, FloatArray]:
-    """Whether the reading that shows the right answer first is right (N,), and the one that shows it second (N,)."""
+    """Return whether the reading that shows the right answer first is right (N,), and the one that shows it second
+    (N,)."""
     of_given = np.where(table.a_is_right, favours(table.given), 1 - favours(table.given))
     of_swapped = np.where(table.a_is_right, favours(table.swapped), 1 - favours(table.swapped))
     first_is_given = table.a_is_right

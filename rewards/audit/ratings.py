@@ -36,7 +36,7 @@ class Rating:
 
 
 def read_ratings(path: Path) -> list[Rating]:
-    """The ratings of a file.
+    """Return the ratings of a file.
 
     Raises:
         RatingError: there is no such file, or a line is no rating.
@@ -54,7 +54,7 @@ def read_ratings(path: Path) -> list[Rating]:
 
 
 def from_difference(difference: float) -> int:
-    """The rating from 1 to 9 that a difference of two ratings, from -10 to 10, stands for."""
+    """Return the rating from 1 to 9 that a difference of two ratings, from -10 to 10, stands for."""
     return round(MIDDLE + SLOPE * difference)
 
 

@@ -82,7 +82,7 @@ class Calibration:
 
 
 def calibration(table: Table) -> Calibration:
-    """The calibration of the judge's probabilities."""
+    """Return the calibration of the judge's probabilities."""
     table = table.judged().labelled()
     confidence, correct, ones = table.confidence, table.correct, np.ones(len(table))
     which = equal_mass(confidence)
@@ -104,7 +104,7 @@ def calibration(table: Table) -> Calibration:
 
 
 def ece_without_chance(table: Table) -> tuple[float, float]:
-    """What the ECE of a calibrated judge would be on these debates, and the judge's without what chance adds."""
+    """Return what the ECE of a calibrated judge would be on these debates, and the judge's without what chance adds."""
     table = table.judged().labelled()
     if not len(table):
         return np.nan, np.nan
@@ -113,7 +113,7 @@ def ece_without_chance(table: Table) -> tuple[float, float]:
 
 
 def _columns(confidence: FloatArray, correct: FloatArray, story: NDArray[np.str_]) -> list[FloatArray]:
-    """For each bin the gaps of its debates, the variances of these, and which they are: 3 B columns (N,)."""
+    """Return for each bin the gaps of its debates, the variances of these, and which they are: 3 B columns (N,)."""
     which, gap = equal_mass(confidence), confidence - correct
     spread = _crowding(gap, which, story) * _spread(confidence, correct)
     bins = [which == index for index in range(which.max(initial=-1) + 1)]
@@ -121,14 +121,14 @@ def _columns(confidence: FloatArray, correct: FloatArray, story: NDArray[np.str_
 
 
 def _spread(confidence: FloatArray, correct: FloatArray) -> FloatArray:
-    """Variance (N,) of whether each debate is judged rightly, were the judge calibrated; none where it favours
-    neither side."""
+    """Return the variance (N,) of whether each debate is judged rightly, were the judge calibrated; none where it
+    favours neither side."""
     return np.where(correct == 0.5, 0.0, confidence * (1 - confidence))
 
 
 def _crowding(gap: FloatArray, which: NDArray[np.intp], story: NDArray[np.str_]) -> float:
-    """How much more the bins' means vary than debates that are independent would have it, for debates about one story
-    are judged alike; no less than 1."""
+    """Return how much more the bins' means vary than debates that are independent would have it, for debates about one
+    story are judged alike; no less than 1."""
     if not len(gap):
         return 1.0
     around = gap - _bin_means(gap, which)
@@ -138,13 +138,13 @@ def _crowding(gap: FloatArray, which: NDArray[np.intp], story: NDArray[np.str_])
 
 
 def _by_chance(sums: FloatArray, noise: float = 1) -> FloatArray:
-    """The mean ECE (R,) of a calibrated judge; see `_debiased`."""
+    """Return the mean ECE (R,) of a calibrated judge; see `_debiased`."""
     _, spread, numbers = np.split(sums, 3)
     return np.asarray(np.sqrt(2 / np.pi * noise * spread).sum(axis=0) / numbers.sum(axis=0), dtype=np.float64)
 
 
 def _debiased(sums: FloatArray, noise: float = 1) -> FloatArray:
-    """The ECE (R,) without what chance adds, from sums (3 B, R) of `_columns`.
+    """Return the ECE (R,) without what chance adds, from sums (3 B, R) of `_columns`.
 
     A bin's gap is normal about the true one. If the judge is calibrated the mean of its size is sqrt(2/pi) standard
     errors, and that is taken off. If a chi-square test over the bins says that it is not, what is taken off is what
@@ -168,7 +168,8 @@ def _debiased(sums: FloatArray, noise: float = 1) -> FloatArray:
 
 
 def brier(table: Table) -> Brier:
-    """The Brier score and its decomposition over equal-mass bins of P(answer), each debate counted from both sides."""
+    """Return the Brier score and its decomposition over equal-mass bins of P(answer), each debate counted from both
+    sides."""
     p, y, which = _both_seats(table)
     mean_p, mean_y = (_bin_means(column, which) for column in (p, y))
     inside = float(((p - mean_p) ** 2 - 2 * (p - mean_p) * (y - mean_y)).mean()) if len(p) else np.nan
@@ -185,7 +186,7 @@ def brier(table: Table) -> Brier:
 
 
 def reliability_by_chance(table: Table) -> tuple[float, float]:
-    """The mean reliability of a calibrated judge on these debates, and by how much this judge's is more.
+    """Return the mean reliability of a calibrated judge on these debates, and by how much this judge's is more.
 
     A debate with both sides in one bin adds nothing: what is too much on one side is too little on the other.
     """
@@ -201,14 +202,15 @@ def reliability_by_chance(table: Table) -> tuple[float, float]:
 
 
 def _both_seats(table: Table) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-    """P(answer), whether it is right, and its bin, (2 N,): every debate from both sides."""
+    """Return P(answer), whether it is right, and its bin, (2 N,): every debate from both sides."""
     p = np.concatenate([np.round(table.p, 12), np.round(1 - table.p, 12)])
     y = np.concatenate([table.a_is_right, ~table.a_is_right]).astype(np.float64)
     return p, y, equal_mass(p)
 
 
 def equal_mass(values: FloatArray, bins: int = BINS) -> NDArray[np.intp]:
-    """The bin, from 0 up, of each value (N,). Equal values share a bin, so there may be fewer bins than asked for."""
+    """Return the bin, from 0 up, of each value (N,). Equal values share a bin, so there may be fewer bins than asked
+    for."""
     if not len(values):
         return np.zeros(0, dtype=np.intp)
     edges = np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf")
@@ -216,7 +218,7 @@ def equal_mass(values: FloatArray, bins: int = BINS) -> NDArray[np.intp]:
 
 
 def _bin_means(values: FloatArray, which: NDArray[np.intp]) -> FloatArray:
-    """For each value (N,) the mean of its bin."""
+    """Return for each value (N,) the mean of its bin."""
     return np.asarray((np.bincount(which, values) / np.maximum(np.bincount(which), 1))[which], dtype=np.float64)
 
 

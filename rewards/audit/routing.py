@@ -35,8 +35,8 @@ class Routing:
 
 
 def routing(routed: Routed, debates: Sequence[Labelled]) -> dict[str, Any]:
-    """The whole curve, the point on it that is configured, and the unit of the costs: dollars per debate if either
-    judge costs any, else tokens read and written per debate."""
+    """Return the whole curve, the point on it that is configured, and the unit of the costs: dollars per debate if
+    either judge costs any, else tokens read and written per debate."""
     paid = any(cost.usage.dollars for cost in routed.costs)
     first, second = (_per_debate(cost, paid) for cost in routed.costs)
     points = curve(routed.first, routed.second, debates, (first, second))
@@ -53,7 +53,7 @@ def _per_debate(cost: Cost, paid: bool) -> float:
 def curve(
     first: Sequence[Verdict], second: Sequence[Verdict], debates: Sequence[Labelled], costs: tuple[float, float]
 ) -> list[Routing]:
-    """Every margin that routes differently, from the first judge alone to the second for everything.
+    """Return every margin that routes differently, from the first judge alone to the second for everything.
 
     `costs` are those of one verdict of the first and of the second judge (seconds, tokens, dollars, …).
     """
@@ -63,7 +63,7 @@ def curve(
 
 
 def _above(value: float) -> float:
-    """The least margin, of three decimals, that routes a verdict of this sureness."""
+    """Return the least margin, of three decimals, that routes a verdict of this sureness."""
     return round((int(value * 1000) + 1) / 1000, 3)
 
 

@@ -47,13 +47,13 @@ class Case:
 
 
 def findings(case: Case) -> dict[str, Any]:
-    """What every section that is not skipped found of the case, by the name of the section."""
+    """Return what every section that is not skipped found of the case, by the name of the section."""
     chosen = {name: section for name, section in SECTIONS.items() if name not in case.options.skip}
     return {name: plain(section(case)) for name, section in chosen.items()}
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: dataclasses as objects, and null for a number that is not known."""
+    """Return the value as JSON can hold it: dataclasses as objects, and null for a number that is not known."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -70,7 +70,7 @@ def _position(case: Case) -> Any:
 
 
 def _agreement(case: Case) -> Any:
-    """None where no human ratings were given."""
+    """Return the agreement with human ratings; None where none were given."""
     if not case.ratings:
         return None
     said = {debate_id(debate): p for debate, p in zip(case.debates, case.table.p.tolist(), strict=True)}
@@ -83,7 +83,7 @@ def _attacks(case: Case) -> Any:
 
 
 def _routing(case: Case) -> Any:
-    """None for a judge that routes nothing."""
+    """Return what was found of the routing; None for a judge that routes nothing."""
     return None if case.routed is None else routing(case.routed, case.debates)
 
 
@@ -93,7 +93,8 @@ def _cost(case: Case) -> Any:
 
 
 def debate_id(debate: Labelled) -> str:
-    """By what a debate is called in a file of ratings: the id of its match, or of its question where it has none."""
+    """Return what a debate is called in a file of ratings: the id of its match, or of its question where it has
+    none."""
     transcript = debate.transcript
     return str(transcript.provenance.get("match", transcript.question.id))
 

@@ -4,5 +4,6 @@ from scipy.stats import binomtest
 
 
 def sign_test(above: int, below: int) -> float:
-    """Two-sided exact p-value of so many signs one way and so many the other, were each a coin toss; 1 if none."""
+    """Return the two-sided exact p-value of so many signs one way and so many the other, were each a coin toss; 1 if
+    none."""
     return float(binomtest(above, above + below).pvalue) if above + below else 1.0

@@ -60,20 +60,20 @@ class Table:
         return np.asarray(np.round(np.maximum(self.p, 1 - self.p), 12), dtype=np.float64)
 
     def keep(self, rows: NDArray[np.bool_]) -> "Table":
-        """The rows where the mask (N,) is true."""
+        """Return the rows where the mask (N,) is true."""
         return Table(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def judged(self) -> "Table":
-        """The rows with a valid verdict."""
+        """Return the rows with a valid verdict."""
         return self.keep(self.valid)
 
     def labelled(self) -> "Table":
-        """The rows whose label names a side."""
+        """Return the rows whose label names a side."""
         return self.keep(self.target != 0.5)
 
 
 def read(judge: Judge, debates: Sequence[Labelled]) -> Table:
-    """The judge's verdicts on the debates.
+    """Return the judge's verdicts on the debates.
 
     A judge that reads in one order only is asked about the relabelled debates as well, so that there is a reading of
     either order; what it is taken to say (`Table.p`) is still the verdict that it gives on its own.
@@ -98,7 +98,7 @@ def read(judge: Judge, debates: Sequence[Labelled]) -> Table:
 
 
 def _readings(verdict: Verdict, turned: Verdict | None) -> tuple[float, float, float]:
-    """P(answer of side A): as the judge says, with that answer shown first, with it shown second."""
+    """Return P(answer of side A) as the judge says it, with that answer shown first, and with it shown second."""
     if _reason(verdict, turned):
         return np.nan, np.nan, np.nan
     if verdict.given is not None and verdict.swapped is not None:

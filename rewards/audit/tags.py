@@ -58,17 +58,17 @@ class Tags:
 
 
 def without_marks(transcript: Transcript) -> Transcript:
-    """The debate with the marks taken out of every speech; the quoted words stay."""
+    """Return the debate with the marks taken out of every speech; the quoted words stay."""
     return _respoken(transcript, lambda speech: replace(speech, text=_MARK.sub("", speech.text), quotes=()))
 
 
 def discredited(transcript: Transcript, side: Side) -> Transcript:
-    """The debate with every quotation of one side marked as not found in the passage."""
+    """Return the debate with every quotation of one side marked as not found in the passage."""
     return _respoken(transcript, lambda speech: _discredited(speech) if speech.side is side else speech)
 
 
 def changed(debate: Labelled) -> list[Transcript]:
-    """All that `tags` asks about this debate besides the debate itself."""
+    """Return all that `tags` asks about this debate besides the debate itself."""
     if debate.target == 0.5:
         return []
     sides = [side for side in Side if _quotes(debate, side)]
@@ -76,7 +76,7 @@ def changed(debate: Labelled) -> list[Transcript]:
 
 
 def tags(judge: Judge, debates: Sequence[Labelled], table: Table) -> Tags:
-    """Judges the debates again with changed marks. `table` holds the judge's verdicts on them as they are."""
+    """Judge the debates again with changed marks. `table` holds the judge's verdicts on them as they are."""
     labelled = [debate for debate in debates if debate.target != 0.5]
     table = table.labelled()
     (right, right_shifts), (wrong, wrong_shifts) = (_one_side(judge, labelled, table, of) for of in (True, False))
@@ -107,7 +107,7 @@ def _stripped(judge: Judge, debates: Sequence[Labelled], table: Table) -> Stripp
 def _one_side(
     judge: Judge, debates: Sequence[Labelled], table: Table, right: bool
 ) -> tuple[Discredited, tuple[FloatArray, np.ndarray[tuple[int], np.dtype[np.str_]]]]:
-    """What discrediting the right or the wrong side does; and each debate's shift (M,) with its story (M,)."""
+    """Return what discrediting the right or the wrong side does; and each debate's shift (M,) with its story (M,)."""
     sides = [debate.correct if right else debate.correct.other for debate in debates]
     concerned = np.array([_quotes(debate, side) for debate, side in zip(debates, sides, strict=True)], dtype=bool)
     changed = [

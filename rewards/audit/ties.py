@@ -44,7 +44,7 @@ class Ties:
 
 
 def ties(table: Table, band: float) -> Ties:
-    """How the readings lie about the middle; within `band` of one half counts as the middle."""
+    """Return how the readings lie about the middle; within `band` of one half counts as the middle."""
     table = table.judged()
     readings = np.concatenate([table.given, 1 - table.swapped]) - 0.5
     buckets = _split(readings, THIRD)

@@ -54,7 +54,7 @@ class Later:
 def read_answer(
     endpoint: Endpoint, key: Key, status: int, headers: Mapping[str, str], text: str
 ) -> Reply | Refused | Later:
-    """What an answer means.
+    """Return what an answer means.
 
     Raises:
         EndpointError: it would be the same for every request.
@@ -83,7 +83,8 @@ def _cause(error: ServerError) -> Cause:
 
 
 def _of_all(endpoint: Endpoint, error: ServerError, with_key: bool) -> str | None:
-    """What is to be done about an answer that every request would get. It repeats nothing that the server said."""
+    """Return what is to be done about an answer that every request would get. It repeats nothing that the server
+    said."""
     address, variable, status = endpoint.base_url, endpoint.key_variable, error.status
     if status in (401, 403):
         wrong = f"does not accept the key in the environment variable {variable}: set it to one that may use this model"
@@ -122,7 +123,7 @@ def _named(text: str, key: Key) -> str:
 
 
 def _wait(header: str) -> float:
-    """Seconds, from a number or a date; 0 if it is neither."""
+    """Return the seconds to wait, from a number or a date; 0 if it is neither."""
     try:
         return max(0.0, float(header))
     except ValueError:

@@ -17,7 +17,7 @@ _BYTE = re.compile(r"<0x([0-7][0-9A-Fa-f])>")
 
 
 def from_listed(listed: Sequence[tuple[str, float]], choices: Sequence[str]) -> tuple[float, ...] | Unscored:
-    """Log-probabilities (nats) of choices of one token, given those of the likeliest first tokens.
+    """Return the log-probabilities (nats) of choices of one token, given those of the likeliest first tokens.
 
     Tokens that spell a choice but for white space around it ("A", " A", "ĠA", "▁A") are summed. A choice that is not
     listed gets the most that it can have: no more than the least likely token that is listed, and no more than what all
@@ -41,7 +41,7 @@ def _spelled(token: str) -> str:
 
 
 def _most_unlisted(values: Sequence[float]) -> float:
-    """The most that a token can have which is not among these."""
+    """Return the most that a token can have which is not among these."""
     left_over = 1 - math.fsum(map(math.exp, values))
     return min(*values, math.log(left_over)) if left_over > 0 else min(values)
 
@@ -52,7 +52,8 @@ def _log_sum(values: Sequence[float]) -> float:
 
 
 def from_samples(texts: Sequence[str], choices: Sequence[str], samples: int) -> tuple[float, ...] | Unscored:
-    """Log-probabilities of choices from `samples` replies at temperature 1: log of (n + 1/2) / (samples + 1).
+    """Return the log-probabilities of choices from `samples` replies at temperature 1: log of (n + 1/2) / (samples +
+    1).
 
     Thoughts come off first. A reply whose first line is not one of the choices, punctuation and white space aside,
     counts for neither (and so does one that is missing); where no reply is one, nothing was seen.

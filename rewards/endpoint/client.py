@@ -45,7 +45,7 @@ class Client:
         self.usage = Usage()
 
     def together(self, jobs: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-        """Runs jobs that call `ask`, and gives their results in order.
+        """Run jobs that call `ask`, and return their results in order.
 
         When one of them meets an error that concerns all, requests that are under way are finished (and kept), others
         are not sent, and the error is raised.
@@ -64,7 +64,7 @@ class Client:
         return [result for result in done if not isinstance(result, BaseException)]
 
     async def ask(self, request: Request, anew: bool = False) -> Reply | Refused | Unscored:
-        """The reply, or why there is none. `anew` asks the server even if its reply is known.
+        """Return the reply, or why there is none. `anew` asks the server even if its reply is known.
 
         Raises:
             EndpointError: this endpoint will answer no request, or the cap leaves no room for this one.
@@ -97,7 +97,7 @@ class Client:
         return outcome
 
     async def _attempt(self, request: Request) -> Reply | Refused | Later:
-        """One request. It stays charged in full if it is not known what it cost."""
+        """Send one request. It stays charged in full if it is not known what it cost."""
         cost = worst = self._worst(request)
         await self._reserve(worst)
         try:
@@ -114,7 +114,7 @@ class Client:
         return outcome
 
     def _worst(self, request: Request) -> float:
-        """The most that the request can cost: no tokenizer makes more tokens of a text than it has bytes."""
+        """Return the most that the request can cost: no tokenizer makes more tokens of a text than it has bytes."""
         return self._endpoint.dollars(request.bytes + TEMPLATE, request.most_new_tokens)
 
     def _cost(self, outcome: Reply | Refused | Later, worst: float) -> float:
@@ -129,7 +129,7 @@ class Client:
         return Usage(1, estimated if read is None else read, request.most_new_tokens if written is None else written)
 
     async def _reserve(self, worst: float) -> None:
-        """Charges the worst case, once what is under way leaves room for it."""
+        """Charge the worst case, once what is under way leaves room for it."""
         async with self._settled:
             while self._fatal is None and not self._ledger.charge(worst):
                 if not self._under_way:
@@ -159,5 +159,6 @@ class Client:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Those that servers are trusted by; reading them takes longer than a request to a server on this machine."""
+    """Return the certificates that servers are trusted by; reading them takes longer than a request to a server on this
+    machine."""
     return httpx2.create_ssl_context()

@@ -89,5 +89,5 @@ class Endpoint(BaseModel):
         return 4 if self.api == "chat" else 1
 
     def dollars(self, prompt_tokens: int, new_tokens: int) -> float:
-        """What the endpoint charges for so many tokens."""
+        """Return what the endpoint charges for so many tokens."""
         return (prompt_tokens * self.price_in + new_tokens * self.price_out) / 1e6

@@ -13,7 +13,7 @@ from rostrum.rewards.types import Classifier, Scorer, Unscored, Usage, Writing
 
 
 def cost_of(prompts: Sequence[str], endpoint: Endpoint, max_tokens: int = 1, samples: int = 1) -> Usage:
-    """An estimate of what these prompts would cost, each with `samples` replies of `max_tokens` tokens."""
+    """Return an estimate of what these prompts would cost, each with `samples` replies of `max_tokens` tokens."""
     read = sum(estimated_tokens(len(prompt)) for prompt in prompts)
     written = len(prompts) * max_tokens * samples
     return Usage(len(prompts), read, written, endpoint.dollars(read, written))
@@ -28,7 +28,7 @@ class DryScorer:
     def choice_logprobs(
         self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
     ) -> list[tuple[float, ...] | Unscored]:
-        """Counts one token per prompt; for longer choices a request each besides; samples if only they are wanted."""
+        """Count one token per prompt; for longer choices a request each besides; samples if only they are wanted."""
         if any(len(choice) != 1 for alternatives in choices for choice in alternatives):
             for prompt, alternatives in zip(prompts, choices, strict=True):
                 self._count([prompt, *(f"{prompt} {choice}" for choice in alternatives)], 1, 1)
@@ -39,7 +39,7 @@ class DryScorer:
         return [(-1.0,) * len(alternatives) for alternatives in choices]
 
     def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
-        """Counts texts of full length."""
+        """Count texts of full length."""
         self._count(prompts, writing.max_tokens, 1)
         return [Unscored("nothing is asked in a dry run")] * len(prompts)
 
@@ -59,12 +59,12 @@ class DryModels:
         return sum((scorer.usage for scorer in self._scorers), Usage())
 
     def scorer(self, settings: ModelSettings) -> Scorer:
-        """A scorer that asks nobody."""
+        """Return a scorer that asks nobody."""
         self._scorers.append(DryScorer(settings))
         return self._scorers[-1]
 
     def classifier(self, settings: ModelSettings) -> Classifier:
-        """A classifier that asks nobody."""
+        """Return a classifier that asks nobody."""
         return _DryClassifier()
 
 

@@ -23,11 +23,12 @@ class Key:
         return {"Authorization": f"Bearer {self._value}"} if self._value else {}
 
     def hide(self, text: str) -> str:
-        """The text without the key."""
+        """Return the text without the key."""
         return text.replace(self._value, HIDDEN) if self._value else text
 
     def hide_pieces(self, text: str) -> str:
-        """The text without the key, and without words that hold a part of it or asterisks (as abbreviated keys do)."""
+        """Return the text without the key, and without words that hold a part of it or asterisks (as abbreviated keys
+        do)."""
         pieces = {self._value[i : i + _PIECE] for i in range(len(self._value) - _PIECE + 1)}
         return _WORD.sub(lambda word: HIDDEN if _shows(word[0], pieces) else word[0], self.hide(text))
 
@@ -40,7 +41,7 @@ def _shows(word: str, pieces: set[str]) -> bool:
 
 
 def key_of(endpoint: Endpoint) -> Key:
-    """The key from the environment, empty if its variable is not set.
+    """Return the key from the environment, empty if its variable is not set.
 
     Raises:
         EndpointError: it cannot be sent.

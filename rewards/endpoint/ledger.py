@@ -35,7 +35,7 @@ class Ledger:
         return found[0]
 
     def charge(self, dollars: float) -> bool:
-        """Charges so much if the cap leaves room for it; False, and nothing is charged, if it does not."""
+        """Charge so much if the cap leaves room for it, and return True; else charge nothing and return False."""
         if not dollars:
             return True
         done = self._store.change(
@@ -45,6 +45,6 @@ class Ledger:
         return done == 1
 
     def give_back(self, dollars: float) -> None:
-        """Takes back so much of what was charged (or charges more, if it is negative)."""
+        """Take back so much of what was charged, or charge more if it is negative."""
         if dollars:
             self._store.change("UPDATE spent SET dollars = dollars - ? WHERE account = ?", (dollars, self._account))

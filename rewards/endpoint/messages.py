@@ -106,7 +106,8 @@ def request(
     draw: str = "",
     echo: bool = False,
 ) -> Request:
-    """A request for `samples` replies to the prompt, with the log-probabilities of the `top` likeliest first tokens.
+    """Return a request for `samples` replies to the prompt, with the log-probabilities of the `top` likeliest first
+    tokens.
 
     `echo` (completions only) asks for the log-probabilities of the prompt's own tokens as well.
     """
@@ -127,12 +128,12 @@ def request(
 
 
 def path(endpoint: Endpoint) -> str:
-    """The address that requests are sent to."""
+    """Return the address that requests are sent to."""
     return f"{endpoint.base_url.rstrip('/')}/{'chat/completions' if endpoint.api == 'chat' else 'completions'}"
 
 
 def read(endpoint: Endpoint, text: str) -> Reply:
-    """The reply in an answer's text.
+    """Return the reply in an answer's text.
 
     Raises:
         NotAReply: it is none.
@@ -205,5 +206,6 @@ def _is_count(value: Any) -> bool:
 
 
 def estimated_tokens(characters: int) -> int:
-    """About how many tokens a text has, where nobody has counted them: a quarter of its characters, rounded up."""
+    """Return about how many tokens a text has where nobody has counted them: a quarter of its characters, rounded
+    up."""
     return -(-characters // 4)

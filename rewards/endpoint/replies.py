@@ -23,7 +23,7 @@ class Replies:
         self._store.first("SELECT key, reply FROM replies")  # a damaged file is found before anything is paid for
 
     def get(self, request: Request) -> Reply | None:
-        """What was answered to the same request before.
+        """Return what was answered to the same request before.
 
         Raises:
             StoreError: what was kept is no reply.
@@ -35,7 +35,7 @@ class Replies:
             raise self._store.damaged(str(error)) from None
 
     def keep(self, request: Request, reply: Reply) -> None:
-        """Keeps the reply; it is on the disk when this returns."""
+        """Keep the reply; it is on the disk when this returns."""
         self._store.change("INSERT OR REPLACE INTO replies VALUES (?, ?)", (self._key(request), reply.dumps()))
 
     def _key(self, request: Request) -> str:

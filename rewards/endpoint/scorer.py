@@ -99,7 +99,7 @@ class EndpointScorer:
         )
 
     def check_echo(self) -> None:
-        """Asks the server for the log-probabilities of a text that it is given, whatever is in the cache.
+        """Ask the server for the log-probabilities of a text that it is given, whatever is in the cache.
 
         Raises:
             EndpointError: it does not give them.
@@ -112,8 +112,8 @@ class EndpointScorer:
             )
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[Scores]:
-        """Log-probability (nats) of each choice as the reply to its prompt: letters as its first token, longer choices
-        as the sum over their tokens, which takes a server that echoes running text.
+        """Return the log-probability (nats) of each choice as the reply to its prompt: letters as its first token,
+        longer choices as the sum over their tokens, which takes a server that echoes running text.
 
         Raises:
             EndpointError: the endpoint cannot score longer choices, or it answers nobody.
@@ -135,7 +135,7 @@ class EndpointScorer:
         return [found[pair] for pair in zip(prompts, choices, strict=True)]
 
     def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
-        """A text for each prompt. Copies of a prompt are sampled apart."""
+        """Return a text for each prompt. Copies of a prompt are sampled apart."""
         copies, jobs = Counter[str](), list[Callable[[], Awaitable[str | Unscored]]]()
         for prompt in prompts:
             jobs.append(partial(self._text, prompt, writing, copies[prompt]))
@@ -143,7 +143,7 @@ class EndpointScorer:
         return self._client.together(jobs)
 
     async def _find_way(self, anew: bool = False) -> Way | Unscored:
-        """Asks for log-probabilities of fewer and fewer tokens, then for samples, until the server complies."""
+        """Ask for log-probabilities of fewer and fewer tokens, then for samples, until the server complies."""
         for top in TOPS if self._endpoint.logprobs == "auto" else ():
             reply = await self._client.ask(self._letter(PROBE, top), anew)
             if isinstance(reply, Unscored):
@@ -174,7 +174,7 @@ class EndpointScorer:
         return from_listed(reply.listed, choices)
 
     async def _echoed(self, prompt: str, choices: tuple[str, ...]) -> Scores:
-        """The prompt alone tells how many of the tokens of prompt and choice are the prompt's."""
+        """Ask for the prompt alone and with each choice: the former tells how many of the tokens are the prompt's."""
         requests = [self._request(prompt, 1, 0), *(self._request(f"{prompt} {c}", 1, 0, echo=True) for c in choices)]
         replies = await asyncio.gather(*map(self._client.ask, requests))
         for reply in replies:
@@ -240,7 +240,8 @@ def _remedy(reason: str) -> str:
 
 
 def _of_the_end(reply: Reply, start: int | None) -> list[float]:
-    """Log-probabilities of an echoed prompt's tokens from `start` on; none if the server did not give and count all."""
+    """Return the log-probabilities of an echoed prompt's tokens from `start` on; none if the server did not give and
+    count all."""
     end = reply.prompt_tokens
     if start is None or end is None or not start < end <= len(reply.token_logprobs):
         return []
@@ -249,5 +250,5 @@ def _of_the_end(reply: Reply, start: int | None) -> list[float]:
 
 
 def _seed(seed: int, draw: int) -> int:
-    """A seed for one of several samples; 31 bits, as every server takes them."""
+    """Return a seed for one of several samples; 31 bits, as every server takes them."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{draw}".encode()).digest()[:4], "big") >> 1

@@ -39,5 +39,5 @@ class CalibratedJudge:
         return self.base.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript."""
+        """Return one verdict per transcript."""
         return [replace(self.calibration.verdict(v), judge=self.name) for v in self.base.judge(transcripts)]

@@ -59,7 +59,7 @@ class Cascade:
         return self.first.usage + self.second.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript; each judge reads what it is asked as one batch."""
+        """Return one verdict per transcript; each judge reads what it is asked as one batch."""
         ordinary = [transcript.question.id not in self._high_stakes for transcript in transcripts]
         first = iter(self.first.judge([t for t, asked in zip(transcripts, ordinary, strict=True) if asked]))
         found = [next(first) if asked else None for asked in ordinary]

@@ -43,7 +43,7 @@ class HeadJudge:
         return self.classifier.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript."""
+        """Return one verdict per transcript."""
         return verdicts(self.name, self._order, transcripts, self._read)
 
     def _read(self, transcripts: list[Transcript]) -> list[Opinion]:
@@ -55,13 +55,13 @@ class HeadJudge:
         return [_opinion(*pair) for pair in zip(rewards, rewards, strict=True)]
 
     def _claims(self, prompt: str, transcript: Transcript) -> tuple[str, str]:
-        """The debate followed by each of the two answers."""
+        """Return the debate followed by each of the two answers."""
         of_a, of_b = ("A", "B") if self._choice == "letter" else transcript.answers
         return f"{prompt} {of_a}", f"{prompt} {of_b}"
 
 
 def _opinion(*outputs: tuple[float, ...] | Unscored) -> Opinion:
-    """From the numbers for A and for B, in one output or in two."""
+    """Return the opinion from the numbers for A and for B, in one output or in two."""
     numbers: list[float] = []
     for output in outputs:
         if isinstance(output, Unscored):

@@ -62,7 +62,7 @@ class LikelihoodJudge:
         return self.scorer.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript."""
+        """Return one verdict per transcript."""
         return verdicts(self.name, self._order, transcripts, self._read)
 
     def _read(self, transcripts: list[Transcript]) -> list[Opinion]:

@@ -60,7 +60,7 @@ class Panel:
         return sum((member.usage for member in self.members), Usage())
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript."""
+        """Return one verdict per transcript."""
         opinions = [member.judge(transcripts) for member in self.members]
         return [self._verdict(each) for each in zip(*opinions, strict=True)]
 

@@ -25,7 +25,7 @@ class PerSide:
         return self.base.usage
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript; all parts of all transcripts are read as one batch."""
+        """Return one verdict per transcript; all parts of all transcripts are read as one batch."""
         parts = [_parts(transcript) for transcript in transcripts]
         verdicts = iter(self.base.judge([part for each in parts for part in each]))
         return [
@@ -35,7 +35,7 @@ class PerSide:
 
 
 def _parts(transcript: Transcript) -> list[Transcript]:
-    """What the judge reads for one verdict."""
+    """Return what the judge reads for one verdict."""
     sides = transcript.protocol.sides
     together = len(sides) < 2 or not transcript.protocol.judged_apart
     return [transcript] if together else [alone(transcript, side) for side in sides]
@@ -78,12 +78,12 @@ def _mean(verdicts: Sequence[Verdict], sides: tuple[Side, ...]) -> Verdict:
 
 
 def _halves(scores: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Those of the given order and those of the swapped one."""
+    """Return those of the given order and those of the swapped one."""
     middle = len(scores) // 2
     return scores[:middle], scores[middle:]
 
 
 def _average(probabilities: Sequence[float | None]) -> float | None:
-    """Of one presentation order; None if it was not asked."""
+    """Return the average of one presentation order; None if it was not asked."""
     asked = [p for p in probabilities if p is not None]
     return sum(asked) / len(asked) if asked else None

@@ -18,22 +18,22 @@ class Filter(NamedTuple):
 
 
 def source_is(source: str) -> Callable[[Record], bool | None]:
-    """The article comes from there, e.g. "Gutenberg"."""
+    """Keep questions whose article comes from there, e.g. "Gutenberg"."""
     return lambda record: None if record.source is None else record.source.casefold() == source.casefold()
 
 
 def is_hard(record: Record) -> bool | None:
-    """The release marks it as difficult: fewer than half of the timed annotators were right."""
+    """Keep questions that the release marks as difficult: fewer than half of the timed annotators were right."""
     return record.difficult
 
 
 def all_untimed_right(record: Record) -> bool | None:
-    """Every annotator with time to read chose the gold option."""
+    """Keep questions on which every annotator with time to read chose the gold option."""
     return _every(record, (annotator.answer for annotator in record.untimed), lambda answer: answer == record.gold)
 
 
 def timed_right_below(share: float) -> Callable[[Record], bool | None]:
-    """Fewer than this share of the annotators without time to read chose the gold option."""
+    """Keep questions on which fewer than this share of the annotators without time to read chose the gold option."""
 
     def keeps(record: Record) -> bool | None:
         right = sum(answer == record.gold for answer in record.timed)
@@ -43,12 +43,12 @@ def timed_right_below(share: float) -> Callable[[Record], bool | None]:
 
 
 def all_answerable(record: Record) -> bool | None:
-    """Every annotator with time to read found exactly one option the most correct."""
+    """Keep questions of which every annotator with time to read found exactly one option the most correct."""
     return _every(record, (annotator.answerability for annotator in record.untimed), lambda rating: rating == 1)
 
 
 def context_at_least(mean: float) -> Callable[[Record], bool | None]:
-    """The mean rating, 1 to 4, of how much of the article the answer needs is this or more."""
+    """Keep questions whose answer needs so much of the article: the mean rating, 1 to 4, is this or more."""
 
     def keeps(record: Record) -> bool | None:
         ratings = [annotator.context for annotator in record.untimed if annotator.context is not None]
@@ -58,17 +58,17 @@ def context_at_least(mean: float) -> Callable[[Record], bool | None]:
 
 
 def writer_agrees(record: Record) -> bool | None:
-    """Who wrote the question meant the gold option to be right."""
+    """Keep questions whose writer meant the gold option to be right."""
     return None if record.writer is None else record.writer == record.gold
 
 
 def no_option_about_options(record: Record) -> bool:
-    """No option speaks of the others ("all of the above") or stands for nothing ("N/A")."""
+    """Keep questions of which no option speaks of the others ("all of the above") or stands for nothing ("N/A")."""
     return not any(is_no_answer(option) for option in record.options)
 
 
 def _every(record: Record, given: Iterable[int | None], right: Callable[[int], bool]) -> bool | None:
-    """False if any annotation is wrong, True if all are there and right, None if that hangs on a missing one."""
+    """Return False if any annotation is wrong, True if all are there and right, None if that hangs on a missing one."""
     values = list(given)
     if any(value is not None and not right(value) for value in values):
         return False

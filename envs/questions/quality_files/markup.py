@@ -22,7 +22,7 @@ _IN_HEAD = frozenset(("head", "title", "meta", "link", "base", *_UNREAD))
 
 
 def plain_text(article: str) -> str:
-    """The article without markup: paragraphs on lines of their own, entities as the characters they stand for.
+    """Return the article without markup: paragraphs on lines of their own, entities as the characters they stand for.
 
     The cells of a row are words of one line. End tags may be left out, as HTML allows. An article in which no HTML tag
     is found is returned as it is.

@@ -50,7 +50,7 @@ class Record:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """The questions of a file, or of the files of a folder.
+    """Yield the questions of a file, or of the files of a folder.
 
     A folder that holds the released train and dev parts is read as those two: train is "train", dev is "heldout", and
     nothing else in it is looked at (the test part has no gold labels). Of any other folder every `*.jsonl` and every
@@ -155,7 +155,7 @@ def _list(question: dict[str, Any], field: str) -> list[dict[str, Any]]:
 
 
 def _label(record: dict[str, Any], field: str, options: tuple[str, ...]) -> int | None:
-    """An option's index from 0; the files count from 1. None if the field is not there or is null."""
+    """Return an option's index from 0; the files count from 1. None if the field is not there or is null."""
     number = _number(record, field)
     if number is not None and not 1 <= number <= len(options):
         raise QuestionError(f'"{field}" is {number} and there are {len(options)} options; give 1 to {len(options)}')
