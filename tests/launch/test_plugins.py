@@ -97,7 +97,7 @@ def test_its_way_to_speak_is_used_by_an_evaluation(small: list[str], tmp_path: P
     assert main(["evaluate", *few, "inference=shortest", "inference.candidates=4"]) == 0
     chosen = pd.read_parquet(tmp_path / "run" / "verdicts.parquet")
     assert chosen["sampled_texts"].equals(4 * chosen["speeches"]) and len(chosen) == len(plain)
-    assert chosen[["words_a", "words_b"]].sum().sum() < plain[["words_a", "words_b"]].sum().sum()
+    assert chosen["words"].sum() < plain["words"].sum()
 
 
 def test_a_person_audits_debates_one_at_a_time(
@@ -110,8 +110,9 @@ def test_a_person_audits_debates_one_at_a_time(
     assert main(["audit", *debater, *few]) == 2
     assert "Nobody answers any more" in capfd.readouterr().err
     assert len(read_lines(tmp_path / "audit" / "verdicts.jsonl")) == 2
-    monkeypatch.setattr("sys.stdin", io.StringIO("60\n20\n30\n40\n"))
-    assert main(["audit", *debater, *few]) == 0
+    rest = io.StringIO("60\n20\n30\n40\n70\n" * 2)  # six debates, as they are and with the sides relabelled
+    monkeypatch.setattr("sys.stdin", rest)
+    assert main(["audit", *debater, *few]) == 0 and not rest.read()
     (arm,) = json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))["arms"]
     assert arm["name"] == "person" and arm["unmeasured"] is None
 
