@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.trainer.comparisons.test_ablation import verdicts
+from tests.trainer.evaluation.comparisons.test_ablation import verdicts
 
 from rostrum.envs.files import write_atomically
 from rostrum.launch import compose, manifest, ray_cells
