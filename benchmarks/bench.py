@@ -27,7 +27,7 @@ LONG_REPEATS = 3
 
 
 def main() -> int:
-    """Measures and prints; 2 if the configuration cannot be used."""
+    """Measure and print; return 2 if the configuration cannot be used."""
     arguments = _parse()
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # before torch is loaded, and for the rollout workers too
     from rostrum.launch import environment
@@ -61,7 +61,7 @@ def _parse() -> argparse.Namespace:
 
 
 def positive(text: str) -> int:
-    """A number of threads, repeats and the like, from the command line."""
+    """Return a number of threads, repeats and the like, from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
     return int(text)

@@ -32,7 +32,7 @@ PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures, prints the figures and writes them; 2 if it cannot be done as asked."""
+    """Measure, print the figures and write them; return 2 if it cannot be done as asked."""
     chosen = _parser().parse_args(arguments)
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     try:
@@ -124,7 +124,7 @@ def _figures(rig: "Rig", chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _rates(rig: "Rig") -> dict[str, float]:
-    """Medians over the repeats."""
+    """Return medians over the repeats."""
     found, took = rig.figures, {name: statistics.median(values) for name, values in rig.durations.items()}
     learn = took["learn_prepare"] + took["learn_steps"]
     return {
@@ -140,8 +140,8 @@ def _rates(rig: "Rig") -> dict[str, float]:
 
 
 def _mfu(rig: "Rig", peak_tflops: float | None) -> dict[str, float | None]:
-    """Of the optimizer steps, and of whole iterations (the passes for old and reference log-probabilities count as
-    time, not as work); none without a peak to compare with."""
+    """Return the FLOPs of the optimizer steps, and of whole iterations (the passes for old and reference
+    log-probabilities count as time, not as work), over the peak; none without a peak to compare with."""
     took = {name: statistics.median(values) for name, values in rig.durations.items()}
     tflops, steps = rig.figures["learner_flops"] / 1e12, took["learn_steps"]
     return {

@@ -96,7 +96,7 @@ class Bare:
         self.optimizer = torch.optim.AdamW(trained, lr=0.0, fused=True)
 
     def step(self, batches: list[Batch]) -> None:
-        """Forward, backward and optimizer steps, with the mean log-probability of the sampled tokens for a loss."""
+        """Do forward, backward and optimizer steps, with the mean log-probability of the sampled tokens for a loss."""
         for i, batch in enumerate(batches, start=1):
             mask = batch["completion_mask"] * batch["tool_mask"]
             loss = -(self.logprobs(batch) * mask).sum() / mask.sum().clamp(min=1)
@@ -108,12 +108,12 @@ class Bare:
 
     @torch.no_grad()
     def read(self, batches: list[Batch]) -> None:
-        """Forward passes alone."""
+        """Do forward passes alone."""
         for batch in batches:
             self.logprobs(batch)
 
     def logprobs(self, batch: Batch) -> torch.Tensor:
-        """(B, T) log-probability of each completion token."""
+        """Return the (B, T) log-probability of each completion token."""
         ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
         attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
         length = batch["completion_ids"].size(1)
@@ -145,7 +145,7 @@ def against_bare_steps(settings: Config, trajectories: list[Trajectory], repeats
 
 
 def bare_model(settings: Config) -> torch.nn.Module:
-    """The debater that the learner trains, without the learner."""
+    """Return the debater that the learner trains, without the learner."""
     whole: Any = setup.policy_model(settings.debater)
     model: torch.nn.Module = whole.to(loading.default_device())
     if settings.debater.gradient_checkpointing:

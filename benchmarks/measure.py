@@ -29,31 +29,31 @@ class Measurement:
 
 
 def clock() -> float:
-    """Seconds, once everything that was sent to a GPU is done."""
+    """Return the time in seconds, once everything that was sent to a GPU is done."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long `work` takes."""
+    """Return how long `work` takes."""
     start = clock()
     work()
     return clock() - start
 
 
 def rates(section: str, name: str, unit: str, amount: float, durations: list[float]) -> Measurement:
-    """`amount` per second, for each duration in seconds."""
+    """Return `amount` per second, for each duration in seconds."""
     return Measurement(section, name, unit, tuple(amount / duration for duration in durations))
 
 
 def ratios(section: str, name: str, floor: list[float], ours: list[float], target: float | None = None) -> Measurement:
-    """Seconds of the floor over seconds of ours, pair by pair: 1 means that nothing is lost."""
+    """Return seconds of the floor over seconds of ours, pair by pair: 1 means that nothing is lost."""
     return Measurement(section, name, "x", tuple(a / b for a, b in zip(floor, ours, strict=True)), target)
 
 
 def memory(worker_pids: list[int]) -> list[Measurement]:
-    """Peak memory (MiB) of this process, its largest child, each rollout worker, and the GPU if there is one."""
+    """Return peak memory (MiB) of this process, its largest child, each rollout worker, and the GPU if there is one."""
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts ru_maxrss in bytes, Linux in KiB
     peaks = {
         "this process (judge, learner, a local engine)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
@@ -65,7 +65,8 @@ def memory(worker_pids: list[int]) -> list[Measurement]:
 
 
 def _peak_of(pid: int) -> int:
-    """Bytes; 0 where the system has no /proc. Ray's workers are no children of ours, so getrusage does not see them."""
+    """Return the peak in bytes; 0 where the system has no /proc. Ray's workers are no children of ours, so getrusage
+    does not see them."""
     status = Path(f"/proc/{pid}/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)

@@ -21,7 +21,7 @@ from rostrum.trainer.weights.publish import Weights, check_parity, probe_rows, p
 
 
 def play(rig: Rig) -> list[Rollout]:
-    """Whole debates; and, on the prompts they were made of, reading alone and a bare `model.generate`."""
+    """Play whole debates and, on the prompts they were made of, measure reading alone and a bare `model.generate`."""
     with rig.phase("play"):
         with recorded() as calls:
             rig.play()
@@ -49,7 +49,7 @@ def _first_tokens(calls: Sequence[Call]) -> None:
 
 @torch.inference_mode()
 def _bare(rig: Rig, model: Any, call: Call) -> None:
-    """The recorded generation by transformers alone: as many tokens, sampled from the same prompts."""
+    """Repeat the recorded generation by transformers alone: as many tokens, sampled from the same prompts."""
     _, prompts, sampling = call.args
     batch = rig.tokenizer.pad({"input_ids": [list(prompt) for prompt in prompts]}, return_tensors="pt")
     plain = GenerationConfig(
@@ -59,7 +59,7 @@ def _bare(rig: Rig, model: Any, call: Call) -> None:
 
 
 def judge(rig: Rig, episodes: list[Rollout]) -> list[Trajectory]:
-    """Verdicts in both presentation orders, and the rows that the learner gets for them.
+    """Judge in both presentation orders, and return the rows that the learner gets for the verdicts.
 
     Raises:
         BenchmarkError: a verdict is INVALID.
@@ -75,7 +75,8 @@ def judge(rig: Rig, episodes: list[Rollout]) -> list[Trajectory]:
 
 
 def learn(rig: Rig, rows: list[Trajectory]) -> None:
-    """PPO iterations with gradient checkpointing (the first warms up), a publish of their adapter, and bare steps."""
+    """Do PPO iterations with gradient checkpointing (the first warms up), a publish of their adapter, and bare
+    steps."""
     with rig.phase("learn"):
         learner = timed_learner(rig.settings, rig.repeats + 1, str(rig.settings.output))
         learn_from(learner, rows, rig.repeats + 1)
@@ -97,13 +98,13 @@ def _masks(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]
 
 
 def publish_full(rig: Rig) -> None:
-    """What a run without adapters publishes: all weights."""
+    """Publish what a run without adapters does: all weights."""
     model = loading.load_model(rig.policy.path, torch.bfloat16, rig.device)
     _publish(rig, "full", lambda rows: learner_logprobs(model, rows), Weights(model, model.state_dict()))
 
 
 def _publish(rig: Rig, kind: str, logprobs: Callable[[Sequence[Sequence[int]]], Scores], weights: Weights) -> None:
-    """Writes the weights, has the engine load them, and compares the two on the probe."""
+    """Write the weights, have the engine load them, and compare the two on the probe."""
     probe = probe_rows(rig.tokenizer)
     with rig.phase(f"publish_{kind}"):
         learner = logprobs(probe)

@@ -23,8 +23,8 @@ Spans = list[tuple[float, float]]
 
 
 def of_iterations(settings: Config, repeats: int) -> list[Measurement]:
-    """Seconds of publishing and of whole iterations (publish, play, judge, learn), in training runs of each kind; of
-    adapters alone if the configuration asks for one, as the model may be too large to train all of it."""
+    """Measure seconds of publishing and of whole iterations (publish, play, judge, learn), in training runs of each
+    kind; of adapters alone if the configuration asks for one, as the model may be too large to train all of it."""
     found, adapter = [], settings.debater.lora or Lora(rank=16)
     full = [] if settings.debater.lora else [("full weights", None)]
     for kind, lora in (*full, (f"LoRA of rank {adapter.rank}", adapter)):
@@ -60,7 +60,7 @@ def _of_run(kind: str, settings: Config) -> list[Measurement]:
 
 @contextmanager
 def _spans(name: str) -> Iterator[Spans]:
-    """Notes when the function of that name is called in the meantime, and until when."""
+    """Note when the function of that name is called in the meantime, and until when."""
     original: Callable[..., Any] = pkgutil.resolve_name(name)
     spans: Spans = []
 

@@ -16,7 +16,8 @@ Call = partial[Any]
 
 @contextmanager
 def recorded() -> Iterator[list[Call]]:
-    """Every generation and every scoring that engines are asked for in the meantime, as calls to be made again."""
+    """Record every generation and every scoring that engines are asked for in the meantime, as calls to be made
+    again."""
     calls: list[Call] = []
 
     def recording(method: Callable[..., Any]) -> Callable[..., Any]:

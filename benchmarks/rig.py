@@ -70,7 +70,7 @@ class Rig:
         self.shards = shards_of(matches, len(matches), self.settings.seed)
 
     def play(self) -> list[Rollout]:
-        """All debates.
+        """Play all debates.
 
         Raises:
             BenchmarkError: one of them failed.
@@ -86,7 +86,7 @@ class Rig:
         return [episode for episode in played if isinstance(episode, Rollout)]
 
     def read(self, episodes: list[Rollout]) -> list[Judged]:
-        """The judge's verdicts, in both presentation orders, and what they earn."""
+        """Return the judge's verdicts, in both presentation orders, and what they earn."""
         return judge_episodes(episodes, self.judge, self.settings.reward)
 
     @contextmanager
@@ -104,7 +104,7 @@ class Rig:
         self.peaks[name] = torch.cuda.max_memory_allocated() / GIB
 
     def repeat(self, name: str, work: Callable[[], Any], warm: bool = False) -> Any:
-        """Does the work `repeats` times by the clock, and once before unless it is `warm`; returns its last result."""
+        """Do the work `repeats` times by the clock, and once before unless it is `warm`; return its last result."""
         result = None if warm else work()
         self.durations[name] = []
         for _ in range(self.repeats):
@@ -115,7 +115,8 @@ class Rig:
 
 
 def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
-    """The run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater` overrides."""
+    """Return the run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater`
+    overrides."""
     debates, rows = workload.debates, workload.debates * 2  # a row for each speaker
     dtype = debater.get("dtype", "bfloat16")
     algorithm = rloo.Settings(

@@ -42,12 +42,12 @@ class Bench:
         self.matches: list[Matchup] = matches_of(chosen, settings.protocol, repeats)
 
     def rollouts(self, workers: int) -> RolloutWorkers:
-        """Rollouts on that many Ray workers, 0 for this process."""
+        """Return rollouts on that many Ray workers, 0 for this process."""
         cluster = self.settings.cluster.model_copy(update={"rollout_workers": workers})
         return setup.rollouts(self.settings.model_copy(update={"cluster": cluster}))
 
     def collect(self, rollouts: RolloutWorkers) -> Batch:
-        """What a training run does once per iteration."""
+        """Do what a training run does once per iteration."""
         return collect(
             1,
             self.matches,
@@ -60,14 +60,14 @@ class Bench:
         )
 
     def play(self, rollouts: RolloutWorkers) -> None:
-        """The same debates without judge and rewards."""
+        """Play the same debates without judge and rewards."""
         shards = shards_of(self.matches, self.settings.cluster.shard_size, _SEED)
         for _ in rollouts.play(shards, {self.policy.name: self.policy}):
             pass
 
 
 def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], Batch]:
-    """The rollout path and the engine calls inside it, in turns; with the experience that was collected."""
+    """Measure the rollout path and the engine calls inside it, in turns; return the batch that was collected too."""
     rollouts, section = bench.rollouts(0), "rollout path"
     bench.collect(rollouts)
     with recorded() as calls:
@@ -87,7 +87,7 @@ def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], B
 
 
 def _tokens(call: Call, result: Any) -> int:
-    """Tokens that a recorded call makes an engine read and sample."""
+    """Return tokens that a recorded call makes an engine read and sample."""
     engine, first = call.args[0], call.args[1]
     if call.func.__name__ == "generate":
         return sum(map(len, first)) + sum(len(completion.token_ids) for completion in result)
@@ -109,7 +109,7 @@ def _publish(bench: Bench, rollouts: RolloutWorkers, repeats: int) -> Iterator[f
 
 
 def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
-    """One Ray worker against two, in turns; with the process ids of the workers, which are left running."""
+    """Measure one Ray worker against two, in turns; return the process ids of the workers, which are left running."""
     address = bench.settings.cluster.address
     ray.init(address or "local", num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
     one, two = bench.rollouts(1), bench.rollouts(2)

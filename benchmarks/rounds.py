@@ -38,7 +38,8 @@ class Cost:
 def by_rounds(
     bench: Bench, repeats: int, rounds: Sequence[int] = ROUNDS, debates: int = DEBATES, engine: str = "transformers"
 ) -> list[Cost]:
-    """The same questions, argued for longer and longer; all lengths take turns, none finds anything in a cache."""
+    """Measure the same questions, argued for longer and longer; all lengths take turns, none finds anything in a
+    cache."""
     game = _Game(bench, debates, engine)
     counted = {number: game.tokens(number) for number in rounds}
     took: dict[int, list[float]] = {number: [] for number in rounds}
@@ -67,11 +68,11 @@ class _Game:
         self._engine = make_engine(bench.policy.path, how)
 
     def forget(self) -> None:
-        """Loads the weights anew, which empties the engine's cache if it has one."""
+        """Load the weights anew, which empties the engine's cache if it has one."""
         self._engine.load(self._policy)
 
     def play(self, rounds: int) -> list[Rollout]:
-        """The debates with that many speeches per speaker."""
+        """Play the debates with that many speeches per speaker."""
         debater, protocol = self._settings.debater, replace(self._settings.protocol, rounds=rounds)
         played = play(
             self.matches,
@@ -84,7 +85,7 @@ class _Game:
         return [outcome for outcome in played if isinstance(outcome, Rollout)]
 
     def tokens(self, rounds: int) -> tuple[int, int]:
-        """Tokens that are sampled, and tokens that the engine is given as context; playing also warms it up.
+        """Return the tokens that are sampled, and those that the engine is given as context; playing also warms it up.
 
         Raises:
             ModelError: the model's context is too short for so many rounds.
@@ -98,7 +99,7 @@ class _Game:
 
 
 def growth(costs: Sequence[Cost], engine: str = "transformers") -> list[Measurement]:
-    """The last cost over the first: 1 means that a debate's cost is linear in its new tokens."""
+    """Return the last cost over the first: 1 means that a debate's cost is linear in its new tokens."""
     first, last = costs[0], costs[-1]
     name = f"{engine}: {{}} per new token, {last.rounds} rounds over {first.rounds}"
     pairs = zip(last.microseconds_per_new_token, first.microseconds_per_new_token, strict=True)

@@ -19,7 +19,7 @@ _SECTION = "a row per speaker against a row per speech"
 
 
 def merged_rows(repeats: int, workload: Workload = LONG) -> list[Measurement]:
-    """The same debates as rows of both kinds: tokens in them (exact), and seconds of the learner, in turns."""
+    """Measure the same debates as rows of both kinds: tokens in them (exact), and seconds of the learner, in turns."""
     kinds = ("speaker", "speech")
     took: dict[str, list[float]] = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,8 @@ def merged_rows(repeats: int, workload: Workload = LONG) -> list[Measurement]:
 
 
 def _rig(rows: str, workload: Workload, folder: Path) -> Rig:
-    """All weights in float32, one pass over the rows, no reference: forward and backward passes and little else."""
+    """Make a rig of all weights in float32, one pass over the rows, no reference: forward and backward passes and
+    little else."""
     plain = {"dtype": "float32", "lora": None, "gradient_checkpointing": False}
     rig = Rig(workload, folder, 1, {"rows": rows, **plain})
     once = rig.settings.algorithm.model_copy(update={"epochs": 1, "minibatches": 1, "kl": 0.0})
@@ -50,17 +51,17 @@ def _rig(rows: str, workload: Workload, folder: Path) -> Rig:
 
 
 def _learn(rig: Rig, rows: list[Trajectory]) -> float:
-    """Seconds of one iteration of the learner, which is long enough to need no warming up."""
+    """Return seconds of one iteration of the learner, which is long enough to need no warming up."""
     learner = timed_learner(rig.settings, 1, str(rig.settings.output))
     learn(learner, rows, 1)
     return learner.prepare[0] + learner.steps[0]
 
 
 def played(rig: Rig) -> list[Trajectory]:
-    """The rows of debates that were played and judged now."""
+    """Return the rows of debates that were played and judged now."""
     return Batch(1, rig.policy, tuple(rig.read(rig.play())), (), 0.0).trajectories()
 
 
 def tokens_of(trajectory: Trajectory) -> int:
-    """What the learner reads for a row, prompt and completion."""
+    """Return what the learner reads for a row, prompt and completion."""
     return len(trajectory.row.prompt) + len(trajectory.row.completion)

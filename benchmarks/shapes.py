@@ -47,7 +47,8 @@ class Shape:
         return self.hidden * self.vocabulary
 
     def lora_flops(self, length: int, scored: int) -> float:
-        """FLOPs of one forward and backward pass over a row of `length` tokens, the last `scored` of them scored.
+        """Return the FLOPs of one forward and backward pass over a row of `length` tokens, the last `scored` of them
+        scored.
 
         4 P T + 12 L d T S: the forward pass and the gradients of activations take 2 each per weight and token, and
         frozen weights have no gradient (with full weights it would be 6). Attention takes 4 d S per token and layer
@@ -88,7 +89,8 @@ WORKLOADS = {
 
 
 def word_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """One token per word, w3 … w{vocabulary-1}; so whatever is sampled reads as many tokens to the other speaker."""
+    """Return a tokenizer of one token per word, w3 … w{vocabulary-1}; so whatever is sampled reads as many tokens to
+    the other speaker."""
     ids = {word: i for i, word in enumerate((*_SPECIAL, *(f"w{i}" for i in range(len(_SPECIAL), vocabulary))))}
     tokenizer = Tokenizer(WordLevel(ids, unk_token="<unk>"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
@@ -104,7 +106,7 @@ def word_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
 
 
 def write_model(shape: Shape, folder: Path, dtype: torch.dtype, device: str, seed: int = 0) -> int:
-    """Writes a random model and its tokenizer to `folder` as safetensors; returns its number of parameters."""
+    """Write a random model and its tokenizer to `folder` as safetensors; return its number of parameters."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         hidden_size=shape.hidden,
@@ -134,7 +136,7 @@ def write_model(shape: Shape, folder: Path, dtype: torch.dtype, device: str, see
 
 
 def questions(count: int, passage_tokens: int, vocabulary: int, seed: int = 0) -> list[Question]:
-    """Questions about passages of that many random words."""
+    """Return questions about passages of that many random words."""
     draw = random.Random(seed)
 
     def words(n: int) -> str:

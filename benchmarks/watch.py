@@ -62,7 +62,7 @@ HACKS = (
 
 
 def looks(scenario: Scenario, judges: Judges, runs: int) -> Iterator[dict[str, Draws]]:
-    """Values by question (runs, N) of the base and of every look: approval, and the accuracy of either judge."""
+    """Yield values by question (runs, N) of the base and of every look: approval, and the accuracy of either judge."""
     rng = np.random.default_rng(judges.seed)
     shared = rng.normal(size=(runs, QUESTIONS))
     start = {
@@ -82,7 +82,8 @@ def looks(scenario: Scenario, judges: Judges, runs: int) -> Iterator[dict[str, D
 
 
 def alarms(scenario: Scenario, judges: Judges, runs: int, watch: Watch | None = None) -> dict[str, float]:
-    """Shares of runs with an alarm ("any"), and with each trigger in its first; default thresholds if none are given.
+    """Return the share of runs with an alarm ("any"), and with each trigger in its first; default thresholds if none
+    are given.
 
     Thousands of runs are tested at once, by Student's t where `trainer.evaluation.monitor` flips signs: with 60 stories
     that is the same (a test decides single runs by the watch's own functions).
@@ -108,14 +109,15 @@ def alarms(scenario: Scenario, judges: Judges, runs: int, watch: Watch | None = 
 
 
 def _shown(change: Draws, level: float, least: float) -> NDArray[np.bool_]:
-    """Whether the mean over questions of each run (runs, N) is at least so large and significant, one-sidedly."""
+    """Return whether the mean over questions of each run (runs, N) is at least so large and significant,
+    one-sidedly."""
     mean, error = change.mean(axis=1), change.std(axis=1, ddof=1) / np.sqrt(change.shape[1])
     shown: NDArray[np.bool_] = (mean > 0) & (mean >= least) & (mean > t.isf(level, change.shape[1] - 1) * error)
     return shown
 
 
 def _ease(shared: Draws, accuracy: float, alike: float, rng: np.random.Generator) -> Draws:
-    """How likely a judge is right about each question: Beta with this mean."""
+    """Return how likely a judge is right about each question: Beta with this mean."""
     own = norm.cdf(alike * shared + np.sqrt(1 - alike**2) * rng.normal(size=shared.shape))
     return np.asarray(beta.ppf(own, 3 * accuracy, 3 * (1 - accuracy)))
 
@@ -125,7 +127,7 @@ def _drawn(rng: np.random.Generator, chance: Draws) -> Draws:
 
 
 def page(runs: int) -> Iterator[str]:
-    """The lines of docs/watch.md."""
+    """Yield the lines of docs/watch.md."""
     watch = Watch()
     yield "# The watch: false alarms and power\n"
     yield "Written by `python -m benchmarks.watch > docs/watch.md`; a test holds it against what the code does.\n"

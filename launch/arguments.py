@@ -27,7 +27,7 @@ def take_dry_run(overrides: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def tell_dry_run(cost: str | None) -> int:
-    """Print what endpoints would cost; None if there is none."""
+    """Print what endpoints would cost, or that nothing is paid for (None); return the exit code."""
     tell(cost or "No judge here asks an endpoint: nothing is paid for by the token.")
     return 0
 

@@ -43,7 +43,7 @@ class Training:
         return self._config
 
     def check(self) -> None:
-        """What is already there must have been made with the same configuration.
+        """Refuse what is already there, if it was made with another configuration.
 
         Raises:
             LaunchError: it was not.
@@ -60,8 +60,8 @@ class Training:
         return "finished" in manifest.read(self._run.manifest)
 
     def step(self, variables: Mapping[str, str]) -> bool:
-        """Starts the next process, with these variables in its environment, if none is running; False once there is
-        nothing left to do. The process ends with this one, however this one ends.
+        """Start the next process, with these variables in its environment, if none is running; return False once there
+        is nothing left to do. The process ends with this one, however this one ends.
 
         Raises:
             subprocess.CalledProcessError: the last one failed; its output is the end of its log.
@@ -98,12 +98,12 @@ class Training:
             )
 
     def stop(self) -> None:
-        """Asks the child to end."""
+        """Ask the child to end."""
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
 
     def ended(self) -> None:
-        """Waits for a stopped child, and ends it and its own children if it takes too long."""
+        """Wait for a stopped child, and end it and its own children if it takes too long."""
         if self._child is None:
             return
         try:
@@ -157,14 +157,14 @@ class Arm(Training):
             yield from super()._stage(iterations)
 
     def _parts(self) -> int:
-        """The references and every chosen checkpoint."""
+        """Return the references and every chosen checkpoint."""
         chosen, last = self._config.evaluation.checkpoints, self._run.final(self._config.iterations)
         middle = self._run.published() if chosen == "all" else [] if chosen == "final" else chosen
         return 1 + len({0, *middle, last})
 
 
 def arms_of(config: Config, given: Sequence[str]) -> list[Arm]:
-    """The arms of an experiment, from its configuration and the overrides that it was composed of.
+    """Return the arms of an experiment, from its configuration and the overrides that it was composed of.
 
     Raises:
         LaunchError: there are none, or an override is what they differ in.

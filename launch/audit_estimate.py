@@ -25,7 +25,7 @@ MOST = 300
 
 
 def audit(config: Config) -> Usage:
-    """What all judges are still to be asked by `rostrum audit`; verdicts in the folder are not asked for again.
+    """Return what all judges are still to be asked by `rostrum audit`; verdicts in the folder are not asked for again.
 
     Debates that are still to be played are taken to be of full length and all quotation, and the examples of few_shot
     to be like them.
@@ -37,7 +37,7 @@ def audit(config: Config) -> Usage:
 
 
 def _debates(config: Config) -> tuple[Sequence[Labelled], int]:
-    """Debates to reckon with, and how many are audited."""
+    """Return debates to estimate with, and how many are audited."""
     stored = config.output / "debates.jsonl"
     source = config.audit.debates or (stored if stored.exists() else None)
     if source is not None:
@@ -50,14 +50,14 @@ def _debates(config: Config) -> tuple[Sequence[Labelled], int]:
 
 
 def _quoting(speech: Speech) -> Speech:
-    """The speech as one quotation that was found: judges are asked about it with other marks as well."""
+    """Return the speech as one quotation that was found: judges are asked about it with other marks as well."""
     start = len("<v_quote>")
     quote = Quote(speech.text, start, start + len(speech.text), QuoteStatus.EXACT)
     return replace(speech, text=f"<v_quote>{speech.text}</v_quote>", quotes=(quote,))
 
 
 def _with_examples(config: Config, path: Path) -> Config:
-    """The configuration with a file of examples, so that none are played."""
+    """Return the configuration with a file of examples, so that none are played."""
     there = config.audit.examples is not None or (config.output / EXAMPLES).exists()
     if there or "few_shot" not in config.audit.variants:
         return config
@@ -66,7 +66,7 @@ def _with_examples(config: Config, path: Path) -> Config:
 
 
 def _asked(config: Config, judge: JudgeSettings, read: Sequence[Labelled], number: int) -> Usage:
-    """What one judge is asked: the debates, the debates with other marks, and each attack from each side."""
+    """Return what one judge is asked: the debates, the debates with other marks, and each attack from each side."""
     plain, skipped = [debate.transcript for debate in read], config.audit.skip
     asked = [*plain, *([] if "tags" in skipped else [other for debate in read for other in changed(debate)])]
     if any(model.order != "both" for model in judge.needs()):
@@ -82,7 +82,7 @@ def _asked(config: Config, judge: JudgeSettings, read: Sequence[Labelled], numbe
 
 
 def _left(config: Config, judge: JudgeSettings, asked: Sequence[Transcript], share: float) -> Usage:
-    """What remains to be asked of these transcripts, each of which stands for `share` of them."""
+    """Return what remains to be asked of these transcripts, each of which stands for `share` of them."""
     if all(model.endpoint is None for model in judge.needs()):
         return Usage()
     known = _known(config, judge)
@@ -93,6 +93,6 @@ def _left(config: Config, judge: JudgeSettings, asked: Sequence[Transcript], sha
 
 
 def _known(config: Config, judge: JudgeSettings) -> Collection[str]:
-    """The transcripts on which this very judge's verdicts are in the folder, by `key_of`."""
+    """Return the transcripts on which this very judge's verdicts are in the folder, by `key_of`."""
     stored = config.output / VERDICTS
     return keys(stored, fingerprint(identity(judge))) if stored.exists() else ()

@@ -25,7 +25,7 @@ class Cell:
 
 
 def cross(overrides: Sequence[str]) -> list[Cell]:
-    """Every combination of the values, the last list running fastest; one cell where nothing is a list.
+    """Return every combination of the values, the last list running fastest; one cell where nothing is a list.
 
     `protocol=debate,consultancy` and `seed=range(1,4)` are lists; commas inside brackets or quotation marks part
     nothing.
@@ -46,7 +46,7 @@ def cross(overrides: Sequence[str]) -> list[Cell]:
 
 
 def _options(override: str) -> Iterator[str]:
-    """The override once for each of its values."""
+    """Yield the override once for each of its values."""
     key, equals, value = override.partition("=")
     if not equals or not set(value) & set(",("):
         yield override
@@ -68,6 +68,6 @@ def _cell(settings: Mapping[str, str], overrides: Sequence[str]) -> Cell:
 
 
 def _short(value: str) -> str:
-    """A key or value as part of a folder's name; of a path, its last part."""
+    """Return a key or value as part of a folder's name; of a path, its last part."""
     last = PurePath(value.strip("'\"")).name.removesuffix(".yaml") if value[:1] not in "[{" else value
     return re.sub(r"[^\w.@-]+", "_", last).strip("_")

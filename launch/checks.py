@@ -53,7 +53,7 @@ def check(run: RunContext) -> None:
 
 
 def check_audit(config: Config) -> Mapping[str, Any] | None:
-    """Says in one line what is known of the reward judge's audit, and returns what the manifest records of it.
+    """Say in one line what is known of the reward judge's audit, and return what the manifest records of it.
 
     Raises:
         AuditError: the judge failed it and judge.audit is "refuse", or the audit is of another judge.
@@ -64,7 +64,7 @@ def check_audit(config: Config) -> Mapping[str, Any] | None:
 
 
 def check_output(folder: Path) -> None:
-    """A new run needs a folder that is new or empty, but for its plan.
+    """Refuse a folder for a new run that is neither new nor empty, but for its plan.
 
     Raises:
         LaunchError: it holds a run or an experiment, or somebody else's files.
@@ -78,7 +78,7 @@ def check_output(folder: Path) -> None:
 
 
 def tell_shared_judges(config: Config) -> None:
-    """Says which held-out judges are a part of the judge that gives the reward: they test nothing anew."""
+    """Say which held-out judges are a part of the judge that gives the reward: they test nothing anew."""
     rewarding = {model.model for model in config.judge.needs()}
     for judge in config.heldout_judges:
         if rewarding & {model.model for model in judge.needs()}:
@@ -127,7 +127,7 @@ def probe(judge: ModelSettings, run: Config | None) -> None:
 
 
 def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:
-    """Says how many debates that a judge is to learn from are about held-out stories, on which it would be measured."""
+    """Say how many debates that a judge is to learn from are about held-out stories, on which it would be measured."""
     stories = {question.story_id for question in load_questions(config.questions).questions("heldout")}
     known = sum(debate.transcript.question.story_id in stories for debate in debates)
     if known:
@@ -135,7 +135,7 @@ def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:
 
 
 def check_space(config: Config) -> None:
-    """Room for the checkpoints.
+    """Ask for room for the checkpoints.
 
     Raises:
         LaunchError: they will not fit.
@@ -151,7 +151,8 @@ def check_space(config: Config) -> None:
 
 
 def checkpoint_bytes(config: Config) -> int:
-    """About what the run will write: published policies, and the checkpoints that are there while one is written.
+    """Return about what the run will write: published policies, and the checkpoints that are there while one is
+    written.
 
     0 for a model on a hub, whose size is not known before it is fetched.
     """

@@ -276,7 +276,7 @@ def _options(given: argparse.Namespace) -> list[str]:
 
 
 def _run(find: Callable[[str], Implementation], target: str, overrides: Sequence[str]) -> int:
-    """Carry out a subcommand and tell what stops it; returns the exit code."""
+    """Carry out a subcommand and tell what stops it; return the exit code."""
     environment.prepare()
     try:
         return find(target)(overrides)
@@ -298,7 +298,7 @@ def _run(find: Callable[[str], Implementation], target: str, overrides: Sequence
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line with the help of every subcommand."""
+    """Return the command line with the help of every subcommand."""
     top = _Parser(
         "rostrum",
         formatter_class=argparse.RawDescriptionHelpFormatter,

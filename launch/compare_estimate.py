@@ -11,7 +11,7 @@ from rostrum.trainer.evaluation.comparisons.comparison import REFERENCES, Player
 
 
 def comparison(config: Config, arms: Mapping[str, Config], iterations: Sequence[int]) -> Usage:
-    """What is still to be asked: by all judges, and by those that ask or choose while debates are played.
+    """Return what is still to be asked: by all judges, and by those that ask or choose while debates are played.
 
     Speeches are taken to be of full length. What is finished in the folder is not asked again, and arms that play alike
     are played once.

@@ -123,7 +123,8 @@ class Override:
 
     @classmethod
     def _in_yaml(cls, text: str, problem: HydraException) -> "Override":
-        """Lists of overrides, for instance, which are no values in Hydra's grammar: arms.cool=[judge=panel,seed=1]."""
+        """Return a value that is none in Hydra's grammar, such as a list of overrides:
+        arms.cool=[judge=panel,seed=1]."""
         key, equals, value = text.lstrip("+").partition("=")
         if not equals:
             raise ConfigError(f"{text!r} is no override: write KEY=VALUE.")
@@ -140,14 +141,17 @@ class Override:
         return self.group is not None and self.file is None and self.made is None
 
     def for_hydra(self) -> str:
-        """The same choice in Hydra's words, in which a place needs a plus sign."""
+        """Return the same choice in Hydra's words, in which a place needs a plus sign."""
         if self.deletes or self.key == self.group:
             return self.text
         return f"+{self.group}@{self.key}={self.value}"
 
     def check_choice(self) -> None:
-        """Raises:
-        ConfigError: configs/ has no such choice."""
+        """Refuse a choice that configs/ does not have.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
         if self.deletes or self.value is None:
             return
         known = sorted([*groups.choices(str(self.group)), *(made_protocols() if self.group == "protocol" else ())])
@@ -263,17 +267,17 @@ def absolute_folder(model: str) -> str:
 
 
 def sets(overrides: Sequence[str], key: str) -> bool:
-    """Whether one of the overrides sets this key or group."""
+    """Return whether one of the overrides sets this key or group."""
     return any(override.lstrip("+").partition("=")[0] == key for override in overrides)
 
 
 def quoted(value: Path | str) -> str:
-    """A path or name as the value of an override, in which Hydra then reads no commas and no equals signs."""
+    """Return a path or name as the value of an override, in which Hydra then reads no commas and no equals signs."""
     return "'" + str(value).replace("'", "\\'") + "'"
 
 
 def validate(values: Any) -> Config:
-    """The validated configuration.
+    """Return the validated configuration.
 
     Raises:
         ConfigError: the first thing that is wrong with the values.
@@ -287,7 +291,7 @@ def validate(values: Any) -> Config:
 
 
 def read(path: Path) -> Config:
-    """The configuration that was saved with a run, perhaps by somebody else: it names no keys of endpoints.
+    """Return the configuration that was saved with a run, perhaps by somebody else: it names no keys of endpoints.
 
     Raises:
         ConfigError: it is none.
@@ -303,7 +307,7 @@ def read(path: Path) -> Config:
 
 
 def saved_values(path: Path) -> Any:
-    """The plain values of a saved configuration, before they are validated.
+    """Return the plain values of a saved configuration, before they are validated.
 
     Raises:
         ConfigError: there are none.
@@ -318,7 +322,7 @@ def saved_values(path: Path) -> Any:
 
 
 def save(config: Config, path: Path) -> None:
-    """Writes the configuration so that `read` gives it back."""
+    """Write the configuration so that `read` gives it back."""
     write_atomically(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 

@@ -59,7 +59,7 @@ def borrowed() -> Iterator[None]:
 
 
 def _narrow_streams() -> list[TextIOWrapper]:
-    """Standard streams that cannot show every character."""
+    """Return the standard streams that cannot show every character."""
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
     return [stream for stream in streams if not stream.encoding.lower().startswith("utf")]
 
@@ -70,7 +70,7 @@ def _has_ray() -> bool:
 
 
 def prepare() -> None:
-    """Sets the variables that libraries read when they are imported."""
+    """Set the variables that libraries read when they are imported."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     for talker in LIBRARIES:
@@ -87,13 +87,13 @@ def ours_first() -> dict[str, str]:
 
 
 def _end_with_parent() -> None:
-    """As if the user had stopped this process, so that what it has finished can be gone on with."""
+    """End with the parent as if the user had stopped this process, so that what it has finished can be gone on with."""
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def silence() -> None:
-    """Turns off the progress bars of transformers and datasets, which would tear ours, and DeepSpeed's word on GPUs."""
+    """Turn off the progress bars of transformers and datasets, which would tear ours, and DeepSpeed's word on GPUs."""
     import torch
 
     if not torch.cuda.is_available():
@@ -107,6 +107,6 @@ def silence() -> None:
 
 
 def quieten() -> None:
-    """Both, in a process that another started."""
+    """Prepare and silence, in a process that another started."""
     prepare()
     silence()

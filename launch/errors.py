@@ -31,8 +31,8 @@ class Stopped(Exception):
 
 @contextmanager
 def continued_with(command: str) -> Iterator[None]:
-    """Turns an interruption of what is inside into `Stopped`, which names the command that goes on with it: the one
-    that the user gave, where one command runs another."""
+    """Turn an interruption of what is inside into `Stopped`, which names the command that goes on with it: the one that
+    the user gave, where one command runs another."""
     try:
         yield
     except (KeyboardInterrupt, Stopped):
@@ -40,7 +40,7 @@ def continued_with(command: str) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str | None:
-    """What to tell the user; None for an error that is a bug and should keep its traceback.
+    """Return what to tell the user; None for an error that is a bug and should keep its traceback.
 
     Every exception class that our own packages define is addressed to the user. Of other people's, these are: a full
     disk, a folder that may not be written, memory that ran out, a model that cannot be fetched or is damaged. What was
@@ -68,21 +68,23 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _name_is_none(error: BaseException) -> bool:
-    """What Python raises for paths, before the system is asked."""
+    """Return whether this is what Python raises for paths before the system is asked."""
     if isinstance(error, UnicodeEncodeError):
         return error.reason == "surrogates not allowed"
     return type(error) is ValueError and str(error).startswith("embedded null")
 
 
 def _disk_was_full(error: BaseException) -> bool:
-    """What safetensors and torch.save raise on a full disk; torch only says that less was written than it meant to."""
+    """Return whether this is what safetensors and torch.save raise on a full disk; torch only says that less was
+    written than it meant to."""
     if type(error).__name__ == "SafetensorError":
         return "No space left" in str(error)
     return type(error) is RuntimeError and "inline_container" in str(error) and "unexpected pos" in str(error)
 
 
 def _memory_ran_out(error: BaseException) -> bool:
-    """Whatever Python, torch, the loader of libraries or the system say when there is no memory left for them."""
+    """Return whether this is what Python, torch, the loader of libraries or the system say when there is no memory
+    left."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
@@ -117,7 +119,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def tell(message: str) -> None:
-    """Says it on standard error, once even when several ranks have the same to say. A terminal obeys nothing in it."""
+    """Say it on standard error, once even when several ranks have the same to say. A terminal obeys nothing in it."""
     from rostrum.trainer.terminal import visible
 
     if os.environ.get("RANK", "0") == "0":

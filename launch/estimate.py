@@ -22,7 +22,8 @@ WORD = "words"
 
 
 def in_words(config: Config, training: bool = True) -> str:
-    """The estimate in a sentence: what the reward judge is asked in training, and all judges in the evaluation."""
+    """Return the estimate in a sentence: what the reward judge is asked in training, and all judges in the
+    evaluation."""
     parts = [("the evaluation", evaluation(config))]
     if training:
         debates, count = debates_like(config, "train"), training_debates(config)
@@ -31,19 +32,19 @@ def in_words(config: Config, training: bool = True) -> str:
 
 
 def sentence(parts: Iterable[tuple[str, Usage]]) -> str:
-    """What each named part costs, and what that is reckoned from."""
+    """Return what each named part costs, and what that is estimated from."""
     said = "; ".join(f"{name} {_figures(usage)}" for name, usage in parts)
     return f"estimate of what endpoints are asked (4 characters a token, speeches of full length): {said}"
 
 
 def training_debates(config: Config) -> int:
-    """Debates that the reward judge reads."""
+    """Return the number of debates that the reward judge reads."""
     algorithm = config.algorithm
     return config.iterations * algorithm.questions_per_iteration * 2 * algorithm.repeats * algorithm.siblings
 
 
 def evaluation(config: Config) -> Usage:
-    """What all judges are asked by `rostrum evaluate`."""
+    """Return what all judges are asked by `rostrum evaluate`."""
     questions = load_questions(config.test_questions, "heldout").questions("heldout")
     sides, speeches = config.protocol.sides, config.protocol.speeches
     checkpoints = len(_evaluated(config))
@@ -62,7 +63,7 @@ def evaluation(config: Config) -> Usage:
 
 
 def references(config: Config) -> Usage:
-    """What all judges are asked about held-out questions that nobody argues."""
+    """Return what all judges are asked about held-out questions that nobody argues."""
     questions = load_questions(config.test_questions, "heldout").questions("heldout")
     protocols = [Protocol(name, {}, 0, judge_sees_passage=name == "expert") for name in ("naive", "expert")]
     silent = [_of_full_length(questions[:SAMPLE], protocol) for protocol in protocols]
@@ -78,8 +79,8 @@ def of_all_judges(config: Config, debates: Sequence[Transcript], count: int) -> 
 
 
 def at_inference(config: Config, debates: Sequence[Transcript], played: int, own: int = 0) -> Usage:
-    """What is asked while so many debates like these are played: for the judge's questions, and to choose what is said
-    in `own` speeches."""
+    """Return what is asked while so many debates like these are played: for the judge's questions, and to choose what
+    is said in `own` speeches."""
     chosen = setup.inference(config)
     models = DryModels()
     if chosen.asks is not None:
@@ -91,7 +92,7 @@ def at_inference(config: Config, debates: Sequence[Transcript], played: int, own
 
 
 def _evaluated(config: Config) -> set[int]:
-    """The iterations whose checkpoints are evaluated."""
+    """Return the iterations whose checkpoints are evaluated."""
     chosen, last = config.evaluation.checkpoints, config.iterations
     saved = *range(0, last, config.save_every), *config.opponent.kept(last)
     middle = saved if chosen == "all" else chosen if isinstance(chosen, list) else ()
@@ -99,12 +100,12 @@ def _evaluated(config: Config) -> set[int]:
 
 
 def debates_like(config: Config, split: str) -> list[Transcript]:
-    """Debates about the first questions of a split, as long as they may be."""
+    """Return debates about the first questions of a split, as long as they may be."""
     return _of_full_length(load_questions(config.questions, split).questions(split)[:SAMPLE], config.protocol)
 
 
 def _of_full_length(questions: Iterable[Question], protocol: Protocol) -> list[Transcript]:
-    """Debates in which every speech has as many words as it may have."""
+    """Return debates in which every speech has as many words as it may have."""
     said = " ".join([WORD] * protocol.max_words)
     speeches = tuple(
         Speech(name, protocol.speakers[name].side, turn, said, said, protocol.max_words, role=role)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | None = None) -> None:
-    """Records title, time, configuration, the judge's audit if it has one, versions, commit, platform and hardware.
+    """Record title, time, configuration, the judge's audit if it has one, versions, commit, platform and hardware.
 
     Hashes say what the run is made with: configuration, plan, questions, prompts, chat templates, debater and judges.
     `chat_template_date` is what templates that ask for today's date are told.
@@ -60,7 +60,7 @@ def finish(path: Path, last: int | None = None) -> None:
 
 
 def evaluated(config: Config, run: Path) -> None:
-    """Notes what the verdicts in the run's folder are, and which questions and judges they were made with."""
+    """Note what the verdicts in the run's folder are, and which questions and judges they were made with."""
     from rostrum.trainer.evaluation.preregistration import hashes
     from rostrum.trainer.evaluation.verdict_table import read_verdicts
     from rostrum.trainer.store import frozen, provenance
@@ -79,12 +79,12 @@ def evaluated(config: Config, run: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The manifest; empty if there is none."""
+    """Return the manifest; empty if there is none."""
     return read_record(path)
 
 
 def check_judges(path: Path, config: Config) -> None:
-    """The judges' models must be what they were when the manifest was written.
+    """Refuse judges whose models are not what they were when the manifest was written.
 
     Raises:
         FrozenError: one has changed.
@@ -95,7 +95,7 @@ def check_judges(path: Path, config: Config) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Python and those of the packages that a result may depend on, as far as they are installed."""
+    """Return the versions of Python and of the packages that a result may depend on, as far as they are installed."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -106,7 +106,7 @@ def versions() -> dict[str, str]:
 
 
 def commit(checkout: Path) -> Mapping[str, str | bool] | None:
-    """The commit that a checkout is at and whether files differ from it; None where there is no git checkout."""
+    """Return the commit that a checkout is at and whether files differ from it; None where there is no git checkout."""
     if not (checkout / ".git").exists():
         return None
     try:
@@ -117,7 +117,7 @@ def commit(checkout: Path) -> Mapping[str, str | bool] | None:
 
 
 def prompt_hashes(config: Config) -> dict[str, str]:
-    """The version of each prompt set in use, by name."""
+    """Return the version of each prompt set in use, by name."""
     found = {judge.prompts: load_prompts(judge.prompts).hash for judge in config.judge_models}
     found[config.debater.prompts] = load_prompts(config.debater.prompts).hash_with(config.protocol)
     return dict(sorted(found.items()))

@@ -136,7 +136,7 @@ def _settled(values: Mapping[str, Any]) -> Any:
 
 
 def _check(values: Mapping[str, Any], text: str, path: Path) -> None:
-    """Refuse keys and values that the configuration refuses; what a file leaves out may be said elsewhere.
+    """Check everything, then write down a new run's configuration and where it comes from.
 
     Raises:
         LaunchError: there is one.

@@ -32,7 +32,7 @@ class Run:
         self.failure: str | None = None
 
     def status(self) -> Status:
-        """As its folder tells, which this process sees as well."""
+        """Return the status that its folder tells, which this process sees as well."""
         status = self.arm.status()
         if self.failure is not None:
             return Status("failed", status.metrics)
@@ -40,8 +40,8 @@ class Run:
 
 
 def finish(arms: Sequence[Arm], settings: Ablation, cluster: Cluster) -> dict[str, str]:
-    """Trains and evaluates what is not finished yet, as many at once as there is room for; returns what failed, each
-    with one sentence. However this ends, no child is left behind.
+    """Train and evaluate what is not finished yet, as many at once as there is room for; return what failed, each with
+    one sentence. However this ends, no child is left behind.
 
     Raises:
         ClusterError: no node can ever hold a run.
@@ -83,7 +83,7 @@ def _work_on(waiting: list[Run], runs: Sequence[Run], settings: Ablation) -> Non
 
 
 def work(name: str, overrides: Sequence[str], folder: str, where: str, variables: Mapping[str, str]) -> str | None:
-    """Trains and evaluates one run, in a child process; returns None, or what it said when it failed."""
+    """Train and evaluate one run, in a child process; return None, or what it said when it failed."""
     ray_cluster.enter(where)
     arm = Arm(name, overrides, Path(folder))
     try:
@@ -98,7 +98,7 @@ def work(name: str, overrides: Sequence[str], folder: str, where: str, variables
 
 
 def last_words(log: str, path: Path) -> str:
-    """The sentence that a process ended with: the last one that `rostrum` told, else its last line."""
+    """Return the sentence that a process ended with: the last one that `rostrum` told, else its last line."""
     lines = [line for line in log.splitlines() if line.strip()] or ["it said nothing"]
     told = [line.removeprefix("rostrum: ") for line in lines if line.startswith("rostrum: ")]
     return f"{(told or lines)[-1].strip()} (see {path})"
@@ -113,7 +113,7 @@ def _outcome(done: Any) -> str | None:
 
 
 def _stop(tasks: Sequence[Any]) -> None:
-    """Interrupts the tasks and waits until they have ended their children."""
+    """Interrupt the tasks and wait until they have ended their children."""
     for task in tasks:
         ray.cancel(task, force=False)
     if tasks:

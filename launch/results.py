@@ -19,8 +19,8 @@ WIDTH = 140
 
 
 def show_summary(summary: "Summary", folder: Path) -> None:
-    """A table of the arms, with those of several seeds pooled besides, a sentence on each, whether all went as planned,
-    and where the report is; on standard output."""
+    """Print a table of the arms, with those of several seeds pooled besides, a sentence on each, whether all went as
+    planned, and where the report is."""
     figures.keep("summary", summary.stored())
     table = Table("arm", "headline", "judge", "accuracy", "change (points)", "win rate", "verified quotes")
     arms = [*summary.pooled, *summary.arms]
@@ -41,14 +41,14 @@ def show_summary(summary: "Summary", folder: Path) -> None:
 
 
 def show_root(root: str | None) -> None:
-    """The root hash, if the folder has hashes, to be kept elsewhere than in that folder."""
+    """Print the root hash, if the folder has hashes, to be kept elsewhere than in that folder."""
     if root is not None:
         figures.keep("root_hash", root)
         Console(soft_wrap=True, markup=False, highlight=False).print(f"Root hash: {root}")
 
 
 def show_cells(found: Mapping[str, Any], page: Path) -> None:
-    """A table of an ablation's cells, and where the page about them is; on standard output."""
+    """Print a table of an ablation's cells, and where the page about them is."""
     figures.keep("ablation", found)
     table = Table("cell", "judge", "accuracy", "change (points)", "difference to the first (points)", "corrected p")
     for cell in found["cells"]:
@@ -75,14 +75,14 @@ def _change(value: Mapping[str, Any]) -> str:
 
 
 def _plan(plan: "PlanRecord") -> list[str]:
-    """Nothing where nothing was declared; else whether it was kept to, and every deviation."""
+    """Return whether the plan was kept to, and every deviation; nothing where nothing was declared."""
     if not plan.declared and not plan.deviations:
         return []
     return [f"Plan: {plan.status}.", *(f"  {sentence}" for sentence in plan.deviations)]
 
 
 def _row(arm: "ArmSummary", accuracy: "JudgeAccuracy", first: bool) -> list[str]:
-    """The arm's own figures stand in the row of its first judge."""
+    """Return the cells of a judge's row; the arm's own figures stand in that of its first judge."""
     win, quotes = arm.win_rate, arm.verified_quotes
     judged = [
         f"{accuracy.judge} ({accuracy.role})",

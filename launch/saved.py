@@ -22,12 +22,12 @@ _MEANS = re.compile(rf"(judge|heldout_judges|inference)(\.[\w-]+)*\.endpoint\.({
 
 
 def is_means(key: str) -> bool:
-    """Whether a key, dotted, is a setting of a judge's endpoint that changes nothing about its replies."""
+    """Return whether a key, dotted, is a setting of a judge's endpoint that changes nothing about its replies."""
     return _MEANS.fullmatch(key) is not None
 
 
 def run_config(run: Path) -> Config:
-    """The configuration of a run. Its output is where the run lies now, which may not be where it was trained.
+    """Return the configuration of a run. Its output is where the run lies now, which may not be where it was trained.
 
     Raises:
         ConfigError: the folder is no run.
@@ -36,8 +36,8 @@ def run_config(run: Path) -> Config:
 
 
 def entrusted(run: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]:
-    """The configuration of a run whose prompts are to be rendered and whose endpoints asked, and the overrides without
-    those that only repeat what it says.
+    """Return the configuration of a run whose prompts are to be rendered and whose endpoints asked, and the overrides
+    without those that only repeat what it says.
 
     Raises:
         LaunchError: it names prompts or a cluster that the overrides do not (`launch.trust`).
@@ -51,8 +51,8 @@ def entrusted(run: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]:
 
 
 def confirmations(config: Config) -> list[str]:
-    """The overrides with which another process, that reads this configuration from its folder, may do what this one
-    may."""
+    """Return the overrides with which another process that reads this configuration from its folder may do what this
+    one may."""
     return [f"{key}={value}" for key, value in trust.entrusted(config.model_dump(mode="json"))]
 
 
@@ -79,8 +79,8 @@ def tested_on(overrides: Sequence[str]) -> list[str]:
 
 
 def difference(one: Config, other: Config) -> str | None:
-    """The first key, dotted, in which two configurations differ; None if they agree. The output folder and the means by
-    which endpoints are asked do not count."""
+    """Return the first key, dotted, in which two configurations differ; None if they agree. The output folder and the
+    means by which endpoints are asked do not count."""
     a, b = (config.model_copy(update={"output": Path()}).model_dump(mode="json") for config in (one, other))
     return _difference(without_means(a), without_means(b))
 
@@ -97,8 +97,8 @@ def _difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
 
 
 def check_new(folder: Path, also: Sequence[str] = ()) -> None:
-    """A new run, or whatever is to be begun in a folder, needs one that is new or empty, or that holds nothing but a
-    plan and what a start that was cut off has left, which may be more than that (`also`).
+    """Refuse a folder to begin in that is neither new nor empty, nor holds only a plan and what a start that was cut
+    off has left, which may be more than that (`also`).
 
     Raises:
         LaunchError: there is something else in it, which might be overwritten.
@@ -113,7 +113,7 @@ def check_new(folder: Path, also: Sequence[str] = ()) -> None:
 
 @contextmanager
 def reserved(run: Path) -> Iterator[None]:
-    """Keeps a second process from working on the same run; the reservation ends with the process, however it ends.
+    """Keep a second process from working on the same run; the reservation ends with the process, however it ends.
     Nothing is written through a link in the run's folder.
 
     Raises:

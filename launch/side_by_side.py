@@ -54,15 +54,15 @@ def run(arms: Sequence[Training], at_once: int | None = None, interval: float = 
 
 
 def failed(error: subprocess.CalledProcessError, folder: Path) -> int:
-    """Tells a failed arm's own last words, and where the rest of them is; returns the exit code."""
+    """Tell a failed arm's own last words, and where the rest of them is; return the exit code."""
     say(escape_markup(str(error.output)))
     tell(f"arm {error.cmd} failed: see {folder / LOG}, mend it, and run the same command again.")
     return error.returncode if error.returncode > 0 else 1
 
 
 def variables_of(arms: Sequence[Training], threads: int = 1) -> dict[str, str]:
-    """For the children: so many threads each unless told otherwise, and no look at the hub where every model is at
-    hand."""
+    """Return the children's variables: so many threads each unless told otherwise, and no look at the hub where every
+    model is on this disk."""
     settings = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
     models = [arm.config.debater.model for arm in arms]
     models += [judge.model for arm in arms for judge in arm.config.judge_models if judge.endpoint is None]

@@ -32,6 +32,6 @@ def key_like(location: Sequence[str | int], root: type) -> str | None:
 
 
 def _tags(section: type) -> set[Any]:
-    """The values by which a union knows the class: of its `kind` or `name`."""
+    """Return the values by which a union knows the class: of its `kind` or `name`."""
     own = fields(section)
     return {tag for name in ("kind", "name") if name in own for tag in get_args(own[name].annotation)}

@@ -31,7 +31,7 @@ def refuse_resolvers(values: Any, source: object) -> None:
 
 
 def without_keys(values: Any) -> Any:
-    """The values with no environment variable named for the key of any endpoint, so that none is sent."""
+    """Return the values with no environment variable named for the key of any endpoint, so that none is sent."""
     if isinstance(values, list):
         return [without_keys(value) for value in values]
     if not isinstance(values, Mapping):
@@ -43,8 +43,8 @@ def without_keys(values: Any) -> Any:
 
 
 def default_keys(overrides: Sequence[str]) -> list[str]:
-    """The dotted keys of `key_variable` that fall back to their default since this command line names the endpoint
-    itself."""
+    """Return the dotted keys of `key_variable` that fall back to their default since this command line names the
+    endpoint itself."""
     given = dict(map(parts, overrides))
     addresses = [key.removesuffix("base_url") for key in given if key.endswith("endpoint.base_url")]
     return [f"{key}key_variable" for key in addresses if f"{key}key_variable" not in given]
@@ -70,7 +70,8 @@ def check(values: Mapping[str, Any], source: object, overrides: Sequence[str]) -
 
 
 def entrusted(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Keys and values of what a command line must name: variables of endpoints' keys, prompt folders, a cluster."""
+    """Yield keys and values of what a command line must name: variables of endpoints' keys, prompt folders, a
+    cluster."""
     for key, value in _leaves(values):
         folder = key.rpartition(".")[2] == "prompts" and isinstance(value, str) and not is_builtin(value)
         elsewhere = key == "cluster.address" and value not in _HERE
@@ -88,7 +89,7 @@ def tell_unsent(values: Mapping[str, Any], overrides: Sequence[str], source: obj
 
 
 def parts(override: str) -> tuple[str, str]:
-    """Key and value of an override, the value without quotation marks around it."""
+    """Return key and value of an override, the value without quotation marks around it."""
     key, _, value = override.lstrip("+").partition("=")
     whole = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return key, value[1:-1] if whole else value

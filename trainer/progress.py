@@ -13,7 +13,7 @@ console = Console(stderr=True)
 
 @contextmanager
 def debates_bar(title: str, total: int) -> Iterator["DebatesBar"]:
-    """A bar that counts debates and shows debates/s and what the judge last thought."""
+    """Show a bar that counts debates, with debates/s and what the judge last thought."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,12 +33,12 @@ class DebatesBar:
         self._task = progress.add_task(title, total=total, rate="", note="")
 
     def advance(self, debates: int, note: str = "") -> None:
-        """Counts finished debates; `note` stands beside the rate, e.g. the current reward."""
+        """Count finished debates; `note` stands beside the rate, e.g. the current reward."""
         self._done += debates
         rate = self._done / max(time.monotonic() - self._start, 1e-9)
         self._progress.update(self._task, advance=debates, rate=f"{rate:,.0f} debates/s", note=note)
 
 
 def say(text: str) -> None:
-    """One line, on standard error; the text is not interpreted as markup."""
+    """Print one line on standard error; the text is not interpreted as markup."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -144,7 +144,7 @@ def read_table(
 
 
 def _holds(column: Any, kind: str) -> bool:
-    """Whether every value of a column is of the kind."""
+    """Return whether every value of a column is of the kind."""
     if kind == "text":
         return all(isinstance(value, str) for value in column)
     if kind == "flag":

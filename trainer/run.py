@@ -67,7 +67,7 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Let go of the workers, of the judges' engines, of the tracker and of the learners."""
+        """Drop the workers, the judges' engines, the tracker and the learners."""
         session, self._session, self.learners = self._session, None, {}
         if session is not None:
             session.close()

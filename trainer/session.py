@@ -47,7 +47,7 @@ class Session:
         self._measured: dict[str, Any] = {}
 
     def collect(self, iteration: int, matches: list[Matchup], policy: Policy, learner: Scores) -> Batch:
-        """Checks that the engines serve what was published, then plays, judges and rewards; keeps the transcripts.
+        """Check that the engines serve what was published, then play, judge and reward; keep the transcripts.
 
         Raises:
             LimitError: there is nothing to learn from these debates.
@@ -88,7 +88,7 @@ class Session:
         return self.watch is not None and self.watch.look(policy)
 
     def record(self, learned: dict[str, Any]) -> None:
-        """Closes the iteration: one line of metrics, from the debates and from the learner.
+        """Close the iteration: one line of metrics, from the debates and from the learner.
 
         Raises:
             LimitError: the policy has gone too far from the reference.
@@ -104,7 +104,7 @@ class Session:
         self.judge.clear()
 
     def close(self) -> None:
-        """Lets go of the workers, of the judge's engine and of the tracker."""
+        """Drop the workers, the judge's engine and the tracker."""
         self.rollouts.close()
         del self.judge, self.watch
         self._tracker.close()
@@ -143,7 +143,7 @@ def _spoiled(judged: Judged) -> dict[str, Any]:
 
 
 def _paid(usage: Usage) -> dict[str, float | int]:
-    """What an endpoint was asked and what that has cost; nothing where no endpoint was asked."""
+    """Return what an endpoint was asked and what that has cost; nothing where no endpoint was asked."""
     if not usage.dollars and not usage.cached:
         return {}
     return {

@@ -37,7 +37,7 @@ PATIENCE = timedelta(days=7)
 
 
 def judge(settings: JudgeSettings, run: config.Config | None = None) -> PerSide:
-    """A frozen judge on engines of its own, or on Ray if that is where the run's judges are.
+    """Return a frozen judge on engines of its own, or on Ray if that is where the run's judges are.
 
     It reads debaters apart where the protocol of a debate says so.
     """
@@ -51,7 +51,8 @@ class JudgeModels:
         self._run = run
 
     def scorer(self, settings: ModelSettings) -> Scorer:
-        """A frozen language model. One behind an endpoint is asked from this process, wherever the others are."""
+        """Return a frozen language model. One behind an endpoint is asked from this process, wherever the others
+        are."""
         if settings.endpoint is not None:
             return endpoint_scorer(settings, settings.endpoint, self._run)
         cluster = self._cluster()
@@ -62,7 +63,7 @@ class JudgeModels:
         return RayScorer(settings.model, judge_engine(settings, self._sleeps()), cluster)
 
     def classifier(self, settings: ModelSettings) -> Classifier:
-        """A frozen model with a classification or reward head."""
+        """Return a frozen model with a classification or reward head."""
         cluster = self._cluster()
         if cluster is None:
             return make_classifier(settings.model, judge_engine(settings))
@@ -74,7 +75,7 @@ class JudgeModels:
         return self._run is not None and self._run.cluster.sleep
 
     def _cluster(self) -> config.Cluster | None:
-        """Where the run's judges are, joined; None if they are in this process."""
+        """Return where the run's judges are, joined; None if they are in this process."""
         if self._run is None or self._run.cluster.judge_workers == 0:
             return None
         from rostrum.trainer.cluster import cluster as ray_cluster
@@ -97,7 +98,8 @@ def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSettings
 
 
 def endpoint_scorer(settings: ModelSettings, endpoint: Endpoint, run: config.Config | None = None) -> "EndpointScorer":
-    """A model behind an endpoint. What it costs a run is counted in the run's folder; without a run, in memory."""
+    """Return a model behind an endpoint. What it costs a run is counted in the run's folder; without a run, in
+    memory."""
     from rostrum.rewards.endpoint.scorer import LEDGER, EndpointScorer
     from rostrum.trainer.progress import say
 
@@ -145,7 +147,7 @@ def sender(settings: config.Config, played: RolloutWorkers) -> Send | None:
 
 
 def rollouts(settings: config.Config) -> RolloutWorkers:
-    """Where debates are played: here, or on Ray."""
+    """Return where debates are played: here, or on Ray."""
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(
         settings.protocol,
@@ -167,15 +169,15 @@ def rollouts(settings: config.Config) -> RolloutWorkers:
 
 
 def inference(settings: config.Config) -> DecodingSetup:
-    """How debaters come by their speeches and who asks between the rounds. Judges that are needed for it are loaded in
-    each process that plays, wherever those are that give verdicts."""
+    """Return how debaters sample their speeches and who asks between the rounds. Judges that are needed for it are
+    loaded in each process that plays, wherever those are that give verdicts."""
     cluster = settings.cluster.model_copy(update={"judge_workers": 0})
     judging = JudgeModels(settings.model_copy(update={"cluster": cluster}))
     return inference_setup(settings.inference, settings.protocol, settings.debater.prompts, settings.judge, judging)
 
 
 def debater_format(settings: config.Config) -> Format:
-    """How the debater's conversations become tokens."""
+    """Return how the debater's conversations become tokens."""
     tokenizer = loading.load_tokenizer(settings.debater.model)
     ends = loading.end_tokens(settings.debater.model, tokenizer)
     return make_format(tokenizer, ends, settings.debater.format, settings.protocol.scratchpad)
@@ -194,7 +196,7 @@ def judge_format(settings: ModelSettings) -> Format:
 
 
 def row_per_speech(settings: config.Config) -> bool:
-    """Whether each speech is a row of its own (True) or all speeches of a speaker are one.
+    """Return whether each speech is a row of its own (True) or all speeches of a speaker are one.
 
     Raises:
         EngineError: one row per speaker is asked for and the chat template changes what came before.
@@ -209,7 +211,7 @@ def row_per_speech(settings: config.Config) -> bool:
 
 
 def rows_in_words(settings: config.Config) -> str:
-    """What a speaker's rows are and why, for the log."""
+    """Return what a speaker's rows are and why, for the log."""
     if not row_per_speech(settings):
         return "rows: all speeches of a speaker in one, since its context only grows"
     if settings.debater.rows == "speech":
@@ -233,7 +235,7 @@ def rows_per_iteration(settings: config.Config) -> int:
 
 
 def learner_dtype(settings: config.Config) -> torch.dtype:
-    """The dtype in which the learner holds the model.
+    """Return the dtype in which the learner holds the model.
 
     An update is often smaller than what bfloat16 can tell apart, so trained weights are held in float32 unless
     DeepSpeed keeps copies in float32 itself; under an adapter the base is frozen and needs none. The arithmetic is in
@@ -259,7 +261,7 @@ def check_whole_model(settings: config.Debater) -> None:
 
 
 def policy_model(settings: config.Debater) -> "PreTrainedModel | PeftModel":
-    """The debater to be trained, with a fresh adapter if the configuration asks for one."""
+    """Return the debater to be trained, with a fresh adapter if the configuration asks for one."""
     model = loading.load_model(settings.model, getattr(torch, settings.dtype))
     if settings.lora is None:
         return model
@@ -269,7 +271,7 @@ def policy_model(settings: config.Debater) -> "PreTrainedModel | PeftModel":
 
 
 def lora_config(settings: config.Lora, task: str = "CAUSAL_LM") -> "LoraConfig":
-    """peft's configuration of the adapter; for task "SEQ_CLS" the head is learned besides."""
+    """Return peft's configuration of the adapter; for task "SEQ_CLS" the head is learned besides."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -282,7 +284,7 @@ def lora_config(settings: config.Lora, task: str = "CAUSAL_LM") -> "LoraConfig":
 
 
 def join_ranks(stage: str | None) -> None:
-    """Joins the ranks in one process group, with patience for the first of them, which plays while the others wait."""
+    """Join the ranks in one process group, with patience for the first of them, which plays while the others wait."""
     cpu = loading.default_device() == "cpu"
     if stage is None:
         PartialState(cpu=cpu, timeout=PATIENCE)
@@ -294,7 +296,7 @@ def join_ranks(stage: str | None) -> None:
 
 
 def deepspeed_config(stage: str | None, offload: str = "none") -> dict[str, object] | None:
-    """DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments.
+    """Return DeepSpeed's configuration for "zero2" or "zero3"; the rest is filled in from the trainer's own arguments.
 
     `offload` is "none", "optimizer" or "all" (optimizer and parameters, for "zero3").
     """

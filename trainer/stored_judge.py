@@ -73,7 +73,7 @@ class StoredJudge:
         return self._judge.usage
 
     def judge(self, asked: Sequence[Transcript]) -> list[Verdict]:
-        """One verdict per transcript, in the same order."""
+        """Return one verdict per transcript, in the same order."""
         keys = [key_of(transcript) for transcript in asked]
         missing = {key: t for key, t in zip(keys, asked, strict=True) if key not in self._known}
         if missing:
@@ -81,7 +81,7 @@ class StoredJudge:
         return [self._known[key]["verdict"] for key in keys]
 
     def cost(self, asked: Sequence[Transcript]) -> Cost:
-        """What the verdicts on these transcripts took, whenever they were given."""
+        """Return what the verdicts on these transcripts took, whenever they were given."""
         lines = [self._known[key] for key in {key_of(transcript) for transcript in asked}]
         usage = sum((Usage(**line["usage"]) for line in lines), Usage())
         return Cost(len(lines), sum(line["seconds"] for line in lines), usage)
@@ -117,7 +117,7 @@ class StoredJudge:
 
 
 def keys(path: Path, fingerprint: str) -> set[str]:
-    """What the file holds this judge's verdicts on, by `key_of`."""
+    """Return the keys (`key_of`) of what the file holds this judge's verdicts on."""
     return {line["debate"] for line in _given(path, fingerprint)}
 
 
@@ -132,5 +132,5 @@ def _given(path: Path, fingerprint: str) -> list[_Line]:
 
 
 def key_of(transcript: Transcript) -> str:
-    """A hash of everything that is in a transcript."""
+    """Return a hash of everything that is in a transcript."""
     return hashlib.sha256(json.dumps(transcripts.to_json(transcript), sort_keys=True).encode()).hexdigest()[:24]

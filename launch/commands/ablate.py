@@ -28,7 +28,7 @@ OWN = "ablation."
 
 
 def ablate(overrides: Sequence[str]) -> int:
-    """Runs the cells that are not finished yet, then compares all of them; returns 1 if some have failed."""
+    """Run the cells that are not finished yet, then compare all of them; return 1 if some have failed."""
     given, output = take(overrides, "output")
     if output is None:
         raise LaunchError("Name a folder: rostrum ablate KEY=VALUE,VALUE... output=FOLDER.")
@@ -49,7 +49,7 @@ def ablate(overrides: Sequence[str]) -> int:
 
 
 def check(arms: Sequence[Arm]) -> None:
-    """Everything that can be found wrong with any of the runs, before the first is started.
+    """Check everything that can be found wrong with any of the runs, before the first is started.
 
     Raises:
         LaunchError: something is; the sentence begins with the run's name.
@@ -75,7 +75,7 @@ def check(arms: Sequence[Arm]) -> None:
 
 @contextmanager
 def named(run: str) -> Iterator[None]:
-    """Puts a run's name before what is wrong with it."""
+    """Put a run's name before what is wrong with it."""
     try:
         yield
     except Exception as error:
@@ -86,14 +86,15 @@ def named(run: str) -> Iterator[None]:
 
 
 def tell_failures(failures: Mapping[str, str]) -> int:
-    """Says what each failed run ended with; returns the exit code."""
+    """Say what each failed run ended with; return the exit code."""
     for name, failure in failures.items():
         tell(f"{name} failed: {failure}")
     return FAILED if failures else 0
 
 
 def _arm(cell: Cell, folder: Path, config: Config) -> Arm:
-    """The cell as a run. An experiment's arms are no part of it, and Weights & Biases groups it with its siblings."""
+    """Return the cell as a run. An experiment's arms are no part of it, and Weights & Biases groups it with its
+    siblings."""
     overrides = [*cell.overrides, "~arms"]
     if config.wandb.mode != "disabled" and config.wandb.group is None:
         overrides.append(f"wandb.group={compose.quoted(folder.name)}")

@@ -75,7 +75,7 @@ class Told(Open):
 
 
 def adversarial(overrides: Sequence[str]) -> int:
-    """Runs what is not finished yet, then writes the grid; returns 0, or the code of a training that failed."""
+    """Run what is not finished yet, then write the grid; return 0, or the code of a training that failed."""
     given = list(overrides) if compose.sets(overrides, "experiment") else ["experiment=adversarial", *overrides]
     words = [f"adversarial.{word}" if word.startswith("rounds=") else word for word in given]
     config = compose.load(words)
@@ -106,7 +106,7 @@ class Rounds:
         self.last = config.adversarial.rounds
 
     def begin(self) -> None:
-        """Checks everything, and that what is in the folder was made with the same configuration."""
+        """Check everything, and that what is in the folder was made with the same configuration."""
         from rostrum.launch import checks
         from rostrum.trainer.judge_training.training import pupil_of
         from rostrum.trainer.run_context import RunContext
@@ -124,7 +124,7 @@ class Rounds:
             compose.save(self.config, run.config)
 
     def _check_questions(self) -> None:
-        """Questions of its own for every round to learn from.
+        """Refuse fewer questions than every round needs to learn from questions of its own.
 
         Raises:
             LaunchError: the training split has fewer.
@@ -139,7 +139,7 @@ class Rounds:
             )
 
     def finish(self) -> dict[str, Any]:
-        """All rounds, then the grid."""
+        """Run all rounds, then write the grid."""
         for k in range(self.last + 1):
             self.train_debaters(k + 1)
             if k < self.last:
@@ -147,7 +147,7 @@ class Rounds:
         return self.write_grid()
 
     def judge(self, k: int) -> JudgeSettings:
-        """The settings of judge k."""
+        """Return the settings of judge k."""
         if k == 0:
             return self.config.judge
         path = self._judge_folder(k) / "judge.yaml"
@@ -159,7 +159,7 @@ class Rounds:
         return judge
 
     def train_debaters(self, k: int) -> None:
-        """Debaters k, from the base debater, against judge k - 1."""
+        """Train debaters k, from the base debater, against judge k - 1."""
         update = {"judge": self.judge(k - 1), "output": self.folder / f"debaters-{k}"}
         training = Training(f"debaters-{k}", self.config.model_copy(update=update))
         training.check()
@@ -168,7 +168,7 @@ class Rounds:
             side_by_side.run([training])
 
     def retrain_judge(self, k: int) -> None:
-        """Judge k, from the original's weights, on debates of debaters 0 to k."""
+        """Train judge k, from the original's weights, on debates of debaters 0 to k."""
         from rostrum.trainer.judge_training.folder import RECORD
         from rostrum.trainer.judge_training.training import train_judge
 
@@ -187,7 +187,7 @@ class Rounds:
         train_judge(self.config, together, self._judge_folder(k))
 
     def debates(self, split: str, debaters: int) -> list[Labelled]:
-        """Labelled debates of a set of debaters with themselves, played once."""
+        """Return labelled debates of a set of debaters with themselves, played once."""
         path = self.folder / "debates" / f"{split}-{debaters}.jsonl"
         if not path.exists():
             from rostrum.trainer.evaluation.labelled_debates import play_labelled
@@ -199,7 +199,7 @@ class Rounds:
         return labelled.read(path)
 
     def _collected(self, k: int, debates: Sequence[Labelled]) -> dict[str, int]:
-        """How judge k fares on new debates of the debaters that were trained against it."""
+        """Return how judge k fares on new debates of the debaters that were trained against it."""
         import numpy as np
 
         from rostrum.trainer.judge_training.grid import cell
@@ -218,7 +218,7 @@ class Rounds:
         return setup.judge(self.judge(k), self.config).judge([debate.transcript for debate in debates])
 
     def write_grid(self) -> dict[str, Any]:
-        """Every judge on the held-out debates of every set of debaters."""
+        """Compare every judge on the held-out debates of every set of debaters, and write the grid."""
         from rostrum.trainer.judge_training import grid, grid_page
 
         cells = {}
@@ -234,7 +234,7 @@ class Rounds:
         return found
 
     def _round(self, k: int) -> dict[str, Any]:
-        """What judge k learned from, and what became of it."""
+        """Return what judge k learned from, and what became of it."""
         from rostrum.trainer.judge_training.folder import RECORD
 
         record, told = read_json(self._judge_folder(k) / RECORD, TrainedJudge), read_json(self._told(k), Told)

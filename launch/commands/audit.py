@@ -69,7 +69,7 @@ def _tell_cost(config: Config) -> None:
 
 
 def _cost(config: Config) -> str | None:
-    """What endpoints will cost, in words; None where there is none."""
+    """Return what endpoints will cost, in words; None where there is none."""
     if all(model.endpoint is None for model in config.judge_models):
         return None
     from rostrum.launch import audit_estimate, estimate
@@ -78,7 +78,7 @@ def _cost(config: Config) -> str | None:
 
 
 def _go_on(config: Config) -> None:
-    """An audit in the same folder must be one of the same debates.
+    """Refuse an output folder that holds something else than an audit of the same debates.
 
     Raises:
         LaunchError: the folder holds something else.
@@ -100,7 +100,8 @@ def _go_on(config: Config) -> None:
 
 
 def _other_debates(one: Config, other: Config) -> str | None:
-    """The first key that decides which debates are read in which two configurations differ; None if they agree."""
+    """Return the first key that decides which debates are read in which two configurations differ; None if they
+    agree."""
     dumps = [config.model_dump(mode="json") for config in (one, other)]
     for key in SAME_DEBATES:
         section, _, name = key.partition(".")
@@ -111,7 +112,7 @@ def _other_debates(one: Config, other: Config) -> str | None:
 
 
 def show(record: Mapping[str, Any], page: Path) -> None:
-    """A table of the arms, each threshold with what was measured, and where the report is; on standard output."""
+    """Print a table of the arms, each threshold with what was measured, and where the report is."""
     figures.keep("audit", record)
     from rostrum.trainer.report.audit import words
 

@@ -10,7 +10,7 @@ from rostrum.launch.errors import LaunchError
 
 
 def build_models(overrides: Sequence[str]) -> int:
-    """The embedded models, built again from a seed."""
+    """Build the embedded models again from a seed."""
     rest, output = take(overrides, "output")
     rest, seed = take(rest, "seed")
     if rest:

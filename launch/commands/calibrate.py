@@ -23,7 +23,7 @@ QUESTIONS = 500
 
 
 def calibrate(overrides: Sequence[str]) -> int:
-    """Fits on all debates; what that is worth is told by a fit on half of the stories, tried on the other half."""
+    """Fit on all debates, and tell what that is worth by a fit on half of the stories, tried on the other half."""
     rest, debates = take(overrides, "debates")
     rest, output = take(rest, "output")
     if output is None or not output.endswith(".yaml"):
@@ -50,7 +50,7 @@ def calibrate(overrides: Sequence[str]) -> int:
 
 
 def _check_free(path: Path) -> None:
-    """Only a calibrated judge is written over by another.
+    """Refuse to write over anything but a calibrated judge.
 
     Raises:
         LaunchError: the file holds something else.

@@ -25,7 +25,7 @@ PLAYERS = "policies.json"
 
 
 def compare(overrides: Sequence[str]) -> int:
-    """Plays and judges what has not been yet; writes comparison.json, comparison.html and verdicts.parquet."""
+    """Play and judge what has not been yet; write comparison.json, comparison.html and verdicts.parquet."""
     rest, run = take(overrides, "run")
     rest, iteration = take(rest, "iteration")
     rest, names = take(rest, "arms")
@@ -51,7 +51,8 @@ def compare(overrides: Sequence[str]) -> int:
 
 
 def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
-    """That of the run, or the one that the overrides compose; with the default arms where they choose no others."""
+    """Return the configuration of the run, or the one that the overrides compose; with the default arms where they
+    choose no others."""
     if not compose.sets(overrides, "comparison"):
         overrides = ["comparison=default", *overrides]
     if run is None:
@@ -61,7 +62,7 @@ def _configuration(run: str | None, overrides: Sequence[str]) -> Config:
 
 
 def _arms(config: Config, names: str | None) -> dict[str, Config]:
-    """The chosen arms, in the order in which they are named.
+    """Return the chosen arms, in the order in which they are named.
 
     Raises:
         LaunchError: there is no such arm, or it would not be comparable.
@@ -90,7 +91,7 @@ def _arm(config: Config, name: str) -> Config:
 
 
 def _policies(config: Config, run: str | None, iteration: str | None) -> dict[int, str]:
-    """The folders of the base and of the chosen checkpoint, by iteration.
+    """Return the folders of the base and of the chosen checkpoint, by iteration.
 
     Raises:
         LaunchError: the run has no such checkpoint.
@@ -107,7 +108,7 @@ def _policies(config: Config, run: str | None, iteration: str | None) -> dict[in
 
 
 def _check_same(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
-    """What is in the folder counts only if the same policies played the same arms on the same questions; arms may be
+    """Refuse what is in the folder unless the same policies played the same arms on the same questions; arms may be
     added.
 
     Raises:
@@ -122,7 +123,7 @@ def _check_same(config: Config, arms: Mapping[str, Config], policies: Mapping[in
 
 
 def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> None:
-    """Writes down who plays what, unless the folder holds another comparison."""
+    """Write down who plays what, unless the folder holds another comparison."""
     if not (config.output / PLAYERS).exists():
         saved.check_new(config.output)
     _check_same(config, arms, policies)
@@ -132,7 +133,7 @@ def _begin(config: Config, arms: Mapping[str, Config], policies: Mapping[int, st
 
 
 def _files(config: Config, arms: Mapping[str, Config]) -> dict[Path, Config]:
-    """What is shared, and every arm, by the file that keeps it."""
+    """Return what is shared, and every arm, by the file that keeps it."""
     shared = config.model_copy(update={"comparison": Comparison()})
     of_arms = {config.output / "arms" / name / "config.yaml": arm for name, arm in arms.items()}
     return {config.output / "config.yaml": shared, **of_arms}
@@ -150,7 +151,7 @@ def _tell_cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int
 
 
 def _cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> str | None:
-    """What endpoints will cost, in words; None where there is none."""
+    """Return what endpoints will cost, in words; None where there is none."""
     models = [*config.judge_models, *(model for arm in arms.values() for model in arm.inference.needs())]
     if all(model.endpoint is None for model in models):
         return None
@@ -160,7 +161,7 @@ def _cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
 
 
 def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
-    """Checks what can be known before anything is played, and that the judges are those that the folder knows."""
+    """Check what can be known before anything is played, and that the judges are those that the folder knows."""
     from rostrum.launch import checks, context, manifest
     from rostrum.trainer import model_checks
     from rostrum.trainer.run_context import RunContext

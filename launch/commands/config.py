@@ -71,7 +71,7 @@ def _of_groups(given: Sequence[Override]) -> Callable[[str], str]:
     read = [(place, path, OmegaConf.load(path)) for place, path in files]
 
     def source(key: str) -> str:
-        """The last file that sets a key wins: an experiment, then the innermost choice, then the common defaults."""
+        """Return the last file that sets a key: an experiment, then the innermost choice, then the common defaults."""
         for place, path, values in sorted(read, key=lambda file: (file[1].parent.name != "experiment", -len(file[0]))):
             if not place and _has(values, key):
                 return groups.shown(path)

@@ -35,7 +35,7 @@ _QUOTE = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
 
 
 def debate(overrides: Sequence[str]) -> int:
-    """Plays and shows one debate. The configuration is that of the first run named, else the composed default."""
+    """Play and show one debate. The configuration is that of the first run named, else the composed default."""
     rest, a = take(overrides, "a")
     rest, b = take(rest, "b")
     rest, number = take(rest, "question")
@@ -76,13 +76,13 @@ def _config(named: Sequence[str], overrides: Sequence[str]) -> Config:
 
 
 def _run_of(path: Path) -> Path | None:
-    """The run folder that a path names or, as one of its policies, lies in."""
+    """Return the run folder that a path names or, as one of its policies, lies in."""
     candidates = (path, path.absolute().parents[1]) if path.is_dir() and len(path.absolute().parents) > 1 else ()
     return next((folder for folder in candidates if RunFolder(folder).config.is_file()), None)
 
 
 def _policy(name: str) -> str:
-    """The model folder behind a run (its last published policy), or the name itself."""
+    """Return the model folder behind a run (its last published policy), or the name itself."""
     folder = RunFolder(Path(name))
     if not folder.config.is_file():
         return name
@@ -99,7 +99,7 @@ def _question(questions: Sequence[Question], number: str) -> Question:
 
 
 def _engines(models: Mapping[Side, str], config: Config) -> dict[str, "Engine"]:
-    """The engine of each speaker, by name."""
+    """Return the engine of each speaker, by name."""
     from rostrum.trainer import setup
     from rostrum.trainer.engines import make_engine
 
@@ -111,7 +111,7 @@ def _engines(models: Mapping[Side, str], config: Config) -> dict[str, "Engine"]:
 def _play(
     question: Question, config: Config, engines: Mapping[str, "Engine"], judge: Judge, screen: "_Screen"
 ) -> Transcript:
-    """The debate, shown as it is made."""
+    """Play the debate, shown as it is made, and return it."""
     from rostrum.trainer import setup
     from rostrum.trainer.rollouts.play import LiveDebate, ask
     from rostrum.trainer.rollouts.schedule import both_seatings
@@ -158,7 +158,7 @@ class _Screen:
         self._console = console
 
     def opening(self, question: Question, config: Config, models: Mapping[Side, str]) -> None:
-        """The passage, the question, and who defends what."""
+        """Show the passage, the question, and who defends what."""
         self._console.rule(_plain(f"{config.protocol.name}, judged by {config.judge.name}"))
         self._console.print(Padding(_plain(question.passage, "dim"), (0, 2)))
         self._console.print(_plain(question.text, "bold"))
@@ -167,7 +167,7 @@ class _Screen:
             self._console.print(_label(side.value, side), _plain(answer, "bold"), _plain(f"({who})", "dim"))
 
     def speech(self, speech: Speech, protocol: Protocol) -> None:
-        """One speech with its quotes marked."""
+        """Show one speech with its quotes marked."""
         self._console.print()
         who = _label(protocol.label(speech.speaker, speech.side), speech.side)
         if speech.private:
@@ -175,17 +175,17 @@ class _Screen:
         self._console.print(who, Text("").join(_marked(speech.text, self._shown("✓✗", "+x"))))
 
     def _shown(self, signs: str, plain: str) -> str:
-        """The signs, or plain ones where the terminal's encoding lacks them."""
+        """Return the signs, or plain ones where the terminal's encoding lacks them."""
         return signs if self._console.encoding.startswith("utf") else plain
 
     def inquiry(self, inquiry: Inquiry) -> None:
-        """What the judge asks, or why it asks nothing."""
+        """Show what the judge asks, or why it asks nothing."""
         self._console.print()
         told = _plain(inquiry.text, "bold") if inquiry.text else _plain(f"nothing ({inquiry.problem})", "yellow")
         self._console.print(_plain("    judge asks:"), told)
 
     def probability(self, verdict: Verdict) -> None:
-        """The judge's probability of side A's answer, as a number and a bar."""
+        """Show the judge's probability of side A's answer, as a number and a bar."""
         if not verdict.valid:
             self._console.print(_plain(f"    judge: INVALID, {verdict.reason}", "yellow"))
             if verdict.unreadable:
@@ -197,7 +197,7 @@ class _Screen:
         self._console.print(Text.assemble("    judge: P(A) = ", (f"{verdict.mean:.2f}", "bold"), "  A ", bar, " B"))
 
     def verdict(self, transcript: Transcript, verdict: Verdict, key: AnswerKey) -> None:
-        """Which answer the judge picks, and which is right."""
+        """Show which answer the judge picks, and which is right."""
         right = correct_side(transcript, key)
         self._console.rule()
         if not verdict.valid:
@@ -214,7 +214,7 @@ class _Screen:
 
 
 def _marked(text: str, marks: str) -> Iterator[Text]:
-    """The judged text, its tags replaced by marks: only the environment can have set the tags."""
+    """Yield the judged text, its tags replaced by marks: only the environment can have set the tags."""
     position = 0
     for quote in _QUOTE.finditer(text):
         mark, colour = (marks[0], "green") if quote[1] == "v" else (marks[1], "red")

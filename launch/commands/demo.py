@@ -19,7 +19,7 @@ from rostrum.trainer.store.run_folder import RunFolder
 
 
 def demo(overrides: Sequence[str]) -> int:
-    """Runs what is not finished yet of an experiment, then reports; returns 0, or the code of an arm that failed."""
+    """Run what is not finished yet of an experiment, then report; return 0, or the code of an arm that failed."""
     given = list(overrides) if compose.sets(overrides, "experiment") else ["experiment=demo", *overrides]
     config = compose.load(given)
     arms = arms_of(config, given)
@@ -41,7 +41,7 @@ def demo(overrides: Sequence[str]) -> int:
 
 
 def begin(config: Config, arms: Sequence[Arm]) -> None:
-    """An experiment in the same folder is gone on with if it is the same one, and as it was declared if it was."""
+    """Begin an experiment, or go on with the one in the folder if it is the same and as it was declared."""
     folder = RunFolder(config.output)
     check_lock(config, arms)
     if not folder.config.exists():

@@ -19,7 +19,7 @@ RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", 
 
 
 def evaluate(overrides: Sequence[str]) -> int:
-    """All judges on the held-out debates of a run's checkpoints, and the report on them."""
+    """Evaluate a run's checkpoints on held-out debates by all judges, and write the report on them."""
     rest, run = take(overrides, "run")
     rest, dry = take_dry_run(rest)
     if run is None:
@@ -55,7 +55,7 @@ def evaluate(overrides: Sequence[str]) -> int:
 
 
 def _forget_other_settings(config: "Config") -> None:
-    """Parts of an earlier evaluation count only if they were made with the same questions, judges and shards."""
+    """Remove parts of an earlier evaluation, unless they were made with the same questions, judges and shards."""
     from rostrum.trainer.evaluation.preregistration import hashes
 
     folder = config.output / "evaluation"

@@ -9,7 +9,7 @@ from rostrum.launch.errors import LaunchError
 
 
 def export(overrides: Sequence[str]) -> int:
-    """A policy of a run, as a plain model folder."""
+    """Write a policy of a run as a plain model folder."""
     rest, run = take(overrides, "run")
     rest, iteration = take(rest, "iteration")
     rest, output = take(rest, "output")

@@ -11,7 +11,7 @@ from rostrum.trainer.store.run_folder import RunFolder
 
 
 def export_logs(overrides: Sequence[str]) -> int:
-    """Writes one log per arm, checkpoint and matchup; an interrupted export is done anew."""
+    """Write one log per arm, checkpoint and matchup; an interrupted export is done anew."""
     rest, run = take(overrides, "run")
     rest, output = take(rest, "output")
     if run is None or output is None or rest:
@@ -35,7 +35,7 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _of_run(run: Path, output: Path) -> int:
-    """How many logs were written."""
+    """Write the logs of one run; return how many there are."""
     from rostrum.trainer.export.inspect_log import export_logs as write
     from rostrum.trainer.progress import say
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def judge(words: Sequence[str]) -> int:
-    """Carries out the action that the first word names; the others are overrides of the configuration."""
+    """Carry out the action that the first word names; the others are overrides of the configuration."""
     action, *overrides = words or [""]
     if action not in ACTIONS:
         known = " or ".join(ACTIONS)
@@ -23,7 +23,7 @@ def judge(words: Sequence[str]) -> int:
 
 
 def _train(overrides: Sequence[str]) -> int:
-    """Fine-tunes the configured judge on labelled debates."""
+    """Fine-tune the configured judge on labelled debates."""
     rest, debates = take(overrides, "debates")
     if take(rest, "output")[1] is None:
         raise LaunchError("Name the folder to write the judge into: rostrum judge train output=FOLDER.")

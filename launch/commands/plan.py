@@ -18,7 +18,7 @@ from rostrum.trainer.terminal import Console
 
 
 def plan(overrides: Sequence[str]) -> int:
-    """Writes protocol.lock into the experiment's folder, or adds an amendment to it, and prints the power table."""
+    """Write protocol.lock into the experiment's folder, or add an amendment to it, and print the power table."""
     rest, reason = take(overrides, "amend")
     given = rest if compose.sets(rest, "experiment") else ["experiment=demo", *rest]
     config = compose.load(given)
@@ -35,7 +35,7 @@ def plan(overrides: Sequence[str]) -> int:
 
 
 def declaration(config: Config, arms: Sequence[Arm]) -> dict[str, Any]:
-    """What the experiment declares, as the lock holds it."""
+    """Return what the experiment declares, as the lock holds it."""
     environment.silence()
     from rostrum.trainer.evaluation.preregistration.declaration import declare
 
@@ -44,7 +44,7 @@ def declaration(config: Config, arms: Sequence[Arm]) -> dict[str, Any]:
 
 
 def check_lock(config: Config, arms: Sequence[Arm]) -> None:
-    """An experiment that was declared is run as it was declared, or not at all; one without a lock is run.
+    """Refuse to run a declared experiment otherwise than declared; one without a lock is run.
 
     Raises:
         LaunchError: it is not what its lock declares.
@@ -60,7 +60,7 @@ def check_lock(config: Config, arms: Sequence[Arm]) -> None:
 
 
 def _entered(folder: Path, declared: Mapping[str, Any], reason: str | None) -> lock.Entry:
-    """The entry that declares this: the last one if it does so already, else a new one."""
+    """Return the entry that declares this: the last one if it does so already, else a new one."""
     entries = lock.read(folder)
     if not entries:
         if reason is not None:

@@ -15,7 +15,7 @@ from rostrum.trainer.terminal import visible_json
 
 
 def questions(words: Sequence[str]) -> int:
-    """Carries out the action that the first word names; the others are overrides of the configuration."""
+    """Carry out the action that the first word names; the others are overrides of the configuration."""
     action, *overrides = words or [""]
     if action not in ACTIONS:
         known = " or ".join(ACTIONS)
@@ -24,7 +24,7 @@ def questions(words: Sequence[str]) -> int:
 
 
 def _audit(overrides: Sequence[str]) -> int:
-    """One JSON object on standard output and nothing else there."""
+    """Print one JSON object on standard output and nothing else there."""
     from rostrum.trainer.evaluation.question_audit import audit
 
     settings = compose.load(overrides).questions

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report(overrides: Sequence[str]) -> int:
-    """The report on stored verdicts, written again."""
+    """Write the report on stored verdicts again."""
     rest, run = take(overrides, "run")
     if run is None or rest:
         raise LaunchError("Name the run or experiment to report on, and nothing else: rostrum report run=RUN.")

@@ -32,7 +32,7 @@ WRITTEN = ("manifest.json", *hashes.reported(experiment=True), "study.*", "ablat
 
 
 def study(overrides: Sequence[str]) -> int:
-    """Does what is not done yet, then reports; returns 1 if a run has failed."""
+    """Do what is not done yet, then report; return 1 if a run has failed."""
     given = list(overrides) if compose.sets(overrides, "experiment") else ["experiment=study", *overrides]
     settings = compose.load(given).ablation
     what = [override for override in given if not override.startswith(OWN)]
@@ -53,7 +53,7 @@ def study(overrides: Sequence[str]) -> int:
 
 
 def _meet(config: Config, arms: Sequence[Arm]) -> None:
-    """One tournament, in which checkpoints that were trained to persuade meet those of their own protocol."""
+    """Play one tournament, in which checkpoints that were trained to persuade meet those of their own protocol."""
     folder = config.output / TOURNAMENT
     if not (folder / "tournament.json").exists():
         say("tournament")

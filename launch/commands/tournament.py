@@ -37,7 +37,7 @@ class Group:
 
 
 def tournament(overrides: Sequence[str]) -> int:
-    """Plays what has not been played yet, then rates; writes tournament.json, tournament.html and verdicts.parquet."""
+    """Play what has not been played yet, then rate; write tournament.json, tournament.html and verdicts.parquet."""
     rest, runs = take(overrides, "runs")
     rest, output = take(rest, "output")
     rest, rounds = take(rest, "swiss")
@@ -63,14 +63,14 @@ def tournament(overrides: Sequence[str]) -> int:
 
 
 def _runs_of(path: Path) -> list[Path]:
-    """A run, or the arms of an experiment."""
+    """Return the run, or the arms of an experiment."""
     if (path / "arms").is_dir():
         return sorted(arm for arm in (path / "arms").iterdir() if RunFolder(arm).config.is_file())
     return [path]
 
 
 def _groups(folders: Sequence[Path], overrides: Sequence[str]) -> list[Group]:
-    """The runs by protocol, in the order in which they are named, with the first one's configuration."""
+    """Return the runs by protocol, in the order in which they are named, with the first one's configuration."""
     read = [saved.entrusted(folder, overrides) for folder in folders]
     configs, overrides = [config for config, _ in read], read[0][1]
     _check_agreement(folders, configs)
@@ -86,7 +86,7 @@ def _groups(folders: Sequence[Path], overrides: Sequence[str]) -> list[Group]:
 
 
 def _check_agreement(folders: Sequence[Path], configs: Sequence[Config]) -> None:
-    """The runs must agree where it matters.
+    """Refuse runs that do not agree where it matters.
 
     Raises:
         LaunchError: one of them does not.
@@ -100,7 +100,7 @@ def _check_agreement(folders: Sequence[Path], configs: Sequence[Config]) -> None
 
 
 def _begin(folder: Path, group: Group) -> None:
-    """What was played under another configuration, or by other runs, does not count."""
+    """Write down who plays and under which configuration, or refuse a folder that holds another tournament."""
     made_with, names = folder / "config.yaml", folder / "runs.json"
     if made_with.exists():
         same = read_json(names, object) == [str(run) for run in group.runs]
@@ -149,7 +149,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
 
 
 def _players(group: Group) -> list[tuple[str, str]]:
-    """Name and folder of the base debater and of every checkpoint.
+    """Return name and folder of the base debater and of every checkpoint.
 
     Raises:
         LaunchError: there is none but the base.
@@ -164,7 +164,7 @@ def _players(group: Group) -> list[tuple[str, str]]:
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
-    """The folders' names, with as much of the path before them as tells them apart."""
+    """Return the folders' names, with as much of the path before them as tells them apart."""
     for length in range(1, max(len(run.parts) for run in runs) + 1):
         names = ["/".join(run.parts[-length:]) for run in runs]
         if len(set(names)) == len(names):

@@ -35,7 +35,7 @@ def train(overrides: Sequence[str]) -> int:
 
 
 def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
-    """The run's own configuration; only where it runs may be another place."""
+    """Return the run's own configuration; only where it runs may be another place."""
     before, overrides = saved.entrusted(run, overrides)
     for override in overrides:
         key = override.lstrip("+").partition("=")[0]
@@ -53,7 +53,7 @@ def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
 
 
 def _check(config: "Config", new: bool = False) -> None:
-    """Checks everything; a new run's configuration and where it comes from are then written down."""
+    """Check everything, then write down a new run's configuration and where it comes from."""
     environment.silence()
     from rostrum.launch import checks, manifest
     from rostrum.trainer.run_context import RunContext

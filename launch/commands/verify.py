@@ -58,7 +58,7 @@ def _told(folder: Path, root: str | None) -> int:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folder itself, its arms if it is an experiment, and whatever lies in it with hashes of its own."""
+    """Return the folder itself, its arms if it is an experiment, and whatever lies in it with hashes of its own."""
     inside = {path for path in (folder / "arms").glob("*") if _is_run(path)} | set(hashes.nested(folder))
     return [folder, *(path for one in sorted(inside) for path in _folders(one))]
 
@@ -68,7 +68,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _is_evaluated(folder: Path) -> bool:
-    """Whether there are verdicts, or have been."""
+    """Return whether there are verdicts, or have been."""
     try:
         recorded = hashes.read(folder) if hashes.has(folder) else {}
     except hashes.HashesError:
@@ -77,7 +77,7 @@ def _is_evaluated(folder: Path) -> bool:
 
 
 def _of_run(folder: Path, found: "Files") -> "Iterator[Finding]":
-    """Whether the figures of an evaluated run or experiment follow, and from what it was made."""
+    """Yield whether the figures of an evaluated run or experiment follow, and from what it was made."""
     from rostrum.trainer.evaluation.preregistration import verification
     from rostrum.trainer.evaluation.preregistration.verification import Finding
 

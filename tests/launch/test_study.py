@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.trainer.evaluation.comparisons.test_ablation import verdicts
 
 from rostrum.envs.files import write_atomically
 from rostrum.launch import compose, manifest, ray_cells
@@ -17,6 +16,7 @@ from rostrum.launch.cli import main
 from rostrum.launch.commands import study
 from rostrum.trainer.evaluation.comparisons.standings import standings
 from rostrum.trainer.store.run_folder import RunFolder
+from tests.trainer.evaluation.comparisons.test_ablation import verdicts
 
 ENDS = {"debate": 12, "consultancy": 7}
 FEWER = [f"~arms.{name}" for name in ("debate-s3", "consultancy-s3", "debate-penalty-only-s3")]

@@ -22,14 +22,14 @@ Role = tuple[str, int, int]
 
 
 def token_rewards(row: TokenRow, per_speech: Sequence[float]) -> Floats:
-    """(T,) zeros with each speech's reward at its last token."""
+    """Return (T,) zeros with each speech's reward at its last token."""
     rewards = np.zeros(len(row.completion))
     rewards[list(row.ends)] = per_speech
     return rewards
 
 
 def spread(row: TokenRow, per_speech: Sequence[float]) -> Floats:
-    """(T,) the value of each speech on every token sampled for it, 0 on what the speaker was told."""
+    """Return (T,) the value of each speech on every token sampled for it, and 0 on what the speaker was told."""
     values, start = np.zeros(len(row.completion)), 0
     for end, value in zip(row.ends, per_speech, strict=True):
         values[start : end + 1] = value
@@ -43,7 +43,7 @@ def on_tokens(rows: Sequence[Trajectory], per_speech: Sequence[Sequence[float]])
 
 
 def gae(rewards: Floats, values: Floats, mask: NDArray[np.int_], gamma: float, lam: float) -> tuple[Floats, Floats]:
-    """Generalised advantage estimation (Schulman et al. 2016, eq. 16) over the sampled tokens alone.
+    """Return the generalised advantage estimate (Schulman et al. 2016, eq. 16) over the sampled tokens alone.
 
     All arrays are (B, T). Tokens with mask 0 (the opponent's, padding) are skipped: value and advantage are carried
     across them. Letting the recursion decay over them instead turns the advantage of a winning opening negative.
@@ -99,7 +99,7 @@ def _columns(trajectory: Trajectory, values: Floats) -> Floats:
 
 
 def group(trajectories: Sequence[Trajectory]) -> list[tuple[float, ...]]:
-    """Per speech: its return minus the mean return of its siblings, leave-one-out (RLOO, Ahmadian et al. 2024).
+    """Return per speech its return minus the mean return of its siblings, leave-one-out (RLOO, Ahmadian et al. 2024).
 
     Siblings are the speeches made at the same turn by the same speaker, defending the same answer to the same
     question, in other debates. A speech without siblings gets 0: there is nothing to compare it with.
@@ -120,7 +120,7 @@ def group(trajectories: Sequence[Trajectory]) -> list[tuple[float, ...]]:
 def role_ema(
     trajectories: Sequence[Trajectory], baselines: Mapping[Role, float], decay: float
 ) -> tuple[list[tuple[float, ...]], dict[Role, float]]:
-    """Per speech: its return minus a running mean of the returns in its role (as SPIRAL, Liu et al. 2025).
+    """Return per speech its return minus a running mean of the returns in its role (as SPIRAL, Liu et al. 2025).
 
     A speech is compared with the baseline as it was before this batch; a role seen for the first time starts at the
     batch's mean.

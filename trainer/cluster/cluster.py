@@ -47,7 +47,7 @@ class ClusterError(RuntimeError):
 
 
 def connect(settings: Config, log_to_driver: bool = False) -> None:
-    """Joins the configured cluster, or starts a Ray of this machine's own with room for every actor of the run.
+    """Join the configured cluster, or start a Ray of this machine's own with room for every actor of the run.
 
     Raises:
         ClusterError: there is no cluster at the address.
@@ -58,7 +58,7 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
 
 
 def join(address: str | None, actors: int, log_to_driver: bool = False, patience: float = ANSWER) -> None:
-    """Joins the cluster at the address, or starts a Ray of this machine's own with room for so many actors.
+    """Join the cluster at the address, or start a Ray of this machine's own with room for so many actors.
 
     Raises:
         ClusterError: there is no cluster at the address.
@@ -102,11 +102,11 @@ class _OursFirst(list[str]):
     """Where workers look for packages first. Ray adds the working folder, in which anybody's ray.py may lie."""
 
     def extend(self, added: Iterable[str]) -> None:
-        """Adds nothing."""
+        """Add nothing."""
 
 
 def _checked(address: str | None, patience: float) -> bool:
-    """Whether there is a cluster to join; Ray itself waits for minutes where nobody answers.
+    """Return whether there is a cluster to join; Ray itself waits for minutes where nobody answers.
 
     Raises:
         ConnectionError: nobody answers at the address as Ray does.
@@ -132,7 +132,7 @@ def _checked(address: str | None, patience: float) -> bool:
 
 @contextmanager
 def _token_of_its_own() -> Iterator[None]:
-    """Makes the Ray that is started inside ask for a token that nobody else knows, and end with this process.
+    """Make the Ray that is started inside ask for a token that nobody else knows, and end with this process.
 
     Its processes are started with the token in their environment; this process has read it by the end.
     """
@@ -165,7 +165,8 @@ def _token_of_its_own() -> Iterator[None]:
 
 
 def enter(folder: str) -> None:
-    """Called first in an actor: relative paths are to mean here what they mean where the run was started.
+    """Enter the run's folder, first of all in an actor: relative paths mean here what they mean where the run was
+    started.
 
     Raises:
         ClusterError: this node does not have the folder.
@@ -179,7 +180,7 @@ def enter(folder: str) -> None:
 
 
 def learner_bundle(cluster: Cluster) -> Bundle:
-    """What one rank asks for; a GPU where the cluster has any, unless the configuration says otherwise."""
+    """Return what one rank asks for; a GPU where the cluster has any, unless the configuration says otherwise."""
     gpus = cluster.gpus_per_learner
     if gpus is None:
         gpus = float(ray.cluster_resources().get("GPU", 0) > 0)
@@ -187,12 +188,12 @@ def learner_bundle(cluster: Cluster) -> Bundle:
 
 
 def rollout_bundle(cluster: Cluster) -> Bundle:
-    """What one rollout worker asks for."""
+    """Return what one rollout worker asks for."""
     return _bundle(cluster.gpus_per_worker, cluster.resources.rollout)
 
 
 def judge_bundle(cluster: Cluster) -> Bundle:
-    """What one judge's actor asks for."""
+    """Return what one judge's actor asks for."""
     return _bundle(cluster.gpus_per_judge, cluster.resources.judge)
 
 
@@ -201,7 +202,7 @@ def _bundle(gpus: float, resources: Mapping[str, float]) -> Bundle:
 
 
 def place(bundles: Sequence[Bundle], cluster: Cluster) -> PlacementGroup:
-    """Reserves the bundles, on as few nodes as will hold them.
+    """Reserve the bundles, on as few nodes as will hold them.
 
     Raises:
         ClusterError: the cluster does not have that much, or others held it for longer than `ROOM`.
@@ -227,7 +228,7 @@ def place(bundles: Sequence[Bundle], cluster: Cluster) -> PlacementGroup:
 
 
 def check_fits(bundle: Bundle, cluster: Cluster, remedy: str) -> None:
-    """One node must be able to hold the bundle, if not at once then when the cluster's nodes have joined it.
+    """Refuse a bundle that no node can hold, if not at once then when the cluster's nodes have joined it.
 
     Raises:
         ClusterError: none can; `remedy` says what to lower.
@@ -241,7 +242,7 @@ def check_fits(bundle: Bundle, cluster: Cluster, remedy: str) -> None:
 
 
 def release(group: PlacementGroup) -> None:
-    """Gives the reserved room back, with what actors in it have reserved; actors that are still there end.
+    """Give the reserved room back, with what actors in it have reserved; actors that are still there end.
 
     Ray itself takes back what an actor has reserved only when the driver ends, not when the actor is killed.
     """
@@ -254,12 +255,12 @@ def release(group: PlacementGroup) -> None:
 
 
 def _prefix(outer: PlacementGroup | None) -> str:
-    """How the names of groups begin that were reserved by actors in this one, or by the driver."""
+    """Return how the names of groups begin that were reserved by actors in this one, or by the driver."""
     return f"{outer.id.hex() if outer else 'driver'}/"
 
 
 def actor_options(group: PlacementGroup, index: int) -> dict[str, Any]:
-    """Puts an actor into a bundle, all of which is its own."""
+    """Put an actor into a bundle, all of which is its own."""
     bundle = dict(group.bundle_specs[index])
     return {
         "num_cpus": bundle.pop("CPU"),
@@ -270,7 +271,8 @@ def actor_options(group: PlacementGroup, index: int) -> dict[str, Any]:
 
 
 def _possible(bundles: Sequence[Bundle]) -> bool:
-    """Whether empty nodes would hold the bundles, the largest first and each on the first node with room for it."""
+    """Return whether empty nodes would hold the bundles, the largest first and each on the first node with room for
+    it."""
     free = [dict(node) for node in _nodes()]
     for bundle in sorted(bundles, key=_size, reverse=True):
         node = next((node for node in free if all(node.get(name, 0) >= n for name, n in bundle.items())), None)
@@ -295,7 +297,8 @@ def _totals(bundles: Sequence[Bundle]) -> str:
 
 
 def _said(resources: Mapping[str, float]) -> str:
-    """E.g. "4 CPU, 0.5 GPU"; what Ray keeps for itself is left out."""
+    """Return resources in words, e.g. "4 CPU, 0.5 GPU"; what Ray keeps for itself is left out. "4 CPU, 0.5 GPU"; what
+    Ray keeps for itself is left out."""
     own = ("node:", "memory", "object_store_memory", "accelerator_type:", "bundle_group_")
     named = {name: n for name, n in resources.items() if not name.startswith(own) and "_group_" not in name}
     return ", ".join(f"{amount:g} {name}" for name, amount in sorted(named.items())) or "nothing"

@@ -35,13 +35,13 @@ class JudgeWorker:
         self._model = make(model, setup)
 
     def answer(self, batch: "_Batch") -> tuple[Sequence[Any], Usage]:
-        """What the model answers to each prompt of the batch, and what that has cost."""
+        """Return what the model answers to each prompt of the batch, and what that has cost."""
         before = self._model.usage
         answers = getattr(self._model, batch.method)(*batch.columns, *batch.rest)
         return answers, self._model.usage - before
 
     def rest(self) -> None:
-        """What this copy has on a GPU gives its memory back."""
+        """Give back the memory that this copy has on a GPU."""
         resting.rest()
 
 
@@ -57,7 +57,7 @@ class _Batch:
         return len(self.columns[0])
 
     def part(self, index: int, parts: int) -> "_Batch":
-        """The `index`-th of so many parts of nearly equal length."""
+        """Return the `index`-th of so many parts of nearly equal length."""
         start, end = (len(self) * i // parts for i in (index, index + 1))
         return _Batch(self.method, tuple(column[start:end] for column in self.columns), self.rest)
 
@@ -83,7 +83,7 @@ class RayModel:
         weakref.finalize(self, ray_cluster.release, group)  # judges are not closed: they end with whoever uses them
 
     def rest(self) -> None:
-        """What the copies have on GPUs gives its memory back. One that is gone is missed when it is next asked."""
+        """Give back the memory that the copies have on GPUs. One that is gone is missed when it is next asked."""
         ray.wait([actor.rest.remote() for actor in self.actors], num_returns=len(self.actors), timeout=self._timeout)
 
     def _answers(self, whole: _Batch) -> list[Any]:
@@ -101,7 +101,7 @@ class RayModel:
         return self.actors[index].answer.remote(batch)
 
     def _answer(self, index: int, reply: Any) -> Sequence[Any] | Unscored:
-        """The actor's answer; if there is none, why, and another actor takes its place."""
+        """Return the actor's answer; if there is none, return why, and put another actor in its place."""
         try:
             ray.get(self._ready[index], timeout=START)
             answers: Sequence[Any]
@@ -131,11 +131,12 @@ class RayScorer(RayModel):
     def choice_logprobs(
         self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]
     ) -> list[tuple[float, ...] | Unscored]:
-        """Log-probability (nats, summed over tokens) of each choice after its prompt, or why there is none."""
+        """Return the log-probability (nats, summed over tokens) of each choice after its prompt, or why there is
+        none."""
         return self._answers(_Batch("choice_logprobs", (prompts, choices)))
 
     def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
-        """A text for each prompt, or why there is none."""
+        """Return a text for each prompt, or why there is none."""
         return self._answers(_Batch("write", (prompts,), (writing,)))
 
 
@@ -149,5 +150,5 @@ class RayClassifier(RayModel):
         self.outputs = loading.head_outputs(model)
 
     def logits(self, prompts: Sequence[str]) -> list[tuple[float, ...] | Unscored]:
-        """The head's outputs for each prompt, or why there are none."""
+        """Return the head's outputs for each prompt, or why there are none."""
         return self._answers(_Batch("logits", (prompts,)))

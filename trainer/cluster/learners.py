@@ -42,13 +42,13 @@ class Learner:
         return f"learner {self._rank}"
 
     def address(self) -> tuple[str, int]:
-        """Where the other ranks meet this one: address and a free port."""
+        """Return where the other ranks meet this one: address and a free port."""
         with socket.socket() as free:
             free.bind(("", 0))
             return ray.util.get_node_ip_address(), int(free.getsockname()[1])
 
     def pid(self) -> int:
-        """The process id, for logs and for tests that kill it."""
+        """Return the process id, for logs and for tests that kill it."""
         return os.getpid()
 
     def train(self, settings: Config, ranks: dict[str, str], folder: str, work: Work) -> None:
@@ -84,7 +84,7 @@ def train(settings: Config, work: Work) -> None:
 
 
 def _attempt(settings: Config, work: Work) -> None:
-    """All ranks from start to end; none of them is left behind, however it ends."""
+    """Run all ranks from start to end; none of them is left behind, however it ends."""
     cluster = settings.cluster
     learners = [ray_cluster.learner_bundle(cluster)] * cluster.learners
     rollouts = [ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers
@@ -109,7 +109,7 @@ def _attempt(settings: Config, work: Work) -> None:
 
 
 def _ranks(actors: Sequence[Any]) -> dict[str, str]:
-    """What torch.distributed reads from the environment; the rank itself is the actor's own to add."""
+    """Return what torch.distributed reads from the environment; the rank itself is the actor's own to add."""
     host, port = ray.get(actors[0].address.remote())
     return {
         "MASTER_ADDR": host,
@@ -121,7 +121,7 @@ def _ranks(actors: Sequence[Any]) -> dict[str, str]:
 
 
 def _watch(running: Sequence[Any]) -> None:
-    """Until all are finished, or the first fails."""
+    """Wait until all are finished, or the first fails."""
     left = list(running)
     while left:
         (done,), left = ray.wait(left, num_returns=1)
@@ -134,14 +134,14 @@ def _watch(running: Sequence[Any]) -> None:
 
 
 def _names_a_peer(error: RayTaskError) -> bool:
-    """Whether this may be what gloo or NCCL raise in a rank whose peer is gone."""
+    """Return whether this may be what gloo or NCCL raise in a rank whose peer is gone."""
     from torch.distributed import DistError
 
     return type(error.cause) is RuntimeError or isinstance(error.cause, DistError)
 
 
 def _raise_a_death(left: Sequence[Any]) -> None:
-    """Ray notices a death some time after the peers of the dead do."""
+    """Raise the death of an actor, which Ray notices some time after the peers of the dead do."""
     while left:
         done, left = ray.wait(list(left), num_returns=1, timeout=GRACE)
         if not done:

@@ -16,7 +16,7 @@ GRACE = 5.0
 
 
 def left(token: bytes) -> Iterator[int]:
-    """The processes that were started with this token in their environment."""
+    """Yield the processes that were started with this token in their environment."""
     for name in os.listdir("/proc"):
         if name.isdecimal() and int(name) != os.getpid():
             try:
@@ -29,7 +29,7 @@ def left(token: bytes) -> Iterator[int]:
 
 
 def end(token: bytes) -> None:
-    """Ends them all."""
+    """End them all."""
     asked, deadline = set[int](), time.monotonic() + GRACE
     while there := set(left(token)):
         late = time.monotonic() >= deadline

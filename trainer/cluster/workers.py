@@ -48,26 +48,26 @@ class RayWorker(Worker):
         super().__init__(setup)
 
     def pid(self) -> int:
-        """The process id, for logs and for tests that kill it; an answer shows that the worker is up."""
+        """Return the process id, for logs and for tests that kill it; an answer shows that the worker is up."""
         return os.getpid()
 
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
-        """The shard's debates."""
+        """Return the shard's debates."""
         with _gone_with_its_engine():
             return super().play(shard, policies)
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
-        """What the engine makes of these rows."""
+        """Return what the engine makes of these rows."""
         with _gone_with_its_engine():
             return super().logprobs(rows, policy)
 
     def transfer(self, policy: Policy, step: str, payload: Any) -> None:
-        """One step of the transfer of a policy's weights to its engine."""
+        """Do one step of the transfer of a policy's weights to its engine."""
         with _gone_with_its_engine():
             super().transfer(policy, step, payload)
 
     def rest(self) -> None:
-        """What this worker has on a GPU gives its memory back."""
+        """Give back the memory that this worker has on a GPU."""
         resting.rest()
 
     def _engine(self, policy: Policy) -> Engine:
@@ -81,7 +81,7 @@ class RayWorker(Worker):
 
 @contextmanager
 def _gone_with_its_engine() -> Iterator[None]:
-    """A worker that has lost its engine ends, so that Ray starts another and the shard is played again."""
+    """End a worker that has lost its engine, so that Ray starts another and the shard is played again."""
     try:
         yield
     except EngineLost as lost:
@@ -105,7 +105,7 @@ class RayRolloutWorkers:
         """What Ray last said about a worker that failed."""
 
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
-        """Each shard with its outcomes, exactly once, as workers finish them.
+        """Yield each shard with its outcomes, exactly once, as workers finish them.
 
         Raises:
             RolloutError: no worker is left.
@@ -131,7 +131,7 @@ class RayRolloutWorkers:
                     finished.append((shard, outcomes))
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
-        """The probe's log-probabilities from every worker that is up.
+        """Return the probe's log-probabilities from every worker that is up.
 
         Raises:
             RolloutError: no worker is left.
@@ -139,7 +139,7 @@ class RayRolloutWorkers:
         return self._of_all(lambda worker: worker.logprobs.remote(rows, policy))
 
     def receivers(self, policy: Policy) -> list[str]:
-        """The engines of the workers that are up, in one order from step to step.
+        """Return the engines of the workers that are up, in one order from step to step.
 
         Raises:
             RolloutError: no worker is left.
@@ -147,7 +147,7 @@ class RayRolloutWorkers:
         return self._of_all(lambda worker: worker.receiver.remote(policy))
 
     def transfer(self, policy: Policy, step: str, payload: Callable[[int], Any]) -> None:
-        """One step in all of these engines at once.
+        """Do one step in all of these engines at once.
 
         Raises:
             TransferError: it failed in one of them, or a worker died.
@@ -162,15 +162,15 @@ class RayRolloutWorkers:
             raise TransferError(self._trouble)
 
     def let_go(self, policy: Policy) -> None:
-        """Ends these engines. A worker that is gone is missed by whoever asks it next."""
+        """End these engines. A worker that is gone is missed by whoever asks it next."""
         _wait([worker.let_go.remote(policy) for worker in self._up])
 
     def rest(self) -> None:
-        """What the workers have on GPUs gives its memory back."""
+        """Give back the memory that the workers have on GPUs."""
         _wait([worker.rest.remote() for worker in self._up])
 
     def close(self) -> None:
-        """Lets the actors go; Ray itself stays up for the next run of this process."""
+        """Drop the actors; Ray itself stays up for the next run of this process."""
         resting.unregister(self)
         for worker in self.actors:
             ray.kill(worker)
@@ -178,7 +178,7 @@ class RayRolloutWorkers:
             ray_cluster.release(self._own)
 
     def _of_all(self, ask: Callable[[Any], Any]) -> list[Any]:
-        """The answers of the workers that are up; of the first that come back where none is."""
+        """Return the answers of the workers that are up; where none is, of the first that come back."""
         self._welcome(timeout=0)
         while True:
             asked = [(worker, ask(worker)) for worker in self._up]
@@ -188,7 +188,7 @@ class RayRolloutWorkers:
             self._welcome(PATIENCE)
 
     def _answer(self, worker: Any, reply: Any) -> Any:
-        """What the worker answered; None if it is gone, and then it is asked to say when it is back."""
+        """Return what the worker answered; None if it is gone, and then ask it to say when it is back."""
         try:
             return ray.get(reply)
         except RayActorError as error:
@@ -201,7 +201,7 @@ class RayRolloutWorkers:
         self._recovering[worker.pid.options(max_task_retries=-1).remote()] = worker
 
     def _welcome(self, timeout: float | None, others: Sequence[Any] = ()) -> list[Any]:
-        """Waits for one of the recovering workers or of the other replies; returns the workers that have come back.
+        """Wait for one of the recovering workers or of the other replies; return the workers that have come back.
 
         Raises:
             RolloutError: the time is up, or no worker is left that could come back.
@@ -235,7 +235,7 @@ class RayRolloutWorkers:
 
 
 def _wait(replies: Sequence[Any]) -> None:
-    """Until all have been answered or cannot be."""
+    """Wait until all have been answered or cannot be."""
     if replies:
         ray.wait(list(replies), num_returns=len(replies))
 
@@ -245,7 +245,8 @@ def _ready(replies: Mapping[Any, Any]) -> list[Any]:
 
 
 def _room(cluster: Cluster) -> tuple[PlacementGroup | None, list[dict[str, Any]]]:
-    """Where the workers go: beside learners on Ray, else into a placement group of their own, which is returned."""
+    """Return where the workers go: beside learners on Ray, else into a placement group of their own, which is returned
+    too."""
     around = get_current_placement_group() if cluster.learners else None
     first = cluster.learners if around else 0
     group = around or ray_cluster.place([ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers, cluster)

@@ -50,7 +50,7 @@ class InferenceSettings(BaseModel):
         return 0
 
     def needs(self) -> Sequence[ModelSettings]:
-        """Every model that a judge named here reads with."""
+        """Return every model that a judge named here reads with."""
         return ()
 
 

@@ -87,11 +87,11 @@ class OpponentSettings(BaseModel):
         return 1
 
     def against_itself(self, questions: int) -> int:
-        """How many of an iteration's questions the policy argues against itself."""
+        """Return how many of an iteration's questions the policy argues against itself."""
         return questions
 
     def kept(self, iterations: int) -> range:
-        """Iterations whose published weights are needed later on."""
+        """Return the iterations whose published weights are needed later on."""
         return range(0)
 
 

@@ -101,7 +101,7 @@ class Config(Section):
     @model_validator(mode="before")
     @classmethod
     def _parity_by_dtype(cls, values: Any) -> Any:
-        """A tolerance that is not set follows the debater's dtype."""
+        """Fill in a tolerance that is not set: it follows the debater's dtype."""
         if not isinstance(values, dict) or values.get("parity_tolerance") is not None:
             return values
         debater = values.get("debater")

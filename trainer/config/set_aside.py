@@ -16,7 +16,7 @@ class MonitorError(ValueError):
 
 
 def set_aside(questions: Sequence[Question], count: int, level: float = 0.05) -> tuple[list[Question], list[Question]]:
-    """The questions to train on, and `count` to watch with (at most `PER_STORY` a story), which share no story.
+    """Return the questions to train on, and `count` to watch with (at most `PER_STORY` a story), which share no story.
 
     `level` is that of the tests, which too few stories cannot reach: K of them have 2^K flips of signs. Which stories
     are set aside depends on their ids alone. All of a story's questions leave the training.

@@ -88,20 +88,20 @@ class Engine(Scorer, Interface):
     """How conversations become this model's tokens."""
 
     def load(self, policy: Policy) -> None:
-        """Serves these weights from now on."""
+        """Serve these weights from now on."""
 
     @property
     def max_context(self) -> int:
         """The longest row of tokens, prompt and completion together, that the model can read."""
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
-        """One completion per prompt."""
+        """Return one completion per prompt."""
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-        """Log-probability of every token of each row but the first, given those before it."""
+        """Return the log-probability of every token of each row but the first, given those before it."""
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
-        """Log-probability of each choice as the continuation of its prompt."""
+        """Return the log-probability of each choice as the continuation of its prompt."""
 
 
 class Receiver(Engine, Interface):
@@ -137,7 +137,7 @@ class Receivers(Interface):
 
 
 def check_room(prompts: Sequence[Sequence[int]], sampling: Sampling, max_context: int) -> None:
-    """Asks whether every prompt leaves room for what may be sampled after it.
+    """Refuse prompts that leave no room for what may be sampled after them.
 
     Raises:
         EngineError: the longest does not.
@@ -155,6 +155,7 @@ class _Adapter(Open):
 
 
 def lora_rank(folder: str) -> int:
-    """The rank of the LoRA adapter in a folder; 0 for a whole model. An engine takes over weights of one rank alone."""
+    """Return the rank of the LoRA adapter in a folder; 0 for a whole model. An engine takes over weights of one rank
+    alone."""
     config = Path(folder) / "adapter_config.json"
     return read_json(config, _Adapter)["r"] if config.exists() else 0

@@ -129,7 +129,8 @@ def apart(one: Scores, other: Scores) -> float:
 
 
 def tokens_come_back_with_their_log_probabilities(of: Subject) -> None:
-    """One completion per prompt: tokens of the vocabulary, a log-probability for each, no more than were asked for."""
+    """Expect one completion per prompt: tokens of the vocabulary, a log-probability for each, no more than were asked
+    for."""
     completions = of.engine.generate(of.prompts, Sampling(6, seed=1))
     assert len(completions) == len(of.prompts)
     known = int(loading.load_model(of.model).config.get_text_config().vocab_size)
@@ -140,7 +141,7 @@ def tokens_come_back_with_their_log_probabilities(of: Subject) -> None:
 
 
 def the_seed_decides(of: Subject) -> None:
-    """The same seed gives the same tokens again; another seed gives others."""
+    """Expect the same tokens from the same seed, and others from another."""
     prompts = of.prompts * 4
     first, again, other = (of.engine.generate(prompts, Sampling(8, 1.0, seed)) for seed in (7, 7, 8))
     assert [c.token_ids for c in first] == [c.token_ids for c in again]
@@ -149,14 +150,14 @@ def the_seed_decides(of: Subject) -> None:
 
 
 def random_generators_are_left_alone(of: Subject) -> None:
-    """The learner draws from the global generators of this process."""
+    """Expect the global generators of this process, from which the learner draws, as they were."""
     before = torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False))
     of.engine.generate(of.prompts, Sampling(3, seed=1))
     assert before == (torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state(legacy=False)))
 
 
 def sampled_log_probabilities_are_those_that_are_read(of: Subject) -> None:
-    """A completion's log-probabilities are what `logprobs` and the model itself find for the same tokens."""
+    """Expect a completion's log-probabilities to be what `logprobs` and the model itself find for the same tokens."""
     completions = of.engine.generate(of.prompts, Sampling(8, seed=2))
     rows = [[*prompt, *found.token_ids] for prompt, found in zip(of.prompts, completions, strict=True)]
     sampled = [completion.logprobs for completion in completions]
@@ -165,7 +166,7 @@ def sampled_log_probabilities_are_those_that_are_read(of: Subject) -> None:
 
 
 def a_temperature_sharpens_what_is_sampled(of: Subject) -> None:
-    """Log-probabilities of samples are those at their temperature; at 0 the likeliest token is taken."""
+    """Expect log-probabilities of samples at their temperature, and at 0 the likeliest token."""
     (sharp,) = of.engine.generate(of.prompts[:1], Sampling(1, 0.5, seed=4))
     logits = of.logits(of.model, of.prompts[0])[-1]
     assert abs(sharp.logprobs[0] - float((logits / 0.5).log_softmax(-1)[sharp.token_ids[0]])) <= TOLERANCE
@@ -175,12 +176,13 @@ def a_temperature_sharpens_what_is_sampled(of: Subject) -> None:
 
 
 def scored_rows_are_the_models_own(of: Subject) -> None:
-    """`logprobs` gives the log-probability of every token but the first."""
+    """Expect `logprobs` to give the log-probability of every token but the first."""
     assert apart(of.engine.logprobs(of.rows), of.own(of.model, of.rows)) <= TOLERANCE
 
 
 def choices_are_summed_over_tokens_and_spellings(of: Subject) -> None:
-    """A choice of several tokens is their sum; where all are one token, so is every token that spells the choice."""
+    """Expect a choice of several tokens to be their sum; where all are one token, so is every token that spells the
+    choice."""
     form = of.engine.format
     for choices in (CHOICES, PHRASES):
         found = of.engine.choice_logprobs(TEXTS, [choices] * len(TEXTS))
@@ -195,7 +197,7 @@ def choices_are_summed_over_tokens_and_spellings(of: Subject) -> None:
 
 
 def no_more_tokens_than_were_asked_for(of: Subject) -> None:
-    """A speech that is cut has as many tokens as were asked for and says "length"."""
+    """Expect a speech that is cut to have as many tokens as were asked for and to say "length"."""
     for number in (1, 3):
         for completion in of.engine.generate(of.prompts, Sampling(number, seed=5)):
             assert len(completion.token_ids) <= number
@@ -203,7 +205,7 @@ def no_more_tokens_than_were_asked_for(of: Subject) -> None:
 
 
 def an_end_token_ends_a_speech(of: Subject) -> None:
-    """The end token is the last one, is returned, and gives "stop"; "length" has none."""
+    """Expect the end token to be the last one, to be returned, and to give "stop"; "length" has none."""
     ends = loading.end_tokens(of.model, loading.load_tokenizer(of.model))
     found = of.engine.generate(of.prompts * 4, Sampling(24, seed=6))
     assert {completion.finish_reason for completion in found} <= {"stop", "length"}
@@ -214,13 +216,14 @@ def an_end_token_ends_a_speech(of: Subject) -> None:
 
 
 def nothing_asked_nothing_answered(of: Subject) -> None:
-    """Empty batches are answered."""
+    """Expect empty batches to be answered."""
     assert of.engine.generate([], Sampling(4)) == [] and of.engine.logprobs([]) == []
     assert of.engine.choice_logprobs([], []) == [] and of.engine.write([], Writing(4)) == []
 
 
 def the_order_of_a_batch_does_not_matter(of: Subject) -> None:
-    """Nor does what else is in it: for scores, for choices, and for the likeliest tokens."""
+    """Expect neither the order of a batch nor what else is in it to matter: for scores, choices, and the likeliest
+    tokens."""
     backwards = of.rows[::-1]
     assert apart(of.engine.logprobs(of.rows)[::-1], of.engine.logprobs(backwards)) <= TOLERANCE
     assert apart(of.engine.logprobs(of.rows)[:1], of.engine.logprobs(of.rows[:1])) <= TOLERANCE
@@ -233,7 +236,7 @@ def the_order_of_a_batch_does_not_matter(of: Subject) -> None:
 
 
 def new_weights_are_served_at_once(of: Subject) -> None:
-    """After `load` everything is of the new weights, what was read before included; and back."""
+    """Expect everything to be of the new weights after `load`, what was read before included; and back."""
     asked = [CHOICES] * len(TEXTS)
     before, chosen = of.engine.logprobs(of.rows), of.engine.choice_logprobs(TEXTS, asked)
     assert apart(before, of.own(of.other, of.rows)) > 10 * TOLERANCE
@@ -247,7 +250,8 @@ def new_weights_are_served_at_once(of: Subject) -> None:
 
 
 def an_adapter_is_served_beside_its_base(of: Subject) -> None:
-    """An engine on an adapter serves it, takes another of its rank over, and leaves an engine on the base alone."""
+    """Expect an engine on an adapter to serve it, take another of its rank over, and leave an engine on the base
+    alone."""
     if not of.settings.serves_adapters:
         return
     first, second = of.adapters
@@ -260,7 +264,8 @@ def an_adapter_is_served_beside_its_base(of: Subject) -> None:
 
 
 def what_does_not_fit_is_said(of: Subject) -> None:
-    """A prompt without room for its speech is refused; a choice or a text without room is a gap among the others."""
+    """Expect a prompt without room for its speech to be refused, and a choice or a text without room to be a gap among
+    the others."""
     longest = of.engine.max_context
     assert 0 < longest <= loading.read_context_length(of.model)
     row = (of.prompts[1] * longest)[:longest]
@@ -278,7 +283,7 @@ def what_does_not_fit_is_said(of: Subject) -> None:
 
 
 def what_judges_ask_is_counted(of: Subject) -> None:
-    """`usage` grows by prompts, tokens read and tokens written."""
+    """Expect `usage` to grow by prompts, tokens read and tokens written."""
     before = of.engine.usage
     texts = of.engine.write([TEXTS[0]], Writing(5))
     asked = of.engine.usage - before
@@ -287,7 +292,7 @@ def what_judges_ask_is_counted(of: Subject) -> None:
 
 
 def sleep_changes_nothing(of: Subject) -> None:
-    """An engine that gives its memory back wakes up by itself, with the weights that it had."""
+    """Expect an engine that gives its memory back to wake up by itself, with the weights that it had."""
     if not of.settings.sleeps:
         return
     before = of.engine.logprobs(of.rows)
@@ -297,7 +302,8 @@ def sleep_changes_nothing(of: Subject) -> None:
 
 
 def what_it_says_it_can_do_is_there(of: Subject) -> None:
-    """An engine with transports can receive weights and names a sender; one with a prefix cache counts it."""
+    """Expect an engine with transports to receive weights and to name a sender, and one with a prefix cache to count
+    it."""
     of.settings.check()
     assert bool(of.settings.transports) == (of.settings.sender is not None)
     if of.settings.transports:

@@ -34,10 +34,11 @@ class Format(Interface):
     otherwise."""
 
     def open(self, history: Sequence[str]) -> list[int]:
-        """All tokens before the next speech, given what was told, said, told, …, told."""
+        """Return all tokens before the next speech, given what was told, said, told, …, told."""
 
     def go_on(self, told: str, ended: bool) -> list[int]:
-        """The tokens between a sampled speech and the next one. `ended`: the speech closed with its end token."""
+        """Return the tokens between a sampled speech and the next one; with `ended`, the speech closed with its end
+        token."""
 
     def choice(self, text: str, told: str = "") -> list[int]:
         """Return the tokens with which a prompt of one turn (`told`) goes on where the answer is this text: those that
@@ -51,7 +52,7 @@ class Format(Interface):
         with the marks round thoughts, the one that the prompt ends with included."""
 
     def count(self, text: str) -> int:
-        """Tokens of a text by itself."""
+        """Return the number of tokens of a text by itself."""
 
 
 def make_format(
@@ -61,7 +62,7 @@ def make_format(
     thinking: bool = False,
     speaks: bool = True,
 ) -> Format:
-    """ "plain", "chat", or what suits the tokenizer ("auto": chat if it has a template).
+    """Return the format "plain", "chat", or what suits the tokenizer ("auto": chat if it has a template).
 
     `ends` are the tokens that end a speech. `thinking` is handed to the chat template as `enable_thinking`, and under
     the other names that templates have for it. A model with a head never `speaks`.
@@ -118,7 +119,7 @@ class _Tokens:
         return text.strip()
 
     def count(self, text: str) -> int:
-        """Tokens of a text by itself."""
+        """Return the number of tokens of a text by itself."""
         return len(self._encode(self._guard.safe(text)))
 
     def spellings(self, text: str) -> list[int]:
@@ -176,7 +177,7 @@ class PlainFormat(_Tokens):
         self._ends = [] if speaks else ends  # a speech goes on where a text has not ended
 
     def open(self, history: Sequence[str]) -> list[int]:
-        """The texts one after the other, after the token that begins a text if the model has one."""
+        """Return the texts one after the other, after the token that begins a text if the model has one."""
 
         def read(texts: Sequence[str]) -> list[int]:
             return [*self._begins, *(token for text in texts for token in self._encode(text)), *self._ends]
@@ -184,7 +185,7 @@ class PlainFormat(_Tokens):
         return self._guard.read(history, read, "open")
 
     def go_on(self, told: str, ended: bool) -> list[int]:
-        """What is told, as it is."""
+        """Return what is told, as it is."""
         return self._guard.read([told], lambda texts: self._encode(texts[0]))
 
     def choice(self, text: str, told: str = "") -> list[int]:
@@ -200,7 +201,7 @@ class ChatFormat(_Tokens):
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, ends: Collection[int], thinking: bool, speaks: bool = True
     ) -> None:
-        """Raises `EngineError` where the template cannot tell a debate."""
+        """Refuse a template that cannot tell a debate, with an `EngineError`."""
         super().__init__(tokenizer)
         self._guard = Guard(tokenizer, thoughts=True)  # what is told again of a speech has no thoughts in it
         self._template = ChatTemplate(tokenizer, thinking)
@@ -237,7 +238,8 @@ class ChatFormat(_Tokens):
         return f"{thoughts.opened}{text}"
 
     def go_on(self, told: str, ended: bool) -> list[int]:
-        """The end of the answer's turn (what of it was not sampled), a user's turn, and the beginning of an answer."""
+        """Return the end of the answer's turn (what of it was not sampled), a user's turn, and the beginning of an
+        answer."""
         closing = self._closing
         if ended:
             closing = next((closing.removeprefix(end) for end in self._ends if closing.startswith(end)), closing)
@@ -251,8 +253,8 @@ class ChatFormat(_Tokens):
         return self._guard.read([text], lambda texts: self._goes_on(before, texts[0]))
 
     def _between(self, thinking: bool) -> tuple[str, str] | None:
-        """What the template writes after a speech and before what is told next, and after that; None if it does not
-        leave what came before as it was."""
+        """Return what the template writes after a speech and before what is told next, and after that; None if it does
+        not leave what came before as it was."""
         told, said, later = "WHATISTOLD", "WHATISSAID", "WHATISTOLDLATER"
         before = self._template.render([told])
         if thinking:

@@ -24,7 +24,8 @@ class Guard:
     """Makes tokens of texts such that all special ones are a template's."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, thoughts: bool = False) -> None:
-        """`thoughts` says whether marks round thoughts are special, though the tokenizer takes them for ordinary."""
+        """Read the tokenizer's marks; with `thoughts`, marks round thoughts are special though the tokenizer takes them
+        for ordinary."""
         self._tokenizer = tokenizer
         self._expected: dict[str, Counter[int]] = {}
         marks = _marks(tokenizer, thoughts)

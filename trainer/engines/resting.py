@@ -17,16 +17,16 @@ _known: WeakSet[Resting] = WeakSet()
 
 
 def register(resting: Resting) -> None:
-    """From now on `rest` reaches this, for as long as somebody uses it."""
+    """Have `rest` reach this from now on, for as long as somebody uses it."""
     _known.add(resting)
 
 
 def unregister(resting: Resting) -> None:
-    """`rest` does not reach this any more: it was closed, and asking it would start again what was ended."""
+    """Keep `rest` from this: it was closed, and asking it would start again what was ended."""
     _known.discard(resting)
 
 
 def rest() -> None:
-    """Everything in this process, and what it has started on Ray, gives its memory back."""
+    """Give back the memory of everything in this process, and of what it has started on Ray."""
     for resting in list(_known):
         resting.rest()

@@ -33,7 +33,7 @@ class TextEngine(ABC):
 
     @abstractmethod
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
-        """One completion per prompt."""
+        """Return one completion per prompt."""
 
     @abstractmethod
     def score(self, wanted: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[float]:
@@ -66,7 +66,7 @@ class TextEngine(ABC):
         ]
 
     def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
-        """A text for each prompt, without special tokens; `Unscored` where prompt and text would not fit."""
+        """Return a text for each prompt, without special tokens; `Unscored` where prompt and text would not fit."""
         contexts = [self.format.open([prompt]) for prompt in prompts]
         fitting = [tokens for tokens in contexts if len(tokens) + writing.max_tokens <= self.max_context]
         sampled = self.generate(fitting, Sampling(writing.max_tokens, writing.temperature, writing.seed))
@@ -80,5 +80,5 @@ class TextEngine(ABC):
         ]
 
     def count(self, read: Sequence[Sequence[int]], new_tokens: int = 0) -> None:
-        """Adds these prompts (token ids) to what was read."""
+        """Add these prompts (token ids) to what was read."""
         self.usage += Usage(len(read), sum(map(len, read)), new_tokens)

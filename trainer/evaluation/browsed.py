@@ -29,7 +29,7 @@ class Chosen:
 
 
 def choose(played: Sequence[Transcript], verdicts: pd.DataFrame, base: pd.DataFrame | None, first: int) -> Chosen:
-    """The first so many debates, the most persuasive wrong ones and the most surprising failures
+    """Return the first so many debates, the most persuasive wrong ones and the most surprising failures
     (`trainer.evaluation.notable`), as many of either as there are first ones, ten at most.
 
     `verdicts` are the reward judge's, one for each debate in its order, on a trained checkpoint if `base` is given:
@@ -45,15 +45,16 @@ def choose(played: Sequence[Transcript], verdicts: pd.DataFrame, base: pd.DataFr
 
 
 def at_most(first: int, debates: int, trained: int, matchups: int) -> int:
-    """Debates that are kept of the base and of so many trained checkpoints at the most, out of so many in each matchup
-    of theirs; the base has one."""
+    """Return how many debates are kept of the base and of so many trained checkpoints at the most, out of so many in
+    each matchup of theirs; the base has one."""
     count = min(first, notable.KEPT)
     of_trained = matchups * min(first + 2 * count, debates) + min(count, debates)
     return min(first, debates) + trained * of_trained
 
 
 def counterparts(part: Path, chosen: Sequence[Transcript]) -> list[Transcript]:
-    """The base debaters' transcripts on the same questions in the same seating, from their part of the evaluation."""
+    """Return the base debaters' transcripts on the same questions in the same seating, from their part of the
+    evaluation."""
     if not chosen:
         return []
     wanted = {_setting(transcript) for transcript in chosen}
@@ -62,12 +63,12 @@ def counterparts(part: Path, chosen: Sequence[Transcript]) -> list[Transcript]:
 
 
 def finished(part: Path) -> bool:
-    """Whether a part of the evaluation is there with its transcripts; parts of earlier releases lack them."""
+    """Return whether a part of the evaluation is there with its transcripts; parts of earlier releases lack them."""
     return part.exists() and part.with_suffix(TRANSCRIPTS).exists()
 
 
 def store(part: Path, about: Sequence[Mapping[str, Any]], played: Sequence[Transcript]) -> None:
-    """Stores all transcripts of a part, without the tokens, which nobody learns from. `about` says of each which
+    """Store all transcripts of a part, without the tokens, which nobody learns from. `about` says of each which
     checkpoint and matchup it belongs to."""
     bare = [replace(debate, speeches=tuple(map(_without_tokens, debate.speeches))) for debate in played]
     transcripts.write(part.with_suffix(TRANSCRIPTS), bare, extra=about)
@@ -105,8 +106,8 @@ class _Debate(Open):
 
 
 def joined(parts: Sequence[str], paths: Sequence[Path] = ()) -> str:
-    """The lines of the parts' debates, each debate once: a base debater's is kept by every checkpoint that
-    did worse. `paths` are the files that the parts come from, to be named where one is damaged.
+    """Return the lines of the parts' debates, each debate once: a base debater's is kept by every checkpoint that did
+    worse. `paths` are the files that the parts come from, to be named where one is damaged.
 
     Raises:
         DamagedError: a line holds no debate.

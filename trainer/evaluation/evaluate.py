@@ -41,8 +41,8 @@ DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
 
 
 def evaluate(settings: Config) -> Path:
-    """Evaluates a trained run; writes verdicts.parquet, debates.jsonl, attacks.jsonl and training_accuracy.jsonl into
-    its folder.
+    """Evaluate a trained run; write verdicts.parquet, debates.jsonl, attacks.jsonl and training_accuracy.jsonl into its
+    folder.
 
     What was finished before an interruption is not done again.
     """
@@ -76,14 +76,15 @@ class _Evaluation:
             check_adapter(settings, self.rollouts, rows_of(settings))
 
     def references(self) -> Path:
-        """The judges without debaters: naive (the question alone) and expert (question and passage)."""
+        """Return the verdicts of the judges without debaters: naive (the question alone) and expert (question and
+        passage)."""
         part = self._part("references")
         if not part.exists():
             write_parquet(pd.DataFrame(self.pool.references(self.questions)), part)
         return part
 
     def checkpoint(self, iteration: int) -> Path:
-        """A checkpoint against itself and, in a debate, against the base debater."""
+        """Return the verdicts on a checkpoint against itself and, in a debate, against the base debater."""
         part = self._part(checkpoint_name(iteration))
         if not browsed.finished(part):
             rows, debates, attacks, stored = [], [], list[dict[str, Any]](), list[tuple[dict[str, Any], Transcript]]()
@@ -138,7 +139,7 @@ class _Evaluation:
     def _kept(
         self, about: Mapping[str, Any], played: Sequence[Transcript], judged: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        """The debates that the report shows, and with surprising failures what the base debaters had said."""
+        """Return the debates that the report shows, and with surprising failures what the base debaters had said."""
         base = self._part(verdict_table.BASE)
         before = None if not about["iteration"] else _of_reward(verdict_table.read_verdicts(base))
         reads = self.pool.members[0].reads  # the judge that gives the reward, whose rows come first
@@ -150,8 +151,8 @@ class _Evaluation:
         return [*self._browsed(about, [played[place] for place in chosen.kept]), *self._browsed(about_base, compared)]
 
     def _browsed(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> Iterator[dict[str, Any]]:
-        """The debates with the reward judge's probability after every speech, or after the last if that is all that
-        it is asked for."""
+        """Yield the debates with the reward judge's probability after every speech, or after the last if that is all
+        that it is asked for."""
         judge, probe = self.pool.members[0].judge, self.pool.members[0].probe
         for transcript in played:
             asked = list(_prefixes(transcript)) if probe else [transcript]
@@ -165,7 +166,7 @@ class _Evaluation:
             }
 
     def _attacked(self, about: Mapping[str, Any], played: Sequence[Transcript]) -> list[dict[str, Any]]:
-        """How far attacks move the reward judge in this checkpoint's debates, one record per attack."""
+        """Return how far attacks move the reward judge in this checkpoint's debates, one record per attack."""
         reward = self.pool.members[0]
         read = [transcript for transcript in played if transcript.question.id in reward.reads]
         debates = with_key(read[: self.settings.evaluation.attacks], self.key) if reward.probe else []
@@ -181,7 +182,8 @@ class _Evaluation:
 
 
 def _chosen(settings: Config, folder: RunFolder) -> list[int]:
-    """The base, the checkpoints that the configuration names, and the final one, which may be where the watch stopped.
+    """Return the base, the checkpoints that the configuration names, and the final one, which may be where the watch
+    stopped.
 
     Raises:
         RunError: one of them is not there.
@@ -203,7 +205,7 @@ def _of_reward(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _prefixes(transcript: Transcript) -> Iterator[Transcript]:
-    """The transcript before any speech, after the first, …"""
+    """Yield the transcript before any speech, after the first, and so on."""
     for count in range(len(transcript.speeches) + 1):
         yield replace(transcript, speeches=transcript.speeches[:count])
 
@@ -222,7 +224,7 @@ class _Trained(Open, total=False):
 
 
 def _training_accuracy(settings: Config) -> None:
-    """Joins the training verdicts with the answer key, now that training is over: judge accuracy by iteration."""
+    """Join the training verdicts with the answer key, now that training is over: judge accuracy by iteration."""
     key = load_questions(settings.questions).answer_key("train")
     right: dict[int, list[float]] = {}
     path = settings.output / "transcripts.jsonl"

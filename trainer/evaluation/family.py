@@ -32,10 +32,10 @@ class Tested(Interface):
     invalid: Invalid
 
     def questions(self, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """One row per question that counts on both checkpoints: base, trained, story_id."""
+        """Return one row per question that counts on both checkpoints: base, trained, story_id."""
 
     def n_invalid(self, judge: str) -> int:
-        """INVALID verdicts on both checkpoints."""
+        """Return the number of INVALID verdicts on both checkpoints."""
 
 
 def pooled_arms(

@@ -13,7 +13,8 @@ _CREDIT = {"half": 0.5, "wrong": 0.0}
 
 
 def counted(rows: pd.DataFrame, way: Invalid) -> pd.DataFrame:
-    """The rows that count, with the INVALID ones among them (`valid` is False) as right (`correct`) as `way` says."""
+    """Return the rows that count, with the INVALID ones among them (`valid` is False) as right (`correct`) as `way`
+    says."""
     if way == "dropped":
         return rows[rows["valid"]]
     return rows.assign(correct=rows["correct"].where(rows["valid"], _CREDIT[way]))

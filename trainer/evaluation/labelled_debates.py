@@ -15,7 +15,8 @@ from rostrum.trainer.types import Policy
 def play_labelled(
     settings: Config, split: str, questions: int | None, policy: Path | None = None, first: int = 0
 ) -> list[Labelled]:
-    """The debates of a policy (the base debater if none is named) with itself on `questions` of a split (None: all).
+    """Return the debates of a policy (the base debater if none is named) with itself on `questions` of a split (None:
+    all).
 
     `first` is the number of questions passed over. Each question is argued in both seatings; debates that fail are left
     out.

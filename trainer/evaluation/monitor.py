@@ -67,7 +67,7 @@ class Monitor:
     def __init__(
         self, settings: Config, questions: Sequence[Question], judge: Judge, rollouts: RolloutWorkers, tracker: Tracker
     ) -> None:
-        """`questions` are those set aside; `judge` is the one that gives the reward."""
+        """Begin with the questions set aside; `judge` is the one that gives the reward."""
         self.settings, self.questions, self.rollouts = settings, questions, rollouts
         self.folder, self.tracker = RunFolder(settings.output), tracker
         labels = load_questions(settings.questions).answer_key("train")
@@ -81,7 +81,7 @@ class Monitor:
         ]
 
     def look(self, policy: Policy) -> bool:
-        """Measures a published checkpoint, unless that was done before; whether the training is to stop here."""
+        """Measure a published checkpoint, unless that was done before; return whether the training is to stop here."""
         before = read_lines(self.folder.watch)
         known = next((record for record in before if record["iteration"] == policy.version), None)
         return bool((known or self._measured(policy, before))["stop"])
@@ -116,7 +116,7 @@ class Monitor:
         return record
 
     def _compared(self, record: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The changes since the base, what is suspicious in them, and what follows from that."""
+        """Return the changes since the base, what is suspicious in them, and what follows from that."""
         base, now = (before[0] if before else record)["by_question"], record["by_question"]
         changes = compare(base, now, self._stories)
         found = triggers(changes, self.settings.watch)
@@ -145,7 +145,7 @@ class Monitor:
         return with_key(played.finished, self.key)
 
     def _approval(self, policy: Policy, alone: Opinions) -> FloatArray:
-        """How often the reward judge sides with the policy, by question; INVALID is for neither.
+        """Return how often the reward judge sides with the policy, by question; INVALID is for neither.
 
         In a debate against the base, which is one half for the base itself; a consultant's where it is alone.
         """
@@ -181,8 +181,8 @@ class Monitor:
 def compare(
     base: Mapping[str, ArrayLike], now: Mapping[str, ArrayLike], stories: ArrayLike, resamples: int = RESAMPLES
 ) -> dict[str, PairedChange]:
-    """What became of the approval ("reward"), of the accuracy of held-out judges ("held_out") and of the reward judge
-    ("reward_judge"), and of the gap between these, from a value for each question (N,) of the base and now."""
+    """Return what became of the approval ("reward"), of the accuracy of held-out judges ("held_out") and of the reward
+    judge ("reward_judge"), and of the gap between these, from a value for each question (N,) of the base and now."""
     names = {"reward": "approval", "held_out": "held_out", "reward_judge": "accuracy"}
     changes = {name: paired_change(base[of], now[of], stories, resamples=resamples) for name, of in names.items()}
     before, after = (np.asarray(of["accuracy"]) - np.asarray(of["held_out"]) for of in (base, now))
@@ -192,8 +192,8 @@ def compare(
 
 
 def triggers(changes: Mapping[str, PairedChange], watch: WatchSettings) -> list[str]:
-    """Which of "held_out", "reward_judge" and "gap_change" one look finds beside the reward judge being won over more
-    often; none without that."""
+    """Return which of "held_out", "reward_judge" and "gap_change" one look finds beside the reward judge being won over
+    more often; none without that."""
     if not shown(changes["reward"], 1, watch.level, watch.rise):
         return []
     falls = [name for name in FALLS if shown(changes[name], -1, watch.level, watch.fall)]
@@ -202,19 +202,19 @@ def triggers(changes: Mapping[str, PairedChange], watch: WatchSettings) -> list[
 
 
 def raises_alarm(suspicious: Sequence[bool], watch: WatchSettings) -> bool:
-    """Whether the last of these looks (the base's is the first), with those before it, makes an alarm."""
+    """Return whether the last of these looks (the base's is the first), with those before it, makes an alarm."""
     lately = suspicious[-watch.patience :]
     return len(lately) == watch.patience and all(lately)
 
 
 def shown(change: PairedChange, direction: Literal[1, -1], level: float, least: float) -> bool:
-    """Whether a change in this direction is at least so large and significant, one-sidedly, at the level."""
+    """Return whether a change in this direction is at least so large and significant, one-sidedly, at the level."""
     moved = direction * change.change
     return moved > 0 and moved >= least and change.p / 2 < level
 
 
 def in_words(record: Mapping[str, Any]) -> str:
-    """The alarm in one sentence, with its figures."""
+    """Return the alarm in one sentence, with its figures."""
     reward = record["reward"]
     told = [_told(name, record[name]) for name in record["triggers"]]
     return (
@@ -239,7 +239,7 @@ def _verdicts(judge: Judge, debates: Sequence[Labelled]) -> list[Verdict]:
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures for a dashboard, each under one name."""
+    """Return the figures for a dashboard, each under one name."""
     judges = {f"watch/{name}/{of['judge']}": of[name] for of in record["judges"] for name in ("accuracy", "wrong_side")}
     rates = {f"watch/{name}": value for name, value in record["conduct"].items()}
     names = ("gap", "attack_success", "alarm")

@@ -15,7 +15,8 @@ SETTING = ["question_id", "swapped_seats"]
 
 
 def most_persuasive_wrong(rows: pd.DataFrame, count: int = KEPT) -> pd.DataFrame:
-    """The debates in which the checkpoint argued the wrong answer and the judge believed it most, one per question.
+    """Return the debates in which the checkpoint argued the wrong answer and the judge believed it most, one per
+    question.
 
     `rows` are one judge's verdicts. The rows found keep their index, the most persuasive first, with a column `p_wrong`
     more: P(wrong answer), above one half.
@@ -29,7 +30,7 @@ def most_persuasive_wrong(rows: pd.DataFrame, count: int = KEPT) -> pd.DataFrame
 
 
 def most_surprising_failures(rows: pd.DataFrame, base: pd.DataFrame, count: int = KEPT) -> pd.DataFrame:
-    """The debates that the judge gets wrong though it was right, and sure, when base debaters held them; one per
+    """Return the debates that the judge gets wrong though it was right, and sure, when base debaters held them; one per
     question.
 
     Both are one judge's verdicts, on debates of checkpoints with themselves. The rows found keep their index, the
@@ -44,16 +45,16 @@ def most_surprising_failures(rows: pd.DataFrame, base: pd.DataFrame, count: int 
 
 
 def p_right(rows: pd.DataFrame) -> pd.Series:
-    """P(right answer) of each valid verdict."""
+    """Return P(right answer) of each valid verdict."""
     return rows["p_mean"].where(rows["correct_seat"] == "A", 1 - rows["p_mean"])
 
 
 def of_training(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of trained checkpoints."""
+    """Return the rows of trained checkpoints."""
     return rows[rows["checkpoint"] != BASE]
 
 
 def _first_of_each(found: pd.DataFrame, by: str, count: int) -> pd.DataFrame:
-    """The rows with the largest value, one per question; ties in the order of the table."""
+    """Return the rows with the largest value, one per question; ties in the order of the table."""
     ordered = found.sort_values(by, ascending=False, kind="stable")
     return ordered.drop_duplicates("question_id").head(count)

@@ -28,7 +28,7 @@ class Opinions:
     verdicts: Sequence[Verdict]
 
     def by_question(self, value: Callable[[Labelled, float], float], invalid: float) -> FloatArray:
-        """The mean over both seatings of `value(debate, P(answer of side A))`, (questions,).
+        """Return the mean over both seatings of `value(debate, P(answer of side A))`, (questions,).
 
         `invalid` is what an INVALID verdict or a debate that could not be played counts.
         """
@@ -38,11 +38,11 @@ class Opinions:
         return np.array([(sum(of) + invalid * (SEATINGS - len(of))) / SEATINGS for of in found.values()])
 
     def accuracy(self) -> FloatArray:
-        """How often the judge is right, by question: a tie is half right, INVALID is not right."""
+        """Return how often the judge is right, by question: a tie is half right, INVALID is not right."""
         return self.by_question(lambda debate, p: favours(p if debate.correct is Side.A else 1 - p), invalid=0.0)
 
     def figures(self) -> dict[str, float]:
-        """The judge on all questions: `accuracy`, `invalid` (a share), `mcc` and `wrong_side`."""
+        """Return the judge's figures on all questions: `accuracy`, `invalid` (a share), `mcc` and `wrong_side`."""
         valid = list(self._valid())
         return {
             "accuracy": float(self.accuracy().mean()),
@@ -58,7 +58,7 @@ class Opinions:
 
 
 def matthews(cases: Sequence[tuple[Side, float]]) -> float:
-    """The Matthews correlation of the side that is right with the side that the judge favours (its P(side A)).
+    """Return the Matthews correlation of the side that is right with the side that the judge favours (its P(side A)).
 
     (TP TN - FP FN) / sqrt((TP + FP)(TP + FN)(TN + FP)(TN + FN)) with side A as the positive class; which side that is
     makes no difference. A tie counts half in each column. 0 where one side was always right or always favoured, so a

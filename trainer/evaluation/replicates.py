@@ -19,7 +19,8 @@ class Replicates:
 
 
 def replicates(configs: Mapping[str, Mapping[str, Any]]) -> list[Replicates]:
-    """The groups of two or more arms whose configurations (plain values) differ in nothing but `seed` and `output`.
+    """Return the groups of two or more arms whose configurations (plain values) differ in nothing but `seed` and
+    `output`.
 
     Of two arms with the same seed the first alone counts, for they are the same run twice.
     """
@@ -32,6 +33,6 @@ def replicates(configs: Mapping[str, Mapping[str, Any]]) -> list[Replicates]:
 
 
 def _name(arms: list[str], others: Mapping[str, Any]) -> str:
-    """What the arms' names have in common ("debate" of debate-s1 and debate-s2), if no arm is called that."""
+    """Return what the arms' names have in common ("debate" of debate-s1 and debate-s2), if no arm is called that."""
     common = re.sub(r"[\W_]+(seed|s)?[\W_]*\d*$", "", os.path.commonprefix(arms))
     return common if common and common not in others else " + ".join(arms)

@@ -127,7 +127,7 @@ def _one_way(change: Change, counted: str, corrected: bool) -> str:
 
 
 def _depends(row: JudgeAccuracy) -> bool:
-    """Whether the word is another if INVALID verdicts count for something else."""
+    """Return whether the word is another if INVALID verdicts count for something else."""
     return len({change.headline for change in row.invalid.values()}) > 1
 
 
@@ -149,7 +149,7 @@ def _percent(share: float | None) -> str:
 
 
 def _points(share: float | None, sign: str = "") -> str:
-    """A share of one in percentage points, one decimal, never "−0.0"."""
+    """Return a share of one in percentage points, one decimal, never "−0.0"."""
     points = math.nan if share is None else 100 * share
     return f"{round(points, 1) + 0.0:{sign}.1f}".replace("-", "\N{MINUS SIGN}")
 

@@ -118,7 +118,7 @@ class _Arm:
         return str(found[0])
 
     def _checkpoints(self) -> list[str]:
-        """Names in order of iteration, base first."""
+        """Return the names of the checkpoints in order of iteration, base first."""
         own = self.rows.loc[self.rows["matchup"] == SELF, ["iteration", "checkpoint"]]
         pairs = own.drop_duplicates().sort_values(["iteration", "checkpoint"])
         names = [str(name) for name in pairs["checkpoint"]]
@@ -137,7 +137,8 @@ class _Arm:
         return rows[(rows["checkpoint"] == checkpoint) & (rows["judge"] == judge) & (rows["matchup"] == matchup)]
 
     def _paired_rows(self, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """One row per question and seating with a verdict that counts on both checkpoints: base, trained, given_right.
+        """Return one row per question and seating with a verdict that counts on both checkpoints: base, trained,
+        given_right.
 
         Pairing seatings too keeps an INVALID verdict from being read as change: in a consultancy the two seatings of a
         question are the consultant given the right and the wrong answer.
@@ -146,7 +147,8 @@ class _Arm:
         return base.join(self._seatings(self.final, judge, invalid)["correct"].rename("trained"), how="inner")
 
     def _seatings(self, checkpoint: str, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """Self-play with a verdict that counts, one row per question and seating: correct, given_right, story_id."""
+        """Return the rows of self-play with a verdict that counts, one per question and seating: correct, given_right,
+        story_id."""
         return (
             counted(self._select(checkpoint, judge), invalid)
             .groupby(["question_id", "swapped_seats"])
@@ -154,7 +156,7 @@ class _Arm:
         )
 
     def questions(self, judge: str, invalid: Invalid) -> pd.DataFrame:
-        """One row per question that counts on both checkpoints: base, trained, story_id."""
+        """Return one row per question that counts on both checkpoints: base, trained, story_id."""
         return (
             self._paired_rows(judge, invalid)
             .groupby("question_id")
@@ -162,7 +164,7 @@ class _Arm:
         )
 
     def n_invalid(self, judge: str) -> int:
-        """INVALID verdicts on the base and the final checkpoint."""
+        """Return the number of INVALID verdicts on the base and the final checkpoint."""
         return sum(int((~self._select(checkpoint, judge)["valid"]).sum()) for checkpoint in (BASE, self.final))
 
     def _changes(self, judge: str) -> dict[Invalid, PairedChange]:
@@ -192,12 +194,12 @@ class _Arm:
         )
 
     def _scores(self, judge: str) -> dict[str, BeforeAfter]:
-        """Mean (1 - P)^2 and -log P of the right answer over valid verdicts, before and after training."""
+        """Return the mean (1 - P)^2 and -log P of the right answer over valid verdicts, before and after training."""
         base, trained = (scores(self._select(checkpoint, judge)) for checkpoint in (BASE, self.final))
         return {name: BeforeAfter(base=base[name], trained=trained[name]) for name in base}
 
     def _by_assignment(self, judge: str) -> dict[str, BeforeAfter]:
-        """The judge's accuracy where the consultant was given the right and the wrong answer."""
+        """Return the judge's accuracy where the consultant was given the right and the wrong answer."""
         pairs = self._paired_rows(judge, self.invalid)
         right = pairs["given_right"].astype(bool)
         return {
@@ -214,7 +216,7 @@ class _Arm:
         )
 
     def _win_rates(self, checkpoint: str) -> dict[str, Interval]:
-        """How often the reward judge sided with the checkpoint, in all and by whether its answer was right."""
+        """Return how often the reward judge sided with the checkpoint, in all and by whether its answer was right."""
         rows = self._select(checkpoint, self.reward_judge, SELF if self.lone else BASE)
         if checkpoint == BASE and not self.lone and rows.empty:
             return self._base_against_itself()
@@ -223,7 +225,8 @@ class _Arm:
         return {name: _mean(side, "won") for name, side in sides.items()}
 
     def _base_against_itself(self) -> dict[str, Interval]:
-        """One of two equals wins half; the side with the right answer wins whenever the judge is right."""
+        """Return the win rates of the base against itself: one of two equals wins half; the side with the right answer
+        wins whenever the judge is right."""
         right = _mean(self._select(BASE, self.reward_judge), "correct")
         wrong = Interval(1 - right.estimate, 1 - right.high, 1 - right.low, right.n)
         even = Interval(0.5, math.nan, math.nan, 0)
@@ -239,7 +242,7 @@ class _Arm:
         return _ratio(rows["words"].sum(), rows["speeches"].sum())
 
     def _conduct(self, checkpoint: str) -> dict[str, float]:
-        """Means per speech; what the table does not tell is left out."""
+        """Return the means per speech; what the table does not tell is left out."""
         rows = self._select(checkpoint, self.reward_judge)
         return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in CONDUCT if name in rows}
 
@@ -261,8 +264,8 @@ class _Arm:
 
 
 def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """The table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5); and
-    where the checkpoint holds one side, `won`, whether the judge picked its answer, and `given_right`, whether that
+    """Return the table with three columns more: `correct`, whether the judge picked the right answer (1, 0, a tie .5);
+    and where the checkpoint holds one side, `won`, whether the judge picked its answer, and `given_right`, whether that
     answer is right. The picks of INVALID verdicts mean nothing: whoever reads them takes valid rows only."""
     picks_a = (1 + np.sign(verdicts["p_mean"] - 0.5)) / 2
     return verdicts.assign(
@@ -274,7 +277,7 @@ def _with_outcomes(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _references(rows: pd.DataFrame, invalid: Invalid) -> list[Reference]:
-    """Judges without debaters: protocols in the order of the table, the reward judge first."""
+    """Return the judges without debaters: protocols in the order of the table, the reward judge first."""
     references: list[Reference] = []
     for _, own in rows.groupby("protocol", sort=False):
         judges = [_reference(group, invalid) for _, group in own.groupby("judge")]
@@ -297,19 +300,19 @@ def _reference(rows: pd.DataFrame, invalid: Invalid) -> Reference:
 
 
 def _each_way(rows: pd.DataFrame) -> dict[str, Estimate]:
-    """Accuracy by what INVALID verdicts count for."""
+    """Return the accuracy by what INVALID verdicts count for."""
     return {way: _estimate(_question_mean(rows, way)) for way in WAYS}
 
 
 def _question_mean(rows: pd.DataFrame, invalid: Invalid) -> Interval:
-    """Mean over questions of the mean over each question's rows that count, clustered by story."""
+    """Return the mean over questions of the mean over each question's rows that count, clustered by story."""
     by_question = counted(rows, invalid).groupby("question_id")
     questions = by_question.agg(correct=("correct", "mean"), story_id=("story_id", "first"))
     return cluster_mean(questions["correct"], questions["story_id"])
 
 
 def _mean(rows: pd.DataFrame, outcome: str) -> Interval:
-    """Mean over rows with a valid verdict, clustered by story."""
+    """Return the mean over rows with a valid verdict, clustered by story."""
     valid = rows[rows["valid"]]
     return cluster_mean(valid[outcome], valid["story_id"])
 

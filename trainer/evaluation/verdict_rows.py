@@ -73,7 +73,8 @@ class JudgePool:
     def failed(
         self, about: Mapping[str, Any], failures: Sequence[Failure], questions: Sequence[Question], protocol: Protocol
     ) -> list[dict[str, Any]]:
-        """A debate that could not be played counts as an INVALID verdict of every judge: left out, and counted."""
+        """Return rows for a debate that could not be played: it counts as an INVALID verdict of every judge, left out
+        and counted."""
         by_id = {question.id: question for question in questions}
         rows = []
         for failure in failures:
@@ -87,7 +88,8 @@ class JudgePool:
         return rows
 
     def references(self, questions: Sequence[Question]) -> list[dict[str, Any]]:
-        """The judges without debaters: naive (the question alone) and expert (question and passage)."""
+        """Return the verdicts of the judges without debaters: naive (the question alone) and expert (question and
+        passage)."""
         about = {"arm": "", "checkpoint": verdict_table.BASE, "matchup": verdict_table.NONE}
         rows = []
         for name in ("naive", "expert"):
@@ -104,7 +106,7 @@ def drawn(key: AnswerKey, sample: int | None, seed: int) -> frozenset[str]:
 
 
 def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
-    """What the table holds of one verdict, but for what the debate was played for."""
+    """Return what the table holds of one verdict, but for what the debate was played for."""
     own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
     given, swapped = verdict.given, verdict.swapped
     return {
@@ -129,13 +131,13 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
 
 
 def unplayed(failure: Failure, question: Question, protocol: Protocol) -> Transcript:
-    """The debate that failed, before anybody has spoken."""
+    """Return the debate that failed, before anybody has spoken."""
     answers = question.answers[::-1] if failure.swapped_seats else question.answers
     return Transcript(question, protocol, answers, failure.swapped_seats)
 
 
 def checkpoint_name(iteration: int) -> str:
-    """What the table calls the policy after that many updates."""
+    """Return what the table calls the policy after that many updates."""
     return verdict_table.BASE if iteration == 0 else f"iteration-{iteration:04d}"
 
 

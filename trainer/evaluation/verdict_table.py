@@ -147,7 +147,7 @@ def scores(verdicts: pd.DataFrame) -> dict[str, float]:
 
 
 def right(table: pd.DataFrame) -> np.ndarray:
-    """(N,) 1 where the judge favours the right answer, .5 at exactly one half, else 0. INVALID verdicts favour none:
-    whoever calls this takes valid rows only."""
+    """Return (N,) 1 where the judge favours the right answer, .5 at exactly one half, else 0. INVALID verdicts favour
+    none: whoever calls this takes valid rows only."""
     p = np.where(table["correct_seat"] == "A", table["p_mean"], 1 - table["p_mean"])
     return np.asarray(favours(p))

@@ -36,7 +36,7 @@ class ExportError(ValueError):
 
 
 def export(settings: Config, iteration: int | None, output: Path) -> int:
-    """Writes the policy published after `iteration` updates (None: the last one there is); returns the iteration.
+    """Write the policy published after `iteration` updates (None: the last one there is); return the iteration.
 
     Raises:
         RunError: the run has not published it.

@@ -49,13 +49,13 @@ class ClassCollator:
 
 
 def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
-    """The rows as one tensor (rows, longest), padded on the right."""
+    """Return the rows as one tensor (rows, longest), padded on the right."""
     tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
 
 
 def verdict_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mean over readings of -Σ target(answer) log p(answer), in nats.
+    """Return the mean over readings of -Σ target(answer) log p(answer), in nats.
 
     `log_probs` (rows, positions) are 0 but at the verdict's tokens; the `weights` (rows,) of a reading's rows add up to
     1, so their sum is the number of readings.
@@ -64,5 +64,6 @@ def verdict_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor
 
 
 def class_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean over readings of the cross-entropy (nats) of probabilities (readings, 2) under logits (readings, 2)."""
+    """Return the mean over readings of the cross-entropy (nats) of probabilities (readings, 2) under logits (readings,
+    2)."""
     return -(logits.float().log_softmax(-1) * targets).sum(-1).mean()

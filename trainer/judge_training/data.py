@@ -40,7 +40,7 @@ class Reading:
 def split_by_story(
     debates: Sequence[Labelled], heldout_fraction: float, seed: int
 ) -> tuple[list[Labelled], list[Labelled]]:
-    """Debates to learn from and held-out ones, which share no story.
+    """Return debates to learn from and held-out ones, which share no story.
 
     A hash of the story decides, so a story stays on its side whatever debates are added.
 
@@ -61,8 +61,8 @@ def split_by_story(
 
 
 def readings_of(debates: Sequence[Labelled], prompts: Prompts, fmt: Format, head: str, context: int) -> list[Reading]:
-    """Both readings of every debate, the given order first. `head` is "letter", "answer" or "classifier", which says
-    nothing and so has empty choices.
+    """Return both readings of every debate, the given order first. `head` is "letter", "answer" or "classifier", which
+    says nothing and so has empty choices.
 
     Raises:
         JudgeTrainingError: a reading is longer than `context` tokens; none is ever cut.
@@ -85,7 +85,7 @@ def _reading(debate: Labelled, prompts: Prompts, fmt: Format, head: str) -> Read
 
 
 def columns_of(readings: Sequence[Reading]) -> Dataset:
-    """The readings as the table that trainers shuffle."""
+    """Return the readings as the table that trainers shuffle."""
     return Dataset.from_dict(
         {
             "prompt_ids": [list(reading.prompt) for reading in readings],

@@ -44,8 +44,8 @@ Use: `judge=FOLDER/judge.yaml` or `judge=FOLDER/calibrated.yaml`.
 
 
 def check_free(output: Path) -> None:
-    """A judge is written into a folder of its own; hidden files, such as those of an attempt that was stopped, do not
-    count.
+    """Refuse a folder that is not a judge's own to be written into; hidden files, such as those of an attempt that was
+    stopped, do not count.
 
     Raises:
         JudgeTrainingError: there is something in it.
@@ -55,7 +55,7 @@ def check_free(output: Path) -> None:
 
 
 def judge_settings(judge: ModelSettings, head: str, output: Path) -> dict[str, Any]:
-    """The settings of the judge that the folder holds, as configs/judge/ would have them."""
+    """Return the settings of the judge that the folder holds, as configs/judge/ would have them."""
     new = {"name": output.name, "model": str(output.absolute()), "kind": "likelihood", "choice": head}
     if head == "classifier":
         new = {"name": output.name, "model": str(output.absolute()), "kind": "head"}

@@ -30,7 +30,8 @@ Cells = Mapping[tuple[int, int], pd.DataFrame]
 
 
 def cell(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> pd.DataFrame:
-    """One row per debate: question, story, seating, p (of side A's answer) and correct; NaN for an INVALID verdict."""
+    """Return one row per debate: question, story, seating, p (of side A's answer) and correct; NaN for an INVALID
+    verdict."""
     of_a = probabilities(verdicts)
     asked = [debate.transcript for debate in debates]
     return pd.DataFrame(
@@ -45,7 +46,8 @@ def cell(verdicts: Sequence[Verdict], debates: Sequence[Labelled]) -> pd.DataFra
 
 
 def figures(cells: Cells) -> dict[str, Any]:
-    """The grid in numbers: accuracy per cell, comparisons of every retrained judge with the first, and the answer."""
+    """Return the grid in numbers: accuracy per cell, comparisons of every retrained judge with the first, and the
+    answer."""
     judges = sorted({judge for judge, _ in cells})
     debaters = sorted({debater for _, debater in cells})
     compared = [{"judge": k, **comparisons(cells, k)} for k in judges if k > 0]
@@ -60,7 +62,7 @@ def figures(cells: Cells) -> dict[str, Any]:
 
 
 def accuracy(table: pd.DataFrame) -> dict[str, Any]:
-    """Share right with its story-clustered 95 % interval; each question counts once."""
+    """Return the share right with its story-clustered 95 % interval; each question counts once."""
     questions = _by_question(table.dropna(subset="correct"), ["correct"])
     found = cluster_mean(questions["correct"], questions["story"])
     return {
@@ -80,7 +82,7 @@ def comparisons(cells: Cells, k: int) -> dict[str, Any]:
 
 
 def change(before: pd.DataFrame, after: pd.DataFrame) -> PairedChange:
-    """The change in accuracy over debates with a valid verdict in both cells."""
+    """Return the change in accuracy over debates with a valid verdict in both cells."""
     debate = ["question", "swapped"]
     pairs = before.merge(after[[*debate, "correct"]], on=debate, suffixes=("_before", "_after"))
     both = ["correct_before", "correct_after"]
@@ -89,12 +91,12 @@ def change(before: pd.DataFrame, after: pd.DataFrame) -> PairedChange:
 
 
 def _by_question(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The mean over both seatings of each question."""
+    """Return the mean over both seatings of each question."""
     return rows.groupby("question").agg({**dict.fromkeys(columns, "mean"), "story": "first"})
 
 
 def answer(compared: Mapping[str, Any]) -> str:
-    """The answer in a word or two; "harder" needs an interval wholly above zero and p < .05 (`headline`)."""
+    """Return the answer in a word or two; "harder" needs an interval wholly above zero and p < .05 (`headline`)."""
     own, old = compared[OWN_TRICKS]["headline"], compared[OLD_TRICKS]["headline"]
     if own == "raised":
         return "Yes, harder to fool"
@@ -104,7 +106,7 @@ def answer(compared: Mapping[str, Any]) -> str:
 
 
 def sentence(compared: Mapping[str, Any]) -> str:
-    """The answer with its numbers, for the last judge."""
+    """Return the answer with its numbers, for the last judge."""
     k, own, old = compared["judge"], compared[OWN_TRICKS], compared[OLD_TRICKS]
     return (
         f"{answer(compared)}: on debates of debaters trained against itself, judge {k} is right in "

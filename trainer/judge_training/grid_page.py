@@ -23,7 +23,7 @@ TITLE = "Judge accuracy, every judge against every round's debaters"
 
 
 def write(folder: Path, title: str, grid: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]], played: int) -> None:
-    """Writes the three files, and figures/. `rounds` tell of each retrained judge; `played` is the questions that its
+    """Write the three files, and figures/. `rounds` tell of each retrained judge; `played` is the questions that its
     debaters played."""
     record = jsonable({"title": title, **grid, "rounds": list(rounds)})
     picture = draw(record["cells"])
@@ -35,7 +35,7 @@ def write(folder: Path, title: str, grid: Mapping[str, Any], rounds: Sequence[Ma
 
 
 def draw(cells: Sequence[Sequence[Mapping[str, Any]]]) -> Drawing:
-    """Judges down, debaters across; judges on debaters who were trained against them are framed."""
+    """Draw judges down, debaters across; judges on debaters who were trained against them are framed."""
     judges, debaters = range(len(cells)), range(len(cells[0]))
     labels = Labels(
         [(f"judge {j}", "the original" if j == 0 else f"retrained, round {j}") for j in judges],

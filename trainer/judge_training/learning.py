@@ -28,18 +28,18 @@ class JudgeTrainer(Trainer):
 
     @abstractmethod
     def batch_log_odds(self, rows: Sequence[dict[str, Any]]) -> torch.Tensor:
-        """Log-odds (rows,) of the answer shown as A in each row of `columns_of`."""
+        """Return the log-odds (rows,) of the answer shown as A in each row of `columns_of`."""
 
     @torch.no_grad()
     def log_odds(self) -> NDArray[np.float64]:
-        """Log-odds by slot (readings,) on the held-out readings, in their order."""
+        """Return the log-odds by slot (readings,) on the held-out readings, in their order."""
         self.model.eval()
         rows, size = list(columns_of(self.heldout)), self.args.per_device_eval_batch_size
         batches = [self.batch_log_odds(rows[start : start + size]) for start in range(0, len(rows), size)]
         return torch.cat(batches).double().cpu().numpy()
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Held-out loss (nats per reading) and the share of debates that are read right."""
+        """Return the held-out loss (nats per reading) and the share of debates that are read right."""
         found, targets = self.log_odds(), np.array([reading.target for reading in self.heldout])
         right = _right(mean_probability(found), targets[::2])
         metrics = {"eval_loss": log_loss(found, targets), "eval_accuracy": right}
@@ -48,7 +48,8 @@ class JudgeTrainer(Trainer):
 
 
 def _right(of_a: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    """Share of debates in which judge and label lean to the same side; those that lean to none are left out."""
+    """Return the share of debates in which judge and label lean to the same side; those that lean to none are left
+    out."""
     leaning = targets != 0.5
     return float(((of_a > 0.5) == (targets > 0.5))[leaning].mean()) if leaning.any() else float("nan")
 
@@ -79,7 +80,7 @@ class KeepBest(TrainerCallback):
         say(f"step {found['step']}: held-out loss {found['loss']:.4f} ({kept}), {found['accuracy']:.1%} right")
 
     def restore(self) -> None:
-        """Puts the best weights back into the model."""
+        """Put the best weights back into the model."""
         kept = load_file(self._path)
         with torch.no_grad():
             for name, weights in self._learned():
@@ -100,7 +101,7 @@ class ShowSteps(TrainerCallback):
 
 
 def arguments(settings: JudgeTraining, folder: Path, seed: int, half: bool, cpu: bool) -> dict[str, Any]:
-    """What transformers' and TRL's configurations are given alike."""
+    """Return what transformers' and TRL's configurations are given alike."""
     micro = settings.micro_batch_rows or settings.batch_rows
     return {
         "output_dir": str(folder),

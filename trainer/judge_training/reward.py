@@ -37,7 +37,7 @@ class ClassTrainer(JudgeTrainer):
         return class_loss(_logits(model, inputs), inputs["targets"])
 
     def batch_log_odds(self, rows: Sequence[dict[str, Any]]) -> torch.Tensor:
-        """Logit of class 0 less that of class 1, for each row."""
+        """Return the logit of class 0 less that of class 1, for each row."""
         of_a, of_b = _logits(self.model, self._prepare_inputs(self.data_collator(rows))).float().unbind(1)
         return of_a - of_b
 
@@ -49,7 +49,7 @@ def _logits(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def load_classifier(model: str, tokenizer: PreTrainedTokenizerBase, device: str) -> PreTrainedModel:
-    """The model with a head of two classes: its own if it has one, else a fresh one on a language model.
+    """Return the model with a head of two classes: its own if it has one, else a fresh one on a language model.
 
     Raises:
         JudgeTrainingError: it is an adapter, or has a head of another number of classes.
@@ -78,7 +78,8 @@ def load_classifier(model: str, tokenizer: PreTrainedTokenizerBase, device: str)
 
 @contextmanager
 def _without_report() -> Iterator[None]:
-    """transformers tells at length that the head is new and the language model's is not there: as it should be."""
+    """Silence transformers, which tells at length that the head is new and the language model's is not there: as it
+    should be."""
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     try:
@@ -95,7 +96,7 @@ def make_trainer(
     adapter: Any,
     **arguments: Any,
 ) -> ClassTrainer:
-    """A trainer for a model with a head; `adapter` is peft's configuration or None."""
+    """Return a trainer for a model with a head; `adapter` is peft's configuration or None."""
     if adapter is not None:
         from peft import get_peft_model
 

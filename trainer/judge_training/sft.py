@@ -25,14 +25,14 @@ class VerdictTrainer(JudgeTrainer, SFTTrainer):
         return verdict_loss(_log_probs(model, inputs), inputs["weights"])
 
     def batch_log_odds(self, rows: Sequence[dict[str, Any]]) -> torch.Tensor:
-        """log p(A's words) - log p(B's words) of each row."""
+        """Return log p(A's words) - log p(B's words) of each row."""
         inputs = self._prepare_inputs(self.data_collator(rows, both=True))
         of_a, of_b = _log_probs(self.model, inputs).sum(-1).view(-1, 2).unbind(1)
         return of_a - of_b
 
 
 def _log_probs(model: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Log-probabilities (rows, positions) of the labelled tokens by TRL's fused head; 0 elsewhere."""
+    """Return the log-probabilities (rows, positions) of the labelled tokens by TRL's fused head; 0 elsewhere."""
     read = {name: inputs[name] for name in ("input_ids", "attention_mask", "labels")}
     log_probs: torch.Tensor = model(**read, use_cache=False, fused_lm_head=True).log_probs.float()
     return log_probs
@@ -46,7 +46,7 @@ def make_trainer(
     adapter: Any,
     **arguments: Any,
 ) -> VerdictTrainer:
-    """A trainer for a causal language model; `adapter` is peft's configuration or None."""
+    """Return a trainer for a causal language model; `adapter` is peft's configuration or None."""
     trainer = VerdictTrainer(
         model=model,
         processing_class=tokenizer,

@@ -38,7 +38,7 @@ class Pupil:
 
 
 def pupil_of(judge: JudgeSettings, training: JudgeTraining) -> Pupil:
-    """The judge as something that can be taught.
+    """Return the judge as something that can be trained.
 
     Raises:
         JudgeTrainingError: it is of a kind that has no model of its own to teach.
@@ -54,7 +54,7 @@ def pupil_of(judge: JudgeSettings, training: JudgeTraining) -> Pupil:
 
 
 def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> dict[str, Any]:
-    """Teaches the configured judge and writes it into `output`; returns what training.json holds.
+    """Train the configured judge and write it into `output`; return what training.json holds.
 
     Raises:
         JudgeTrainingError: the judge or the debates do not allow it.
@@ -130,7 +130,8 @@ class _Lesson:
         self.best = KeepBest(self.trainer.model, workplace / "best.safetensors", self._training.patience)
 
     def teach(self) -> Any:
-        """Log-odds by slot on the held-out readings under the best weights, which the model is left with."""
+        """Train the model, which is left with the best weights; return the log-odds by slot on the held-out readings
+        under them."""
         say(f"teaching from {self._readings:,} readings, {len(self.trainer.heldout):,} held out")
         self.trainer.add_callback(self.best)
         with debates_bar("teaching the judge", self._readings * self._training.epochs) as bar:
@@ -140,7 +141,7 @@ class _Lesson:
         return self.trainer.log_odds()
 
     def finished(self) -> PreTrainedModel:
-        """The model with its adapter merged, in the judge's dtype."""
+        """Return the model with its adapter merged, in the judge's dtype."""
         return merged(self.trainer.model).to(self._dtype)
 
 

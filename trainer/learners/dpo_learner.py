@@ -178,7 +178,7 @@ def _pair(siblings: Sequence[Trajectory], turn: int) -> Pair | None:
 
 
 def _speech(trajectory: Trajectory, k: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Everything before the speaker's k-th speech, and the speech."""
+    """Return everything before a speaker's k-th speech, and the speech."""
     row, end = trajectory.row, trajectory.row.ends[k] + 1
     start = end
     while start > 0 and row.mask[start - 1]:
@@ -187,7 +187,8 @@ def _speech(trajectory: Trajectory, k: int) -> tuple[tuple[int, ...], tuple[int,
 
 
 def columns_of(pairs: Sequence[Pair]) -> dict[str, list[list[int]]]:
-    """The pairs as the token columns that `DPOTrainer` makes of texts, here with the very tokens that were sampled."""
+    """Return the pairs as the token columns that `DPOTrainer` makes of texts, here with the very tokens that were
+    sampled."""
     return {
         "prompt_ids": [list(pair.prompt) for pair in pairs],
         "chosen_ids": [list(pair.chosen) for pair in pairs],
@@ -220,7 +221,7 @@ class TokenPairs(DPOTrainer):
     before: Fingerprint | None = None
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """TRL's step; the first one looks at the model before anything has changed it."""
+        """Do TRL's step; the first one looks at the model before anything has changed it."""
         if self.before is None:
             self.before = fingerprint(self.model)
             autocast = bool(self.args.bf16) and not self.is_deepspeed_enabled

@@ -342,7 +342,7 @@ class ClippedSurrogate(GRPOTrainer):
         return generation_batch
 
     def _compute_loss(self, model: torch.nn.Module, inputs: Batch) -> torch.Tensor:
-        """TRL's loss; with a critic, plus the squared error of its values against the returns."""
+        """Return TRL's loss; with a critic, plus the squared error of its values against the returns."""
         self._old = inputs
         algorithm = self._algorithm
         loss: torch.Tensor = super()._compute_loss(model, inputs)
@@ -359,20 +359,21 @@ class ClippedSurrogate(GRPOTrainer):
         return loss
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, ...]:
-        """TRL's; where the ratio of a whole speech is clipped, the old log-probabilities become those that make TRL's
-        ratio of a token that of its speech (GSPO-token, Zheng et al. 2025, eq. 13 and 14)."""
+        """Return what TRL's method does; where the ratio of a whole speech is clipped, the old log-probabilities become
+        those that make TRL's ratio of a token that of its speech (GSPO-token, Zheng et al. 2025, eq. 13 and 14)."""
         found: tuple[torch.Tensor, ...] = super()._get_per_token_logps_and_entropies(*args, **kwargs)
         if self._algorithm.ratio == "speech" and torch.is_grad_enabled():
             self._old["old_per_token_logps"] = speech_ratios(found[0].detach(), self._old)
         return found
 
     def _keep_values(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        """Forward hook on the backbone: runs inside DeepSpeed's forward, so sharded parameters are gathered."""
+        """Keep the values, as a forward hook on the backbone: it runs inside DeepSpeed's forward, so sharded parameters
+        are gathered."""
         head = getattr(self.accelerator.unwrap_model(self.model), VALUE_HEAD)
         self._values = head(output.last_hidden_state.to(head.weight.dtype)).squeeze(-1)
 
     def _take_values(self, length: int) -> torch.Tensor:
-        """(B, length) the values at the positions that predict the last `length` tokens."""
+        """Return (B, length) the values at the positions that predict the last `length` tokens."""
         assert self._values is not None
         values, self._values = self._values[:, -length - 1 : -1].float(), None
         return values
@@ -424,7 +425,7 @@ def _rows(batch: Batch, chosen: torch.Tensor) -> Batch:
 
 
 def _stack(rows: Sequence[Floats], like: torch.Tensor) -> torch.Tensor:
-    """(B, T) float tensor of the rows, padded with zeros to the shape of `like` on the right and below."""
+    """Return a (B, T) float tensor of the rows, padded with zeros to the shape of `like` on the right and below."""
     stacked = torch.zeros(like.shape, dtype=torch.float32)
     for index, row in enumerate(rows):
         stacked[index, : len(row)] = torch.from_numpy(row).float()

@@ -354,7 +354,8 @@ def _published(folder: str, name: str) -> dict[str, Any] | None:
 
 
 def head_outputs(model: str) -> int:
-    """How many numbers the head of a model that has not been loaded gives for a text: one (a reward) or two (classes).
+    """Return how many numbers the head of a model that has not been loaded gives for a text: one (a reward) or two
+    (classes).
 
     Raises:
         ModelError: it is a language model, an adapter, or has another number of outputs.
@@ -378,7 +379,7 @@ def head_outputs(model: str) -> int:
 
 @contextmanager
 def _unsharded() -> Iterator[None]:
-    """Loads whole weights on this rank even in a ZeRO-3 run: an engine's model lives on one rank, so a sharded load
+    """Load whole weights on this rank even in a ZeRO-3 run: an engine's model lives on one rank, so a sharded load
     would wait for the others for ever; the learner's is sharded later, when its trainer prepares it."""
     config = deepspeed._hf_deepspeed_config_weak_ref and deepspeed._hf_deepspeed_config_weak_ref()
     deepspeed.unset_hf_deepspeed_config()
@@ -390,7 +391,7 @@ def _unsharded() -> Iterator[None]:
 
 
 def context_length(config: PreTrainedConfig) -> int:
-    """The most tokens that a model of this configuration can read in one row."""
+    """Return the most tokens that a model of this configuration can read in one row."""
     config = config.get_text_config()
     return int(getattr(config, "max_position_embeddings", 2**31 - 1))
 
@@ -407,7 +408,7 @@ def positions_in_text(attention: torch.Tensor) -> torch.Tensor:
 
 
 def read_context_length(model: str) -> int:
-    """`context_length` of a model that has not been loaded."""
+    """Return `context_length` of a model that has not been loaded."""
     folder = resolve_base(model)
     with read_whole(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -434,7 +435,7 @@ def end_tokens(model: str, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]
 
 
 def resolve_base(model: str) -> str:
-    """Like `resolve`, but for an adapter the folder or hub id of its base model."""
+    """Return what `resolve` does, but for an adapter the folder or hub id of its base model."""
     folder = resolve(model)
     adapter = Path(folder) / "adapter_config.json"
     return _base_of(adapter) if adapter.exists() else folder

@@ -23,7 +23,7 @@ EVEN = 0.5
 
 
 def chances(win_rates: Sequence[float], rule: kinds.League) -> NDArray[np.float64]:
-    """How likely each snapshot is drawn; all alike if the policy wins against every one of them always."""
+    """Return how likely each snapshot is drawn; all alike if the policy wins against every one of them always."""
     power = rule.power if rule.draw == "prioritised" else 0.0
     weights = (1 - np.asarray(win_rates, np.float64)) ** power
     return weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / len(weights))
@@ -40,11 +40,12 @@ class LeagueOpponents(Opponents):
         """The policy's win rate by snapshot (iterations after which it was published), of those that it has met."""
 
     def snapshots(self, iteration: int) -> list[int]:
-        """Who is in the league in an iteration: all before the policy that plays; at first the base alone."""
+        """Return who is in the league in an iteration: all before the policy that plays; at first the base alone."""
         return list(range(0, iteration - 1, self.rule.every)) or [0]
 
     def drawn(self, iteration: int) -> list[Policy]:
-        """Independent draws, with replacement. An opponent's name is the place that it takes in a worker's memory."""
+        """Return independent draws, with replacement. An opponent's name is the place that it takes in a worker's
+        memory."""
         known = self.snapshots(iteration)
         rates = [self.win_rates.get(snapshot, EVEN) for snapshot in known]
         random = np.random.default_rng(derive(self.settings.seed, "league", iteration))
@@ -59,7 +60,7 @@ class LeagueOpponents(Opponents):
         return min(self.rule.at_once, questions - self.rule.against_itself(questions))
 
     def learn(self, experience: Batch) -> dict[str, Any]:
-        """Moves the win rates of those whom the policy has met."""
+        """Move the win rates of those whom the policy has met."""
         for snapshot, scores in scores_of(experience).items():
             before, now = self.win_rates.get(snapshot, EVEN), sum(scores) / len(scores)
             self.win_rates[snapshot] = self.rule.decay * before + (1 - self.rule.decay) * now
@@ -72,5 +73,5 @@ class LeagueOpponents(Opponents):
         return {"win_rates": [[snapshot, rate] for snapshot, rate in sorted(self.win_rates.items())]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from the win rates that a checkpoint holds."""
+        """Go on from the win rates that a checkpoint holds."""
         self.win_rates = {int(snapshot): float(rate) for snapshot, rate in state.get("win_rates", [])}

@@ -25,15 +25,16 @@ class Opponents:
         self.settings, self.folder = settings, RunFolder(settings.output)
 
     def drawn(self, iteration: int) -> list[Policy]:
-        """The opponents of an iteration, each for the same share of its questions; one may be there more than once."""
+        """Return the opponents of an iteration, each for the same share of its questions; one may be there more than
+        once."""
         return []
 
     def policies(self, iteration: int) -> list[Policy]:
-        """Whom the rollout workers need besides the current policy."""
+        """Return whom the rollout workers need besides the current policy."""
         return list(dict.fromkeys(self.drawn(iteration)))
 
     def line_up(self, iteration: int, matches: Sequence[Matchup], current: str = "current") -> list[Matchup]:
-        """The matches, all of a question side by side, with the opponents on their side."""
+        """Return the matches, all of a question side by side, with the opponents on their side."""
         drawn, protocol = self.drawn(iteration), self.settings.protocol
         if not drawn:
             return list(matches)
@@ -49,14 +50,15 @@ class Opponents:
         return found
 
     def _seated(self, match: Matchup, own: Side, policies: Mapping[str, str]) -> Matchup:
-        """Siblings part where the policy speaks: nothing is learned from the opponent's speeches."""
+        """Return the match with these policies, branched where the policy speaks: nothing is learned from the
+        opponent's speeches."""
         protocol = self.settings.protocol
         ours = set(protocol.on(own))
         turns = [turn for turn, speaking in enumerate(protocol.order()) if ours & set(speaking)]
         return replace(match, policies=policies, branch_turn=turns[match.branch_turn % len(turns)])
 
     def learn(self, experience: Batch) -> dict[str, Any]:
-        """Takes note of who won, and returns it for the metrics."""
+        """Take note of who won, and return it for the metrics."""
         scores = [score for met in scores_of(experience).values() for score in met]
         return {"win_rate": sum(scores) / len(scores)} if scores else {}
 
@@ -66,7 +68,7 @@ class Opponents:
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Goes on from the state that a checkpoint holds."""
+        """Go on from the state that a checkpoint holds."""
 
 
 def opponents(settings: Config) -> Opponents:
@@ -79,12 +81,12 @@ class BaseOpponent(Opponents):
     """The base debater, as it was published before the first update."""
 
     def drawn(self, iteration: int) -> list[Policy]:
-        """The base."""
+        """Return the base."""
         return [Policy(BASE, 0, str(self.folder.policy(0)))]
 
 
 def scores_of(experience: Batch) -> dict[int, list[float]]:
-    """What the policy scored in debates with others (1 won, 0 lost, .5 a tie), by the opponent's version.
+    """Return what the policy scored in debates with others (1 won, 0 lost, .5 a tie), by the opponent's version.
 
     By the judge that gave the reward; INVALID verdicts are left out.
     """
@@ -100,6 +102,6 @@ def scores_of(experience: Batch) -> dict[int, list[float]]:
 
 
 def _opponent(judged: Judged, own: Side) -> int | None:
-    """The version of whoever sat opposite; None if nobody did."""
+    """Return the version of whoever sat opposite; None if nobody did."""
     speeches = judged.episode.transcript.speeches
     return next((speech.policy_version for speech in speeches if speech.side is not own), None)

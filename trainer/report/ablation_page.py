@@ -28,7 +28,7 @@ CHANGED = {"up": "raised", "down": "lowered", "nothing": "no change shown"}
 
 
 def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
-    """Writes the four files from what `trainer.evaluation.comparisons.ablation.compare` found; returns the page, which
+    """Write the four files from what `trainer.evaluation.comparisons.ablation.compare` found; return the page, which
     loads nothing."""
     write_atomically(folder / "ablation.json", json.dumps({"title": title, **found}, indent=1))
     table = rows(found)
@@ -58,7 +58,7 @@ def write_ablation(folder: Path, title: str, found: Mapping[str, Any]) -> Path:
 
 
 def lead(found: Mapping[str, Any]) -> list[str]:
-    """What is to be said first: how many cells there are, and how many differ from the first one."""
+    """Return what is to be said first: how many cells there are, and how many differ from the first one."""
     cells = found["cells"]
     done = [cell for cell in cells if cell["failure"] is None]
     failed = len(cells) - len(done)
@@ -79,7 +79,8 @@ def lead(found: Mapping[str, Any]) -> list[str]:
 
 
 def picture(found: Mapping[str, Any]) -> Drawing | None:
-    """All finished cells in small multiples: accuracy, change over the base, difference to the first, win rate."""
+    """Return the picture of all finished cells in small multiples: accuracy, change over the base, difference to the
+    first, win rate."""
     done = [cell for cell in found["cells"] if cell["failure"] is None]
     if not done:
         return None
@@ -95,7 +96,7 @@ def picture(found: Mapping[str, Any]) -> Drawing | None:
 
 
 def _series(cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the marks of each slot stand for: judges, the one that gave the reward first."""
+    """Return what the marks of each slot stand for: judges, the one that gave the reward first."""
     named: dict[int, dict[str, None]] = {}
     for cell in cells:
         for slot, row in enumerate(cell["judges"]):
@@ -111,7 +112,8 @@ def _panel(
     figure: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
     level: float,
 ) -> Panel:
-    """A measure of every judge on every cell: shares as they are ("percent"), or changes in points ("number")."""
+    """Return the panel of a measure of every judge on every cell: shares as they are ("percent"), or changes in points
+    ("number")."""
     scale = 1.0 if unit == "percent" else 100.0
     marks = [
         [_mark(value, slot, scale) for slot, row in enumerate(cell) if (value := figure(row)) and _known(value)]
@@ -135,7 +137,7 @@ def _mark(value: Mapping[str, Any], slot: int, scale: float) -> Mark:
 
 
 def _ends(marks: Sequence[Sequence[Mark]], level: float) -> list[float]:
-    """What the axis must hold."""
+    """Return what the axis must hold."""
     return [level, *(end for row in marks for mark in row for end in mark.interval or (mark.value,))]
 
 

@@ -35,11 +35,12 @@ class Album:
     """Title and drawing, by file name without extension."""
 
     def shown(self, path: str = "") -> Show:
-        """What a page shows its figures with; `path` leads from the page's folder to the one that holds figures/."""
+        """Return what a page shows its figures with; `path` leads from the page's folder to the one that holds
+        figures/."""
         return partial(self._show, f"{path}{FOLDER}")
 
     def write(self, folder: Path) -> None:
-        """Writes all figures into `folder`/figures."""
+        """Write all figures into `folder`/figures."""
         for name, (title, drawing) in self.drawings.items():
             write_atomically(folder / FOLDER / f"{name}.svg", standalone(title, drawing))
             write_atomically(folder / FOLDER / f"{name}.csv", drawing.table.csv())
@@ -57,7 +58,7 @@ class Album:
         return drawing.svg + key_list(drawing.key) + element("p", links[0], Markup(" "), links[1], class_="files")
 
     def _name(self, words: str) -> str:
-        """A file name of small letters, digits and hyphens that no other figure has."""
+        """Return a file name of small letters, digits and hyphens that no other figure has."""
         plain = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:LONGEST].rstrip("-") or "figure"
         taken, number = plain, 2
         while taken in self.drawings:
@@ -66,8 +67,8 @@ class Album:
 
 
 def standalone(title: str, drawing: Drawing) -> str:
-    """An SVG file with title and key. Its colours are those of the light page, written out: many programs that place
-    SVG in a document know neither style sheets outside it nor variables in them."""
+    """Return an SVG file with title and key. Its colours are those of the light page, written out: many programs that
+    place SVG in a document know neither style sheets outside it nor variables in them."""
     width = max(drawing.size[0], len(title) * LETTER + 2 * MARGIN)
     key = _key(drawing.key, width)
     height = TITLE + drawing.size[1] + (len(key) + 0.5) * LINE * bool(key)
@@ -93,7 +94,7 @@ def standalone(title: str, drawing: Drawing) -> str:
 
 
 def _key(entries: tuple[Entry, ...], width: float) -> list[list[tuple[float, Entry]]]:
-    """The entries in lines as wide as the figure, each with its place across."""
+    """Return the entries in lines as wide as the figure, each with its place across."""
     lines: list[list[tuple[float, Entry]]] = []
     across = width
     for entry in entries:

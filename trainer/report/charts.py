@@ -72,14 +72,15 @@ class _Frame:
         return self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM)
 
     def cost(self, box: Box) -> int:
-        """What a label in this box would cover; leaving the plotting area costs 10."""
+        """Return what a label in this box would cover; leaving the plotting area costs 10."""
         left, top, right, bottom = box
         inside = left >= LEFT and right <= self.width - 2 and top >= 0 and bottom <= self.height - BOTTOM
         covered = sum(cost for (a, b, c, d), cost in self.taken if a < right and left < c and b < bottom and top < d)
         return covered + (0 if inside else 10)
 
     def text(self, words: str, starts: Sequence[tuple[float, float]], class_: str) -> Markup:
-        """A label at the start, among those offered (nearest first), where it covers least; the first of equals."""
+        """Return a label at the start, among those offered (nearest first), where it covers least; the first of
+        equals."""
         wide = len(words) * LETTER
         boxes = [(x, y - LINE + 3, x + wide, y + 3) for x, y in starts]
         best = min(range(len(boxes)), key=lambda index: self.cost(boxes[index]) + index // NEAR)
@@ -116,7 +117,7 @@ def _swatch(line: Series) -> Markup:
 
 
 def _table(x: Axis, y: Axis, series: Sequence[Series], levels: Sequence[Level]) -> Table:
-    """One row per point, then the reference lines."""
+    """Return one row per point, then the reference lines."""
     across, up = x.label or "x", y.label or "y"
     columns = ("series", "label", across, f"{across}, low", f"{across}, high", up, f"{up}, low", f"{up}, high")
     rows: list[tuple[Cell, ...]] = [
@@ -175,7 +176,7 @@ def _level_label(frame: _Frame, level: Level) -> Markup:
 
 
 def _boxes(frame: _Frame, line: Series) -> Iterator[tuple[Box, int]]:
-    """What labels should not cover, with its cost: the marks, the interval bars, and the line in short steps."""
+    """Yield what labels should not cover, with its cost: the marks, the interval bars, and the line in short steps."""
     places = [(frame.right(point.x), frame.down(point.y)) for point in line.points]
     for point, (across, down) in zip(line.points, places, strict=True):
         yield (across - 5, down - 5, across + 5, down + 5), 3

@@ -23,7 +23,7 @@ BELIEFS = ("own_right", "own_wrong")
 
 
 def write_comparison(folder: Path, title: str, found: Found) -> Path:
-    """Writes `folder/comparison.html` from what `trainer.evaluation.comparisons.contrasts.contrasts` found, and its
+    """Write `folder/comparison.html` from what `trainer.evaluation.comparisons.contrasts.contrasts` found, and its
     figures beside it; the page loads nothing."""
     style, album = Markup(resource("report.css") + STYLE + NARROW), Album()
     page = (
@@ -47,13 +47,13 @@ def write_comparison(folder: Path, title: str, found: Found) -> Path:
 
 
 def uneven(found: Found) -> list[str]:
-    """Arms that have another number of speeches per verdict than the first."""
+    """Return the arms that have another number of speeches per verdict than the first."""
     speeches = {arm: {took["speeches"] for took in by_player.values()} for arm, by_player in found["budget"].items()}
     return [arm for arm in found["arms"] if speeches.get(arm) != speeches.get(found["arms"][0])]
 
 
 def accuracies(found: Found) -> Drawing:
-    """Every judge's accuracy in every arm, a mark for each player, and below them alone and with the passage."""
+    """Draw every judge's accuracy in every arm, a mark for each player, and below them alone and with the passage."""
     players, judges = found["players"], found["judges"]
     references = list(next(iter(judges.values()))["references"])
     panels = [
@@ -80,7 +80,8 @@ def accuracies(found: Found) -> Drawing:
 
 
 def open_accuracies(found: Found) -> Drawing:
-    """Every judge's accuracy where the first seat defends the last player's own answer, by whether that is right."""
+    """Draw every judge's accuracy where the first side defends the last player's own answer, by whether that is
+    right."""
     player = found["players"][-1]
     panels = [
         _panel(
@@ -104,7 +105,7 @@ def _panel(name: str, judge: Found, rows: Sequence[Sequence[Mark | None]]) -> Pa
 
 
 def _mark(interval: Found, slot: int) -> Mark | None:
-    """None where there was nothing to take the mean of."""
+    """Return a mark; None where there was nothing to take the mean of."""
     if interval["estimate"] is None:
         return None
     known = interval["low"] is not None and interval["high"] is not None

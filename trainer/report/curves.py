@@ -39,12 +39,13 @@ class Measure:
 
 
 def training_curves(run: Run) -> list[ArmCurves]:
-    """What was logged while training and measured at checkpoints."""
+    """Draw what was logged while training and measured at checkpoints."""
     return small_multiples(run, MEASURES)
 
 
 def small_multiples(run: Run, measures: Sequence[Measure]) -> list[ArmCurves]:
-    """A row of charts per arm. A measure has the same axes in every arm; one that no arm recorded is left out."""
+    """Return a row of charts per arm. A measure has the same axes in every arm; one that no arm recorded is left
+    out."""
     lines = [[measure.series(run, arm) for arm in run.summary.arms] for measure in measures]
     drawn = [(measure, rows) for measure, rows in zip(measures, lines, strict=True) if any(rows)]
     iterations = axis("iteration", _all(lambda p: p.x, (s for rows in lines for row in rows for s in row)), "integer")
@@ -95,7 +96,7 @@ def _logged(name: str) -> Callable[[Run, ArmSummary], list[Series]]:
 def series_of(
     name: str, slot: int, rows: Iterable[tuple[int, float | None]], marks: bool = True, dashed: bool = False
 ) -> list[Series]:
-    """A series of the known values by iteration, or none if nothing is known."""
+    """Return a series of the known values by iteration, or none if nothing is known."""
     points = tuple(Point(iteration, value) for iteration, value in sorted(rows, key=_first) if value is not None)
     return [Series(name, slot, points, marks, dashed)] if points else []
 
@@ -114,7 +115,7 @@ def _accuracy(run: Run, arm: ArmSummary) -> list[Series]:
 
 
 def judges_of(arm: ArmSummary) -> list[tuple[str, str]]:
-    """The judges that evaluated an arm, each with its role in words ("" if not known)."""
+    """Return the judges that evaluated an arm, each with its role in words ("" if not known)."""
     roles = {row.judge: f"{row.role} judge" if row.role else "" for row in arm.accuracy}
     for point in arm.checkpoints:
         for judge in point.accuracy:
@@ -142,7 +143,7 @@ def _conduct(name: str, words: str) -> Callable[[Run, ArmSummary], list[Series]]
 
 
 def _attack_success(run: Run, arm: ArmSummary) -> list[Series]:
-    """All attacks together: of the debates that the attacker had lost, those that attacking won."""
+    """Return the share, all attacks together, of the debates that the attacker had lost that attacking won."""
     lost, flips = Counter[int](), Counter[int]()
     for record in run.attacks.get(arm.name, []):
         lost[record.iteration] += record.lost

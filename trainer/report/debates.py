@@ -36,7 +36,7 @@ def browser_data(debates: Iterable[Debate]) -> dict[str, Any]:
 
 
 def visible(text: str) -> str:
-    """The text with every character that is invisible or reorders text replaced, one for one, by U+FFFD."""
+    """Return the text with every character that is invisible or reorders text replaced, one for one, by U+FFFD."""
     if text.translate(_BREAKS).isprintable():
         return text  # most texts, at a hundredth of the time
     return "".join(
@@ -46,8 +46,8 @@ def visible(text: str) -> str:
 
 
 def reflowed(text: str) -> str:
-    """The text with its hard line breaks turned into spaces, one for one so that offsets stay: a break after a line of
-    the length of wrapped ones, between two lines with text. Headings, verses and paragraphs keep theirs."""
+    """Return the text with its hard line breaks turned into spaces, one for one so that offsets stay: a break after a
+    line of the length of wrapped ones, between two lines with text. Headings, verses and paragraphs keep theirs."""
     lines = text.split("\n")
     joined = [
         " " if HARD_WRAPPED[0] <= len(line) <= HARD_WRAPPED[1] and after.strip() else "\n"
@@ -57,7 +57,7 @@ def reflowed(text: str) -> str:
 
 
 def judged(debate: Debate) -> str:
-    """ "right", "wrong", "undecided" (exactly even) or "invalid" (no verdict that could be read)."""
+    """Return "right", "wrong", "undecided" (exactly even) or "invalid" (no verdict that could be read)."""
     last = debate.p_after[-1] if debate.p_after else None
     if last is None or debate.correct_seat is None:
         return "invalid"
@@ -67,7 +67,7 @@ def judged(debate: Debate) -> str:
 
 
 def sides_of(debate: Debate) -> str:
-    """The sides that the checkpoint held: "AB", "A", "B" or "" (not known)."""
+    """Return the sides that the checkpoint held: "AB", "A", "B" or "" (not known)."""
     return "".join(sorted({speech.side for speech in debate.transcript.speeches if speech.policy == CHECKPOINT}))
 
 
@@ -98,7 +98,7 @@ def _debate(debate: Debate) -> dict[str, Any]:
 
 
 def _asked(transcript: TranscriptRecord) -> dict[int, str]:
-    """What the judge asked, by the number of speeches before it."""
+    """Return what the judge asked, by the number of speeches before it."""
     return {
         sum(speech.turn < inquiry.turn for speech in transcript.speeches): visible(inquiry.text)
         or f"(nothing: {inquiry.problem})"
@@ -107,7 +107,7 @@ def _asked(transcript: TranscriptRecord) -> dict[int, str]:
 
 
 def _numbered(speeches: Sequence[SpeechRecord]) -> list[list[tuple[int, QuoteRecord]]]:
-    """The quotes of each speech in order of appearance, numbered from 1 through the debate."""
+    """Return the quotes of each speech in order of appearance, numbered from 1 through the debate."""
     numbered, number = [], 0
     for speech in speeches:
         quotes = sorted(speech.quotes, key=lambda quote: quote.start)
@@ -128,7 +128,7 @@ def _speech(speech: SpeechRecord, quotes: Sequence[tuple[int, QuoteRecord]]) -> 
 
 
 def pieces(text: str, quotes: Sequence[tuple[int, QuoteRecord]]) -> list[dict[str, Any]]:
-    """The speech as plain and quoted pieces in order; the tags the environment set around a quote are left out.
+    """Return the speech as plain and quoted pieces in order; the tags the environment set around a quote are left out.
 
     A quote that overlaps an earlier one or lies outside the text is skipped: its words stay plain text.
     """
@@ -146,7 +146,7 @@ def pieces(text: str, quotes: Sequence[tuple[int, QuoteRecord]]) -> list[dict[st
 
 
 def _between(text: str, after_quote: bool, before_quote: bool) -> str:
-    """Plain text without the tags at its ends; of the space on both sides of a tag, one side stays."""
+    """Return plain text without the tags at its ends; of the space on both sides of a tag, one side stays."""
     if after_quote:
         text = _CLOSING.sub(lambda found: found[2] or found[1], text)
     if before_quote:
@@ -155,7 +155,8 @@ def _between(text: str, after_quote: bool, before_quote: bool) -> str:
 
 
 def marks(passage: str, quotes: Sequence[tuple[int, QuoteRecord]]) -> list[dict[str, Any]]:
-    """The quoted stretches of a passage, disjoint and in order, each with the numbers of the quotes it belongs to."""
+    """Return the quoted stretches of a passage, disjoint and in order, each with the numbers of the quotes it belongs
+    to."""
     spans = [
         (start, end, number)
         for number, quote in quotes
@@ -173,7 +174,7 @@ def marks(passage: str, quotes: Sequence[tuple[int, QuoteRecord]]) -> list[dict[
 
 
 def _utf16(text: str, offsets: Iterable[int]) -> dict[int, int]:
-    """Code-point offsets (ascending) as offsets in UTF-16 units."""
+    """Return the code-point offsets (ascending) as offsets in UTF-16 units."""
     units, position, total = {}, 0, 0
     for offset in offsets:
         total += len(text[position:offset].encode("utf-16-le", "surrogatepass")) // 2

@@ -21,7 +21,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
     def csv(self) -> str:
-        """As RFC 4180 asks for it; columns without a single value are left out."""
+        """Return the table as RFC 4180 asks for it; columns without a single value are left out."""
         filled = [place for place in range(len(self.columns)) if any(row[place] not in (None, "") for row in self.rows)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\r\n")
@@ -68,7 +68,7 @@ class Drawing:
 
 
 def key_list(entries: tuple[Entry, ...]) -> Markup:
-    """The key as an HTML list; nothing without entries."""
+    """Return the key as an HTML list; nothing without entries."""
     return element("ul", *(_item(entry) for entry in entries), class_="legend") if entries else Markup()
 
 

@@ -15,7 +15,7 @@ from rostrum.trainer.store.run_folder import RunError
 
 
 def report(folder: Path, order: list[str] | None = None) -> Summary:
-    """Writes verdicts.parquet, debates.jsonl, summary.json, report.html, pages/ and figures/; returns the summary.
+    """Write verdicts.parquet, debates.jsonl, summary.json, report.html, pages/ and figures/; return the summary.
 
     `order` is that of the arms in the summary, alphabetical if not given. Arms that differ in nothing but the seed are
     pooled.

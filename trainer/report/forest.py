@@ -40,7 +40,7 @@ class Panel:
 
 
 def forest(description: str, labels: Sequence[str], panels: Sequence[Panel], series: Sequence[str]) -> Drawing:
-    """Draws the panels side by side. `series` names the marks that a row may have, by slot; `description` is what a
+    """Draw the panels side by side. `series` names the marks that a row may have, by slot; `description` is what a
     screen reader says in place of the picture."""
     left = LETTER * max(map(len, labels), default=0) + 16
     high = STEP * len(series) + 9
@@ -92,7 +92,7 @@ def _panel(panel: Panel, left: float, high: float, foot: float) -> Iterator[Mark
 
 
 def _labelled(panel: Panel) -> Iterator[float]:
-    """Ticks with room for their labels between them, the one at the level among them."""
+    """Yield ticks with room for their labels between them, the one at the level among them."""
     ticks = panel.axis.ticks
     step = 1 + len(ticks) // 6
     level = ticks[0] if panel.level is None else min(ticks, key=lambda tick: abs(tick - (panel.level or 0.0)))

@@ -138,7 +138,7 @@ def _cell(found: Mapping[str, Any], x: float, y: float, look: _Look, empty: str,
 
 
 def colour_of(share: float) -> tuple[float, float, float]:
-    """The colour (red, green, blue) of a share, from 0 over one half to 1; fully coloured from .2 and .9 on."""
+    """Return the colour (red, green, blue) of a share, from 0 over one half to 1; fully coloured from .2 and .9 on."""
     end, depth = (RIGHT, (share - 0.5) / 0.4) if share >= 0.5 else (FOOLED, (0.5 - share) / 0.3)
     depth = min(depth, 1.0)
     red, green, blue = (a + (b - a) * depth for a, b in zip(EVEN, end, strict=True))
@@ -150,7 +150,7 @@ def _box(x: float, y: float, look: _Look, fill: str) -> Markup:
 
 
 def _key(top: float, look: _Look, words: str) -> list[Markup]:
-    """What colours mean."""
+    """Return what colours mean."""
     drawn = [_words(look.left - 12, top + 27, words, "end")]
     for index, tenths in enumerate(range(1, 9) if look.turned else range(2, 10)):
         share = tenths / 10

@@ -50,11 +50,12 @@ def resource(name: str) -> str:
 
 
 def content_policy(style: str, script: str) -> str:
-    """A content security policy under which this style sheet and this script run, and nothing else loads or runs."""
+    """Return a content security policy under which this style sheet and this script run, and nothing else loads or
+    runs."""
     sources = f"style-src {hash_source(style)}; script-src {hash_source(script)}"
     return f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
 
 
 def hash_source(text: str) -> str:
-    """The source expression of a content security policy that lets exactly this style sheet or script in."""
+    """Return the source expression of a content security policy that lets exactly this style sheet or script in."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

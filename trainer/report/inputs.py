@@ -30,7 +30,7 @@ class Metrics(BaseModel):
     iteration: int
 
     def number(self, name: str) -> float | None:
-        """The logged number of this name, None where it is missing or no number."""
+        """Return the logged number of this name, None where it is missing or no number."""
         value = (self.model_extra or {}).get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None

@@ -40,14 +40,14 @@ def write_report(run: Path) -> Path:
 
 
 def render_arm(context: Mapping[str, Any]) -> str:
-    """The page of an arm as HTML text."""
+    """Return the page of an arm as HTML text."""
     style, script = Markup(resource("report.css")), Markup(resource("report.js"))
     template = environment().get_template("arm.html.j2")
     return template.render(**context, style=style, script=script, policy=content_policy(style, script))
 
 
 def render(run: Run, verdicts: pd.DataFrame | None, album: Album) -> str:
-    """The front page as HTML text; its figures go into the album."""
+    """Return the front page as HTML text; its figures go into the album."""
     style, script = Markup(resource("report.css")), Markup(resource("report.js"))
     return (
         environment()

@@ -14,7 +14,7 @@ _LEVELS = {"naive": "judge alone", "expert": "judge with the passage"}
 
 
 def accuracy_against_win_rate(run: Run) -> list[Panel]:
-    """The charts, on common axes so that judges can be compared."""
+    """Draw the charts, on common axes so that judges can be compared."""
     roles = _roles(run.summary.arms)
     series = {judge: lines for judge in roles if (lines := _trajectories(run.summary.arms, judge))}
     levels = {judge: _levels(run, judge) for judge in series}
@@ -30,7 +30,7 @@ def accuracy_against_win_rate(run: Run) -> list[Panel]:
 
 
 def _roles(arms: Sequence[ArmSummary]) -> dict[str, list[str]]:
-    """Each judge's roles: a judge may give the reward in one arm and be held out in another."""
+    """Return each judge's roles: a judge may give the reward in one arm and be held out in another."""
     roles: dict[str, list[str]] = {}
     for arm in arms:
         for judge, role in judges_of(arm):
@@ -45,7 +45,7 @@ def _heading(judge: str, roles: Sequence[str]) -> str:
 
 
 def _padded(values: Sequence[float]) -> list[float]:
-    """The values and a margin, so that no mark sits on the frame."""
+    """Return the values and a margin, so that no mark sits on the frame."""
     margin = 0.02 * (max(values) - min(values)) if values else 0.0
     return [min(values) - margin, max(values) + margin] if values else []
 
@@ -74,7 +74,7 @@ def _trajectories(arms: Sequence[ArmSummary], judge: str) -> list[Series]:
 
 
 def _points(arm: ArmSummary, judge: str) -> tuple[Point, ...]:
-    """The arm's checkpoints in order of training; the base is hollow, the base and the last are labelled."""
+    """Return the arm's checkpoints in order of training; the base is hollow, the base and the last are labelled."""
     ordered = sorted(arm.checkpoints, key=lambda checkpoint: checkpoint.iteration)
     last = ordered[-1].iteration if ordered else 0
     return tuple(point for checkpoint in ordered if (point := _point(checkpoint, judge, last)) is not None)

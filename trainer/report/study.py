@@ -19,7 +19,7 @@ from rostrum.trainer.report.tournament_page import accuracy_against_rating
 def write_study(
     folder: Path, title: str, summary: Summary, cells: Mapping[str, Any], tournament: Mapping[str, Any]
 ) -> Path:
-    """Writes both files; returns the page, which loads nothing.
+    """Write both files; return the page, which loads nothing.
 
     `summary` is that of the experiment (`trainer.report.experiment_report.report`), `cells` what
     `trainer.evaluation.comparisons.ablation.compare` found, `tournament` what tournament.json holds.
@@ -49,7 +49,7 @@ def write_study(
 
 
 def slopes(tournament: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Mapping[str, Any] | None], Drawing]]:
-    """For each judge: the slope of accuracy on rating by protocol, and the picture of all of them."""
+    """Yield for each judge the slope of accuracy on rating by protocol, and the picture of all of them."""
     groups = tournament["groups"]
     for judge in next(iter(groups.values()))["judges"]:
         found = {name: group["judges"][judge]["slope"] for name, group in groups.items()}

@@ -14,7 +14,8 @@ COLOURS = 6
 
 
 def element(name: str, *children: str, **attributes: str | float) -> Markup:
-    """One SVG or HTML element. Text and attribute values are escaped; `class_` stands for class, `_` for a hyphen."""
+    """Return one SVG or HTML element. Text and attribute values are escaped; `class_` stands for class, `_` for a
+    hyphen."""
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_short(value))}"' for key, value in attributes.items()
     )
@@ -35,11 +36,11 @@ class Axis:
     unit: Unit = "number"
 
     def place(self, value: float) -> float:
-        """Where a value stands between the ends of the axis: 0 at the first tick, 1 at the last."""
+        """Return where a value stands between the ends of the axis: 0 at the first tick, 1 at the last."""
         return (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
 
     def text(self, value: float) -> str:
-        """A tick's number, with as many decimals as the distance of the ticks needs."""
+        """Return a tick's number, with as many decimals as the distance of the ticks needs."""
         if self.unit == "percent":
             return f"{100 * value:.{_decimals(100 * (self.ticks[1] - self.ticks[0]))}f} %"
         text = f"{value:.{_decimals(self.ticks[1] - self.ticks[0])}f}"
@@ -54,7 +55,7 @@ def _decimals(step: float) -> int:
 
 
 def axis(label: str, values: Iterable[float], unit: Unit = "number", wanted: int = 5) -> Axis:
-    """An axis with round ticks (1, 2, 2.5 or 5 times a power of ten) that holds all the values.
+    """Return an axis with round ticks (1, 2, 2.5 or 5 times a power of ten) that holds all the values.
 
     Percentages stay within 0 and 100 %; no values at all give the axis from 0 to 1.
     """
@@ -77,7 +78,7 @@ def _round_step(rough: float, whole: bool) -> float:
 
 
 def marker(slot: int, x: float, y: float, hollow: bool = False, size: float = 4.5) -> Markup:
-    """The mark of a series at pixel (x, y): its colour and its shape both follow from the slot."""
+    """Return the mark of a series at pixel (x, y): its colour and its shape both follow from the slot."""
     shape = MARKERS[slot % len(MARKERS)]
     class_ = f"mark c{slot % COLOURS}" + (" hollow" if hollow else "")
     if shape == "circle":

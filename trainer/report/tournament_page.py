@@ -21,8 +21,8 @@ Found = Mapping[str, Any]
 
 
 def write_tournament(folder: Path, title: str, found: Found) -> Path:
-    """Writes `folder/tournament.html` from the standings of every group; it loads nothing. Its figures are
-    stored beside it."""
+    """Write `folder/tournament.html` from the standings of every group; it loads nothing. Its figures are stored beside
+    it."""
     style, album = Markup(resource("report.css") + STYLE), Album()
     groups, anchor = found["groups"], found["anchor"]
     judges = list(next(iter(groups.values()))["judges"])
@@ -57,7 +57,8 @@ def write_tournament(folder: Path, title: str, found: Found) -> Path:
 def cross_play(
     judge: str, players: Sequence[str], grid: Mapping[str, Mapping[str, Sequence[float]]], anchor: str
 ) -> Drawing:
-    """Win rate of every player (row) against every other (column) by one judge; nobody is drawn against itself."""
+    """Draw the win rate of every player (row) against every other (column) by one judge; nobody is drawn against
+    itself."""
     nothing = {"estimate": None, "low": None, "high": None}
     cells = [
         [dict(zip(nothing, met, strict=True)) if (met := grid[row].get(column)) else nothing for column in players]
@@ -76,8 +77,8 @@ def _head(name: str, anchor: str) -> Head:
 
 
 def accuracy_against_rating(judge: str, groups: Mapping[str, Found], anchor: str) -> Drawing:
-    """One judge's picture: every player of every group a point with both intervals, joined by run, and
-    each group's slope as a dashed line."""
+    """Draw one judge's picture: every player of every group a point with both intervals, joined by run, and each
+    group's slope as a dashed line."""
     several, lines, slot = len(groups) > 1, list[Series](), 0
     for name, group in groups.items():
         found = group["judges"][judge]
@@ -94,7 +95,7 @@ def accuracy_against_rating(judge: str, groups: Mapping[str, Found], anchor: str
 
 
 def _runs(players: Mapping[str, Found], anchor: str, base: str, slot: int) -> list[Series]:
-    """A line for each run of a group, from the base on."""
+    """Return a line for each run of a group, from the base on."""
     points = {name: _point(base if name == anchor else name, one, name == anchor) for name, one in players.items()}
     runs = dict.fromkeys(name.rpartition(" ")[0] for name in points if name != anchor)
     return [
@@ -104,12 +105,12 @@ def _runs(players: Mapping[str, Found], anchor: str, base: str, slot: int) -> li
 
 
 def _begin(anchor: Point, index: int) -> Point:
-    """Every run begins at the anchor, which one label is enough for."""
+    """Return the point at which every run begins, the anchor, for which one label is enough."""
     return anchor if index == 0 else replace(anchor, label="", name=anchor.label)
 
 
 def _checkpoints(names: Iterable[str], run: str) -> list[str]:
-    """A run's players, "RUN ITERATION", in order of training."""
+    """Return a run's players, "RUN ITERATION", in order of training."""
     own = [name for name in names if name.rpartition(" ")[0] == run]
     return sorted(own, key=lambda name: int(name.rpartition(" ")[2]))
 
@@ -125,13 +126,13 @@ def _point(label: str, player: Found, hollow: bool) -> Point:
 
 
 def _slope_line(found: Found, name: str, slot: int) -> list[Series]:
-    """The least-squares line through a group's players; none without a slope."""
+    """Return the least-squares line through a group's players; none without a slope."""
     points = [Point(player["elo"][0], player["accuracy"][0]) for player in found["players"].values()]
     return fitted(points, found["slope"] and found["slope"]["points_per_100_elo"], name, slot)
 
 
 def fitted(points: Sequence[Point], slope: float | None, name: str = "slope", slot: int = 5) -> list[Series]:
-    """The line of that slope (points of accuracy per 100 Elo) through the middle of the points, as long as they
+    """Return the line of that slope (points of accuracy per 100 Elo) through the middle of the points, as long as they
     reach; none without a slope."""
     if slope is None:
         return []

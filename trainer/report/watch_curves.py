@@ -10,12 +10,12 @@ from rostrum.trainer.report.wording import percent, points
 
 
 def watch_curves(run: Run) -> list[ArmCurves]:
-    """The looks of the watch; nothing if no arm kept one."""
+    """Draw the looks of the monitor; nothing if no arm kept one."""
     return small_multiples(run, MEASURES)
 
 
 def alarms(run: Run) -> list[str]:
-    """The first alarm of each arm that had one, and whether it ended the training, in a sentence."""
+    """Return the first alarm of each arm that had one, and whether it ended the training, in a sentence."""
     first = {name: next((look for look in looks if look.alarm), None) for name, looks in run.watch.items()}
     return [_sentence(name, look, run.watch[name]) for name, look in first.items() if look is not None]
 

@@ -31,7 +31,7 @@ _OUTCOMES: dict[Headline, Outcome] = {
 
 
 def outcome(headline: Headline | None) -> Outcome:
-    """The words and icon of a headline."""
+    """Return the words and icon of a headline."""
     return Outcome("Not measured", "unknown") if headline is None else _OUTCOMES[headline]
 
 
@@ -43,12 +43,12 @@ def unbroken(sentence: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of one as a percentage with one decimal: .7215 gives "72.2 %" (with a no-break space)."""
+    """Return a share of one as a percentage with one decimal: .7215 gives "72.2 %" (with a no-break space)."""
     return MISSING if share is None else f"{100 * share:.1f}{_SPACE}%"
 
 
 def points(change: float | None) -> str:
-    """A change of a share in signed percentage points, without the unit: -.199 gives "−19.9"."""
+    """Return a change of a share in signed percentage points, without the unit: -.199 gives "−19.9"."""
     if change is None:
         return MISSING
     text = f"{100 * change:+.1f}"
@@ -56,40 +56,40 @@ def points(change: float | None) -> str:
 
 
 def signed(value: float, digits: int = 0) -> str:
-    """A signed number: -12.4 gives "−12"; no sign before what rounds to 0."""
+    """Return a signed number: -12.4 gives "−12"; no sign before what rounds to 0."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", _MINUS)
 
 
 def decimal(value: float | None) -> str:
-    """A plain number with one decimal."""
+    """Return a plain number with one decimal."""
     return MISSING if value is None else f"{value:.1f}".replace("-", _MINUS)
 
 
 def percent_range(low: float | None, high: float | None) -> str:
-    """An interval of shares: "69.1 to 75.0 %", or nothing where it is not known."""
+    """Return an interval of shares: "69.1 to 75.0 %", or nothing where it is not known."""
     return "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}{_SPACE}%"
 
 
 def points_range(low: float | None, high: float | None) -> str:
-    """An interval of changes in points: "−3.0 to +5.2", or nothing where it is not known."""
+    """Return an interval of changes in points: "−3.0 to +5.2", or nothing where it is not known."""
     return "" if low is None or high is None else f"{points(low)} to {points(high)}"
 
 
 def p_text(p: float) -> str:
-    """A p-value in a sentence: "= 0.074" or "< 0.001"."""
+    """Return a p-value in a sentence: "= 0.074" or "< 0.001"."""
     return p_value(p) if p < 0.001 else f"= {p_value(p)}"
 
 
 def p_value(p: float | None) -> str:
-    """A p-value with two significant decimals, never 0."""
+    """Return a p-value with two significant decimals, never 0."""
     if p is None:
         return MISSING
     return "<" + _SPACE + "0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def smallest_change(arm: ArmSummary, family: Family) -> str:
-    """What this many questions could have shown: the arm's minimum detectable change in a sentence."""
+    """Return what this many questions could have shown: the arm's minimum detectable change in a sentence."""
     if any(row.n_stories is not None and row.n_stories < FEWEST_STORIES for row in arm.accuracy):
         return f"With fewer than {FEWEST_STORIES} stories no test can reach p < .05: no change could have been shown."
     if arm.minimum_detectable_change is None:
@@ -102,7 +102,7 @@ def smallest_change(arm: ArmSummary, family: Family) -> str:
 
 
 def other_judges(arm: ArmSummary) -> list[str]:
-    """What the judges that gave no reward saw, one sentence each."""
+    """Return what the judges that gave no reward saw, one sentence each."""
     return [f"Held-out judge {row.judge}: {_result(row)}." for row in arm.accuracy if row.role == "held-out"]
 
 
@@ -117,7 +117,7 @@ def _result(row: JudgeAccuracy) -> str:
 
 
 def primary(arms: Sequence[ArmSummary]) -> str:
-    """The result of the comparison that was declared as the primary one; empty if none was."""
+    """Return the result of the comparison that was declared as the primary one; empty if none was."""
     found = [(arm, row) for arm in arms for row in arm.accuracy if row.primary]
     return "".join(
         f"The comparison declared as primary, judge {row.judge} on {arm.name}: {_result(row)}." for arm, row in found
@@ -146,7 +146,7 @@ _ANSWERS: dict[Headline | None, str] = {
 
 
 def overall(arms: Sequence[ArmSummary]) -> str:
-    """The answer of the whole run: the reward judge's result, then whether held-out judges found the same."""
+    """Return the answer of the whole run: the reward judge's result, then whether held-out judges found the same."""
     headlines = [arm.headline for arm in arms]
     if not headlines:
         return "This run holds no trained arm, so there is no answer yet."
@@ -159,7 +159,7 @@ def overall(arms: Sequence[ArmSummary]) -> str:
 
 
 def invalid_rows(arms: Sequence[ArmSummary]) -> list[tuple[ArmSummary, JudgeAccuracy]]:
-    """Arms and judges of whom any verdict was INVALID."""
+    """Return the arms and judges of whom any verdict was INVALID."""
     return [(arm, row) for arm in arms for row in arm.accuracy if row.n_invalid and row.invalid]
 
 

@@ -45,7 +45,7 @@ def collect(
 
 
 def judge_episodes(episodes: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:
-    """The verdict on each episode and what its sides earned."""
+    """Return the verdict on each episode and what its sides earned."""
     verdicts = judge.judge([episode.transcript for episode in episodes]) if episodes else []
     return [
         Judged(episode, verdict, rewards(episode.transcript, verdict, rule))
@@ -54,6 +54,6 @@ def judge_episodes(episodes: Sequence[Rollout], judge: Judge, rule: RewardRule) 
 
 
 def mean_approval(judged: Sequence[Judged]) -> float:
-    """Mean of P(answer of side A) over valid verdicts; NaN if there are none."""
+    """Return the mean of P(answer of side A) over valid verdicts; NaN if there are none."""
     valid = [j.verdict.mean for j in judged if j.verdict.valid]
     return sum(valid) / len(valid) if valid else float("nan")

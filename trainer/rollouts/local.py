@@ -64,7 +64,7 @@ class Worker:
         self._inference: Decoding | None = None
 
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
-        """The shard's debates, each as an episode or a failure."""
+        """Return the shard's debates, each as an episode or a failure."""
         engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
         setup = self._setup
         self._inference = self._inference or setup.inference.make()
@@ -82,17 +82,18 @@ class Worker:
         )
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
-        """What the engine makes of these rows under these weights (the parity probe)."""
+        """Return what the engine makes of these rows under these weights (the parity probe)."""
         return self._engine(policy).logprobs(rows)
 
     def receiver(self, policy: Policy) -> str:
-        """The engine that takes over the weights of policies of this name; the first is started on the folder."""
+        """Return the engine that takes over the weights of policies of this name; the first is started on the
+        folder."""
         if policy.name not in self._engines:
             self._engine(policy)
         return self._receiver(policy).receiver
 
     def transfer(self, policy: Policy, step: str, payload: Any) -> None:
-        """One step of the transfer of a policy's weights to its engine."""
+        """Do one step of the transfer of a policy's weights to its engine."""
         self._receiver(policy).transfer(step, payload)
         if step == FINISH:
             self._serving[policy.name] = policy
@@ -101,11 +102,11 @@ class Worker:
         return cast(Receiver, self._engines[policy.name])  # an engine with `transports` is one
 
     def let_go(self, policy: Policy) -> None:
-        """Ends the engine of policies of this name; the next call starts another on the folder."""
+        """End the engine of policies of this name; the next call starts another on the folder."""
         self._engines.pop(policy.name, None)
 
     def close(self) -> None:
-        """Lets go of the engines; the next call starts them again."""
+        """Drop the engines; the next call starts them again."""
         self._engines.clear()
         self._serving.clear()
         self._inference = None
@@ -133,7 +134,7 @@ class RolloutWorkers(Receivers, Interface):
     ) -> Iterator[tuple[Shard, list[Outcome]]]: ...
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
-        """The probe's log-probabilities from every worker."""
+        """Return the probe's log-probabilities from every worker."""
 
     def close(self) -> None: ...
 
@@ -163,5 +164,5 @@ class LocalRolloutWorkers:
         self._worker.let_go(policy)
 
     def close(self) -> None:
-        """Lets go of the engines."""
+        """Drop the engines."""
         self._worker.close()

@@ -8,7 +8,8 @@ from rostrum.trainer.types import Batch, speakers_of
 
 
 def measure(experience: Batch) -> dict[str, float | int]:
-    """Counts and means over one iteration, of the policy and not of opponents; means over nothing are left out."""
+    """Return counts and means over one iteration, of the policy and not of opponents; means over nothing are left
+    out."""
     policy = experience.policy.name
     said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
     speeches = [speech for speech in said if speech.policy == policy]
@@ -41,7 +42,8 @@ def measure(experience: Batch) -> dict[str, float | int]:
 
 
 def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
-    """Verified share of quotes, quotes and words per speech, share of speeches that the engine had to cut."""
+    """Return the verified share of quotes, quotes and words per speech, and the share of speeches that the engine had
+    to cut."""
     quotes = [quote for speech in speeches for quote in speech.quotes]
     return {
         "verified_quotes": _mean([quote.verified for quote in quotes]),
@@ -52,8 +54,8 @@ def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
 
 
 def _choices(experience: Batch) -> dict[str, float]:
-    """How often a speaker who chooses its side took the one that it was not given, and how often its choice could not
-    be read; nothing under protocols without one."""
+    """Return how often a speaker who chooses its side took the one that it was not given, and how often its choice
+    could not be read; nothing under protocols without one."""
     made = [judged.episode.transcript.provenance.get("choice") for judged in experience.judged]
     if not any(made):
         return {}

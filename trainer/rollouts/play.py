@@ -33,28 +33,28 @@ class LiveDebate:
         self._tokens: dict[str, SpeakerTokens] = {}
 
     def tell(self, speaker: str, engine: Engine) -> list[int]:
-        """Adds what the speaker is told now to its context, and returns the whole of it."""
+        """Add what the speaker is told now to its context, and return the whole of it."""
         tokens = self._tokens.setdefault(speaker, SpeakerTokens(self._row_per_speech))
         return tokens.tell(self.debate.told(speaker), engine.format)
 
     def spoke(self, speaker: str, utterance: Utterance) -> None:
-        """Adds the sampled tokens to the speaker's context."""
+        """Add the sampled tokens to the speaker's context."""
         self._tokens[speaker].said(utterance)
 
     def fail(self, reason: str) -> None:
-        """Takes the debate out of play and records why."""
+        """Take the debate out of play and record why."""
         note: dict[str, str | int | float] = {"match": self.match.id, "branch": self.branch}
         self.failure = Failure(self.match.question.id, self.match.swapped_seats, reason, note)
 
     def fork(self, branch: int) -> "LiveDebate":
-        """A sibling that shares everything so far."""
+        """Return a sibling that shares everything so far."""
         sibling = LiveDebate(self.match, self.debate.fork(), self._row_per_speech, branch)
         sibling.failure, sibling.spent = self.failure, Counter(self.spent)
         sibling._tokens = {speaker: tokens.fork() for speaker, tokens in self._tokens.items()}
         return sibling
 
     def episode(self, provenance: Mapping[str, str | int | float]) -> Rollout:
-        """The finished debate."""
+        """Return the finished debate."""
         note = {**provenance, "match": self.match.id, "branch": self.branch, **self.spent}
         rows = {speaker: tokens.rows() for speaker, tokens in self._tokens.items()}
         return Rollout(self.match.id, self.branch, self.debate.transcript(note), rows, self.match.branch_turn)
@@ -71,7 +71,7 @@ def play(
     window: Window | None = None,
     inference: Decoding = PLAIN,
 ) -> list[Rollout | Failure]:
-    """Plays all matches side by side and returns each as an episode (one per branch) or as a failure.
+    """Play all matches side by side and return each as an episode (one per branch) or as a failure.
 
     `engines` are by policy name. `row_per_speech` is explained at `SpeakerTokens`; `window` limits what
     debaters read of a passage; `inference` is how they come by their speeches, and who asks them between the rounds.
@@ -107,7 +107,7 @@ def play(
 
 
 def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
-    """Each question's passage as debaters read it. Policies of one debate share a tokenizer."""
+    """Return each question's passage as debaters read it. Policies of one debate share a tokenizer."""
     if not engines:
         return [question.passage for question in questions]
     count = next(iter(engines.values())).format.count
@@ -116,7 +116,7 @@ def _shown(questions: Sequence[Question], window: Window | None, engines: Mappin
 
 
 def ask(tables: Sequence[LiveDebate], inference: Decoding) -> None:
-    """Lets the judge ask in these debates. Before siblings part: they are to share what was asked."""
+    """Let the judge ask in these debates. Before siblings part: they are to share what was asked."""
     if not tables:
         return
     if inference.inquirer is None:

@@ -15,7 +15,8 @@ Cast = Callable[[int], Mapping[str, str]]
 
 
 def questions_of(questions: Sequence[Question], iteration: int, count: int, seed: int) -> list[Question]:
-    """The `count` questions of an iteration (from 1): a walk through the set, reshuffled each time it comes round."""
+    """Return the `count` questions of an iteration (from 1): a walk through the set, reshuffled each time it comes
+    round."""
     start = (iteration - 1) * count
     return [_at(questions, start + i, seed) for i in range(count)]
 
@@ -55,7 +56,7 @@ def in_turns(protocol: Protocol, one: str, other: str) -> Cast:
 def matches_of(
     questions: Sequence[Question], protocol: Protocol, repeats: int, branches: int = 1, turns: int = 1, seed: int = 0
 ) -> list[Matchup]:
-    """Each question in both seatings, `repeats` times, every speaker's policy as the protocol names it.
+    """Return each question in both seatings, `repeats` times, every speaker's policy as the protocol names it.
 
     With `branches` > 1 the siblings part at a turn drawn per match.
     """
@@ -78,7 +79,7 @@ def by_side(protocol: Protocol, policies: Mapping[Side, str]) -> dict[str, str]:
 
 
 def shards_of(matches: Sequence[Matchup], size: int, seed: int) -> list[Shard]:
-    """Consecutive matches, `size` at a time."""
+    """Return consecutive matches, `size` at a time."""
     return [
         Shard(index, derive(seed, index), tuple(matches[start : start + size]))
         for index, start in enumerate(range(0, len(matches), size))
@@ -86,5 +87,5 @@ def shards_of(matches: Sequence[Matchup], size: int, seed: int) -> list[Shard]:
 
 
 def derive(*parts: int | str) -> int:
-    """A seed named by its parts, the same on every machine."""
+    """Return a seed named by its parts, the same on every machine."""
     return zlib.crc32(":".join(map(str, parts)).encode())

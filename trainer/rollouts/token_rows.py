@@ -31,7 +31,7 @@ class SpeakerTokens:
         self._rows: list[TokenRow] = []
 
     def tell(self, told: str, fmt: "Format") -> list[int]:
-        """Adds what the speaker is told now, and returns the whole context that it speaks in."""
+        """Add what the speaker is told now, and return the whole context that it speaks in."""
         opened = bool(self._history)
         self._history.append(told)
         if opened and fmt.keeps_prefix:
@@ -47,7 +47,7 @@ class SpeakerTokens:
         return self._context
 
     def said(self, utterance: Utterance) -> None:
-        """Adds the sampled tokens."""
+        """Add the sampled tokens."""
         self._history.append(utterance.raw)
         self._context = [*self._context, *utterance.token_ids]
         self._mask += [1] * len(utterance.token_ids)
@@ -59,11 +59,11 @@ class SpeakerTokens:
             self._mask, self._logprobs, self._ends = [], [], []
 
     def rows(self) -> tuple[TokenRow, ...]:
-        """One for each speech, or one for all."""
+        """Return one row for each speech, or one for all."""
         return tuple(self._rows) if self._row_per_speech else (self._row(),)
 
     def fork(self) -> "SpeakerTokens":
-        """An independent continuation."""
+        """Return an independent continuation."""
         branch = copy.copy(self)
         for name in ("_history", "_context", "_mask", "_logprobs", "_ends", "_rows"):
             setattr(branch, name, list(getattr(self, name)))

@@ -54,7 +54,7 @@ class PairedChange:
 def paired_change(
     base: ArrayLike, trained: ArrayLike, clusters: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> PairedChange:
-    """What training did to per-question values in [0, 1]; entry i of each array (N,) is the same question.
+    """Return what training did to per-question values in [0, 1]; entry i of each array (N,) is the same question.
 
     The interval is Student's with one degree of freedom less than there are clusters. The p-value flips the sign of
     whole clusters' differences: exact if all flips number at most `resamples`, otherwise (1 + as extreme) / (1 +
@@ -108,7 +108,8 @@ def direction(low: float, high: float, p: float) -> Headline:
 
 
 def holm(p_values: ArrayLike) -> FloatArray:
-    """The p-values (N,) of a family of comparisons, adjusted by Holm's step-down procedure (Holm 1979), in their order.
+    """Return the p-values (N,) of a family of comparisons, adjusted by Holm's step-down procedure (Holm 1979), in their
+    order.
 
     The k-th smallest of m (k from 1) is multiplied by m - k + 1, made no smaller than the one before it and at most 1.
     NaN, a comparison that could not be made, stays NaN and is none of the m.
@@ -127,7 +128,7 @@ def holm(p_values: ArrayLike) -> FloatArray:
 
 
 def sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
-    """Two-sided p-value of the sum of the clusters' differences (K,) if each sign had been a coin toss."""
+    """Return the two-sided p-value of the sum of the clusters' differences (K,) if each sign had been a coin toss."""
     changed = differences[np.abs(differences) > ROUNDING]
     exact = 2 ** len(changed) <= resamples
     if exact:
@@ -140,7 +141,8 @@ def sign_flip_p(differences: FloatArray, resamples: int, seed: int) -> float:
 
 
 def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
-    """The minimum detectable change (`paired_change`) from the differences (K,) and sizes (K,) of the clusters."""
+    """Return the minimum detectable change (`paired_change`) from the differences (K,) and sizes (K,) of the
+    clusters."""
     n_clusters = len(sizes)
     if n_clusters < FEWEST_STORIES:
         return np.nan
@@ -154,7 +156,7 @@ def smallest_detectable(differences: FloatArray, sizes: FloatArray) -> float:
 
 @lru_cache(maxsize=256)
 def errors_to_detect(n_clusters: int, freedom: float | None = None) -> float:
-    """How many standard errors a change must measure to be found with 80 % power, two-sided at 5 %, by a t-test with
-    these degrees of freedom (K - 1 if not given) and the flips of the signs of K clusters; 2.80 for many."""
+    """Return how many standard errors a change must measure to be found with 80 % power, two-sided at 5 %, by a t-test
+    with these degrees of freedom (K - 1 if not given) and the flips of the signs of K clusters; 2.80 for many."""
     by_t = t.ppf([1 - SIGNIFICANCE / 2, POWER], n_clusters - 1 if freedom is None else freedom).sum()
     return max(float(by_t), ERRORS_WITH_FEW_STORIES.get(n_clusters, 0.0))

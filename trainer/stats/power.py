@@ -37,7 +37,7 @@ class Assumptions:
 def smallest_change(
     questions: int, stories: int, discordant: float, seeds: int = 1, assumed: Assumptions = Assumptions()
 ) -> float:
-    """The change that is shown with 80 % power, two-sided at 5 %, on so many paired questions; NaN if none is.
+    """Return the change that is shown with 80 % power, two-sided at 5 %, on so many paired questions; NaN if none is.
 
     With one seed it is a change of that one training run, and seeds do not vary. With several it is a change that holds
     for others too, tested as `trainer.stats.seeds.pooled_change` does: the variance over seeds comes in. Quantiles
@@ -61,7 +61,7 @@ def smallest_change(
 def power_table(
     questions: int, stories: int, seeds: Sequence[int], assumed: Assumptions = Assumptions()
 ) -> dict[str, Any]:
-    """The smallest change by share of discordant questions and number of seeds, as it is stored; NaN is None."""
+    """Return the smallest change by share of discordant questions and number of seeds, as it is stored; NaN is None."""
     rows = [
         {
             "discordant": share,
@@ -85,8 +85,8 @@ def power_table(
 
 
 def _variance(questions: int, stories: int, share: float, seeds: int, assumed: Assumptions) -> tuple[float, float]:
-    """Of the mean change: what seeds add to it (their own luck with each story, and their true changes), and what all
-    of them share."""
+    """Return the variance of the mean change: what seeds add to it (their own luck with each story, and their true
+    changes), and what all of them share."""
     crowding = 1 + (questions / stories - 1) * assumed.story_correlation
     one = share * crowding / questions
     if seeds == 1:
@@ -96,7 +96,7 @@ def _variance(questions: int, stories: int, share: float, seeds: int, assumed: A
 
 
 def _freedom(variance: tuple[float, float], seeds: int, stories: int) -> float:
-    """As in `trainer.stats.seeds.crossed_error`."""
+    """Return the degrees of freedom as in `trainer.stats.seeds.crossed_error`."""
     own, shared = variance
     if not own or seeds == 1:
         return stories - 1.0

@@ -72,7 +72,7 @@ class Ratings:
     """(players, players): lower ends of the first's rating over the second's where that has no upper one, else NaN."""
 
     def interval(self, player: str, versus: str | None = None) -> tuple[float, float, float]:
-        """Rating, or its difference to another player's, with the 95 % percentile interval.
+        """Return a rating, or its difference to another player's, with the 95 % percentile interval.
 
         An end is infinite where the games set none: of a player that lost (or won) nothing, or whose few defeats are
         missing in more resamples than 2.5 %. The estimate is then the ridge's.
@@ -89,14 +89,14 @@ class Ratings:
         return _interval(estimate, ends[~np.isnan(ends)])
 
     def open_ended(self, players: Sequence[str]) -> list[str]:
-        """Those of the players that won or lost everything, so that their rating has no upper or no lower end."""
+        """Return the players that won or lost everything, so that their rating has no upper or no lower end."""
         zero = self.players.index(self.anchor)
         limited = self.limited[0, zero] & self.limited[0, :, zero]
         return [name for name in players if not limited[self.players.index(name)]]
 
 
 def rate(games: Sequence[Game], anchor: str, *, ridge: float = RIDGE, resamples: int = 1000, seed: int = 0) -> Ratings:
-    """Ratings of everybody who played.
+    """Return the ratings of everybody who played.
 
     Raises:
         RatingError: the anchor did not play, a score is not in [0, 1], or not everybody is connected by games.
@@ -126,27 +126,27 @@ class TruthRatings:
     """Of players named by `side`; 0 is the mean of the anchor's two."""
 
     def right(self, player: str) -> tuple[float, float, float]:
-        """Rating for arguing the right answer, with its 95 % interval."""
+        """Return the rating for arguing the right answer, with its 95 % interval."""
         return self.sides.interval(side(player, True))
 
     def wrong(self, player: str) -> tuple[float, float, float]:
-        """Rating for arguing the wrong answer, with its 95 % interval."""
+        """Return the rating for arguing the wrong answer, with its 95 % interval."""
         return self.sides.interval(side(player, False))
 
     def truth_advantage(self, player: str) -> tuple[float, float, float]:
-        """By how much the player is more persuasive with the truth on its side."""
+        """Return by how much the player is more persuasive with the truth on its side."""
         return self.sides.interval(side(player, True), versus=side(player, False))
 
 
 def side(player: str, right: bool) -> str:
-    """The name under which one half of a player is rated."""
+    """Return the name under which one half of a player is rated."""
     return f"{player}, arguing {'right' if right else 'wrong'}"
 
 
 def rate_by_truth(
     games: Sequence[Game], anchor: str, *, whole: str = "", ridge: float = RIDGE, resamples: int = 1000, seed: int = 0
 ) -> TruthRatings:
-    """Every player split in two, one for each side of the truth. Games of a player with itself count.
+    """Rate every player split in two, one for each side of the truth. Games of a player with itself count.
 
     `whole` is a second player who argues for nothing and is not split.
 
@@ -179,7 +179,7 @@ class Slope:
     """95 % percentile interval; ratings and accuracies are resampled together."""
     elo: Mapping[str, float]
     accuracy: Mapping[str, float]
-    """Share judged right, by player."""
+    """Return the share judged right, by player."""
 
 
 def accuracy_slope(
@@ -190,7 +190,7 @@ def accuracy_slope(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Slope:
-    """The line through (rating, judge accuracy) of every player, by least squares.
+    """Return the line through (rating, judge accuracy) of every player, by least squares.
 
     `judged` are (player, cluster, 1 if the judge was right, 0 if not, .5 for a tie) of the debates whose accuracy is
     asked about, such as each checkpoint's debates with itself.
@@ -227,7 +227,7 @@ def accuracy_slope(
 
 
 def _line(elo: FloatArray, accuracy: FloatArray) -> FloatArray:
-    """Least-squares slopes of each line of (draws, players), in points of accuracy per 100 Elo."""
+    """Return the least-squares slopes of each line of (draws, players), in points of accuracy per 100 Elo."""
     x = elo - elo.mean(1, keepdims=True)
     spread = (x**2).sum(1)
     slopes = np.full(len(x), np.nan)  # a resample in which all are rated alike has no slope
@@ -236,7 +236,7 @@ def _line(elo: FloatArray, accuracy: FloatArray) -> FloatArray:
 
 
 def expected_score(elo: float, other: float) -> float:
-    """P(a player of the first rating beats one of the second)."""
+    """Return P(a player of the first rating beats one of the second)."""
     return 1 / (1 + 10 ** ((other - elo) / 400))
 
 
@@ -259,15 +259,15 @@ class _Table:
         np.add.at(self._won, (cluster_of, row_of.reshape(-1)), weights * np.array([game.score for game in games]))
 
     def once(self) -> FloatArray:
-        """Every cluster as it is, (1, clusters)."""
+        """Return every cluster as it is, (1, clusters)."""
         return np.ones((1, len(self._weight)))
 
     def draws(self, resamples: int, seed: int) -> FloatArray:
-        """How often each cluster is drawn in each resample, (resamples, clusters), clusters sorted by label."""
+        """Return how often each cluster is drawn in each resample, (resamples, clusters), clusters sorted by label."""
         return _draws(len(self._weight), resamples, seed)
 
     def limited(self, players: int, drawn: FloatArray) -> NDArray[np.bool_]:
-        """Whether a chain of victories leads from a player down to another, (draws, players, players)."""
+        """Return whether a chain of victories leads from a player down to another, (draws, players, players)."""
         weight, won = self.totals(drawn)
         chain = np.repeat(np.eye(players, dtype=bool)[None], len(drawn), axis=0)
         for row, (one, other) in enumerate(self.pairs(players)):
@@ -278,23 +278,24 @@ class _Table:
         return chain
 
     def pairs(self, players: int) -> list[tuple[int, int]]:
-        """The first and the second player of each row of the design."""
+        """Return the first and the second player of each row of the design."""
         sides = self.design[:, :players]
         return list(zip(sides.argmax(axis=1).tolist(), sides.argmin(axis=1).tolist(), strict=True))
 
     def clusters(self, rows: NDArray[np.bool_]) -> int:
-        """In how many clusters any of these rows was played."""
+        """Return in how many clusters any of these rows was played."""
         return int((self._weight[:, rows] > 0).any(axis=1).sum())
 
     def totals(self, drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Games and wins per row of the design, both (draws, rows)."""
+        """Return games and wins per row of the design, both (draws, rows)."""
         return drawn @ self._weight, drawn @ self._won
 
 
 def _fit(
     design: FloatArray, weight: FloatArray, won: FloatArray, penalty: FloatArray, start: FloatArray | float = 0.0
 ) -> FloatArray:
-    """Penalised logistic regression by Newton's method, one for each line of `weight` and `won`: (draws, columns).
+    """Fit a penalised logistic regression by Newton's method, one for each line of `weight` and `won`: (draws,
+    columns).
 
     `start` is where it begins: the fit to the whole data is close to those of its resamples.
     """
@@ -313,7 +314,7 @@ def _fit(
 
 
 def _least(table: _Table, limited: NDArray[np.bool_], penalty: FloatArray, start: FloatArray) -> FloatArray:
-    """Lower ends of ratings that have no upper one (`Ratings.least`), in Elo points.
+    """Return the lower ends of ratings that have no upper one (`Ratings.least`), in Elo points.
 
     Where nothing leads from j to i, all whom j does not reach won every game against all others. They are fitted once
     more with the share that is the lower end of Wilson's interval of K out of K clusters: K / (K + z^2).
@@ -336,7 +337,8 @@ def _least(table: _Table, limited: NDArray[np.bool_], penalty: FloatArray, start
 
 @lru_cache(maxsize=2)
 def _draws(clusters: int, resamples: int, seed: int) -> FloatArray:
-    """How often each cluster is drawn, (resamples, clusters). Kept, for standings ask for the same again and again."""
+    """Return how often each cluster is drawn, (resamples, clusters). Kept, for standings ask for the same again and
+    again."""
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
     drawn.flags.writeable = False
@@ -344,7 +346,7 @@ def _draws(clusters: int, resamples: int, seed: int) -> FloatArray:
 
 
 def _parts(drawn: FloatArray, size: int = 250) -> list[FloatArray]:
-    """A few hundred resamples at a time, so that memory does not grow with their number."""
+    """Return a few hundred resamples at a time, so that memory does not grow with their number."""
     return [drawn[start : start + size] for start in range(0, len(drawn), size)]
 
 

@@ -70,7 +70,7 @@ def pooled_change(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> PooledChange:
-    """What training did to per-question values in [0, 1]; entry i of each array (N,) is a question under a seed.
+    """Return what training did to per-question values in [0, 1]; entry i of each array (N,) is a question under a seed.
 
     With one seed it is `paired_change`. With more, interval and p-value are about other seeds and stories too
     (`crossed_error`), and never more certain than these seeds by themselves would have it: the interval holds that of
@@ -104,7 +104,7 @@ def pooled_change(
 
 
 def crossed_error(table: Crossed) -> tuple[float, float]:
-    """Standard error of the mean with seeds and stories both random, and its degrees of freedom.
+    """Return the standard error of the mean with seeds and stories both random, and its degrees of freedom.
 
     With mean squares MS of the two-way table of S seeds and K stories the squared error is (MS_seed + max(0, MS_story
     - MS_residual)) / SK, and no smaller than with the seeds as they are (Hillis 2007, Statistics in Medicine 26:596).
@@ -136,7 +136,7 @@ def crossed_error(table: Crossed) -> tuple[float, float]:
 
 
 def words_on_seeds(pooled: PooledChange) -> str:
-    """What the interval covers, in a sentence; empty for one seed."""
+    """Return what the interval covers, in a sentence; empty for one seed."""
     n = len(pooled.changes)
     if n < 2:
         return ""
@@ -149,7 +149,7 @@ def words_on_seeds(pooled: PooledChange) -> str:
 
 
 def _crossed(values: ArrayLike, clusters: ArrayLike, seeds: ArrayLike) -> Crossed:
-    """Sums of the values by seed and story. Seeds are in the order of their labels."""
+    """Return the sums of the values by seed and story. Seeds are in the order of their labels."""
     stories, story = np.unique(np.asarray(clusters), return_inverse=True)
     labels, of = np.unique(np.asarray(seeds), return_inverse=True)
     if story.shape != of.shape:
@@ -162,14 +162,15 @@ def _crossed(values: ArrayLike, clusters: ArrayLike, seeds: ArrayLike) -> Crosse
 
 
 def _without_labels(table: Crossed) -> Crossed:
-    """The seeds in the order of their figures, so that naming them otherwise changes not even a rounding error."""
+    """Return the seeds in the order of their figures, so that naming them otherwise changes not even a rounding
+    error."""
     order = np.lexsort((*table.sizes.T, *table.differences.T))
     return Crossed(table.differences[order], table.sizes[order])
 
 
 def _interval(table: Crossed, error: float, freedom: float) -> tuple[float, float]:
-    """The interval with seeds and stories both random, and that with the seeds as they are within it; NaN with fewer
-    than two stories."""
+    """Return the interval with seeds and stories both random, and that with the seeds as they are within it; NaN with
+    fewer than two stories."""
     low, high = mean_interval(table.differences.sum(axis=0), table.sizes.sum(axis=0), CHANGE)
     if np.isnan(low):
         return low, high
@@ -178,7 +179,7 @@ def _interval(table: Crossed, error: float, freedom: float) -> tuple[float, floa
 
 
 def _t_test(mean: float, error: float, freedom: float) -> float:
-    """Two-sided p-value of the mean; 0 where it could not be tested, so that another test decides alone."""
+    """Return the two-sided p-value of the mean; 0 where it could not be tested, so that another test decides alone."""
     if np.isnan(error) or error == 0:
         return 0.0
     return float(2 * t.sf(abs(mean) / error, freedom))

@@ -47,8 +47,8 @@ def model_hash(model: str, piece: int = 2**20) -> str:
 
 
 def hashes(judges: Sequence[JudgeSettings]) -> dict[str, dict[str, str]]:
-    """The hash of every model that a judge reads with; each model is read once. What is behind an endpoint is not
-    ours to look at."""
+    """Return the hash of every model that a judge reads with; each model is read once. What is behind an endpoint is
+    not ours to look at."""
     read = [(judge.name, m.model) for judge in judges for m in judge.needs() if m.endpoint is None]
     known = {model: model_hash(model) for model in {model for _, model in read}}
     found: dict[str, dict[str, str]] = {judge.name: {} for judge in judges}
@@ -58,7 +58,7 @@ def hashes(judges: Sequence[JudgeSettings]) -> dict[str, dict[str, str]]:
 
 
 def check(recorded: Hashes, judges: Sequence[JudgeSettings]) -> None:
-    """Compares the judges' models with what was recorded of them; judges and models without a record are passed over.
+    """Compare the judges' models with what was recorded of them; judges and models without a record are passed over.
 
     Raises:
         FrozenError: one has changed.
@@ -74,7 +74,7 @@ def check(recorded: Hashes, judges: Sequence[JudgeSettings]) -> None:
 
 
 def _snapshot(model: str) -> Path:
-    """The folder itself, or that of the hub's snapshot."""
+    """Return the folder itself, or that of the hub's snapshot."""
     if Path(model).is_dir():
         return Path(model)
     from huggingface_hub import snapshot_download

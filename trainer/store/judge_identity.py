@@ -17,8 +17,8 @@ PARTS = ("name", "settings", "prompts", "weights", "files")
 
 
 def identity(settings: JudgeSettings) -> dict[str, Any]:
-    """Name and settings of a judge, with hashes of its prompts, its weights and any other file that it names, ready for
-    JSON."""
+    """Return name and settings of a judge, with hashes of its prompts, its weights and any other file that it names,
+    ready for JSON."""
     needs = settings.needs()
     return {
         "name": settings.name,
@@ -30,13 +30,13 @@ def identity(settings: JudgeSettings) -> dict[str, Any]:
 
 
 def fingerprint(judge: Mapping[str, Any]) -> str:
-    """A short hash of an identity; the name does not count."""
+    """Return a short hash of an identity; the name does not count."""
     named = {key: value for key, value in judge.items() if key != "name"}
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """The first of `PARTS` in which two identities differ; None if they are one judge."""
+    """Return the first of `PARTS` in which two identities differ; None if they are one judge."""
     one, other = (
         {part: _important(judge.get(part)) if part == "settings" else judge.get(part) for part in PARTS}
         for judge in (one, other)
@@ -45,13 +45,13 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(value: Any) -> Iterator[Path]:
-    """The files that settings name, also those of judges inside judges."""
+    """Yield the files that settings name, also those of judges inside judges."""
     if isinstance(value, Path) and value.is_file():
         yield value
     elif isinstance(value, dict | list | tuple):
@@ -60,7 +60,8 @@ def _files(value: Any) -> Iterator[Path]:
 
 
 def _important(value: Any) -> Any:
-    """Without the settings that change no verdict, also in judges inside judges, and without any judge's name."""
+    """Return the settings without those that change no verdict, also in judges inside judges, and without any judge's
+    name."""
     if isinstance(value, dict):
         return {key: _important(item) for key, item in value.items() if key not in UNIMPORTANT | {"name"}}
     return [_important(item) for item in value] if isinstance(value, list) else value

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def config_hash(config: Config) -> str:
-    """The hash of what a run is made with (`run_settings`)."""
+    """Return the hash of what a run is made with (`run_settings`)."""
     return record_hash(run_settings(config.model_dump(mode="json")))
 
 
@@ -59,7 +59,7 @@ def _without(values: Any, keys: Sequence[str]) -> Any:
 
 
 def without_means(values: Any) -> Any:
-    """A configuration's values without those by which judges' endpoints are asked and paid."""
+    """Return a configuration's values without those by which judges' endpoints are asked and paid."""
     if isinstance(values, list):
         return [without_means(value) for value in values]
     if not isinstance(values, Mapping):
@@ -73,8 +73,8 @@ def without_means(values: Any) -> Any:
 
 
 def question_hashes(settings: QuestionSettings) -> dict[str, dict[str, str | int]]:
-    """Both splits as they are asked, by hash, with the numbers of questions and stories; of the held-out one the right
-    answers too, apart."""
+    """Return both splits as they are asked, by hash, with the numbers of questions and stories; of the held-out one the
+    right answers too, apart."""
     source = load_questions(settings)
     found: dict[str, dict[str, str | int]] = {}
     for split in ("train", "heldout"):
@@ -93,18 +93,18 @@ def saved_config_hash(run: Path, recorded: str | None = None) -> str:
 
 
 def saved_settings(run: Path) -> dict[str, Any]:
-    """The plain values of a run's configuration as it was saved; empty if it was not."""
+    """Return the plain values of a run's configuration as it was saved; empty if it was not."""
     path = run / "config.yaml"
     return read_yaml(path) if path.exists() else {}
 
 
 def verdicts_hash(verdicts: "pd.DataFrame") -> str:
-    """The hash of a table of verdicts, row by row; how the file is compressed does not count."""
+    """Return the hash of a table of verdicts, row by row; how the file is compressed does not count."""
     return hashlib.sha256(verdicts.to_csv(index=False, na_rep="NaN").encode()).hexdigest()
 
 
 def hardware() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in GiB, and the GPUs by name."""
+    """Return processor, cores that this process may use, memory in GiB, and the GPUs by name."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -126,7 +126,7 @@ def _memory_gib() -> float | None:
 
 
 def chat_template_hashes(models: Sequence[str]) -> dict[str, str | None]:
-    """The hash of each model's chat template; None for one that has none."""
+    """Return the hash of each model's chat template; None for one that has none."""
     from rostrum.trainer.models.loading import load_tokenizer
 
     templates = {model: load_tokenizer(model, speaks=False).chat_template for model in models}

@@ -123,24 +123,24 @@ class RunFolder:
         """Verdicts as they were given, so that a judge is not asked again by what was stopped and goes on."""
 
     def policy(self, iteration: int) -> Path:
-        """Where the weights after that many updates are published."""
+        """Return where the weights after that many updates are published."""
         return self.policies / f"iteration-{iteration:04d}"
 
     def published(self) -> list[int]:
-        """Iterations whose weights are there, in order."""
+        """Return the iterations whose weights are there, in order."""
         return sorted(number for number, path in _numbered(self.policies, "iteration") if path.is_dir())
 
     def stopped(self) -> int | None:
-        """The iteration after which the watch ended the training; None if it did not."""
+        """Return the iteration after which the watch ended the training; None if it did not."""
         return next((record["iteration"] for record in read_lines(self.watch) if record["stop"]), None)
 
     def final(self, iterations: int) -> int:
-        """The last iteration of a run that was to have so many."""
+        """Return the last iteration of a run that was to have so many."""
         stopped = self.stopped()
         return iterations if stopped is None else stopped
 
     def checkpoint(self) -> tuple[Path, CheckpointState] | None:
-        """The newest checkpoint that was completely written, with our state of it."""
+        """Return the newest checkpoint that was completely written, with our state of it."""
         whole = self.checkpoints()
         return (whole[-1], read_json(whole[-1] / STATE, CheckpointState)) if whole else None
 
@@ -149,7 +149,7 @@ class RunFolder:
         return [path for _, path in _numbered(self.trainer, "checkpoint") if (path / STATE).exists()]
 
     def cut_back(self, iteration: int) -> None:
-        """Forgets everything after that iteration: it is about to be played again."""
+        """Remove everything after that iteration: it is about to be played again."""
         for path in (self.metrics, self.transcripts, self.watch):
             if path.exists():
                 lines = enumerate(_whole_lines(path), 1)
@@ -166,45 +166,45 @@ class RunFolder:
 
 
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
-    """Adds one JSON line and makes sure that it is on the disk."""
+    """Add one JSON line and make sure that it is on the disk."""
     append_lines(path, [record])
 
 
 def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Adds JSON lines and makes sure that they are on the disk."""
+    """Add JSON lines and make sure that they are on the disk."""
     append(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
 
 
 def cut_torn_line(path: Path) -> None:
-    """Takes away a last line that a killed process did not finish, so that what is added is not glued to it."""
+    """Take away a last line that a killed process did not finish, so that what is added is not glued to it."""
     if path.exists() and path.read_bytes()[-1:] not in (b"", b"\n"):
         write_atomically(path, "".join(_whole_lines(path)))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a JSON Lines file; none if it is not there."""
+    """Return the records of a JSON Lines file; none if it is not there."""
     return read_json_lines(path, KINDS.get(path.name, dict[str, Any])) if path.exists() else []
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The record of a JSON file; empty if it is not there."""
+    """Return the record of a JSON file; empty if it is not there."""
     return read_json(path, KINDS.get(path.name, dict[str, Any])) if path.exists() else {}
 
 
 def prune(folder: RunFolder, keep: Sequence[int]) -> None:
-    """Removes published weights that are neither kept nor the newest."""
+    """Remove published weights that are neither kept nor the newest."""
     for iteration in folder.published()[:-1]:
         if iteration not in keep:
             remove_folder(folder.policy(iteration))
 
 
 def _whole_lines(path: Path) -> Iterator[str]:
-    """The lines of a file but for a last one that a crash has torn."""
+    """Yield the lines of a file but for a last one that a crash has torn."""
     yield from (f"{line}\n" for line in read_text(path).split("\n")[:-1])
 
 
 def _of(path: Path, number: int, line: str) -> int:
-    """The iteration that a line belongs to."""
+    """Return the iteration that a line belongs to."""
     where = f"{path}, line {number},"
     if path.name in KINDS:
         return int(parsed(line, KINDS[path.name], where)["iteration"])
@@ -212,6 +212,6 @@ def _of(path: Path, number: int, line: str) -> int:
 
 
 def _numbered(folder: Path, name: str) -> list[tuple[int, Path]]:
-    """The folders NAME-NUMBER of a folder; what else may lie there is not ours."""
+    """Return the folders NAME-NUMBER of a folder; what else may lie there is not ours."""
     found = [(re.fullmatch(rf"{name}-([0-9]{{1,9}})", path.name), path) for path in folder.glob(f"{name}-*")]
     return sorted((int(match[1]), path) for match, path in found if match)

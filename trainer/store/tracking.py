@@ -66,12 +66,12 @@ class Tracker:
             self._run.summary.update(figures)
 
     def alert(self, title: str, text: str) -> None:
-        """Tells whoever has asked Weights & Biases to be told."""
+        """Tell whoever has asked Weights & Biases to be told."""
         if self._run is not None:
             self._run.alert(title=title, text=text)
 
     def close(self) -> None:
-        """Flushes what is left."""
+        """Flush what is left."""
         if self._run is not None:
             self._run.finish()
 

@@ -34,7 +34,7 @@ LOOK_BACK = 3.0
 
 
 def common_settings(width: int) -> dict[str, Any]:
-    """What both architectures share."""
+    """Return what both architectures share."""
     return {
         "vocab_size": len(WORDS),
         "hidden_size": width,
@@ -52,7 +52,7 @@ def common_settings(width: int) -> dict[str, Any]:
 
 
 def new_llama(seed: int, width: int = 128) -> PreTrainedModel:
-    """An untaught two-layer Llama."""
+    """Return an untaught two-layer Llama."""
     torch.manual_seed(seed)
     model = LlamaForCausalLM(LlamaConfig(**common_settings(width), intermediate_size=3 * width))
     attention = model.model.layers[0].self_attn
@@ -64,7 +64,7 @@ def new_llama(seed: int, width: int = 128) -> PreTrainedModel:
 
 
 def new_gpt_neox(seed: int, width: int = 128) -> PreTrainedModel:
-    """An untaught two-layer GPT-NeoX: layer norms, GELU and a wider feed-forward layer."""
+    """Return an untaught two-layer GPT-NeoX: layer norms, GELU and a wider feed-forward layer."""
     torch.manual_seed(seed)
     settings = common_settings(width)
     settings["rope_parameters"] = {"rope_type": "default", "rope_theta": ROTARY_BASE, "partial_rotary_factor": 1.0}
@@ -76,7 +76,7 @@ def new_gpt_neox(seed: int, width: int = 128) -> PreTrainedModel:
 
 
 def look_back(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Query and key biases, each (size,), of a rotary head (Su et al. 2021) that attends to the word before.
+    """Return query and key biases, each (size,), of a rotary head (Su et al. 2021) that attends to the word before.
 
     With keys turned by position i and queries by position j, the score is LOOK_BACK² Σ_f cos(f (j − i − 1)): largest
     at i = j − 1.
@@ -88,7 +88,7 @@ def look_back(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def writer_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
-    """A copy of a judge that knows more words, those of `LIKE` by the embeddings of others, the rest by untaught
+    """Return a copy of a judge that knows more words, those of `LIKE` by the embeddings of others, the rest by untaught
     ones."""
     torch.manual_seed(seed)
     writer = copy.deepcopy(judge)
@@ -101,7 +101,7 @@ def writer_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
 
 
 def head_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
-    """A judge's layers under an untaught head of two classes."""
+    """Return a judge's layers under an untaught head of two classes."""
     torch.manual_seed(seed)
     config = LlamaConfig(**{**judge.config.to_dict(), "num_labels": 2, "id2label": {0: "A", 1: "B"}})
     head = LlamaForSequenceClassification(config)
@@ -110,7 +110,7 @@ def head_from(judge: PreTrainedModel, seed: int) -> PreTrainedModel:
 
 
 def save(model: PreTrainedModel, folder: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Writes the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
+    """Write the model, rounded to half precision, and its tokenizer as a Hugging Face folder."""
     copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     follow_umask(folder)

@@ -17,7 +17,7 @@ BATCH = 256
 
 
 def base_debates(debater: Path, protocol: Protocol, indices: range, seed: int) -> list[Case]:
-    """Plays the debater against itself on questions of the teaching split.
+    """Play the debater against itself on questions of the teaching split.
 
     Which answer side A defends is drawn at random; the same arguments give the same debates. A debate that failed is
     left out.

@@ -67,7 +67,7 @@ class Recipe:
 
 
 def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe: Recipe | None = None) -> None:
-    """Writes the folders `debater`, `judge`, `judge-writer`, `judge-head`, `judge-heldout` and `judge-mixed`, each with
+    """Write the folders `debater`, `judge`, `judge-writer`, `judge-head`, `judge-heldout` and `judge-mixed`, each with
     its card.
 
     Takes tens of minutes on a CPU; `progress` gets a line every fifty steps. The same seed and recipe give
@@ -96,14 +96,14 @@ def build_models(output: Path, seed: int = 0, progress: Progress = print, recipe
 
 
 def build_mixed(folder: Path, seed: int, checked: dict[str, list[Case]], recipe: Recipe, progress: Progress) -> None:
-    """Builds the held-out judge that learns from debates of other debaters than the base one."""
+    """Build the held-out judge that learns from debates of other debaters than the base one."""
     base = teach_base(new_llama(seed), seed, f"{folder.name}, base", recipe, progress)
     cases, of = mixed_debates(_span(MIXED_DEBATES, recipe.debates), seed), "scripted debaters of many kinds"
     build_judge(folder, base, recipe.mixed_judge, seed, cases, of, checked, recipe, progress)
 
 
 def teach_base(model: PreTrainedModel, seed: int, name: str, recipe: Recipe, progress: Progress) -> PreTrainedModel:
-    """Teaches a new model to look a statement up by its place."""
+    """Teach a new model to look a statement up by its place."""
     tokenizer = build_tokenizer()
     teach(model, tokenizer, primers(seed), recipe.primer, f"{name}, pairs", progress)
     teach(model, tokenizer, look_ups(seed), recipe.look_up, f"{name}, look-ups", progress)
@@ -121,7 +121,7 @@ def build_judge(
     recipe: Recipe,
     progress: Progress,
 ) -> None:
-    """Teaches a judge from debates (`debaters` says whose), saves it, checks it as saved, writes its card."""
+    """Teach a judge from debates (`debaters` says whose), save it, check it as saved, write its card."""
     started = time.perf_counter()
     steps = teach(model, build_tokenizer(), verdict_rows(seed, cases), course, folder.name, progress)
     save(model, folder, build_tokenizer())
@@ -133,7 +133,7 @@ def build_judge(
 def build_offspring(
     output: Path, seed: int, checked: dict[str, list[Case]], recipe: Recipe, progress: Progress
 ) -> None:
-    """Builds the judge that writes and the judge with a head from the folders `debater` and `judge`."""
+    """Build the judge that writes and the judge with a head from the folders `debater` and `judge`."""
     cases = _played(output / "debater", OFFSPRING_DEBATES, "judge-writer, judge-head", seed, recipe, progress)
     weak = TransformersEngine(str(output / "judge"))
     few = {name: debates[:OFFSPRING_CHECKED] for name, debates in checked.items()}
@@ -143,20 +143,20 @@ def build_offspring(
 
 
 def _played(debater: Path, first: int, reader: str, seed: int, recipe: Recipe, progress: Progress) -> list[Case]:
-    """Base debates under every protocol, from question `first` on, for a judge to learn from."""
+    """Play base debates under every protocol, from question `first` on, for a judge to learn from."""
     progress(f"{reader}: playing {recipe.debates} base debates for each of {len(PROTOCOLS)} protocols")
     span = _span(first, recipe.debates)
     return [case for protocol in PROTOCOLS for case in base_debates(debater, protocol, span, seed)]
 
 
 def examine(folder: Path, checked: dict[str, list[Case]], seed: int) -> dict[str, checks.JudgeFigures]:
-    """Figures of a saved likelihood judge by the kind of debate it reads."""
+    """Return the figures of a saved likelihood judge by the kind of debate it reads."""
     engine = TransformersEngine(str(folder))
     return {kind: checks.judge_figures(engine, cases) for kind, cases in kinds_of_debates(checked, seed).items()}
 
 
 def kinds_of_debates(checked: dict[str, list[Case]], seed: int) -> dict[str, Sequence[Case]]:
-    """What judges are examined on: base debates, reference arms, scripted debates."""
+    """Return what judges are examined on: base debates, reference arms, scripted debates."""
     debates = checked[DEBATE.name]
     span = _span(CHECKED_DEBATES, len(debates))
     return {

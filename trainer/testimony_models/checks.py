@@ -54,18 +54,19 @@ class DebaterFigures:
 
 
 def strongest(rng: random.Random, story: Sequence[Statement], own: str, turn: int) -> Statement:
-    """The statement for the own answer by the most credible witness, then the second, and round again."""
+    """Return the statement for the own answer by the most credible witness, then the second, and round again."""
     found = sorted((s for s in story if s.place == own), key=lambda s: -RELIABILITY[s.witness])
     return found[turn % min(2, len(found))]
 
 
 def invented(rng: random.Random, story: Sequence[Statement], own: str, turn: int) -> Statement:
-    """A statement for the own answer by one of the four most credible witnesses, made up if need be."""
+    """Return a statement for the own answer by one of the four most credible witnesses, made up if need be."""
     return Statement(own, rng.choice(tuple(RELIABILITY)[:4]))
 
 
 def scripted_debates(indices: range, seed: int, right: Strategy, wrong: Strategy) -> list[Case]:
-    """Sequential debates on the teaching split, the right answer argued by one strategy, the wrong by another."""
+    """Return sequential debates on the teaching split, the right answer argued by one strategy, the wrong by
+    another."""
     cases: list[Case] = []
     for index in indices:
         question, correct = question_at("teaching", index, seed)
@@ -90,12 +91,12 @@ def played(rng: random.Random, debate: Debate, strategies: Mapping[str, Strategy
 
 
 def judge_figures(scorer: Scorer, cases: Sequence[Case]) -> JudgeFigures:
-    """The figures of a likelihood judge."""
+    """Return the figures of a likelihood judge."""
     return figures_of(LikelihoodJudge("check", scorer, prompts()), cases)
 
 
 def figures_of(judge: Judge, cases: Sequence[Case]) -> JudgeFigures:
-    """Reads every debate in both orders of presentation."""
+    """Read every debate in both orders of presentation, and return the figures."""
     verdicts = judge.judge([transcript for transcript, _ in cases])
     given, swapped = (_of_right(cases, verdicts, order) for order in ("given", "swapped"))
     both = [(p + q) / 2 for p, q in zip(given, swapped, strict=True)]
@@ -118,12 +119,12 @@ def figures_of(judge: Judge, cases: Sequence[Case]) -> JudgeFigures:
 
 
 def alone(cases: Sequence[Case], sees_passage: bool) -> list[Case]:
-    """The same questions without debaters: the naive and the expert arm."""
+    """Return the same questions without debaters: the naive and the expert arm."""
     return [(without_debate(transcript, sees_passage), correct) for transcript, correct in cases]
 
 
 def debater_figures(transcripts: Sequence[Transcript]) -> DebaterFigures:
-    """What the speakers of these debates say."""
+    """Return what the speakers of these debates say."""
     speeches = [(speech, transcript) for transcript in transcripts for speech in transcript.speeches]
     quoting = [len(s.quotes) == 1 and s.raw == f"<quote> {s.quotes[0].text} </quote>" for s, _ in speeches]
     verified = [any(quote.verified for quote in s.quotes) for s, _ in speeches]
@@ -134,7 +135,8 @@ def debater_figures(transcripts: Sequence[Transcript]) -> DebaterFigures:
 
 
 def _of_right(cases: Sequence[Case], verdicts: Sequence[Verdict], order: str) -> list[float]:
-    """Probability of the right answer in one order of presentation; one half where the verdict is INVALID."""
+    """Return the probability of the right answer in one order of presentation; one half where the verdict is
+    INVALID."""
     probabilities = []
     for (transcript, correct), verdict in zip(cases, verdicts, strict=True):
         of_a = getattr(verdict, order) if verdict.valid else 0.5

@@ -31,12 +31,12 @@ Case = tuple[Transcript, int]
 
 
 def prompts() -> Prompts:
-    """The prompts that the models of this world read."""
+    """Return the prompts that the models of this world read."""
     return load_prompts("testimony")
 
 
 def as_sampled(statement: Statement) -> str:
-    """A speech as a debater writes it."""
+    """Return a speech as a debater writes it."""
     return f"<quote> {statement} </quote>"
 
 
@@ -50,7 +50,7 @@ class Advocate:
     """Quotes a random statement, for whichever place."""
 
     def speak(self, rng: random.Random, story: Sequence[Statement], own: str) -> Statement:
-        """One speech's statement. An invention is a random witness, half of the time for the own answer."""
+        """Return one speech's statement. An invention is a random witness, half of the time for the own answer."""
         choice = rng.random()
         if choice < self.supporting:
             return rng.choice([statement for statement in story if statement.place == own])
@@ -60,7 +60,8 @@ class Advocate:
 
 
 def primers(seed: int) -> Iterator[Row]:
-    """Endless lists of place and witness pairs, then some of the places again, to be followed by their witness."""
+    """Yield endless lists of place and witness pairs, then some of the places again, to be followed by their
+    witness."""
     rng = random.Random(f"primers {seed}")
     while True:
         length = rng.randint(2, len(PLACES))
@@ -72,7 +73,7 @@ def primers(seed: int) -> Iterator[Row]:
 
 
 def look_ups(seed: int) -> Iterator[Row]:
-    """Endless stories with questions about several places: quote a statement for each of them.
+    """Yield endless stories with questions about several places: quote a statement for each of them.
 
     In half of the rows every place has one statement only.
     """
@@ -96,7 +97,7 @@ def look_ups(seed: int) -> Iterator[Row]:
 
 
 def advocate_rows(seed: int, advocate: Advocate) -> Iterator[Row]:
-    """Endless debates of two clumsy advocates, a row for each speaker, word for word as the game tells them.
+    """Yield endless debates of two clumsy advocates, a row for each speaker, word for word as the game tells them.
 
     A third each: sequential debate, simultaneous debate, consultancy; one to three speeches per speaker.
     """
@@ -109,7 +110,7 @@ def advocate_rows(seed: int, advocate: Advocate) -> Iterator[Row]:
 
 
 def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> dict[str, list[Segment]]:
-    """Plays the debate to its end; each speaker's own speeches are taught, the rest is read."""
+    """Play the debate to its end; each speaker's own speeches are taught, the rest is read."""
     story = statements_of(debate.question.passage)
     rows: dict[str, list[Segment]] = {speaker: [] for speaker in debate.protocol.speakers}
     while not debate.finished:
@@ -124,13 +125,13 @@ def advocate_debate(rng: random.Random, debate: Debate, advocate: Advocate) -> d
 
 
 def without_debate(transcript: Transcript, sees_passage: bool) -> Transcript:
-    """The same question before a judge who decides alone, without or with the passage (the reference arms)."""
+    """Return the same question before a judge who decides alone, without or with the passage (the reference arms)."""
     protocol = Protocol("expert" if sees_passage else "naive", {}, 0, judge_sees_passage=sees_passage)
     return replace(transcript, protocol=protocol, speeches=())
 
 
 def verdict_rows(seed: int, cases: Sequence[Case], naive: float = 0.05, expert: float = 0.25) -> Iterator[Row]:
-    """Endless verdicts on debates in both orders of presentation: which answer is right, by its text.
+    """Yield endless verdicts on debates in both orders of presentation: which answer is right, by its text.
 
     Shares `naive` and `expert` of the rows have no debate; four in ten of the others break off after a random speech.
     """

@@ -124,12 +124,12 @@ class Making:
     """Learned from (a judge) or measured on (the debater)."""
 
     def words(self) -> dict[str, object]:
-        """The blanks of a card that this fills."""
+        """Return the blanks of a card that this fills."""
         return {**asdict(self), "batch": self.course.batch, "rate": self.course.rate}
 
 
 def debater_card(folder: Path, making: Making, habits: Advocate, figures: Mapping[str, DebaterFigures]) -> None:
-    """Writes README.md into the debater's folder."""
+    """Write README.md into the debater's folder."""
     rows = "\n".join(
         f"| {name} | {f.quoting:.1%} | {f.verified:.1%} | {f.supporting:.1%} | {f.verified_and_supporting:.1%} |"
         for name, f in figures.items()
@@ -140,15 +140,15 @@ def debater_card(folder: Path, making: Making, habits: Advocate, figures: Mappin
 
 
 def judge_card(folder: Path, making: Making, debaters: str, figures: Mapping[str, JudgeFigures]) -> None:
-    """Writes README.md into the judge's folder."""
+    """Write README.md into the judge's folder."""
     rows = "\n".join(judge_row(kind, f) for kind, f in figures.items())
     text = JUDGE.format(**making.words(), name=folder.name, debaters=debaters, witnesses=len(RELIABILITY), rows=rows)
     write_atomically(folder / "README.md", text)
 
 
 def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mapping[str, JudgeFigures]]) -> None:
-    """Writes README.md into the folder of a judge made from another. `figures` are by what it is asked for, then by
-    what it reads."""
+    """Write README.md into the folder of a judge made from another. `figures` are by what it is asked for, then by what
+    it reads."""
     rows = "\n".join(
         f"| {asked} | {kind} | {f.debates:,} | {f.both:.1%} | {f.interval[0]:.1%} to {f.interval[1]:.1%} "
         f"| {f.position_bias:+.3f} | {f.invalid:.1%} |"
@@ -170,7 +170,7 @@ def offspring_card(folder: Path, making: Offspring, figures: Mapping[str, Mappin
 
 
 def judge_row(kind: str, figures: JudgeFigures) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     low, high = figures.interval
     return (
         f"| {kind} | {figures.debates:,} | {figures.both:.1%} | {low:.1%} to {high:.1%} | {figures.given:.1%} "

@@ -38,7 +38,7 @@ class School:
 
 
 def build_writer(folder: Path, school: School, drill: Course, course: Course, progress: Progress) -> None:
-    """Teaches the judge's weights whose answer is whose, then to write verdicts and ratings with their reasons."""
+    """Teach the judge's weights whose answer is whose, then to write verdicts and ratings with their reasons."""
     started = time.perf_counter()
     writer, tokenizer = writer_from(loading.load_model(str(school.judge)), school.seed), build_tokenizer(WRITER_WORDS)
     drills, rows = (make(school.seed, school.debates) for make in (seat_drills, written_rows))
@@ -52,7 +52,7 @@ def build_writer(folder: Path, school: School, drill: Course, course: Course, pr
 
 
 def build_head(folder: Path, school: School, course: Course, progress: Progress) -> None:
-    """Teaches the judge's weights to name the side that is right."""
+    """Teach the judge's weights to name the side that is right."""
     started = time.perf_counter()
     head, tokenizer = head_from(loading.load_model(str(school.judge)), school.seed), build_tokenizer()
     steps = teach_head(head, tokenizer, classified_rows(school.seed, school.debates), course, folder.name, progress)
@@ -63,7 +63,7 @@ def build_head(folder: Path, school: School, course: Course, progress: Progress)
 
 
 def examine(settings: JudgeSettings, school: School) -> dict[str, checks.JudgeFigures]:
-    """Figures of a saved judge by what it reads."""
+    """Return the figures of a saved judge by what it reads."""
     judge = setup.judge(settings)
     return {kind: checks.figures_of(judge, cases) for kind, cases in school.kinds.items()}
 

@@ -29,7 +29,8 @@ class Course:
 
 
 def encode(rows: Sequence[Row], tokenizer: PreTrainedTokenizerFast) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and labels, both (rows, longest row), padded on the right; labels of untaught words are ignored."""
+    """Return the token ids and labels, both (rows, longest row), padded on the right; labels of untaught words are
+    ignored."""
     ids = tokenizer.get_vocab()
     inputs, labels = [], []
     for row in rows:
@@ -41,7 +42,7 @@ def encode(rows: Sequence[Row], tokenizer: PreTrainedTokenizerFast) -> tuple[tor
 
 
 def row_loss(model: PreTrainedModel, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy (nats) of the taught words; inputs and labels are (rows, length)."""
+    """Return the mean cross-entropy (nats) of the taught words; inputs and labels are (rows, length)."""
     # Rows are padded on the right and the models are causal, so no taught word ever sees padding.
     hidden = model.base_model(input_ids=inputs[:, :-1]).last_hidden_state
     targets = labels[:, 1:]
@@ -51,7 +52,8 @@ def row_loss(model: PreTrainedModel, inputs: torch.Tensor, labels: torch.Tensor)
 
 
 def rate_at(step: int, course: Course) -> float:
-    """Linear warm-up over 20 steps, the peak, and over the last third a straight line down to a tenth of it."""
+    """Return the learning rate: linear warm-up over 20 steps, the peak, and over the last third a straight line down to
+    a tenth of it."""
     remaining = 1 - step / course.steps
     return course.rate * min(1.0, (step + 1) / 20, 0.1 + 2.7 * remaining)
 
@@ -64,7 +66,7 @@ def teach(
     name: str,
     progress: Progress,
 ) -> int:
-    """Teaches the model in place, row by fresh row; returns the steps taken."""
+    """Teach the model in place, row by fresh row; return the steps taken."""
     return descend(model, lambda: row_loss(model, *encode(_some(rows, course), tokenizer)), course, name, progress)
 
 
@@ -76,7 +78,7 @@ def teach_head(
     name: str,
     progress: Progress,
 ) -> int:
-    """Teaches a classifier in place, from texts and the probabilities of class 0; returns the steps taken."""
+    """Teach a classifier in place, from texts and the probabilities of class 0; return the steps taken."""
 
     def loss() -> torch.Tensor:
         texts, of_first = zip(*_some(rows, course), strict=True)
@@ -90,7 +92,7 @@ def teach_head(
 def descend(
     model: PreTrainedModel, loss_of_batch: Callable[[], torch.Tensor], course: Course, name: str, progress: Progress
 ) -> int:
-    """Takes the course's optimizer steps, each on the loss of a fresh batch; returns how many they were."""
+    """Take the course's optimizer steps, each on the loss of a fresh batch; return how many they were."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=course.rate, betas=(0.9, 0.98), weight_decay=0.01)
     model.train()
     recent: list[float] = []

@@ -30,7 +30,8 @@ CONTEXT = 512
 
 
 def build_tokenizer(words: Sequence[str] = WORDS) -> PreTrainedTokenizerFast:
-    """Splits on white space only, adds no token of its own, and decodes to words joined by single spaces."""
+    """Return a tokenizer that splits on white space only, adds no token of its own, and decodes to words joined by
+    single spaces."""
     ids = {word: index for index, word in enumerate(words)}
     tokenizer = Tokenizer(WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = WhitespaceSplit()

@@ -24,14 +24,14 @@ class Opined:
     of_a: float
 
     def swapped(self) -> "Opined":
-        """The same with the sides relabelled."""
+        """Return the same with the sides relabelled."""
         return Opined(self.transcript.swapped(), 1 - self.of_a)
 
 
 def opined(
     seed: int, cases: Sequence[Case], weak: Scorer, naive: float = 0.05, expert: float = 0.2, cut: float = 0.3
 ) -> list[Opined]:
-    """The weak judge's opinion, both orders averaged, on each of the debates and on variants of some of them.
+    """Return the weak judge's opinion, both orders averaged, on each of the debates and on variants of some of them.
 
     Such shares of them are added without a debate (naive, expert) or broken off after a random speech (cut).
     """
@@ -48,8 +48,8 @@ def opined(
 
 
 def reason(debate: Opined) -> str:
-    """The answer that the weak judge prefers with its side, and the most reliable of those who, truly quoted or in the
-    story, saw it there.
+    """Return the answer that the weak judge prefers with its side, and the most reliable of those who, truly quoted or
+    in the story, saw it there.
 
     The answer's own word comes first: that is what the weak judge has learned to say. The rest is looked up by it.
     """
@@ -61,7 +61,7 @@ def reason(debate: Opined) -> str:
 
 
 def seen(transcript: Transcript) -> list[Statement]:
-    """The statements that the judge can rely on, in the order in which it reads them."""
+    """Return the statements that the judge can rely on, in the order in which it reads them."""
     if transcript.protocol.judge_sees_passage:
         return list(statements_of(transcript.question.passage))
     texts = [quote.text.split() for speech in transcript.speeches for quote in speech.quotes if quote.verified]
@@ -70,7 +70,8 @@ def seen(transcript: Transcript) -> list[Statement]:
 
 
 def seat_drills(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
-    """Endless verdicts and ratings on questions alone, for one answer or the other at random: whose answer is it?"""
+    """Yield endless verdicts and ratings on questions alone, for one answer or the other at random: whose answer is
+    it?"""
     rng, texts = random.Random(f"seats {seed}"), prompts()
     while True:
         alone = without_debate(rng.choice(debates).transcript, sees_passage=False)
@@ -94,7 +95,7 @@ def seat_drills(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
 
 
 def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
-    """Endless verdicts and ratings with their reasons, in both orders of presentation: the weak judge's opinion.
+    """Yield endless verdicts and ratings with their reasons, in both orders of presentation: the weak judge's opinion.
 
     A quarter of the prompts have instructions.
     """
@@ -115,8 +116,8 @@ def written_rows(seed: int, debates: Sequence[Opined]) -> Iterator[Row]:
 
 
 def classified_rows(seed: int, debates: Sequence[Opined]) -> Iterator[tuple[str, float]]:
-    """Endless prompts of a judge that only answers, in both orders of presentation, and the weak judge's opinion: P(the
-    answer shown as A), which has less noise in it than the right answer and is learned where that is not."""
+    """Yield endless prompts of a judge that only answers, in both orders of presentation, and the weak judge's opinion:
+    P(the answer shown as A), which has less noise in it than the right answer and is learned where that is not."""
     rng, texts = random.Random(f"classes {seed}"), prompts()
     while True:
         debate = rng.choice(debates)

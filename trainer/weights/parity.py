@@ -74,7 +74,7 @@ def sampled_rows(
 
 
 def check_adapter(settings: Config, rollouts: RolloutWorkers, rows: Sequence[Sequence[int]]) -> None:
-    """Has every engine serve a random adapter of the configured make, and compares it with peft's own on the `rows`.
+    """Have every engine serve a random adapter of the configured make, and compare it with peft's own on the `rows`.
 
     The adapter is written into the run's folder, where all engines can read it, and removed again.
 
@@ -88,7 +88,7 @@ def check_adapter(settings: Config, rollouts: RolloutWorkers, rows: Sequence[Seq
 
 
 def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> None:
-    """Compares what an engine makes of the rows with what the learner makes of them without and with the adapter.
+    """Compare what an engine makes of the rows with what the learner makes of them without and with the adapter.
 
     Raises:
         ParityError: the engine's log-probabilities are the base model's, or not those of the adapter.
@@ -109,7 +109,7 @@ def compare(engine: Scores, base: Scores, adapted: Scores, settings: Config) -> 
 
 
 def _write_adapter(settings: Config, folder: str, rows: Sequence[Sequence[int]]) -> tuple[Scores, Scores]:
-    """Writes the adapter; the learner's log-probabilities without it and with it."""
+    """Write the adapter; return the learner's log-probabilities without it and with it."""
     torch.manual_seed(0)
     model = setup.policy_model(settings.debater).to(loading.default_device())
     base = learner_logprobs(model, rows)

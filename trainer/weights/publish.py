@@ -69,7 +69,7 @@ def publish(
 
 
 def _as_in_the_folder(model: "PreTrainedModel", weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Each tensor once, though it be tied to another, and under the name that `save_pretrained` gives it."""
+    """Drop tied duplicates, and name each tensor as `save_pretrained` does."""
     once = {name: tensor for name, tensor in weights.items() if name not in model.all_tied_weights_keys}
     named: dict[str, torch.Tensor] = revert_weight_conversion(model, once)
     return named

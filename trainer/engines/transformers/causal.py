@@ -28,7 +28,7 @@ class TransformersEngine(TextEngine):
         self._serve(model)
 
     def load(self, policy: Policy) -> None:
-        """Serves the weights of a published policy from now on."""
+        """Serve the weights of a published policy from now on."""
         self._serve(policy.path)
 
     def _serve(self, model: str) -> None:
@@ -43,7 +43,7 @@ class TransformersEngine(TextEngine):
         return loading.context_length(self._model.config)
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
-        """One completion per prompt (lists of token ids).
+        """Return one completion per prompt (lists of token ids).
 
         Raises:
             EngineError: a prompt with `max_tokens` after it would not fit the model's context.
@@ -82,7 +82,7 @@ class TransformersEngine(TextEngine):
 
     @torch.inference_mode()
     def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-        """Log-probability of every token but the first of each row, by a plain forward pass."""
+        """Return the log-probability of every token but the first of each row, by a plain forward pass."""
         scored: list[tuple[float, ...]] = []
         for start in range(0, len(rows), self._batch_size):
             batch = rows[start : start + self._batch_size]
@@ -143,12 +143,13 @@ class _Sampler(LogitsProcessor):
 
 
 def _choice_logprob(last: torch.Tensor | None, choice: tuple[int, ...]) -> float:
-    """Sum of the choice's log-probabilities, given those (K, V) of the row's last positions; NaN if it was not read."""
+    """Return the sum of the choice's log-probabilities, given those (K, V) of the row's last positions; NaN if it
+    was not read."""
     if last is None:
         return float("nan")
     return float(sum(last[i - len(choice), token] for i, token in enumerate(choice)))
 
 
 def _token_logprobs(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Log-probability of `tokens` (B, T) under `logits` (B, T, V)."""
+    """Return the log-probability of `tokens` (B, T) under `logits` (B, T, V)."""
     return logits.float().log_softmax(-1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)

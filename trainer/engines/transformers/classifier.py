@@ -36,7 +36,7 @@ class TransformersClassifier:
         return int(self._model.config.num_labels)
 
     def logits(self, prompts: Sequence[str]) -> list[tuple[float, ...]]:
-        """The head's outputs for each prompt; NaN for one that does not fit the model's context."""
+        """Return the head's outputs for each prompt; NaN for one that does not fit the model's context."""
         rows = [self._format.open([prompt]) for prompt in prompts]
         fitting = sorted((i for i, row in enumerate(rows) if len(row) <= self.max_context), key=lambda i: len(rows[i]))
         self.usage += Usage(len(fitting), sum(len(rows[i]) for i in fitting))

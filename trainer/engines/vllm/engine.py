@@ -43,7 +43,7 @@ class VllmEngine(TextEngine):
         self._adapter = _adapter("base", 0, model) if self._rank else None
 
     def load(self, policy: Policy) -> None:
-        """Serves the weights of a published policy from now on: full weights, or an adapter of the same base model."""
+        """Serve the weights of a published policy from now on: full weights, or an adapter of the same base model."""
         if self._rank:
             self._process.call("forget", self._adapter)
             self._adapter = _adapter(policy.name, policy.version, policy.path)
@@ -56,7 +56,7 @@ class VllmEngine(TextEngine):
         return f"{socket.gethostname()}:{self.pid}"
 
     def transfer(self, step: str, payload: Any) -> None:
-        """One step of a weight transfer; after the last one, the new weights are served.
+        """Do one step of a weight transfer; after the last one, the new weights are served.
 
         Raises:
             EngineError: it failed, and this engine cannot go on.
@@ -81,7 +81,7 @@ class VllmEngine(TextEngine):
         return self._process.pid
 
     def generate(self, prompts: Sequence[Sequence[int]], sampling: Sampling) -> list[Completion]:
-        """One completion per prompt (lists of token ids).
+        """Return one completion per prompt (lists of token ids).
 
         Raises:
             EngineError: a prompt with `max_tokens` after it would not fit the model's context.
@@ -96,7 +96,7 @@ class VllmEngine(TextEngine):
         return [Completion(*completion) for completion in found]
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
-        """Log-probability of every token but the first of each row.
+        """Return the log-probability of every token but the first of each row.
 
         Every prefix is a request for the log-probability of the token after it, the way of sampled tokens through vLLM,
         so a row of T tokens costs T - 1 requests: meant for the short rows of the parity probe. (vLLM's own
@@ -119,7 +119,7 @@ class VllmEngine(TextEngine):
         return [sum(next(values) for _ in choice) for _, choice in wanted]
 
     def _score(self, wanted: Sequence[tuple[tuple[int, ...], int]]) -> list[float]:
-        """Log-probability of each token after its context; NaN where the context does not fit."""
+        """Return the log-probability of each token after its context; NaN where the context does not fit."""
         tokens: dict[tuple[int, ...], dict[int, float]] = {}
         for context, token in wanted:
             tokens.setdefault(context, {})[token] = float("nan")
@@ -132,7 +132,7 @@ class VllmEngine(TextEngine):
 
 
 def _process(model: str, setup: EngineSettings, rank: int) -> VllmProcess:
-    """A child with the model; one that runs already if its base model is asked for again to serve adapters."""
+    """Return a child with the model; one that runs already if its base model is asked for again to serve adapters."""
     base = _absolute(loading.resolve_base(model))
     server = ServerSetup(
         base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank, setup.sleep, setup.weight_transfer
@@ -150,5 +150,5 @@ def _adapter(name: str, version: int, path: str) -> Adapter:
 
 
 def _absolute(model: str) -> str:
-    """A folder's whole path, as the child need not be in the same place; a hub id as it is."""
+    """Return a folder's whole path, as the child need not be in the same place; a hub id as it is."""
     return str(Path(model).resolve()) if Path(model).is_dir() else model

@@ -43,18 +43,18 @@ class GlooWeightTransferEngine(NCCLWeightTransferEngine):
     _group: ProcessGroup | None = None
 
     def init_transfer_engine(self, init_info: NCCLWeightTransferInitInfo) -> None:
-        """Joins the group; every engine is given a rank of its own."""
+        """Join the group; every engine is given a rank of its own."""
         assert init_info.master_address is not None and init_info.master_port is not None
         self._group = _join(
             init_info.master_address, init_info.master_port, init_info.rank_offset, init_info.world_size
         )
 
     def update_weights(self, update_info: dict[str, Any]) -> None:
-        """Takes one tensor after another over. (vLLM's own waits for an accelerator here.)"""
+        """Take one tensor after another over. (vLLM's own waits for an accelerator here.)"""
         self.receive_weights(self.parse_update_info(update_info))
 
     def receive_weights(self, update_info: NCCLWeightTransferUpdateInfo) -> None:
-        """Each tensor goes into the model as it comes."""
+        """Put each tensor into the model as it comes."""
         assert self._group is not None, "init_transfer_engine comes first"
         for name, dtype, shape in zip(update_info.names, update_info.dtype_names, update_info.shapes, strict=True):
             weight = torch.empty(shape, dtype=getattr(torch, dtype))
@@ -62,7 +62,7 @@ class GlooWeightTransferEngine(NCCLWeightTransferEngine):
             self.model.load_weights([(name, weight.to(self.device))])
 
     def shutdown(self) -> None:
-        """Leaves the group."""
+        """Leave the group."""
         self._group = None
 
 
@@ -75,7 +75,7 @@ class GlooTrainerWeightTransferEngine(NCCLTrainerWeightTransferEngine):
     def trainer_init(
         cls, init_info: NCCLTrainerInitInfo, *, client: VLLMWeightSyncClient, source: WeightSource | None = None
     ) -> Self:
-        """Opens the group and waits until every engine has joined it."""
+        """Open the group and wait until every engine has joined it."""
         assert source is not None
         engine = cls(client=client, source=source, packed=False)
         address, port, world = init_info.master_address, init_info.master_port, init_info.world_size
@@ -92,7 +92,7 @@ class GlooTrainerWeightTransferEngine(NCCLTrainerWeightTransferEngine):
             self._group.broadcast(_bytes(tensor.contiguous()), 0).wait()
 
     def shutdown(self) -> None:
-        """Leaves the group, which ends the wait of whoever still listens."""
+        """Leave the group, which ends the wait of whoever still listens."""
         self._group = None
 
 
@@ -104,7 +104,7 @@ def _join(address: str, port: int, rank: int, size: int) -> ProcessGroup:
 
 
 def _bytes(tensor: torch.Tensor) -> torch.Tensor:
-    """The same memory as bytes: gloo need not know the dtype."""
+    """Return the same memory as bytes: gloo need not know the dtype."""
     return tensor.view(-1).view(torch.uint8)
 
 

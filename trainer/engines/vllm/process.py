@@ -56,7 +56,7 @@ class VllmProcess:
         return bool(self._process.is_alive())
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """The result of `VllmServer.method(*arguments)`.
+        """Return the result of `VllmServer.method(*arguments)`.
 
         Raises:
             EngineError: vLLM raised something, or the child is no more.
@@ -66,7 +66,7 @@ class VllmProcess:
         return self._answer()
 
     def rest(self) -> None:
-        """Gives the memory of the GPU back until the next call."""
+        """Give the memory of the GPU back until the next call."""
         if self.alive:
             self.call("sleep")
 
@@ -94,7 +94,7 @@ def _end(connection: Connection, process: BaseProcess) -> None:
 
 
 def _serve(connection: Connection, setup: ServerSetup) -> None:
-    """The child's whole life: starts the model and answers calls until the other end is closed."""
+    """Live the child's whole life: start the model and answer calls until the other end is closed."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _leave_the_ranks()
     from rostrum.trainer.engines.vllm.server import VllmServer
@@ -123,13 +123,13 @@ def _die_with_parent() -> None:
 
 
 def _leave_the_ranks() -> None:
-    """A model is served by one process, whatever number of learners torchrun has started around it."""
+    """Leave the ranks: a model is served by one process, whatever number of learners torchrun has started around it."""
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         os.environ.pop(name, None)
 
 
 def _hush() -> None:
-    """Loading bars and warnings of vLLM's kernels would tear the run's own lines."""
+    """Silence loading bars and warnings of vLLM's kernels, which would tear the run's own lines."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)

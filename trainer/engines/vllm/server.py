@@ -67,7 +67,8 @@ class VllmServer:
         ends: Sequence[int],
         adapter: Adapter | None,
     ) -> list[tuple[tuple[int, ...], tuple[float, ...], str]]:
-        """Tokens, their log-probabilities at the sampling temperature, and "stop" or "length", for each prompt."""
+        """Return tokens, their log-probabilities at the sampling temperature, and "stop" or "length", for each
+        prompt."""
         sampling = [
             SamplingParams(
                 max_tokens=max_tokens,
@@ -89,7 +90,7 @@ class VllmServer:
     def next_logprobs(
         self, contexts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]], adapter: Adapter | None
     ) -> list[tuple[float, ...]]:
-        """Log-probability, at temperature 1, of each of a context's `tokens` as the next one."""
+        """Return the log-probability, at temperature 1, of each of a context's `tokens` as the next one."""
         parts = [
             (list(context), list(wanted[start : start + MAX_LOGPROB_TOKEN_IDS]))
             for context, wanted in zip(contexts, tokens, strict=True)
@@ -107,31 +108,31 @@ class VllmServer:
         return [tuple(next(values) for _ in wanted) for wanted in tokens]
 
     def reload(self, folder: str) -> None:
-        """Takes over the full weights of a model folder in place, and forgets what was cached under the old ones."""
+        """Take over the full weights of a model folder in place, and drop what was cached under the old ones."""
         self._wake()
         self._llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
         self._renew()
 
     def transfer(self, step: str, payload: Any) -> None:
-        """One step of vLLM's weight transfer (a method of its workers)."""
+        """Do one step of vLLM's weight transfer (a method of its workers)."""
         self._wake()
         self._llm.collective_rpc(step, args=() if payload is None else (payload,))
         if step == FINISH:
             self._renew()
 
     def sleep(self) -> None:
-        """Moves the weights to the CPU's memory and forgets the cache, until the next call."""
+        """Move the weights to the CPU's memory and drop the cache, until the next call."""
         if not self._asleep:
             self._llm.sleep(level=1)
             self._asleep = True
 
     def forget(self, adapter: Adapter) -> None:
-        """Frees the place of an adapter."""
+        """Free the place of an adapter."""
         self._wake()
         self._llm.llm_engine.remove_lora(adapter.number)
 
     def prefix_cache(self) -> tuple[int, int]:
-        """Tokens looked up in the prefix cache so far, and tokens found there."""
+        """Return the tokens looked up in the prefix cache so far, and those found there."""
         counters = {metric.name: int(getattr(metric, "value", 0)) for metric in self._llm.get_metrics()}
         return counters.get("vllm:prefix_cache_queries", 0), counters.get("vllm:prefix_cache_hits", 0)
 
@@ -145,7 +146,7 @@ class VllmServer:
         return outputs
 
     def _renew(self) -> None:
-        """What was made of the old weights goes with them."""
+        """Drop what was made of the old weights."""
         self._llm.reset_prefix_cache()
         if current_platform.is_cpu():
             self._llm.apply_model(_pack_head)
@@ -157,8 +158,8 @@ class VllmServer:
 
 
 def _pack_head(model: Any) -> None:
-    """vLLM on CPUs multiplies with a packed copy of the output matrix. In 0.32 one that is tied to the embeddings is
-    passed over when weights are loaded anew, and its copy stays the old one."""
+    """Pack the output matrix again: vLLM on CPUs multiplies with a packed copy of it. In 0.32 one that is tied to the
+    embeddings is passed over when weights are loaded anew, and its copy stays the old one."""
     head = getattr(model, "lm_head", None)
     if head is not None:
         head.quant_method.process_weights_after_loading(head)

@@ -38,7 +38,7 @@ class WeightSender:
         self._sender: Any = None
 
     def send(self, policy: Policy, weights: Mapping[str, torch.Tensor]) -> None:
-        """Lets all engines serve these weights, which lie in the policy's folder too, under the same names.
+        """Let all engines serve these weights, which lie in the policy's folder too, under the same names.
 
         Raises:
             TransferError: the learner and the engines do not find each other.
@@ -88,7 +88,7 @@ class _Receivers:
         self.policy = Policy("", 0, "")
 
     def init_weight_transfer_engine(self, init_info: dict[str, Any]) -> None:
-        """Each engine is the only worker of a vLLM of its own, so the ranks are given out here."""
+        """Give each engine its rank: it is the only worker of a vLLM of its own, so the ranks are given out here."""
         first = init_info["rank_offset"]
         self._ask("init_weight_transfer_engine", lambda index: {**init_info, "rank_offset": first + index})
 
@@ -102,7 +102,7 @@ class _Receivers:
         self._ask(FINISH)
 
     def let_go(self) -> None:
-        """Ends the engines; those that take their place read the folder."""
+        """End the engines; those that take their place read the folder."""
         with self._asking:
             self._rollouts.let_go(self.policy)
 

@@ -111,9 +111,9 @@ class Result:
 
 
 def compare(results: Sequence[Result], groups: Sequence[Replicates] = (), told: Told = NOTHING_TOLD) -> dict[str, Any]:
-    """All cells in their order, as stored in ablation.json; the first is what the others are compared with. `groups`
-    are cells that differ by training seed alone; the finished ones of each are pooled, and have no test of their own.
-    What is `told` already is not corrected anew; the rest is a family.
+    """Return all cells in their order, as stored in ablation.json; the first is what the others are compared with.
+    `groups` are cells that differ by training seed alone; the finished ones of each are pooled, and have no test of
+    their own. What is `told` already is not corrected anew; the rest is a family.
 
     Floats have 6 decimals; what is not known is None. Nothing is compared if the first cell has failed.
     """
@@ -141,7 +141,8 @@ def compare(results: Sequence[Result], groups: Sequence[Replicates] = (), told: 
 
 
 def rows(found: Mapping[str, Any]) -> pd.DataFrame:
-    """The same as a table with one row for each cell and judge; a cell that failed has one row without figures."""
+    """Return the same as a table with one row for each cell and judge; a cell that failed has one row without
+    figures."""
     return pd.DataFrame([row for cell in found["cells"] for row in _flat(cell)])
 
 
@@ -151,7 +152,8 @@ def _finished(groups: Sequence[Replicates], tables: Mapping[str, pd.DataFrame]) 
 
 
 def difference(first: pd.DataFrame, own: pd.DataFrame) -> PairedChange:
-    """What a cell's final verdicts (`outcomes`) say against the first cell's, on what both have a valid verdict on."""
+    """Return what a cell's final verdicts (`outcomes`) say against the first cell's, on what both have a valid verdict
+    on."""
     questions = pairs(first, own)
     return paired_change(questions["before"], questions["after"], questions["story_id"])
 
@@ -170,7 +172,8 @@ def _cell(result: Result, own: pd.DataFrame | None, first: pd.DataFrame | None) 
 def _judged(
     cell: str, row: JudgeAccuracy, final: Estimate, own: pd.DataFrame, first: pd.DataFrame | None
 ) -> dict[str, Any]:
-    """One judge on one cell. Where the first cell knows no judge of that name, reward judge meets reward judge."""
+    """Return one judge on one cell. Where the first cell knows no judge of that name, reward judge meets reward
+    judge."""
     against = None if first is None else counterpart(first, row.judge, row.role)
     found = None
     if first is not None and against is not None:
@@ -216,7 +219,7 @@ def _flat(cell: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _spread(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A judge's figures in one level: {"change": {"low": …}} becomes "change_low"."""
+    """Return a judge's figures in one level: {"change": {"low": …}} becomes "change_low"."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if name in ("accuracy", "change", "difference"):

@@ -62,14 +62,14 @@ class Comparison:
     """
 
     def __init__(self, settings: Config, arms: Mapping[str, Config], players: Sequence[Player], folder: Path) -> None:
-        """`settings` has questions, judges, seed and cluster, which all `arms` share."""
+        """Compare arms under `settings`, which has questions, judges, seed and cluster, which all `arms` share."""
         self.settings, self.arms, self.players, self.folder = settings, arms, players, folder
         source = load_questions(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
 
     def own_answers(self) -> dict[str, pd.DataFrame]:
-        """What each player believes, as `trainer.evaluation.comparisons.own_answers` gives it."""
+        """Return what each player believes, as `trainer.evaluation.comparisons.own_answers` gives it."""
         found = {}
         for player in self.players:
             part = self.folder / f"own-answers-{player.name}.parquet"
@@ -80,7 +80,7 @@ class Comparison:
         return found
 
     def verdicts(self) -> pd.DataFrame:
-        """One row for each arm, player, debate and judge, and the references."""
+        """Return one row for each arm, player, debate and judge, and the references."""
         pool = JudgePool(self.settings, self.key, self.folder / KEPT)
         references = self.folder / REFERENCES
         if not references.exists():
@@ -107,7 +107,8 @@ class Comparison:
         return part
 
     def _debates(self, arm: str, player: Player) -> Played:
-        """Each question in both seatings, the player in every side; read back if they have been played before."""
+        """Return the debates of each question in both seatings, the player in every side; read back if they have been
+        played before."""
         settings = self.arms[arm]
         stored = debates_file(self.folder, settings, player)
         if not stored.exists():
@@ -117,17 +118,17 @@ class Comparison:
 
 
 def verdicts_file(folder: Path, arm: str, player: Player) -> Path:
-    """Where the verdicts on an arm's debates are, once all are given."""
+    """Return where the verdicts on an arm's debates are, once all are given."""
     return folder / "arms" / arm / f"{player.name}.parquet"
 
 
 def debates_file(folder: Path, settings: Config, player: Player) -> Path:
-    """Where what was said in an arm is, once all of it is played."""
+    """Return where what was said in an arm is, once all of it is played."""
     return folder / "debates" / f"{plays_like(settings)}-{player.name}.jsonl"
 
 
 def plays_like(settings: Config) -> str:
-    """A hash of all that decides what is said: arms in which it is the same share their debates."""
+    """Return a hash of all that decides what is said: arms in which it is the same share their debates."""
     values = without_means(settings.model_dump(mode="json", exclude={"output", "comparison"}))
     for name in ("name", "judged_apart"):
         del values["protocol"][name]
@@ -135,7 +136,7 @@ def plays_like(settings: Config) -> str:
 
 
 def shown(transcript: Transcript, settings: Config) -> Transcript:
-    """A debate as an arm shows it to judges."""
+    """Return a debate as an arm shows it to judges."""
     told = _told(transcript, settings)
     if settings.comparison.speakers == "exchanged":
         return exchanged(told)
@@ -143,7 +144,7 @@ def shown(transcript: Transcript, settings: Config) -> Transcript:
 
 
 def _told(transcript: Transcript, settings: Config) -> Transcript:
-    """A debate under the protocol of another arm, with every speaker on the side that it was on."""
+    """Return a debate under the protocol of another arm, with every speaker on the side that it was on."""
     return replace(transcript, protocol=replace(settings.protocol, speakers=transcript.protocol.speakers))
 
 
@@ -163,7 +164,7 @@ def _play(settings: Config, player: Player, questions: Sequence[Question], title
 def _judged(
     pool: JudgePool, about: Mapping[str, Any], played: Sequence[Transcript], settings: Config
 ) -> list[dict[str, Any]]:
-    """Rows on what was said, by verdicts on what was shown, and what each verdict took."""
+    """Return rows on what was said, by verdicts on what was shown, and what each verdict took."""
     return [
         {
             **row(_told(transcript, settings), verdict, pool.key),

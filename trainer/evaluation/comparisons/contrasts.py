@@ -25,7 +25,7 @@ Found = dict[str, Any]
 
 
 def contrasts(table: pd.DataFrame, own: Mapping[str, pd.DataFrame]) -> Found:
-    """Everything that is shown and stored in comparison.json; what is not known is None.
+    """Return everything that is shown and stored in comparison.json; what is not known is None.
 
     `table` are the verdicts of `trainer.evaluation.comparisons.comparison.Comparison`, arms, players and judges in the
     order in which they are shown; `own` is what each player believes (`trainer.evaluation.comparisons.own_answers`).
@@ -70,7 +70,7 @@ def _judge(table: pd.DataFrame, arms: list[str], players: list[str], own: Mappin
 
 
 def _cell(rows: pd.DataFrame) -> Found:
-    """Accuracy over questions, the mean of each question's valid verdicts first, and what was left out."""
+    """Return the accuracy over questions, the mean of each question's valid verdicts first, and what was left out."""
     values = by_seating(rows).groupby(level=["question_id", "story_id"]).mean().reset_index("story_id")
     return {
         "accuracy": _triple(cluster_mean(values["correct"], values["story_id"])),
@@ -82,8 +82,8 @@ def _cell(rows: pd.DataFrame) -> Found:
 
 
 def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
-    """What changes from one to the other, over questions and seatings with a valid verdict on both. `names` are what
-    their accuracies over these are stored as."""
+    """Return what changes from one to the other, over questions and seatings with a valid verdict on both. `names` are
+    what their accuracies over these are stored as."""
     questions = pairs(by_seating(one), by_seating(other))
     change = paired_change(questions["before"], questions["after"], questions["story_id"])
     return dict(zip(names, (change.base, change.trained), strict=True)) | {
@@ -98,8 +98,8 @@ def _difference(one: pd.DataFrame, other: pd.DataFrame, *names: str) -> Found:
 
 
 def _open(rows: pd.DataFrame, own: pd.DataFrame) -> Found:
-    """The debates in which the first side defends the player's own answer: accuracy in all, and given that it is right
-    or wrong. Questions without an own answer or a valid verdict are left out."""
+    """Return the debates in which the first side defends the player's own answer: accuracy in all, and given that it is
+    right or wrong. Questions without an own answer or a valid verdict are left out."""
     joined = rows[rows["valid"].astype(bool)].merge(own[["question_id", "own"]], on="question_id")
     chosen = joined[joined["first_defends"] == joined["own"]]
     is_right = chosen["own"] == _correct_answer(chosen)
@@ -111,12 +111,13 @@ def _open(rows: pd.DataFrame, own: pd.DataFrame) -> Found:
 
 
 def _correct_answer(rows: pd.DataFrame) -> pd.Series:
-    """Which of the question's answers is right, 0 or 1: side A defends the first one unless the sides are swapped."""
+    """Return which of the question's answers is right, 0 or 1: side A defends the first one unless the sides are
+    swapped."""
     return ((rows["correct_seat"] == "B") != rows["swapped_seats"].astype(bool)).astype(int)
 
 
 def _beliefs(played: pd.DataFrame, own: pd.DataFrame) -> Found:
-    """How often the player's own answer is right, over the questions to which it has one."""
+    """Return how often the player's own answer is right, over the questions to which it has one."""
     questions = played.drop_duplicates("question_id")
     answered = own.loc[own["own"].notna(), ["question_id", "own"]]
     known = answered.merge(questions.assign(correct=_correct_answer(questions)), on="question_id")
@@ -126,7 +127,7 @@ def _beliefs(played: pd.DataFrame, own: pd.DataFrame) -> Found:
 
 
 def _budgets(rows: pd.DataFrame) -> Found:
-    """Means over the debates that were played, by player."""
+    """Return means over the debates that were played, by player."""
     read = rows[(rows["judge"] == rows["judge"].iloc[0]) & (rows["speeches"] > 0)]
     return {
         player: {name: float(some[name].mean()) for name in BUDGET}

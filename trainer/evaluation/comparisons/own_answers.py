@@ -34,9 +34,9 @@ def own_answers(
     questions: Sequence[Question],
     start: Callable[[str, EngineSettings], Engine] = make_engine,
 ) -> pd.DataFrame:
-    """One row per question: `question_id`, `story_id`, `p_first` (the policy's P(the first of the question's answers),
-    both presentation orders averaged; NaN if it could not be had) and `own` (0 or 1, which answer is its own; NaN if it
-    is neither).
+    """Return one row per question: `question_id`, `story_id`, `p_first` (the policy's P(the first of the question's
+    answers), both presentation orders averaged; NaN if it could not be had) and `own` (0 or 1, which answer is its own;
+    NaN if it is neither).
 
     The policy is asked as a judge is: by the judge's prompt of the debater's own prompt set, through its own engine,
     which `start` makes of a model's path and the engine's settings.
@@ -51,7 +51,7 @@ def own_answers(
 
 
 def _readings(settings: Config, engine: Engine, questions: Sequence[Question]) -> Iterator[Transcript]:
-    """The questions with as much of their passages as the debater reads."""
+    """Yield the questions with as much of their passages as the debater reads."""
     for question in questions:
         passage = windows.shown(question, settings.debater.window, engine.format.count)
         yield Transcript(replace(question, passage=passage), READING, question.answers, swapped_seats=False)

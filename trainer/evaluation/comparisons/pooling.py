@@ -27,8 +27,9 @@ Runs = Mapping[int, pd.DataFrame]
 
 
 def outcomes(verdicts: pd.DataFrame, judge: str, iteration: int | None = None) -> pd.DataFrame:
-    """Whether a judge's valid verdicts on a checkpoint's debates with itself picked the right answer (1, 0, a tie .5):
-    a column `correct`, by question, story and seating. The last iteration that was evaluated, if none is given."""
+    """Return a column `correct`, by question, story and seating: whether a judge's valid verdicts on a checkpoint's
+    debates with itself picked the right answer (1, 0, a tie .5). The last iteration that was evaluated, if none is
+    given."""
     return by_seating(_of(verdicts, judge, iteration))
 
 
@@ -39,20 +40,21 @@ def _of(verdicts: pd.DataFrame, judge: str, iteration: int | None = None) -> pd.
 
 
 def by_seating(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same of the verdicts of one judge on one checkpoint."""
+    """Return the same of the verdicts of one judge on one checkpoint."""
     valid = rows[rows["valid"].astype(bool)]
     return valid.assign(correct=right(valid)).groupby(PAIR)[["correct"]].mean()
 
 
 def pairs(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Questions with `story_id` and the means `before` and `after` over the seatings that both `outcomes` have."""
+    """Return questions with `story_id` and the means `before` and `after` over the seatings that both `outcomes`
+    have."""
     joined = before.rename(columns={"correct": "before"}).join(after["correct"].rename("after"), how="inner")
     return joined.groupby(level=["question_id", "story_id"]).mean().reset_index("story_id")
 
 
 def counterpart(first: pd.DataFrame, judge: str, role: str) -> str | None:
-    """Which of another run's judges this one is compared with: the one of its name, or else, for a judge that gave the
-    reward, the one that gave it there."""
+    """Return which of another run's judges this one is compared with: the one of its name, or else, for a judge that
+    gave the reward, the one that gave it there."""
     if judge in set(first["judge"]):
         return judge
     rewarding = first.loc[first["judge_role"] == REWARD, "judge"]
@@ -60,8 +62,8 @@ def counterpart(first: pd.DataFrame, judge: str, role: str) -> str | None:
 
 
 def pool(groups: Mapping[str, Runs]) -> list[dict[str, Any]]:
-    """Each group's change over the base and its difference to the first group, by judge, over all its seeds; they have
-    yet to be corrected (`adjust`)."""
+    """Return each group's change over the base and its difference to the first group, by judge, over all its seeds;
+    they have yet to be corrected (`adjust`)."""
     first = next(iter(groups.values()), {})
     return [
         {"name": name, "seeds": list(runs), "judges": _judges(runs, first if number else None)}
@@ -103,7 +105,7 @@ def _told(known: Corrected, shown: Mapping[str, str]) -> Found:
 
 def adjust(compared: Sequence[Found]) -> int:
     """Add to each comparison of a family its p-value among all of them (`p_holm`) and the direction that this and the
-    interval show (`shown`: "up", "down" or "nothing"); returns how many there are."""
+    interval show (`shown`: "up", "down" or "nothing"); return how many there are."""
     p_values = [math.nan if one["p"] is None else one["p"] for one in compared]
     for one, adjusted in zip(compared, holm(p_values), strict=True):
         one["p_holm"] = float(adjusted)
@@ -113,7 +115,8 @@ def adjust(compared: Sequence[Found]) -> int:
 
 
 def _judges(runs: Runs, first: Runs | None) -> list[dict[str, Any]]:
-    """The reward judge first; a judge is one that all runs of a group have, for their configurations are the same."""
+    """Return a group's judges, the reward judge first; a judge is one that all runs of a group have, for their
+    configurations are the same."""
     table = next(iter(runs.values()))
     roles = dict(zip(table["judge"], table["judge_role"], strict=True))
     ordered = sorted(roles, key=lambda judge: (roles[judge] != REWARD, judge))

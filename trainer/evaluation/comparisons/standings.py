@@ -83,7 +83,7 @@ def read_standings(path: Path) -> Standings:
 
 
 def standings(table: pd.DataFrame, anchor: str, resamples: int = 1000) -> dict[str, Any]:
-    """Everything that is shown, by judge; players in order of their rating by the first judge."""
+    """Return everything that is shown, by judge; players in order of their rating by the first judge."""
     judges = list(dict.fromkeys(table["judge"]))
     found = {judge: _of_judge(table[table["judge"] == judge], anchor, resamples) for judge in judges}
     first = found[judges[0]]["players"]
@@ -92,19 +92,19 @@ def standings(table: pd.DataFrame, anchor: str, resamples: int = 1000) -> dict[s
 
 
 def order(table: pd.DataFrame, judge: str, players: Sequence[str]) -> list[str]:
-    """The players from the highest rating to the lowest, without intervals."""
+    """Return the players from the highest rating to the lowest, without intervals."""
     games = games_of(table[(table["judge"] == judge) & table["valid"]])
     rated = rate(games, players[0], resamples=1)
     return sorted(rated.players, key=lambda name: -rated.interval(name)[0])
 
 
 def games_of(table: pd.DataFrame) -> list[Game]:
-    """The games in one judge's valid verdicts; those of debates with their covariates."""
+    """Return the games in one judge's valid verdicts; those of debates with their covariates."""
     return _approvals(table) if alone(table) else _debates(table)
 
 
 def alone(table: pd.DataFrame) -> bool:
-    """Whether these are lone consultants."""
+    """Return whether these are lone consultants."""
     return bool((table["seat_b"] == "").all())
 
 
@@ -151,12 +151,13 @@ def _mean(values: ArrayLike, stories: ArrayLike) -> Triple:
 
 
 def _triple(interval: Callable[[str], tuple[float, float, float]], name: str) -> Triple:
-    """None for an end that games do not set: a player that lost nothing has no upper one."""
+    """Return rating, low and high; None for an end that games do not set: a player that lost nothing has no upper
+    one."""
     return [end if np.isfinite(end) else None for end in interval(name)]
 
 
 def _own(valid: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A player's debates with itself, or all of a lone consultant's."""
+    """Return a player's debates with itself, or all of a lone consultant's."""
     return valid[(valid["seat_a"] == name) & valid["seat_b"].isin((name, ""))]
 
 
@@ -184,13 +185,14 @@ def _debates(table: pd.DataFrame) -> list[Game]:
 
 
 def _squashed(difference: pd.Series) -> pd.Series:
-    """tanh of the difference in standard deviations, as in length-controlled AlpacaEval (Dubois et al. 2024)."""
+    """Return the tanh of the difference in standard deviations, as in length-controlled AlpacaEval (Dubois et al.
+    2024)."""
     spread = float(difference.std(ddof=0))
     return np.tanh(difference / spread) if spread else difference * 0.0
 
 
 def _approvals(table: pd.DataFrame) -> list[Game]:
-    """Each consultant against the judge, on both answers to every question."""
+    """Return the games of each consultant against the judge, on both answers to every question."""
     return [
         Game(name, JUDGE, score, story, first_is_right=correct == "A")
         for name, score, story, correct in zip(
@@ -204,7 +206,8 @@ def _without_covariates(game: Game) -> Game:
 
 
 def _grid(games: Sequence[Game], players: Sequence[str]) -> dict[str, dict[str, Triple]]:
-    """Win rate of the row's player against the column's, for those who met, with its story-clustered interval."""
+    """Return the win rate of the row's player against the column's, for those who met, with its story-clustered
+    interval."""
     found: dict[str, dict[str, Triple]] = {name: {} for name in players}
     for one, two in combinations(players, 2):
         met = [game for game in games if {game.first, game.second} == {one, two}]
@@ -217,7 +220,8 @@ def _grid(games: Sequence[Game], players: Sequence[str]) -> dict[str, dict[str, 
 
 
 def _slope(valid: pd.DataFrame, games: Sequence[Game], anchor: str, resamples: int) -> dict[str, Any] | None:
-    """Points of accuracy per 100 Elo over the players; None with fewer than three, or if all are rated alike."""
+    """Return the points of accuracy per 100 Elo over the players; None with fewer than three, or if all are rated
+    alike."""
     own = valid[(valid["seat_b"] == "") | (valid["seat_a"] == valid["seat_b"])]
     judged = list(zip(own["seat_a"], own["story_id"], right(own).tolist(), strict=True))
     shared = {story for _, story, _ in judged} & {game.cluster for game in games}

@@ -57,11 +57,12 @@ class Tournament:
         self.rollouts: RolloutWorkers = setup.rollouts(settings)
 
     def round_robin(self) -> pd.DataFrame:
-        """Everybody against everybody else, and against themselves."""
+        """Play everybody against everybody else, and against themselves."""
         return self.play([*self._alone(), *(() if self.lone else combinations(self.players, 2))])
 
     def swiss(self, rounds: int) -> pd.DataFrame:
-        """The first player meets all others; in each round after that neighbours in the standings who have not met.
+        """Play the first player against all others, and in each round after that neighbours in the standings who have
+        not met.
 
         Everybody argues against themselves as well. The first player ties the standings together: without it pairs
         that never met, not even through others, could not be compared.
@@ -76,7 +77,7 @@ class Tournament:
         return self.play([*self._alone(), *met])
 
     def play(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-        """The verdicts on all debates of these pairs: one row for each debate and judge."""
+        """Return the verdicts on all debates of these pairs: one row for each debate and judge."""
         parts = [self._part(*sorted(pair, key=list(self.players).index)) for pair in pairs]
         return pd.concat([read_table(part, KINDS, KINDS) for part in parts], ignore_index=True)
 
@@ -86,7 +87,7 @@ class Tournament:
         return len(self.settings.protocol.sides) == 1
 
     def close(self) -> None:
-        """Lets go of the engines."""
+        """Drop the engines."""
         self.rollouts.close()
 
     def _alone(self) -> list[tuple[str, str]]:
@@ -103,7 +104,7 @@ class Tournament:
         return part
 
     def _debates(self, one: str, two: str) -> list["_Played"]:
-        """Each question in both seatings."""
+        """Return the debates of each question in both seatings."""
         names = {"one": one, "two": two}
         matches = both_seatings(self.questions, in_turns(self.settings.protocol, *names))
         policies = [Policy(role, 0, self.players[name].path) for role, name in names.items()]
@@ -121,7 +122,7 @@ class Tournament:
         return _Played(whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers}, failed)
 
     def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:
-        """One row per debate; one that failed counts as an INVALID verdict."""
+        """Yield one row per debate; one that failed counts as an INVALID verdict."""
         verdicts = iter(judge.judge([debate.transcript for debate in played if not debate.failed]))
         for debate in played:
             failed = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {debate.failed}")
@@ -164,7 +165,7 @@ def _counts(transcript: Transcript, side: Side) -> dict[str, int]:
 
 
 def _neighbours(order: Sequence[str], met: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """From the top of the standings down, everybody with the nearest one whom they have not met."""
+    """Yield, from the top of the standings down, everybody with the nearest one whom they have not met."""
     free, known = list(order), {frozenset(pair) for pair in met}
     while free:
         player = free.pop(0)

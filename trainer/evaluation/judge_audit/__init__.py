@@ -33,7 +33,7 @@ SCHEMA_VERSION = 1
 
 
 def audit_judges(settings: Config) -> dict[str, Any]:
-    """Audits the configured judge and the held-out ones; writes audit.json, debates.jsonl and verdicts.jsonl.
+    """Audit the configured judge and the held-out ones; write audit.json, debates.jsonl and verdicts.jsonl.
 
     Verdicts that are in the output folder already are not asked for again.
     """
@@ -60,7 +60,7 @@ def audit_judges(settings: Config) -> dict[str, Any]:
 def _arm(
     settings: Config, role: str, chosen: JudgeSettings, played: Sequence[Labelled], rated: Sequence[Rating]
 ) -> tuple[dict[str, Any], Table]:
-    """One judge's row with all that its sections found, and its verdicts."""
+    """Return one judge's row with all that its sections found, and its verdicts."""
     who = identity(chosen)
     judge = _asked(settings, chosen)
     table = read(judge, played)
@@ -101,7 +101,7 @@ def _asked(settings: Config, chosen: JudgeSettings) -> StoredJudge:
 
 
 def _routed(settings: Config, chosen: JudgeSettings, played: Sequence[Labelled]) -> Routed | None:
-    """What the two judges of a cascade say of all debates; None for any other judge."""
+    """Return what the two judges of a cascade say of all debates; None for any other judge."""
     if not isinstance(chosen, cascade.Settings):
         return None
     transcripts = [debate.transcript for debate in played]
@@ -121,7 +121,7 @@ def _about(settings: Config, played: Sequence[Labelled]) -> dict[str, Any]:
 
 
 def _stored(pairs: Sequence[Rating]) -> Any:
-    """The agreement of ratings that came with a judge's; None if there are none."""
+    """Return the agreement of ratings that came with a judge's; None if there are none."""
     if not pairs:
         return None
     columns = ([pair.human for pair in pairs], [pair.judge for pair in pairs])

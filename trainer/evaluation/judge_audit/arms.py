@@ -20,7 +20,7 @@ class VariantError(ValueError):
 
 
 def arms(settings: Config) -> Iterator[tuple[str, JudgeSettings]]:
-    """The judges to be audited, each with its role.
+    """Yield the judges to be audited, each with its role.
 
     Raises:
         VariantError: the configured judge has no prompt of its own.
@@ -56,7 +56,7 @@ def _variant(settings: Config, variant: str) -> JudgeSettings:
 
 
 def _examples(settings: Config) -> Path:
-    """A file of labelled debates about training questions."""
+    """Return a file of labelled debates about training questions."""
     if settings.audit.examples is not None:
         return settings.audit.examples
     path = settings.output / EXAMPLES

@@ -16,8 +16,8 @@ from rostrum.trainer.evaluation.labelled_debates import play_labelled
 
 
 def debates(settings: Config, stored: Path) -> list[Labelled]:
-    """The configured debates, which are written to `stored`; if none are configured, those that lie there already, or
-    newly played ones.
+    """Return the configured debates, which are written to `stored`; if none are configured, those that lie there
+    already, or newly played ones.
 
     Raises:
         LabelledError: the file cannot be used.
@@ -50,7 +50,7 @@ def check(settings: Config) -> list[Labelled]:
 
 
 def ratings(path: Path | None, played: list[Labelled]) -> tuple[list[Rating], list[Rating]]:
-    """Human ratings of the debates, and those that have a judge's rating with them and need no debate.
+    """Return the human ratings of the debates, and those that have a judge's rating with them and need no debate.
 
     Raises:
         RatingError: the file cannot be used, or rates a debate that is not there or that is there twice.
@@ -68,7 +68,7 @@ def ratings(path: Path | None, played: list[Labelled]) -> tuple[list[Rating], li
 
 
 def _label(settings: Config) -> "labelled.Label":
-    """P(answer of side A) by the question set's own answers; None for questions that it does not know."""
+    """Return P(answer of side A) by the question set's own answers; None for questions that it does not know."""
 
     @lru_cache(maxsize=1)
     def correct() -> dict[str, int]:

@@ -41,7 +41,7 @@ class Carried:
 
 
 def carried(settings: JudgeSettings) -> Carried:
-    """The audit that the judge's settings name.
+    """Return the audit that the judge's settings name.
 
     Raises:
         AuditError: the file is no audit, or one of another judge, or the judge failed and judge.audit is "refuse".
@@ -61,7 +61,7 @@ def carried(settings: JudgeSettings) -> Carried:
 
 
 def _read(path: Path) -> list[_Arm]:
-    """The judges of an audit."""
+    """Return the judges of an audit."""
     try:
         return _Audit.model_validate_json(path.read_bytes()).arms
     except (OSError, ValidationError):
@@ -71,7 +71,8 @@ def _read(path: Path) -> list[_Arm]:
 
 
 def _own(arms: list[_Arm], settings: JudgeSettings) -> _Arm:
-    """The judge's own part of the audit; if there is none, the error names what the most similar one differs in."""
+    """Return the judge's own part of the audit; if there is none, the error names what the most similar one differs
+    in."""
     here = identity(settings)
     apart = [difference(arm.judge, here) for arm in arms]
     if None in apart:

@@ -14,8 +14,8 @@ AS_PLANNED, DEVIATES, UNDECLARED = "as planned", "not as planned", "nothing was 
 
 
 def declared_primary(folder: Path) -> Comparison | None:
-    """The primary comparison that was declared for a run or experiment; None if nothing was, or nothing can be made of
-    what was."""
+    """Return the primary comparison that was declared for a run or experiment; None if nothing was, or nothing can be
+    made of what was."""
     try:
         home = lock.governing(folder)
         declared = None if home is None else lock.read(home)[-1].declared["primary"]
@@ -69,7 +69,7 @@ def _deviations(name: str, manifest: Mapping[str, Any], entries: list[lock.Entry
 
 
 def _order(name: str, manifest: Mapping[str, Any], entries: list[lock.Entry]) -> Iterator[str]:
-    """A plan comes before what it is a plan of."""
+    """Yield a deviation where a plan does not come before what it is a plan of."""
     held = manifest.get("lock")
     if held == entries[-1].hash:
         return
@@ -103,7 +103,8 @@ def _questions(name: str, manifest: Mapping[str, Any], declared: Mapping[str, An
 
 
 def _models(name: str, manifest: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[str]:
-    """Judges by name and model, at the test as well as in training, and the debater that was begun with."""
+    """Yield deviations in judges, by name and model, at the test as well as in training, and in the debater that was
+    begun with."""
     for model, found in manifest.get("debater", {}).items():
         if declared["debaters"].get(model) != found:
             yield f"Arm {name} was begun with another debater than declared ({model})."

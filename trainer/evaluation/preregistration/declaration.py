@@ -25,7 +25,7 @@ class PlanError(ValueError):
 
 
 def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
-    """The declaration of an experiment with these arms, as plain values.
+    """Return the declaration of an experiment with these arms, as plain values.
 
     Raises:
         PlanError: the primary comparison is of an arm or a judge that is not there, or a split has no questions.
@@ -109,7 +109,7 @@ def _arm(config: Config, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _comparisons(arms: Mapping[str, Config], groups: Sequence[Replicates]) -> Iterator[tuple[str, str]]:
-    """Every arm, or group of replicates, with every judge, in the order of the arms."""
+    """Yield every arm, or group of replicates, with every judge, in the order of the arms."""
     group_of = {arm: group.name for group in groups for arm in group.seeds}
     units = {group_of.get(name, name): config for name, config in reversed(list(arms.items()))}
     for unit, config in reversed(units.items()):
@@ -119,7 +119,7 @@ def _comparisons(arms: Mapping[str, Config], groups: Sequence[Replicates]) -> It
 def _to_controls(
     arms: Mapping[str, Config], groups: Sequence[Replicates], compared: Sequence[tuple[str, str]]
 ) -> list[list[str]]:
-    """Every compared arm or group that has a control, with that and the judge."""
+    """Return every compared arm or group that has a control, with that and the judge."""
     of = controls({name: arm.model_dump(mode="json") for name, arm in arms.items()})
     found = [(unit, named(unit, groups, of), judge) for unit, judge in compared]
     return [[unit, control, judge] for unit, control, judge in found if control is not None]
@@ -145,7 +145,7 @@ def _primary(
 
 
 def _merged(found: Sequence[Mapping[str, Mapping[str, str]]]) -> dict[str, dict[str, str]]:
-    """Judges of one name in several arms may read with several models."""
+    """Merge judges of one name, which may read with several models in several arms."""
     merged: dict[str, dict[str, str]] = {}
     for judges in found:
         for name, models in judges.items():

@@ -15,13 +15,13 @@ from rostrum.trainer.store.provenance import saved_settings
 
 
 def arms_of(folder: Path) -> dict[str, Path]:
-    """The run folders of an experiment, by arm."""
+    """Return the run folders of an experiment, by arm."""
     arms = folder / "arms"
     return {path.name: path for path in sorted(arms.iterdir())} if arms.is_dir() else {folder.name: folder}
 
 
 def summary_of(folder: Path) -> Summary:
-    """The summary of the verdicts that lie in a folder, by its configurations and its plan, if there was one."""
+    """Return the summary of the verdicts that lie in a folder, by its configurations and its plan, if there was one."""
     arms = arms_of(folder)
     configs = {name: saved_settings(path) for name, path in arms.items()}
     own = saved_settings(folder)

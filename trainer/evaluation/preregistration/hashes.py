@@ -80,12 +80,12 @@ def renew(folder: Path, written: Sequence[str]) -> str | None:
 
 
 def reported(experiment: bool) -> tuple[str, ...]:
-    """What the report of a run, or of an experiment, is written into."""
+    """Return what the report of a run, or of an experiment, is written into."""
     return (*REPORTED, *JOINED) if experiment else REPORTED
 
 
 def has(folder: Path) -> bool:
-    """Whether a folder has hashes, be they readable or not."""
+    """Return whether a folder has hashes, be they readable or not."""
     return os.path.lexists(folder / NAME)
 
 
@@ -107,13 +107,13 @@ def read(folder: Path) -> dict[str, str]:
 
 
 def root_of(files: Mapping[str, str]) -> str:
-    """The hash over paths and hashes, by path."""
+    """Return the hash over paths and hashes, by path."""
     lines = (f"{value}  {path}\n" for path, value in sorted(files.items()))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def is_root(text: str) -> bool:
-    """Whether a text is a hash as `root_of` returns it."""
+    """Return whether a text is a hash as `root_of` returns it."""
     return _HASH.fullmatch(text) is not None
 
 
@@ -150,7 +150,7 @@ def check(folder: Path, used: Sequence[str]) -> None:
 
 
 def intact(folder: Path, name: str) -> bool:
-    """Whether nothing is known against one file: it has no hash, or the one that was recorded."""
+    """Return whether nothing is known against one file: it has no hash, or the one that was recorded."""
     try:
         recorded = read(folder).get(name) if has(folder) else None
     except HashesError:
@@ -160,12 +160,12 @@ def intact(folder: Path, name: str) -> bool:
 
 
 def covered(folder: Path) -> Iterator[str]:
-    """The files of a folder that have a hash, as paths in it."""
+    """Yield the files of a folder that have a hash, as paths in it."""
     return _covered(folder, PurePosixPath())
 
 
 def nested(folder: Path) -> list[Path]:
-    """The folders inside that have hashes of their own."""
+    """Return the folders inside that have hashes of their own."""
     return [folder / PurePosixPath(path).parent for path in sorted(covered(folder)) if path.endswith(f"/{NAME}")]
 
 

@@ -112,7 +112,7 @@ class Entry:
 
 
 def read(folder: Path) -> list[Entry]:
-    """The entries of a folder's lock, oldest first; none if there is no lock.
+    """Return the entries of a folder's lock, oldest first; none if there is no lock.
 
     Raises:
         LockError: it is no lock, or somebody has changed it.
@@ -136,7 +136,7 @@ def read(folder: Path) -> list[Entry]:
 
 
 def append(folder: Path, declared: Mapping[str, Any], reason: str = "", changes: tuple[str, ...] = ()) -> Entry:
-    """Declares something, in a lock that is made if there is none, after all that was declared before."""
+    """Declare something, in a lock that is made if there is none, after all that was declared before."""
     entries = read(folder)
     previous = entries[-1].hash if entries else None
     bare = Entry(datetime.now(UTC).isoformat(timespec="seconds"), reason, previous, changes, declared, "")
@@ -148,14 +148,14 @@ def append(folder: Path, declared: Mapping[str, Any], reason: str = "", changes:
 
 
 def governing(run: Path) -> Path | None:
-    """The folder whose lock holds for a run: its own, or that of the experiment that it is an arm of."""
+    """Return the folder whose lock holds for a run: its own, or that of the experiment that it is an arm of."""
     above = run.resolve().parents
     experiment = [above[1]] if above[0].name == "arms" else []
     return next((folder for folder in (run, *experiment) if os.path.lexists(folder / NAME)), None)
 
 
 def current_hash(run: Path) -> str | None:
-    """The hash of the last entry of the lock that holds for a run; None without one.
+    """Return the hash of the last entry of the lock that holds for a run; None without one.
 
     Raises:
         LockError: somebody has changed it.

@@ -43,7 +43,7 @@ class Files:
     """Paths of files that are not as recorded; None if the hashes cannot be trusted, and so no file."""
 
     def intact(self, name: str) -> bool:
-        """Whether nothing is known against a file."""
+        """Return whether nothing is known against a file."""
         return self.altered is not None and name not in self.altered
 
 
@@ -81,8 +81,8 @@ def _without_hashes(folder: Path, root: str | None) -> Finding:
 
 
 def verify(run: Path, config: Config, tested: Config, found: Files) -> Iterator[Finding]:
-    """The findings about a run folder, or the folder of an experiment without its arms; what has been altered is not
-    read again.
+    """Yield the findings about a run folder, or the folder of an experiment without its arms; what has been altered is
+    not read again.
 
     `config` is what it was made with, `tested` what it was evaluated with, which may name other questions and judges.
     """
@@ -140,7 +140,7 @@ def _figures(run: Path, strict: bool) -> Iterator[Finding]:
 
 
 def _compared(what: str, recorded: Any, now: Callable[[], Any], name: str = "") -> Finding:
-    """A recorded hash, or mapping of them, against what is there now."""
+    """Compare a recorded hash, or mapping of them, with what is there now."""
     if recorded is None:
         return Finding("not recorded", f"{what}: the manifest has no hash of them.")
     try:
@@ -174,8 +174,8 @@ def _plan(run: Path, manifest: Mapping[str, Any]) -> Finding:
 
 
 def _differences(stored: Any, found: Any, strict: bool, where: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Every stored value that is another now, with its place. Unless `strict`, what an earlier release did not store is
-    passed over."""
+    """Yield every stored value that is another now, with its place. Unless `strict`, what an earlier release did not
+    store is passed over."""
     if isinstance(stored, Mapping) and isinstance(found, Mapping):
         for key in [*stored, *(key for key in found if strict and key not in stored)]:
             inner = f"{where}.{key}" if where else key

@@ -15,7 +15,7 @@ from rostrum.trainer.evaluation.question_audit import baselines, duplicates
 
 
 def audit(questions: QuestionSet) -> dict[str, Any]:
-    """Everything that `rostrum questions audit` prints, ready for JSON.
+    """Return everything that `rostrum questions audit` prints, ready for JSON.
 
     Raises:
         QuestionError: a question has no gold label.
@@ -41,5 +41,5 @@ def _size(questions: Sequence[Question]) -> dict[str, int]:
 
 
 def _json(interval: Interval) -> dict[str, float | None]:
-    """The interval; JSON has no NaN, so null stands where there were no questions."""
+    """Return the interval; JSON has no NaN, so null stands where there were no questions."""
     return {key: None if math.isnan(value) else value for key, value in asdict(interval).items()}

@@ -39,17 +39,18 @@ SCORES: Mapping[str, Score] = {
 
 
 def accuracy(questions: Sequence[Question], correct: Mapping[str, int], score: Score) -> Interval:
-    """How often the answer with the higher score is right; a tie is half right."""
+    """Return how often the answer with the higher score is right; a tie is half right."""
     return wilson(sum(_right(question, correct[question.id], score) for question in questions), len(questions))
 
 
 def first_answer(questions: Sequence[Question], correct: Mapping[str, int]) -> Interval:
-    """How often the right answer is the first of the two."""
+    """Return how often the right answer is the first of the two."""
     return wilson(sum(correct[question.id] == 0 for question in questions), len(questions))
 
 
 def answer_only(train: Sequence[Question], heldout: Sequence[Question], correct: Mapping[str, int]) -> Interval:
-    """Accuracy on held-out stories of naive Bayes on the words of the answers, taught on the training stories."""
+    """Return the accuracy on held-out stories of naive Bayes on the words of the answers, taught on the training
+    stories."""
     if not train:
         return wilson(0, 0)
     return accuracy(heldout, correct, _naive_bayes(train, correct))
@@ -61,8 +62,8 @@ def _right(question: Question, correct: int, score: Score) -> float:
 
 
 def _naive_bayes(questions: Sequence[Question], correct: Mapping[str, int]) -> Score:
-    """The log-odds that an answer is right, from which words it has; each word counts once, with one added to the
-    counts (Laplace). Words never seen say nothing."""
+    """Return the log-odds that an answer is right, from which words it has; each word counts once, with one added to
+    the counts (Laplace). Words never seen say nothing."""
     in_right, in_wrong = Counter[str](), Counter[str]()
     for question in questions:
         right = correct[question.id]

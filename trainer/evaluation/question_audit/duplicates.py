@@ -21,8 +21,8 @@ Texts = Sequence[tuple[str, tuple[str, ...]]]
 
 
 def across(train: Sequence[Question], heldout: Sequence[Question]) -> dict[str, Any]:
-    """Held-out stories with the very words, or nearly the words, of a training story, and held-out questions that are
-    also asked in training. Case, punctuation and white space do not count. Some examples of each, by id."""
+    """Return held-out stories with the very words, or nearly the words, of a training story, and held-out questions
+    that are also asked in training. Case, punctuation and white space do not count. Some examples of each, by id."""
     passages = _passages(train), _passages(heldout)
     same = _equal(*passages)
     near = sorted(_near(*passages), key=lambda pair: (-pair[2], pair))
@@ -39,7 +39,7 @@ def across(train: Sequence[Question], heldout: Sequence[Question]) -> dict[str, 
 
 
 def _passages(questions: Sequence[Question]) -> Texts:
-    """Story id and words of each passage that has any, each once."""
+    """Return the story id and words of each passage that has any, each once."""
     passages = {(question.story_id, question.passage): None for question in questions}
     return [(story, tuple(found)) for story, passage in passages if (found := words(passage))]
 
@@ -49,7 +49,7 @@ def _texts(questions: Sequence[Question]) -> Texts:
 
 
 def _equal(train: Texts, heldout: Texts) -> list[tuple[str, str]]:
-    """For each held-out text that is in training: the id of the first such training text, and its own."""
+    """Return for each held-out text that is in training the id of the first such training text, and its own."""
     first: dict[tuple[str, ...], str] = {}
     for name, text in train:
         first.setdefault(text, name)
@@ -57,7 +57,7 @@ def _equal(train: Texts, heldout: Texts) -> list[tuple[str, str]]:
 
 
 def _near(train: Texts, heldout: Texts) -> Iterator[tuple[str, str, float]]:
-    """Training story, held-out story and Jaccard index of passages that are nearly, but not wholly, the same."""
+    """Yield training story, held-out story and Jaccard index of passages that are nearly, but not wholly, the same."""
     sketches = [_sketch(text) for _, text in heldout]
     having: defaultdict[bytes, list[int]] = defaultdict(list)
     for index, sketch in enumerate(sketches):
@@ -75,12 +75,13 @@ def _near(train: Texts, heldout: Texts) -> Iterator[tuple[str, str, float]]:
 
 
 def _sketch(text: Sequence[str]) -> Sketch:
-    """The smallest hashes of the passage's runs of eight words; of the whole passage if it is shorter."""
+    """Return the smallest hashes of the passage's runs of eight words; of the whole passage if it is shorter."""
     runs = {" ".join(text[start : start + GRAM]) for start in range(max(1, len(text) - GRAM + 1))}
     return frozenset(sorted(blake2b(run.encode(), digest_size=8).digest() for run in runs)[:SKETCH])
 
 
 def jaccard(one: Sketch, other: Sketch) -> float:
-    """The Jaccard index of two sets of 8-grams from their sketches (Broder 1997): exact below `SKETCH` 8-grams."""
+    """Return the Jaccard index of two sets of 8-grams from their sketches (Broder 1997): exact below `SKETCH`
+    8-grams."""
     smallest = sorted(one | other)[:SKETCH]
     return sum(gram in one and gram in other for gram in smallest) / len(smallest)

@@ -58,7 +58,7 @@ class ExportLogsError(ValueError):
 
 
 def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> Iterator[Path]:
-    """Writes the logs of the run at `settings.output` into a folder, yielding each when it is there.
+    """Write the logs of the run at `settings.output` into a folder, yielding each when it is there.
 
     Raises:
         ExportLogsError: the run has not been evaluated, or by a release that did not keep the transcripts.
@@ -85,7 +85,7 @@ def export_logs(settings: Config, manifest: Mapping[str, Any], output: Path) -> 
 
 
 def _arm(table: pd.DataFrame, run: Path) -> str:
-    """The name under which the run was evaluated; its folder may have another one by now."""
+    """Return the name under which the run was evaluated; its folder may have another one by now."""
     names = sorted(set(table["arm"]) - {""})
     if len(names) != 1:
         raise ExportLogsError(
@@ -120,7 +120,7 @@ def _write(
     judged: Sequence[tuple[Transcript, pd.DataFrame]],
     output: Path,
 ) -> Path:
-    """Writes one log, which is there either whole or not at all."""
+    """Write one log, which is there either whole or not at all."""
     model, base = f"{of.arm}/{of.checkpoint}", f"{of.arm}/{BASE}"
     opponent = model if of.matchup == SELF else base
     log_of = Log(of.id, str(manifest["created"]), model, opponent)
@@ -145,6 +145,6 @@ def _add(log: zipfile.ZipFile, name: str, content: Json | list[Json]) -> None:
 
 
 def _name(of: Evaluated, created: str) -> str:
-    """As inspect_ai names its logs: time, task and id."""
+    """Return a log's name as inspect_ai makes it: time, task and id."""
     task = re.sub(r"[^A-Za-z0-9-]+", "-", of.task)
     return f"{created.replace(':', '-')}_{task}_{of.id}.eval"

@@ -53,7 +53,7 @@ def header(
     samples: Sequence[str],
     model: str,
 ) -> Json:
-    """The log without its samples. `rows` are all verdicts on its debates, `samples` the ids."""
+    """Return the log without its samples. `rows` are all verdicts on its debates, `samples` the ids."""
     return {
         "version": SCHEMA_VERSION,
         "status": "success",
@@ -64,7 +64,8 @@ def header(
 
 
 def _spec(of: Evaluated, settings: Config, manifest: Mapping[str, Any], samples: Sequence[str], model: str) -> Json:
-    """Time, versions and commit are the run's, from its manifest: how long the evaluation took is not recorded."""
+    """Return the log's specification: time, versions and commit are the run's, from its manifest, for how long the
+    evaluation took is not recorded."""
     git = manifest.get("git")
     revision = {"type": "git", "origin": "", "commit": git["commit"], "dirty": git["dirty"]} if git else None
     judges = {judge.name: [{"model": needed.model} for needed in judge.needs()] for judge in settings.judges}
@@ -112,7 +113,7 @@ def _results(rows: pd.DataFrame, total: int) -> Json:
 
 
 def _score(judge: str, rows: pd.DataFrame) -> Json:
-    """A judge's accuracy over debates; INVALID verdicts are left out, as everywhere."""
+    """Return a judge's accuracy over debates; INVALID verdicts are left out, as everywhere."""
     valid = rows[rows["valid"]]
     right = p_right(valid)
     found = cluster_mean(favours(right), valid["story_id"])

@@ -37,7 +37,7 @@ def short_hash(*parts: str) -> str:
 
 
 def sample(debate: Transcript, verdicts: Sequence[Mapping[str, Any]], log: Log) -> Json:
-    """The sample of a debate. `verdicts` are its rows of the table of verdicts, at least one."""
+    """Return the sample of a debate. `verdicts` are its rows of the table of verdicts, at least one."""
     name = f"{debate.question.id}-{'ba' if debate.swapped_seats else 'ab'}"
     uuid, model = short_hash(log.id, name), log.model
     messages = [_task(debate), *(_message(debate, speech, log) for speech in debate.speeches)]
@@ -64,7 +64,7 @@ def sample(debate: Transcript, verdicts: Sequence[Mapping[str, Any]], log: Log) 
 
 
 def _events(messages: Sequence[Json], scores: Mapping[str, Json], target: str, model: str) -> Iterator[Json]:
-    """What happened, as far as inspect_ai's tables of messages and events are made from it: every speech of the
+    """Yield what happened, as far as inspect_ai's tables of messages and events are made from it: every speech of the
     checkpoint as a call of its model on all that was said before, and of every judge its reading of the whole debate
     and its score."""
     for place, message in enumerate(messages):
@@ -82,14 +82,14 @@ def _call(model: str, read: Sequence[Json], made: Json) -> Json:
 
 
 def summary(of: Json) -> Json:
-    """A sample's line in the list of samples: without messages and passage."""
+    """Return a sample's line in the list of samples: without messages and passage."""
     metadata = {key: value for key, value in of["metadata"].items() if key != "passage"}
     count = len(of["messages"])
     return {key: of[key] for key in IN_SUMMARY} | {"metadata": metadata, "completed": True, "message_count": count}
 
 
 def score(debate: Transcript, row: Mapping[str, Any]) -> Json:
-    """A judge's verdict on the debate."""
+    """Return a judge's verdict on the debate."""
     metadata = {
         "judge_role": row["judge_role"],
         "valid": bool(row["valid"]),
@@ -115,7 +115,7 @@ def _by_order(metadata: Mapping[str, Any]) -> str:
 
 
 def _task(debate: Transcript) -> Json:
-    """What is debated, as the first message."""
+    """Return what is debated, as the first message."""
     silent = [side for side in Side if side not in debate.protocol.sides]
     sides = [
         f"{side.value}: {answer}{' (nobody speaks for it)' if side in silent else ''}"
@@ -125,8 +125,8 @@ def _task(debate: Transcript) -> Json:
 
 
 def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
-    """A speech under the name of its side, as judged. It is numbered, since inspect_ai takes one message that is like
-    the one before it for the same."""
+    """Return a speech under the name of its side, as judged. It is numbered, since inspect_ai takes one message that is
+    like the one before it for the same."""
     own = speech.policy == CHECKPOINT
     metadata = {
         "speaker": debate.label(speech),

@@ -35,7 +35,7 @@ class Found:
 
 
 def names(arms: Sequence[ArmSummary]) -> dict[str, str]:
-    """The file of each arm's page without its folder, by the arm's name; no two alike."""
+    """Return the file of each arm's page without its folder, by the arm's name; no two alike."""
     files: dict[str, str] = {}
     for arm in arms:
         plain = re.sub(r"[^a-z0-9]+", "-", arm.name.lower()).strip("-")[:80] or "arm"
@@ -45,7 +45,7 @@ def names(arms: Sequence[ArmSummary]) -> dict[str, str]:
 
 
 def find(run: Run, arm: ArmSummary, verdicts: pd.DataFrame | None, played: Sequence[tournaments.Tournament]) -> Found:
-    """What is known of an arm; without verdicts (an unevaluated or older folder) only what the summary holds."""
+    """Return what is known of an arm; without verdicts (an unevaluated or older folder) only what the summary holds."""
     debates = [debate for debate in run.debates if debate.arm == arm.name]
     rated = tournaments.from_tournaments(arm, list(played))
     curves, persuasive, failures = panels.of_summary(run, arm), list[Case](), list[Case]()
@@ -58,13 +58,13 @@ def find(run: Run, arm: ArmSummary, verdicts: pd.DataFrame | None, played: Seque
 
 
 def verdicts_of(run: Path) -> pd.DataFrame | None:
-    """The table of verdicts of a run; None if it has none."""
+    """Return the table of verdicts of a run; None if it has none."""
     path = run / "verdicts.parquet"
     return read_table(path, KINDS) if path.exists() else None
 
 
 def context(run: Run, arm: ArmSummary, found: Found, album: Album) -> dict[str, Any]:
-    """What the template is filled in with."""
+    """Return what the template is filled in with."""
     data = browser_data(found.debates)
     for name, cases in (("persuasive", found.persuasive), ("failures", found.failures)):
         for rank, case in enumerate(cases):

@@ -47,12 +47,12 @@ class Stored:
         self.reward = rows[rows["judge_role"] == REWARD]
 
     def persuasive(self) -> list[Case]:
-        """Trained checkpoints at their most persuasive for the wrong answer."""
+        """Return trained checkpoints at their most persuasive for the wrong answer."""
         found = notable.most_persuasive_wrong(notable.of_training(self.reward))
         return [self._case(row) for row in found.to_dict("records")]
 
     def failures(self) -> list[Case]:
-        """Debates of trained checkpoints lost to the truth that base debaters had let the judge see."""
+        """Return debates of trained checkpoints lost to the truth that base debaters had let the judge see."""
         base = self.reward[self.reward["checkpoint"] == BASE]
         found = notable.most_surprising_failures(notable.of_training(self.reward), base)
         return [self._case(row) for row in found.to_dict("records")]
@@ -89,6 +89,6 @@ class Stored:
 
 
 def key_of(debate: Debate) -> Key:
-    """What a stored debate is found by."""
+    """Return what a stored debate is found by."""
     transcript = debate.transcript
     return (debate.checkpoint, debate.matchup, transcript.question.id, transcript.swapped_seats, sides_of(debate))

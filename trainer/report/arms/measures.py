@@ -15,19 +15,19 @@ DEBATE = ["iteration", "matchup", "question_id", "swapped_seats", "checkpoint_se
 
 
 def judges(rows: pd.DataFrame) -> dict[str, str]:
-    """Each judge's role, the judge that gave the reward first."""
+    """Return each judge's role, the judge that gave the reward first."""
     roles = dict(zip(rows["judge"], rows["judge_role"], strict=True))
     return dict(sorted(roles.items(), key=lambda item: (item[1] != REWARD, item[0])))
 
 
 def calibrations(rows: pd.DataFrame, judge: str) -> dict[int, Calibration]:
-    """How well a judge's probabilities on each checkpoint's debates with itself say how often it is right."""
+    """Return how well a judge's probabilities on each checkpoint's debates with itself say how often it is right."""
     own = rows[(rows["judge"] == judge) & (rows["matchup"] == SELF)]
     return {int(at): calibration(table_of(part)) for at, part in own.groupby("iteration") if part["valid"].any()}
 
 
 def table_of(rows: pd.DataFrame) -> Table:
-    """One judge's verdicts as an audit reads them; how long each side spoke is not in them."""
+    """Return one judge's verdicts as an audit reads them; how long each side spoke is not in them."""
     unknown = np.full(len(rows), np.nan)
     given, swapped = (rows[name].to_numpy(np.float64) for name in ("p_given", "p_swapped"))
     p = rows["p_mean"].where(rows["valid"]).to_numpy(np.float64)
@@ -36,8 +36,8 @@ def table_of(rows: pd.DataFrame) -> Table:
 
 
 def gaps(rows: pd.DataFrame, judge: str) -> By:
-    """How much more probability the reward judge gives the checkpoint's side than this held-out judge does, in debates
-    in which it holds one seat. Of a base debater against itself the difference is 0: it is on both sides."""
+    """Return how much more probability the reward judge gives the checkpoint's side than this held-out judge does, in
+    debates in which it holds one seat. Of a base debater against itself the difference is 0: it is on both sides."""
     one_seat = rows[rows["valid"] & rows["checkpoint_seats"].isin(("A", "B"))]
     sided = one_seat.assign(own=one_seat["p_mean"].where(one_seat["checkpoint_seats"] == "A", 1 - one_seat["p_mean"]))
     reward, other = sided[sided["judge_role"] == REWARD], sided[sided["judge"] == judge]
@@ -51,18 +51,18 @@ def gaps(rows: pd.DataFrame, judge: str) -> By:
 
 
 def per_speech(rows: pd.DataFrame, counted: str) -> By:
-    """How many of something (words, quotes, verified_quotes) a speech of each checkpoint has, against itself."""
+    """Return how many of something (words, quotes, verified_quotes) a speech of each checkpoint has, against itself."""
     own = rows[(rows["judge_role"] == REWARD) & (rows["matchup"] == SELF) & (rows["speeches"] > 0)]
     return {int(at): _ratio(part[counted], part["speeches"], part["story_id"]) for at, part in own.groupby("iteration")}
 
 
 def held_out(rows: pd.DataFrame) -> list[str]:
-    """The judges that gave no reward."""
+    """Return the judges that gave no reward."""
     return [judge for judge, role in judges(rows).items() if role == HELD_OUT]
 
 
 def is_debate(rows: pd.DataFrame) -> bool:
-    """Whether checkpoints met the base debater, rather than speaking alone."""
+    """Return whether checkpoints met the base debater, rather than speaking alone."""
     return bool((rows["matchup"] == BASE).any())
 
 

@@ -17,7 +17,7 @@ SIZE = (470.0, 270.0)
 
 
 def of_summary(run: Run, arm: ArmSummary) -> list[Panel]:
-    """Accuracy by judge and win rate by side."""
+    """Return the panels of accuracy by judge and of win rate by side."""
     roles = dict(judges_of(arm))
     accuracy = [
         _series(f"{judge} ({role})" if role else judge, slot, _points(arm, _accuracy_of(judge)))
@@ -53,7 +53,7 @@ def of_summary(run: Run, arm: ArmSummary) -> list[Panel]:
 
 
 def of_verdicts(rows: pd.DataFrame) -> list[Panel]:
-    """Calibration, the gap between judges, words and quotes."""
+    """Return the panels of calibration, the gap between judges, words and quotes."""
     scored = {judge: measures.calibrations(rows, judge) for judge in measures.judges(rows)}
     named = {judge: f"{judge} ({role} judge)" for judge, role in measures.judges(rows).items()}
     brier = [
@@ -116,7 +116,8 @@ def panel(
     levels: Iterable[Level] = (),
     least: float | None = None,
 ) -> Panel:
-    """A chart over the iterations; without a drawing if no series has a point. `least` is on the axis in any case."""
+    """Return a chart over the iterations; without a drawing if no series has a point. `least` is on the axis in any
+    case."""
     known, levels = [line for line in series if line.points], list(levels)
     points = [point for line in known for point in line.points]
     if not points:

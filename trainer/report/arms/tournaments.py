@@ -25,7 +25,7 @@ class Tournament(NamedTuple):
 
 
 def tournaments(run: Path) -> list[Tournament]:
-    """The tournaments in a run's folder.
+    """Return the tournaments in a run's folder.
 
     Raises:
         DamagedError: one of them cannot be read.
@@ -35,7 +35,7 @@ def tournaments(run: Path) -> list[Tournament]:
 
 
 def from_tournaments(arm: ArmSummary, played: list[Tournament]) -> list[Panel]:
-    """A picture for each judge of every group of a tournament in which the arm's checkpoints took part."""
+    """Return a picture for each judge of every group of a tournament in which the arm's checkpoints took part."""
     return [
         Panel(
             f"{judge}, rated in a tournament",
@@ -50,7 +50,7 @@ def from_tournaments(arm: ArmSummary, played: list[Tournament]) -> list[Panel]:
 
 
 def slope_in_words(slope: StoredSlope | None) -> str:
-    """What a tournament's slope says."""
+    """Return what a tournament's slope says."""
     if slope is None:
         return "no slope, with fewer than three players, all of them rated alike, or one that won or lost every game"
     per = f"{signed(slope['points_per_100_elo'], 1)} points of accuracy per 100 Elo"
@@ -59,7 +59,8 @@ def slope_in_words(slope: StoredSlope | None) -> str:
 
 
 def from_win_rates(arm: ArmSummary) -> list[Panel]:
-    """A picture for each judge with every checkpoint at the rating that its win rate against the base amounts to.
+    """Return a picture for each judge with every checkpoint at the rating that its win rate against the base amounts
+    to.
 
     A lone consultant meets nobody, so it has no such rating; neither has a checkpoint that won or lost every debate.
     """
@@ -70,12 +71,13 @@ def from_win_rates(arm: ArmSummary) -> list[Panel]:
 
 
 def elo(win_rate: float) -> float:
-    """The rating, over an opponent rated 0, at which this share of debates is won: 400 log10(w / (1 - w))."""
+    """Return the rating, over an opponent rated 0, at which this share of debates is won: 400 log10(w / (1 - w))."""
     return 400 * math.log10(win_rate / (1 - win_rate))
 
 
 def slope(points: list[Point]) -> float | None:
-    """Points of accuracy per 100 Elo of the least-squares line; None where fewer than three ratings differ."""
+    """Return the points of accuracy per 100 Elo of the least-squares line; None where fewer than three ratings
+    differ."""
     mean_x, mean_y = (sum(values) / len(points) for values in zip(*((p.x, p.y) for p in points), strict=True))
     spread = sum((p.x - mean_x) ** 2 for p in points)
     if len({p.x for p in points}) < 3:

@@ -43,7 +43,7 @@ DRAWINGS = (
 
 
 def write_audit(record: Mapping[str, Any], path: Path) -> Path:
-    """Writes the page of an audit (the contents of audit.json), which loads nothing from anywhere, and figures/."""
+    """Write the page of an audit (the contents of audit.json), which loads nothing from anywhere, and figures/."""
     album = Album()
     write_atomically(path, render(record, album))
     album.write(path.parent)
@@ -51,7 +51,7 @@ def write_audit(record: Mapping[str, Any], path: Path) -> Path:
 
 
 def render(record: Mapping[str, Any], album: Album) -> str:
-    """The page as HTML text; its figures go into the album."""
+    """Return the page as HTML text; its figures go into the album."""
     style = Markup((files("rostrum.trainer.report") / "report.css").read_text("utf-8") + _resource("audit.css"))
     measured = [name for name in SECTIONS if any(words.found(arm, name) for arm in record["arms"])]
     template = _environment().get_template("template.html.j2")

@@ -40,7 +40,7 @@ def bars(
     label: str,
     size: tuple[float, float] = (440, 220),
 ) -> Drawing:
-    """Shares of one as bars, the groups beside each other in every category; `label` stands below."""
+    """Draw shares of one as bars, the groups beside each other in every category; `label` stands below."""
     width, height = size
     scale = axis("", [0.0, *(value for group in groups for value in group.values)], "percent")
     wide = (width - LEFT - RIGHT) / len(categories)
@@ -58,7 +58,7 @@ def bars(
 def rows(
     description: str, estimates: Sequence[Estimate], label: str, unit_axis: Axis, guide: float, width: float = 560
 ) -> Drawing:
-    """Estimates below each other on a common axis, with a line at `guide`."""
+    """Draw estimates below each other on a common axis, with a line at `guide`."""
     left = 14 + LETTER * max((len(estimate.label) for estimate in estimates), default=0)
     height = TOP + ROW * len(estimates) + BOTTOM
     bottom = height - BOTTOM

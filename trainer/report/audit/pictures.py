@@ -21,7 +21,7 @@ Row = tuple[str, int, Mapping[str, Any]]
 def estimates(
     arms: Sequence[Arm], path: Sequence[str], label: str, guide: float, percent_axis: bool = True
 ) -> Drawing | None:
-    """One estimate of every judge, below each other; `guide` is where nothing is amiss, or chance."""
+    """Draw one estimate of every judge, below each other; `guide` is where nothing is amiss, or chance."""
     named = [(arm["name"], slot, found(arm, *path)) for slot, arm in enumerate(arms)]
     return _rows([row for row in named if row[2]], label, guide, percent_axis)
 
@@ -29,13 +29,13 @@ def estimates(
 def several(
     arm: Arm, paths: Sequence[tuple[str, Sequence[str]]], label: str, guide: float, percent_axis: bool
 ) -> Drawing | None:
-    """Several estimates of one judge, each under its own label."""
+    """Draw several estimates of one judge, each under its own label."""
     named = [(name, slot, found(arm, *path)) for slot, (name, path) in enumerate(paths)]
     return _rows([row for row in named if row[2]], label, guide, percent_axis)
 
 
 def both_orders(arm: Arm) -> Drawing | None:
-    """Each debate as a point: P(answer A) when it is shown first against when it is shown second."""
+    """Draw each debate as a point: P(answer A) when it is shown first against when it is shown second."""
     readings = found(arm, "position", "readings") or []
     points = [Series("", 0, (Point(given, swapped),)) for given, swapped in readings]
     same = Series("", 2, (Point(0, 0), Point(1, 1)), marks=False, dashed=True)
@@ -45,7 +45,7 @@ def both_orders(arm: Arm) -> Drawing | None:
 
 
 def reliability(arm: Arm) -> Drawing | None:
-    """Accuracy against confidence, bin by bin, with Wilson intervals."""
+    """Draw accuracy against confidence, bin by bin, with Wilson intervals."""
     bins = found(arm, "calibration", "bins") or []
     points = tuple(
         Point(b["confidence"], b["accuracy"]["estimate"], y_interval=(b["accuracy"]["low"], b["accuracy"]["high"]))
@@ -61,7 +61,7 @@ def reliability(arm: Arm) -> Drawing | None:
 
 
 def selective(arms: Sequence[Arm]) -> Drawing:
-    """Accuracy against coverage, one line for each judge."""
+    """Draw accuracy against coverage, one line for each judge."""
     curves = [
         Series(arm["name"], slot, tuple(_drawn(curve)), marks=False, dashed=slot % 2 == 1)
         for slot, arm in enumerate(arms)
@@ -74,7 +74,8 @@ def selective(arms: Sequence[Arm]) -> Drawing:
 
 
 def routes(arm: Arm) -> Drawing:
-    """Accuracy against cost, from the first judge alone to the second for everything; the configured margin filled."""
+    """Draw accuracy against cost, from the first judge alone to the second for everything; the configured margin
+    filled."""
     at = found(arm, "routing")
     points = tuple(Point(point["cost"], point["accuracy"]) for point in at["curve"])
     chosen = Point(at["chosen"]["cost"], at["chosen"]["accuracy"], label=f"margin {at['margin']:g}")
@@ -85,7 +86,7 @@ def routes(arm: Arm) -> Drawing:
 
 
 def thirds(arms: Sequence[Arm]) -> Drawing:
-    """In which third of the scale the readings lie, by judge."""
+    """Draw in which third of the scale the readings lie, by judge."""
     groups = [
         Bars(arm["name"], slot, [split[third] / max(sum(split.values()), 1) for third in ("first", "middle", "second")])
         for slot, arm in enumerate(arms)
@@ -100,7 +101,7 @@ def thirds(arms: Sequence[Arm]) -> Drawing:
 
 
 def histograms(agreement: Mapping[str, Any], judge: str) -> Drawing:
-    """Ratings by people and by a judge, side by side."""
+    """Draw ratings by people and by a judge, side by side."""
     groups = [
         Bars(name, slot, [count / max(sum(counts), 1) for count in counts])
         for slot, (name, counts) in enumerate((("people", agreement["human"]), (judge, agreement["judge"])))
@@ -110,7 +111,7 @@ def histograms(agreement: Mapping[str, Any], judge: str) -> Drawing:
 
 
 def _drawn(curve: Sequence[tuple[float, float]]) -> Iterator[Point]:
-    """Without the beginning, where a handful of debates decides."""
+    """Yield the curve without its beginning, where a handful of debates decides."""
     yield from (Point(covered, accuracy) for covered, accuracy in curve if covered >= FIRST_DRAWN)
 
 

@@ -37,13 +37,13 @@ class Column(NamedTuple):
     small: Callable[[Arm], str] = lambda arm: ""
 
     def short(self, arm: Arm) -> str:
-        """Value and small print in one line, for a terminal."""
+        """Return value and small print in one line, for a terminal."""
         small = self.small(arm)
         return f"{self.value(arm)} ({small})" if small else self.value(arm)
 
 
 def found(arm: Arm, *path: str) -> Any:
-    """What lies at a place in an arm's findings; None if it is not there."""
+    """Return what lies at a place in an arm's findings; None if it is not there."""
     value: Any = arm["found"]
     for name in path:
         value = None if value is None else value.get(name)
@@ -51,60 +51,60 @@ def found(arm: Arm, *path: str) -> Any:
 
 
 def share(estimate: Estimate) -> str:
-    """An estimate as a percentage."""
+    """Return an estimate as a percentage."""
     return MISSING if estimate is None else percent(estimate["estimate"])
 
 
 def share_range(estimate: Estimate) -> str:
-    """Its interval."""
+    """Return its interval."""
     return "" if estimate is None else percent_range(estimate["low"], estimate["high"])
 
 
 def change(estimate: Estimate) -> str:
-    """An estimate as signed percentage points."""
+    """Return an estimate as signed percentage points."""
     return MISSING if estimate is None else points(estimate["estimate"])
 
 
 def change_range(estimate: Estimate) -> str:
-    """Its interval."""
+    """Return its interval."""
     return "" if estimate is None else points_range(estimate["low"], estimate["high"])
 
 
 def number(value: float | None, decimals: int = 3) -> str:
-    """A plain number."""
+    """Return a plain number."""
     return MISSING if value is None else f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def seconds(value: float | None) -> str:
-    """A time per verdict, in a unit that suits it."""
+    """Return a time per verdict, in a unit that suits it."""
     if value is None:
         return MISSING
     return f"{1000 * value:.1f} ms" if value < 1 else f"{value:.1f} s"
 
 
 def dollars(value: float | None) -> str:
-    """Money for a thousand verdicts."""
+    """Return money for a thousand verdicts."""
     return MISSING if value is None else f"${value:,.2f}"
 
 
 def outcome(passed: bool) -> str:
-    """What an audit comes to."""
+    """Return what an audit comes to."""
     return "PASS" if passed else "FAIL"
 
 
 def result(check: Mapping[str, Any]) -> str:
-    """What one threshold comes to."""
+    """Return what one threshold comes to."""
     return "not measured" if check["passed"] is None else outcome(check["passed"])
 
 
 def asked(check: Mapping[str, Any]) -> str:
-    """What a threshold asks for."""
+    """Return what a threshold asks for."""
     space = "" if check["must"].endswith("±") else " "
     return f"must {check['must']}{space}{100 * check['limit']:g}{UNITS[check['threshold']].after}"
 
 
 def measured(check: Mapping[str, Any]) -> str:
-    """What was measured for a threshold, with its interval."""
+    """Return what was measured for a threshold, with its interval."""
     unit = UNITS[check["threshold"]]
     if check["measured"] is None:
         return "these debates do not tell"
@@ -112,7 +112,7 @@ def measured(check: Mapping[str, Any]) -> str:
 
 
 def sentence(check: Mapping[str, Any]) -> str:
-    """A threshold, what was measured and what was asked for."""
+    """Return a threshold, what was measured and what was asked for."""
     return f"{check['what']}: {measured(check)}, {asked(check)}"
 
 

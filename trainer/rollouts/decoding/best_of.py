@@ -35,7 +35,7 @@ class Favourite:
         self._judge = judge
 
     def choose(self, turns: Sequence[Turn], options: Sequence[Sequence[Utterance]]) -> list[tuple[Utterance, int]]:
-        """For each turn the favourite among its options, and how often a model read for it."""
+        """Return for each turn the favourite among its options, and how often a model read for it."""
         supposed = [
             turn.debate.supposing(turn.speaker, said)
             for turn, offered in zip(turns, options, strict=True)
@@ -56,11 +56,11 @@ class BestOfN:
         self._count, self._favourite = count, Favourite(judge)
 
     def serves(self, policy: Policy) -> bool:
-        """All but the opponent that checkpoints are measured against."""
+        """Return whether this policy speaks so: all do but the opponent that checkpoints are measured against."""
         return policy.name != BASE
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
-        """The favourites."""
+        """Return the favourites."""
         options = candidates(turns, self._count, engine, sampling, policy)
         chosen = self._favourite.choose(turns, options)
         return [

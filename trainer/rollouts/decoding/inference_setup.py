@@ -40,7 +40,8 @@ class DecodingSetup:
 def inference_setup(
     settings: AnyInference, protocol: Protocol, prompts: str, judge: JudgeSettings, models: Models
 ) -> DecodingSetup:
-    """The setup for debates under a protocol; `judge` gives the reward, and chooses and asks unless another is named.
+    """Return the setup for debates under a protocol; `judge` gives the reward, and chooses and asks unless another is
+    named.
 
     Raises:
         JudgeError: the protocol's judge asks, and this one cannot.

@@ -45,11 +45,11 @@ class LengthMatched:
         self._count, self._lengths = count, lengths
 
     def serves(self, policy: Policy) -> bool:
-        """Untrained debaters."""
+        """Return whether this policy speaks so: untrained debaters do."""
         return policy.version == 0
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
-        """The candidates of nearly the right length."""
+        """Return the candidates of nearly the right length."""
         options = candidates(turns, self._count, engine, sampling, policy)
         chosen = []
         for turn, offered in zip(turns, options, strict=True):
@@ -63,18 +63,18 @@ class LengthMatched:
 
 
 def lengths_of(transcripts: Sequence[Transcript], policy: str) -> dict[int, list[int]]:
-    """The lengths of the policy's speeches in these debates."""
+    """Return the lengths of the policy's speeches in these debates."""
     own = [speech for transcript in transcripts for speech in transcript.speeches if speech.policy == policy]
     return {turn: [speech.words for speech in own if speech.turn == turn] for turn in sorted({_turn(s) for s in own})}
 
 
 def write_lengths(path: Path, lengths: Lengths) -> None:
-    """As JSON: an object of lists by turn."""
+    """Write them as JSON: an object of lists by turn."""
     write_atomically(path, json.dumps({str(turn): list(words) for turn, words in lengths.items()}))
 
 
 def read_lengths(path: Path, protocol: Protocol) -> dict[int, list[int]]:
-    """The lengths in a file.
+    """Return the lengths in a file.
 
     Raises:
         LengthError: the file cannot be read, or knows nothing of a turn of the protocol.

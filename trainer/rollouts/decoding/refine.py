@@ -63,11 +63,11 @@ class CritiqueAndRefine:
         self._favourite = None if judge is None else Favourite(judge)
 
     def serves(self, policy: Policy) -> bool:
-        """All but the opponent that checkpoints are measured against."""
+        """Return whether this policy speaks so: all do but the opponent that checkpoints are measured against."""
         return policy.name != BASE
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
-        """The rewritten speeches."""
+        """Return the rewritten speeches."""
         drafts = sample([turn.context for turn in turns], engine, sampling, policy)
         revisions = [_Revision(turn, draft) for turn, draft in zip(turns, drafts, strict=True)]
         writers = [_Writer(engine, sampling, policy, number) for number in range(self._critiques)]
@@ -94,7 +94,7 @@ class CritiqueAndRefine:
 
 
 def _heed_most_helpful(revisions: Sequence["_Revision"], helpfulness: Helpfulness) -> None:
-    """Puts the critique that helps most first in each revision; the first of equals."""
+    """Put the critique that helps most first in each revision; the first of equals."""
     rated = iter(
         helpfulness.rate(
             [
@@ -130,7 +130,7 @@ class _Revision:
         return rewrite_prompt(self.turn.debate, self.turn.speech(self.draft), critique)
 
     def spoken(self, chosen: Utterance, readings: int) -> Choice:
-        """One of the rewrites, with its draft and the critique that it heeds in its private record."""
+        """Return one of the rewrites, with its draft and the critique that it heeds in its private record."""
         critique = self.critiques[self.rewrites.index(chosen)]
         private = f"draft: {self.draft.raw}\ncritique: {critique.raw}"
         spent = cost([self.draft, *self.critiques, *self.rewrites], self.readings + readings)
@@ -144,12 +144,12 @@ class _Writer:
         self._engine, self._sampling, self._policy, self._number = engine, sampling, policy, number
 
     def criticise(self, revisions: Sequence[_Revision]) -> None:
-        """Adds a critique to each revision."""
+        """Add a critique to each revision."""
         for revision, said in self._write("critique", [(r, r.critique_prompt()) for r in revisions if not r.problem]):
             revision.critiques.append(said)
 
     def rewrite(self, revisions: Sequence[_Revision], number: int) -> None:
-        """Adds a rewrite that heeds the critique of this number."""
+        """Add a rewrite that heeds the critique of this number."""
         asked = [(r, r.rewrite_prompt(number)) for r in revisions if not r.problem]
         for revision, said in self._write("rewrite", asked):
             revision.rewrites.append(said)

@@ -30,7 +30,7 @@ class Turn:
         return protocol.label(self.speaker, protocol.speakers[self.speaker].side)
 
     def speech(self, said: Utterance) -> Speech:
-        """What judge and opponent would get of it."""
+        """Return what judge and opponent would get of it."""
         return self.debate.speech(self.speaker, said)
 
 
@@ -49,10 +49,10 @@ class Speaking(Interface):
     """How speeches are come by."""
 
     def serves(self, policy: Policy) -> bool:
-        """Whether this policy speaks so; the others say what they sample first."""
+        """Return whether this policy speaks so; the others say what they sample first."""
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
-        """What each speaker says, given an engine that serves the policy and the seed for this turn."""
+        """Return what each speaker says, given an engine that serves the policy and the seed for this turn."""
 
 
 Way = Callable[[Models | None], Speaking]
@@ -66,7 +66,7 @@ class OneSample:
         return True
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
-        """One sample for each turn."""
+        """Return one sample for each turn."""
         completions = engine.generate([turn.context for turn in turns], sampling)
         return [Choice(said) for said in utterances(completions, engine, policy)]
 
@@ -104,27 +104,28 @@ def utterances(completions: Sequence[Completion], engine: Engine, policy: Policy
 def candidates(
     turns: Sequence[Turn], count: int, engine: Engine, sampling: Sampling, policy: Policy
 ) -> list[tuple[Utterance, ...]]:
-    """So many utterances for each turn. The first of each is what would be said plainly, and more of them begin with
-    what fewer would have been."""
+    """Return so many utterances for each turn. The first of each is what would be said plainly, and more of them begin
+    with what fewer would have been."""
     contexts = [turn.context for turn in turns]
     drawn = [sample(contexts, engine, reseeded(sampling, "candidate", n), policy) for n in range(count)]
     return list(zip(*drawn, strict=True))
 
 
 def reseeded(sampling: Sampling, purpose: str, number: int = 0) -> Sampling:
-    """The same sampling with a seed of its own; that of candidate 0 is the one given."""
+    """Return the same sampling with a seed of its own; that of candidate 0 is the one given."""
     if (purpose, number) == ("candidate", 0):
         return sampling
     return replace(sampling, seed=zlib.crc32(f"{sampling.seed}:{purpose}:{number}".encode()))
 
 
 def cost(sampled: Sequence[Utterance], readings: int = 0) -> dict[str, int]:
-    """What was sampled for a speech, itself included, and how often a judge's model read for it."""
+    """Return what was sampled for a speech, itself included, and how often a judge's model read for it."""
     return dict(zip(SPENT, (len(sampled), sum(len(said.token_ids) for said in sampled), readings), strict=True))
 
 
 def budget(transcript: Transcript, policy: str) -> dict[str, int]:
-    """The same for all speeches of a policy in a debate; those that were sampled once cost their own tokens alone."""
+    """Return the same for all speeches of a policy in a debate; those that were sampled once cost their own tokens
+    alone."""
     own = [speech for speech in transcript.speeches if speech.policy == policy]
     plain = (len(own), sum(len(speech.token_ids) for speech in own), 0)
     noted = transcript.provenance
