@@ -179,7 +179,7 @@ class Slope:
     """95 % percentile interval; ratings and accuracies are resampled together."""
     elo: Mapping[str, float]
     accuracy: Mapping[str, float]
-    """Return the share judged right, by player."""
+    """Share judged right, by player."""
 
 
 def accuracy_slope(
