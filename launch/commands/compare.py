@@ -183,7 +183,7 @@ def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
     from rostrum.trainer.evaluation.comparisons.comparison import Comparison as Play
     from rostrum.trainer.evaluation.comparisons.comparison import Player
     from rostrum.trainer.evaluation.comparisons.contrasts import contrasts
-    from rostrum.trainer.evaluation.verdict_rows import write_parquet
+    from rostrum.trainer.evaluation.verdict_table import write_verdicts
     from rostrum.trainer.models import loading
     from rostrum.trainer.progress import say
     from rostrum.trainer.report.comparison_page import write_comparison
@@ -192,7 +192,7 @@ def _play(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str
     play = Play(config, arms, players, config.output)
     own = play.own_answers()
     table = play.verdicts()
-    write_parquet(table, config.output / "verdicts.parquet")
+    write_verdicts(table, config.output / "verdicts.parquet")
     found = contrasts(table, own)
     write_atomically(config.output / "comparison.json", json.dumps(found, indent=1))
     write_comparison(config.output, f"{TITLE}: {', '.join(arms)}", found)

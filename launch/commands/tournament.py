@@ -117,7 +117,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from rostrum.launch import checks, context
     from rostrum.trainer.evaluation.comparisons.standings import standings
     from rostrum.trainer.evaluation.comparisons.tournament import Player, Tournament
-    from rostrum.trainer.evaluation.verdict_rows import write_parquet
+    from rostrum.trainer.evaluation.verdict_table import write_verdicts
     from rostrum.trainer.models import loading
     from rostrum.trainer.records import jsonable
     from rostrum.trainer.report.tournament_page import write_tournament
@@ -140,7 +140,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
         finally:
             played.close()
     together = [table.assign(protocol=name) for name, table in tables.items()]
-    write_parquet(pd.concat(together, ignore_index=True), folder / "verdicts.parquet")
+    write_verdicts(pd.concat(together, ignore_index=True), folder / "verdicts.parquet")
     rated = {name: standings(table, BASE) for name, table in tables.items()}
     found = jsonable({"anchor": BASE, "groups": rated})
     figures.keep("tournament", found)

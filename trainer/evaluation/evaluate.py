@@ -22,7 +22,8 @@ from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import browsed, verdict_table
 from rostrum.trainer.evaluation.matchups import cast_of
-from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, write_parquet
+from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name
+from rostrum.trainer.evaluation.verdict_table import write_verdicts
 from rostrum.trainer.learners.limits import cut_in_evaluation
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import Open, read_text, valid
@@ -51,7 +52,7 @@ def evaluate(settings: Config) -> Path:
         parts = [evaluation.references(), *(evaluation.checkpoint(iteration) for iteration in evaluation.iterations)]
     finally:
         evaluation.rollouts.close()
-    write_parquet(verdict_table.read_verdicts(*parts), settings.output / "verdicts.parquet")
+    write_verdicts(verdict_table.read_verdicts(*parts), settings.output / "verdicts.parquet")
     for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
         there = [path for part in parts if (path := part.with_suffix(suffix)).exists()]
         texts = [read_text(path) for path in there]
@@ -80,7 +81,7 @@ class _Evaluation:
         passage)."""
         part = self._part("references")
         if not part.exists():
-            write_parquet(pd.DataFrame(self.pool.references(self.questions)), part)
+            write_verdicts(pd.DataFrame(self.pool.references(self.questions)), part)
         return part
 
     def checkpoint(self, iteration: int) -> Path:
@@ -110,7 +111,7 @@ class _Evaluation:
             browsed.store(part, [about for about, _ in stored], [debate for _, debate in stored])
             for suffix, lines in ((DEBATES, debates), (ATTACKS, attacks)):
                 write_atomically(part.with_suffix(suffix), "".join(json.dumps(line) + "\n" for line in lines))
-            write_parquet(pd.DataFrame(rows), part)
+            write_verdicts(pd.DataFrame(rows), part)
         return part
 
     def _matchups(self, iteration: int) -> list[str]:

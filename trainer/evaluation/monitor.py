@@ -48,7 +48,7 @@ from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
 from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
 from rostrum.trainer.progress import say
 from rostrum.trainer.records import jsonable
-from rostrum.trainer.rollouts.arena import Plan, play
+from rostrum.trainer.rollouts.arena import Plan, play, verdicts_on
 from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.rollouts.schedule import both_seatings, derive
 from rostrum.trainer.stats.paired import PairedChange, paired_change
@@ -235,7 +235,7 @@ def _told(trigger: str, change: Mapping[str, Any]) -> str:
 
 
 def _verdicts(judge: Judge, debates: Sequence[Labelled]) -> list[Verdict]:
-    return judge.judge([debate.transcript for debate in debates]) if debates else []
+    return verdicts_on(judge, [debate.transcript for debate in debates])
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,12 +32,12 @@ from rostrum.trainer.evaluation.summary import (
 from rostrum.trainer.evaluation.verdict_table import (
     BASE,
     CONDUCT,
+    EVALUATION,
     HELD_OUT,
     NONE,
     REWARD,
     SELF,
     VerdictTableError,
-    check_verdicts,
     scores,
 )
 from rostrum.trainer.stats.paired import PairedChange, paired_change
@@ -62,7 +62,7 @@ def summarise(
     Raises:
         VerdictTableError: a column is missing or an arm cannot be compared with its base; the message says what to do.
     """
-    check_verdicts(verdicts)
+    EVALUATION.check(verdicts)
     table = _with_outcomes(verdicts)
     alone = table["matchup"] == NONE
     arms = {str(name): _Arm(str(name), rows, invalid) for name, rows in table[~alone].groupby("arm", sort=False)}

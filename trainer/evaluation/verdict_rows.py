@@ -9,11 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
-
-from rostrum.envs.files import write_atomically
 from rostrum.envs.questions.splits import digest
 from rostrum.envs.text.behaviour import conduct
 from rostrum.envs.types import AnswerKey, Failure, Protocol, Question, Transcript, correct_side
@@ -21,6 +16,7 @@ from rostrum.rewards.types import Judge, Verdict
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import verdict_table
 from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.rollouts.arena import not_played, verdicts_on
 from rostrum.trainer.rollouts.decoding.turns import budget
 from rostrum.trainer.stored_judge import stored_judge
 
@@ -58,7 +54,7 @@ class JudgePool:
         """Yield each judge's role, and its verdicts with the places of the debates that it reads."""
         for member in self.members:
             places = [place for place, transcript in enumerate(shown) if transcript.question.id in member.reads]
-            given = member.judge.judge([shown[place] for place in places])
+            given = verdicts_on(member.judge, [shown[place] for place in places])
             self.unreadable = self.unreadable or next((v.unreadable for v in given if v.unreadable), "")
             yield member.role, list(zip(places, given, strict=True))
 
@@ -82,8 +78,7 @@ class JudgePool:
             for member in self.members:
                 if failure.question_id not in member.reads:
                     continue
-                why = f"the debate failed: {failure.reason}"
-                verdict = Verdict(member.judge.name, None, None, valid=False, reason=why)
+                verdict = not_played(member.judge, failure)
                 rows.append({**row(empty, verdict, self.key), **about, "judge_role": member.role})
         return rows
 
@@ -108,11 +103,20 @@ def drawn(key: AnswerKey, sample: int | None, seed: int) -> frozenset[str]:
 def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
     """Return what the table holds of one verdict, but for what the debate was played for."""
     own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
-    given, swapped = verdict.given, verdict.swapped
     return {
         "iteration": 0,
         "protocol": transcript.protocol.name,
         "checkpoint_seats": "".join(sorted({speech.side.value for speech in own})),
+        **of_verdict(transcript, verdict, key),
+        **asdict(conduct(transcript, own)),
+        **budget(transcript, CHECKPOINT),
+    }
+
+
+def of_verdict(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
+    """Return what any table of verdicts says of one, whoever argued."""
+    given, swapped = verdict.given, verdict.swapped
+    return {
         "question_id": transcript.question.id,
         "story_id": transcript.question.story_id,
         "swapped_seats": transcript.swapped_seats,
@@ -125,8 +129,6 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
         "cause": "" if verdict.valid else verdict.cause,
         "unreadable": verdict.unreadable,
         "correct_seat": correct_side(transcript, key).value,
-        **asdict(conduct(transcript, own)),
-        **budget(transcript, CHECKPOINT),
     }
 
 
@@ -139,14 +141,3 @@ def unplayed(failure: Failure, question: Question, protocol: Protocol) -> Transc
 def checkpoint_name(iteration: int) -> str:
     """Return what the table calls the policy after that many updates."""
     return verdict_table.BASE if iteration == 0 else f"iteration-{iteration:04d}"
-
-
-def write_parquet(table: pd.DataFrame, path: Path, said: Mapping[str, str] = verdict_table.DESCRIPTIONS) -> None:
-    """Write a table that is there either whole or not at all; each of its columns says what it holds (field metadata
-    `description`, from `said`)."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False)
-    fields = [field.with_metadata({"description": said[field.name]}) for field in arrow.schema]
-    described = pa.Table.from_arrays(arrow.columns, schema=pa.schema(fields, metadata=arrow.schema.metadata))
-    content = pa.BufferOutputStream()
-    pyarrow.parquet.write_table(described, content)
-    write_atomically(path, content.getvalue().to_pybytes())

@@ -1,5 +1,10 @@
-"""The table of verdicts: one row per (transcript, judge), stored as verdicts.parquet."""
+"""The table of verdicts: one row per (transcript, judge), stored as verdicts.parquet.
 
+One schema for evaluations, comparisons and tournaments, with one writer and one reader: what is said of a verdict
+stands in the same columns everywhere; who argued is said in other columns by a tournament than by an evaluation.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +12,7 @@ import pandas as pd
 
 from rostrum.rewards.types import favours
 from rostrum.trainer.reading import AGAIN, DamagedError, read_table
+from rostrum.trainer.store.tables import write_parquet
 from rostrum.trainer.types import BASE as BASE
 from rostrum.trainer.types import SPENT
 
@@ -61,15 +67,6 @@ INVALIDITY: dict[str, str] = {
 }
 """Columns that tables of earlier releases lack."""
 
-KINDS: dict[str, str] = {
-    **dict.fromkeys(COLUMNS, "text"),
-    **dict.fromkeys(("p_given", "p_swapped", "p_mean"), "share"),
-    **dict.fromkeys(("iteration", "speeches", "words", "quotes", "verified_quotes"), "count"),
-    **dict.fromkeys((*SPENT, *CONDUCT), "amount"),
-    **dict.fromkeys(("swapped_seats", "valid"), "flag"),
-}
-"""What a column holds, as `trainer.reading.read_table` names it."""
-
 TOURNAMENT: dict[str, str] = {
     "seat_a": "the player in side A; empty if nobody speaks for it",
     "seat_b": "the player in side B; empty if nobody speaks for it",
@@ -78,7 +75,7 @@ TOURNAMENT: dict[str, str] = {
     "verified_a": "quotes of side A's found in the passage",
     "verified_b": "quotes of side B's found in the passage",
 }
-"""Columns of tournaments' tables, beside those that they share with an evaluation's."""
+"""Columns of tournaments' tables: who met whom."""
 
 COMPARISON: dict[str, str] = {
     "readings": "how often the judge's model read for this verdict",
@@ -91,6 +88,16 @@ COMPARISON: dict[str, str] = {
 DESCRIPTIONS: dict[str, str] = {**COLUMNS, **CONDUCT, **SPENT, **INVALIDITY, **TOURNAMENT, **COMPARISON}
 """What every column holds, as stored with it."""
 
+KINDS: dict[str, str] = {
+    **dict.fromkeys(DESCRIPTIONS, "text"),
+    **dict.fromkeys(("p_given", "p_swapped", "p_mean", "p_first", "own"), "share"),
+    **dict.fromkeys(("iteration", "speeches", "words", "quotes", "verified_quotes"), "count"),
+    **dict.fromkeys(("words_a", "words_b", "verified_a", "verified_b"), "count"),
+    **dict.fromkeys((*SPENT, *CONDUCT, "readings", "first_defends"), "amount"),
+    **dict.fromkeys(("swapped_seats", "valid"), "flag"),
+}
+"""What a column holds, as `trainer.reading.read_table` names it."""
+
 ALLOWED: dict[str, tuple[str, ...]] = {
     "matchup": (SELF, BASE, NONE),
     "checkpoint_seats": ("AB", "A", "B", ""),
@@ -100,42 +107,72 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 
 class VerdictTableError(ValueError):
-    """The table cannot be summarised as it is; the message says what is amiss and what to do."""
+    """The table cannot be used as it is; the message says what is amiss and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns that a table of verdicts must have; of the others in `DESCRIPTIONS` it may have any.
+
+    Columns stand as they were first named: manifests hold a hash of the whole table, which must go on to match.
+    """
+
+    needed: tuple[str, ...]
+    remedy: str
+    """What to do about a table without them."""
+
+    def check(self, verdicts: pd.DataFrame) -> None:
+        """Check a table.
+
+        Raises:
+            VerdictTableError: a column is missing or holds what it may not, or a valid verdict has no probability.
+        """
+        missing = [name for name in self.needed if name not in verdicts.columns]
+        if missing:
+            raise VerdictTableError(f"The verdict table lacks {', '.join(missing)}: {self.remedy}.")
+        for name in (name for name in ALLOWED if name in self.needed):
+            strange = sorted({str(value) for value in verdicts.loc[~verdicts[name].isin(ALLOWED[name]), name]})
+            if strange:
+                names = ", ".join(repr(value) for value in ALLOWED[name])
+                raise VerdictTableError(
+                    f"Column {name} of the verdict table must hold {names}, not {', '.join(strange)}."
+                )
+        without = verdicts["valid"].astype(bool) & ~verdicts["p_mean"].between(0, 1)
+        if without.any():
+            raise VerdictTableError(f"{without.sum()} verdicts are valid but have no probability: mark them INVALID.")
+
+    def read(self, *paths: Path) -> pd.DataFrame:
+        """Return the rows of these files, one after the other.
+
+        Raises:
+            DamagedError: one of them is no such table.
+        """
+        tables = []
+        for path in paths:
+            tables.append(read_table(path, KINDS))
+            try:
+                self.check(tables[-1])
+            except VerdictTableError as error:
+                raise DamagedError(path, str(error).rstrip("."), AGAIN) from None
+        return pd.concat(tables, ignore_index=True)
+
+
+OF_VERDICT = ("question_id", "story_id", "swapped_seats", "judge", "p_mean", "valid", "reason", "correct_seat")
+"""What every table says of a verdict, whoever argued."""
+EVALUATION = Schema(tuple(COLUMNS), "evaluate the run again")
+"""Of evaluations and comparisons: a checkpoint argues against itself or against the base."""
+PLAYED = Schema((*OF_VERDICT, *TOURNAMENT), "play the tournament again")
+"""Of tournaments: two players argue, whichever checkpoints of whichever runs they are."""
 
 
 def read_verdicts(*paths: Path) -> pd.DataFrame:
-    """Return the rows of these files, one after the other.
-
-    Raises:
-        DamagedError: one of them is no table of verdicts.
-    """
-    tables = []
-    for path in paths:
-        tables.append(read_table(path, KINDS))
-        try:
-            check_verdicts(tables[-1])
-        except VerdictTableError as error:
-            raise DamagedError(path, str(error).rstrip("."), AGAIN) from None
-    return pd.concat(tables, ignore_index=True)
+    """Return the rows of an evaluation's or a comparison's files (`Schema.read`)."""
+    return EVALUATION.read(*paths)
 
 
-def check_verdicts(verdicts: pd.DataFrame) -> None:
-    """Check that the table can be summarised.
-
-    Raises:
-        VerdictTableError: a column is missing or holds what it may not, or a valid verdict has no probability.
-    """
-    missing = [name for name in COLUMNS if name not in verdicts.columns]
-    if missing:
-        raise VerdictTableError(f"The verdict table lacks {', '.join(missing)}: evaluate the run again.")
-    for name, allowed in ALLOWED.items():
-        strange = sorted({str(value) for value in verdicts.loc[~verdicts[name].isin(allowed), name]})
-        if strange:
-            names = ", ".join(repr(value) for value in allowed)
-            raise VerdictTableError(f"Column {name} of the verdict table must hold {names}, not {', '.join(strange)}.")
-    without = verdicts["valid"].astype(bool) & ~verdicts["p_mean"].between(0, 1)
-    if without.any():
-        raise VerdictTableError(f"{without.sum()} verdicts are valid but have no probability: mark them INVALID.")
+def write_verdicts(table: pd.DataFrame, path: Path) -> None:
+    """Write verdicts, whole or not at all; each column says what it holds."""
+    write_parquet(table, path, DESCRIPTIONS)
 
 
 def scores(verdicts: pd.DataFrame) -> dict[str, float]:

@@ -9,7 +9,6 @@ from markupsafe import Markup
 
 from rostrum.envs.files import write_atomically
 from rostrum.trainer.evaluation.comparisons.ablation import CELLS, rows
-from rostrum.trainer.evaluation.verdict_rows import write_parquet
 from rostrum.trainer.evaluation.verdict_table import HELD_OUT, REWARD
 from rostrum.trainer.report import wording
 from rostrum.trainer.report.album import Album
@@ -17,6 +16,7 @@ from rostrum.trainer.report.drawing import Drawing
 from rostrum.trainer.report.forest import Mark, Panel, forest
 from rostrum.trainer.report.html import content_policy, environment, resource
 from rostrum.trainer.report.svg import Unit, axis
+from rostrum.trainer.store.tables import write_parquet
 
 STYLE = """
 .forest .heading { font-size: 13px; font-weight: 650; fill: var(--ink); }

@@ -7,8 +7,7 @@ import pandas as pd
 from rostrum.envs.files import write_atomically
 from rostrum.trainer.evaluation.preregistration.experiment import arms_of, summary_of
 from rostrum.trainer.evaluation.summary import NAME, Summary
-from rostrum.trainer.evaluation.verdict_rows import write_parquet
-from rostrum.trainer.evaluation.verdict_table import read_verdicts
+from rostrum.trainer.evaluation.verdict_table import read_verdicts, write_verdicts
 from rostrum.trainer.reading import read_text
 from rostrum.trainer.report.page import write_report
 from rostrum.trainer.store.run_folder import RunError
@@ -33,7 +32,7 @@ def report(folder: Path, order: list[str] | None = None) -> Summary:
     tables = [read_verdicts(arms[name] / "verdicts.parquet") for name in names]
     if len(names) > 1:
         others = [table[table["arm"] != ""] for table in tables[1:]]  # the reference rows are the same in every arm
-        write_parquet(pd.concat([tables[0], *others], ignore_index=True), folder / "verdicts.parquet")
+        write_verdicts(pd.concat([tables[0], *others], ignore_index=True), folder / "verdicts.parquet")
         debates = "".join(read_text(arms[name] / "debates.jsonl") for name in names)
         write_atomically(folder / "debates.jsonl", debates)
     summary = summary_of(folder)

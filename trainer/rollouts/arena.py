@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rostrum.envs.types import Failure, Transcript
+from rostrum.rewards.types import Judge, Verdict
 from rostrum.trainer.progress import debates_bar
 from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers
 from rostrum.trainer.rollouts.schedule import shards_of
 from rostrum.trainer.types import Matchup, Policy
 
 T = TypeVar("T")
+NOT_PLAYED = "the debate failed: "
+"""How the reason begins for an INVALID verdict on a debate that could not be played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,15 @@ def play(rollouts: RolloutWorkers, plan: Plan, title: str) -> Played:
             return [outcome if isinstance(outcome, Failure) else outcome.transcript for outcome in outcomes]
 
         return Played([outcome for shard in in_shards(rollouts, plan, transcripts) for outcome in shard])
+
+
+def verdicts_on(judge: Judge, outcomes: Sequence[Transcript | Failure]) -> list[Verdict]:
+    """Return a judge's verdict on each outcome, in their order; one that could not be played is INVALID."""
+    debates = [outcome for outcome in outcomes if isinstance(outcome, Transcript)]
+    given = iter(judge.judge(debates) if debates else [])
+    return [not_played(judge, one) if isinstance(one, Failure) else next(given) for one in outcomes]
+
+
+def not_played(judge: Judge, failure: Failure) -> Verdict:
+    """Return what a judge makes of a debate that could not be played."""
+    return Verdict(judge.name, None, None, valid=False, reason=f"{NOT_PLAYED}{failure.reason}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from rostrum.envs.types import Failure
 from rostrum.rewards.reward import RewardRule, rewards
 from rostrum.rewards.types import Judge
-from rostrum.trainer.rollouts.arena import Plan, in_shards
+from rostrum.trainer.rollouts.arena import Plan, in_shards, verdicts_on
 from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers
 from rostrum.trainer.types import Batch, Judged, Matchup, Policy, Rollout
 
@@ -46,7 +46,7 @@ def collect(
 
 def judge_episodes(episodes: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:
     """Return the verdict on each episode and what its sides earned."""
-    verdicts = judge.judge([episode.transcript for episode in episodes]) if episodes else []
+    verdicts = verdicts_on(judge, [episode.transcript for episode in episodes])
     return [
         Judged(episode, verdict, rewards(episode.transcript, verdict, rule))
         for episode, verdict in zip(episodes, verdicts, strict=True)

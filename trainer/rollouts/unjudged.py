@@ -7,9 +7,7 @@ from typing import Any
 from rostrum.envs.types import Failure
 from rostrum.rewards.trial import shown
 from rostrum.rewards.types import Verdict
-
-_FAILED = "the debate failed: "
-"""How `trainer.evaluation.verdict_rows` begins the reason for a verdict on a debate that failed."""
+from rostrum.trainer.rollouts.arena import NOT_PLAYED
 
 
 class NothingJudgedError(RuntimeError):
@@ -39,8 +37,8 @@ def check_rows(what: str, rows: Sequence[Mapping[str, Any]], unreadable: str = "
         return
     judges = len({row.get("judge") for row in rows})
     reasons = [str(row["reason"]) for row in rows]
-    failed = sorted(reason.removeprefix(_FAILED) for reason in reasons if reason.startswith(_FAILED))
-    judged = [reason for reason in reasons if not reason.startswith(_FAILED)]
+    failed = sorted(reason.removeprefix(NOT_PLAYED) for reason in reasons if reason.startswith(NOT_PLAYED))
+    judged = [reason for reason in reasons if not reason.startswith(NOT_PLAYED)]
     failed = failed[::judges]  # each judge has a row of it
     raise NothingJudgedError(_sentence(what, failed, judged, unreadable))
 

@@ -410,13 +410,12 @@ def test_conduct_is_a_mean_per_speech_and_older_tables_have_none() -> None:
 def test_stored_columns_say_what_they_hold(tmp_path: Path) -> None:
     import pyarrow.parquet
 
-    from rostrum.trainer.evaluation.verdict_rows import write_parquet
-    from rostrum.trainer.evaluation.verdict_table import COLUMNS
+    from rostrum.trainer.evaluation.verdict_table import write_verdicts
 
     table = pd.DataFrame({name: ["x"] for name in COLUMNS})
     with pytest.raises(KeyError, match="another"):
-        write_parquet(table.assign(another=1.5), tmp_path / "verdicts.parquet")
-    write_parquet(table, tmp_path / "verdicts.parquet")
+        write_verdicts(table.assign(another=1.5), tmp_path / "verdicts.parquet")
+    write_verdicts(table, tmp_path / "verdicts.parquet")
     assert pd.read_parquet(tmp_path / "verdicts.parquet").equals(table)
     fields = {field.name: field.metadata for field in pyarrow.parquet.read_schema(tmp_path / "verdicts.parquet")}
     assert {name: fields[name][b"description"].decode() for name in COLUMNS} == COLUMNS

@@ -23,7 +23,8 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import verdict_table
 from rostrum.trainer.evaluation.comparisons.own_answers import KINDS as OWN
 from rostrum.trainer.evaluation.comparisons.own_answers import own_answers
-from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, row, write_parquet
+from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name, row
+from rostrum.trainer.evaluation.verdict_table import write_verdicts
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import read_table
 from rostrum.trainer.rollouts import unjudged
@@ -75,7 +76,7 @@ class Comparison:
             part = self.folder / f"own-answers-{player.name}.parquet"
             if not part.exists():
                 policy = Policy(verdict_table.CHECKPOINT, player.iteration, player.path)
-                write_parquet(own_answers(self.settings, policy, self.questions), part)
+                write_verdicts(own_answers(self.settings, policy, self.questions), part)
             found[player.name] = read_table(part, OWN, OWN)
         return found
 
@@ -84,7 +85,7 @@ class Comparison:
         pool = JudgePool(self.settings, self.key, self.folder / KEPT)
         references = self.folder / REFERENCES
         if not references.exists():
-            write_parquet(pd.DataFrame(pool.references(self.questions)), references)
+            write_verdicts(pd.DataFrame(pool.references(self.questions)), references)
         parts = [self._part(pool, arm, player) for arm in self.arms for player in self.players]
         return verdict_table.read_verdicts(references, *parts)
 
@@ -102,7 +103,7 @@ class Comparison:
             rows = _judged(pool, about, played.finished, settings)
             rows += pool.failed(about, played.failures, self.questions, settings.protocol)
             unjudged.check_rows(f"the arm {arm}", rows, pool.unreadable)
-            write_parquet(pd.DataFrame(rows), part)
+            write_verdicts(pd.DataFrame(rows), part)
             say(f"{arm}: the debates of {player.name} are judged")
         return part
 

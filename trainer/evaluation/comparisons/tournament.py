@@ -3,7 +3,6 @@
 What is finished before an interruption is not played again. Given an `AnswerKey`, like every evaluation.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,15 +12,15 @@ from typing import Any
 import pandas as pd
 
 from rostrum.envs.questions.base import load_questions
-from rostrum.envs.types import Failure, Question, Side, Transcript, correct_side
-from rostrum.rewards.types import Judge, Verdict
+from rostrum.envs.types import Failure, Question, Side, Transcript
+from rostrum.rewards.types import Judge
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.comparisons import standings
-from rostrum.trainer.evaluation.verdict_rows import unplayed, write_parquet
-from rostrum.trainer.reading import read_table
+from rostrum.trainer.evaluation.verdict_rows import of_verdict, unplayed
+from rostrum.trainer.evaluation.verdict_table import PLAYED, write_verdicts
 from rostrum.trainer.rollouts import unjudged
-from rostrum.trainer.rollouts.arena import Plan, play
+from rostrum.trainer.rollouts.arena import Plan, play, verdicts_on
 from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.rollouts.schedule import both_seatings, derive, in_turns
 from rostrum.trainer.types import Matchup, Policy
@@ -33,15 +32,6 @@ class Player:
 
     name: str
     path: str
-
-
-KINDS = {
-    **dict.fromkeys(("seat_a", "seat_b", "question_id", "story_id", "judge", "reason", "correct_seat"), "text"),
-    **dict.fromkeys(("swapped_seats", "valid"), "flag"),
-    "p_mean": "share",
-    **dict.fromkeys(("words_a", "verified_a", "words_b", "verified_b"), "count"),
-}
-"""What the columns of a pair's verdicts hold."""
 
 
 class Tournament:
@@ -79,7 +69,7 @@ class Tournament:
     def play(self, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         """Return the verdicts on all debates of these pairs: one row for each debate and judge."""
         parts = [self._part(*sorted(pair, key=list(self.players).index)) for pair in pairs]
-        return pd.concat([read_table(part, KINDS, KINDS) for part in parts], ignore_index=True)
+        return PLAYED.read(*parts)
 
     @property
     def lone(self) -> bool:
@@ -100,7 +90,7 @@ class Tournament:
             played = self._debates(one, two)
             rows = [row for judge in self.judges for row in self._judged(judge, played)]
             unjudged.check_rows(f"the debates of {one} and {two}", rows)
-            write_parquet(pd.DataFrame(rows), part)
+            write_verdicts(pd.DataFrame(rows), part)
         return part
 
     def _debates(self, one: str, two: str) -> list["_Played"]:
@@ -114,45 +104,30 @@ class Tournament:
         return [self._played(outcome, match, names) for outcome, match in zip(outcomes, matches, strict=True)]
 
     def _played(self, outcome: Transcript | Failure, match: Matchup, names: Mapping[str, str]) -> "_Played":
-        if isinstance(outcome, Failure):
-            whole, failed = unplayed(outcome, match.question, self.settings.protocol), outcome.reason
-        else:
-            whole, failed = outcome, ""
+        protocol = self.settings.protocol
+        whole = unplayed(outcome, match.question, protocol) if isinstance(outcome, Failure) else outcome
         speakers = whole.protocol.speakers.items()
-        return _Played(whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers}, failed)
+        return _Played(outcome, whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers})
 
     def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:
-        """Yield one row per debate; one that failed counts as an INVALID verdict."""
-        verdicts = iter(judge.judge([debate.transcript for debate in played if not debate.failed]))
-        for debate in played:
-            failed = Verdict(judge.name, None, None, valid=False, reason=f"the debate failed: {debate.failed}")
-            yield self._row(debate, failed if debate.failed else next(verdicts))
-
-    def _row(self, debate: "_Played", verdict: Verdict) -> dict[str, Any]:
-        transcript = debate.transcript
-        return {
-            "seat_a": debate.sides.get(Side.A, ""),
-            "seat_b": debate.sides.get(Side.B, ""),
-            "question_id": transcript.question.id,
-            "story_id": transcript.question.story_id,
-            "swapped_seats": transcript.swapped_seats,
-            "judge": verdict.judge,
-            "p_mean": verdict.mean if verdict.valid else math.nan,
-            "valid": verdict.valid,
-            "reason": verdict.reason,
-            "correct_seat": correct_side(transcript, self.key).value,
-            **_counts(transcript, Side.A),
-            **_counts(transcript, Side.B),
-        }
+        """Yield a row for each debate; one that failed counts as an INVALID verdict."""
+        for debate, verdict in zip(played, verdicts_on(judge, [debate.outcome for debate in played]), strict=True):
+            yield {
+                "seat_a": debate.sides.get(Side.A, ""),
+                "seat_b": debate.sides.get(Side.B, ""),
+                **of_verdict(debate.transcript, verdict, self.key),
+                **_counts(debate.transcript, Side.A),
+                **_counts(debate.transcript, Side.B),
+            }
 
 
 @dataclass(frozen=True, slots=True)
 class _Played:
-    """A debate, who sat where, and why it failed if it did (its transcript is then empty)."""
+    """What became of a debate, its transcript (empty if it failed), and who argued for each side."""
 
+    outcome: Transcript | Failure
     transcript: Transcript
     sides: Mapping[Side, str]
-    failed: str = ""
 
 
 def _counts(transcript: Transcript, side: Side) -> dict[str, int]:

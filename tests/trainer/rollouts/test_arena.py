@@ -1,0 +1,82 @@
+"""The arena: casts, plans and verdicts come back in the order of the plan, whoever was finished first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from rostrum.envs.types import Failure, Protocol, Question, Side, Speaker, Transcript
+from rostrum.rewards.types import Verdict
+from rostrum.trainer.rollouts.arena import Plan, Played, in_shards, play, verdicts_on
+from rostrum.trainer.rollouts.local import Outcome, Shard
+from rostrum.trainer.rollouts.schedule import alone, both_seatings, in_turns
+from rostrum.trainer.types import Policy, Rollout
+
+QUESTIONS = [Question(f"q{n}", f"s{n}", "Where?", ("here", "there"), "A passage.") for n in range(3)]
+DEBATE = Protocol("debate")
+LONE = Protocol("consultancy", {"A": Speaker(Side.A)})
+POLICY = Policy("player", 0, "nowhere")
+
+
+class Backwards:
+    """Plays the last shard first; debates about q1 fail."""
+
+    def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
+        assert set(policies) == {POLICY.name}
+        for shard in reversed(shards):
+            yield shard, [self._outcome(shard, place) for place in range(len(shard.matches))]
+
+    def _outcome(self, shard: Shard, place: int) -> Outcome:
+        match = shard.matches[place]
+        if match.question.id == "q1":
+            return Failure(match.question.id, match.swapped_seats, "too long")
+        transcript = Transcript(match.question, DEBATE, match.question.answers, match.swapped_seats)
+        return Rollout(match.id, 0, transcript, {}, 0)
+
+
+class Judge:
+    """Gives each debate its place as a probability."""
+
+    name = "counting"
+
+    def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
+        return [Verdict(self.name, place / 10, place / 10) for place, _ in enumerate(transcripts)]
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan(both_seatings(QUESTIONS, alone(DEBATE, POLICY.name)), [POLICY], 4, seed=7)
+
+
+def test_each_question_is_argued_in_both_seatings(plan: Plan) -> None:
+    assert [(m.id, m.swapped_seats) for m in plan.matches] == [
+        (f"{n:05d}-{way}", way == "ba") for n in range(3) for way in ("ab", "ba")
+    ]
+
+
+def test_two_policies_take_turns_in_the_first_side_and_a_lone_one_has_no_other() -> None:
+    cast = in_turns(DEBATE, "one", "two")
+    first, second = (dict(cast(n)) for n in (0, 1))
+    assert set(first.values()) == {"one", "two"} and first == {
+        name: second[other] for name, other in zip("AB", "BA", strict=True)
+    }
+    assert cast(0)["A"] == "one" and cast(2) == cast(0)
+    assert [dict(in_turns(LONE, "one", "two")(n)) for n in (0, 1)] == [{"A": "one"}, {"A": "two"}]
+
+
+def test_outcomes_come_in_the_order_of_the_plan(plan: Plan) -> None:
+    seen: list[int] = []
+    assert in_shards(Backwards(), plan, lambda outcomes: seen.append(len(outcomes)) or len(outcomes)) == [4, 2]  # type: ignore[arg-type, func-returns-value]
+    assert seen == [2, 4], "as they are finished"
+    played = play(Backwards(), plan, "playing")  # type: ignore[arg-type]
+    about = [o.question_id if isinstance(o, Failure) else o.question.id for o in played.outcomes]
+    assert about == ["q0", "q0", "q1", "q1", "q2", "q2"]
+    assert (len(played.finished), len(played.failures)) == (4, 2)
+
+
+def test_a_debate_that_failed_counts_as_invalid_in_its_place(plan: Plan) -> None:
+    played = play(Backwards(), plan, "playing")  # type: ignore[arg-type]
+    found = verdicts_on(Judge(), played.outcomes)  # type: ignore[arg-type]
+    assert [verdict.valid for verdict in found] == [True, True, False, False, True, True]
+    assert [verdict.mean for verdict in found if verdict.valid] == [0.0, 0.1, 0.2, 0.3]
+    assert found[2].reason == "the debate failed: too long"
+    assert verdicts_on(Judge(), Played([]).outcomes) == []  # type: ignore[arg-type]
