@@ -1,8 +1,8 @@
 """The classes that validate a configuration, walked through by their fields: for the reference, for the answers to
-mistyped keys, and for files of earlier versions."""
+mistyped keys, and for files of earlier versions. And its plain values, walked through by their keys."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as dataclass_fields
 from typing import Any, get_args, get_origin
@@ -40,3 +40,13 @@ def classes(annotation: Any, held: bool = True) -> list[type]:
     if not held and get_origin(annotation) in (dict, list, Mapping):
         return []
     return [found for part in get_args(annotation) for found in classes(part, held)]
+
+
+def leaves(values: Any, where: str = "", lists: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield every key, dotted, whose value is no section; with `lists` also each entry of a list of plain values."""
+    entered = isinstance(values, list) and (lists or any(isinstance(value, Mapping) for value in values))
+    inner = values.items() if isinstance(values, Mapping) else enumerate(values) if entered else ()
+    if not inner:
+        yield where, values
+    for key, value in inner:
+        yield from leaves(value, f"{where}.{key}" if where else str(key), lists)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rostrum.envs.prompts.prompt_sets import is_builtin
 from rostrum.launch.errors import LaunchError, tell
+from rostrum.launch.fields import leaves
 
 _RESOLVER = re.compile(r"\$\{.*?:", re.DOTALL)
 _HERE = (None, "auto", "local")
@@ -22,7 +23,7 @@ def refuse_resolvers(values: Any, source: object) -> None:
     Raises:
         LaunchError: a value does so; the message names it.
     """
-    for key, value in _leaves(values):
+    for key, value in leaves(values, lists=True):
         if isinstance(value, str) and _RESOLVER.search(value):
             raise LaunchError(
                 f"{source} has {value!r} at {key}, and only a command line may ask for what is in the environment: "
@@ -72,7 +73,7 @@ def check(values: Mapping[str, Any], source: object, overrides: Sequence[str]) -
 def entrusted(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield keys and values of what a command line must name: variables of endpoints' keys, prompt folders, a
     cluster."""
-    for key, value in _leaves(values):
+    for key, value in leaves(values, lists=True):
         folder = key.rpartition(".")[2] == "prompts" and isinstance(value, str) and not is_builtin(value)
         elsewhere = key == "cluster.address" and value not in _HERE
         if folder or elsewhere or (key.endswith("endpoint.key_variable") and value):
@@ -93,12 +94,3 @@ def parts(override: str) -> tuple[str, str]:
     key, _, value = override.lstrip("+").partition("=")
     whole = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     return key, value[1:-1] if whole else value
-
-
-def _leaves(values: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    inner = values.items() if isinstance(values, Mapping) else enumerate(values) if isinstance(values, list) else None
-    if inner is None:
-        yield where, values
-        return
-    for key, value in inner:
-        yield from _leaves(value, f"{where}.{key}" if where else str(key))

@@ -1,7 +1,7 @@
 """`rostrum config show`: the whole configuration that a command line composes, with where each value comes from; and
 `rostrum config migrate`, which is `launch.migrate`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rostrum.launch import compose, groups, saved
 from rostrum.launch.arguments import take
 from rostrum.launch.compose import Override
 from rostrum.launch.errors import LaunchError
+from rostrum.launch.fields import leaves
 from rostrum.launch.groups import CONFIGS
 from rostrum.launch.migrate import migrate
 from rostrum.trainer.terminal import visible
@@ -38,7 +39,7 @@ def _show(overrides: Sequence[str]) -> int:
     values = compose.load(rest, base).model_dump(mode="json")
     given = [Override.read(text) for text in rest]
     of_files = _of_groups(given) if base is None else lambda _: str(Path(str(run)) / "config.yaml")
-    for key, value in _leaves(values):
+    for key, value in leaves(values):
         print(visible(f"{key}: {yaml.safe_dump(value, default_flow_style=True, width=10**6).splitlines()[0]}"), end="")
         print(f"  # {_source(key, given) or of_files(key)}")
     return 0
@@ -96,19 +97,6 @@ def _included(path: Path, place: str) -> Iterator[tuple[str, Path]]:
 def _has(values: Any, key: str) -> bool:
     missing = object()
     return OmegaConf.select(values, key, default=missing) is not missing
-
-
-def _leaves(values: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every key, dotted, whose value is no section."""
-    inner = values.items() if isinstance(values, Mapping) else enumerate(values) if _sections(values) else ()
-    if not inner:
-        yield where, values
-    for key, value in inner:
-        yield from _leaves(value, f"{where}.{key}" if where else str(key))
-
-
-def _sections(values: Any) -> bool:
-    return isinstance(values, list) and any(isinstance(value, Mapping) for value in values)
 
 
 ACTIONS: dict[str, Callable[[Sequence[str]], int]] = {"show": _show, "migrate": migrate}
