@@ -22,12 +22,12 @@ from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import browsed, verdict_table
 from rostrum.trainer.evaluation.matchups import cast_of
+from rostrum.trainer.evaluation.stored_lines import AttackRecord, TrainingAccuracy
 from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name
 from rostrum.trainer.evaluation.verdict_table import write_verdicts
 from rostrum.trainer.learners.limits import cut_in_evaluation
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import Open, read_text, valid
-from rostrum.trainer.records import jsonable
 from rostrum.trainer.rollouts import unjudged
 from rostrum.trainer.rollouts.arena import Plan, Played, play
 from rostrum.trainer.rollouts.decoding.length_matched import lengths_of, write_lengths
@@ -175,7 +175,7 @@ class _Evaluation:
             return []
         judge = reward.judge
         found = attack_success(judge, debates, seed=self.settings.seed)
-        return [{**about, "judge": judge.name, **jsonable(asdict(result))} for result in found]
+        return [AttackRecord(**about, judge=judge.name, **asdict(result)).stored() for result in found]
 
     def _part(self, name: str) -> Path:
         folder = self.settings.output / "evaluation"
@@ -240,8 +240,8 @@ def _training_accuracy(settings: Config) -> None:
         p = sum(of_a) / len(of_a)
         right.setdefault(extra["iteration"], []).append(favours(p if correct_side(record, key) is Side.A else 1 - p))
     found = [
-        {"iteration": iteration, "judge_accuracy": sum(values) / len(values), "n": len(values)}
+        TrainingAccuracy(iteration=iteration, judge_accuracy=sum(values) / len(values), n=len(values))
         for iteration, values in sorted(right.items())
     ]
-    lines = "".join(json.dumps(line) + "\n" for line in found)
+    lines = "".join(json.dumps(line.model_dump()) + "\n" for line in found)
     write_atomically(settings.output / "training_accuracy.jsonl", lines)

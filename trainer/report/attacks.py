@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from rostrum.trainer.evaluation.stored_lines import AttackRecord
 from rostrum.trainer.report.drawing import Drawing
 from rostrum.trainer.report.heat_map import Labels, heat_map
-from rostrum.trainer.report.inputs import AttackRecord, Run
+from rostrum.trainer.report.inputs import Run
 
 HIGH = 34.0
 """Height of a cell, in pixels; the table below has the intervals."""

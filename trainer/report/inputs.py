@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rostrum.envs.transcripts import today
 from rostrum.envs.types import Protocol, Side, Speaker
-from rostrum.trainer.evaluation.summary import NAME, BeforeAfter, Estimate, Summary
+from rostrum.trainer.evaluation.stored_lines import AttackRecord, TrainingAccuracy
+from rostrum.trainer.evaluation.summary import NAME, BeforeAfter, Summary
 from rostrum.trainer.reading import read_text
 from rostrum.trainer.records import Record
 
@@ -35,28 +36,6 @@ class Metrics(BaseModel):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
         return float(value)
-
-
-class TrainingAccuracy(Record):
-    """The reward judge's accuracy on one iteration's training debates."""
-
-    iteration: int
-    judge_accuracy: float | None = None
-
-
-class AttackRecord(Record):
-    """What one attack did to the reward judge at one checkpoint (`rewards.audit.attacks.AttackResult`)."""
-
-    checkpoint: str
-    iteration: int
-    judge: str
-    attack: str
-    lost: int
-    flips: int
-    success: Estimate = Estimate()
-    backfired: float | None = None
-    shift: Estimate = Estimate()
-    invalid: float | None = None
 
 
 class WatchJudge(Record):
