@@ -134,10 +134,10 @@ def page(runs: int) -> Iterator[str]:
     yield (
         f"Simulated runs of {LOOKS} looks at {QUESTIONS} questions of a story each, {runs} a row, at the default "
         f"thresholds: level {watch.level:g}, falls of {watch.fall:.0%} and gaps of {watch.gap:.0%} at least, "
-        f"{watch.patience} looks in a row. An alarm takes that the reward judge sides with the policy more often and "
-        "at least one of the last three columns; a run may have several. The level was chosen with judges that are "
+        f"{watch.patience} looks in a row.\nAn alarm takes that the reward judge sides with the policy more often and "
+        "at least one of the last three columns; a run may have several.\nThe level was chosen with judges that are "
         f"right in {CHOSEN_ON.accuracy[0]:.0%} and {CHOSEN_ON.accuracy[1]:.0%} of the base debates; the table is of "
-        f"judges right in {SHOWN_ON.accuracy[0]:.0%} and {SHOWN_ON.accuracy[1]:.0%} and of other seeds. "
+        f"judges right in {SHOWN_ON.accuracy[0]:.0%} and {SHOWN_ON.accuracy[1]:.0%} and of other seeds.\n"
         "These are draws, not trained debaters.\n"
     )
     yield "| what training does | alarms | held-out judge falls | reward judge falls | gap widens |"

@@ -116,7 +116,7 @@ def _judges() -> Iterator[str]:
     for kind in _ours(judges_by_kind().values()):
         name, shared = _kind(kind), issubclass(kind, ModelSettings)
         yield f"### judge: {name}\n"
-        yield f"{_first_sentences(kind)}{' It has the keys above, and:' if shared else ''}\n"
+        yield _first_sentences(kind) + ("\nIt has the keys above, and:\n" if shared else "\n")
         yield from _table([key for key in _keys(kind, "judge.") if not shared or key.name not in common])
     parts: dict[str, type] = {"endpoint": Endpoint, "calibration": Calibration}
     for title, kind in parts.items():
@@ -255,8 +255,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _first_sentences(kind: type) -> str:
-    """Return the first paragraph of a class's docstring on one line."""
-    return " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    """Return the first paragraph of a class's docstring, each sentence on a line of its own."""
+    words = " ".join((inspect.getdoc(kind) or "").split("\n\n")[0].split())
+    return re.sub(r"(?<=[\w)`][.?!]) (?=[A-Z`])", "\n", words)
 
 
 def _cell(text: str) -> str:

@@ -50,7 +50,7 @@ OF_RUNS = {"evaluate": evaluate.RECONSIDERED, "tournament": tournament.RECONSIDE
 
 
 def outside_code(text: str) -> str:
-    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    return re.sub(r"`[^`\n]*`", "", outside_code_blocks(text))
 
 
 def commands_in(text: str) -> Iterator[list[str]]:
@@ -170,6 +170,27 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in slugs(target), f"{page.name} links to {link}"
         if page.parent.name == "docs":  # the site is made of this folder alone
             assert target.parent == page.parent, f"{page.name} links to {link}"
+
+
+def crowded(text: str) -> list[str]:
+    """Return the lines with more than one sentence, outside code, tables, headings and lists."""
+    lines = [re.sub(r"`[^`]*`|\]\([^)]*\)", "x", line) for line in outside_code_blocks(text).splitlines()]
+    prose = [line for line in lines if not re.match(r"[|#\s!-]|\d+\.", line)]
+    return [line for line in prose if re.search(r"(?<!al)(?<!e\.g)[.?!] +[A-Z\[*x]", line)]
+
+
+def outside_code_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_two_sentences_on_a_line_are_seen() -> None:
+    assert crowded("One. Two.\n\nIs it? [It](x.md) is.\n") == ["One. Two.", "Is it? [Itx is."]
+    assert crowded("As Du et al. 2024, e.g. A.\n- One. Two.\n| One. Two. |\n```\nOne. Two.\n```\nOne.\n") == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_line_has_one_sentence(page: Path) -> None:
+    assert crowded(page.read_text("utf-8")) == []
 
 
 def pages_of(entries: Sequence[Any]) -> Iterator[str]:
