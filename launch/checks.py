@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rostrum.envs.questions.base import load_questions
 from rostrum.launch import context, saved
 from rostrum.launch.errors import LaunchError
 from rostrum.rewards.judges import JudgeError, ModelSettings, likelihood
@@ -47,7 +46,7 @@ def check(run: RunContext) -> None:
     tell_shared_judges(config)
     config.algorithm.check(run)
     config.opponent.check(run)
-    context.check_context(config)
+    context.check_context(run)
     check_space(config)
     config.wandb.check(run)
 
@@ -126,9 +125,9 @@ def probe(judge: ModelSettings, run: Config | None) -> None:
         scorer.check(judge.min_mass if isinstance(judge, likelihood.Settings) else 0.0)
 
 
-def tell_held_out(config: Config, debates: Sequence[Labelled]) -> None:
+def tell_held_out(run: RunContext, debates: Sequence[Labelled]) -> None:
     """Say how many debates that a judge is to learn from are about held-out stories, on which it would be measured."""
-    stories = {question.story_id for question in load_questions(config.questions).questions("heldout")}
+    stories = {question.story_id for question in run.questions().questions("heldout")}
     known = sum(debate.transcript.question.story_id in stories for debate in debates)
     if known:
         say(f"{known} of these debates are about held-out stories: do not evaluate anything by this judge on them.")

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from rostrum.envs.debate import Debate, Utterance
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.prompts.revisions import critique_prompt, helpful_prompt, rewrite_prompt
-from rostrum.envs.questions.base import load_questions
 from rostrum.envs.recasting import alone
 from rostrum.envs.text import windows
 from rostrum.envs.types import Question, Transcript
@@ -26,6 +25,7 @@ from rostrum.trainer.engines import settings_by_name
 from rostrum.trainer.engines.formats import Format
 from rostrum.trainer.models import loading
 from rostrum.trainer.rollouts.token_rows import SpeakerTokens
+from rostrum.trainer.run_context import RunContext
 
 LONGEST = 20
 """Questions with the longest texts whose debates are counted in tokens."""
@@ -60,7 +60,7 @@ class _Played:
 
 
 def check_context(
-    config: Config, questions: Sequence[Question] | None = None, judges: Iterable[ModelSettings] | None = None
+    run: RunContext, questions: Sequence[Question] | None = None, judges: Iterable[ModelSettings] | None = None
 ) -> None:
     """Ask for room in the contexts of the debater and of every judge, on the questions with the longest texts (by
     themselves: all of both splits). `judges` are all of the run's, and those of its inference, if none are named.
@@ -70,6 +70,7 @@ def check_context(
         PromptError: the prompt set has none for a role of the protocol.
         EngineError: the chat template cannot serve, or not with debater.rows=speaker.
     """
+    config = run.config
     if not config.protocol.sides:
         return
     load_prompts(config.debater.prompts).require(config.protocol)
@@ -80,7 +81,7 @@ def check_context(
             f"{debater.model} begins every answer with a thought, which judge and opponent would read: set "
             "protocol.scratchpad=true."
         )
-    chosen = list(_longest(_questions(config) if questions is None else questions))
+    chosen = list(_longest(_questions(run) if questions is None else questions))
     if not chosen:
         return
     speech = _text(chosen[0], fmt, debater.max_tokens)
@@ -91,8 +92,8 @@ def check_context(
         _check_judge(config, judge, played)
 
 
-def _questions(config: Config) -> list[Question]:
-    source = load_questions(config.questions)
+def _questions(run: RunContext) -> list[Question]:
+    source = run.questions()
     return [question for split in ("train", "heldout") for question in source.questions(split)]
 
 

@@ -44,11 +44,12 @@ def audit(overrides: Sequence[str]) -> int:
         from rostrum.trainer.report.audit import write_audit
         from rostrum.trainer.run_context import RunContext
 
+        known = RunContext(config)
         if config.audit.debates is None:
             model_checks.check_model(config.debater.model)
-        checks.check_judges(config.judge_models, RunContext(config))
+        checks.check_judges(config.judge_models, known)
         if config.audit.debates is None:
-            context.check_context(config, judges=readers(config))
+            context.check_context(known, judges=readers(config))
         _go_on(config)
         _tell_cost(config)
         record = audit_judges(config)

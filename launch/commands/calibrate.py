@@ -36,9 +36,10 @@ def calibrate(overrides: Sequence[str]) -> int:
     from rostrum.trainer.evaluation.labelled_debates import play_labelled
     from rostrum.trainer.run_context import RunContext
 
-    checks.check_judges(config.judge.needs(), RunContext(config), counted=False)
+    known = RunContext(config)
+    checks.check_judges(config.judge.needs(), known, counted=False)
     cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
-    checks.tell_held_out(config, cases)
+    checks.tell_held_out(known, cases)
     verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])
     _tell_worth(verdicts, cases)
     found = fit(verdicts, cases)

@@ -171,7 +171,7 @@ def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
     config.evaluation.check_questions(known)
     checks.check_judges(config.judge_models, known)
     for arm in arms.values():
-        context.check_context(arm)
+        context.check_context(RunContext(arm))
     record = RunFolder(config.output).manifest
     manifest.check_judges(record, config)
     if not record.exists():

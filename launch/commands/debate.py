@@ -11,7 +11,6 @@ from rich.text import Text
 
 from rostrum.envs.debate import Debate, Utterance
 from rostrum.envs.prompts.prompt_sets import load_prompts
-from rostrum.envs.questions.base import load_questions
 from rostrum.envs.text import windows
 from rostrum.envs.text.quotes import escape_markup
 from rostrum.envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
@@ -52,12 +51,14 @@ def debate(overrides: Sequence[str]) -> int:
     environment.silence()
     for model in set(models.values()):
         model_checks.check_model(model)
-    checks.check_judges(config.judge.needs(), RunContext(config), counted=False)
-    questions = load_questions(config.questions, "heldout")
+    known = RunContext(config)
+    checks.check_judges(config.judge.needs(), known, counted=False)
+    questions = known.questions("heldout")
     question = _question(questions.questions("heldout"), number or "1")
     for model in {models[side] for side in config.protocol.sides}:
         debater = config.debater.model_copy(update={"model": model})
-        context.check_context(config.model_copy(update={"debater": debater}), [question], config.judge.needs())
+        played = RunContext(config.model_copy(update={"debater": debater}))
+        context.check_context(played, [question], config.judge.needs())
     engines = _engines(models, config)
     screen = _Screen(Console(highlight=False))
     screen.opening(question, config, models)

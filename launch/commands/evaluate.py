@@ -40,7 +40,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         known = RunContext(config)
         config.evaluation.check_questions(known)
         checks.check_judges([*config.judge_models, *config.inference.needs()], known)
-        context.check_context(config)
+        context.check_context(known)
         setup.inference(config)  # refused before the parts of an earlier evaluation are given up
         manifest.check_judges(RunFolder(config.output).manifest, config)
         tell_cost(config, training=False)

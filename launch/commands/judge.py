@@ -54,10 +54,11 @@ def _debates(config: "Config") -> "list[Labelled]":
     from rostrum.rewards import labelled
     from rostrum.trainer import model_checks
     from rostrum.trainer.evaluation.labelled_debates import play_labelled
+    from rostrum.trainer.run_context import RunContext
 
     if config.judge_training.debates is not None:
         debates = labelled.read(config.judge_training.debates)
-        checks.tell_held_out(config, debates)
+        checks.tell_held_out(RunContext(config), debates)
         return debates
     model_checks.check_model(config.debater.model)
     return play_labelled(config, "train", config.judge_training.questions)

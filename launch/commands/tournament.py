@@ -129,7 +129,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     config.evaluation.check_questions(known)
     checks.check_judges(config.judge_models, known, counted=False)
     for group in groups:
-        context.check_context(group.config)
+        context.check_context(RunContext(group.config))
     players = {group.name: [Player(name, loading.resolve(path)) for name, path in _players(group)] for group in groups}
     judges = [stored_judge(judge, config, folder / "judging.jsonl") for judge in config.judges]
     tables: dict[str, pd.DataFrame] = {}

@@ -10,6 +10,7 @@ from rostrum.envs.questions.base import load_questions
 from rostrum.launch.context import check_context
 from rostrum.launch.errors import LaunchError
 from rostrum.trainer.config import Config
+from rostrum.trainer.run_context import RunContext
 from tests.chat_models import write_model
 
 Refused = Callable[..., str]
@@ -115,10 +116,10 @@ def test_every_prompt_is_counted(overrides: tuple[str, ...], fits: bool, words: 
     keys = {override.partition("=")[0] for override in mine}
     config = load([*(word for word in (*words, "protocol.rounds=2") if word.partition("=")[0] not in keys), *mine])
     if fits:
-        check_context(config)
+        check_context(RunContext(config))
     else:
         with pytest.raises(LaunchError, match="but .* reads"):
-            check_context(config)
+            check_context(RunContext(config))
 
 
 def test_the_count_is_that_of_the_debates_that_are_played(configure: Callable[..., Config], tmp_path: Path) -> None:
@@ -138,9 +139,9 @@ def test_the_count_is_that_of_the_debates_that_are_played(configure: Callable[..
 
 
 def test_a_pair_of_dpo_has_room_too(configure: Callable[..., Config]) -> None:
-    check_context(configure("algorithm=dpo"))
+    check_context(RunContext(configure("algorithm=dpo")))
     with pytest.raises(LaunchError, match="raise algorithm.max_length"):
-        check_context(configure("algorithm=dpo", "algorithm.max_length=60"))
+        check_context(RunContext(configure("algorithm=dpo", "algorithm.max_length=60")))
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from rostrum.launch.trust import without_keys
 from rostrum.rewards import labelled
 from rostrum.rewards.judges import settings_by_kind
 from rostrum.rewards.judges.calibrated import Settings as Calibrated
+from rostrum.trainer.run_context import RunContext
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
@@ -104,7 +105,7 @@ def test_debates_about_held_out_stories_are_told(capsys: pytest.CaptureFixture[s
     for split, told in (("train", ""), ("heldout", "6 of these debates are about held-out stories")):
         asked = source.questions(split)[:6]
         silent = [Transcript(question, Protocol("naive", {}, 0), question.answers, False) for question in asked]
-        tell_held_out(config, labelled.with_key(silent, source.answer_key(split)))
+        tell_held_out(RunContext(config), labelled.with_key(silent, source.answer_key(split)))
         found = " ".join(capsys.readouterr().err.split())
         assert found == "" if not told else found.startswith(told)
 
