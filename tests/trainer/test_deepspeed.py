@@ -48,7 +48,7 @@ HALVES = {"ppo": HALF, "dpo": (*HALF, "debater.lora.rank=4")}
 RUN = """
 import sys, torch
 from pathlib import Path
-from launch import compose
+from rostrum.launch import compose
 from rostrum.trainer.train import train
 if __name__ == "__main__":
     torch.set_num_threads(1)
