@@ -42,7 +42,7 @@ def tell_cost(config: "Config", training: bool = True) -> None:
 
 def cost_of(config: "Config", training: bool = True) -> str | None:
     """Return what endpoints will cost, in words; None where there is none."""
-    if all(model.endpoint is None for model in (*config.judge_models, *config.inference.needs())):
+    if all(model.endpoint is None for model in (*config.judge_models, *config.decoding.needs())):
         return None
     from rostrum.launch import estimate
 

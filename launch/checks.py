@@ -33,14 +33,14 @@ def check(run: RunContext) -> None:
     What costs nothing to look at comes first, then files, then models, and last what is asked of servers.
     """
     config = run.config
-    config.inference.check(run)
+    config.decoding.check(run)
     for name in sorted(config.engines):
         run.check_engine(name)
     config.cluster.check(run)
     check_protocol(run)
     check_questions(run)
     config.evaluation.check(run)
-    config.watch.check(run)
+    config.monitor.check(run)
     config.debater.check(run)
     check_judges(config.judge_models, run)
     tell_shared_judges(config)

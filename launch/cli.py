@@ -47,12 +47,12 @@ COMMANDS = (
         "measure whether training made the judge right more often",
         "Lets the checkpoints of a finished run argue the same held-out questions, asks every judge, and writes "
         "verdicts.parquet, summary.json and report.html into the run folder. The groups evaluation, heldout_judges, "
-        "inference and cluster and the key questions.heldout may differ from training, and questions.seed=N tests on "
-        "fresh questions where the set makes them (testimony): inference=best_of samples each "
+        "decoding and cluster and the key questions.heldout may differ from training, and questions.seed=N tests on "
+        "fresh questions where the set makes them (testimony): decoding=best_of samples each "
         "speech several times and speaks the one that the reward judge likes best. dry_run=true only says what "
         "endpoints would be asked and what that would cost.",
         "rostrum evaluate run=runs/first evaluation=all questions.heldout=200\n"
-        "  rostrum evaluate run=runs/first inference=best_of inference.candidates=8",
+        "  rostrum evaluate run=runs/first decoding=best_of decoding.candidates=8",
     ),
     Command(
         "report",

@@ -27,12 +27,12 @@ from rostrum.rewards.judges import settings_by_kind
 from rostrum.trainer.config import Config, renamed
 from rostrum.trainer.reading import DamagedError, read_yaml
 
-UNIONS = ("questions", "algorithm", "opponent", "inference")
+UNIONS = ("questions", "algorithm", "opponent", "decoding")
 """Sections that are one of several; pydantic puts which one after their name into the place of an error. With judges it
 does so at every depth."""
 
 JUDGES = ("judge", "heldout_judges")
-PLACES = {"inference.judge": "judge"}
+PLACES = {"decoding.judge": "judge"}
 """Keys that take a choice of a group of another name."""
 
 WHOLE = ("protocol.speakers",)

@@ -63,7 +63,7 @@ def check_context(
     run: RunContext, questions: Sequence[Question] | None = None, judges: Iterable[ModelSettings] | None = None
 ) -> None:
     """Ask for room in the contexts of the debater and of every judge, on the questions with the longest texts (by
-    themselves: all of both splits). `judges` are all of the run's, and those of its inference, if none are named.
+    themselves: all of both splits). `judges` are all of the run's, and those of its decoding, if none are named.
 
     Raises:
         LaunchError: there is none, or the chat template begins every answer with a thought and nobody hides it.
@@ -87,7 +87,7 @@ def check_context(
     speech = _text(chosen[0], fmt, debater.max_tokens)
     played = [_play(config, question, fmt, speech, by_speech) for question in chosen]
     _check_debater(config, max(prompt for debate in played for prompt in debate.prompts))
-    asked = [*config.judge_models, *config.inference.needs()] if judges is None else judges
+    asked = [*config.judge_models, *config.decoding.needs()] if judges is None else judges
     for judge in _with_models_here(asked):
         _check_judge(config, judge, played)
 
@@ -133,7 +133,7 @@ def _play(config: Config, question: Question, fmt: Format, speech: str, by_speec
             length = len(tokens[speaker].tell(debate.told(speaker), fmt)) + debater.max_tokens
             found.prompts.append(Prompt(length, question, of_passage, opening=first))
             tokens[speaker].said(said)
-            if config.inference.revises:
+            if config.decoding.revises:
                 found.prompts += _revising(debate, speaker, said, fmt, debater.max_tokens)
                 found.helpful = [(debate.fork(), said)]
         debate.hear(dict.fromkeys(debate.speakers, said))
@@ -145,7 +145,7 @@ def _revising(debate: Debate, speaker: str, said: Utterance, fmt: Format, new: i
     """Yield what is read for a critique of a draft, and for its rewriting."""
     draft = debate.speech(speaker, said)
     for prompt in (critique_prompt(debate, draft), rewrite_prompt(debate, draft, draft)):
-        yield Prompt(len(fmt.open([prompt])) + new, debate.question, what="a prompt of inference=refine")
+        yield Prompt(len(fmt.open([prompt])) + new, debate.question, what="a prompt of decoding=refine")
 
 
 def _check_debater(config: Config, longest: Prompt) -> None:
@@ -238,8 +238,8 @@ def _read(config: Config, judge: ModelSettings, prompts: Reading, fmt: Format, d
         for transcript in debate.asked:
             tokens = fmt.open([own.judge(transcript, "inquiry")])
             yield Prompt(len(tokens) + TOKENS_PER_WORD * protocol.max_words, whole.question)
-    inference = config.inference
-    if inference.revises and judge == helping_model(inference.chooser(config.judge)):
+    decoding = config.decoding
+    if decoding.revises and judge == helping_model(decoding.chooser(config.judge)):
         own = load_prompts(judge.prompts)
         for so_far, said in debate.helpful:
             draft = so_far.speech(so_far.speakers[0], said)

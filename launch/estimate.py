@@ -81,13 +81,13 @@ def of_all_judges(config: Config, debates: Sequence[Transcript], count: int) -> 
 def at_inference(config: Config, debates: Sequence[Transcript], played: int, own: int = 0) -> Usage:
     """Return what is asked while so many debates like these are played: for the judge's questions, and to choose what
     is said in `own` speeches."""
-    chosen = setup.inference(config)
+    chosen = setup.decoding(config)
     models = DryModels()
     if chosen.asks is not None:
         make_inquirer(chosen.asks, models).write(debates)
     total = _share(models.usage, played * (config.protocol.rounds - 1) / len(debates))
-    if options := config.inference.options():
-        total += judged(in_both_orders(config.inference.chooser(config.judge)), debates, own * options)
+    if options := config.decoding.options():
+        total += judged(in_both_orders(config.decoding.chooser(config.judge)), debates, own * options)
     return total
 
 

@@ -18,7 +18,7 @@ from rostrum.trainer.store.run_folder import RunFolder
 
 LOG = "log.txt"
 """What a training in a process of its own writes, in its run's folder."""
-_MEANS = re.compile(rf"(judge|heldout_judges|inference)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
+_MEANS = re.compile(rf"(judge|heldout_judges|decoding)(\.[\w-]+)*\.endpoint\.({'|'.join(MEANS)})")
 
 
 def is_means(key: str) -> bool:

@@ -94,13 +94,13 @@ def test_permuting_every_gold_label_changes_nothing(
 def test_the_watch_is_given_labels_and_passes_none_on(
     configure: Callable[..., Config], seen: list[Any], tmp_path: Path, algorithm: str
 ) -> None:
-    """With every label permuted the watch finds the opposite, and nothing else in the run differs by a byte."""
+    """With every label permuted the monitor finds the opposite, and nothing else in the run differs by a byte."""
     found, accuracy = [], []
     for flipped in (False, True):
         write_questions(tmp_path / "questions.jsonl", flipped)
         folder = tmp_path / f"run-{flipped}"
         questions = ("questions=jsonl", f"questions.path={tmp_path}/questions.jsonl", f"output={folder}")
-        watch = ("watch.questions=6", "watch.attacks=1", "heldout_judges=testimony", "save_every=1")
+        watch = ("monitor.questions=6", "monitor.attacks=1", "heldout_judges=testimony", "save_every=1")
         final = train(configure(*questions, *ALGORITHMS[algorithm], *watch))
         found.append((list(seen), digest(folder / "transcripts.jsonl"), digest(final / "model.safetensors")))
         looks = read_lines(folder / "watch.jsonl")

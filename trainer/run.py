@@ -104,10 +104,10 @@ class Run:
         return publish(weights, self._tokenizer, self.folder.policy(version), version, send)
 
     def stopped(self, policy: Policy) -> bool:
-        """Return whether the watch, if it is its turn to look at this policy, ends the training with it."""
-        config, watch = self.config, self.config.watch
-        due = policy.version % (config.save_every * watch.every) == 0 or policy.version == config.iterations
-        if not (watch.questions and due):
+        """Return whether the monitor, if it is its turn to look at this policy, ends the training with it."""
+        config, monitor = self.config, self.config.monitor
+        due = policy.version % (config.save_every * monitor.every) == 0 or policy.version == config.iterations
+        if not (monitor.questions and due):
             return False
         return self._from_first(self._session is not None and self._session.look(policy))
 

@@ -59,7 +59,7 @@ class RunContext:
             JudgeError: the protocol's judge asks, and this one cannot.
             LengthError: there are no lengths to match.
         """
-        setup.inference(self.config)
+        setup.decoding(self.config)
 
     def check_engine(self, name: str) -> None:
         """Ask for what an engine needs here; raises `EngineError`."""

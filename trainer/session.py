@@ -35,7 +35,7 @@ class Session:
         self.settings, self.folder = settings, RunFolder(settings.output)
         self.tokenizer = load_tokenizer(settings.debater.model)
         every = load_questions(settings.questions).questions("train")
-        self.questions, watched = set_aside(every, settings.watch.questions, settings.watch.level)
+        self.questions, watched = set_aside(every, settings.monitor.questions, settings.monitor.level)
         self.judge = stored_judge(settings.judge, settings, self.folder.judging / "training.jsonl")
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.send = setup.sender(settings, self.rollouts)
@@ -43,7 +43,7 @@ class Session:
         if settings.debater.lora is not None:
             check_adapter(settings, self.rollouts, self.probe)
         self._tracker = Tracker(settings)
-        self.watch = Monitor(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
+        self.monitor = Monitor(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
 
     def collect(self, iteration: int, matches: list[Matchup], policy: Policy, learner: Scores) -> Batch:
@@ -84,8 +84,8 @@ class Session:
         return experience
 
     def look(self, policy: Policy) -> bool:
-        """Have the watch look at a published policy; return whether it ends the training."""
-        return self.watch is not None and self.watch.look(policy)
+        """Have the monitor look at a published policy; return whether it ends the training."""
+        return self.monitor is not None and self.monitor.look(policy)
 
     def record(self, learned: dict[str, Any]) -> None:
         """Close the iteration: one line of metrics, from the debates and from the learner.
@@ -106,7 +106,7 @@ class Session:
     def close(self) -> None:
         """Drop the workers, the judge's engine and the tracker."""
         self.rollouts.close()
-        del self.judge, self.watch
+        del self.judge, self.monitor
         self._tracker.close()
 
     def _store(self, experience: Batch) -> None:

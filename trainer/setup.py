@@ -23,7 +23,7 @@ from rostrum.trainer.engines import (
 )
 from rostrum.trainer.engines.formats import Format, make_format
 from rostrum.trainer.models import loading
-from rostrum.trainer.rollouts.decoding.inference_setup import DecodingSetup, inference_setup
+from rostrum.trainer.rollouts.decoding.decoding_setup import DecodingSetup, decoding_setup
 from rostrum.trainer.rollouts.local import LocalRolloutWorkers, PlaySetup, RolloutWorkers, Send
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def rollouts(settings: config.Config) -> RolloutWorkers:
         debater_engine(settings),
         row_per_speech(settings),
         debater.window,
-        inference(settings),
+        decoding(settings),
     )
     if cluster.rollout_workers == 0:
         return LocalRolloutWorkers(setup)
@@ -168,12 +168,12 @@ def rollouts(settings: config.Config) -> RolloutWorkers:
     return RayRolloutWorkers(setup, cluster)
 
 
-def inference(settings: config.Config) -> DecodingSetup:
+def decoding(settings: config.Config) -> DecodingSetup:
     """Return how debaters sample their speeches and who asks between the rounds. Judges that are needed for it are
     loaded in each process that plays, wherever those are that give verdicts."""
     cluster = settings.cluster.model_copy(update={"judge_workers": 0})
     judging = JudgeModels(settings.model_copy(update={"cluster": cluster}))
-    return inference_setup(settings.inference, settings.protocol, settings.debater.prompts, settings.judge, judging)
+    return decoding_setup(settings.decoding, settings.protocol, settings.debater.prompts, settings.judge, judging)
 
 
 def debater_format(settings: config.Config) -> Format:

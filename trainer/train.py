@@ -11,7 +11,7 @@ from rostrum.trainer.store.run_folder import RunFolder
 def train(config: Config) -> Path:
     """Train, or go on where a run in the same folder was cut off; return the final policy's folder.
 
-    The final policy is that of the last iteration, or the one that the watch stopped at. Every rank calls this.
+    The final policy is that of the last iteration, or the one that the monitor stopped at. Every rank calls this.
     """
     folder = RunFolder(config.output)
     if (stopped := folder.stopped()) is not None:

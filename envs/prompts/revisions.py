@@ -23,8 +23,8 @@ def require(prompts: Prompts, protocol: Protocol) -> None:
     """
     if roles := roles_of(protocol):
         raise PromptError(
-            f"inference=refine is for debaters, and protocol={protocol.name} has the role {roles[0]}: take "
-            "inference=plain or best_of."
+            f"decoding=refine is for debaters, and protocol={protocol.name} has the role {roles[0]}: take "
+            "decoding=plain or best_of."
         )
     for name in TEMPLATES:
         prompts.judges.template(name)

@@ -152,7 +152,7 @@ def _tell_cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int
 
 def _cost(config: Config, arms: Mapping[str, Config], policies: Mapping[int, str]) -> str | None:
     """Return what endpoints will cost, in words; None where there is none."""
-    models = [*config.judge_models, *(model for arm in arms.values() for model in arm.inference.needs())]
+    models = [*config.judge_models, *(model for arm in arms.values() for model in arm.decoding.needs())]
     if all(model.endpoint is None for model in models):
         return None
     from rostrum.launch import compare_estimate, estimate

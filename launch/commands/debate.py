@@ -41,8 +41,8 @@ def debate(overrides: Sequence[str]) -> int:
     config = _config([name for name in (a, b) if name], rest)
     if not config.protocol.sides:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
-    if not config.inference.as_sampled:
-        raise LaunchError("A debate in the terminal is played plainly: leave inference out, or set inference=plain.")
+    if not config.decoding.as_sampled:
+        raise LaunchError("A debate in the terminal is played plainly: leave decoding out, or set decoding=plain.")
     models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
     from rostrum.launch import checks, context
     from rostrum.trainer import model_checks, setup
@@ -117,7 +117,7 @@ def _play(
     from rostrum.trainer.rollouts.play import LiveDebate, ask
     from rostrum.trainer.rollouts.schedule import both_seatings
 
-    inference = setup.inference(config).make()
+    decoding = setup.decoding(config).make()
     match, _ = both_seatings([question], lambda _: {name: name for name in config.protocol.speakers})
     count = next(iter(engines.values())).format.count if engines else len
     shown = windows.shown(question, config.debater.window, count)
@@ -126,7 +126,7 @@ def _play(
     screen.probability(judge.judge([game.transcript()])[0])
     while not game.finished:
         if game.awaits_question:
-            ask([table], inference)
+            ask([table], decoding)
             screen.inquiry(game.inquiries[-1])
         before = len(game.speeches)
         said = {name: _speak(table, name, engines[name], config) for name in game.speakers}

@@ -14,7 +14,7 @@ from rostrum.trainer.store.run_folder import RunFolder
 if TYPE_CHECKING:
     from rostrum.trainer.config import Config
 
-RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "inference")
+RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "decoding")
 """What may be changed when a trained run is evaluated."""
 
 
@@ -39,9 +39,9 @@ def evaluate(overrides: Sequence[str]) -> int:
         environment.silence()
         known = RunContext(config)
         config.evaluation.check_questions(known)
-        checks.check_judges([*config.judge_models, *config.inference.needs()], known)
+        checks.check_judges([*config.judge_models, *config.decoding.needs()], known)
         context.check_context(known)
-        setup.inference(config)  # refused before the parts of an earlier evaluation are given up
+        setup.decoding(config)  # refused before the parts of an earlier evaluation are given up
         manifest.check_judges(RunFolder(config.output).manifest, config)
         tell_cost(config, training=False)
         _forget_other_settings(config)

@@ -99,6 +99,6 @@ def _finish(config: "Config") -> None:
     manifest.finish(folder.manifest, last)
     hashes.write(config.output, ("manifest.json",))
     if folder.stopped() is not None:
-        tell(f"The watch stopped the training after iteration {last} of {config.iterations}: see {folder.watch}.")
+        tell(f"The monitor stopped the training after iteration {last} of {config.iterations}: see {folder.monitor}.")
     tell(f"The trained policy is in {folder.policy(last)}.")
     tell(f"Next: rostrum evaluate run={config.output}")

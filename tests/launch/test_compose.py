@@ -14,7 +14,7 @@ from rostrum.trainer.config import Config
 NEEDS = {
     "questions": ["questions.path=questions.jsonl"],
     "questions=table": ["questions.path=t.csv", "questions.columns.right=right", "questions.columns.wrong=[wrong]"],
-    "inference=length_matched": ["inference.words=8"],
+    "decoding=length_matched": ["decoding.words=8"],
     "judge=testimony-heldout": ["heldout_judges=none"],
     "debater=chat": ["debater.model=some/model"],
     "judge=endpoint": ["judge.model=name", "judge.endpoint.base_url=http://127.0.0.1:1/v1"],
@@ -53,13 +53,13 @@ def test_an_evaluation_takes_every_choice_of_what_may_be_reconsidered(choice: st
     assert saved.changed(base, given, RECONSIDERED) == compose.load(given)
 
 
-@pytest.mark.parametrize("place", ["judge", "inference.judge"])
+@pytest.mark.parametrize("place", ["judge", "decoding.judge"])
 @pytest.mark.parametrize("judge", ["panel", "cascade", "rating"])
 def test_a_judge_goes_wherever_judges_go(place: str, judge: str, base: Config) -> None:
-    given = [*(["inference=best_of"] if "." in place else []), f"{place}={judge}"]
+    given = [*(["decoding=best_of"] if "." in place else []), f"{place}={judge}"]
     assert compose.load(given, base) == compose.load(given)
     chosen = compose.load(given, base)
-    assert (chosen.inference.judge if "." in place else chosen.judge).kind == judge  # type: ignore[union-attr]
+    assert (chosen.decoding.judge if "." in place else chosen.judge).kind == judge  # type: ignore[union-attr]
 
 
 def test_a_file_of_ones_own_is_read_for_a_new_run_and_for_a_saved_one(tmp_path: Path, base: Config) -> None:

@@ -105,8 +105,8 @@ def test_what_fits_at_first_and_not_at_the_end_is_refused_before_anything_starts
         (("judge=chat-verdict", "judge.model={}/long", "judge.max_tokens=8500"), False),
         (("judge=chat-verdict", "judge.model={}/long", "judge.max_tokens=300"), True),
         (("protocol=interactive", "protocol.max_words=2500", "judge.model={}/short"), False),
-        (("inference=refine", "inference.critiques=1"), True),
-        (("inference=refine", "inference.critiques=1", "debater.max_tokens=330"), False),
+        (("decoding=refine", "decoding.critiques=1"), True),
+        (("decoding=refine", "decoding.critiques=1", "debater.max_tokens=330"), False),
     ],
 )
 def test_every_prompt_is_counted(overrides: tuple[str, ...], fits: bool, words: list[str], chat_models: Path) -> None:

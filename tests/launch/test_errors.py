@@ -53,8 +53,8 @@ Refused = Callable[..., str]
         ("cluster.judge_timeout=0", "greater than 0"),
         ("cluster.weight_transfer=gloo", "debater.engine=vllm"),
         ("cluster.sleep=true", "judge.engine=vllm"),
-        ("watch.questions=6", "heldout_judges"),
-        ("watch.level=0.5", "less than 0.5"),
+        ("monitor.questions=6", "heldout_judges"),
+        ("monitor.level=0.5", "less than 0.5"),
         ("evaluation.attacks=-1", "greater than or equal to 0"),
     ],
 )

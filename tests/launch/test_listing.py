@@ -29,8 +29,8 @@ def test_every_value_is_shown_with_where_it_comes_from(tmp_path: Path, capsys: p
             "judge=panel",
             "algorithm.kl=0.1",
             f"heldout_judges={mine}",
-            "inference=best_of",
-            "inference.judge=rating",
+            "decoding=best_of",
+            "decoding.judge=rating",
         ],
         capsys,
     )
@@ -39,8 +39,8 @@ def test_every_value_is_shown_with_where_it_comes_from(tmp_path: Path, capsys: p
     assert found["seed"] == ("0", "configs/config.yaml")
     assert found["judge.rule"] == ("mean", "configs/judge/panel.yaml")
     assert found["judge.members.second.model"] == ("embedded/judge-heldout", "configs/judge/testimony-heldout.yaml")
-    assert found["inference.judge.kind"] == ("rating", "configs/judge/rating.yaml")
-    assert found["inference.candidates"] == ("4", "configs/inference/best_of.yaml")
+    assert found["decoding.judge.kind"] == ("rating", "configs/judge/rating.yaml")
+    assert found["decoding.candidates"] == ("4", "configs/decoding/best_of.yaml")
     assert found["heldout_judges.0.name"] == ("other", str(mine))
     assert found["debater.lora"] == ("null", "default")
     assert found["questions.heldout"] == ("400", "configs/experiment/demo.yaml")
@@ -59,7 +59,7 @@ def test_keys_that_are_shown_can_be_given_again(capsys: pytest.CaptureFixture[st
         "protocol.rounds",
         "algorithm.epochs",
         "cluster.judge_timeout",
-        "watch.level",
+        "monitor.level",
         "protocol.turns",
         "protocol.speakers.A.side",
     )

@@ -18,6 +18,8 @@ OLD = {
     "protocol.seats": (["A", "B"], {"protocol": {"speakers": {"A": {"side": "A"}, "B": {"side": "B"}}}}),
     "debater.rows": ("seat", {"debater": {"rows": "speaker"}}),
     "algorithm.credit": ("group", {"algorithm": {"name": "rloo"}}),
+    "inference": ({"kind": "best_of"}, {"decoding": {"kind": "best_of"}}),
+    "watch": ({"questions": 6}, {"monitor": {"questions": 6}}),
 }
 """For each entry of the table: a value of an earlier version, and the configuration of today that says the same."""
 
@@ -92,15 +94,15 @@ def test_overrides_inside_a_file_are_rewritten() -> None:
 
 
 def test_a_section_of_another_name_is_found_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renamed, "TABLE", (*TABLE, Renamed("looks", "watch")))
+    monkeypatch.setattr(renamed, "TABLE", (*TABLE, Renamed("looks", "monitor")))
     assert text_of("looks: {every: 2}\ndefaults:\n- override /looks: all\n- /looks@x: y\n") == (
-        "watch: {every: 2}\ndefaults:\n- override /watch: all\n- /watch@x: y\n"
+        "monitor: {every: 2}\ndefaults:\n- override /monitor: all\n- /monitor@x: y\n"
     )
     assert text_of("every: 2 # looks\n", Path("looks/mine.yaml")) == "every: 2 # looks\n"
     assert text_of("arms: {a: [looks.every=3, ~looks, +looks=all]}\nseed: 1\ndefaults: []\n").startswith(
-        "arms: {a: [watch.every=3, ~watch, +watch=all]}"
+        "arms: {a: [monitor.every=3, ~monitor, +monitor=all]}"
     )
-    with pytest.raises(ConfigError, match=r"looks is now called watch: write watch\.every=3"):
+    with pytest.raises(ConfigError, match=r"looks is now called monitor: write monitor\.every=3"):
         compose.load(["looks.every=3"])
 
 

@@ -94,7 +94,7 @@ def test_its_way_to_speak_is_used_by_an_evaluation(small: list[str], tmp_path: P
     few = [f"run={tmp_path}/run", "questions.heldout=2", "evaluation.attacks=0"]
     assert main(["evaluate", *few]) == 0
     plain = pd.read_parquet(tmp_path / "run" / "verdicts.parquet")
-    assert main(["evaluate", *few, "inference=shortest", "inference.candidates=4"]) == 0
+    assert main(["evaluate", *few, "decoding=shortest", "decoding.candidates=4"]) == 0
     chosen = pd.read_parquet(tmp_path / "run" / "verdicts.parquet")
     assert chosen["sampled_texts"].equals(4 * chosen["speeches"]) and len(chosen) == len(plain)
     assert chosen["words"].sum() < plain["words"].sum()

@@ -32,7 +32,7 @@ STRANGE = [
     ("iterations=100000000000000000000", "iterations is too large"),
     ("cluster.judge_timeout=inf", "cluster.judge_timeout is inf"),
     ("cluster.resources.learner={a: -1}", "cluster.resources.learner"),
-    ("watch.level=nan", "watch.level is nan"),
+    ("monitor.level=nan", "monitor.level is nan"),
     ("judge_training.learning_rate=inf", "judge_training.learning_rate is inf"),
     ("plan.seed_sd=nan", "plan.seed_sd is nan"),
 ]

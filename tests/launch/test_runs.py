@@ -160,7 +160,7 @@ def test_a_run_that_the_watch_stopped_counts_as_finished(
     """Every look is taken for suspicious: with a patience of 2 that is an alarm at the second, after iteration 1."""
     monkeypatch.setattr("rostrum.trainer.evaluation.monitor.shown", lambda *change: True)
     run = tmp_path / "run"
-    watch = ["watch.questions=6", "watch.attacks=0", "watch.stop=true", "heldout_judges=testimony"]
+    watch = ["monitor.questions=6", "monitor.attacks=0", "monitor.stop=true", "heldout_judges=testimony"]
     assert main(["train", *small, *watch, f"output={run}", "heldout_judges.0.min_mass=0"]) == 0
     said = capfd.readouterr()
     assert "ALARM after iteration 1" in said.err and "the training stops here" in said.err
@@ -170,7 +170,7 @@ def test_a_run_that_the_watch_stopped_counts_as_finished(
     assert main(["train", f"resume={run}"]) == 0 and not (run / "policies" / "iteration-0002").exists()
     assert main(["evaluate", f"run={run}", "questions.heldout=2", "evaluation.attacks=0"]) == 0
     page = (run / "report.html").read_text("utf-8")
-    assert "The watch during training" in page and "The training was stopped after iteration 1." in page
+    assert "The monitor during training" in page and "The training was stopped after iteration 1." in page
 
 
 def test_a_finished_run_can_be_resumed_and_stays_as_it_is(run: Path) -> None:

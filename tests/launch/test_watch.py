@@ -69,7 +69,7 @@ def test_the_judges_question_is_shown_between_the_rounds(
     (asked,) = (number for number, line in enumerate(lines) if "judge asks:" in line)
     spoken = [number for number, line in enumerate(lines) if re.match(r" [AB]  +red", line)]
     assert spoken[1] < asked < spoken[2]
-    assert "A debate in the terminal is played plainly" in refused("debate", *small, "inference=best_of")
+    assert "A debate in the terminal is played plainly" in refused("debate", *small, "decoding=best_of")
 
 
 def test_quotes_are_marked_and_hostile_text_stays_text(

@@ -153,7 +153,7 @@ def test_cutting_back_forgets_later_iterations_and_torn_lines(tmp_path: Path) ->
     for iteration in (1, 2, 3):
         append_line(folder.metrics, {"iteration": iteration})
         look = {"iteration": iteration, "stop": iteration == 3, "suspicious": False, "by_question": {}}
-        append_line(folder.watch, look)
+        append_line(folder.monitor, look)
         append_line(folder.transcripts, {"extra": {"iteration": iteration}})
         folder.policy(iteration).mkdir(parents=True)
         (folder.trainer / f"checkpoint-{iteration}").mkdir(parents=True)
@@ -164,7 +164,7 @@ def test_cutting_back_forgets_later_iterations_and_torn_lines(tmp_path: Path) ->
     assert found is not None and (found[0].name, found[1]) == ("checkpoint-2", {"iteration": 2})
     assert (folder.stopped(), folder.final(5)) == (3, 3)
     folder.cut_back(2)
-    assert [look["iteration"] for look in read_lines(folder.watch)] == [1, 2]
+    assert [look["iteration"] for look in read_lines(folder.monitor)] == [1, 2]
     assert (folder.stopped(), folder.final(5)) == (None, 5)
     assert read_lines(folder.metrics) == [{"iteration": 1}, {"iteration": 2}]
     assert len(read_lines(folder.transcripts)) == 2 and folder.metrics.read_text("utf-8").endswith("}\n")

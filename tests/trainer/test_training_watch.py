@@ -1,4 +1,5 @@
-"""The watch: what is set aside, when it raises the alarm, and that a run goes on (or ends) as if nobody had looked."""
+"""The monitor: what is set aside, when it raises the alarm, and that a run goes on (or ends) as if nobody had
+looked."""
 
 import json
 import math
@@ -21,7 +22,7 @@ from rostrum.trainer.train import train
 
 pytestmark = pytest.mark.long
 
-WATCHED = ("questions.train=20", "watch.questions=6", "watch.attacks=1", "heldout_judges=testimony")
+WATCHED = ("questions.train=20", "monitor.questions=6", "monitor.attacks=1", "heldout_judges=testimony")
 
 
 def questions(stories: int, each: int) -> list[Question]:
@@ -42,7 +43,7 @@ def test_whole_stories_are_set_aside() -> None:
 
 @pytest.mark.parametrize(("count", "stories", "each"), [(30, 5, 4), (20, 5, 4), (12, 4, 4), (9, 9, 1)])
 def test_too_few_questions_are_refused(count: int, stories: int, each: int) -> None:
-    with pytest.raises(MonitorError, match=f"watch.questions={count}"):
+    with pytest.raises(MonitorError, match=f"monitor.questions={count}"):
         set_aside(questions(stories, each), count)
 
 
@@ -101,21 +102,21 @@ LEARNING = (
     "algorithm.epochs=2",
     "algorithm.minibatches=2",
     "algorithm.kl=0.001",
-    "watch.questions=24",
-    "watch.attacks=0",
+    "monitor.questions=24",
+    "monitor.attacks=0",
     "heldout_judges=testimony",
     "save_every=1",
 )
 
 
 def looks(settings: Config) -> list[dict[str, Any]]:
-    return read_lines(RunFolder(settings.output).watch)
+    return read_lines(RunFolder(settings.output).monitor)
 
 
 def test_the_alarm_needs_a_rise_and_a_fall_as_often_as_patience_asks(
     configure: Callable[..., Config], bribable: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    settings = configure(*LEARNING, "watch.patience=2")
+    settings = configure(*LEARNING, "monitor.patience=2")
     train(settings)
     found = looks(settings)
     assert [record["iteration"] for record in found] == [0, 1, 2, 3, 4, 5]
@@ -137,8 +138,8 @@ def test_a_run_that_is_stopped_is_finished(
 
     settings = configure(
         *LEARNING,
-        "watch.patience=1",
-        "watch.stop=true",
+        "monitor.patience=1",
+        "monitor.stop=true",
         "iterations=8",
         "evaluation=all",
         "questions.heldout=2",
@@ -151,9 +152,9 @@ def test_a_run_that_is_stopped_is_finished(
     assert [record["stop"] for record in found] == [False] * last + [True] and found[-1]["iteration"] == last
     assert [row["iteration"] for row in read_lines(folder.metrics)] == list(range(1, last + 1))
     assert folder.final(8) == last == folder.published()[-1]
-    before = folder.metrics.read_bytes(), folder.watch.read_bytes()
+    before = folder.metrics.read_bytes(), folder.monitor.read_bytes()
     assert train(settings) == final, "started again, it stays as it is"
-    assert (folder.metrics.read_bytes(), folder.watch.read_bytes()) == before
+    assert (folder.metrics.read_bytes(), folder.monitor.read_bytes()) == before
     import pandas as pd
 
     table = pd.read_parquet(evaluate(settings))
@@ -161,14 +162,14 @@ def test_a_run_that_is_stopped_is_finished(
 
 
 def test_looks_come_at_checkpoints_and_what_is_watched_is_never_trained_on(configure: Callable[..., Config]) -> None:
-    settings = configure(*WATCHED, "iterations=5", "save_every=1", "watch.every=2")
+    settings = configure(*WATCHED, "iterations=5", "save_every=1", "monitor.every=2")
     train(settings)
     found = looks(settings)
     assert [record["iteration"] for record in found] == [0, 2, 4, 5]
     session = Session(settings)
-    assert session.watch is not None
-    stories = {question.story_id for question in session.watch.questions}
-    assert set(session.watch.key.correct) == {question.id for question in session.watch.questions}
+    assert session.monitor is not None
+    stories = {question.story_id for question in session.monitor.questions}
+    assert set(session.monitor.key.correct) == {question.id for question in session.monitor.questions}
     session.close()
     assert len(stories) == 6 and found[0]["stories"] == 6
     played = [json.loads(line)["record"] for line in RunFolder(settings.output).transcripts.read_text().splitlines()]
@@ -203,7 +204,7 @@ def test_cut_off_and_resumed_equals_undisturbed(
     moment: str,
 ) -> None:
     own = (f"algorithm={algorithm}", *(["algorithm.min_gap=0"] if algorithm == "dpo" else []))
-    small = (*WATCHED, *own, "watch.attacks=0", "iterations=3", "save_every=1", "algorithm.learning_rate=3e-3")
+    small = (*WATCHED, *own, "monitor.attacks=0", "iterations=3", "save_every=1", "algorithm.learning_rate=3e-3")
     if algorithm not in wholes:
         wholes[algorithm] = configure(*small, f"output={tmp_path}/whole")
         train(wholes[algorithm])

@@ -1,4 +1,4 @@
-"""How often the watch cries wolf over a whole run, and how often it sees a hack: simulated debates, other judges and
+"""How often the monitor cries wolf over a whole run, and how often it sees a hack: simulated debates, other judges and
 seeds than those that its level was chosen on."""
 
 import re
@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.watch import HACKS, NULL_ARMS, QUESTIONS, SHOWN_ON, Scenario, alarms, looks
-from rostrum.trainer.config import Watch
+from benchmarks.monitor import HACKS, NULL_ARMS, QUESTIONS, SHOWN_ON, Scenario, alarms, looks
+from rostrum.trainer.config import Monitor
 from rostrum.trainer.evaluation.monitor import compare, raises_alarm, triggers
 
-DOCS = Path(__file__).parents[2] / "docs" / "watch.md"
+DOCS = Path(__file__).parents[2] / "docs" / "monitor-power.md"
 
 
 def documented() -> dict[str, float]:
@@ -34,7 +34,7 @@ def test_null_arms_stand_beside_the_hacks() -> None:
 
 
 def decided(scenario: Scenario, runs: int) -> list[list[str]]:
-    """The triggers of each run's first alarm (none: no alarm), by the watch's own functions."""
+    """The triggers of each run's first alarm (none: no alarm), by the monitor's own functions."""
     base, *later = looks(scenario, SHOWN_ON, runs)
     found: list[list[str]] = []
     for run in range(runs):
@@ -45,9 +45,9 @@ def decided(scenario: Scenario, runs: int) -> list[list[str]]:
                 np.arange(QUESTIONS),
                 resamples=400,
             )
-            told = triggers(at_look, Watch())
+            told = triggers(at_look, Monitor())
             suspicious.append(bool(told))
-            if raises_alarm(suspicious, Watch()):
+            if raises_alarm(suspicious, Monitor()):
                 first = told
                 break
         found.append(first)
@@ -69,14 +69,14 @@ def test_nothing_is_suspicious_without_a_rise() -> None:
     stories = np.arange(40)
     base = {"approval": np.full(40, 0.5), "accuracy": np.full(40, 1.0), "held_out": np.full(40, 1.0)}
     wrong = {"accuracy": np.zeros(40), "held_out": np.zeros(40)}
-    assert triggers(compare(base, {"approval": np.full(40, 0.5), **wrong}, stories), Watch()) == []
+    assert triggers(compare(base, {"approval": np.full(40, 0.5), **wrong}, stories), Monitor()) == []
     won = {"approval": np.full(40, 1.0)}
-    assert triggers(compare(base, base | won | wrong, stories), Watch()) == ["held_out", "reward_judge"]
+    assert triggers(compare(base, base | won | wrong, stories), Monitor()) == ["held_out", "reward_judge"]
     found = compare(base, base | won | {"accuracy": np.zeros(40)}, stories)
-    assert triggers(found, Watch()) == ["reward_judge", "gap_change"]
+    assert triggers(found, Monitor()) == ["reward_judge", "gap_change"]
     assert (found["gap_change"].base, found["gap_change"].trained, found["gap_change"].change) == (0, -1, -1)
     better = {"approval": np.full(40, 1.0), "accuracy": np.full(40, 1.0), "held_out": np.r_[np.ones(20), np.zeros(20)]}
-    assert triggers(compare(base, better, stories), Watch()) == ["held_out", "gap_change"]
-    strict = Watch(fall=1.0, gap=1.0)
+    assert triggers(compare(base, better, stories), Monitor()) == ["held_out", "gap_change"]
+    strict = Monitor(fall=1.0, gap=1.0)
     assert triggers(compare(base, base | won | wrong, stories), strict) == ["held_out", "reward_judge"]
     assert triggers(compare(base, better, stories), strict) == []

@@ -3,7 +3,7 @@
 from rostrum.trainer.config.comparing import Ablation, Comparison, Plan, Study
 from rostrum.trainer.config.debater import Debater, Lora
 from rostrum.trainer.config.judging import Adversarial, JudgeTraining
-from rostrum.trainer.config.measuring import Audit, Evaluation, Watch
+from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.placement import Cluster, Resources
 from rostrum.trainer.config.run_config import Config
 from rostrum.trainer.config.stopping import Limits, Wandb
@@ -24,5 +24,5 @@ __all__ = [
     "Resources",
     "Study",
     "Wandb",
-    "Watch",
+    "Monitor",
 ]

@@ -1,5 +1,5 @@
-"""What debaters do at inference beside sampling a speech (configs/inference/). An installed package adds a way by an
-entry point of the group `rostrum.inference`: a frozen `InferenceSettings`."""
+"""What debaters do at inference beside sampling a speech (configs/decoding/). An installed package adds a way by an
+entry point of the group `rostrum.decoding`: a frozen `DecodingSettings`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from rostrum.rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rostrum.trainer.section import RunView, SectionError
 
 
-class InferenceSettings(BaseModel):
+class DecodingSettings(BaseModel):
     """The settings of a way of speaking; each adds its own and `kind: Literal["its name"]`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,8 +36,8 @@ class InferenceSettings(BaseModel):
         """
         if not self.as_sampled:
             raise SectionError(
-                f"inference={self.kind} is for evaluations: train without it, then `rostrum evaluate run=RUN "
-                f"inference={self.kind}`."
+                f"decoding={self.kind} is for evaluations: train without it, then `rostrum evaluate run=RUN "
+                f"decoding={self.kind}`."
             )
         run.check_decoding()
 
@@ -54,7 +54,7 @@ class InferenceSettings(BaseModel):
         return ()
 
 
-class _Choosing(InferenceSettings):
+class _Choosing(DecodingSettings):
     judge: AnyJudge | None = None
     """The judge that chooses; none: the run's reward judge, on a copy of its model in each process that plays."""
 
@@ -65,7 +65,7 @@ class _Choosing(InferenceSettings):
         return () if self.judge is None else self.judge.needs()
 
 
-class Plain(InferenceSettings):
+class Plain(DecodingSettings):
     """Every speech is sampled once."""
 
     way = "rostrum.trainer.rollouts.decoding.turns:plain"
@@ -103,7 +103,7 @@ class Refine(_Choosing):
         return self.critiques if self.critiques > 1 else 0
 
 
-class LengthMatched(InferenceSettings):
+class LengthMatched(DecodingSettings):
     """An untrained debater whose speeches are as long as a trained one's: of the candidates the one whose number of
     words is nearest to a target; of policies of version 0 alone, in whatever side. No judge is asked."""
 
@@ -120,14 +120,14 @@ class LengthMatched(InferenceSettings):
     @model_validator(mode="after")
     def _one_target(self) -> Self:
         if (self.words is None) == (self.lengths is None):
-            raise ValueError("give inference.words=N or inference.lengths=RUN/lengths/CHECKPOINT.json, and not both")
+            raise ValueError("give decoding.words=N or decoding.lengths=RUN/lengths/CHECKPOINT.json, and not both")
         return self
 
 
 if TYPE_CHECKING:
-    AnyInference = InferenceSettings
+    AnyDecoding = DecodingSettings
 else:
     _KINDS = (Plain, BestOf, Refine, LengthMatched)
-    _ADDED = registry.installed("rostrum.inference", taken=("plain", "best_of", "refine", "length_matched"))
-    AnyInference = Annotated[Union[(*_KINDS, *_ADDED.values())], Field(discriminator="kind")]  # noqa: UP007
+    _ADDED = registry.installed("rostrum.decoding", taken=("plain", "best_of", "refine", "length_matched"))
+    AnyDecoding = Annotated[Union[(*_KINDS, *_ADDED.values())], Field(discriminator="kind")]  # noqa: UP007
     """Any way of speaking; pydantic tells which by `kind`."""

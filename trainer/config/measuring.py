@@ -61,12 +61,12 @@ class Evaluation(Section):
             )
 
 
-class Watch(Section):
+class Monitor(Section):
     """Looks at the policy during training, with labels, on training questions set aside
     (`trainer.evaluation.monitor`)."""
 
     questions: int = Field(0, ge=0)
-    """Training questions that are set aside with their stories, never to be trained on; 0 keeps no watch."""
+    """Training questions that are set aside with their stories, never to be trained on; 0 looks at nothing."""
     every: int = Field(1, ge=1)
     """Saved checkpoints from one look to the next; the base and the final one are looked at in any case."""
     attacks: int = Field(10, ge=0)
@@ -93,7 +93,7 @@ class Watch(Section):
         """
         if self.questions and not run.config.heldout_judges:
             raise SectionError(
-                "The watch compares the reward judge with others: set heldout_judges, or watch.questions=0."
+                "The monitor compares the reward judge with others: set heldout_judges, or monitor.questions=0."
             )
         set_aside(run.questions().questions("train"), self.questions, self.level)
 

@@ -58,7 +58,7 @@ class OpponentSettings(BaseModel):
         """Ask for room where an engine takes a share of the GPU for each model with full weights; adapters share one
         copy of their base.
 
-        Besides its opponents the policy meets the base debater, in the watch's looks and in the evaluation.
+        Besides its opponents the policy meets the base debater, in the monitor's looks and in the evaluation.
 
         Raises:
             SectionError: the shares of one worker are more than the GPU.
@@ -67,7 +67,7 @@ class OpponentSettings(BaseModel):
         on_gpu = config.cluster.gpus_per_worker > 0 or run.machine.has_gpu
         if not settings_by_name()[debater.engine].claims_memory or debater.lora is not None or not on_gpu:
             return
-        policies = self._policies(len(config.protocol.sides), config.watch.questions > 0)
+        policies = self._policies(len(config.protocol.sides), config.monitor.questions > 0)
         if policies * debater.gpu_memory_fraction > 1:
             raise SectionError(
                 f"opponent={self.kind} has up to {policies} policies in one worker (with the evaluation's) and each "

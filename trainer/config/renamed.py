@@ -120,6 +120,8 @@ TABLE = (
         said="has become the algorithm's name: leave it out and choose algorithm=ppo (gae), algorithm=rloo (group) or "
         "algorithm=rae (role_ema)",
     ),
+    Renamed("inference", "decoding"),
+    Renamed("watch", "monitor"),
 )
 """Every change of a name, keys before the sections that they are in. A section of another name is one entry, such as
 `Renamed("old", "new")`; its keys are found under the name that the table gives as `old`."""

@@ -12,10 +12,10 @@ from rostrum.rewards.reward import RewardRule
 from rostrum.trainer.algorithms import AnyAlgorithm
 from rostrum.trainer.config.comparing import Ablation, Comparison, Plan, Study
 from rostrum.trainer.config.debater import Debater
-from rostrum.trainer.config.decoding import AnyInference, Plain
+from rostrum.trainer.config.decoding import AnyDecoding, Plain
 from rostrum.trainer.config.game import Protocol, Questions, Reward
 from rostrum.trainer.config.judging import Adversarial, JudgeTraining
-from rostrum.trainer.config.measuring import Audit, Evaluation, Watch
+from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.opponent import AnyOpponent, SelfPlay
 from rostrum.trainer.config.placement import Cluster
 from rostrum.trainer.config.stopping import Limits, Wandb
@@ -49,10 +49,10 @@ class Config(Section):
     algorithm: AnyAlgorithm
     opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
-    inference: AnyInference = Plain()
+    decoding: AnyDecoding = Plain()
     evaluation: Evaluation = Evaluation()
     audit: Audit = Audit()
-    watch: Watch = Watch()
+    monitor: Monitor = Monitor()
     limits: Limits = Limits()
     wandb: Wandb = Wandb()
     comparison: Comparison = Comparison()
@@ -115,7 +115,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _engines_can_do_it(self) -> "Config":
-        debater, served = self.debater, [*self.judge_models, *self.inference.needs()]
+        debater, served = self.debater, [*self.judge_models, *self.decoding.needs()]
         engine_settings(debater.engine, debater.engine_options)
         if debater.lora is not None and not settings_by_name()[debater.engine].serves_adapters:
             can = " or ".join(_engines(lambda kind: kind.serves_adapters))

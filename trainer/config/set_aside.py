@@ -12,7 +12,7 @@ PER_STORY = 4
 
 
 class MonitorError(ValueError):
-    """A watch that cannot be kept as it is configured; the message says what to do."""
+    """A monitor that cannot be kept as it is configured; the message says what to do."""
 
 
 def set_aside(questions: Sequence[Question], count: int, level: float = 0.05) -> tuple[list[Question], list[Question]]:
@@ -32,11 +32,11 @@ def set_aside(questions: Sequence[Question], count: int, level: float = 0.05) ->
     stories = {question.story_id for question in watched}
     training = [question for question in questions if question.story_id not in stories]
     if len(watched) < count or (count and not training):
-        raise MonitorError(f"watch.questions={count} leaves no questions to train on: lower it, or add questions.")
+        raise MonitorError(f"monitor.questions={count} leaves no questions to train on: lower it, or add questions.")
     fewest = max(FEWEST_STORIES, math.floor(-math.log2(level)) + 1)
     if count and len(stories) < fewest:
         raise MonitorError(
-            f"watch.questions={count} come from {len(stories)} stories, which can show no change: at least "
-            f"{fewest} stories are needed, so raise watch.questions."
+            f"monitor.questions={count} come from {len(stories)} stories, which can show no change: at least "
+            f"{fewest} stories are needed, so raise monitor.questions."
         )
     return training, watched

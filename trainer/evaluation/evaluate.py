@@ -183,7 +183,7 @@ class _Evaluation:
 
 
 def _chosen(settings: Config, folder: RunFolder) -> list[int]:
-    """Return the base, the checkpoints that the configuration names, and the final one, which may be where the watch
+    """Return the base, the checkpoints that the configuration names, and the final one, which may be where the monitor
     stopped.
 
     Raises:

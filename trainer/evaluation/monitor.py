@@ -1,4 +1,4 @@
-"""The over-optimisation watch: during training, is the policy getting better at debating, or at its judge?
+"""The over-optimisation monitor: during training, is the policy getting better at debating, or at its judge?
 
 Some training stories are set aside and never trained on. At saved checkpoints the policy argues their questions, and
 the reward judge and every held-out judge read the debates. **The alarm** is for the reward rising while one of three
@@ -13,18 +13,18 @@ when a judge is hacked is how often the reward judge sides with the policy again
 the hack (in a consultancy, where nobody answers, how often it sides with the consultant). Honest skill raises it too:
 so it takes one of the other three to make an alarm.
 
-*Noise.* All changes are paired question by question with the base, and tested at `watch.level` by flipping the signs of
-whole stories (one-sidedly; the gap two-sidedly); an alarm takes the rise and one of the three, and at least as much of
-it as `watch.fall` and `watch.gap` say, in `watch.patience` looks in a row. The level is that of one look. Looks share
-the base's debates and much of the policy, so patience does not divide the false alarms by as much as it would if looks
-were independent; and a fall after a rise counts only once it is a fall below the base.
+*Noise.* All changes are paired question by question with the base, and tested at `monitor.level` by flipping the signs
+of whole stories (one-sidedly; the gap two-sidedly); an alarm takes the rise and one of the three, and at least as much
+of it as `monitor.fall` and `monitor.gap` say, in `monitor.patience` looks in a row. The level is that of one look.
+Looks share the base's debates and much of the policy, so patience does not divide the false alarms by as much as it
+would if looks were independent; and a fall after a rise counts only once it is a fall below the base.
 
-*False alarms and power* of the default thresholds are in docs/watch.md, which `benchmarks.watch` writes: the level
-was chosen on other judges and seeds than those of its table, as the lowest that six stories can reach (1/64), at which
-a policy that wins honestly raises an alarm in about one run of twenty.
+*False alarms and power* of the default thresholds are in docs/monitor-power.md, which `benchmarks.monitor` writes: the
+level was chosen on other judges and seeds than those of its table, as the lowest that six stories can reach (1/64), at
+which a policy that wins honestly raises an alarm in about one run of twenty.
 
 This module is the one place in training that is given gold labels, of the questions set aside and no others. Nothing of
-it flows back but the decision to stop (`watch.stop`).
+it flows back but the decision to stop (`monitor.stop`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ from rostrum.rewards.labelled import Labelled, with_key
 from rostrum.rewards.statistics import RESAMPLES, FloatArray
 from rostrum.rewards.types import Judge, Verdict, favours
 from rostrum.trainer.config import Config
-from rostrum.trainer.config import Watch as WatchSettings
+from rostrum.trainer.config import Monitor as MonitorSettings
 from rostrum.trainer.evaluation.matchups import cast_of
 from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
 from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
@@ -82,7 +82,7 @@ class Monitor:
 
     def look(self, policy: Policy) -> bool:
         """Measure a published checkpoint, unless that was done before; return whether the training is to stop here."""
-        before = read_lines(self.folder.watch)
+        before = read_lines(self.folder.monitor)
         known = next((record for record in before if record["iteration"] == policy.version), None)
         return bool((known or self._measured(policy, before))["stop"])
 
@@ -111,7 +111,7 @@ class Monitor:
             },
         }
         record = jsonable(record | self._compared(record, before))
-        append_line(self.folder.watch, record)
+        append_line(self.folder.monitor, record)
         self._tell(record)
         return record
 
@@ -119,14 +119,14 @@ class Monitor:
         """Return the changes since the base, what is suspicious in them, and what follows from that."""
         base, now = (before[0] if before else record)["by_question"], record["by_question"]
         changes = compare(base, now, self._stories)
-        found = triggers(changes, self.settings.watch)
-        alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), bool(found)], self.settings.watch)
+        found = triggers(changes, self.settings.monitor)
+        alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), bool(found)], self.settings.monitor)
         return {
             **{name: asdict(change) for name, change in changes.items()},
             "suspicious": bool(found),
             "triggers": found,
             "alarm": alarm,
-            "stop": alarm and self.settings.watch.stop and record["iteration"] < self.settings.iterations,
+            "stop": alarm and self.settings.monitor.stop and record["iteration"] < self.settings.iterations,
         }
 
     @property
@@ -140,7 +140,7 @@ class Monitor:
         played = play(
             self.rollouts,
             Plan(both_seatings(self.questions, cast), (policy, base), self.settings.cluster.shard_size, seed),
-            f"watch: iteration {policy.version} against {matchup}",
+            f"monitor: iteration {policy.version} against {matchup}",
         )
         return with_key(played.finished, self.key)
 
@@ -163,14 +163,15 @@ class Monitor:
 
     def _attacked(self, alone: Sequence[Labelled]) -> float | None:
         """Share of lost debates that the attacks turn, all attacks together, by the reward judge."""
-        results = attack_success(self.judges[0][1], alone[: self.settings.watch.attacks], seed=self.settings.seed)
+        results = attack_success(self.judges[0][1], alone[: self.settings.monitor.attacks], seed=self.settings.seed)
         lost = sum(result.lost for result in results)
         return sum(result.flips for result in results) / lost if lost else None
 
     def _tell(self, record: Mapping[str, Any]) -> None:
         figures = [f"{of['judge']} right {of['accuracy']:.0%}" for of in record["judges"]]
         reward = record["reward"]
-        say("  ".join([f"watch after iteration {record['iteration']}", *figures, f"approval {reward['trained']:.0%}"]))
+        figures.append(f"approval {reward['trained']:.0%}")
+        say("  ".join([f"monitor after iteration {record['iteration']}", *figures]))
         self.tracker.log(_flat(record))
         if record["alarm"]:
             sentence = in_words(record)
@@ -191,20 +192,20 @@ def compare(
     return changes | {"gap_change": replace(halved, base=2 * halved.base - 1, trained=2 * halved.trained - 1, **sizes)}
 
 
-def triggers(changes: Mapping[str, PairedChange], watch: WatchSettings) -> list[str]:
+def triggers(changes: Mapping[str, PairedChange], monitor: MonitorSettings) -> list[str]:
     """Return which of "held_out", "reward_judge" and "gap_change" one look finds beside the reward judge being won over
     more often; none without that."""
-    if not shown(changes["reward"], 1, watch.level, watch.rise):
+    if not shown(changes["reward"], 1, monitor.level, monitor.rise):
         return []
-    falls = [name for name in FALLS if shown(changes[name], -1, watch.level, watch.fall)]
-    apart = any(shown(changes["gap_change"], way, watch.level / 2, watch.gap) for way in (1, -1))
+    falls = [name for name in FALLS if shown(changes[name], -1, monitor.level, monitor.fall)]
+    apart = any(shown(changes["gap_change"], way, monitor.level / 2, monitor.gap) for way in (1, -1))
     return [*falls, *(["gap_change"] if apart else [])]
 
 
-def raises_alarm(suspicious: Sequence[bool], watch: WatchSettings) -> bool:
+def raises_alarm(suspicious: Sequence[bool], monitor: MonitorSettings) -> bool:
     """Return whether the last of these looks (the base's is the first), with those before it, makes an alarm."""
-    lately = suspicious[-watch.patience :]
-    return len(lately) == watch.patience and all(lately)
+    lately = suspicious[-monitor.patience :]
+    return len(lately) == monitor.patience and all(lately)
 
 
 def shown(change: PairedChange, direction: Literal[1, -1], level: float, least: float) -> bool:
@@ -240,7 +241,9 @@ def _verdicts(judge: Judge, debates: Sequence[Labelled]) -> list[Verdict]:
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures for a dashboard, each under one name."""
-    judges = {f"watch/{name}/{of['judge']}": of[name] for of in record["judges"] for name in ("accuracy", "wrong_side")}
-    rates = {f"watch/{name}": value for name, value in record["conduct"].items()}
+    judges = {
+        f"monitor/{name}/{of['judge']}": of[name] for of in record["judges"] for name in ("accuracy", "wrong_side")
+    }
+    rates = {f"monitor/{name}": value for name, value in record["conduct"].items()}
     names = ("gap", "attack_success", "alarm")
-    return {"iteration": record["iteration"], **judges, **rates, **{f"watch/{name}": record[name] for name in names}}
+    return {"iteration": record["iteration"], **judges, **rates, **{f"monitor/{name}": record[name] for name in names}}

@@ -1,4 +1,4 @@
-"""One judge's verdicts on debates of which it is known who was right, as the numbers that the watch keeps.
+"""One judge's verdicts on debates of which it is known who was right, as the numbers that the monitor keeps.
 
 Debates that could not be played and INVALID verdicts are not left out here, as they are in the summary of a run: a
 policy that makes a judge give up must not look better for it. Each measure says what it makes of them.

@@ -38,8 +38,8 @@ class Metrics(BaseModel):
         return float(value)
 
 
-class WatchJudge(Record):
-    """One judge at one look of the watch (`trainer.evaluation.opinions`)."""
+class MonitorJudge(Record):
+    """One judge at one look of the monitor (`trainer.evaluation.opinions`)."""
 
     judge: str
     role: str = ""
@@ -47,11 +47,11 @@ class WatchJudge(Record):
     wrong_side: float | None = None
 
 
-class WatchRecord(Record):
-    """One look of the watch (`trainer.evaluation.monitor`)."""
+class MonitorRecord(Record):
+    """One look of the monitor (`trainer.evaluation.monitor`)."""
 
     iteration: int
-    judges: list[WatchJudge] = []
+    judges: list[MonitorJudge] = []
     gap: float | None = None
     reward: BeforeAfter = BeforeAfter()
     held_out: BeforeAfter = BeforeAfter()
@@ -170,7 +170,7 @@ class Run(Record):
     metrics: dict[str, list[Metrics]] = Field(default_factory=dict)
     training_accuracy: dict[str, list[TrainingAccuracy]] = Field(default_factory=dict)
     attacks: dict[str, list[AttackRecord]] = Field(default_factory=dict)
-    watch: dict[str, list[WatchRecord]] = Field(default_factory=dict)
+    monitor: dict[str, list[MonitorRecord]] = Field(default_factory=dict)
     debates: list[Debate] = []
 
 
@@ -196,7 +196,7 @@ def read_run(run: Path) -> Run:
             name: list(_lines(TrainingAccuracy, folder / "training_accuracy.jsonl")) for name, folder in folders.items()
         },
         attacks={name: list(_lines(AttackRecord, folder / "attacks.jsonl")) for name, folder in folders.items()},
-        watch={name: list(_lines(WatchRecord, folder / "watch.jsonl")) for name, folder in folders.items()},
+        monitor={name: list(_lines(MonitorRecord, folder / "watch.jsonl")) for name, folder in folders.items()},
         debates=list(_lines(Debate, run / "debates.jsonl")),
     )
 

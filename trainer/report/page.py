@@ -18,9 +18,9 @@ from rostrum.trainer.report.curves import training_curves
 from rostrum.trainer.report.debates import browser_data
 from rostrum.trainer.report.html import content_policy, environment, resource
 from rostrum.trainer.report.inputs import Run, read_run
+from rostrum.trainer.report.monitor_curves import alarms, monitor_curves
 from rostrum.trainer.report.packed import packed
 from rostrum.trainer.report.scatter import accuracy_against_win_rate
-from rostrum.trainer.report.watch_curves import alarms, watch_curves
 
 
 def write_report(run: Path) -> Path:
@@ -61,7 +61,7 @@ def render(run: Run, verdicts: pd.DataFrame | None, album: Album) -> str:
             compared=compared(run.summary, verdicts),
             curves=training_curves(run),
             attacked=attack_maps(run),
-            watched=watch_curves(run),
+            watched=monitor_curves(run),
             alarms=alarms(run),
             scatters=accuracy_against_win_rate(run),
             figure=album.shown(),

@@ -16,7 +16,7 @@ from rostrum.envs.types import Failure, Protocol
 from rostrum.trainer.engines import make_engine
 from rostrum.trainer.engines.base import FINISH, Engine, EngineSettings, Receiver, Receivers, Sampling, lora_rank
 from rostrum.trainer.engines.errors import EngineError, TransferError
-from rostrum.trainer.rollouts.decoding.inference_setup import Decoding, DecodingSetup
+from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
 from rostrum.trainer.rollouts.play import play
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
@@ -40,7 +40,7 @@ class PlaySetup:
     engine: EngineSettings
     row_per_speech: bool = False
     window: Window | None = None
-    inference: DecodingSetup = DecodingSetup()
+    decoding: DecodingSetup = DecodingSetup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,13 @@ class Worker:
         self._prompts = load_prompts(setup.prompts)
         self._engines: dict[str, Engine] = {}
         self._serving: dict[str, Policy] = {}
-        self._inference: Decoding | None = None
+        self._decoding: Decoding | None = None
 
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
         """Return the shard's debates, each as an episode or a failure."""
         engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
         setup = self._setup
-        self._inference = self._inference or setup.inference.make()
+        self._decoding = self._decoding or setup.decoding.make()
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         return play(
             shard.matches,
@@ -78,7 +78,7 @@ class Worker:
             policies,
             setup.row_per_speech,
             setup.window,
-            self._inference,
+            self._decoding,
         )
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
@@ -109,7 +109,7 @@ class Worker:
         """Drop the engines; the next call starts them again."""
         self._engines.clear()
         self._serving.clear()
-        self._inference = None
+        self._decoding = None
 
     def _engine(self, policy: Policy) -> Engine:
         if policy.name in self._engines and lora_rank(self._serving[policy.name].path) != lora_rank(policy.path):

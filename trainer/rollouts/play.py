@@ -12,7 +12,7 @@ from rostrum.envs.text.windows import Window
 from rostrum.envs.types import Failure, Protocol, Question
 from rostrum.rewards.types import Unscored
 from rostrum.trainer.engines.base import Engine, Sampling
-from rostrum.trainer.rollouts.decoding.inference_setup import Decoding
+from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn
 from rostrum.trainer.rollouts.token_rows import SpeakerTokens
 from rostrum.trainer.types import Matchup, Policy, Rollout
@@ -69,12 +69,12 @@ def play(
     versions: Mapping[str, Policy],
     row_per_speech: bool = False,
     window: Window | None = None,
-    inference: Decoding = PLAIN,
+    decoding: Decoding = PLAIN,
 ) -> list[Rollout | Failure]:
     """Play all matches side by side and return each as an episode (one per branch) or as a failure.
 
     `engines` are by policy name. `row_per_speech` is explained at `SpeakerTokens`; `window` limits what
-    debaters read of a passage; `inference` is how they come by their speeches, and who asks them between the rounds.
+    debaters read of a passage; `decoding` is how they come by their speeches, and who asks them between the rounds.
     Sampling seeds derive from `sampling.seed`, the turn and the policy, so the same shard played again gives the same
     debates.
     """
@@ -84,7 +84,7 @@ def play(
         for match, seen in zip(matches, shown, strict=True)
     ]
     for turn in range(len(protocol.order())):
-        ask([table for table in tables if table.failure is None and table.debate.awaits_question], inference)
+        ask([table for table in tables if table.failure is None and table.debate.awaits_question], decoding)
         tables = [sibling for table in tables for sibling in _siblings(table, turn)]
         live, said = [table for table in tables if table.failure is None], defaultdict[int, dict[str, Utterance]](dict)
         for name, ready in _ready(live, engines, sampling).items():
@@ -92,7 +92,7 @@ def play(
             seeded = replace(
                 sampling, seed=zlib.crc32(f"{sampling.seed}:{turns[0].debate.turn}:{policy.name}".encode())
             )
-            speaking = inference.speaking if inference.speaking.serves(policy) else OneSample()
+            speaking = decoding.speaking if decoding.speaking.serves(policy) else OneSample()
             choices = speaking.speak(turns, engines[name], seeded, policy)
             for (table, now), choice in zip(ready, choices, strict=True):
                 table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
@@ -115,13 +115,13 @@ def _shown(questions: Sequence[Question], window: Window | None, engines: Mappin
     return [by_question[question] for question in questions]
 
 
-def ask(tables: Sequence[LiveDebate], inference: Decoding) -> None:
+def ask(tables: Sequence[LiveDebate], decoding: Decoding) -> None:
     """Let the judge ask in these debates. Before siblings part: they are to share what was asked."""
     if not tables:
         return
-    if inference.inquirer is None:
+    if decoding.inquirer is None:
         raise ValueError("The protocol lets the judge ask, and nobody was given who writes its questions.")
-    written = inference.inquirer.write([table.debate.transcript() for table in tables])
+    written = decoding.inquirer.write([table.debate.transcript() for table in tables])
     for table, text in zip(tables, written, strict=True):
         table.debate.ask("", problem=text.reason) if isinstance(text, Unscored) else table.debate.ask(text)
 

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
 def config_hash(config: Config) -> str:
     """Return the hash of what a run is made with (`run_settings`)."""
-    return record_hash(run_settings(config.model_dump(mode="json")))
+    return _hash(run_settings(config.model_dump(mode="json")))
+
+
+_HASHED_AS = {"decoding": "inference", "monitor": "watch"}
+"""Sections that had another name when hashes were first recorded: a new name does not make another run."""
+
+
+def _hash(settings: Mapping[str, Any]) -> str:
+    return record_hash({_HASHED_AS.get(key, key): value for key, value in settings.items()})
 
 
 _MEANS = ("output", "arms", "wandb", "ablation")
@@ -30,7 +38,7 @@ _OF_A_CLUSTER = ("shard_size",)
 """Settings of a cluster that decide what is sampled; the others decide where and how fast."""
 _OF_AN_ENGINE = ("batch_size", "gpu_memory_fraction")
 """Settings of a model's engine that decide how much it does at a time."""
-_WITH_ENGINES = ("debater", "judge", "heldout_judges", "inference")
+_WITH_ENGINES = ("debater", "judge", "heldout_judges", "decoding", "inference")
 """Sections that hold models with engines."""
 
 
@@ -47,7 +55,7 @@ def made_with(recorded: str | None, values: Mapping[str, Any]) -> bool:
     """Return whether the hash of a configuration is the recorded one, by today's rule or by that of the first edition,
     for which all of a cluster, W&B and the engines' sizes made a run too."""
     first = without_means({key: value for key, value in values.items() if key not in ("output", "arms")})
-    return recorded in (record_hash(run_settings(values)), record_hash(first))
+    return recorded in (_hash(run_settings(values)), _hash(first))
 
 
 def _without(values: Any, keys: Sequence[str]) -> Any:

@@ -29,7 +29,7 @@ class MetricsLine(Open):
     iteration: Annotated[int, Field(ge=0)]
 
 
-class WatchLine(Open):
+class MonitorLine(Open):
     """What is counted on in a line of watch.jsonl."""
 
     iteration: Annotated[int, Field(ge=0)]
@@ -104,7 +104,7 @@ class Manifest(Open, total=False):
 KINDS: dict[str, Any] = {
     "manifest.json": Manifest,
     "metrics.jsonl": MetricsLine,
-    "watch.jsonl": WatchLine,
+    "watch.jsonl": MonitorLine,
     STATE: CheckpointState,
 }
 """What a file of this name holds."""
@@ -117,7 +117,7 @@ class RunFolder:
         self.path = path
         self.config, self.manifest = path / "config.yaml", path / "manifest.json"
         self.metrics, self.transcripts = path / "metrics.jsonl", path / "transcripts.jsonl"
-        self.watch = path / "watch.jsonl"
+        self.monitor = path / "watch.jsonl"
         self.policies, self.trainer = path / "policies", path / "trainer"
         self.judging = path / "judging"
         """Verdicts as they were given, so that a judge is not asked again by what was stopped and goes on."""
@@ -131,8 +131,8 @@ class RunFolder:
         return sorted(number for number, path in _numbered(self.policies, "iteration") if path.is_dir())
 
     def stopped(self) -> int | None:
-        """Return the iteration after which the watch ended the training; None if it did not."""
-        return next((record["iteration"] for record in read_lines(self.watch) if record["stop"]), None)
+        """Return the iteration after which the monitor ended the training; None if it did not."""
+        return next((record["iteration"] for record in read_lines(self.monitor) if record["stop"]), None)
 
     def final(self, iterations: int) -> int:
         """Return the last iteration of a run that was to have so many."""
@@ -150,7 +150,7 @@ class RunFolder:
 
     def cut_back(self, iteration: int) -> None:
         """Remove everything after that iteration: it is about to be played again."""
-        for path in (self.metrics, self.transcripts, self.watch):
+        for path in (self.metrics, self.transcripts, self.monitor):
             if path.exists():
                 lines = enumerate(_whole_lines(path), 1)
                 kept = [line for number, line in lines if _of(path, number, line) <= iteration]

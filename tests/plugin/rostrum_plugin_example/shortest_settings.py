@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from rostrum.trainer.config.decoding import InferenceSettings
+from rostrum.trainer.config.decoding import DecodingSettings
 
 
-class Settings(InferenceSettings):
+class Settings(DecodingSettings):
     """Each speech is the candidate of the fewest tokens. No judge is asked."""
 
     way = "rostrum_plugin_example.shortest:prepare"

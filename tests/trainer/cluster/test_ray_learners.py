@@ -35,9 +35,9 @@ SMALL = (
     "save_every=1",
     "judge.min_mass=0",
     "heldout_judges=testimony",
-    "watch.questions=6",
-    "watch.attacks=1",
-    "watch.stop=true",
+    "monitor.questions=6",
+    "monitor.attacks=1",
+    "monitor.stop=true",
 )
 
 
@@ -59,7 +59,7 @@ def ray_runtime() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def pair(make: Callable[..., Config]) -> Config:
-    """A finished run of two ranks, which the watch has stopped after three of four iterations."""
+    """A finished run of two ranks, which the monitor has stopped after three of four iterations."""
     settings = make("pair", "cluster.learners=2")
     ray_learners.train(settings, after(watchful()))
     return settings
@@ -76,7 +76,7 @@ def after(prepare: Callable[[], None]) -> Callable[[Config], None]:
 
 
 def watchful() -> Callable[[], None]:
-    """Called in every actor: the watch will raise its alarm at the fourth look."""
+    """Called in every actor: the monitor will raise its alarm at the fourth look."""
 
     def prepare() -> None:
         from rostrum.trainer.evaluation import monitor
@@ -109,7 +109,7 @@ def debates(settings: Config) -> list[tuple[int, str]]:
 
 
 def looks(settings: Config) -> list[dict[str, Any]]:
-    return read_lines(RunFolder(settings.output).watch)
+    return read_lines(RunFolder(settings.output).monitor)
 
 
 def weights(settings: Config, iteration: int) -> dict[str, Any]:
@@ -138,9 +138,9 @@ def test_the_watch_ends_the_training_of_all_ranks(pair: Config) -> None:
     folder = RunFolder(pair.output)
     assert [look["stop"] for look in looks(pair)] == [False, False, False, True]
     assert folder.stopped() == 3 == folder.final(pair.iterations) and folder.published() == [0, 1, 2, 3]
-    before = folder.metrics.read_bytes(), folder.watch.read_bytes()
+    before = folder.metrics.read_bytes(), folder.monitor.read_bytes()
     assert train(pair) == folder.policy(3)
-    assert (folder.metrics.read_bytes(), folder.watch.read_bytes()) == before
+    assert (folder.metrics.read_bytes(), folder.monitor.read_bytes()) == before
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -173,9 +173,9 @@ def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Conf
 
 
 def test_one_rank_goes_on_where_two_left_off(pair: Config, make: Callable[..., Config]) -> None:
-    moved = make("moved", "iterations=3", "watch.stop=false")
+    moved = make("moved", "iterations=3", "monitor.stop=false")
     shutil.copytree(pair.output, moved.output)
-    RunFolder(moved.output).watch.unlink()
+    RunFolder(moved.output).monitor.unlink()
     newest = RunFolder(moved.output).checkpoint()
     assert newest is not None and newest[1]["iteration"] == 3
     shutil.rmtree(newest[0])
@@ -206,7 +206,7 @@ def test_what_an_actor_cannot_do_is_told_in_a_sentence(make: Callable[..., Confi
 
         transformers.PreTrainedModel.save_pretrained = full
 
-    settings = make("full", "cluster.learners=1", "iterations=2", "watch.questions=0")
+    settings = make("full", "cluster.learners=1", "iterations=2", "monitor.questions=0")
     with pytest.raises(Exception, match="No space left") as caught:
         ray_learners.train(settings, after(planted(sabotage, marker, rank=0)))
     assert "The disk is full" in (sentence(caught.value) or "")

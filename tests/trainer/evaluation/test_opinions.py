@@ -1,4 +1,4 @@
-"""The watch's figures on verdicts small enough to count by hand."""
+"""The monitor's figures on verdicts small enough to count by hand."""
 
 import math
 

@@ -296,8 +296,8 @@ def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Batch]) -> None:
         (["opponent=league", "protocol=consultancy"], "opponent=league needs two sides and protocol=consultancy has"),
         (["opponent=base", "opponent.self_play=0.9", "algorithm.questions_per_iteration=4"], "leaves none of an"),
         (["opponent=league", *VLLM], "set it to at most 0.20, or train"),
-        (["opponent=league", "watch.questions=8", *VLLM], "set it to at most 0.17, or train"),
-        (["opponent=base", "watch.questions=8", *VLLM], "set it to at most 0.50, or train"),
+        (["opponent=league", "monitor.questions=8", *VLLM], "set it to at most 0.17, or train"),
+        (["opponent=base", "monitor.questions=8", *VLLM], "set it to at most 0.50, or train"),
         ([*VLLM], "up to 2 policies in one worker .with the evaluation's.* at most 0.50, or train"),
     ],
 )

@@ -50,7 +50,7 @@ def test_headline_table_curves_and_debates_come_first(tmp_path: Path) -> None:
     (run / "arms" / "free debate" / "watch.jsonl").write_text(lines([look(0, 0.5, 0.7)]))
     elements = Reader(page_of(run)).elements
     parts = [attributes["id"] for name, attributes in elements if name == "section"]
-    assert parts == ["answers", "results", "training", "debates", "persuasion", "plan", "watch", "reading", "method"]
+    assert parts == ["answers", "results", "training", "debates", "persuasion", "plan", "monitor", "reading", "method"]
     links = [(attributes["href"] or "").removeprefix("#") for name, attributes in elements if name == "a"]
     assert [link for link in links[1:] if link in parts] == parts[1:], "links go the same way"
 
@@ -322,7 +322,7 @@ def look(iteration: int, approval: float, held_out: float, alarm: bool = False, 
 
 def test_the_watch_is_shown_with_its_alarm(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    assert "The watch during training" not in page_of(run)
+    assert "The monitor during training" not in page_of(run)
     looks = [look(0, 0.5, 0.7), look(4, 0.8, 0.5), look(8, 0.9, 0.45, alarm=True, stop=True)]
     (run / "arms" / "free debate" / "watch.jsonl").write_text(lines(looks))
     text = Reader(page_of(run)).text

@@ -87,8 +87,13 @@ def _settings(name: str, manifest: Mapping[str, Any], declared: Mapping[str, Any
     reached = manifest.get("last_iteration")
     if reached is None:
         yield f"Arm {name} has not reached its end."
-    elif reached > declared["iterations"] or (reached < declared["iterations"] and "watch" not in declared["stop"]):
+    elif reached > declared["iterations"] or (reached < declared["iterations"] and not _may_stop(declared["stop"])):
         yield f"Arm {name} ended after {reached} iterations, declared were {declared['iterations']}."
+
+
+def _may_stop(rule: str) -> bool:
+    """Return whether a declared rule lets the monitor end a training; earlier plans call it the watch."""
+    return "monitor" in rule or "watch" in rule
 
 
 def _questions(name: str, manifest: Mapping[str, Any], declared: Mapping[str, Any]) -> Iterator[str]:

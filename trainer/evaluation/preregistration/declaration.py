@@ -94,8 +94,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any], where: str =
 
 def _arm(config: Config, overrides: Sequence[str]) -> dict[str, Any]:
     stop = f"after {config.iterations} iterations"
-    if config.watch.questions and config.watch.stop:
-        stop += ", or where the watch raises its alarm"
+    if config.monitor.questions and config.monitor.stop:
+        stop += ", or where the monitor raises its alarm"
     return {
         "overrides": list(overrides),
         "protocol": config.protocol.name,

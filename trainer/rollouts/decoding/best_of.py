@@ -19,7 +19,7 @@ from rostrum.trainer.types import BASE, Policy
 
 
 def prepare(settings: BestOf, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
-    """Return the way of inference=best_of."""
+    """Return the way of decoding=best_of."""
     return partial(_made, settings.candidates, in_both_orders(settings.chooser(judge)))
 
 

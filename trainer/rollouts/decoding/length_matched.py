@@ -23,7 +23,7 @@ class LengthError(ValueError):
 
 
 def prepare(settings: Matching, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
-    """Return the way of inference=length_matched.
+    """Return the way of decoding=length_matched.
 
     Raises:
         LengthError: there are no lengths to match.

@@ -25,7 +25,7 @@ from rostrum.trainer.types import BASE, Policy
 
 
 def prepare(settings: Refine, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
-    """Return the way of inference=refine: with the judge that chooses, none for a single critique, and by what it does.
+    """Return the way of decoding=refine: with the judge that chooses, none for a single critique, and by what it does.
 
     Raises:
         JudgeError: it is to say which critique helps most, and cannot.
@@ -39,7 +39,7 @@ def prepare(settings: Refine, protocol: Protocol, prompts: str, judge: JudgeSett
     if settings.choose == "helpfulness" and not helps:
         raise JudgeError(
             f"{chooser.name} cannot say which critique helps most: its prompt set has no helpful.j2, or its model a "
-            "head in the place of words; choose another judge, or inference.choose=speech."
+            "head in the place of words; choose another judge, or decoding.choose=speech."
         )
     return partial(_made, settings.critiques, in_both_orders(chooser), helps and settings.choose != "speech")
 

@@ -72,7 +72,7 @@ class OneSample:
 
 
 def plain(settings: object, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
-    """Return the way of inference=plain."""
+    """Return the way of decoding=plain."""
     return one_sample
 
 

@@ -221,7 +221,7 @@ def test_a_plan_that_was_amended_after_the_start_says_so(ran: Callable[..., list
 
 
 def test_where_the_watch_may_stop_an_earlier_end_is_planned(ran: Callable[..., list[str]], tmp_path: Path) -> None:
-    arm = {**DECLARED["arms"]["debate"], "stop": "after 4 iterations, or where the watch raises its alarm"}
+    arm = {**DECLARED["arms"]["debate"], "stop": "after 4 iterations, or where the monitor raises its alarm"}
     lock.append(tmp_path, {**DECLARED, "arms": {"debate": arm}})
     assert ran(lambda m: m.update(last_iteration=2)) == []
     assert "ended after 5" in ran(lambda m: m.update(last_iteration=5))[0]

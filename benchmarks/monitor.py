@@ -1,4 +1,5 @@
-"""False alarms and power of the over-optimisation watch, by simulation: `python -m benchmarks.watch > docs/watch.md`.
+"""False alarms and power of the over-optimisation monitor, by simulation: `python -m benchmarks.monitor >
+docs/monitor-power.md`.
 
 Debates are drawn, not played: a judge is right about a question with a probability of the question's own, in both
 seatings; half of the debates stay as they were from look to look. What training does grows over the first half of a run
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, norm, t
 
-from rostrum.trainer.config import Watch
+from rostrum.trainer.config import Monitor
 
 QUESTIONS, LOOKS, SEATINGS, KEPT = 60, 10, 2, 0.5
 TRIGGERS = ("held_out", "reward_judge", "gap_change")
@@ -81,27 +82,28 @@ def looks(scenario: Scenario, judges: Judges, runs: int) -> Iterator[dict[str, D
         yield {name: of.mean(axis=2) for name, of in drawn.items()}
 
 
-def alarms(scenario: Scenario, judges: Judges, runs: int, watch: Watch | None = None) -> dict[str, float]:
+def alarms(scenario: Scenario, judges: Judges, runs: int, monitor: Monitor | None = None) -> dict[str, float]:
     """Return the share of runs with an alarm ("any"), and with each trigger in its first; default thresholds if none
     are given.
 
     Thousands of runs are tested at once, by Student's t where `trainer.evaluation.monitor` flips signs: with 60 stories
-    that is the same (a test decides single runs by the watch's own functions).
+    that is the same (a test decides single runs by the monitor's own functions).
     """
-    watch = watch or Watch()
+    monitor = monitor or Monitor()
     base, *later = looks(scenario, judges, runs)
     suspicious, first = [], {name: np.zeros(runs, bool) for name in TRIGGERS}
     done = np.zeros(runs, bool)
     for look in later:
-        rose = _shown(look["approval"] - base["approval"], watch.level, watch.rise)
+        rose = _shown(look["approval"] - base["approval"], monitor.level, monitor.rise)
         gap = look["accuracy"] - look["held_out"] - base["accuracy"] + base["held_out"]
         found = {
-            "held_out": rose & _shown(base["held_out"] - look["held_out"], watch.level, watch.fall),
-            "reward_judge": rose & _shown(base["accuracy"] - look["accuracy"], watch.level, watch.fall),
-            "gap_change": rose & (_shown(gap, watch.level / 2, watch.gap) | _shown(-gap, watch.level / 2, watch.gap)),
+            "held_out": rose & _shown(base["held_out"] - look["held_out"], monitor.level, monitor.fall),
+            "reward_judge": rose & _shown(base["accuracy"] - look["accuracy"], monitor.level, monitor.fall),
+            "gap_change": rose
+            & (_shown(gap, monitor.level / 2, monitor.gap) | _shown(-gap, monitor.level / 2, monitor.gap)),
         }
         suspicious.append(np.any(list(found.values()), axis=0))
-        alarm = np.all(suspicious[-watch.patience :], axis=0) & (len(suspicious) >= watch.patience) & ~done
+        alarm = np.all(suspicious[-monitor.patience :], axis=0) & (len(suspicious) >= monitor.patience) & ~done
         for name, of in found.items():
             first[name] |= alarm & of
         done |= alarm
@@ -127,14 +129,14 @@ def _drawn(rng: np.random.Generator, chance: Draws) -> Draws:
 
 
 def page(runs: int) -> Iterator[str]:
-    """Yield the lines of docs/watch.md."""
-    watch = Watch()
-    yield "# The watch: false alarms and power\n"
-    yield "Written by `python -m benchmarks.watch > docs/watch.md`; a test holds it against what the code does.\n"
+    """Yield the lines of docs/monitor-power.md."""
+    monitor = Monitor()
+    yield "# The monitor: false alarms and power\n"
+    yield "Written by `python -m benchmarks.monitor > docs/monitor-power.md`; a test holds it against the code.\n"
     yield (
         f"Simulated runs of {LOOKS} looks at {QUESTIONS} questions of a story each, {runs} a row, at the default "
-        f"thresholds: level {watch.level:g}, falls of {watch.fall:.0%} and gaps of {watch.gap:.0%} at least, "
-        f"{watch.patience} looks in a row.\nAn alarm takes that the reward judge sides with the policy more often and "
+        f"thresholds: level {monitor.level:g}, falls of {monitor.fall:.0%} and gaps of {monitor.gap:.0%} at least, "
+        f"{monitor.patience} looks in a row.\nAn alarm takes that the reward judge sides with the policy more often and "
         "at least one of the last three columns; a run may have several.\nThe level was chosen with judges that are "
         f"right in {CHOSEN_ON.accuracy[0]:.0%} and {CHOSEN_ON.accuracy[1]:.0%} of the base debates; the table is of "
         f"judges right in {SHOWN_ON.accuracy[0]:.0%} and {SHOWN_ON.accuracy[1]:.0%} and of other seeds.\n"

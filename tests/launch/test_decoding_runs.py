@@ -48,13 +48,13 @@ def test_a_run_is_evaluated_with_more_at_inference(run: Path, capfd: pytest.Capt
     assert main(["evaluate", f"run={run}", *few]) == 0
     plain = debates(run)
     assert spent(run).equals(table(run)["speeches"]), "plainly, each speech is one text"
-    assert main(["evaluate", f"run={run}", *few, "inference=best_of", "inference.candidates=3"]) == 0
+    assert main(["evaluate", f"run={run}", *few, "decoding=best_of", "decoding.candidates=3"]) == 0
     chosen = debates(run)
     assert spent(run).equals(3 * table(run)["speeches"])
     assert not any("base sampled_texts" in t.provenance for t in chosen), "the base opponent speaks plainly"
     assert len(chosen) == len(plain) and chosen != plain
     lengths = run / "lengths" / "base.json"
-    matched = ["inference=length_matched", f"inference.lengths={lengths}", "inference.candidates=2"]
+    matched = ["decoding=length_matched", f"decoding.lengths={lengths}", "decoding.candidates=2"]
     assert main(["evaluate", f"run={run}", *few, *matched]) == 0
     trained = table(run)["checkpoint"] != "base"
     assert spent(run)[trained].equals(table(run)["speeches"][trained]), "the trained policy speaks as it likes"
@@ -64,19 +64,19 @@ def test_a_run_is_evaluated_with_more_at_inference(run: Path, capfd: pytest.Capt
 
 def test_training_with_it_is_refused(refused: Callable[..., str], tmp_path: Path, small: list[str]) -> None:
     for choice in ("best_of", "refine", "length_matched"):
-        words = ["inference.words=3"] if choice == "length_matched" else []
-        said = refused("train", *small, f"inference={choice}", *words, f"output={tmp_path}/new")
-        assert f"inference={choice} is for evaluations" in said and "rostrum evaluate run=RUN" in said
+        words = ["decoding.words=3"] if choice == "length_matched" else []
+        said = refused("train", *small, f"decoding={choice}", *words, f"output={tmp_path}/new")
+        assert f"decoding={choice} is for evaluations" in said and "rostrum evaluate run=RUN" in said
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["inference=best_of", "inference.candidates=1"], "inference.candidates cannot be 1"),
-        (["inference=length_matched"], "give inference.words=N or inference.lengths="),
-        (["inference=best_of", "inference.judge=nobody"], "There is no inference.judge=nobody: choose among"),
-        (["inference=more"], "There is no inference=more: choose among best_of, length_matched, plain, refine"),
-        (["inference=length_matched", "inference.lengths=none.json"], "none.json cannot be read as lengths"),
+        (["decoding=best_of", "decoding.candidates=1"], "decoding.candidates cannot be 1"),
+        (["decoding=length_matched"], "give decoding.words=N or decoding.lengths="),
+        (["decoding=best_of", "decoding.judge=nobody"], "There is no decoding.judge=nobody: choose among"),
+        (["decoding=more"], "There is no decoding=more: choose among best_of, length_matched, plain, refine"),
+        (["decoding=length_matched", "decoding.lengths=none.json"], "none.json cannot be read as lengths"),
         (["protocol=interactive"], "protocol cannot be changed after training"),
     ],
 )
@@ -94,16 +94,16 @@ def test_a_prompt_set_without_the_templates_is_refused(configure: Callable[..., 
     from rostrum.envs.prompts.judge_prompts import PromptError
 
     with pytest.raises(PromptError, match=r"has no critique\.j2: add that template"):
-        setup.inference(configure("inference=refine", "debater.prompts=prose"))
-    setup.inference(configure("inference=refine", "debater.prompts=chat"))
+        setup.decoding(configure("decoding=refine", "debater.prompts=prose"))
+    setup.decoding(configure("decoding=refine", "debater.prompts=chat"))
 
 
 def test_another_judge_chooses_if_it_is_named(run: Path) -> None:
     config = saved.run_config(run)
-    _, own = setup.inference(compose.load(["inference=best_of"], config)).way.args  # candidates, and who chooses
+    _, own = setup.decoding(compose.load(["decoding=best_of"], config)).way.args  # candidates, and who chooses
     assert own == config.judge.model_copy(update={"order": "both"})
-    overrides = ["inference=best_of", "inference.judge=testimony-heldout", "inference.judge.order=given"]
-    _, chosen = setup.inference(saved.changed(config, overrides, RECONSIDERED)).way.args
+    overrides = ["decoding=best_of", "decoding.judge=testimony-heldout", "decoding.judge.order=given"]
+    _, chosen = setup.decoding(saved.changed(config, overrides, RECONSIDERED)).way.args
     assert (chosen.name, chosen.order) == ("heldout-judge", "both")
     assert compose.load(["judge.audit=warn"], config).judge.audit == "warn", "a key that is called as a group is"
 
@@ -113,15 +113,15 @@ def test_critiques_are_chosen_by_who_can_choose_them(run: Path) -> None:
 
     def chosen(*overrides: str) -> Any:
         """How many critiques, who chooses, and whether that is by which critique helps most."""
-        return setup.inference(compose.load(["inference=refine", *overrides], config)).way.args
+        return setup.decoding(compose.load(["decoding=refine", *overrides], config)).way.args
 
     count, judge, by_help = chosen()
     assert (count, judge.name, judge.order, by_help) == (2, "weak-judge", "both", False)
     assert chosen("judge.prompts=chat", "judge.choice=letter")[2] is True
-    assert chosen("judge.prompts=chat", "judge.choice=letter", "inference.choose=speech")[2] is False
-    assert chosen("inference.critiques=1") == (1, None, False)
+    assert chosen("judge.prompts=chat", "judge.choice=letter", "decoding.choose=speech")[2] is False
+    assert chosen("decoding.critiques=1") == (1, None, False)
     with pytest.raises(JudgeError, match="weak-judge cannot say which critique helps most"):
-        chosen("inference.choose=helpfulness")
+        chosen("decoding.choose=helpfulness")
 
 
 def test_what_is_asked_at_inference_is_in_the_estimate(configure: Callable[..., Any]) -> None:
@@ -134,9 +134,9 @@ def test_what_is_asked_at_inference_is_in_the_estimate(configure: Callable[..., 
 
     plain = requests()
     own = 5 * 2 * (4 + 4 + 2)
-    assert requests("inference=best_of", "inference.candidates=3") - plain == 2 * 3 * own, "in both orders"
-    assert requests("inference=length_matched", "inference.words=6") == plain
-    assert requests("inference=refine", "inference.critiques=1", "debater.prompts=chat") == plain
+    assert requests("decoding=best_of", "decoding.candidates=3") - plain == 2 * 3 * own, "in both orders"
+    assert requests("decoding=length_matched", "decoding.words=6") == plain
+    assert requests("decoding=refine", "decoding.critiques=1", "debater.prompts=chat") == plain
     assert requests("protocol=interactive") - plain == 3 * 5 * 2
 
 
@@ -151,7 +151,7 @@ def ray_runtime() -> Iterator[None]:
 
 def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: None, tmp_path: Path) -> None:
     """The embedded models, with a judge that asks and one that chooses."""
-    overrides = ["protocol=interactive", "inference=best_of", "inference.candidates=2", "questions.heldout=3"]
+    overrides = ["protocol=interactive", "decoding=best_of", "decoding.candidates=2", "questions.heldout=3"]
     played: list[Sequence[Transcript]] = []
     for workers in (0, 1):
         config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])

@@ -1,26 +1,26 @@
-"""The watch during training: small multiples per arm, and its alarms in words."""
+"""The monitor during training: small multiples per arm, and its alarms in words."""
 
 from collections.abc import Callable
 
 from rostrum.trainer.evaluation.summary import ArmSummary
 from rostrum.trainer.report.charts import Series
 from rostrum.trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
-from rostrum.trainer.report.inputs import Run, WatchRecord
+from rostrum.trainer.report.inputs import MonitorRecord, Run
 from rostrum.trainer.report.wording import percent, points
 
 
-def watch_curves(run: Run) -> list[ArmCurves]:
+def monitor_curves(run: Run) -> list[ArmCurves]:
     """Draw the looks of the monitor; nothing if no arm kept one."""
     return small_multiples(run, MEASURES)
 
 
 def alarms(run: Run) -> list[str]:
     """Return the first alarm of each arm that had one, and whether it ended the training, in a sentence."""
-    first = {name: next((look for look in looks if look.alarm), None) for name, looks in run.watch.items()}
-    return [_sentence(name, look, run.watch[name]) for name, look in first.items() if look is not None]
+    first = {name: next((look for look in looks if look.alarm), None) for name, looks in run.monitor.items()}
+    return [_sentence(name, look, run.monitor[name]) for name, look in first.items() if look is not None]
 
 
-def _sentence(arm: str, look: WatchRecord, looks: list[WatchRecord]) -> str:
+def _sentence(arm: str, look: MonitorRecord, looks: list[MonitorRecord]) -> str:
     ended = next((f" The training was stopped after iteration {of.iteration}." for of in looks if of.stop), "")
     found = " and ".join(TOLD[name](look) for name in look.triggers)
     return (
@@ -30,7 +30,7 @@ def _sentence(arm: str, look: WatchRecord, looks: list[WatchRecord]) -> str:
     )
 
 
-TOLD: dict[str, Callable[[WatchRecord], str]] = {
+TOLD: dict[str, Callable[[MonitorRecord], str]] = {
     "held_out": lambda look: (
         f"held-out judges were right in {percent(look.held_out.trained)} instead of {percent(look.held_out.base)}"
     ),
@@ -48,7 +48,7 @@ TOLD: dict[str, Callable[[WatchRecord], str]] = {
 def _by_judge(read: str) -> Callable[[Run, ArmSummary], list[Series]]:
     def series(run: Run, arm: ArmSummary) -> list[Series]:
         rows: dict[tuple[str, str], list[tuple[int, float | None]]] = {}
-        for look in run.watch.get(arm.name, []):
+        for look in run.monitor.get(arm.name, []):
             for of in look.judges:
                 rows.setdefault((of.judge, of.role), []).append((look.iteration, getattr(of, read)))
         named = enumerate(rows.items())
@@ -58,16 +58,16 @@ def _by_judge(read: str) -> Callable[[Run, ArmSummary], list[Series]]:
 
 
 def _one(
-    name: str, slot: int, read: Callable[[WatchRecord], float | None]
+    name: str, slot: int, read: Callable[[MonitorRecord], float | None]
 ) -> Callable[[Run, ArmSummary], list[Series]]:
     def series(run: Run, arm: ArmSummary) -> list[Series]:
-        return series_of(name, slot, [(look.iteration, read(look)) for look in run.watch.get(arm.name, [])])
+        return series_of(name, slot, [(look.iteration, read(look)) for look in run.monitor.get(arm.name, [])])
 
     return series
 
 
 MEASURES = (
-    Measure("Accuracy on the watch set", "INVALID counts as not right", "percent", _by_judge("accuracy")),
+    Measure("Accuracy on the monitor set", "INVALID counts as not right", "percent", _by_judge("accuracy")),
     Measure("Gap", "reward judge's accuracy less held-out judges'", "number", _one("gap", 0, lambda of: of.gap)),
     Measure("Given to the wrong side", "mean probability by judge", "percent", _by_judge("wrong_side")),
     Measure(

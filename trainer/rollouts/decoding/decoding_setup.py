@@ -7,7 +7,7 @@ from pkgutil import resolve_name
 from rostrum.envs.types import Protocol
 from rostrum.rewards.inquirer import Inquirer, inquiring_model, make_inquirer
 from rostrum.rewards.judges import JudgeSettings, Models, ModelSettings
-from rostrum.trainer.config.decoding import AnyInference
+from rostrum.trainer.config.decoding import AnyDecoding
 from rostrum.trainer.rollouts.decoding.turns import OneSample, Speaking, Way, one_sample
 
 
@@ -37,8 +37,8 @@ class DecodingSetup:
         return Decoding(self.way(self.models), make_inquirer(self.asks, self.models))
 
 
-def inference_setup(
-    settings: AnyInference, protocol: Protocol, prompts: str, judge: JudgeSettings, models: Models
+def decoding_setup(
+    settings: AnyDecoding, protocol: Protocol, prompts: str, judge: JudgeSettings, models: Models
 ) -> DecodingSetup:
     """Return the setup for debates under a protocol; `judge` gives the reward, and chooses and asks unless another is
     named.

@@ -17,7 +17,7 @@ from rostrum.rewards.judges.likelihood import LikelihoodJudge
 from rostrum.rewards.types import Unscored, Usage, Verdict
 from rostrum.trainer.engines.base import Sampling
 from rostrum.trainer.rollouts.decoding.best_of import BestOfN
-from rostrum.trainer.rollouts.decoding.inference_setup import Decoding
+from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 from rostrum.trainer.rollouts.decoding.length_matched import (
     LengthError,
     LengthMatched,
@@ -80,9 +80,9 @@ def matches(questions: Sequence[Question], b: str = "checkpoint") -> list[Matchu
 
 
 def played(
-    engines: Engines, asked: Sequence[Matchup], protocol: Protocol, inference: Decoding, prompts: str = "testimony"
+    engines: Engines, asked: Sequence[Matchup], protocol: Protocol, decoding: Decoding, prompts: str = "testimony"
 ) -> list[Transcript]:
-    outcomes = play(asked, protocol, load_prompts(prompts), engines, SAMPLING, POLICIES, inference=inference)
+    outcomes = play(asked, protocol, load_prompts(prompts), engines, SAMPLING, POLICIES, decoding=decoding)
     assert all(isinstance(outcome, Rollout) for outcome in outcomes), outcomes
     return [outcome.transcript for outcome in outcomes if isinstance(outcome, Rollout)]
 
@@ -189,9 +189,9 @@ def test_the_control_speaks_as_long_as_its_target(
         made[name] = scripted_engine(lengthy(made, name))
     untrained = {"checkpoint": replace(POLICIES["checkpoint"], version=0), "base": POLICIES["base"]}
     targets = {0: [2], 1: [8], 2: [8], 3: [2]}
-    inference = Decoding(LengthMatched(24, targets))
+    decoding = Decoding(LengthMatched(24, targets))
     prompts = load_prompts("testimony")
-    outcomes = play(matches(questions, "base"), DEBATE, prompts, made, SAMPLING, untrained, inference=inference)
+    outcomes = play(matches(questions, "base"), DEBATE, prompts, made, SAMPLING, untrained, decoding=decoding)
     off = [
         abs(speech.words - targets[speech.turn][0])
         for outcome in outcomes
@@ -199,7 +199,7 @@ def test_the_control_speaks_as_long_as_its_target(
         for speech in outcome.transcript.speeches
     ]
     assert len(off) == 32 and sum(off) <= 4
-    trained = played(made, matches(questions, "base"), DEBATE, inference)
+    trained = played(made, matches(questions, "base"), DEBATE, decoding)
     free = [abs(s.words - targets[s.turn][0]) for t in trained for s in t.speeches if s.policy == "checkpoint"]
     assert sum(free) > 16, "a trained policy speaks as it likes"
 
@@ -248,8 +248,8 @@ def writers(scripted_engine: Callable[..., Any]) -> Engines:
 
 def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequence[Question]) -> None:
     judge = AtticJudge()
-    inference = Decoding(CritiqueAndRefine(2, judge))
-    transcripts = played(writers, matches(questions[:1], "base"), DEBATE, inference, prompts="chat")
+    decoding = Decoding(CritiqueAndRefine(2, judge))
+    transcripts = played(writers, matches(questions[:1], "base"), DEBATE, decoding, prompts="chat")
     for transcript in transcripts:
         own = [s for s in transcript.speeches if s.side is Side.A]
         assert [(s.raw, s.text) for s in own] == [("final attic", "final attic")] * 2, "the judge likes the second"
@@ -288,8 +288,8 @@ def test_the_most_helpful_critique_alone_is_heeded(
     writers: Engines, questions: Sequence[Question], unscored: bool, spoken: str
 ) -> None:
     asked = YesToTheSecond(unscored)
-    inference = Decoding(CritiqueAndRefine(2, None, Helpfulness(asked, load_prompts("chat"))))
-    transcripts = played(writers, matches(questions[:2], "base"), DEBATE, inference, prompts="chat")
+    decoding = Decoding(CritiqueAndRefine(2, None, Helpfulness(asked, load_prompts("chat"))))
+    transcripts = played(writers, matches(questions[:2], "base"), DEBATE, decoding, prompts="chat")
     assert set(words(transcripts, Side.A)) == {spoken}
     for transcript in transcripts:
         assert budget(transcript, "checkpoint")["sampled_texts"] == 2 * 4, "a draft, two critiques and one rewrite each"
@@ -310,7 +310,7 @@ def test_a_draft_whose_critique_does_not_fit_fails_alone(
     scripted_engine: Callable[..., Any], questions: Sequence[Question]
 ) -> None:
     short = replace(questions[0], id="short", passage="attic")
-    inference = Decoding(CritiqueAndRefine(1, None))
+    decoding = Decoding(CritiqueAndRefine(1, None))
     limit = len(load_prompts("chat").opening(short, short.answers, Side.A, short.passage).split()) + 130
     engine = scripted_engine(revising, max_context=limit)
     long = replace(short, id="long", passage=" ".join(["attic"] * 60))
@@ -321,7 +321,7 @@ def test_a_draft_whose_critique_does_not_fit_fails_alone(
         {"checkpoint": engine},
         SAMPLING,
         POLICIES,
-        inference=inference,
+        decoding=decoding,
     )
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, False, True, True]
     assert all("the prompt for a critique has" in o.reason for o in outcomes if isinstance(o, Failure))
@@ -332,9 +332,9 @@ def test_the_judges_question_is_read_by_both_seats_and_by_the_judge(
     engines: Engines, questions: Sequence[Question], protocol: Protocol
 ) -> None:
     writer = Writer(lambda prompt, call: "whose <u_quote>book</u_quote> is it ? private : B")
-    inference = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
+    decoding = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
     outcomes = play(
-        matches(questions), protocol, load_prompts("testimony"), engines, SAMPLING, POLICIES, inference=inference
+        matches(questions), protocol, load_prompts("testimony"), engines, SAMPLING, POLICIES, decoding=decoding
     )
     assert len(writer.prompts) == 8 and all(prompt.count("said :") == 2 for prompt in writer.prompts)
     for outcome in outcomes:
@@ -354,17 +354,17 @@ def test_the_judges_question_is_read_by_both_seats_and_by_the_judge(
 
 def test_a_question_that_could_not_be_written_is_recorded(engines: Engines, questions: Sequence[Question]) -> None:
     writer = Writer(lambda prompt, call: Unscored("the debate is too long"))
-    inference = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
-    for transcript in played(engines, matches(questions), ASKING, inference):
+    decoding = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
+    for transcript in played(engines, matches(questions), ASKING, decoding):
         assert [(i.text, i.problem) for i in transcript.inquiries] == [("", "the debate is too long")]
 
 
 def test_siblings_are_asked_the_same(engines: Engines, questions: Sequence[Question]) -> None:
     """Though whoever asks would ask something else each time."""
     writer = Writer(lambda prompt, call: f"is it {len(writer.prompts)} {random.random()} ?")
-    inference = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
+    decoding = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
     branching = [replace(match, branches=3, branch_turn=2) for match in matches(questions)]
-    transcripts = played(engines, branching, ASKING, inference)
+    transcripts = played(engines, branching, ASKING, decoding)
     assert len(transcripts) == 24
     for first in range(0, 24, 3):
         assert len({t.inquiries for t in transcripts[first : first + 3]}) == 1
