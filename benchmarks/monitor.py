@@ -136,8 +136,8 @@ def page(runs: int) -> Iterator[str]:
     yield (
         f"Simulated runs of {LOOKS} looks at {QUESTIONS} questions of a story each, {runs} a row, at the default "
         f"thresholds: level {monitor.level:g}, falls of {monitor.fall:.0%} and gaps of {monitor.gap:.0%} at least, "
-        f"{monitor.patience} looks in a row.\nAn alarm takes that the reward judge sides with the policy more often and "
-        "at least one of the last three columns; a run may have several.\nThe level was chosen with judges that are "
+        f"{monitor.patience} looks in a row.\n"
+        "An alarm takes that the reward judge sides with the policy more often and at least one of the last three columns; a run may have several.\nThe level was chosen with judges that are "
         f"right in {CHOSEN_ON.accuracy[0]:.0%} and {CHOSEN_ON.accuracy[1]:.0%} of the base debates; the table is of "
         f"judges right in {SHOWN_ON.accuracy[0]:.0%} and {SHOWN_ON.accuracy[1]:.0%} and of other seeds.\n"
         "These are draws, not trained debaters.\n"

@@ -112,7 +112,11 @@ def test_a_stored_run_is_rewritten_as_it_is_read(tmp_path: Path, capsys: pytest.
     assert "line 13: protocol.seats is protocol.speakers" in capsys.readouterr().err
     assert compose.validate(yaml.safe_load(path.read_text("utf-8"))) == compose.read(STORED)
     old, new = STORED.read_text("utf-8").splitlines(), path.read_text("utf-8").splitlines()
-    assert [line for line in new if line not in old] == ["  speakers: {A: {side: A}, B: {side: B}}"]
+    assert [line for line in new if line not in old] == [
+        "  speakers: {A: {side: A}, B: {side: B}}",
+        "decoding:",
+        "monitor:",
+    ]
 
 
 def test_the_command_writes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
