@@ -71,7 +71,7 @@ def judge(rig: Rig, episodes: list[Rollout]) -> list[Trajectory]:
     invalid = [verdict.reason for verdict in verdicts if not verdict.valid]
     if invalid:
         raise BenchmarkError(f"{len(invalid)} verdicts are INVALID ({invalid[0]}): lower --speech-tokens.")
-    return Batch(1, rig.policy, tuple(judged), (), 0.0).trajectories()
+    return Batch(1, {rig.policy.name: rig.policy}, tuple(judged), (), 0.0).trajectories()
 
 
 def learn(rig: Rig, rows: list[Trajectory]) -> None:

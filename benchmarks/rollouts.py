@@ -51,7 +51,7 @@ class Bench:
         return collect(
             1,
             self.matches,
-            self.policy,
+            {self.policy.name: self.policy},
             rollouts,
             self.judge,
             self.settings.reward,

@@ -59,7 +59,7 @@ def _learn(rig: Rig, rows: list[Trajectory]) -> float:
 
 def played(rig: Rig) -> list[Trajectory]:
     """Return the rows of debates that were played and judged now."""
-    return Batch(1, rig.policy, tuple(rig.read(rig.play())), (), 0.0).trajectories()
+    return Batch(1, {rig.policy.name: rig.policy}, tuple(rig.read(rig.play())), (), 0.0).trajectories()
 
 
 def tokens_of(trajectory: Trajectory) -> int:

@@ -17,6 +17,7 @@ from rostrum.rewards.written import WritingSettings
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.game import check_protocol, check_questions
+from rostrum.trainer.config.learner_overrides import check_learners
 from rostrum.trainer.evaluation.judge_audit.carried import carried
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import say
@@ -41,10 +42,13 @@ def check(run: RunContext) -> None:
     check_questions(run)
     config.evaluation.check(run)
     config.monitor.check(run)
-    config.debater.check(run)
+    check_learners(run)
+    for policy in config.policies:
+        run.of(policy).config.debater.check(run.of(policy))
     check_judges(config.judge_models, run)
     tell_shared_judges(config)
-    config.algorithm.check(run)
+    for policy in config.policies:
+        run.of(policy).config.algorithm.check(run.of(policy))
     config.opponent.check(run)
     context.check_context(run)
     check_space(config)
@@ -155,6 +159,10 @@ def checkpoint_bytes(config: Config) -> int:
 
     0 for a model on a hub, whose size is not known before it is fetched.
     """
+    return sum(_bytes_of(config.of(policy)) for policy in config.policies)
+
+
+def _bytes_of(config: Config) -> int:
     weights = sum(path.stat().st_size for path in Path(loading.resolve(config.debater.model)).glob("*.safetensors"))
     if config.debater.lora is not None:
         weights //= 20  # rank 16 on every linear layer of a small model; larger ones have relatively less

@@ -86,7 +86,8 @@ def check_context(
         return
     speech = _text(chosen[0], fmt, debater.max_tokens)
     played = [_play(config, question, fmt, speech, by_speech) for question in chosen]
-    _check_debater(config, max(prompt for debate in played for prompt in debate.prompts))
+    for policy in config.policies:
+        _check_debater(config.of(policy), max(prompt for debate in played for prompt in debate.prompts))
     asked = [*config.judge_models, *config.decoding.needs()] if judges is None else judges
     for judge in _with_models_here(asked):
         _check_judge(config, judge, played)

@@ -28,7 +28,8 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
     from rostrum.trainer.evaluation.preregistration import lock
     from rostrum.trainer.store import frozen, provenance
 
-    models = sorted({config.debater.model, *(m.model for m in config.judge_models if m.endpoint is None)})
+    debaters = sorted({debater.model for debater in config.debaters})
+    models = sorted({*debaters, *(m.model for m in config.judge_models if m.endpoint is None)})
 
     record: dict[str, Any] = {
         "title": title,
@@ -43,7 +44,7 @@ def write(path: Path, config: Config, title: str, audit: Mapping[str, Any] | Non
         "prompts": prompt_hashes(config),
         "chat_templates": provenance.chat_template_hashes(models),
         "chat_template_date": TODAY.isoformat(),
-        "debater": {config.debater.model: frozen.model_hash(config.debater.model)},
+        "debater": {model: frozen.model_hash(model) for model in debaters},
         "judges": frozen.hashes(config.judges),
         "platform": platform.platform(),
         "hardware": provenance.hardware(),

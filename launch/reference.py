@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rostrum.launch.fields import classes, fields
+from rostrum.launch.fields import classes, fields, has_fields
 from rostrum.launch.groups import CONFIGS
 from rostrum.rewards.calibration import Calibration
 from rostrum.rewards.endpoint.config import Endpoint
@@ -94,6 +94,8 @@ def _sections() -> Iterator[str]:
     for name, kinds in sections.items():
         if name not in ("judge", "heldout_judges") and kinds:
             yield from _section(name, kinds)
+        for kind in _by_name(Config.model_fields[name].annotation):
+            yield from _section(f"{name}.NAME", [kind])
     yield from _judges()
 
 
@@ -153,9 +155,9 @@ def _keys(kind: type, prefix: str = "") -> Iterator[Key]:
 
 
 def _by_name(annotation: Any) -> list[type]:
-    """Return the dataclass whose instances are held by name; nothing where none are."""
-    parts = get_args(annotation) if get_origin(annotation) is Mapping else ()
-    return [part for part in parts if isinstance(part, type) and is_dataclass(part)]
+    """Return the class with fields whose instances are held by name; nothing where none are."""
+    parts = get_args(annotation) if get_origin(annotation) in (dict, Mapping) else ()
+    return [part for part in parts if has_fields(part)]
 
 
 def _key(name: str, field: FieldInfo, meanings: dict[str, str]) -> Key:
@@ -219,7 +221,7 @@ def _type(annotation: Any) -> str:
         return f"{_type(parts[1])} by name"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " or ".join(f"`{value.value}`" for value in annotation)
-    if annotation in (Endpoint, Calibration) or is_dataclass(annotation):
+    if has_fields(annotation):
         return "section"
     names = {
         str: "text",

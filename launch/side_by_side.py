@@ -64,7 +64,7 @@ def variables_of(arms: Sequence[Training], threads: int = 1) -> dict[str, str]:
     """Return the children's variables: so many threads each unless told otherwise, and no look at the hub where every
     model is on this disk."""
     settings = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
-    models = [arm.config.debater.model for arm in arms]
+    models = [debater.model for arm in arms for debater in arm.config.debaters]
     models += [judge.model for arm in arms for judge in arm.config.judge_models if judge.endpoint is None]
     if all(model.startswith("embedded/") or Path(model).is_dir() for model in models):
         settings["HF_HUB_OFFLINE"] = "1"

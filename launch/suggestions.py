@@ -1,7 +1,7 @@
 """Which key was meant by one that does not exist."""
 
-from collections.abc import Sequence
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args, get_origin
 
 from rostrum.launch.errors import nearest
 from rostrum.launch.fields import classes, fields
@@ -15,16 +15,17 @@ def key_like(location: Sequence[str | int], root: type) -> str | None:
         root: The class that was validated.
     """
     *above, missed = location
-    sections, path = [root], list[str]()
+    sections, path, by_name = [root], list[str](), False
     for part in above:
         own = [fields(section)[part] for section in sections if part in fields(section)]
         inner = [kind for field in own for kind in classes(field.annotation)]
         tagged = [section for section in sections if part in _tags(section)]
         if own:
             path.append(str(part))
-            sections = inner
-        elif isinstance(part, int):
+            sections, by_name = inner, any(get_origin(field.annotation) in (dict, Mapping) for field in own)
+        elif isinstance(part, int) or by_name:
             path.append(str(part))
+            by_name = False
         elif tagged:
             sections = tagged
     found = nearest(str(missed), sorted({str(name) for section in sections for name in fields(section)}))

@@ -6,6 +6,7 @@ The first rank plays, judges and keeps the records (`Session`); all ranks learn.
 import gc
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from pkgutil import resolve_name
 from types import TracebackType
@@ -14,10 +15,12 @@ from typing import Any, TypeVar
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, set_seed
 
+from rostrum.envs.files import replacing_folder
 from rostrum.trainer import setup
-from rostrum.trainer.config import Config
+from rostrum.trainer.config import Config, Lora
 from rostrum.trainer.learners.learner import Learner, LearnerSetup
 from rostrum.trainer.models.loading import load_tokenizer
+from rostrum.trainer.policies import path_of
 from rostrum.trainer.progress import say
 from rostrum.trainer.rollouts.schedule import derive, matches_of, questions_of
 from rostrum.trainer.session import Session
@@ -27,8 +30,6 @@ from rostrum.trainer.types import Matchup, Policy, Trajectory
 from rostrum.trainer.weights.publish import publish
 
 T = TypeVar("T")
-CURRENT = "current"
-"""The name of the policy that is trained."""
 
 
 class Run:
@@ -37,7 +38,8 @@ class Run:
     def __init__(self, config: Config) -> None:
         self.config, self.folder = config, RunFolder(config.output)
         self._rank, self._world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        setup.check_whole_model(config.debater)
+        for debater in config.debaters:
+            setup.check_whole_model(debater)
         set_seed(config.seed)
         setup.join_ranks(config.cluster.deepspeed)
         self._session = Session(config) if self._rank == 0 else None
@@ -49,14 +51,26 @@ class Run:
             raise
 
     def _make_learners(self) -> None:
-        config, lora = self.config, self.config.debater.lora
+        self._probe = self._from_first(self._session.probe if self._session is not None else {})
+        learners = {}
+        for name in self.config.policies:
+            config = self.config.of(name)
+            self._tell_dropout(config.debater.lora)
+            made = LearnerSetup(
+                config,
+                load_tokenizer(config.debater.model),
+                self._probe[name],
+                name if self.config.learners else None,
+                self._rank,
+                self._world,
+            )
+            learner: type[Learner] = resolve_name(config.algorithm.learner)
+            learners[name] = learner(made)
+        self.learners = learners
+
+    def _tell_dropout(self, lora: Lora | None) -> None:
         if self._session is not None and lora is not None and lora.dropout:
             say(f"debater.lora.dropout={lora.dropout:g} is left out of training: its noise would pass for learning")
-        self._tokenizer = load_tokenizer(config.debater.model)
-        self._probe = self._from_first(self._session.probe if self._session is not None else [])
-        made = LearnerSetup(config, self._tokenizer, self._probe, self._rank, self._world)
-        learner: type[Learner] = resolve_name(config.algorithm.learner)
-        self.learners = {CURRENT: learner(made)}
 
     def __enter__(self) -> "Run":
         return self
@@ -93,46 +107,53 @@ class Run:
                 self._session.opponents.restore(state.get("opponents", {}))
         yield from range(done + 1, self.config.iterations + 1)
 
-    def publish(self, version: int) -> Policy:
-        """Publish the weights after `version` iterations, and have the engines read them.
+    def publish(self, version: int) -> Mapping[str, Policy]:
+        """Publish the weights after `version` iterations, all policies at once, and have the engines read them.
 
         Raises:
             FiniteError: weights are NaN or infinite.
         """
+        folder, names = self.folder.policy(version), self.config.policies
         send = self._session.send if self._session is not None else None
-        weights = self.learners[CURRENT].weights()
-        return publish(weights, self._tokenizer, self.folder.policy(version), version, send)
+        together = replacing_folder(folder) if self._session is not None and len(names) > 1 else nullcontext(folder)
+        with together as place:
+            for name, learner in self.learners.items():
+                tokenizer = load_tokenizer(self.config.of(name).debater.model)
+                publish(learner.weights(), tokenizer, path_of(place, name, names), version, send, name)
+        PartialState().wait_for_everyone()
+        return {name: Policy(name, version, str(path_of(folder, name, names))) for name in names}
 
-    def stopped(self, policy: Policy) -> bool:
-        """Return whether the monitor, if it is its turn to look at this policy, ends the training with it."""
-        config, monitor = self.config, self.config.monitor
-        due = policy.version % (config.save_every * monitor.every) == 0 or policy.version == config.iterations
+    def stopped(self, policies: Mapping[str, Policy]) -> bool:
+        """Return whether the monitor, if it is its turn to look at these policies, ends the training with them."""
+        config, monitor, version = self.config, self.config.monitor, next(iter(policies.values())).version
+        due = version % (config.save_every * monitor.every) == 0 or version == config.iterations
         if not (monitor.questions and due):
             return False
-        return self._from_first(self._session is not None and self._session.look(policy))
+        return self._from_first(self._session is not None and self._session.look(policies))
 
-    def collect(self, iteration: int, policy: Policy) -> list[Trajectory]:
-        """Play and judge the debates of an iteration; return the rows that the policy is to learn from.
+    def collect(self, iteration: int, policies: Mapping[str, Policy]) -> Mapping[str, list[Trajectory]]:
+        """Play and judge the debates of an iteration; return the rows that each policy is to learn from.
 
         Raises:
-            ParityError: an engine serves something else than the learner has.
+            ParityError: an engine serves something else than a learner has.
             LimitError: there is nothing to learn from these debates.
         """
-        scores = self.learners[CURRENT].logprobs(self._probe)
-        rows: list[Trajectory] = []
+        scores = {name: learner.logprobs(self._probe[name]) for name, learner in self.learners.items()}
+        rows: dict[str, list[Trajectory]] = {}
         if self._session is not None:
-            rows = self._session.collect(iteration, self._matches(iteration), policy, scores).trajectories()
+            played = self._session.collect(iteration, self._matches(iteration), policies, scores)
+            rows = {name: played.trajectories(name) for name in policies}
             prune(self.folder, self._kept())
         return self._from_first(rows)
 
-    def record(self, learned: Mapping[str, float]) -> None:
-        """Write the iteration's line of metrics.
+    def record(self, learned: Mapping[str, Mapping[str, float]]) -> None:
+        """Write the iteration's line of metrics, from what each policy's learner tells.
 
         Raises:
-            LimitError: the policy has gone too far from the reference.
+            LimitError: a policy has gone too far from the reference.
         """
         if self._session is not None:
-            self._session.record(dict(learned))
+            self._session.record(learned)
 
     def checkpoint(self, iteration: int) -> None:
         """Save what the run needs to go on from here, if it is this iteration's turn."""
@@ -157,11 +178,11 @@ class Run:
             )
             self._session.checkpointed()
 
-    def finish(self, policy: Policy) -> Path:
-        """Remove the published weights that nobody needs any more; return the folder of the final policy."""
+    def finish(self, iteration: int) -> Path:
+        """Remove the published weights that nobody needs any more; return the folder of this iteration's policies."""
         if self._session is not None:
             prune(self.folder, self._kept())
-        return Path(policy.path)
+        return self.folder.policy(iteration)
 
     @property
     def _ranks(self) -> dict[str, Any]:

@@ -13,13 +13,19 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.engines import engine_settings
 from rostrum.trainer.engines.formats import Format
 from rostrum.trainer.machine import Machine
+from rostrum.trainer.models import loading
 
 
 class RunContext:
     """A configuration with what its sections are checked against."""
 
-    def __init__(self, config: Config) -> None:
-        self.config, self.machine = config, Machine()
+    def __init__(self, config: Config, policy: str | None = None) -> None:
+        """Look at one policy, where the run trains several and one is named."""
+        self.config, self.machine, self._policy = config, Machine(), policy
+
+    def of(self, policy: str) -> "RunContext":
+        """Return this run as the learner of a policy has it."""
+        return RunContext(self.config.of(policy), policy) if self.config.learners else self
 
     def questions(self, *needed: str) -> QuestionSet:
         """Return the questions.
@@ -39,7 +45,13 @@ class RunContext:
 
     def rows_per_iteration(self) -> int:
         """Return how many rows an iteration has for the learner (`setup.rows_per_iteration`)."""
-        return setup.rows_per_iteration(self.config)
+        return setup.rows_per_iteration(self.config, self._policy)
+
+    def reads_alike(self, one: str, other: str) -> bool:
+        """Return whether the debaters of two models count a text, and are told it, in the same tokens."""
+        first, second = (loading.load_tokenizer(model) for model in (one, other))
+        alike: bool = first.get_vocab() == second.get_vocab() and first.chat_template == second.chat_template
+        return alike
 
     def check_debater(self) -> None:
         """Ask for a whole model that can be trained, by its files and by the names and shapes of its weights.

@@ -39,6 +39,9 @@ class RunView(Interface):
     def rows_per_iteration(self) -> int:
         """Return how many rows an iteration has for the learner."""
 
+    def reads_alike(self, one: str, other: str) -> bool:
+        """Return whether the debaters of two models count a text, and are told it, in the same tokens."""
+
     def check_debater(self) -> None:
         """Ask for a whole model that can be trained as the configuration says; raises `ModelError`."""
 

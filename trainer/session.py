@@ -1,5 +1,6 @@
 """What PPO and DPO runs share: folder, rollouts, judge, records, and the collection of one iteration."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rostrum.envs import transcripts
@@ -12,11 +13,10 @@ from rostrum.trainer.config.set_aside import set_aside
 from rostrum.trainer.engines import resting
 from rostrum.trainer.evaluation.monitor import Monitor
 from rostrum.trainer.learners import limits
-from rostrum.trainer.models.loading import load_tokenizer
 from rostrum.trainer.opponents.lineup import opponents
 from rostrum.trainer.progress import debates_bar, say
 from rostrum.trainer.rollouts.collect import collect
-from rostrum.trainer.rollouts.measure import measure
+from rostrum.trainer.rollouts.measure import by_policy, figures_of, measure
 from rostrum.trainer.rollouts.schedule import derive
 from rostrum.trainer.rollouts.unjudged import check_judged
 from rostrum.trainer.store.run_folder import RunFolder, append_line
@@ -33,26 +33,31 @@ class Session:
 
     def __init__(self, settings: Config) -> None:
         self.settings, self.folder = settings, RunFolder(settings.output)
-        self.tokenizer = load_tokenizer(settings.debater.model)
         every = load_questions(settings.questions).questions("train")
         self.questions, watched = set_aside(every, settings.monitor.questions, settings.monitor.level)
         self.judge = stored_judge(settings.judge, settings, self.folder.judging / "training.jsonl")
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.send = setup.sender(settings, self.rollouts)
-        self.probe = rows_of(settings)
-        if settings.debater.lora is not None:
-            check_adapter(settings, self.rollouts, self.probe)
+        self.probe = {name: rows_of(settings.of(name)) for name in settings.policies}
+        """Rows of tokens on which each policy's learner and engines are compared."""
+        for name in settings.policies:
+            if settings.of(name).debater.lora is not None:
+                check_adapter(settings.of(name), self.rollouts, self.probe[name], name)
         self._tracker = Tracker(settings)
         self.monitor = Monitor(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
 
-    def collect(self, iteration: int, matches: list[Matchup], policy: Policy, learner: Scores) -> Batch:
+    def collect(
+        self, iteration: int, matches: list[Matchup], policies: Mapping[str, Policy], learners: Mapping[str, Scores]
+    ) -> Batch:
         """Check that the engines serve what was published, then play, judge and reward; keep the transcripts.
+
+        `learners` has what each policy's learner makes of its probe.
 
         Raises:
             LimitError: there is nothing to learn from these debates.
         """
-        parity = check_parity(learner, self.probe, self.rollouts, policy, self.settings.parity_tolerance)
+        gaps = {name: self._parity(learners[name], policy) for name, policy in policies.items()}
         if not self._measured:
             say(setup.rows_in_words(self.settings))
         before = self.judge.usage
@@ -61,7 +66,7 @@ class Session:
             experience = collect(
                 iteration,
                 matches,
-                policy,
+                policies,
                 self.rollouts,
                 self.judge,
                 self.settings.reward,
@@ -76,27 +81,30 @@ class Session:
         if text := next(filter(None, spoiled), ""):
             say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
         measured = {**measure(experience), **self.opponents.learn(experience)}
-        gap = {"parity": parity.relative, "parity_mean": parity.mean}
-        self._measured = {**measured, **_paid(self.judge.usage - before), **gap}
-        if (told := limits.check_speeches(measured, self.settings)) is not None:
+        self._measured = {**measured, **_paid(self.judge.usage - before), **by_policy(gaps)}
+        for told in limits.check_speeches(measured, self.settings):
             say(told)
         resting.rest()
         return experience
 
-    def look(self, policy: Policy) -> bool:
-        """Have the monitor look at a published policy; return whether it ends the training."""
-        return self.monitor is not None and self.monitor.look(policy)
+    def _parity(self, learner: Scores, policy: Policy) -> dict[str, float]:
+        gap = check_parity(learner, self.probe[policy.name], self.rollouts, policy, self.settings.parity_tolerance)
+        return {"parity": gap.relative, "parity_mean": gap.mean}
 
-    def record(self, learned: dict[str, Any]) -> None:
-        """Close the iteration: one line of metrics, from the debates and from the learner.
+    def look(self, policies: Mapping[str, Policy]) -> bool:
+        """Have the monitor look at published policies; return whether it ends the training."""
+        return self.monitor is not None and self.monitor.look(policies)
+
+    def record(self, learned: Mapping[str, Mapping[str, float]]) -> None:
+        """Close the iteration: one line of metrics, from the debates and from each policy's learner.
 
         Raises:
-            LimitError: the policy has gone too far from the reference.
+            LimitError: a policy has gone too far from the reference.
         """
-        row = {**self._measured, **learned}
+        row = {**self._measured, **by_policy(learned)}
         append_line(self.folder.metrics, row)
         self._tracker.log(row)
-        say(_line(row, self.settings.iterations))
+        say(_line(row, self.settings.iterations, self.settings.policies))
         limits.check_learned(row, self.settings)
 
     def checkpointed(self) -> None:
@@ -155,17 +163,22 @@ def _paid(usage: Usage) -> dict[str, float | int]:
     }
 
 
-def _line(row: dict[str, Any], iterations: int) -> str:
+_TOLD = (
+    ("reward", "reward", "+.2f"),
+    ("win_rate", "win rate", ".0%"),
+    ("kl", "KL", ".3f"),
+    ("entropy", "entropy", ".2f"),
+    ("verified_quotes", "verified", ".0%"),
+)
+"""What the log tells of a policy in an iteration: names in metrics.jsonl, labels, formats."""
+
+
+def _line(row: Mapping[str, Any], iterations: int, policies: Sequence[str]) -> str:
     parts = [f"iteration {row['iteration']}/{iterations}"]
-    for key, label, form in (
-        ("reward", "reward", "+.2f"),
-        ("win_rate", "win rate", ".0%"),
-        ("kl", "KL", ".3f"),
-        ("entropy", "entropy", ".2f"),
-        ("verified_quotes", "verified", ".0%"),
-        ("debates_per_second", "debates/s", ".0f"),
-    ):
-        if key in row:
-            parts.append(f"{label} {row[key]:{form}}")
+    for policy in policies:
+        own = figures_of(row, policy, policies)
+        parts += [f"{policy}:"] if len(policies) > 1 else []
+        parts += [f"{label} {own[key]:{form}}" for key, label, form in _TOLD if key in own]
+    parts.append(f"debates/s {row['debates_per_second']:.0f}")
     troubles = [f"{row[key]} {key}" for key in ("failed", "invalid", "spoiled") if row.get(key)]
     return "  ".join(parts + troubles)

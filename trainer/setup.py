@@ -129,7 +129,7 @@ def weight_transfer(settings: config.Config) -> str:
     if cluster.weight_transfer != "auto":
         return cluster.weight_transfer
     over_nccl = "nccl" in settings_by_name()[debater.engine].transports and debater.lora is None
-    return "nccl" if over_nccl and cluster.gpus_apart else "disk"
+    return "nccl" if over_nccl and cluster.gpus_apart and not settings.learners else "disk"
 
 
 def sender(settings: config.Config, played: RolloutWorkers) -> Send | None:
@@ -219,17 +219,22 @@ def rows_in_words(settings: config.Config) -> str:
     return "rows: one per speech, since this model's chat template changes earlier turns"
 
 
-def rows_per_debate(settings: config.Config) -> int:
-    """Return how many rows the speakers of a debate give together."""
-    return settings.protocol.speeches if row_per_speech(settings) else len(settings.protocol.speakers)
+def rows_per_debate(settings: config.Config, policy: str | None = None) -> int:
+    """Return how many rows the speakers of a debate give together, or those of one policy."""
+    speakers = settings.protocol.speakers
+    own = [name for name, speaker in speakers.items() if policy in (None, speaker.policy)]
+    if row_per_speech(settings):
+        return sum(name in own for turn in settings.protocol.order() for name in turn)
+    return len(own)
 
 
-def rows_per_iteration(settings: config.Config) -> int:
-    """Return how many rows an iteration has for the learner: both seatings of each question, and every speaker that the
-    policy has in it (one side where there is an opponent), without further siblings."""
+def rows_per_iteration(settings: config.Config, policy: str | None = None) -> int:
+    """Return how many rows an iteration has for the learner of a policy, or for the only one there is: both seatings of
+    each question, and every speaker that the policy has in it (one side where there is an opponent), without further
+    siblings."""
     questions = settings.algorithm.questions_per_iteration
     alone = settings.opponent.against_itself(questions)
-    each, sides = rows_per_debate(settings), len(settings.protocol.sides)
+    each, sides = rows_per_debate(settings, policy), len(settings.protocol.sides)
     rows = alone * each + (questions - alone) * each // sides
     return rows * 2 * settings.algorithm.repeats
 

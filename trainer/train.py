@@ -4,14 +4,14 @@ from pathlib import Path
 
 from rostrum.envs.files import check_no_links, guarded
 from rostrum.trainer.config import Config
-from rostrum.trainer.run import CURRENT, Run
+from rostrum.trainer.run import Run
 from rostrum.trainer.store.run_folder import RunFolder
 
 
 def train(config: Config) -> Path:
-    """Train, or go on where a run in the same folder was cut off; return the final policy's folder.
+    """Train, or go on where a run in the same folder was cut off; return the folder of the final policies.
 
-    The final policy is that of the last iteration, or the one that the monitor stopped at. Every rank calls this.
+    They are those of the last iteration, or those that the monitor stopped at. Every rank calls this.
     """
     folder = RunFolder(config.output)
     if (stopped := folder.stopped()) is not None:
@@ -20,13 +20,12 @@ def train(config: Config) -> Path:
         check_no_links(folder.trainer)  # DeepSpeed writes checkpoints by itself
         with Run(config) as run:
             for iteration in run.iterations():
-                policy = run.publish(iteration - 1)
-                if run.stopped(policy):
-                    return run.finish(policy)
-                rows = run.collect(iteration, policy)
-                learned = run.learners[CURRENT].update(rows, policy)
-                run.record(learned)
+                policies = run.publish(iteration - 1)
+                if run.stopped(policies):
+                    return run.finish(iteration - 1)
+                rows = run.collect(iteration, policies)
+                run.record({name: of.update(rows[name], policies[name]) for name, of in run.learners.items()})
                 run.checkpoint(iteration)
-            policy = run.publish(config.iterations)
-            run.stopped(policy)
-            return run.finish(policy)
+            policies = run.publish(config.iterations)
+            run.stopped(policies)
+            return run.finish(config.iterations)

@@ -125,7 +125,8 @@ class Batch:
     """What one iteration collected. Every match is in it: judged, or as a failure with its reason."""
 
     iteration: int
-    policy: Policy
+    policies: Mapping[str, Policy]
+    """Those that learn from it, by name."""
     judged: tuple[Judged, ...]
     failures: tuple[Failure, ...]
     seconds: float

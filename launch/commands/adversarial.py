@@ -79,6 +79,8 @@ def adversarial(overrides: Sequence[str]) -> int:
     given = list(overrides) if compose.sets(overrides, "experiment") else ["experiment=adversarial", *overrides]
     words = [f"adversarial.{word}" if word.startswith("rounds=") else word for word in given]
     config = compose.load(words)
+    if config.learners:
+        raise LaunchError("The rounds train one debater against each judge: leave learners out.")
     environment.silence()
     with saved.reserved(config.output), continued_with(" ".join(["rostrum judge adversarial", *overrides])):
         rounds = Rounds(config)

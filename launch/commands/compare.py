@@ -36,6 +36,11 @@ def compare(overrides: Sequence[str]) -> int:
     if iteration is not None and (run is None or not iteration.isdecimal()):
         raise LaunchError("iteration=N is a whole number and names a checkpoint of run=RUN: give both, or neither.")
     config = _configuration(run, rest).model_copy(update={"output": Path(output)})
+    if config.learners:
+        raise LaunchError(
+            "A comparison is of one policy in several protocols, and several policies play this run's: compare its "
+            "checkpoints with `rostrum tournament`, or leave learners out."
+        )
     arms = _arms(config, names)
     policies = _policies(config, run, iteration)
     if dry:

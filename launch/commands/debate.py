@@ -20,6 +20,7 @@ from rostrum.launch.errors import LaunchError
 from rostrum.rewards.trial import shown
 from rostrum.rewards.types import Judge, Verdict, pick
 from rostrum.trainer.config import Config
+from rostrum.trainer.policies import path_of
 from rostrum.trainer.store.run_folder import RunFolder
 from rostrum.trainer.terminal import Console
 
@@ -43,7 +44,7 @@ def debate(overrides: Sequence[str]) -> int:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
     if not config.decoding.as_sampled:
         raise LaunchError("A debate in the terminal is played plainly: leave decoding out, or set decoding=plain.")
-    models = {Side.A: _policy(a or config.debater.model), Side.B: _policy(b or config.debater.model)}
+    models = _models(config, {Side.A: a, Side.B: b})
     from rostrum.launch import checks, context
     from rostrum.trainer import model_checks, setup
     from rostrum.trainer.run_context import RunContext
@@ -55,9 +56,9 @@ def debate(overrides: Sequence[str]) -> int:
     checks.check_judges(config.judge.needs(), known, counted=False)
     questions = known.questions("heldout")
     question = _question(questions.questions("heldout"), number or "1")
-    for model in {models[side] for side in config.protocol.sides}:
-        debater = config.debater.model_copy(update={"model": model})
-        played = RunContext(config.model_copy(update={"debater": debater}))
+    for model in set(models.values()):
+        alone = {"debater": config.debater.model_copy(update={"model": model}), "learners": {}}
+        played = RunContext(config.model_copy(update=alone))
         context.check_context(played, [question], config.judge.needs())
     engines = _engines(models, config)
     screen = _Screen(Console(highlight=False))
@@ -82,15 +83,46 @@ def _run_of(path: Path) -> Path | None:
     return next((folder for folder in candidates if RunFolder(folder).config.is_file()), None)
 
 
-def _policy(name: str) -> str:
-    """Return the model folder behind a run (its last published policy), or the name itself."""
+def _models(config: Config, sides: Mapping[Side, str | None]) -> dict[str, str]:
+    """Return the model folder of each speaker, by name: that of its policy among those of the run that its side names,
+    the model that its side names, or the base debater of its policy."""
+    found = {}
+    for name, speaker in config.protocol.speakers.items():
+        named = sides[speaker.side]
+        if named is None:
+            found[name] = config.of(speaker.policy).debater.model
+        elif (published := _published(named)) is None:
+            found[name] = named
+        else:
+            found[name] = str(_of_speaker(published, named, speaker.policy))
+    return found
+
+
+def _published(name: str) -> Path | None:
+    """Return the folder of the last policies that a run has published; None for what is no run.
+
+    Raises:
+        LaunchError: it has published none.
+    """
     folder = RunFolder(Path(name))
     if not folder.config.is_file():
-        return name
+        return None
     published = folder.published()
     if not published:
         raise LaunchError(f"The run {name} has published no policy yet: train it first, or name another.")
-    return str(folder.policy(published[-1]))
+    return folder.policy(published[-1])
+
+
+def _of_speaker(published: Path, run: str, policy: str) -> Path:
+    """Return where the policy that speaks lies: the folder of a run of one policy holds that one.
+
+    Raises:
+        LaunchError: the run has several, and none of this name.
+    """
+    names = saved.run_config(Path(run)).policies
+    if len(names) > 1 and policy not in names:
+        raise LaunchError(f"The run {run} has the policies {' and '.join(names)}, and none called {policy}: name both.")
+    return path_of(published, policy, names)
 
 
 def _question(questions: Sequence[Question], number: str) -> Question:
@@ -99,14 +131,14 @@ def _question(questions: Sequence[Question], number: str) -> Question:
     return questions[int(number) - 1]
 
 
-def _engines(models: Mapping[Side, str], config: Config) -> dict[str, "Engine"]:
+def _engines(models: Mapping[str, str], config: Config) -> dict[str, "Engine"]:
     """Return the engine of each speaker, by name."""
     from rostrum.trainer import setup
     from rostrum.trainer.engines import make_engine
 
     how = setup.debater_engine(config)
-    loaded = {model: make_engine(model, how) for model in {models[side] for side in config.protocol.sides}}
-    return {name: loaded[models[speaker.side]] for name, speaker in config.protocol.speakers.items()}
+    loaded = {model: make_engine(model, how) for model in dict.fromkeys(models.values())}
+    return {name: loaded[model] for name, model in models.items()}
 
 
 def _play(
@@ -158,13 +190,14 @@ class _Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def opening(self, question: Question, config: Config, models: Mapping[Side, str]) -> None:
+    def opening(self, question: Question, config: Config, models: Mapping[str, str]) -> None:
         """Show the passage, the question, and who defends what."""
         self._console.rule(_plain(f"{config.protocol.name}, judged by {config.judge.name}"))
         self._console.print(Padding(_plain(question.passage, "dim"), (0, 2)))
         self._console.print(_plain(question.text, "bold"))
         for side, answer in zip(Side, question.answers, strict=True):
-            who = f"argued by {models[side]}" if side in config.protocol.sides else "nobody argues it"
+            own = list(dict.fromkeys(models[name] for name in config.protocol.on(side)))
+            who = f"argued by {' and '.join(own)}" if own else "nobody argues it"
             self._console.print(_label(side.value, side), _plain(answer, "bold"), _plain(f"({who})", "dim"))
 
     def speech(self, speech: Speech, protocol: Protocol) -> None:

@@ -1,4 +1,4 @@
-"""`rostrum export`: a policy of a run, as a plain model folder."""
+"""`rostrum export`: the policies of a run, as plain model folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from rostrum.launch.errors import LaunchError
 
 
 def export(overrides: Sequence[str]) -> int:
-    """Write a policy of a run as a plain model folder."""
+    """Write the policies of a run as plain model folders."""
     rest, run = take(overrides, "run")
     rest, iteration = take(rest, "iteration")
     rest, output = take(rest, "output")
@@ -22,5 +22,9 @@ def export(overrides: Sequence[str]) -> int:
     from rostrum.trainer.export.export_model import export as write
 
     chosen = write(config, None if iteration is None else int(iteration), Path(output))
-    tell(f"The policy of iteration {chosen} is in {output}, a plain Hugging Face folder.")
+    if config.learners:
+        folders = " and ".join(config.policies)
+        tell(f"The policies of iteration {chosen} are in {output}, a plain Hugging Face folder each: {folders}.")
+    else:
+        tell(f"The policy of iteration {chosen} is in {output}, a plain Hugging Face folder.")
     return 0

@@ -17,6 +17,7 @@ from rostrum.launch.results import show_root
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.preregistration import hashes
 from rostrum.trainer.evaluation.verdict_table import BASE
+from rostrum.trainer.policies import path_of
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import read_json
 from rostrum.trainer.store.run_folder import RunFolder
@@ -118,7 +119,6 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     from rostrum.trainer.evaluation.comparisons.standings import standings
     from rostrum.trainer.evaluation.comparisons.tournament import Player, Tournament
     from rostrum.trainer.evaluation.verdict_table import write_verdicts
-    from rostrum.trainer.models import loading
     from rostrum.trainer.records import jsonable
     from rostrum.trainer.report.tournament_page import write_tournament
     from rostrum.trainer.run_context import RunContext
@@ -130,7 +130,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     checks.check_judges(config.judge_models, known, counted=False)
     for group in groups:
         context.check_context(RunContext(group.config))
-    players = {group.name: [Player(name, loading.resolve(path)) for name, path in _players(group)] for group in groups}
+    players = {group.name: [Player(name, path) for name, path in _players(group)] for group in groups}
     judges = [stored_judge(judge, config, folder / "judging.jsonl") for judge in config.judges]
     tables: dict[str, pd.DataFrame] = {}
     for group in groups:
@@ -154,13 +154,26 @@ def _players(group: Group) -> list[tuple[str, str]]:
     Raises:
         LaunchError: there is none but the base.
     """
-    players = [(BASE, str(RunFolder(group.runs[0]).policy(0)))]  # of the same kind as the others: an adapter, or not
+    players = [(BASE, _whole(RunFolder(group.runs[0]).policy(0), group.config))]  # an adapter, or not, as the others
     for run, name in zip(group.runs, names_of(group.runs), strict=True):
         folder = RunFolder(run)
-        players += [(f"{name} {i}", str(folder.policy(i))) for i in folder.published() if i]
+        players += [(f"{name} {i}", _whole(folder.policy(i), group.config)) for i in folder.published() if i]
     if len(players) < 2:
         raise LaunchError(f"{group.runs[0]} has published no trained policy yet: train it first.")
     return players
+
+
+def _whole(published: Path, config: Config) -> str:
+    """Return the absolute path of what was published after an iteration, which other machines read.
+
+    Raises:
+        ModelError: a policy is missing in there, or is no model.
+    """
+    from rostrum.trainer.models import loading
+
+    for policy in config.policies:
+        loading.resolve(str(path_of(published, policy, config.policies)))
+    return str(published.absolute())
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:

@@ -100,5 +100,6 @@ def _finish(config: "Config") -> None:
     hashes.write(config.output, ("manifest.json",))
     if folder.stopped() is not None:
         tell(f"The monitor stopped the training after iteration {last} of {config.iterations}: see {folder.monitor}.")
-    tell(f"The trained policy is in {folder.policy(last)}.")
+    trained = "trained policy is" if not config.learners else f"policies {' and '.join(config.policies)} are"
+    tell(f"The {trained} in {folder.policy(last)}.")
     tell(f"Next: rostrum evaluate run={config.output}")

@@ -117,6 +117,39 @@ def test_a_person_audits_debates_one_at_a_time(
     assert arm["name"] == "person" and arm["unmeasured"] is None
 
 
+def test_two_policies_by_one_file(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Trained, looked at, evaluated, reported, played, rated and exported by the commands that are there."""
+    run, exported = tmp_path / "run", tmp_path / "exported"
+    words = ["experiment=two-policies", *SMALL, "questions.train=40", "monitor.questions=16", "algorithm.minibatches=2"]
+    models = [f"debater.model={tiny}/debater", f"judge.model={tiny}/judge", "heldout_judges=testimony"]
+    assert main(["train", *words, *models, f"output={run}"]) == 0
+    (row,) = read_lines(run / "metrics.jsonl")
+    assert row["proposer/reward"] == pytest.approx(-row["critic/reward"]) and row["critic/parity"] < 1e-3
+    assert [line["iteration"] for line in read_lines(run / "monitor.jsonl")] == [0, 1]
+    assert "The policies proposer and critic are in" in capfd.readouterr().out
+    assert main(["evaluate", f"run={run}"]) == 0
+    table = pd.read_parquet(run / "verdicts.parquet")
+    against = table[(table["matchup"] == "base") & (table["judge"] == "weak-judge")]
+    assert sorted(against["checkpoint_seats"]) == ["A", "A", "B", "B"], "one set's proposer meets the other's critic"
+    assert set(table[table["matchup"] == "self"]["checkpoint_seats"]) == {"AB"}
+    page = (run / "report.html").read_text("utf-8")
+    assert "reward, proposer" in page and "kl, critic" in page
+    assert main(["verify", f"run={run}"]) == 0
+    assert main(["debate", f"a={run}", f"b={run}"]) == 0
+    assert main(["tournament", f"runs={run}", f"output={tmp_path}/t"]) == 0
+    games = pd.read_parquet(tmp_path / "t" / "verdicts.parquet")
+    assert set(games["seat_a"]) == set(games["seat_b"]) == {"base", "run 1"}
+    assert main(["export", f"run={run}", f"output={exported}"]) == 0
+    for policy in ("proposer", "critic"):
+        kept = (run / "policies" / "iteration-0001" / policy / "model.safetensors").read_bytes()
+        assert (exported / policy / "model.safetensors").read_bytes() == kept
+        assert f"iteration 1, {policy}" in (exported / policy / "README.md").read_text("utf-8")
+    assert main(["compare", f"run={run}", f"output={tmp_path}/c"]) == 2
+    assert main(["judge", "adversarial", *words, *models, f"output={tmp_path}/a"]) == 2
+    told = capfd.readouterr().err
+    assert "A comparison is of one policy" in told and "The rounds train one debater" in told
+
+
 def test_a_judge_that_nobody_answers_ends_the_run(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
 ) -> None:

@@ -45,7 +45,7 @@ def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question
     judge = ScriptedJudge(key, 1.0, margin=2.0)
     rollouts = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
     rule = RewardRule(unverified_quote_penalty=0.5)
-    return collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, rule, 4, seed=0)
+    return collect(1, matches_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, rule, 4, seed=0)
 
 
 def test_every_match_is_there_and_in_order(experience: Batch, questions: Sequence[Question]) -> None:
@@ -79,7 +79,9 @@ def test_trajectories_belong_to_their_seat(experience: Batch) -> None:
 def test_an_invalid_verdict_teaches_nobody(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), invalid_every=1)
     rollouts = Backwards(scripted_engine(lambda text: "word"))
-    found = collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
+    found = collect(
+        1, matches_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
+    )
     assert len(found.judged) == 6 and all(j.rewards is None for j in found.judged) and found.trajectories() == []
     assert math.isnan(mean_approval(found.judged))
     measured = measure(found)
@@ -105,7 +107,9 @@ def test_a_verdict_that_speeches_spoiled_costs_both_seats(
     """Both sides of each spoiled debate are paid -4; the others are zero-sum."""
     judge = Unreadable(questions[1].id, ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0, margin=2.0))
     rollouts = Backwards(scripted_engine(lambda text: "word"))
-    found = collect(1, matches_of(questions, PROTOCOL, 1), POLICY, rollouts, judge, RewardRule(), 4, seed=0)
+    found = collect(
+        1, matches_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
+    )
     spoiled = [j for j in found.judged if not j.verdict.valid]
     assert len(spoiled) == found.spoiled == measure(found)["spoiled"] == measure(found)["invalid"] == 2
     assert all({reward.total for reward in (j.rewards or {}).values()} == {-4.0} for j in spoiled)
@@ -129,6 +133,14 @@ def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], q
     rollouts = Backwards(scripted_engine(lambda text: "word"))
     matches = matches_of(questions, PROTOCOL, 1)
     collect(
-        1, matches, POLICY, rollouts, judge, RewardRule(), 3, 0, lambda done, approval: told.append((done, approval))
+        1,
+        matches,
+        {"current": POLICY},
+        rollouts,
+        judge,
+        RewardRule(),
+        3,
+        0,
+        lambda done, approval: told.append((done, approval)),
     )
     assert sum(done for done, _ in told) == len(matches) and all(0 <= approval <= 1 for _, approval in told)

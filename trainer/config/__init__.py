@@ -3,6 +3,7 @@
 from rostrum.trainer.config.comparing import Ablation, Comparison, Plan, Study
 from rostrum.trainer.config.debater import Debater, Lora
 from rostrum.trainer.config.judging import Adversarial, JudgeTraining
+from rostrum.trainer.config.learner_overrides import LearnerOverrides
 from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.placement import Cluster, Resources
 from rostrum.trainer.config.run_config import Config
@@ -18,6 +19,7 @@ __all__ = [
     "Debater",
     "Evaluation",
     "JudgeTraining",
+    "LearnerOverrides",
     "Limits",
     "Lora",
     "Plan",

@@ -116,9 +116,17 @@ def check_protocol(run: RunView) -> None:
             f"protocol={protocol.name} has no debaters to train: choose debate, simultaneous or consultancy (every "
             "evaluation has naive and expert judges in it)."
         )
+    policies = run.config.policies
     for name, speaker in protocol.speakers.items():
-        if speaker.policy != TRAINED:
+        if speaker.policy in policies:
+            continue
+        if run.config.learners:
             raise SectionError(
-                f"protocol.speakers.{name}.policy={speaker.policy} names a policy that is not trained here: there is "
-                f"one, called {TRAINED}; whom it meets is said by opponent=."
+                f"protocol.speakers.{name}.policy={speaker.policy} is none of the policies that are trained: choose "
+                f"among {', '.join(policies)}, or add learners.{speaker.policy}."
             )
+        raise SectionError(
+            f"protocol.speakers.{name}.policy={speaker.policy} names a policy that is not trained here: there is one, "
+            f"called {TRAINED}; name several under learners (learners.{speaker.policy}={{}} and the others), and whom "
+            "a single one meets is said by opponent=."
+        )

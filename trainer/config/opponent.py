@@ -65,12 +65,17 @@ class OpponentSettings(BaseModel):
         """
         config, debater = run.config, run.config.debater
         on_gpu = config.cluster.gpus_per_worker > 0 or run.machine.has_gpu
-        if not settings_by_name()[debater.engine].claims_memory or debater.lora is not None or not on_gpu:
+        if not settings_by_name()[debater.engine].claims_memory or not on_gpu:
             return
-        policies = self._policies(len(config.protocol.sides), config.monitor.questions > 0)
+        shared = {of.model for of in config.debaters if of.lora is not None}
+        whole = sum(of.lora is None for of in config.debaters)
+        policies, what = len(shared) + 2 * whole, "learners"  # checkpoint and base of each
+        if not config.learners:
+            what = f"opponent={self.kind}"
+            policies = 1 if shared else self._policies(len(config.protocol.sides), config.monitor.questions > 0)
         if policies * debater.gpu_memory_fraction > 1:
             raise SectionError(
-                f"opponent={self.kind} has up to {policies} policies in one worker (with the evaluation's) and each "
+                f"{what} has up to {policies} policies in one worker (with the evaluation's) and each "
                 f"may take debater.gpu_memory_fraction={debater.gpu_memory_fraction:g} of its GPU: set it to at most "
                 f"{1 / policies:.2f}, or train adapters (debater.lora.rank=16), which share one model."
             )

@@ -1,12 +1,14 @@
 """The configuration of a run: composed by Hydra from configs/, validated here once, saved with the run."""
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from rostrum.envs.questions import QuestionSettings
+from rostrum.envs.types import TRAINED
 from rostrum.rewards.judges import AnyJudge, JudgeSettings, ModelSettings
 from rostrum.rewards.reward import RewardRule
 from rostrum.trainer.algorithms import AnyAlgorithm
@@ -15,6 +17,7 @@ from rostrum.trainer.config.debater import Debater
 from rostrum.trainer.config.decoding import AnyDecoding, Plain
 from rostrum.trainer.config.game import Protocol, Questions, Reward
 from rostrum.trainer.config.judging import Adversarial, JudgeTraining
+from rostrum.trainer.config.learner_overrides import LearnerOverrides, PolicyName
 from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.opponent import AnyOpponent, SelfPlay
 from rostrum.trainer.config.placement import Cluster
@@ -47,6 +50,9 @@ class Config(Section):
     heldout_judges: list[AnyJudge] = []
     reward: Reward = RewardRule()
     algorithm: AnyAlgorithm
+    learners: dict[PolicyName, LearnerOverrides] = Field({}, exclude_if=operator.not_)
+    """The policies that are trained, where there are several, each with what its learner has otherwise than the run;
+    `protocol.speakers.S.policy=NAME` says who speaks with which. Empty: one policy speaks for everybody."""
     opponent: AnyOpponent = SelfPlay()
     cluster: Cluster = Cluster()
     decoding: AnyDecoding = Plain()
@@ -70,6 +76,28 @@ class Config(Section):
         return (self.judge, *self.heldout_judges)
 
     @property
+    def policies(self) -> tuple[str, ...]:
+        """The names of the policies that are trained."""
+        return tuple(self.learners) or (TRAINED,)
+
+    def of(self, policy: str) -> "Config":
+        """Return the configuration with the debater and the algorithm of one policy's learner.
+
+        Raises:
+            ValidationError: they cannot be what the learner's section asks for.
+        """
+        own = self.learners.get(policy)
+        if own is None:
+            return self
+        chosen = {"debater": own.debater_of(self.debater), "algorithm": own.algorithm_of(self.algorithm)}
+        return self.model_copy(update=chosen)
+
+    @property
+    def debaters(self) -> tuple[Debater, ...]:
+        """The debater of each policy that is trained."""
+        return tuple(self.of(policy).debater for policy in self.policies)
+
+    @property
     def test_questions(self) -> QuestionSettings:
         """Where held-out questions come from when checkpoints are tested."""
         seed = self.evaluation.questions_seed
@@ -79,6 +107,26 @@ class Config(Section):
     def judge_models(self) -> tuple[ModelSettings, ...]:
         """Every model that a judge reads with."""
         return tuple(model for judge in self.judges for model in judge.needs())
+
+    @model_validator(mode="after")
+    def _learners_share_debates(self) -> "Config":
+        if len(self.learners) == 1:
+            raise ValueError("learners names one policy: name the others too, or leave learners out")
+        for name in self.learners:
+            try:
+                own = self.of(name).algorithm
+            except ValidationError as error:
+                problem = error.errors()[0]
+                *_, key = problem["loc"] or ("name",)
+                raise ValueError(f"learners.{name} has a {key} that cannot be used ({problem['msg']})") from None
+            for key in ("questions_per_iteration", "repeats", "siblings"):
+                if getattr(own, key) != getattr(self.algorithm, key):
+                    raise ValueError(
+                        f"learners.{name} learns from the debates that all policies play together, and its algorithm "
+                        f"asks for others ({key} {getattr(own, key)}, not {getattr(self.algorithm, key)}): give all "
+                        "learners algorithms that play alike"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _judges_are_told_apart(self) -> "Config":
@@ -117,7 +165,8 @@ class Config(Section):
     def _engines_can_do_it(self) -> "Config":
         debater, served = self.debater, [*self.judge_models, *self.decoding.needs()]
         engine_settings(debater.engine, debater.engine_options)
-        if debater.lora is not None and not settings_by_name()[debater.engine].serves_adapters:
+        adapters = any(of.lora is not None for of in self.debaters)
+        if adapters and not settings_by_name()[debater.engine].serves_adapters:
             can = " or ".join(_engines(lambda kind: kind.serves_adapters))
             raise ValueError(
                 f"debater.engine={debater.engine} serves no adapters: set debater.lora=null, or choose {can}"
@@ -136,6 +185,11 @@ class Config(Section):
         transport = self.cluster.weight_transfer
         if transport in ("auto", "disk"):
             return self
+        if self.learners:
+            raise ValueError(
+                f"cluster.weight_transfer={transport} carries the weights of one policy, and {len(self.learners)} are "
+                "trained: leave it out, and engines read the published folders"
+            )
         if self.debater.lora is not None or transport not in settings_by_name()[self.debater.engine].transports:
             can = " or ".join(f"debater.engine={name}" for name in _engines(lambda kind: transport in kind.transports))
             raise ValueError(

@@ -12,6 +12,7 @@ from rostrum.envs import transcripts
 from rostrum.envs.types import Speech, Transcript
 from rostrum.trainer.evaluation import notable
 from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.reading import Open, parsed, valid
 
 TRANSCRIPTS = ".transcripts.jsonl"
@@ -124,7 +125,7 @@ def joined(parts: Sequence[str], paths: Sequence[Path] = ()) -> str:
 
 def _debate(record: _Debate) -> tuple[Any, ...]:
     stored = record["transcript"]["record"]
-    sides = {speech["side"] for speech in stored["speeches"] if speech["policy"] == CHECKPOINT}
+    sides = {speech["side"] for speech in stored["speeches"] if belongs(speech["policy"], CHECKPOINT)}
     return (
         record["checkpoint"],
         record["matchup"],

@@ -26,6 +26,7 @@ from rostrum.trainer.evaluation.stored_lines import AttackRecord, TrainingAccura
 from rostrum.trainer.evaluation.verdict_rows import JudgePool, checkpoint_name
 from rostrum.trainer.evaluation.verdict_table import write_verdicts
 from rostrum.trainer.learners.limits import cut_in_evaluation
+from rostrum.trainer.policies import policies_in
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import Open, read_text, valid
 from rostrum.trainer.rollouts import unjudged
@@ -34,7 +35,6 @@ from rostrum.trainer.rollouts.decoding.length_matched import lengths_of, write_l
 from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.rollouts.schedule import both_seatings, derive
 from rostrum.trainer.store.run_folder import RunError, RunFolder
-from rostrum.trainer.types import Policy
 from rostrum.trainer.weights.parity import check_adapter, rows_of
 
 DEBATES, ATTACKS = ".jsonl", ".attacks.jsonl"
@@ -73,8 +73,10 @@ class _Evaluation:
         self.key = questions.answer_key("heldout")
         self.pool = JudgePool(settings, self.key, self.folder.judging / "evaluation.jsonl")
         self.rollouts: RolloutWorkers = setup.rollouts(settings)
-        if settings.debater.lora is not None:
-            check_adapter(settings, self.rollouts, rows_of(settings))
+        for policy in settings.policies:
+            own = settings.of(policy)
+            if own.debater.lora is not None:
+                check_adapter(own, self.rollouts, rows_of(own), policy)
 
     def references(self) -> Path:
         """Return the verdicts of the judges without debaters: naive (the question alone) and expert (question and
@@ -119,15 +121,14 @@ class _Evaluation:
         return [verdict_table.SELF, verdict_table.BASE] if against_base else [verdict_table.SELF]
 
     def _play(self, iteration: int, matchup: str) -> Played:
-        own, base = (
-            Policy(verdict_table.CHECKPOINT, iteration, str(self.folder.policy(iteration))),
-            Policy(verdict_table.BASE, 0, str(self.folder.policy(0))),
-        )
-        cast = cast_of(self.settings.protocol, matchup, own.name, base.name)
+        names = self.settings.policies
+        own = policies_in(self.folder.policy(iteration), verdict_table.CHECKPOINT, iteration, names)
+        base = policies_in(self.folder.policy(0), verdict_table.BASE, 0, names)
+        matches = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, own, base))
         seed = derive(self.settings.seed, "evaluate", matchup)
         return play(
             self.rollouts,
-            Plan(both_seatings(self.questions, cast), (own, base), self.settings.cluster.shard_size, seed),
+            Plan(matches, [*own.values(), *base.values()], self.settings.cluster.shard_size, seed),
             f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
         )
 

@@ -29,7 +29,7 @@ def play_labelled(
     if not asked:
         raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
     player = Policy("player", 0, str(policy or settings.debater.model))
-    matches = both_seatings(asked, alone(settings.protocol, player.name))
+    matches = both_seatings(asked, alone(settings.protocol, {player.name: player}))
     plan = Plan(matches, [player], settings.cluster.shard_size, derive(settings.seed, "labelled", split))
     rollouts = setup.rollouts(settings)
     try:

@@ -2,9 +2,10 @@
 
 from rostrum.envs.types import Protocol
 from rostrum.trainer.evaluation.verdict_table import SELF
+from rostrum.trainer.policies import Policies
 from rostrum.trainer.rollouts.schedule import Cast, alone, in_turns
 
 
-def cast_of(protocol: Protocol, matchup: str, own: str, other: str) -> Cast:
-    """Return who speaks: the policy named `own` for every speaker, or against the one named `other`."""
+def cast_of(protocol: Protocol, matchup: str, own: Policies, other: Policies) -> Cast:
+    """Return who speaks: the policies `own` for every speaker, or against those of `other`."""
     return alone(protocol, own) if matchup == SELF else in_turns(protocol, own, other)

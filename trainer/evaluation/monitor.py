@@ -46,6 +46,7 @@ from rostrum.trainer.config import Monitor as MonitorSettings
 from rostrum.trainer.evaluation.matchups import cast_of
 from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
 from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
+from rostrum.trainer.policies import Policies, policies_in
 from rostrum.trainer.progress import say
 from rostrum.trainer.records import jsonable
 from rostrum.trainer.rollouts.arena import Plan, play, verdicts_on
@@ -55,7 +56,6 @@ from rostrum.trainer.stats.paired import PairedChange, paired_change
 from rostrum.trainer.store.run_folder import RunFolder, append_line, read_lines
 from rostrum.trainer.store.tracking import Tracker
 from rostrum.trainer.stored_judge import stored_judge
-from rostrum.trainer.types import Policy
 
 FALLS = ("held_out", "reward_judge")
 """Changes that are suspicious if they are falls."""
@@ -80,20 +80,20 @@ class Monitor:
             ),
         ]
 
-    def look(self, policy: Policy) -> bool:
-        """Measure a published checkpoint, unless that was done before; return whether the training is to stop here."""
-        before = read_lines(self.folder.monitor)
-        known = next((record for record in before if record["iteration"] == policy.version), None)
-        return bool((known or self._measured(policy, before))["stop"])
+    def look(self, policies: Policies) -> bool:
+        """Measure published policies, unless that was done before; return whether the training is to stop here."""
+        before, version = read_lines(self.folder.monitor), next(iter(policies.values())).version
+        known = next((record for record in before if record["iteration"] == version), None)
+        return bool((known or self._measured(policies, version, before))["stop"])
 
-    def _measured(self, policy: Policy, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        alone = self._play(policy, SELF)
+    def _measured(self, policies: Policies, version: int, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        alone = self._play(policies, version, SELF)
         opinions = [Opinions(self.questions, alone, _verdicts(judge, alone)) for _, judge in self.judges]
         accuracy = [of_judge.accuracy() for of_judge in opinions]
         held_out = np.mean(accuracy[1:], axis=0)
-        approval = self._approval(policy, opinions[0])
+        approval = self._approval(policies, version, opinions[0])
         record = {
-            "iteration": policy.version,
+            "iteration": version,
             "questions": len(self.questions),
             "stories": len(set(self._stories)),
             "failed": SEATINGS * len(self.questions) - len(alone),
@@ -133,30 +133,32 @@ class Monitor:
     def _stories(self) -> list[str]:
         return [question.story_id for question in self.questions]
 
-    def _play(self, policy: Policy, matchup: str) -> list[Labelled]:
-        base = Policy(BASE, 0, str(self.folder.policy(0)))
-        cast = cast_of(self.settings.protocol, matchup, policy.name, base.name)
+    def _play(self, policies: Policies, version: int, matchup: str) -> list[Labelled]:
+        base = policies_in(self.folder.policy(0), BASE, 0, list(policies))
+        matches = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, policies, base))
         seed = derive(self.settings.seed, "watch", matchup)
         played = play(
             self.rollouts,
-            Plan(both_seatings(self.questions, cast), (policy, base), self.settings.cluster.shard_size, seed),
-            f"monitor: iteration {policy.version} against {matchup}",
+            Plan(matches, [*policies.values(), *base.values()], self.settings.cluster.shard_size, seed),
+            f"monitor: iteration {version} against {matchup}",
         )
         return with_key(played.finished, self.key)
 
-    def _approval(self, policy: Policy, alone: Opinions) -> FloatArray:
+    def _approval(self, policies: Policies, version: int, alone: Opinions) -> FloatArray:
         """Return how often the reward judge sides with the policy, by question; INVALID is for neither.
 
         In a debate against the base, which is one half for the base itself; a consultant's where it is alone.
         """
         against_base = len(self.settings.protocol.sides) > 1
-        if against_base and policy.version == 0:
+        if against_base and version == 0:
             return np.full(len(self.questions), 0.5)
-        debates = self._play(policy, BASE) if against_base else alone.debates
+        debates = self._play(policies, version, BASE) if against_base else alone.debates
         verdicts = _verdicts(self.judges[0][1], debates) if against_base else alone.verdicts
 
+        names = {policy.name for policy in policies.values()}
+
         def sided(debate: Labelled, p: float) -> float:
-            own = next(speech.side for speech in debate.transcript.speeches if speech.policy == policy.name)
+            own = next(speech.side for speech in debate.transcript.speeches if speech.policy in names)
             return favours(p if own is Side.A else 1 - p)
 
         return Opinions(self.questions, debates, verdicts).by_question(sided, invalid=0.5)

@@ -16,6 +16,7 @@ from rostrum.rewards.types import Judge, Verdict
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation import verdict_table
 from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.rollouts.arena import not_played, verdicts_on
 from rostrum.trainer.rollouts.decoding.turns import budget
 from rostrum.trainer.stored_judge import stored_judge
@@ -102,7 +103,7 @@ def drawn(key: AnswerKey, sample: int | None, seed: int) -> frozenset[str]:
 
 def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, Any]:
     """Return what the table holds of one verdict, but for what the debate was played for."""
-    own = [speech for speech in transcript.speeches if speech.policy == CHECKPOINT]
+    own = [speech for speech in transcript.speeches if belongs(speech.policy, CHECKPOINT)]
     return {
         "iteration": 0,
         "protocol": transcript.protocol.name,

@@ -8,6 +8,7 @@ import torch
 from rostrum.envs.files import replacing_folder
 from rostrum.trainer.config import Config
 from rostrum.trainer.models import cards, loading, model_folders
+from rostrum.trainer.policies import path_of
 from rostrum.trainer.store.run_folder import RunError, RunFolder
 from rostrum.trainer.weights.merging import merged
 
@@ -36,7 +37,8 @@ class ExportError(ValueError):
 
 
 def export(settings: Config, iteration: int | None, output: Path) -> int:
-    """Write the policy published after `iteration` updates (None: the last one there is); return the iteration.
+    """Write the policy published after `iteration` updates (None: the last one there is), or a folder for each where
+    there are several; return the iteration.
 
     Raises:
         RunError: the run has not published it.
@@ -46,13 +48,18 @@ def export(settings: Config, iteration: int | None, output: Path) -> int:
     chosen = _chosen(RunFolder(settings.output), iteration)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ExportError(f"{output} is not empty: choose another output=FOLDER.")
-    policy = str(RunFolder(settings.output).policy(chosen))
-    model: Any = merged(loading.load_model(policy)).to(getattr(torch, settings.debater.dtype))
+    published, names = RunFolder(settings.output).policy(chosen), settings.policies
     with replacing_folder(output) as folder:
-        model.save_pretrained(folder)
-        loading.load_tokenizer(policy).save_pretrained(folder)
-        model_folders.finish(folder, _card(settings, chosen))
+        for name in names:
+            _write(settings.of(name), name, chosen, path_of(published, name, names), path_of(folder, name, names))
     return chosen
+
+
+def _write(settings: Config, policy: str, iteration: int, published: Path, folder: Path) -> None:
+    model: Any = merged(loading.load_model(str(published))).to(getattr(torch, settings.debater.dtype))
+    model.save_pretrained(folder)
+    loading.load_tokenizer(str(published)).save_pretrained(folder)
+    model_folders.finish(folder, _card(settings, policy, iteration))
 
 
 def _chosen(folder: RunFolder, iteration: int | None) -> int:
@@ -65,14 +72,14 @@ def _chosen(folder: RunFolder, iteration: int | None) -> int:
     return chosen
 
 
-def _card(settings: Config, iteration: int) -> str:
+def _card(settings: Config, policy: str, iteration: int) -> str:
     lora = settings.debater.lora
     base = settings.debater.model
     head = cards.front_matter(
         base, library_name="transformers", pipeline_tag="text-generation", tags=["debate", "rostrum"]
     )
     return head + CARD.format(
-        name=f"{settings.output.name}, iteration {iteration}",
+        name=f"{settings.output.name}, iteration {iteration}" + (f", {policy}" if settings.learners else ""),
         base=cards.in_words(base),
         run=settings.output.name,
         iteration=iteration,

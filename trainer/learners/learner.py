@@ -24,6 +24,8 @@ class LearnerSetup:
     tokenizer: "PreTrainedTokenizerBase"
     probe: Sequence[Sequence[int]]
     """Rows of tokens on which log-probabilities are compared."""
+    policy: str | None = None
+    """The name of the policy that is learned, whose speakers' rows come; None where there is one for everybody."""
     rank: int = 0
     world: int = 1
 

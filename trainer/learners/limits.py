@@ -6,6 +6,7 @@ from typing import Any
 
 from rostrum.envs.types import Speech
 from rostrum.trainer.config import Config
+from rostrum.trainer.rollouts.measure import figures_of
 
 NEARLY_ALL = 0.9
 """Share of cut speeches from which on the log says so."""
@@ -15,33 +16,50 @@ class LimitError(RuntimeError):
     """A training that was ended because a figure passed its limit; the message says which, and what to do."""
 
 
-def check_speeches(measured: Mapping[str, Any], settings: Config) -> str | None:
-    """Return a sentence to log if nearly all speeches of an iteration were cut; None if there is nothing to say.
+def check_speeches(measured: Mapping[str, Any], settings: Config) -> list[str]:
+    """Return a sentence to log for each policy of which nearly all speeches of an iteration were cut.
 
     Raises:
-        LimitError: too many were cut or empty, or the policy always says the same.
+        LimitError: too many of a policy's were cut or empty, or it always says the same.
     """
-    limits, iteration, longer = settings.limits, measured["iteration"], _longer(settings.debater.max_tokens)
-    cut, empty, entropy = (measured.get(name) for name in ("cut_speeches", "empty_speeches", "entropy"))
+    when = f"In iteration {measured['iteration']}"
+    found = []
+    for policy in settings.policies:
+        own, of = figures_of(measured, policy, settings.policies), f" of {policy}" if settings.learners else ""
+        _check_speeches(own, settings, when, of)
+        if (cut := own.get("cut_speeches")) is not None and cut >= NEARLY_ALL:
+            longer = _longer(settings.debater.max_tokens)
+            found.append(
+                f"iteration {measured['iteration']}: {_share(cut)} of the speeches{of} were cut at their last token: "
+                f"{longer}"
+            )
+    return found
+
+
+def _check_speeches(own: Mapping[str, Any], settings: Config, when: str, of: str) -> None:
+    """Look at the figures of one policy; `of` says whose speeches they are, where there are several.
+
+    Raises:
+        LimitError: too many of its speeches were cut or empty, or it always says the same.
+    """
+    limits, longer = settings.limits, _longer(settings.debater.max_tokens)
+    cut, empty, entropy = (own.get(name) for name in ("cut_speeches", "empty_speeches", "entropy"))
     if _reached(empty, limits.empty_speeches):
         raise LimitError(
-            f"In iteration {iteration} {_share(empty)} of the speeches say nothing: look at transcripts.jsonl, and at "
+            f"{when} {_share(empty)} of the speeches{of} say nothing: look at transcripts.jsonl, and at "
             f"debater.format and debater.prompts; {_off('empty_speeches', limits.empty_speeches)}"
         )
     if _reached(cut, limits.cut_speeches):
         raise LimitError(
-            f"In iteration {iteration} {_share(cut)} of the speeches were cut at their last token: {longer}; "
+            f"{when} {_share(cut)} of the speeches{of} were cut at their last token: {longer}; "
             f"{_off('cut_speeches', limits.cut_speeches)}"
         )
     if entropy is not None and limits.entropy is not None and not entropy >= limits.entropy:
         raise LimitError(
-            f"In iteration {iteration} the policy's entropy is {entropy:.2g} nats per token: it says nearly the same "
+            f"{when} the policy's entropy{of} is {entropy:.2g} nats per token: it says nearly the same "
             f"whatever it draws, and there is nothing left to learn from; lower algorithm.learning_rate or raise "
             f"algorithm.kl in a new run; {_off('entropy', limits.entropy)}"
         )
-    if cut is not None and cut >= NEARLY_ALL:
-        return f"iteration {iteration}: {_share(cut)} of the speeches were cut at their last token: {longer}"
-    return None
 
 
 def cut_in_evaluation(title: str, speeches: Sequence[Speech], tokens: int) -> Iterator[str]:
@@ -66,15 +84,17 @@ def check_learned(row: Mapping[str, Any], settings: Config) -> None:
     """Look at what an iteration's learning logged.
 
     Raises:
-        LimitError: the policy is too far from the reference, or the distance is no number.
+        LimitError: a policy is too far from the reference, or the distance is no number.
     """
-    kl, limit = row.get("kl"), settings.limits.kl
-    if kl is not None and limit is not None and (not math.isfinite(kl) or kl > limit):
-        raise LimitError(
-            f"In iteration {row['iteration']} the policy's KL divergence from the reference is {kl:.3g} nats per token:"
-            f" it has left the base model behind; lower algorithm.learning_rate or raise algorithm.kl in a new run; "
-            f"{_off('kl', limit)}"
-        )
+    limit = settings.limits.kl
+    for policy in settings.policies:
+        kl, of = figures_of(row, policy, settings.policies).get("kl"), f" of {policy}" if settings.learners else ""
+        if kl is not None and limit is not None and (not math.isfinite(kl) or kl > limit):
+            raise LimitError(
+                f"In iteration {row['iteration']} the policy's KL divergence{of} from the reference is {kl:.3g} nats "
+                f"per token: it has left the base model behind; lower algorithm.learning_rate or raise algorithm.kl in "
+                f"a new run; {_off('kl', limit)}"
+            )
 
 
 def _reached(share: float | None, limit: float | None) -> bool:

@@ -193,7 +193,7 @@ class ClippedSurrogate(GRPOTrainer):
         self._values: torch.Tensor | None = None
         self._old: Batch = {}
         self._steps = config.iterations * algorithm.epochs * algorithm.minibatches
-        step = max(setup.rows_per_iteration(config) // (algorithm.minibatches * learner.world), 1)
+        step = max(setup.rows_per_iteration(config, learner.policy) // (algorithm.minibatches * learner.world), 1)
         micro = min(algorithm.micro_batch_rows or step, step)
         lora = config.debater.lora
         super().__init__(

@@ -88,11 +88,13 @@ class BaseOpponent(Opponents):
 def scores_of(experience: Batch) -> dict[int, list[float]]:
     """Return what the policy scored in debates with others (1 won, 0 lost, .5 a tie), by the opponent's version.
 
-    By the judge that gave the reward; INVALID verdicts are left out.
+    By the judge that gave the reward; INVALID verdicts are left out. Where several policies learn, each meets the
+    others and there is no such opponent.
     """
     scores: dict[int, list[float]] = {}
-    for judged in experience.judged:
-        sides = sides_of(judged, experience.policy.name)
+    learning = list(experience.policies)
+    for judged in experience.judged if len(learning) == 1 else ():
+        sides = sides_of(judged, learning[0])
         if not judged.verdict.valid or len(sides) != 1:
             continue
         (own,) = sides

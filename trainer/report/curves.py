@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rostrum.trainer.evaluation.summary import ArmSummary, CheckpointSummary, Estimate
 from rostrum.trainer.report.charts import Point, Series, chart
 from rostrum.trainer.report.drawing import Drawing
-from rostrum.trainer.report.inputs import Run
+from rostrum.trainer.report.inputs import Metrics, Run
 from rostrum.trainer.report.svg import Axis, Unit, axis
 
 
@@ -87,10 +87,20 @@ def _scale(measure: Measure, series: list[Series]) -> Axis:
 
 def _logged(name: str) -> Callable[[Run, ArmSummary], list[Series]]:
     def series(run: Run, arm: ArmSummary) -> list[Series]:
-        rows = [(row.iteration, row.number(name)) for row in run.metrics.get(arm.name, [])]
-        return series_of(name.replace("_", " "), 0, rows, marks=False)
+        rows, words = run.metrics.get(arm.name, []), name.replace("_", " ")
+        alone = series_of(words, 0, [(row.iteration, row.number(name)) for row in rows], marks=False)
+        for slot, policy in enumerate(policies_of(rows, name)):
+            of_policy = [(row.iteration, row.number(f"{policy}/{name}")) for row in rows]
+            alone += series_of(f"{words}, {policy}", slot, of_policy, marks=False, dashed=slot > 0)
+        return alone
 
     return series
+
+
+def policies_of(rows: Sequence[Metrics], name: str) -> list[str]:
+    """Return the policies of which a figure of this name was logged (POLICY/NAME), where there were several."""
+    keys = dict.fromkeys(key for row in rows for key in row.model_extra or {})
+    return [key.removesuffix(f"/{name}") for key in keys if key.endswith(f"/{name}")]
 
 
 def series_of(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.report.inputs import Debate, QuoteRecord, SpeechRecord, TranscriptRecord
 
 _OPENING = re.compile(r"(\s*)<[vu]_quote>(\s*)\Z")
@@ -68,7 +69,7 @@ def judged(debate: Debate) -> str:
 
 def sides_of(debate: Debate) -> str:
     """Return the sides that the checkpoint held: "AB", "A", "B" or "" (not known)."""
-    return "".join(sorted({speech.side for speech in debate.transcript.speeches if speech.policy == CHECKPOINT}))
+    return "".join(sorted({speech.side for speech in debate.transcript.speeches if belongs(speech.policy, CHECKPOINT)}))
 
 
 def _debate(debate: Debate) -> dict[str, Any]:

@@ -5,7 +5,7 @@ it; what comes after, the update, is theirs. So is publishing the weights that p
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rostrum.envs.types import Failure
 from rostrum.rewards.reward import RewardRule, rewards
@@ -21,7 +21,7 @@ Progress = Callable[[int, float], None]
 def collect(
     iteration: int,
     matches: Sequence[Matchup],
-    policy: Policy,
+    policies: Mapping[str, Policy],
     rollouts: RolloutWorkers,
     judge: Judge,
     rule: RewardRule,
@@ -30,7 +30,7 @@ def collect(
     progress: Progress = lambda done, approval: None,
     opponents: Sequence[Policy] = (),
 ) -> Batch:
-    """Play the matches with the published policy, and whom it meets in them, have them judged, and pay the sides."""
+    """Play the matches with the published policies, and whom they meet, have them judged, and pay the sides."""
     start = time.monotonic()
 
     def judged(outcomes: Sequence[Outcome]) -> tuple[list[Judged], list[Failure]]:
@@ -38,10 +38,10 @@ def collect(
         progress(len(outcomes), mean_approval(found))
         return found, [outcome for outcome in outcomes if isinstance(outcome, Failure)]
 
-    shards = in_shards(rollouts, Plan(matches, (policy, *opponents), shard_size, seed), judged)
+    shards = in_shards(rollouts, Plan(matches, (*policies.values(), *opponents), shard_size, seed), judged)
     finished = tuple(one for found, _ in shards for one in found)
     failures = tuple(failure for _, failed in shards for failure in failed)
-    return Batch(iteration, policy, finished, failures, seconds=time.monotonic() - start)
+    return Batch(iteration, policies, finished, failures, seconds=time.monotonic() - start)
 
 
 def judge_episodes(episodes: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:

@@ -1,16 +1,48 @@
 """What is logged about an iteration's debates. No gold label is needed, or allowed, for any of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rostrum.envs.types import Side, Speech
 from rostrum.trainer.rollouts.collect import mean_approval
 from rostrum.trainer.types import Batch, speakers_of
 
 
-def measure(experience: Batch) -> dict[str, float | int]:
-    """Return counts and means over one iteration, of the policy and not of opponents; means over nothing are left
-    out."""
-    policy = experience.policy.name
+def measure(experience: Batch) -> dict[str, Any]:
+    """Return counts and means over one iteration: of all debates, and of each policy and not of opponents
+    (`by_policy`); means over nothing are left out."""
+    debates = len(experience.judged) + len(experience.failures)
+    measured = {
+        "iteration": experience.iteration,
+        "debates": debates,
+        "failed": len(experience.failures),
+        "invalid": sum(not judged.verdict.valid for judged in experience.judged),
+        "spoiled": experience.spoiled,
+        "approval_seat_a": mean_approval(experience.judged),
+        **_choices(experience),
+        "debates_per_second": debates / max(experience.seconds, 1e-9),
+        **by_policy({name: _of_policy(experience, name) for name in experience.policies}),
+    }
+    return {key: value for key, value in measured.items() if value == value}
+
+
+def by_policy(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of each policy in one record: under their names where there is one policy, and under
+    POLICY/NAME where there are several."""
+    if len(figures) == 1:
+        return dict(*figures.values())
+    return {f"{policy}/{name}": value for policy, of in figures.items() for name, value in of.items()}
+
+
+def figures_of(record: Mapping[str, Any], policy: str, policies: Sequence[str]) -> Mapping[str, Any]:
+    """Return the figures of one policy among those of a record, by their names; the inverse of `by_policy`."""
+    if len(policies) == 1:
+        return record
+    begins = f"{policy}/"
+    return {name.removeprefix(begins): value for name, value in record.items() if name.startswith(begins)}
+
+
+def _of_policy(experience: Batch, policy: str) -> dict[str, float | int]:
     said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
     speeches = [speech for speech in said if speech.policy == policy]
     rewards = [
@@ -19,26 +51,17 @@ def measure(experience: Batch) -> dict[str, float | int]:
         if judged.rewards
         for name in speakers_of(judged, policy)
     ]
-    sampled = [x for t in experience.trajectories() for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
-    debates = len(experience.judged) + len(experience.failures)
-    measured = {
-        "iteration": experience.iteration,
-        "policy_version": experience.policy.version,
-        "debates": debates,
-        "failed": len(experience.failures),
-        "invalid": sum(not judged.verdict.valid for judged in experience.judged),
-        "spoiled": experience.spoiled,
+    rows = experience.trajectories(policy)
+    sampled = [x for t in rows for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
+    return {
+        "policy_version": experience.policies[policy].version,
         "reward": _mean([reward.total for _, reward in rewards]),
         "penalty": _mean([sum(reward.shaping) for _, reward in rewards]),
-        "approval_seat_a": mean_approval(experience.judged),
         "reward_seat_a": _mean([reward.total for side, reward in rewards if side is Side.A]),
         "entropy": -_mean(sampled),
         **speech_statistics(speeches),
-        **_choices(experience),
         "empty_speeches": _mean([speech.words == 0 for speech in speeches]),
-        "debates_per_second": debates / max(experience.seconds, 1e-9),
     }
-    return {key: value for key, value in measured.items() if value == value}
 
 
 def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:

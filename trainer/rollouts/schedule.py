@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rostrum.envs.types import Protocol, Question, Side
+from rostrum.trainer.policies import Policies, voices
 from rostrum.trainer.rollouts.local import Shard
 from rostrum.trainer.types import Matchup
 
@@ -35,20 +36,22 @@ def both_seatings(questions: Sequence[Question], cast: Cast) -> list[Matchup]:
     ]
 
 
-def alone(protocol: Protocol, policy: str) -> Cast:
-    """Return the cast of one policy that speaks for every speaker."""
-    return lambda i: dict.fromkeys(protocol.speakers, policy)
+def alone(protocol: Protocol, policies: Policies) -> Cast:
+    """Return the cast of one set of policies, which speak for every speaker."""
+    speaking = voices(protocol, dict.fromkeys(protocol.sides, policies))
+    return lambda i: speaking
 
 
-def in_turns(protocol: Protocol, one: str, other: str) -> Cast:
-    """Return the cast of two policies: the first has the first side, with all its speakers, in every other question.
+def in_turns(protocol: Protocol, one: Policies, other: Policies) -> Cast:
+    """Return the cast of two sets of policies: the first has the first side, with all its speakers, in every other
+    question.
 
     So over the set, in both seatings, each argues either answer from either side equally often.
     """
 
     def cast(i: int) -> Mapping[str, str]:
         order = (one, other) if i % 2 == 0 else (other, one)
-        return by_side(protocol, dict(zip(protocol.sides, order, strict=False)))  # a lone consultant has one side
+        return voices(protocol, dict(zip(protocol.sides, order, strict=False)))  # a lone consultant has one side
 
     return cast
 

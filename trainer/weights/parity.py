@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from rostrum.envs.files import temporary_folder
+from rostrum.envs.types import TRAINED
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.models import loading
@@ -73,17 +74,20 @@ def sampled_rows(
     return [row[: length - 5 * i] for i, row in enumerate(sampled.tolist())]
 
 
-def check_adapter(settings: Config, rollouts: RolloutWorkers, rows: Sequence[Sequence[int]]) -> None:
+def check_adapter(
+    settings: Config, rollouts: RolloutWorkers, rows: Sequence[Sequence[int]], policy: str = TRAINED
+) -> None:
     """Have every engine serve a random adapter of the configured make, and compare it with peft's own on the `rows`.
 
-    The adapter is written into the run's folder, where all engines can read it, and removed again.
+    The adapter is written into the run's folder, where all engines can read it, and removed again; they serve it as the
+    policy of this name.
 
     Raises:
         ParityError: an engine serves the base model, or something else that is not the adapter.
     """
     with temporary_folder(settings.output, "adapter-probe") as folder, torch.random.fork_rng():  # the run's own
         base, adapted = _write_adapter(settings, str(folder), rows)  # random numbers stay as they were
-        for engine in rollouts.logprobs(rows, Policy("current", -1, str(folder))):
+        for engine in rollouts.logprobs(rows, Policy(policy, -1, str(folder))):
             compare(engine, base, adapted, settings)
 
 

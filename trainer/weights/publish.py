@@ -10,6 +10,7 @@ from accelerate import PartialState
 from transformers.core_model_loading import revert_weight_conversion
 
 from rostrum.envs.files import replacing_folder
+from rostrum.envs.types import TRAINED
 from rostrum.trainer.models import cards, model_folders
 from rostrum.trainer.rollouts.local import RolloutWorkers, Send
 from rostrum.trainer.types import Policy
@@ -41,7 +42,12 @@ class Weights:
 
 
 def publish(
-    weights: Weights, tokenizer: "PreTrainedTokenizerBase", folder: Path, version: int, send: Send | None = None
+    weights: Weights,
+    tokenizer: "PreTrainedTokenizerBase",
+    folder: Path,
+    version: int,
+    send: Send | None = None,
+    name: str = TRAINED,
 ) -> Policy:
     """Write a policy's weights as safetensors to `folder`, all at once (every rank must call this).
 
@@ -51,7 +57,7 @@ def publish(
     Raises:
         FiniteError: weights are NaN or infinite.
     """
-    policy, model = Policy("current", version, str(folder)), weights.model
+    policy, model = Policy(name, version, str(folder)), weights.model
     ranks = PartialState()
     if ranks.is_main_process:
         tensors = {name: tensor for name, tensor in weights.tensors.items() if VALUE_HEAD not in name}
@@ -117,12 +123,17 @@ def check_parity(
         gap = gap_between(flat(learner), flat(engine))
         if not within(gap, tolerance):
             raise ParityError(
-                f"After publishing version {policy.version} the engine's log-probabilities differ from the learner's "
-                f"by {gap.mean:.2g} nats on average and {gap.max:.2g} at the most ({allowed(tolerance)}): check that "
-                "both use the same dtype and that the engine loaded the new weights."
+                f"After publishing version {policy.version}{_of(policy)} the engine's log-probabilities differ from the"
+                f" learner's by {gap.mean:.2g} nats on average and {gap.max:.2g} at the most ({allowed(tolerance)}): "
+                "check that both use the same dtype and that the engine loaded the new weights."
             )
         worst = max(worst, gap, key=lambda found: found.relative)
     return worst
+
+
+def _of(policy: Policy) -> str:
+    """Return which policy it is, where the run trains several."""
+    return "" if policy.name == TRAINED else f" of {policy.name}"
 
 
 def check_sampled(gap: Gap, tolerance: float) -> None:

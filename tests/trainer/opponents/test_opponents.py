@@ -168,7 +168,7 @@ def met(
         asked = [questions[i % 4] for i in range(config.algorithm.questions_per_iteration)]
         matches = found.line_up(iteration, matches_of(asked, config.protocol, 2, branches))
         rollouts = Table(config, scripted_engine, words)
-        current = Policy("current", iteration - 1, "x")
+        current = {"current": Policy("current", iteration - 1, "x")}
         return collect(
             iteration,
             matches,

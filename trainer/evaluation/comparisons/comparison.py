@@ -151,7 +151,7 @@ def _told(transcript: Transcript, settings: Config) -> Transcript:
 
 def _play(settings: Config, player: Player, questions: Sequence[Question], title: str) -> Played:
     policy = Policy(verdict_table.CHECKPOINT, player.iteration, player.path)
-    matches = both_seatings(questions, alone(settings.protocol, policy.name))
+    matches = both_seatings(questions, alone(settings.protocol, {policy.name: policy}))
     rollouts = setup.rollouts(settings)
     try:
         if settings.debater.lora is not None:

@@ -19,16 +19,17 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.comparisons import standings
 from rostrum.trainer.evaluation.verdict_rows import of_verdict, unplayed
 from rostrum.trainer.evaluation.verdict_table import PLAYED, write_verdicts
+from rostrum.trainer.policies import called, policies_in
 from rostrum.trainer.rollouts import unjudged
 from rostrum.trainer.rollouts.arena import Plan, play, verdicts_on
 from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.rollouts.schedule import both_seatings, derive, in_turns
-from rostrum.trainer.types import Matchup, Policy
+from rostrum.trainer.types import Matchup
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A policy under the name that it is rated by."""
+    """What was published after an iteration, or a model, under the name that it is rated by."""
 
     name: str
     path: str
@@ -96,8 +97,11 @@ class Tournament:
     def _debates(self, one: str, two: str) -> list["_Played"]:
         """Return the debates of each question in both seatings."""
         names = {"one": one, "two": two}
-        matches = both_seatings(self.questions, in_turns(self.settings.protocol, *names))
-        policies = [Policy(role, 0, self.players[name].path) for role, name in names.items()]
+        sets = [
+            policies_in(Path(self.players[name].path), role, 0, self.settings.policies) for role, name in names.items()
+        ]
+        matches = both_seatings(self.questions, in_turns(self.settings.protocol, *sets))
+        policies = [policy for of in sets for policy in of.values()]
         seed = derive(self.settings.seed, "tournament", one, two)
         plan = Plan(matches, policies, self.settings.cluster.shard_size, seed)
         outcomes = play(self.rollouts, plan, f"{one} against {two}").outcomes
@@ -107,7 +111,8 @@ class Tournament:
         protocol = self.settings.protocol
         whole = unplayed(outcome, match.question, protocol) if isinstance(outcome, Failure) else outcome
         speakers = whole.protocol.speakers.items()
-        return _Played(outcome, whole, {speaker.side: names[match.policies[name]] for name, speaker in speakers})
+        sides = {speaker.side: names[called(match.policies[name])] for name, speaker in speakers}
+        return _Played(outcome, whole, sides)
 
     def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:
         """Yield a row for each debate; one that failed counts as an INVALID verdict."""

@@ -39,6 +39,7 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
     primary = _primary(config, arms, groups, compared)
     heldout = questions["heldout"]
     seeds = sorted({*SEEDS, *(len(group.seeds) for group in groups)})
+    begun_with = sorted({debater.model for arm in arms.values() for debater in arm.debaters})
     assumed = Assumptions(config.plan.story_correlation, config.plan.seed_correlation, config.plan.seed_sd)
     return {
         "primary": {"arm": primary[0], "judge": primary[1], "statistic": STATISTIC},
@@ -54,7 +55,7 @@ def declare(config: Config, arms: Mapping[str, Config]) -> dict[str, Any]:
         "arms": {name: _arm(arm, config.arms.get(name, [])) for name, arm in arms.items()},
         "replicates": {group.name: dict(group.seeds) for group in groups},
         "judges": _merged([frozen.hashes(arm.judges) for arm in arms.values()]),
-        "debaters": {model: frozen.model_hash(model) for model in sorted({a.debater.model for a in arms.values()})},
+        "debaters": {model: frozen.model_hash(model) for model in begun_with},
         "power": power_table(int(heldout["questions"]), int(heldout["stories"]), seeds, assumed),
         "config": run_settings(config.model_dump(mode="json")),
     }

@@ -115,7 +115,7 @@ def verify(run: Path, config: Config, tested: Config, found: Files) -> Iterator[
     yield _compared(
         "the debater's weights",
         manifest.get("debater"),
-        lambda: {config.debater.model: frozen.model_hash(config.debater.model)},
+        lambda: {debater.model: frozen.model_hash(debater.model) for debater in config.debaters},
     )
     yield _plan(run, manifest)
 

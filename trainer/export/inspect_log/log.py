@@ -84,7 +84,7 @@ def _spec(of: Evaluated, settings: Config, manifest: Mapping[str, Any], samples:
             "shuffled": False,
         },
         "model": model,
-        "model_args": {"base": settings.debater.model},
+        "model_args": {"base": ", ".join(dict.fromkeys(debater.model for debater in settings.debaters))},
         "model_generate_config": {
             "temperature": settings.debater.temperature,
             "max_tokens": settings.debater.max_tokens,

@@ -14,6 +14,7 @@ from typing import Any
 from rostrum.envs.types import Side, Speech, Transcript
 from rostrum.rewards.types import favours
 from rostrum.trainer.evaluation.verdict_table import CHECKPOINT
+from rostrum.trainer.policies import belongs
 
 Json = dict[str, Any]
 CORRECT, INCORRECT, PARTIAL, NO_ANSWER = "C", "I", "P", "N"
@@ -127,7 +128,7 @@ def _task(debate: Transcript) -> Json:
 def _message(debate: Transcript, speech: Speech, log: Log) -> Json:
     """Return a speech under the name of its side, as judged. It is numbered, since inspect_ai takes one message that is
     like the one before it for the same."""
-    own = speech.policy == CHECKPOINT
+    own = belongs(speech.policy, CHECKPOINT)
     metadata = {
         "speaker": debate.label(speech),
         "side": speech.side.value,

@@ -14,6 +14,7 @@ from rostrum.rewards.preference import best, in_both_orders, preferences
 from rostrum.rewards.types import Judge
 from rostrum.trainer.config.decoding import BestOf
 from rostrum.trainer.engines.base import Engine, Sampling
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.rollouts.decoding.turns import Choice, Turn, Way, candidates, cost
 from rostrum.trainer.types import BASE, Policy
 
@@ -57,7 +58,7 @@ class BestOfN:
 
     def serves(self, policy: Policy) -> bool:
         """Return whether this policy speaks so: all do but the opponent that checkpoints are measured against."""
-        return policy.name != BASE
+        return not belongs(policy.name, BASE)
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
         """Return the favourites."""

@@ -11,6 +11,7 @@ from rostrum.envs.types import Protocol, Speech, Transcript
 from rostrum.rewards.judges import JudgeSettings, Models
 from rostrum.trainer.config.decoding import LengthMatched as Matching
 from rostrum.trainer.engines.base import Engine, Sampling
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.rollouts.decoding.turns import Choice, Turn, Way, candidates, cost
 from rostrum.trainer.types import Policy
 
@@ -63,8 +64,8 @@ class LengthMatched:
 
 
 def lengths_of(transcripts: Sequence[Transcript], policy: str) -> dict[int, list[int]]:
-    """Return the lengths of the policy's speeches in these debates."""
-    own = [speech for transcript in transcripts for speech in transcript.speeches if speech.policy == policy]
+    """Return the lengths of the speeches of a policy, or of a set that is called so, in these debates."""
+    own = [speech for transcript in transcripts for speech in transcript.speeches if belongs(speech.policy, policy)]
     return {turn: [speech.words for speech in own if speech.turn == turn] for turn in sorted({_turn(s) for s in own})}
 
 

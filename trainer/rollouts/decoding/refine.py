@@ -19,6 +19,7 @@ from rostrum.rewards.preference import in_both_orders
 from rostrum.rewards.types import Judge
 from rostrum.trainer.config.decoding import Refine
 from rostrum.trainer.engines.base import Engine, Sampling
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.rollouts.decoding.best_of import Favourite
 from rostrum.trainer.rollouts.decoding.turns import Choice, Turn, Way, cost, reseeded, sample
 from rostrum.trainer.types import BASE, Policy
@@ -64,7 +65,7 @@ class CritiqueAndRefine:
 
     def serves(self, policy: Policy) -> bool:
         """Return whether this policy speaks so: all do but the opponent that checkpoints are measured against."""
-        return policy.name != BASE
+        return not belongs(policy.name, BASE)
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
         """Return the rewritten speeches."""

@@ -9,6 +9,7 @@ from rostrum.envs.debate import Debate, Utterance
 from rostrum.envs.types import Protocol, Speech, Transcript
 from rostrum.rewards.judges import JudgeSettings, Models
 from rostrum.trainer.engines.base import Completion, Engine, Sampling
+from rostrum.trainer.policies import belongs
 from rostrum.trainer.types import SPENT, Policy
 
 
@@ -124,9 +125,15 @@ def cost(sampled: Sequence[Utterance], readings: int = 0) -> dict[str, int]:
 
 
 def budget(transcript: Transcript, policy: str) -> dict[str, int]:
-    """Return the same for all speeches of a policy in a debate; those that were sampled once cost their own tokens
-    alone."""
-    own = [speech for speech in transcript.speeches if speech.policy == policy]
-    plain = (len(own), sum(len(speech.token_ids) for speech in own), 0)
-    noted = transcript.provenance
-    return {what: int(noted.get(f"{policy} {what}", count)) for what, count in zip(SPENT, plain, strict=True)}
+    """Return the same for all speeches of a policy in a debate, or of a set that is called so; those that were sampled
+    once cost their own tokens alone."""
+    own: dict[str, list[Speech]] = {policy: []}
+    for speech in transcript.speeches:
+        if belongs(speech.policy, policy):
+            own.setdefault(speech.policy, []).append(speech)
+    found = dict.fromkeys(SPENT, 0)
+    for name, speeches in own.items():
+        plain = (len(speeches), sum(len(speech.token_ids) for speech in speeches), 0)
+        for what, count in zip(SPENT, plain, strict=True):
+            found[what] += int(transcript.provenance.get(f"{name} {what}", count))
+    return found
