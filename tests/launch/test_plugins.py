@@ -125,7 +125,7 @@ def test_two_policies_by_one_file(tiny: Path, tmp_path: Path, capfd: pytest.Capt
     assert main(["train", *words, *models, f"output={run}"]) == 0
     (row,) = read_lines(run / "metrics.jsonl")
     assert row["proposer/reward"] == pytest.approx(-row["critic/reward"]) and row["critic/parity"] < 1e-3
-    assert [line["iteration"] for line in read_lines(run / "monitor.jsonl")] == [0, 1]
+    assert [line["iteration"] for line in read_lines(run / "watch.jsonl")] == [0, 1]
     assert "The policies proposer and critic are in" in capfd.readouterr().out
     assert main(["evaluate", f"run={run}"]) == 0
     table = pd.read_parquet(run / "verdicts.parquet")
