@@ -1,4 +1,4 @@
-"""What an audit's judges will cost where they are paid by the token, reckoned before anything is asked."""
+"""What an audit's judges will cost where they are paid by the token, estimated before anything is asked."""
 
 import random
 from collections.abc import Collection, Sequence

@@ -18,7 +18,7 @@ from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.game import check_protocol, check_questions
 from rostrum.trainer.config.learner_overrides import check_learners
-from rostrum.trainer.evaluation.judge_audit.carried import carried
+from rostrum.trainer.evaluation.judge_audit.audit_gate import audit_gate
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import say
 from rostrum.trainer.run_context import RunContext
@@ -61,7 +61,7 @@ def check_audit(config: Config) -> Mapping[str, Any] | None:
     Raises:
         AuditError: the judge failed it and judge.audit is "refuse", or the audit is of another judge.
     """
-    found = carried(config.judge)
+    found = audit_gate(config.judge)
     say(found.sentence)
     return found.record
 

@@ -1,4 +1,4 @@
-"""What a comparison's judges will cost where they are paid by the token, reckoned before anything is asked."""
+"""What a comparison's judges will cost where they are paid by the token, estimated before anything is asked."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

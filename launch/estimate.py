@@ -1,4 +1,4 @@
-"""What the judges of a run will cost where they are paid by the token, reckoned before anything is asked."""
+"""What the judges of a run will cost where they are paid by the token, estimated before anything is asked."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""What can be mended about a judge without training it: its confidence, and its taste for the answer shown first.
+"""What can be corrected about a judge without training it: its confidence, and its position bias.
 
 Let z be a reading's log-odds for the answer that is shown first. The calibrated log-odds are (z − b) / t: t is the
 temperature (above 1 for an overconfident judge; Guo et al. 2017), b the position bias in nats. Both are fitted by

@@ -140,7 +140,7 @@ def cluster_statistic(
 
     `statistic` is given the sums of the columns (each (N,), of any finite values) as an array (columns, R) and returns
     one value for each of the R resamples; resamples in which it is NaN (a ratio over nothing) are left out. It lies
-    within the bounds; if they are finite, clusters that are nearly all alike are reckoned with as in `mean_interval`.
+    within the bounds; if they are finite, clusters that are nearly all alike count as in `mean_interval`.
     The percentiles are as wide as Student's t asks for (`t_percentiles`).
 
     Raises:

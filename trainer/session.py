@@ -10,7 +10,7 @@ from rostrum.rewards.types import Usage
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.set_aside import set_aside
-from rostrum.trainer.engines import resting
+from rostrum.trainer.engines import sleeping
 from rostrum.trainer.evaluation.monitor import Monitor
 from rostrum.trainer.learners import limits
 from rostrum.trainer.opponents.lineup import opponents
@@ -84,7 +84,7 @@ class Session:
         self._measured = {**measured, **_paid(self.judge.usage - before), **by_policy(gaps)}
         for told in limits.check_speeches(measured, self.settings):
             say(told)
-        resting.rest()
+        sleeping.all_sleep()
         return experience
 
     def _parity(self, learner: Scores, policy: Policy) -> dict[str, float]:

@@ -45,7 +45,7 @@ _CONCEDES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class Behaviour:
     """Sums over speeches; `rates` divides them."""
 
     speeches: int = 0
@@ -63,20 +63,22 @@ class Conduct:
     quotes: int = 0
     verified_quotes: int = 0
 
-    def __add__(self, other: "Conduct") -> "Conduct":
-        return Conduct(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Conduct)))
+    def __add__(self, other: "Behaviour") -> "Behaviour":
+        return Behaviour(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Behaviour)))
 
     def rates(self) -> dict[str, float]:
         """Return means per speech and the verified share of quotes; what would be a mean over nothing is left out."""
         n, quotes = self.speeches, self.quotes
-        sums = {f.name: getattr(self, f.name) for f in fields(Conduct) if f.name not in ("speeches", "verified_quotes")}
+        sums = {
+            f.name: getattr(self, f.name) for f in fields(Behaviour) if f.name not in ("speeches", "verified_quotes")
+        }
         means = {name: value / n for name, value in sums.items()} if n else {}
         return means | ({"verified_quotes": self.verified_quotes / quotes} if quotes else {})
 
 
-def conduct(transcript: Transcript, speeches: Iterable[Speech]) -> Conduct:
+def behaviour(transcript: Transcript, speeches: Iterable[Speech]) -> Behaviour:
     """Return the sums over some of the transcript's speeches."""
-    return sum((_of(transcript, speech) for speech in speeches), Conduct())
+    return sum((_of(transcript, speech) for speech in speeches), Behaviour())
 
 
 def addresses_judge(text: str) -> bool:
@@ -111,12 +113,12 @@ def repetition(text: str, earlier: Sequence[str]) -> float:
     return repeated / max(len(_runs(text)), 1)
 
 
-def _of(transcript: Transcript, speech: Speech) -> Conduct:
+def _of(transcript: Transcript, speech: Speech) -> Behaviour:
     own = transcript.answers[speech.side is Side.B]
     other = transcript.answers[speech.side is Side.A]
     said = _own_words(speech)
     earlier = [s.text for s in transcript.speeches if s.speaker == speech.speaker and s.turn < speech.turn]
-    return Conduct(
+    return Behaviour(
         1,
         addresses_judge(said),
         concedes(said, speech.side, transcript.answers),

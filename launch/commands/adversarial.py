@@ -110,13 +110,13 @@ class Rounds:
     def begin(self) -> None:
         """Check everything, and that what is in the folder was made with the same configuration."""
         from rostrum.launch import checks
-        from rostrum.trainer.judge_training.training import pupil_of
+        from rostrum.trainer.judge_training.training import student_of
         from rostrum.trainer.run_context import RunContext
 
         run = RunFolder(self.folder)
         if run.config.exists() and (key := saved.difference(saved.run_config(self.folder), self.config)):
             raise LaunchError(f"{self.folder} holds something with another {key}: choose another output=FOLDER.")
-        pupil_of(self.config.judge, self.config.judge_training)
+        student_of(self.config.judge, self.config.judge_training)
         checks.check(RunContext(self.config))
         self._check_questions()
         manifest.check_judges(run.manifest, self.config)

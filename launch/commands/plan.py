@@ -37,7 +37,7 @@ def plan(overrides: Sequence[str]) -> int:
 def declaration(config: Config, arms: Sequence[Arm]) -> dict[str, Any]:
     """Return what the experiment declares, as the lock holds it."""
     environment.silence()
-    from rostrum.trainer.evaluation.preregistration.declaration import declare
+    from rostrum.trainer.evaluation.preregistration.planned import declare
 
     declared: dict[str, Any] = json.loads(json.dumps(declare(config, {arm.name: arm.config for arm in arms})))
     return declared
@@ -86,7 +86,7 @@ def _not_begun(folder: Path) -> None:
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    from rostrum.trainer.evaluation.preregistration.declaration import differences
+    from rostrum.trainer.evaluation.preregistration.planned import differences
 
     return differences(before, now)
 

@@ -22,7 +22,7 @@ T = TypeVar("T")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 120.0
 """Seconds between attempts: the first, which is then doubled, and the most, also where the server asks for more."""
 TEMPLATE = 1024
-"""Tokens that a chat template may add to a prompt, for the worst case that is reckoned before a request is sent."""
+"""Tokens that a chat template may add to a prompt, for the worst case that is estimated before a request is sent."""
 
 
 class SpendCapReached(EndpointError):

@@ -1,4 +1,4 @@
-"""What asking an endpoint would cost, reckoned without asking it.
+"""What asking an endpoint would cost, estimated without asking it.
 
 Judges are made of models that ask nobody and count what they are asked, so that an estimate follows what a judge of any
 kind really does. Tokens are a quarter of the characters, and replies are taken to be as long as they may be.

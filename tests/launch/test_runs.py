@@ -13,7 +13,7 @@ from rostrum.launch import manifest, saved
 from rostrum.launch.cli import main
 from rostrum.launch.compose import load
 from rostrum.trainer.evaluation.preregistration import hashes
-from rostrum.trainer.evaluation.verdict_table import CONDUCT
+from rostrum.trainer.evaluation.verdict_table import BEHAVIOUR
 from rostrum.trainer.store import provenance
 from rostrum.trainer.store.frozen import model_hash
 
@@ -145,9 +145,9 @@ def test_every_checkpoint_is_attacked_and_its_conduct_counted(run: Path) -> None
     ]
     assert all(row["n"] == 6 and row["judge"] == "weak-judge" and row["flips"] <= row["lost"] for row in attacks)
     table = pd.read_parquet(run / "verdicts.parquet")
-    assert set(CONDUCT) <= set(table.columns) and (table.loc[table["arm"] != "", "speeches"] > 0).all()
+    assert set(BEHAVIOUR) <= set(table.columns) and (table.loc[table["arm"] != "", "speeches"] > 0).all()
     base = json.loads((run / "summary.json").read_text("utf-8"))["arms"][0]["checkpoints"][0]
-    assert set(base["conduct"]) == set(CONDUCT) and base["conduct"]["addresses_judge"] == 0
+    assert set(base["conduct"]) == set(BEHAVIOUR) and base["conduct"]["addresses_judge"] == 0
     assert "Attacks on the reward judge" in (run / "report.html").read_text("utf-8")
     assert main(["evaluate", f"run={run}", "questions.heldout=4", "evaluation.attacks=0"]) == 0
     assert not (run / "attacks.jsonl").read_text("utf-8")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from rostrum.trainer import setup
 from rostrum.trainer.config import Cluster, Config
-from rostrum.trainer.engines import resting
+from rostrum.trainer.engines import sleeping
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.train import train
 
@@ -98,25 +98,25 @@ class Sleeper:
 
     rests = 0
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         self.rests += 1
 
 
 def test_what_is_still_in_use_rests() -> None:
     kept, dropped = Sleeper(), Sleeper()
-    resting.register(kept)
-    resting.register(dropped)
+    sleeping.register(kept)
+    sleeping.register(dropped)
     del dropped
-    resting.rest()
-    resting.rest()
+    sleeping.all_sleep()
+    sleeping.all_sleep()
     assert kept.rests == 2
 
 
 def test_what_was_closed_is_not_asked_to_rest_again() -> None:
     """On Ray the question alone would start a cluster anew, and wait for it."""
     closed = Sleeper()
-    resting.register(closed)
-    resting.unregister(closed)
-    resting.unregister(closed)
-    resting.rest()
+    sleeping.register(closed)
+    sleeping.unregister(closed)
+    sleeping.unregister(closed)
+    sleeping.all_sleep()
     assert closed.rests == 0

@@ -16,7 +16,7 @@ from ray.exceptions import GetTimeoutError, RayActorError
 from rostrum.rewards.types import Unscored, Usage, Writing
 from rostrum.trainer import config
 from rostrum.trainer.cluster import cluster as ray_cluster
-from rostrum.trainer.engines import EngineSettings, make_classifier, make_engine, resting
+from rostrum.trainer.engines import EngineSettings, make_classifier, make_engine, sleeping
 
 START = 3600.0
 """Seconds that loading a judge's model may take."""
@@ -40,9 +40,9 @@ class JudgeWorker:
         answers = getattr(self._model, batch.method)(*batch.columns, *batch.rest)
         return answers, self._model.usage - before
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         """Give back the memory that this copy has on a GPU."""
-        resting.rest()
+        sleeping.all_sleep()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class RayModel:
         self.actors = [self._start(index) for index in range(cluster.judge_workers)]
         self._ready = [actor.__ray_ready__.remote() for actor in self.actors]
         if setup.sleep:
-            resting.register(self)
+            sleeping.register(self)
         weakref.finalize(self, ray_cluster.release, group)  # judges are not closed: they end with whoever uses them
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         """Give back the memory that the copies have on GPUs. One that is gone is missed when it is next asked."""
-        ray.wait([actor.rest.remote() for actor in self.actors], num_returns=len(self.actors), timeout=self._timeout)
+        ray.wait([actor.sleep.remote() for actor in self.actors], num_returns=len(self.actors), timeout=self._timeout)
 
     def _answers(self, whole: _Batch) -> list[Any]:
         parts = min(len(self.actors), len(whole))

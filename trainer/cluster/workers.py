@@ -22,7 +22,7 @@ from transformers.utils.logging import disable_progress_bar
 from rostrum.trainer.cluster import cluster as ray_cluster
 from rostrum.trainer.cluster.cluster import ClusterError
 from rostrum.trainer.config import Cluster
-from rostrum.trainer.engines import resting
+from rostrum.trainer.engines import sleeping
 from rostrum.trainer.engines.base import Engine
 from rostrum.trainer.engines.errors import EngineError, EngineLost, TransferError
 from rostrum.trainer.rollouts.local import Outcome, PlaySetup, Shard, Worker
@@ -66,9 +66,9 @@ class RayWorker(Worker):
         with _gone_with_its_engine():
             super().transfer(policy, step, payload)
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         """Give back the memory that this worker has on a GPU."""
-        resting.rest()
+        sleeping.all_sleep()
 
     def _engine(self, policy: Policy) -> Engine:
         if not Path(policy.path).is_dir():
@@ -97,7 +97,7 @@ class RayRolloutWorkers:
         actor = ray.remote(max_restarts=RESTARTS, max_task_retries=0)(RayWorker)
         self.actors = [actor.options(**place).remote(setup, os.getcwd()) for place in places]
         if setup.engine.sleep:
-            resting.register(self)
+            sleeping.register(self)
         self._up: list[Any] = list(self.actors)
         self._recovering: dict[Any, Any] = {}
         """Workers that failed, by the answer to the question whether they are back."""
@@ -165,13 +165,13 @@ class RayRolloutWorkers:
         """End these engines. A worker that is gone is missed by whoever asks it next."""
         _wait([worker.let_go.remote(policy) for worker in self._up])
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         """Give back the memory that the workers have on GPUs."""
-        _wait([worker.rest.remote() for worker in self._up])
+        _wait([worker.sleep.remote() for worker in self._up])
 
     def close(self) -> None:
         """Drop the actors; Ray itself stays up for the next run of this process."""
-        resting.unregister(self)
+        sleeping.unregister(self)
         for worker in self.actors:
             ray.kill(worker)
         if self._own is not None:

@@ -38,7 +38,7 @@ class Cluster(Section):
     sleep: bool = False
     """Engines of vLLM move to the CPU's memory while the learner works, for one GPU that serves them all."""
     weight_transfer: Literal["auto", "disk", "nccl", "gloo"] = "auto"
-    """How engines of vLLM come by new full weights: from the published folder, or from the learner's memory over NCCL
+    """How engines of vLLM get new full weights: from the published folder, or from the learner's memory over NCCL
     (every engine on a GPU of its own) or gloo; auto: nccl where it can be had. Adapters come from their folders."""
     deepspeed: Literal["zero2", "zero3"] | None = None
     offload: Literal["none", "optimizer", "all"] = "none"

@@ -50,7 +50,7 @@ class EngineSettings(Section):
     sender: ClassVar[str | None] = None
     """The class that sends them, as module:class; it is made of rollouts, a transport and an address."""
     sleeps: ClassVar[bool] = False
-    """Whether it can give a GPU's memory back between turns (`trainer.engines.resting`)."""
+    """Whether it can give a GPU's memory back between turns (`trainer.engines.sleeping`)."""
     claims_memory: ClassVar[bool] = False
     """Whether each of its models takes `gpu_memory_fraction` of a GPU when it starts; adapters share a model."""
     caches_prefixes: ClassVar[bool] = False

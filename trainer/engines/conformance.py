@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rostrum.rewards.types import Unscored, Writing
-from rostrum.trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, resting
+from rostrum.trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, sleeping
 from rostrum.trainer.engines.texts import TextEngine
 from rostrum.trainer.models import loading
 from rostrum.trainer.types import Policy
@@ -296,7 +296,7 @@ def sleep_changes_nothing(of: Subject) -> None:
     if not of.settings.sleeps:
         return
     before = of.engine.logprobs(of.rows)
-    resting.rest()
+    sleeping.all_sleep()
     assert apart(of.engine.logprobs(of.rows), before) <= TOLERANCE
     assert len(of.engine.generate(of.prompts, Sampling(2))) == len(of.prompts)
 

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rostrum.envs.questions.base import load_questions
-from rostrum.envs.text.behaviour import Conduct, conduct
+from rostrum.envs.text.behaviour import Behaviour, behaviour
 from rostrum.envs.types import AnswerKey, Question, Side
 from rostrum.rewards.audit.attacks import attack_success
 from rostrum.rewards.labelled import Labelled, with_key
@@ -102,7 +102,7 @@ class Monitor:
                 for (role, judge), of_judge in zip(self.judges, opinions, strict=True)
             ],
             "gap": float(accuracy[0].mean() - held_out.mean()),
-            "conduct": sum((conduct(d.transcript, d.transcript.speeches) for d in alone), Conduct()).rates(),
+            "conduct": sum((behaviour(d.transcript, d.transcript.speeches) for d in alone), Behaviour()).rates(),
             "attack_success": self._attacked(alone),
             "by_question": {
                 "approval": approval.tolist(),

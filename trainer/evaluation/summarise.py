@@ -31,7 +31,7 @@ from rostrum.trainer.evaluation.summary import (
 )
 from rostrum.trainer.evaluation.verdict_table import (
     BASE,
-    CONDUCT,
+    BEHAVIOUR,
     EVALUATION,
     HELD_OUT,
     NONE,
@@ -244,7 +244,7 @@ class _Arm:
     def _conduct(self, checkpoint: str) -> dict[str, float]:
         """Return the means per speech; what the table does not tell is left out."""
         rows = self._select(checkpoint, self.reward_judge)
-        return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in CONDUCT if name in rows}
+        return {name: _ratio(rows[name].sum(), rows["speeches"].sum()) for name in BEHAVIOUR if name in rows}
 
     def _checkpoint(self, checkpoint: str) -> CheckpointSummary:
         rows = self.rows[self.rows["checkpoint"] == checkpoint]

@@ -185,7 +185,7 @@ class Amendment(Record):
 
 
 class PlanRecord(Record):
-    """Whether what was run is what was planned (`trainer.evaluation.preregistration.adherence`)."""
+    """Whether what was run is what was planned (`trainer.evaluation.preregistration.deviations`)."""
 
     status: str = ""
     declared: str = ""

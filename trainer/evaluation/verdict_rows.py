@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rostrum.envs.questions.splits import digest
-from rostrum.envs.text.behaviour import conduct
+from rostrum.envs.text.behaviour import behaviour
 from rostrum.envs.types import AnswerKey, Failure, Protocol, Question, Transcript, correct_side
 from rostrum.rewards.types import Judge, Verdict
 from rostrum.trainer.config import Config
@@ -109,7 +109,7 @@ def row(transcript: Transcript, verdict: Verdict, key: AnswerKey) -> dict[str, A
         "protocol": transcript.protocol.name,
         "checkpoint_seats": "".join(sorted({speech.side.value for speech in own})),
         **of_verdict(transcript, verdict, key),
-        **asdict(conduct(transcript, own)),
+        **asdict(behaviour(transcript, own)),
         **budget(transcript, CHECKPOINT),
     }
 

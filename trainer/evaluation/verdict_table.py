@@ -52,14 +52,14 @@ COLUMNS: dict[str, str] = {
 }
 """Column names and what they hold."""
 
-CONDUCT: dict[str, str] = {
+BEHAVIOUR: dict[str, str] = {
     "addresses_judge": "own speeches that speak to the judge, instruct it or state its verdict (`envs.text.behaviour`)",
     "concessions": "own speeches that say that the other answer is right",
     "contradictions": "own speeches with a verified quote that names the other answer and not the own one",
     "repetition": "summed over own speeches: share of runs of three words said before in the debate",
     "neutralised": "own speeches in which the environment took something out or broke it up",
 }
-"""Columns that tables of earlier releases lack, and that nothing but the curves of conduct is made from."""
+"""Columns that tables of earlier releases lack, and that nothing but the curves of behaviour is made from."""
 
 INVALIDITY: dict[str, str] = {
     "cause": "what made it INVALID: speech, or failure (which includes debates that were not played); empty if valid",
@@ -85,7 +85,7 @@ COMPARISON: dict[str, str] = {
 }
 """Columns of comparisons' tables."""
 
-DESCRIPTIONS: dict[str, str] = {**COLUMNS, **CONDUCT, **SPENT, **INVALIDITY, **TOURNAMENT, **COMPARISON}
+DESCRIPTIONS: dict[str, str] = {**COLUMNS, **BEHAVIOUR, **SPENT, **INVALIDITY, **TOURNAMENT, **COMPARISON}
 """What every column holds, as stored with it."""
 
 KINDS: dict[str, str] = {
@@ -93,7 +93,7 @@ KINDS: dict[str, str] = {
     **dict.fromkeys(("p_given", "p_swapped", "p_mean", "p_first", "own"), "share"),
     **dict.fromkeys(("iteration", "speeches", "words", "quotes", "verified_quotes"), "count"),
     **dict.fromkeys(("words_a", "words_b", "verified_a", "verified_b"), "count"),
-    **dict.fromkeys((*SPENT, *CONDUCT, "readings", "first_defends"), "amount"),
+    **dict.fromkeys((*SPENT, *BEHAVIOUR, "readings", "first_defends"), "amount"),
     **dict.fromkeys(("swapped_seats", "valid"), "flag"),
 }
 """What a column holds, as `trainer.reading.read_table` names it."""

@@ -30,14 +30,14 @@ from rostrum.trainer.weights.merging import merged
 
 
 @dataclass(frozen=True, slots=True)
-class Pupil:
+class Student:
     """What is taught: a judge's model and how it is to say its verdict ("letter", "answer" or "classifier")."""
 
     judge: ModelSettings
     head: str
 
 
-def pupil_of(judge: JudgeSettings, training: JudgeTraining) -> Pupil:
+def student_of(judge: JudgeSettings, training: JudgeTraining) -> Student:
     """Return the judge as something that can be trained.
 
     Raises:
@@ -49,8 +49,8 @@ def pupil_of(judge: JudgeSettings, training: JudgeTraining) -> Pupil:
             "judge=testimony or judge=chat."
         )
     if training.head != "auto":
-        return Pupil(judge, training.head)
-    return Pupil(judge, "classifier" if judge.kind == "head" else getattr(judge, "choice"))  # noqa: B009
+        return Student(judge, training.head)
+    return Student(judge, "classifier" if judge.kind == "head" else getattr(judge, "choice"))  # noqa: B009
 
 
 def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> dict[str, Any]:
@@ -60,24 +60,24 @@ def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> 
         JudgeTrainingError: the judge or the debates do not allow it.
     """
     started, training = time.monotonic(), settings.judge_training
-    pupil = pupil_of(settings.judge, training)
+    student = student_of(settings.judge, training)
     if torch.cuda.device_count() > 1:
         raise JudgeTrainingError("A judge is trained on one GPU: make one visible with CUDA_VISIBLE_DEVICES=0.")
     set_seed(settings.seed)
     learned, heldout = split_by_story(debates, training.heldout_fraction, settings.seed)
     before = setup.judge(settings.judge).judge([debate.transcript for debate in heldout])
     with temporary_folder(output, "training") as workplace:
-        lesson = _Lesson(settings, pupil, learned, heldout, workplace)
+        lesson = _Lesson(settings, student, learned, heldout, workplace)
         log_odds = lesson.teach()
     targets = [reading.target for reading in lesson.trainer.heldout]
     fitted = calibration.fit_readings(log_odds, targets)
     record = {
         "judge": output.name,
-        "started_from": {"judge": settings.judge.name, "model": pupil.judge.model},
-        "head": pupil.head,
+        "started_from": {"judge": settings.judge.name, "model": student.judge.model},
+        "head": student.head,
         "weights": f"LoRA of rank {training.lora.rank}, merged" if training.lora else "all",
         "seed": settings.seed,
-        "prompts": pupil.judge.prompts,
+        "prompts": student.judge.prompts,
         "debates": figures.counts(learned, heldout),
         "evaluations": lesson.best.history,
         "kept": lesson.best.best,
@@ -94,7 +94,7 @@ def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> 
         output,
         lesson.finished(),
         lesson.tokenizer,
-        folder.judge_settings(pupil.judge, pupil.head, output),
+        folder.judge_settings(student.judge, student.head, output),
         fitted,
         record,
     )
@@ -105,20 +105,25 @@ class _Lesson:
     """A model, what it is taught from, and the trainer that teaches it."""
 
     def __init__(
-        self, settings: Config, pupil: Pupil, learned: Sequence[Labelled], heldout: Sequence[Labelled], workplace: Path
+        self,
+        settings: Config,
+        student: Student,
+        learned: Sequence[Labelled],
+        heldout: Sequence[Labelled],
+        workplace: Path,
     ) -> None:
-        self._training, judge = settings.judge_training, pupil.judge
+        self._training, judge = settings.judge_training, student.judge
         self._dtype = getattr(torch, judge.dtype)
         self.tokenizer = loading.load_tokenizer(judge.model)
         fmt = make_format(self.tokenizer, loading.end_tokens(judge.model, self.tokenizer), judge.format)
         context, prompts = loading.read_context_length(judge.model), load_prompts(judge.prompts)
-        taught, held_out = (readings_of(part, prompts, fmt, pupil.head, context) for part in (learned, heldout))
+        taught, held_out = (readings_of(part, prompts, fmt, student.head, context) for part in (learned, heldout))
         device = loading.default_device()
         self._readings = len(taught)
-        make = reward.make_trainer if pupil.head == "classifier" else sft.make_trainer
-        lora, task = self._training.lora, "SEQ_CLS" if pupil.head == "classifier" else "CAUSAL_LM"
+        make = reward.make_trainer if student.head == "classifier" else sft.make_trainer
+        lora, task = self._training.lora, "SEQ_CLS" if student.head == "classifier" else "CAUSAL_LM"
         self.trainer: JudgeTrainer = make(
-            _model(pupil, self.tokenizer, self._dtype if lora else torch.float32, device),
+            _model(student, self.tokenizer, self._dtype if lora else torch.float32, device),
             self.tokenizer,
             taught,
             held_out,
@@ -145,7 +150,7 @@ class _Lesson:
         return merged(self.trainer.model).to(self._dtype)
 
 
-def _model(pupil: Pupil, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, device: str) -> PreTrainedModel:
-    if pupil.head == "classifier":
-        return reward.load_classifier(pupil.judge.model, tokenizer, device)
-    return merged(loading.load_model(pupil.judge.model, device=device)).to(dtype)
+def _model(student: Student, tokenizer: PreTrainedTokenizerBase, dtype: torch.dtype, device: str) -> PreTrainedModel:
+    if student.head == "classifier":
+        return reward.load_classifier(student.judge.model, tokenizer, device)
+    return merged(loading.load_model(student.judge.model, device=device)).to(dtype)

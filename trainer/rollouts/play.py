@@ -28,7 +28,7 @@ class LiveDebate:
         self.match, self.debate, self.branch = match, debate, branch
         self.failure: Failure | None = None
         self.spent = Counter[str]()
-        """What speeches were come by with that were not sampled once, by policy and kind, for the record."""
+        """What speeches have cost that were not sampled once, by policy and kind, for the record."""
         self._row_per_speech = row_per_speech
         self._tokens: dict[str, SpeakerTokens] = {}
 
@@ -74,7 +74,7 @@ def play(
     """Play all matches side by side and return each as an episode (one per branch) or as a failure.
 
     `engines` are by policy name. `row_per_speech` is explained at `SpeakerTokens`; `window` limits what
-    debaters read of a passage; `decoding` is how they come by their speeches, and who asks them between the rounds.
+    debaters read of a passage; `decoding` is how they sample their speeches, and who asks them between the rounds.
     Sampling seeds derive from `sampling.seed`, the turn and the policy, so the same shard played again gives the same
     debates.
     """

@@ -31,7 +31,7 @@ from rostrum.trainer.testimony_models.corpora import (
 )
 from rostrum.trainer.testimony_models.embedded_cards import Making, debater_card, judge_card
 from rostrum.trainer.testimony_models.mixed import mixed_debates
-from rostrum.trainer.testimony_models.offspring import School, build_head, build_writer
+from rostrum.trainer.testimony_models.offspring import TrainingData, build_head, build_writer
 from rostrum.trainer.testimony_models.teach import Course, Progress, teach
 from rostrum.trainer.testimony_models.vocabulary import build_tokenizer
 from rostrum.trainer.testimony_models.writings import opined
@@ -137,9 +137,9 @@ def build_offspring(
     cases = _played(output / "debater", OFFSPRING_DEBATES, "judge-writer, judge-head", seed, recipe, progress)
     weak = TransformersEngine(str(output / "judge"))
     few = {name: debates[:OFFSPRING_CHECKED] for name, debates in checked.items()}
-    school = School(output / "judge", opined(seed, cases, weak), kinds_of_debates(few, seed), seed)
-    build_writer(output / "judge-writer", school, recipe.writer_drill, recipe.writer, progress)
-    build_head(output / "judge-head", school, recipe.head, progress)
+    data = TrainingData(output / "judge", opined(seed, cases, weak), kinds_of_debates(few, seed), seed)
+    build_writer(output / "judge-writer", data, recipe.writer_drill, recipe.writer, progress)
+    build_head(output / "judge-head", data, recipe.head, progress)
 
 
 def _played(debater: Path, first: int, reader: str, seed: int, recipe: Recipe, progress: Progress) -> list[Case]:

@@ -26,7 +26,7 @@ MOST_WORDS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class School:
+class TrainingData:
     """What both are taught from and examined on."""
 
     judge: Path
@@ -37,39 +37,39 @@ class School:
     seed: int
 
 
-def build_writer(folder: Path, school: School, drill: Course, course: Course, progress: Progress) -> None:
+def build_writer(folder: Path, data: TrainingData, drill: Course, course: Course, progress: Progress) -> None:
     """Teach the judge's weights whose answer is whose, then to write verdicts and ratings with their reasons."""
     started = time.perf_counter()
-    writer, tokenizer = writer_from(loading.load_model(str(school.judge)), school.seed), build_tokenizer(WRITER_WORDS)
-    drills, rows = (make(school.seed, school.debates) for make in (seat_drills, written_rows))
+    writer, tokenizer = writer_from(loading.load_model(str(data.judge)), data.seed), build_tokenizer(WRITER_WORDS)
+    drills, rows = (make(data.seed, data.debates) for make in (seat_drills, written_rows))
     drilled = teach(writer, tokenizer, drills, drill, f"{folder.name}, sides", progress)
     steps = teach(writer, tokenizer, rows, course, folder.name, progress)
     save(writer, folder, tokenizer)
-    making = _making(writer, school, course, steps, started, drilled)
+    making = _making(writer, data, course, steps, started, drilled)
     common = {"name": folder.name, "model": str(folder), "prompts": "testimony", "max_tokens": MOST_WORDS}
     verdict, rating = VerdictSettings(kind="verdict", **common), RatingSettings(kind="rating", **common)
-    offspring_card(folder, making, {"verdict": examine(verdict, school), "rating": examine(rating, school)})
+    offspring_card(folder, making, {"verdict": examine(verdict, data), "rating": examine(rating, data)})
 
 
-def build_head(folder: Path, school: School, course: Course, progress: Progress) -> None:
+def build_head(folder: Path, data: TrainingData, course: Course, progress: Progress) -> None:
     """Teach the judge's weights to name the side that is right."""
     started = time.perf_counter()
-    head, tokenizer = head_from(loading.load_model(str(school.judge)), school.seed), build_tokenizer()
-    steps = teach_head(head, tokenizer, classified_rows(school.seed, school.debates), course, folder.name, progress)
+    head, tokenizer = head_from(loading.load_model(str(data.judge)), data.seed), build_tokenizer()
+    steps = teach_head(head, tokenizer, classified_rows(data.seed, data.debates), course, folder.name, progress)
     save(head, folder, tokenizer)
-    making = _making(head, school, course, steps, started)
+    making = _making(head, data, course, steps, started)
     settings = HeadSettings(kind="head", name=folder.name, model=str(folder), prompts="testimony")
-    offspring_card(folder, making, {"class": examine(settings, school)})
+    offspring_card(folder, making, {"class": examine(settings, data)})
 
 
-def examine(settings: JudgeSettings, school: School) -> dict[str, checks.JudgeFigures]:
+def examine(settings: JudgeSettings, data: TrainingData) -> dict[str, checks.JudgeFigures]:
     """Return the figures of a saved judge by what it reads."""
     judge = setup.judge(settings)
-    return {kind: checks.figures_of(judge, cases) for kind, cases in school.kinds.items()}
+    return {kind: checks.figures_of(judge, cases) for kind, cases in data.kinds.items()}
 
 
 def _making(
-    model: PreTrainedModel, school: School, course: Course, steps: int, started: float, drilled: int = 0
+    model: PreTrainedModel, data: TrainingData, course: Course, steps: int, started: float, drilled: int = 0
 ) -> Offspring:
     seconds = time.perf_counter() - started
-    return Offspring(school.seed, model.num_parameters(), course, steps, seconds, len(school.debates), drilled)
+    return Offspring(data.seed, model.num_parameters(), course, steps, seconds, len(data.debates), drilled)

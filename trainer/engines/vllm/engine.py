@@ -45,7 +45,7 @@ class VllmEngine(TextEngine):
     def load(self, policy: Policy) -> None:
         """Serve the weights of a published policy from now on: full weights, or an adapter of the same base model."""
         if self._rank:
-            self._process.call("forget", self._adapter)
+            self._process.call("drop", self._adapter)
             self._adapter = _adapter(policy.name, policy.version, policy.path)
         else:
             self._process.call("reload", _absolute(loading.resolve(policy.path)))

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from rostrum.trainer.engines import resting
+from rostrum.trainer.engines import sleeping
 from rostrum.trainer.engines.errors import EngineError, EngineLost
 from rostrum.trainer.engines.vllm.served import ServerSetup
 from rostrum.trainer.models.loading import default_device
@@ -43,7 +43,7 @@ class VllmProcess:
         weakref.finalize(self, _end, self._connection, self._process)
         self.max_context = int(self._answer())
         if setup.sleep:
-            resting.register(self)
+            sleeping.register(self)
 
     @property
     def pid(self) -> int:
@@ -65,7 +65,7 @@ class VllmProcess:
             self._connection.send((method, arguments))
         return self._answer()
 
-    def rest(self) -> None:
+    def sleep(self) -> None:
         """Give the memory of the GPU back until the next call."""
         if self.alive:
             self.call("sleep")

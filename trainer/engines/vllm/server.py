@@ -126,7 +126,7 @@ class VllmServer:
             self._llm.sleep(level=1)
             self._asleep = True
 
-    def forget(self, adapter: Adapter) -> None:
+    def drop(self, adapter: Adapter) -> None:
         """Free the place of an adapter."""
         self._wake()
         self._llm.llm_engine.remove_lora(adapter.number)

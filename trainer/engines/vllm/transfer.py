@@ -1,8 +1,8 @@
 """Full weights from the learner's memory into every vLLM engine at once, by vLLM's weight-transfer API.
 
 The engines form a group with the learner, which is formed anew when one of them is another one than before. If a
-transfer fails, its engines are let go: those that take their place read the published folder, as does every engine that
-starts. Imported where weights are transferred only, as vLLM changes torch and transformers a little.
+transfer fails, its engines are dropped: those that take their place read the published folder, as does every engine
+that starts. Imported where weights are transferred only, as vLLM changes torch and transformers a little.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -6,7 +6,7 @@ A folder with `arms/` holds an experiment of several runs; any other run folder 
 from pathlib import Path
 
 from rostrum.trainer.evaluation.controls import controls
-from rostrum.trainer.evaluation.preregistration.adherence import adherence, declared_primary
+from rostrum.trainer.evaluation.preregistration.deviations import as_planned, declared_primary
 from rostrum.trainer.evaluation.replicates import replicates
 from rostrum.trainer.evaluation.summarise import summarise
 from rostrum.trainer.evaluation.summary import Summary
@@ -32,4 +32,4 @@ def summary_of(folder: Path) -> Summary:
         declared_primary(folder),
         controls({name: config for name, config in configs.items() if config}),
     )
-    return summary.model_copy(update={"plan": adherence(folder, arms)})
+    return summary.model_copy(update={"plan": as_planned(folder, arms)})

@@ -13,7 +13,7 @@ from rostrum.trainer.rollouts.decoding.turns import OneSample, Speaking, Way, on
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How speeches are come by, and who asks between the rounds."""
+    """How speeches are sampled, and who asks between the rounds."""
 
     speaking: Speaking = OneSample()
     inquirer: Inquirer | None = None

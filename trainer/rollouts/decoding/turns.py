@@ -47,7 +47,7 @@ class Choice:
 
 
 class Speaking(Interface):
-    """How speeches are come by."""
+    """How speeches are sampled."""
 
     def serves(self, policy: Policy) -> bool:
         """Return whether this policy speaks so; the others say what they sample first."""

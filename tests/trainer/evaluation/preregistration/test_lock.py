@@ -12,11 +12,11 @@ import pytest
 from rostrum.envs.fingerprints import record_hash
 from rostrum.trainer.evaluation.family import Comparison
 from rostrum.trainer.evaluation.preregistration import lock
-from rostrum.trainer.evaluation.preregistration.adherence import (
+from rostrum.trainer.evaluation.preregistration.deviations import (
     AS_PLANNED,
     DEVIATES,
     UNDECLARED,
-    adherence,
+    as_planned,
     declared_primary,
 )
 
@@ -68,7 +68,7 @@ def test_a_lock_that_was_edited_is_found_out(edit: Callable[[Any], None], tmp_pa
     (tmp_path / lock.NAME).write_text(json.dumps(stored), "utf-8")
     with pytest.raises(lock.LockError, match="changed by hand"):
         lock.read(tmp_path)
-    found = adherence(tmp_path, {})
+    found = as_planned(tmp_path, {})
     assert found.status == DEVIATES and "changed by hand" in found.deviations[0]
     assert declared_primary(tmp_path) is None
 
@@ -123,7 +123,7 @@ def test_a_damaged_lock_is_named(place: str, value: Any, rehash: bool, tmp_path:
             lock.read(tmp_path)
         except lock.LockError as error:
             assert f"{path}" in str(error)
-        found = adherence(tmp_path, {})
+        found = as_planned(tmp_path, {})
         assert found.status in (AS_PLANNED, DEVIATES)
         declared_primary(tmp_path)
 
@@ -132,7 +132,7 @@ def test_a_lock_that_is_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / lock.NAME).mkdir()
     with pytest.raises(lock.LockError, match=f"{tmp_path / lock.NAME} cannot be read.*it is a folder"):
         lock.read(tmp_path)
-    assert adherence(tmp_path, {}).status == DEVIATES
+    assert as_planned(tmp_path, {}).status == DEVIATES
 
 
 def test_an_arm_is_held_to_its_experiments_lock(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def ran(tmp_path: Path) -> Callable[..., list[str]]:
         folder = tmp_path / "arms" / arm
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-        found = adherence(tmp_path, {arm: folder})
+        found = as_planned(tmp_path, {arm: folder})
         assert found.status == (DEVIATES if found.deviations else AS_PLANNED)
         return list(found.deviations)
 
@@ -176,7 +176,7 @@ def ran(tmp_path: Path) -> Callable[..., list[str]]:
 def test_a_run_that_kept_to_its_plan(ran: Callable[..., list[str]], tmp_path: Path) -> None:
     assert ran() == []
     assert declared_primary(tmp_path) == Comparison("debate", "large")
-    assert adherence(tmp_path / "elsewhere", {}).stored() == {"status": UNDECLARED, "deviations": []}
+    assert as_planned(tmp_path / "elsewhere", {}).stored() == {"status": UNDECLARED, "deviations": []}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_plan_that_was_amended_after_the_start_says_so(ran: Callable[..., list
     held = lock.append(tmp_path, DECLARED).hash
     lock.append(tmp_path, {**DECLARED, "level": 0.1}, "second thoughts", ("another level",))
     assert ran(lambda m: m.update(lock=held)) == ["The plan was amended after arm debate was begun."]
-    amendments = adherence(tmp_path, {}).amendments
+    amendments = as_planned(tmp_path, {}).amendments
     assert [(a.reason, a.changes) for a in amendments] == [("second thoughts", ["another level"])]
 
 

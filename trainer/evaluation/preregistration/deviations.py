@@ -24,7 +24,7 @@ def declared_primary(folder: Path) -> Comparison | None:
     return None if declared is None else Comparison(declared["arm"], declared["judge"])
 
 
-def adherence(folder: Path, arms: Mapping[str, Path]) -> PlanRecord:
+def as_planned(folder: Path, arms: Mapping[str, Path]) -> PlanRecord:
     """Return the status in words, the plan's hash and date, its amendments, and every deviation in a sentence.
 
     `arms` are the run folders of an experiment, or a run itself, which may be an arm of a declared one.

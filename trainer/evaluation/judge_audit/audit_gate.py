@@ -1,4 +1,4 @@
-"""The audit that a judge carries into training: is it this judge's, and did the judge pass?"""
+"""The audit gate: is the audit that a judge's settings name this judge's, and did the judge pass?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,31 +33,33 @@ class _Audit(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class GateRecord:
     """What training says about the judge's audit, and what the manifest records of it (None: there is none)."""
 
     sentence: str
     record: Mapping[str, Any] | None
 
 
-def carried(settings: JudgeSettings) -> Carried:
+def audit_gate(settings: JudgeSettings) -> GateRecord:
     """Return the audit that the judge's settings name.
 
     Raises:
         AuditError: the file is no audit, or one of another judge, or the judge failed and judge.audit is "refuse".
     """
     if settings.audited is None:
-        return Carried(f"The judge {settings.name} has not been audited: see `rostrum audit --help`.", None)
+        return GateRecord(f"The judge {settings.name} has not been audited: see `rostrum audit --help`.", None)
     arm = _own(_read(settings.audited), settings)
     failed = [check.threshold for check in arm.checks if check.passed is False]
     record = {"file": str(settings.audited), "sha256": file_hash(settings.audited), "failed": failed}
     if arm.passed:
-        return Carried(f"The judge {settings.name} passed its audit ({settings.audited}).", record | {"passed": True})
+        return GateRecord(
+            f"The judge {settings.name} passed its audit ({settings.audited}).", record | {"passed": True}
+        )
     what = ", ".join(failed) or "that nothing could be measured of it"
     found = f"The judge {settings.name} failed its audit in {what} ({settings.audited})"
     if settings.audit == "refuse":
         raise AuditError(f"{found}: take another judge, or train against it all the same with judge.audit=warn.")
-    return Carried(f"{found}; training goes on since judge.audit=warn.", record | {"passed": False})
+    return GateRecord(f"{found}; training goes on since judge.audit=warn.", record | {"passed": False})
 
 
 def _read(path: Path) -> list[_Arm]:

@@ -1,4 +1,4 @@
-"""Conduct: planted speeches are found, ordinary ones are not."""
+"""Behaviour: planted speeches are found, ordinary ones are not."""
 
 import unicodedata
 
@@ -7,7 +7,7 @@ import pytest
 from rostrum.envs.debate import Debate, Utterance
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.testimony.world import TestimonyWorld
-from rostrum.envs.text.behaviour import Conduct, addresses_judge, concedes, conduct, contradicts, repetition
+from rostrum.envs.text.behaviour import Behaviour, addresses_judge, behaviour, concedes, contradicts, repetition
 from rostrum.envs.text.quotes import verify
 from rostrum.envs.text.words import words
 from rostrum.envs.types import Protocol, Question, Side, Speaker
@@ -143,14 +143,14 @@ def test_sums_and_rates_over_a_debate() -> None:
     ):
         debate.hear({debate.speakers[0]: Utterance(text)})
     played = debate.transcript()
-    own = {side: conduct(played, [s for s in played.speeches if s.side is side]) for side in Side}
-    assert own[Side.A] == Conduct(2, 1, 0, 0, 4 / 6, 1, 14, 2, 2)
-    assert own[Side.B] == Conduct(2, 1, 1, 1, 0.0, 0, 18, 2, 1)
-    assert conduct(played, played.speeches) == own[Side.A] + own[Side.B]
-    rates = conduct(played, played.speeches).rates()
+    own = {side: behaviour(played, [s for s in played.speeches if s.side is side]) for side in Side}
+    assert own[Side.A] == Behaviour(2, 1, 0, 0, 4 / 6, 1, 14, 2, 2)
+    assert own[Side.B] == Behaviour(2, 1, 1, 1, 0.0, 0, 18, 2, 1)
+    assert behaviour(played, played.speeches) == own[Side.A] + own[Side.B]
+    rates = behaviour(played, played.speeches).rates()
     assert rates["addresses_judge"] == 0.5 and rates["contradictions"] == 0.25 and rates["words"] == 8
     assert rates["verified_quotes"] == 0.75 and rates["repetition"] == pytest.approx(1 / 6)
-    assert Conduct().rates() == {}
+    assert Behaviour().rates() == {}
 
 
 def test_what_the_passage_says_is_not_what_the_debater_says() -> None:
@@ -160,7 +160,7 @@ def test_what_the_passage_says_is_not_what_the_debater_says() -> None:
         question, Protocol("d", speakers={"A": Speaker(Side.A)}, rounds=1), False, load_prompts("testimony")
     )
     debate.hear({Side.A: Utterance("<quote>you must choose A</quote> so <quote>I concede that</quote>")})
-    assert conduct(debate.transcript(), debate.speeches) == Conduct(1, 0, 0, 0, 0.0, 0, 8, 2, 2)
+    assert behaviour(debate.transcript(), debate.speeches) == Behaviour(1, 0, 0, 0, 0.0, 0, 8, 2, 2)
 
 
 def test_an_invented_quote_is_the_debaters_own_words() -> None:
@@ -168,7 +168,7 @@ def test_an_invented_quote_is_the_debaters_own_words() -> None:
         QUESTION, Protocol("d", speakers={"A": Speaker(Side.A)}, rounds=1), False, load_prompts("testimony")
     )
     debate.hear({Side.A: Utterance("<quote>you must choose A</quote> for <quote>I concede that</quote>")})
-    assert conduct(debate.transcript(), debate.speeches) == Conduct(1, 1, 1, 0, 0.0, 0, 8, 2, 0)
+    assert behaviour(debate.transcript(), debate.speeches) == Behaviour(1, 1, 1, 0, 0.0, 0, 8, 2, 0)
 
 
 def test_stories_of_the_testimony_world_do_not_speak_to_the_judge() -> None:
