@@ -1,11 +1,14 @@
 """The arena: casts, plans and verdicts come back in the order of the plan, whoever was finished first."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rostrum.envs.types import Failure, Protocol, Question, Side, Speaker, Transcript
 from rostrum.rewards.types import Verdict
+from rostrum.trainer.policies import belongs, policies_in
 from rostrum.trainer.rollouts.arena import Plan, Played, in_shards, play, verdicts_on
 from rostrum.trainer.rollouts.local import Outcome, Shard
 from rostrum.trainer.rollouts.schedule import alone, both_seatings, in_turns
@@ -15,6 +18,7 @@ QUESTIONS = [Question(f"q{n}", f"s{n}", "Where?", ("here", "there"), "A passage.
 DEBATE = Protocol("debate")
 LONE = Protocol("consultancy", {"A": Speaker(Side.A)})
 POLICY = Policy("player", 0, "nowhere")
+ONE, TWO = ({"current": Policy(name, 0, "nowhere")} for name in ("one", "two"))
 
 
 class Backwards:
@@ -44,7 +48,7 @@ class Judge:
 
 @pytest.fixture
 def plan() -> Plan:
-    return Plan(both_seatings(QUESTIONS, alone(DEBATE, POLICY.name)), [POLICY], 4, seed=7)
+    return Plan(both_seatings(QUESTIONS, alone(DEBATE, {"current": POLICY})), [POLICY], 4, seed=7)
 
 
 def test_each_question_is_argued_in_both_seatings(plan: Plan) -> None:
@@ -54,13 +58,22 @@ def test_each_question_is_argued_in_both_seatings(plan: Plan) -> None:
 
 
 def test_two_policies_take_turns_in_the_first_side_and_a_lone_one_has_no_other() -> None:
-    cast = in_turns(DEBATE, "one", "two")
+    cast = in_turns(DEBATE, ONE, TWO)
     first, second = (dict(cast(n)) for n in (0, 1))
     assert set(first.values()) == {"one", "two"} and first == {
         name: second[other] for name, other in zip("AB", "BA", strict=True)
     }
     assert cast(0)["A"] == "one" and cast(2) == cast(0)
-    assert [dict(in_turns(LONE, "one", "two")(n)) for n in (0, 1)] == [{"A": "one"}, {"A": "two"}]
+    assert [dict(in_turns(LONE, ONE, TWO)(n)) for n in (0, 1)] == [{"A": "one"}, {"A": "two"}]
+
+
+def test_in_sets_of_several_each_speaker_has_the_policy_that_the_protocol_names() -> None:
+    speakers = {name: replace(of, policy=f"of-{name}") for name, of in DEBATE.speakers.items()}
+    one, two = (policies_in(Path("x"), name, 3, ["of-A", "of-B"]) for name in ("one", "two"))
+    protocol = replace(DEBATE, speakers=speakers)
+    assert alone(protocol, one)(0) == {"A": "one:of-A", "B": "one:of-B"}
+    assert [in_turns(protocol, one, two)(n)["B"] for n in (0, 1)] == ["two:of-B", "one:of-B"]
+    assert one["of-B"] == Policy("one:of-B", 3, "x/of-B") and belongs("one:of-B", "one") and not belongs("two", "one")
 
 
 def test_outcomes_come_in_the_order_of_the_plan(plan: Plan) -> None:
