@@ -44,8 +44,8 @@ def _taught(config: "Config") -> dict[str, Any]:
     from rostrum.trainer.judge_training import folder, training
 
     folder.check_free(config.output)
-    pupil = training.student_of(config.judge, config.judge_training)
-    model_checks.check_model(pupil.judge.model, pupil.judge.has_head, config.judge_training.lora, trained=True)
+    student = training.student_of(config.judge, config.judge_training)
+    model_checks.check_model(student.judge.model, student.judge.has_head, config.judge_training.lora, trained=True)
     return training.train_judge(config, _debates(config), config.output)
 
 
