@@ -89,9 +89,9 @@ def _measure(
     engines = ["transformers", *caching]
     with console.status("rollout path against the raw engines") as status:
         bench = rollouts.Bench(settings)
-        found, experience = rollouts.against_raw_engine(bench, repeats)
+        found, batch = rollouts.against_raw_engine(bench, repeats)
         status.update("learner against bare steps")
-        found += learner.against_bare_steps(settings, experience.trajectories(), repeats)
+        found += learner.against_bare_steps(settings, batch.trajectories(), repeats)
         status.update("one and two rollout workers")
         of_workers, pids = rollouts.workers(bench, repeats)
         found += of_workers + measure.memory(pids)
@@ -102,7 +102,7 @@ def _measure(
         found += [line for engine, cost in costs.items() for line in rounds.growth(cost, engine)]
         for name in caching:
             status.update(f"a judge on {name}")
-            found += prefix_cache.of_judges(bench, experience, name)
+            found += prefix_cache.of_judges(bench, batch, name)
         status.update("a row per speaker against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"

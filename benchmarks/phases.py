@@ -25,19 +25,19 @@ def play(rig: Rig) -> list[Rollout]:
     with rig.phase("play"):
         with recorded() as calls:
             rig.play()
-        episodes: list[Rollout] = rig.repeat("play", rig.play, warm=True)
+        rollouts: list[Rollout] = rig.repeat("play", rig.play, warm=True)
     read = sum(len(prompt) for call in calls for prompt in call.args[1])
     with rig.phase("prefill"):
         rig.repeat("prefill", lambda: _first_tokens(calls), warm=True)
     rig.figures |= {
-        "generated_tokens": sum(len(speech.token_ids) for e in episodes for speech in e.transcript.speeches),
+        "generated_tokens": sum(len(speech.token_ids) for e in rollouts for speech in e.transcript.speeches),
         "prompt_tokens_read": read,
     }
     with rig.phase("bare_generate"):
         bare = loading.load_model(rig.policy.path, torch.bfloat16, rig.device).eval()
         bare.generation_config = GenerationConfig()
         rig.repeat("bare_generate", lambda: [_bare(rig, bare, call) for call in calls])
-    return episodes
+    return rollouts
 
 
 def _first_tokens(calls: Sequence[Call]) -> None:
@@ -58,14 +58,14 @@ def _bare(rig: Rig, model: Any, call: Call) -> None:
     model.generate(**batch.to(rig.device), generation_config=plain).tolist()
 
 
-def judge(rig: Rig, episodes: list[Rollout]) -> list[Trajectory]:
+def judge(rig: Rig, rollouts: list[Rollout]) -> list[Trajectory]:
     """Judge in both presentation orders, and return the rows that the learner gets for the verdicts.
 
     Raises:
         BenchmarkError: a verdict is INVALID.
     """
     with rig.phase("judge"):
-        judged: list[Judged] = rig.repeat("judge", lambda: rig.read(episodes))
+        judged: list[Judged] = rig.repeat("judge", lambda: rig.read(rollouts))
     verdicts: list[Verdict] = [j.verdict for j in judged]
     rig.figures["judge_readings"] = sum(verdict.readings for verdict in verdicts)
     invalid = [verdict.reason for verdict in verdicts if not verdict.valid]

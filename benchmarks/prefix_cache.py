@@ -13,10 +13,10 @@ from rostrum.trainer import setup
 from rostrum.trainer.types import Batch
 
 
-def of_judges(bench: Bench, experience: Batch, name: str = "vllm", debates: int = 32) -> list[Measurement]:
+def of_judges(bench: Bench, batch: Batch, name: str = "vllm", debates: int = 32) -> list[Measurement]:
     """Return hit rates (%) of a judge on this engine, which caches prefixes, each on debates that it has not read."""
     section = f"prefix cache of a judge on {name}: share of the tokens found in it"
-    transcripts = [judged.episode.transcript for judged in experience.judged]
+    transcripts = [judged.rollout.transcript for judged in batch.judged]
     third = min(debates, len(transcripts) // 3)
     parts = [transcripts[i * third : (i + 1) * third] for i in range(3)]
     judge = setup.judge(bench.settings.judge.model_copy(update={"engine": name}))

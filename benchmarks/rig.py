@@ -19,8 +19,8 @@ from rostrum.trainer import config, setup
 from rostrum.trainer.algorithms import rloo
 from rostrum.trainer.config.run_config import PARITY
 from rostrum.trainer.models import loading
-from rostrum.trainer.rollouts.collect import judge_episodes
-from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.rollouts.collect import judge_rollouts
+from rostrum.trainer.rollouts.schedule import matchups_of, shards_of
 from rostrum.trainer.types import Judged, Policy, Rollout
 
 REPEATS_OF_A_QUESTION = 2
@@ -37,7 +37,7 @@ class BenchmarkError(RuntimeError):
 
 @dataclass
 class Rig:
-    """Models on disk, matches to be played, and what the phases find out."""
+    """Models on disk, matchups to be played, and what the phases find out."""
 
     workload: Workload
     folder: Path
@@ -66,8 +66,8 @@ class Rig:
             self.workload.passage_tokens,
             self.workload.debater.vocabulary,
         )
-        matches = matches_of(asked, self.settings.protocol, REPEATS_OF_A_QUESTION)
-        self.shards = shards_of(matches, len(matches), self.settings.seed)
+        matchups = matchups_of(asked, self.settings.protocol, REPEATS_OF_A_QUESTION)
+        self.shards = shards_of(matchups, len(matchups), self.settings.seed)
 
     def play(self) -> list[Rollout]:
         """Play all debates.
@@ -83,11 +83,11 @@ class Rig:
         failed = [outcome.reason for outcome in played if isinstance(outcome, Failure)]
         if failed:
             raise BenchmarkError(f"{len(failed)} debates failed ({failed[0]}): lower --passage-tokens.")
-        return [episode for episode in played if isinstance(episode, Rollout)]
+        return [rollout for rollout in played if isinstance(rollout, Rollout)]
 
-    def read(self, episodes: list[Rollout]) -> list[Judged]:
+    def read(self, rollouts: list[Rollout]) -> list[Judged]:
         """Return the judge's verdicts, in both presentation orders, and what they earn."""
-        return judge_episodes(episodes, self.judge, self.settings.reward)
+        return judge_rollouts(rollouts, self.judge, self.settings.reward)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

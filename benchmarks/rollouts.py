@@ -17,7 +17,7 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.models import loading
 from rostrum.trainer.rollouts.collect import collect
 from rostrum.trainer.rollouts.local import RolloutWorkers
-from rostrum.trainer.rollouts.schedule import matches_of, questions_of, shards_of
+from rostrum.trainer.rollouts.schedule import matchups_of, questions_of, shards_of
 from rostrum.trainer.types import Batch, Matchup, Policy
 from rostrum.trainer.weights.logprobs import learner_logprobs
 from rostrum.trainer.weights.parity import rows_of
@@ -29,7 +29,7 @@ _SEED = 0
 
 
 class Bench:
-    """One iteration's matches under the configuration, played again and again by the base policy."""
+    """One iteration's matchups under the configuration, played again and again by the base policy."""
 
     def __init__(self, settings: Config) -> None:
         self.settings = settings
@@ -39,7 +39,7 @@ class Bench:
         algorithm = settings.algorithm
         repeats = getattr(algorithm, "debates_per_seating", 1)
         chosen = questions_of(questions, 1, algorithm.questions_per_iteration, settings.seed)
-        self.matches: list[Matchup] = matches_of(chosen, settings.protocol, repeats)
+        self.matchups: list[Matchup] = matchups_of(chosen, settings.protocol, repeats)
 
     def rollouts(self, workers: int) -> RolloutWorkers:
         """Return rollouts on that many Ray workers, 0 for this process."""
@@ -50,7 +50,7 @@ class Bench:
         """Do what a training run does once per iteration."""
         return collect(
             1,
-            self.matches,
+            self.matchups,
             {self.policy.name: self.policy},
             rollouts,
             self.judge,
@@ -61,7 +61,7 @@ class Bench:
 
     def play(self, rollouts: RolloutWorkers) -> None:
         """Play the same debates without judge and rewards."""
-        shards = shards_of(self.matches, self.settings.cluster.shard_size, _SEED)
+        shards = shards_of(self.matchups, self.settings.cluster.shard_size, _SEED)
         for _ in rollouts.play(shards, {self.policy.name: self.policy}):
             pass
 
@@ -71,19 +71,19 @@ def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], B
     rollouts, section = bench.rollouts(0), "rollout path"
     bench.collect(rollouts)
     with recorded() as calls:
-        experience = bench.collect(rollouts)
+        batch = bench.collect(rollouts)
     tokens = sum(_tokens(call, call()) for call in calls)
     ours, raw = [], []
     for _ in range(repeats):
         ours.append(seconds(lambda: bench.collect(rollouts)))
         raw.append(seconds(lambda: [call() for call in calls]))
     return [
-        rates(section, "debates", "1/s", len(bench.matches), ours),
+        rates(section, "debates", "1/s", len(bench.matchups), ours),
         rates(section, "tokens read and sampled", "1/s", tokens, ours),
         rates(section, "the same engine calls alone", "tokens/s", tokens, raw),
         ratios(section, "ratio to the raw engines", raw, ours, TARGET),
         Measurement(section, "publish, load and probe new weights", "s", tuple(_publish(bench, rollouts, repeats))),
-    ], experience
+    ], batch
 
 
 def _tokens(call: Call, result: Any) -> int:
@@ -117,7 +117,7 @@ def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
     for rollouts in (one, two):
         rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
         bench.collect(rollouts)
-    found, count = [], len(bench.matches)
+    found, count = [], len(bench.matchups)
     for what, work in (("played and judged", bench.collect), ("played", bench.play)):
         alone, together = [], []
         for _ in range(repeats):

@@ -47,7 +47,7 @@ def by_rounds(
         for number in rounds:
             game.forget()
             took[number].append(seconds(lambda number=number: game.play(number)))  # type: ignore[misc]
-    count = len(game.matches)
+    count = len(game.matchups)
     return [
         Cost(number, new / count, read / count, tuple(duration / count for duration in took[number]))
         for number, (new, read) in counted.items()
@@ -59,7 +59,7 @@ class _Game:
 
     def __init__(self, bench: Bench, debates: int, engine: str) -> None:
         self._settings, self._policy = bench.settings, bench.policy
-        self.matches = bench.matches[:debates]
+        self.matchups = bench.matchups[:debates]
         self._prompts = load_prompts(bench.settings.debater.prompts)
         debater = bench.settings.debater
         if engine != debater.engine:
@@ -75,7 +75,7 @@ class _Game:
         """Play the debates with that many speeches per speaker."""
         debater, protocol = self._settings.debater, replace(self._settings.protocol, rounds=rounds)
         played = play(
-            self.matches,
+            self.matchups,
             protocol,
             self._prompts,
             {self._policy.name: self._engine},
@@ -91,10 +91,10 @@ class _Game:
             ModelError: the model's context is too short for so many rounds.
         """
         with recorded() as calls:
-            episodes = self.play(rounds)
-        if len(episodes) < len(self.matches):
+            rollouts = self.play(rounds)
+        if len(rollouts) < len(self.matchups):
             raise ModelError(f"The debater's context is too short for {rounds} rounds: take one with a longer context.")
-        new = sum(len(speech.token_ids) for episode in episodes for speech in episode.transcript.speeches)
+        new = sum(len(speech.token_ids) for rollout in rollouts for speech in rollout.transcript.speeches)
         return new, sum(len(prompt) for call in calls for prompt in call.args[1])
 
 

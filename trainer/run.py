@@ -22,7 +22,7 @@ from rostrum.trainer.learners.learner import Learner, LearnerSetup
 from rostrum.trainer.models.loading import load_tokenizer
 from rostrum.trainer.policies import path_of
 from rostrum.trainer.progress import say
-from rostrum.trainer.rollouts.schedule import derive, matches_of, questions_of
+from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of
 from rostrum.trainer.session import Session
 from rostrum.trainer.store import checkpoints
 from rostrum.trainer.store.run_folder import RunFolder, prune
@@ -211,7 +211,7 @@ class Run:
         count = algorithm.questions_per_iteration
         questions = questions_of(self._session.questions, iteration, count, derive(seed, "questions"))
         turns = len(config.protocol.order())
-        matches = matches_of(
+        matchups = matchups_of(
             questions,
             config.protocol,
             algorithm.repeats,
@@ -219,4 +219,4 @@ class Run:
             turns,
             derive(seed, "branch", iteration),
         )
-        return self._session.opponents.line_up(iteration, matches)
+        return self._session.opponents.line_up(iteration, matchups)

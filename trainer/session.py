@@ -48,7 +48,7 @@ class Session:
         self._measured: dict[str, Any] = {}
 
     def collect(
-        self, iteration: int, matches: list[Matchup], policies: Mapping[str, Policy], learners: Mapping[str, Scores]
+        self, iteration: int, matchups: list[Matchup], policies: Mapping[str, Policy], learners: Mapping[str, Scores]
     ) -> Batch:
         """Check that the engines serve what was published, then play, judge and reward; keep the transcripts.
 
@@ -62,10 +62,10 @@ class Session:
             say(setup.rows_in_words(self.settings))
         before = self.judge.usage
         title = f"iteration {iteration}/{self.settings.iterations} playing"
-        with debates_bar(title, sum(match.branches for match in matches)) as bar:
-            experience = collect(
+        with debates_bar(title, sum(matchup.branches for matchup in matchups)) as bar:
+            batch = collect(
                 iteration,
-                matches,
+                matchups,
                 policies,
                 self.rollouts,
                 self.judge,
@@ -75,17 +75,17 @@ class Session:
                 lambda done, approval: bar.advance(done, f"approval of side A {approval:.2f}"),
                 self.opponents.policies(iteration),
             )
-        self._store(experience)
-        check_judged(f"iteration {iteration}", [judged.verdict for judged in experience.judged], experience.failures)
-        spoiled = (judged.verdict.unreadable for judged in experience.judged if not judged.verdict.valid)
+        self._store(batch)
+        check_judged(f"iteration {iteration}", [judged.verdict for judged in batch.judged], batch.failures)
+        spoiled = (judged.verdict.unreadable for judged in batch.judged if not judged.verdict.valid)
         if text := next(filter(None, spoiled), ""):
             say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
-        measured = {**measure(experience), **self.opponents.learn(experience)}
+        measured = {**measure(batch), **self.opponents.learn(batch)}
         self._measured = {**measured, **_paid(self.judge.usage - before), **by_policy(gaps)}
         for told in limits.check_speeches(measured, self.settings):
             say(told)
         sleeping.all_sleep()
-        return experience
+        return batch
 
     def _parity(self, learner: Scores, policy: Policy) -> dict[str, float]:
         gap = check_parity(learner, self.probe[policy.name], self.rollouts, policy, self.settings.parity_tolerance)
@@ -117,11 +117,11 @@ class Session:
         del self.judge, self.monitor
         self._tracker.close()
 
-    def _store(self, experience: Batch) -> None:
-        records = [judged.episode.transcript for judged in experience.judged]
+    def _store(self, batch: Batch) -> None:
+        records = [judged.rollout.transcript for judged in batch.judged]
         extra: list[dict[str, Any]] = [
             {
-                "iteration": experience.iteration,
+                "iteration": batch.iteration,
                 "verdict": {
                     "judge": j.verdict.judge,
                     "given": j.verdict.given,
@@ -132,12 +132,10 @@ class Session:
                 },
                 "rewards": {name: reward.total for name, reward in (j.rewards or {}).items()},
             }
-            for j in experience.judged
+            for j in batch.judged
         ]
-        failed = [{"iteration": experience.iteration}] * len(experience.failures)
-        transcripts.write(
-            self.folder.transcripts, [*records, *experience.failures], append=True, extra=[*extra, *failed]
-        )
+        failed = [{"iteration": batch.iteration}] * len(batch.failures)
+        transcripts.write(self.folder.transcripts, [*records, *batch.failures], append=True, extra=[*extra, *failed])
 
 
 def _spoiled(judged: Judged) -> dict[str, Any]:

@@ -60,10 +60,10 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A debate as played: the transcript and each speaker's tokens, in one row or in one per speech. `match` is the id
-    of its `Matchup`, and `branch_turn` where that branches."""
+    """A debate as played: the transcript and each speaker's tokens, in one row or in one per speech. `matchup` is the
+    id of its `Matchup`, and `branch_turn` where that branches."""
 
-    match: str
+    matchup: str
     branch: int
     transcript: Transcript
     rows: Mapping[str, tuple[TokenRow, ...]]
@@ -90,7 +90,7 @@ class Trajectory:
     policy_version: int
     last: bool = True
     """Whether the speaker speaks no more in this debate: else its next speech is in the next row."""
-    match: str = ""
+    matchup: str = ""
     """The id of its `Matchup`, which siblings share."""
     branch_turn: int = 0
     """The turn at which the siblings part."""
@@ -112,17 +112,17 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An episode with the verdict on it and what each speaker earned (None: nobody learns from it, see
+    """A rollout with the verdict on it and what each speaker earned (None: nobody learns from it, see
     `rewards.reward.rewards`)."""
 
-    episode: Rollout
+    rollout: Rollout
     verdict: Verdict
     rewards: Mapping[str, Reward] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one iteration collected. Every match is in it: judged, or as a failure with its reason."""
+    """What one iteration collected. Every matchup is in it: judged, or as a failure with its reason."""
 
     iteration: int
     policies: Mapping[str, Policy]
@@ -150,22 +150,22 @@ class Batch:
 def speakers_of(judged: Judged, policy: str) -> list[str]:
     """Return the speakers for whom the policy has spoken and that earned something; none if the verdict could not be
     had."""
-    spoke = {speech.speaker for speech in judged.episode.transcript.speeches if speech.policy == policy}
+    spoke = {speech.speaker for speech in judged.rollout.transcript.speeches if speech.policy == policy}
     return [speaker for speaker in judged.rewards or {} if speaker in spoke]
 
 
 def sides_of(judged: Judged, policy: str) -> set[Side]:
     """Return the sides of these speakers."""
-    return {judged.episode.transcript.protocol.speakers[name].side for name in speakers_of(judged, policy)}
+    return {judged.rollout.transcript.protocol.speakers[name].side for name in speakers_of(judged, policy)}
 
 
 def trajectories_of(judged: Judged, speaker: str) -> list[Trajectory]:
     """Return the rows of one speaker that earned something."""
     assert judged.rewards is not None
-    transcript, reward = judged.episode.transcript, judged.rewards[speaker]
+    transcript, reward = judged.rollout.transcript, judged.rewards[speaker]
     own = [speech for speech in transcript.speeches if speech.speaker == speaker]
     made, first = [], 0
-    for row in judged.episode.rows[speaker]:
+    for row in judged.rollout.rows[speaker]:
         last = first + len(row.ends)
         earned = Reward(reward.approval + sum(reward.shaping[last:]), reward.shaping[first:last])
         made.append(
@@ -179,8 +179,8 @@ def trajectories_of(judged: Judged, speaker: str) -> list[Trajectory]:
                 earned,
                 own[0].policy_version,
                 last == len(own),
-                judged.episode.match,
-                judged.episode.branch_turn,
+                judged.rollout.matchup,
+                judged.rollout.branch_turn,
             )
         )
         first = last

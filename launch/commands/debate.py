@@ -150,11 +150,11 @@ def _play(
     from rostrum.trainer.rollouts.schedule import both_seatings
 
     decoding = setup.decoding(config).make()
-    match, _ = both_seatings([question], lambda _: {name: name for name in config.protocol.speakers})
+    matchup, _ = both_seatings([question], lambda _: {name: name for name in config.protocol.speakers})
     count = next(iter(engines.values())).format.count if engines else len
     shown = windows.shown(question, config.debater.window, count)
     game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)
-    table = LiveDebate(match, game)
+    table = LiveDebate(matchup, game)
     screen.probability(judge.judge([game.transcript()])[0])
     while not game.finished:
         if game.awaits_question:

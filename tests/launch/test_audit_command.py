@@ -99,7 +99,7 @@ def test_an_audit_without_debates_says_why(
     class Broken:
         def play(self, shards: Any, policies: Any) -> Any:
             for shard in shards:
-                yield shard, [Failure(m.question.id, m.swapped_seats, "the pen broke") for m in shard.matches]
+                yield shard, [Failure(m.question.id, m.swapped_seats, "the pen broke") for m in shard.matchups]
 
         def close(self) -> None:
             """Nothing is open."""

@@ -36,7 +36,7 @@ def test_a_training_in_which_every_debate_fails_stops(
     small: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Worker, shard: object, policies: object) -> list[Failure]:
-        return [Failure(match.question.id, False, "the table was too small") for match in shard.matches]  # type: ignore
+        return [Failure(matchup.question.id, False, "the table was too small") for matchup in shard.matchups]  # type: ignore
 
     monkeypatch.setattr(Worker, "play", fail)
     assert main(["train", *small, f"output={tmp_path}/run"]) == 2

@@ -14,7 +14,7 @@ from rostrum.envs.types import Transcript
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.engines import EngineError
-from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.rollouts.schedule import matchups_of, shards_of
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.train import train
 from rostrum.trainer.types import Policy, Rollout
@@ -94,13 +94,13 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
     rollouts = setup.rollouts(settings)
     policy = Policy("current", 0, settings.debater.model)
     questions = load_questions(settings.questions).questions("train")[:2]
-    matches = matches_of(questions, settings.protocol, 1)
-    ((_, episodes),) = rollouts.play(shards_of(matches, 8, 0), {"current": policy})
-    for episode in episodes:
-        assert isinstance(episode, Rollout)
-        for speaker, made in episode.rows.items():
+    matchups = matchups_of(questions, settings.protocol, 1)
+    ((_, finished),) = rollouts.play(shards_of(matchups, 8, 0), {"current": policy})
+    for rollout in finished:
+        assert isinstance(rollout, Rollout)
+        for speaker, made in rollout.rows.items():
             assert len(made) == (3 if apart else 1)
-            spoken = [s.token_ids for s in episode.transcript.speeches if s.speaker == speaker]
+            spoken = [s.token_ids for s in rollout.transcript.speeches if s.speaker == speaker]
             sampled = [t for row in made for t, own in zip(row.completion, row.mask, strict=True) if own]
             assert sampled == [token for tokens in spoken for token in tokens]
             for row in made:

@@ -36,7 +36,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Batch, dict[str, int],
 
     def of_pairs(rows: Sequence[Trajectory], min_gap: float) -> list[Pair]:
         pairs = pairs_of(rows, min_gap)
-        turns = {judged.episode.match: judged.episode.branch_turn for judged in played[-1].judged}
+        turns = {judged.rollout.matchup: judged.rollout.branch_turn for judged in played[-1].judged}
         seen.append((played[-1], turns, pairs))
         return pairs
 
@@ -85,8 +85,8 @@ def test_pairs_of_the_best_and_the_worst(
     ((experience, turns, pairs),) = rounds
     families: dict[str, list[float]] = {}
     for judged, trajectory in zip(experience.judged, experience.trajectories(), strict=True):
-        k = trajectory.turns.index(turns[judged.episode.match])
-        families.setdefault(judged.episode.match, []).append(trajectory.returns[k])
+        k = trajectory.turns.index(turns[judged.rollout.matchup])
+        families.setdefault(judged.rollout.matchup, []).append(trajectory.returns[k])
     gaps = sorted(max(family) - min(family) for family in families.values())
     assert sorted(pair.gap for pair in pairs) == pytest.approx([gap for gap in gaps if gap >= 0.1])
 
@@ -212,10 +212,10 @@ def test_it_learns_in_every_kind_of_debate(
     assert row["pairs"] == len(pairs) > 0 and row["loss"] == pytest.approx(0.693, abs=0.2)
     asked: dict[str, set[str]] = {}
     for judged in experience.judged:
-        match, inquiries = judged.episode.match, judged.episode.transcript.inquiries
-        asked.setdefault(match, set()).update(each.text for each in inquiries if each.turn <= turns[match])
+        matchup, inquiries = judged.rollout.matchup, judged.rollout.transcript.inquiries
+        asked.setdefault(matchup, set()).update(each.text for each in inquiries if each.turn <= turns[matchup])
     assert max(map(len, asked.values())) == settings.protocol.judge_asks
-    met = {speech.policy for judged in experience.judged for speech in judged.episode.transcript.speeches}
+    met = {speech.policy for judged in experience.judged for speech in judged.rollout.transcript.speeches}
     assert met == ({"current", "league-1"} if "opponent=league" in overrides else {"current"})
 
 

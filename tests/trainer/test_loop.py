@@ -16,7 +16,7 @@ from rostrum.trainer.rollouts.collect import collect, mean_approval
 from rostrum.trainer.rollouts.local import Outcome, Shard
 from rostrum.trainer.rollouts.measure import measure
 from rostrum.trainer.rollouts.play import play
-from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.rollouts.schedule import matchups_of
 from rostrum.trainer.types import Batch, Policy
 
 POLICY = Policy("current", 3, "x")
@@ -33,54 +33,54 @@ class Backwards:
         for shard in reversed(shards):
             sampling = Sampling(9, seed=shard.seed)
             played = play(
-                shard.matches, PROTOCOL, load_prompts("testimony"), {"current": self.engine}, sampling, policies
+                shard.matchups, PROTOCOL, load_prompts("testimony"), {"current": self.engine}, sampling, policies
             )
-            first = shard.matches[0]
+            first = shard.matchups[0]
             yield shard, [Failure(first.question.id, first.swapped_seats, "lost"), *played[1:]]
 
 
 @pytest.fixture
-def experience(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> Batch:
+def batch(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> Batch:
     key = AnswerKey({question.id: 0 for question in questions})
     judge = ScriptedJudge(key, 1.0, margin=2.0)
     rollouts = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
     rule = RewardRule(unverified_quote_penalty=0.5)
-    return collect(1, matches_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, rule, 4, seed=0)
+    return collect(1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, rule, 4, seed=0)
 
 
-def test_every_match_is_there_and_in_order(experience: Batch, questions: Sequence[Question]) -> None:
-    expected = [m.id for m in matches_of(questions, PROTOCOL, 1)]
-    assert [j.episode.match for j in experience.judged] == expected[1:4] + expected[5:8]
-    assert [f.question_id for f in experience.failures] == [questions[0].id, questions[2].id]
+def test_every_match_is_there_and_in_order(batch: Batch, questions: Sequence[Question]) -> None:
+    expected = [m.id for m in matchups_of(questions, PROTOCOL, 1)]
+    assert [j.rollout.matchup for j in batch.judged] == expected[1:4] + expected[5:8]
+    assert [f.question_id for f in batch.failures] == [questions[0].id, questions[2].id]
 
 
-def test_rewards_follow_the_verdict(experience: Batch) -> None:
+def test_rewards_follow_the_verdict(batch: Batch) -> None:
     """The judge believes answer 0 by two nats; each speech has one quote that is not in the passage."""
-    for judged in experience.judged:
+    for judged in batch.judged:
         assert judged.rewards is not None
-        winner = Side.B if judged.episode.transcript.swapped_seats else Side.A
+        winner = Side.B if judged.rollout.transcript.swapped_seats else Side.A
         assert judged.rewards[winner].approval == pytest.approx(2.0)
         assert judged.rewards[winner.other].approval == pytest.approx(-2.0)
         assert all(reward.shaping == (-0.5, -0.5) for reward in judged.rewards.values())
 
 
-def test_trajectories_belong_to_their_seat(experience: Batch) -> None:
-    trajectories = experience.trajectories()
+def test_trajectories_belong_to_their_seat(batch: Batch) -> None:
+    trajectories = batch.trajectories()
     assert len(trajectories) == 12
-    for judged, of_a, of_b in zip(experience.judged, trajectories[::2], trajectories[1::2], strict=True):
+    for judged, of_a, of_b in zip(batch.judged, trajectories[::2], trajectories[1::2], strict=True):
         for side, turns, trajectory in ((Side.A, (0, 2), of_a), (Side.B, (1, 3), of_b)):
             assert (trajectory.side, trajectory.turns) == (side, turns)
-            assert trajectory.row is judged.episode.rows[side][0]
+            assert trajectory.row is judged.rollout.rows[side][0]
             assert judged.rewards is not None and trajectory.reward == judged.rewards[side]
             assert trajectory.policy_version == 3
-    assert experience.trajectories("base") == []
+    assert batch.trajectories("base") == []
 
 
 def test_an_invalid_verdict_teaches_nobody(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), invalid_every=1)
     rollouts = Backwards(scripted_engine(lambda text: "word"))
     found = collect(
-        1, matches_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
+        1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
     )
     assert len(found.judged) == 6 and all(j.rewards is None for j in found.judged) and found.trajectories() == []
     assert math.isnan(mean_approval(found.judged))
@@ -108,7 +108,7 @@ def test_a_verdict_that_speeches_spoiled_costs_both_seats(
     judge = Unreadable(questions[1].id, ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0, margin=2.0))
     rollouts = Backwards(scripted_engine(lambda text: "word"))
     found = collect(
-        1, matches_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
+        1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
     )
     spoiled = [j for j in found.judged if not j.verdict.valid]
     assert len(spoiled) == found.spoiled == measure(found)["spoiled"] == measure(found)["invalid"] == 2
@@ -118,8 +118,8 @@ def test_a_verdict_that_speeches_spoiled_costs_both_seats(
     assert measure(found)["reward"] == pytest.approx(-8 / 6), "the other debates are zero-sum"
 
 
-def test_what_is_measured(experience: Batch) -> None:
-    measured = measure(experience)
+def test_what_is_measured(batch: Batch) -> None:
+    measured = measure(batch)
     assert (measured["debates"], measured["failed"], measured["invalid"], measured["policy_version"]) == (8, 2, 0, 3)
     assert measured["reward"] == pytest.approx(-1.0), "zero-sum approval, two penalties of a half for each side"
     assert measured["penalty"] == pytest.approx(-1.0)
@@ -131,10 +131,10 @@ def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], q
     told: list[tuple[int, float]] = []
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0)
     rollouts = Backwards(scripted_engine(lambda text: "word"))
-    matches = matches_of(questions, PROTOCOL, 1)
+    matchups = matchups_of(questions, PROTOCOL, 1)
     collect(
         1,
-        matches,
+        matchups,
         {"current": POLICY},
         rollouts,
         judge,
@@ -143,4 +143,4 @@ def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], q
         0,
         lambda done, approval: told.append((done, approval)),
     )
-    assert sum(done for done, _ in told) == len(matches) and all(0 <= approval <= 1 for _, approval in told)
+    assert sum(done for done, _ in told) == len(matchups) and all(0 <= approval <= 1 for _, approval in told)

@@ -26,7 +26,7 @@ def engine(tiny: Path) -> TransformersEngine:
     return TransformersEngine(str(tiny / "debater"))
 
 
-def match(question: Question, swapped: bool = False, name: str = "", b: str = "current", **branching: int) -> Matchup:
+def matchup(question: Question, swapped: bool = False, name: str = "", b: str = "current", **branching: int) -> Matchup:
     policies = {Side.A: "current", Side.B: b}
     return Matchup(name or f"{question.id}-{swapped}", question, swapped, policies, **branching)
 
@@ -41,9 +41,9 @@ def test_rows_are_what_was_told_and_sampled(
     engine: TransformersEngine, questions: Sequence[Question], protocol: Protocol
 ) -> None:
     """The debate is replayed from its transcript; every side's row must be its contexts with its speeches between."""
-    matches = [match(q, swapped) for q in questions for swapped in (False, True)]
-    for episode in played(play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
-        transcript = episode.transcript
+    matchups = [matchup(q, swapped) for q in questions for swapped in (False, True)]
+    for rollout in played(play(matchups, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)):
+        transcript = rollout.transcript
         debate = Debate(transcript.question, protocol, transcript.swapped_seats, PROMPTS)
         expected: dict[str, list[tuple[str, Sequence[int]]]] = {name: [] for name in protocol.speakers}
         while not debate.finished:
@@ -55,7 +55,7 @@ def test_rows_are_what_was_told_and_sampled(
             debate.hear(
                 {side: Utterance(speech.raw, speech.token_ids, speech.logprobs) for side, speech in spoken.items()}
             )
-        for side, (row,) in episode.rows.items():
+        for side, (row,) in rollout.rows.items():
             (_, prompt), *rest = expected[side]
             assert row.prompt == tuple(prompt)
             assert row.completion == tuple(token for _, part in rest for token in part)
@@ -65,22 +65,22 @@ def test_rows_are_what_was_told_and_sampled(
             ]
             assert row.ends == tuple(ends)
             assert all(row.mask[end] for end in row.ends) and len(row.ends) == protocol.rounds
-        assert set(episode.rows) == set(protocol.speakers)
+        assert set(rollout.rows) == set(protocol.speakers)
 
 
 def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
     engine: TransformersEngine, questions: Sequence[Question]
 ) -> None:
-    for episode in played(
-        play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    for rollout in played(
+        play([matchup(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     ):
-        for (row,) in episode.rows.values():
+        for (row,) in rollout.rows.values():
             (scored,) = engine.logprobs([row.prompt + row.completion])
             expected = [p * m for p, m in zip(scored[len(row.prompt) - 1 :], row.mask, strict=True)]
             assert row.logprobs == pytest.approx(expected, abs=1e-4)
-        for speech in episode.transcript.speeches:
-            (row,) = episode.rows[speech.side]
-            k = [s.turn for s in episode.transcript.speeches if s.side is speech.side].index(speech.turn)
+        for speech in rollout.transcript.speeches:
+            (row,) = rollout.rows[speech.side]
+            k = [s.turn for s in rollout.transcript.speeches if s.side is speech.side].index(speech.turn)
             start, end = row.ends[k] + 1 - len(speech.token_ids), row.ends[k] + 1
             assert row.completion[start:end] == speech.token_ids and row.logprobs[start:end] == speech.logprobs
             assert speech.raw == engine.format.decode(speech.token_ids)
@@ -90,23 +90,23 @@ def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
 def test_branches_share_the_past_and_differ_after_it(
     engine: TransformersEngine, questions: Sequence[Question], turn: int
 ) -> None:
-    matches = [match(q, branches=4, branch_turn=turn) for q in questions[:2]]
-    episodes = played(play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
-    assert [(e.match, e.branch) for e in episodes] == [(m.id, branch) for m in matches for branch in range(4)]
-    assert [e.transcript.provenance["branch"] for e in episodes] == [0, 1, 2, 3] * 2
-    for family in (episodes[:4], episodes[4:]):
-        shared = {episode.transcript.speeches[:turn] for episode in family}
+    matchups = [matchup(q, branches=4, branch_turn=turn) for q in questions[:2]]
+    rollouts = played(play(matchups, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
+    assert [(e.matchup, e.branch) for e in rollouts] == [(m.id, branch) for m in matchups for branch in range(4)]
+    assert [e.transcript.provenance["branch"] for e in rollouts] == [0, 1, 2, 3] * 2
+    for family in (rollouts[:4], rollouts[4:]):
+        shared = {rollout.transcript.speeches[:turn] for rollout in family}
         assert len(shared) == 1
-        assert len({episode.transcript.speeches[turn].token_ids for episode in family}) > 1
+        assert len({rollout.transcript.speeches[turn].token_ids for rollout in family}) > 1
         speaker = Side("AB"[turn % 2])
         starts = {e.rows[speaker][0].prompt + e.rows[speaker][0].completion[: _start(e, speaker, turn)] for e in family}
         assert len(starts) == 1
 
 
-def _start(episode: Rollout, side: Side, turn: int) -> int:
+def _start(rollout: Rollout, side: Side, turn: int) -> int:
     k = turn // 2
-    speech = next(s for s in episode.transcript.speeches if s.turn == turn)
-    return episode.rows[side][0].ends[k] + 1 - len(speech.token_ids)
+    speech = next(s for s in rollout.transcript.speeches if s.turn == turn)
+    return rollout.rows[side][0].ends[k] + 1 - len(speech.token_ids)
 
 
 def test_a_debate_that_raises_fails_alone(
@@ -121,7 +121,7 @@ def test_a_debate_that_raises_fails_alone(
 
     monkeypatch.setattr(Debate, "hear", trip)
     engine = scripted_engine(lambda text: "fine")
-    outcomes = play([match(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    outcomes = play([matchup(q) for q in questions], DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, False, False]
     failure = outcomes[1]
     assert isinstance(failure, Failure)
@@ -139,8 +139,8 @@ def test_a_debate_that_outgrows_the_context_fails_alone(
     opening = PROMPTS.opening(questions[0], questions[0].answers, Side.A, "saw")
     length = len(engine.format.open([opening + " A says :"]))
     growing = replace(questions[0], id="growing", passage=" ".join(["saw"] * (512 - 8 - length)))
-    matches = [match(q) for q in (questions[0], long, growing, questions[3])]
-    outcomes = play(matches, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    matchups = [matchup(q) for q in (questions[0], long, growing, questions[3])]
+    outcomes = play(matchups, protocol, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     assert [isinstance(outcome, Failure) for outcome in outcomes] == [False, True, True, False]
     assert all("more than the model's 512" in outcome.reason for outcome in outcomes if isinstance(outcome, Failure))
 
@@ -148,11 +148,11 @@ def test_a_debate_that_outgrows_the_context_fails_alone(
 def test_a_failure_is_counted_once_for_every_branch(
     scripted_engine: Callable[..., Any], questions: Sequence[Question]
 ) -> None:
-    matches = [match(q, branches=3, branch_turn=2) for q in questions[:2]]
+    matchups = [matchup(q, branches=3, branch_turn=2) for q in questions[:2]]
     small = replace(questions[0], passage="")
-    matches[0] = match(small, branches=3, branch_turn=2)
+    matchups[0] = matchup(small, branches=3, branch_turn=2)
     engine = scripted_engine(lambda text: "word", max_context=60)
-    outcomes = play(matches, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    outcomes = play(matchups, DEBATE, PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     assert [type(outcome) for outcome in outcomes] == [Rollout] * 3 + [Failure] * 3
 
 
@@ -160,8 +160,8 @@ def test_each_policy_speaks_from_its_own_seat(
     scripted_engine: Callable[..., Any], questions: Sequence[Question]
 ) -> None:
     engines = {"current": scripted_engine(lambda text: "new"), "base": scripted_engine(lambda text: "old")}
-    (episode,) = played(play([match(questions[0], b="base")], DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
-    spoken = [(s.side, s.raw, s.policy, s.policy_version) for s in episode.transcript.speeches]
+    (rollout,) = played(play([matchup(questions[0], b="base")], DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
+    spoken = [(s.side, s.raw, s.policy, s.policy_version) for s in rollout.transcript.speeches]
     assert spoken == [(Side.A, "new", "current", 7), (Side.B, "old", "base", 0)] * 2
     assert len(engines["base"].contexts) == len(engines["current"].contexts) == 2
 
@@ -171,13 +171,13 @@ def test_simultaneous_seats_never_read_the_present_round(
 ) -> None:
     """Every speech is the number of speeches read so far: none, and then one of one's own and one of the other's."""
     engine = scripted_engine(lambda text: f"heard{text.count('said :')}")
-    (episode,) = played(play([match(questions[0])], SIMULTANEOUS, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
-    assert [s.raw for s in episode.transcript.speeches] == ["heard0", "heard0", "heard1", "heard1"]
+    (rollout,) = played(play([matchup(questions[0])], SIMULTANEOUS, PROMPTS, {"current": engine}, SAMPLING, POLICIES))
+    assert [s.raw for s in rollout.transcript.speeches] == ["heard0", "heard0", "heard1", "heard1"]
 
 
 def test_contexts_only_grow(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     engine = scripted_engine(lambda text: "word")
-    play([match(questions[0])], Protocol("debate", rounds=4), PROMPTS, {"current": engine}, SAMPLING, POLICIES)
+    play([matchup(questions[0])], Protocol("debate", rounds=4), PROMPTS, {"current": engine}, SAMPLING, POLICIES)
     for side in (engine.contexts[0::2], engine.contexts[1::2]):
         assert all(
             later.startswith(earlier) and later != earlier for earlier, later in zip(side, side[1:], strict=False)
@@ -185,9 +185,9 @@ def test_contexts_only_grow(scripted_engine: Callable[..., Any], questions: Sequ
 
 
 def test_the_same_shard_gives_the_same_debates(engine: TransformersEngine, questions: Sequence[Question]) -> None:
-    matches = [match(q, branches=2, branch_turn=1) for q in questions]
+    matchups = [matchup(q, branches=2, branch_turn=1) for q in questions]
     first, again, other = (
-        play(matches, DEBATE, PROMPTS, {"current": engine}, Sampling(8, seed=seed), POLICIES) for seed in (1, 1, 2)
+        play(matchups, DEBATE, PROMPTS, {"current": engine}, Sampling(8, seed=seed), POLICIES) for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -198,6 +198,6 @@ def test_every_ply_and_policy_draws_numbers_of_its_own(
     """A seed shared by two of them would let a side repeat itself, or its opponent."""
     engines = {name: scripted_engine(lambda text: "word") for name in POLICIES}
     for seed in (1, 2):
-        play([match(questions[0], b="base")], SIMULTANEOUS, PROMPTS, engines, Sampling(8, seed=seed), POLICIES)
+        play([matchup(questions[0], b="base")], SIMULTANEOUS, PROMPTS, engines, Sampling(8, seed=seed), POLICIES)
     seeds = [seed for engine in engines.values() for seed in engine.seeds]
     assert len(seeds) == len(set(seeds)) == 8

@@ -20,7 +20,7 @@ from rostrum.trainer.config import Cluster, Config, Resources
 from rostrum.trainer.engines import engine_settings
 from rostrum.trainer.evaluation.evaluate import evaluate
 from rostrum.trainer.rollouts.local import LocalRolloutWorkers, Outcome, PlaySetup, RolloutWorkers, Shard, Worker
-from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.rollouts.schedule import matchups_of, shards_of
 from rostrum.trainer.store.frozen import model_hash
 from rostrum.trainer.store.provenance import verdicts_hash
 from rostrum.trainer.store.run_folder import read_lines
@@ -31,7 +31,7 @@ from tests.conftest import ScriptedEngine
 pytestmark = pytest.mark.long
 
 SETUP = PlaySetup(Protocol("debate"), "testimony", 8, 1.0, engine_settings(batch_size=64))
-SHARDS = shards_of(matches_of(TestimonyWorld(train=6, heldout=0).questions("train"), SETUP.protocol, 2), 4, seed=5)
+SHARDS = shards_of(matchups_of(TestimonyWorld(train=6, heldout=0).questions("train"), SETUP.protocol, 2), 4, seed=5)
 PROBE = [[5, 6, 7, 8], [9, 10]]
 LEAGUE = (
     "opponent=league",
@@ -79,7 +79,7 @@ def pair(ray_runtime: None) -> Iterator[RayRolloutWorkers]:
 def test_local_rollouts_play_every_match(locally: dict[int, list[Outcome]]) -> None:
     assert len(SHARDS) == 6
     outcomes = [outcome for shard in SHARDS for outcome in locally[shard.index]]
-    assert [o.match for o in outcomes if isinstance(o, Rollout)] == [m.id for shard in SHARDS for m in shard.matches]
+    assert [o.matchup for o in outcomes if isinstance(o, Rollout)] == [m.id for shard in SHARDS for m in shard.matchups]
 
 
 def test_a_shard_does_not_depend_on_the_others(tiny: Path, locally: dict[int, list[Outcome]]) -> None:

@@ -7,33 +7,33 @@ import pytest
 
 from rostrum.envs.testimony.world import TestimonyWorld
 from rostrum.envs.types import Protocol, Question, Side, Speaker
-from rostrum.trainer.rollouts.schedule import derive, matches_of, questions_of, shards_of
+from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of, shards_of
 
 QUESTIONS = TestimonyWorld(train=10, heldout=0).questions("train")
 
 
 def test_each_question_is_played_in_both_seatings() -> None:
-    matches = matches_of(QUESTIONS[:3], Protocol("debate"), repeats=2)
-    assert Counter((m.question.id, m.swapped_seats) for m in matches) == {
+    matchups = matchups_of(QUESTIONS[:3], Protocol("debate"), repeats=2)
+    assert Counter((m.question.id, m.swapped_seats) for m in matchups) == {
         (q.id, swapped): 2 for q in QUESTIONS[:3] for swapped in (False, True)
     }
-    assert len({m.id for m in matches}) == len(matches) == 12
-    assert all(m.policies == {Side.A: "current", Side.B: "current"} for m in matches)
+    assert len({m.id for m in matchups}) == len(matchups) == 12
+    assert all(m.policies == {Side.A: "current", Side.B: "current"} for m in matchups)
 
 
 def test_a_consultant_is_assigned_each_answer_once() -> None:
-    matches = matches_of(QUESTIONS, Protocol("c", {"A": Speaker(Side.A)}), repeats=1)
-    assigned = Counter((m.question.id, m.question.answers[m.swapped_seats]) for m in matches)
+    matchups = matchups_of(QUESTIONS, Protocol("c", {"A": Speaker(Side.A)}), repeats=1)
+    assigned = Counter((m.question.id, m.question.answers[m.swapped_seats]) for m in matchups)
     assert assigned == {(q.id, answer): 1 for q in QUESTIONS for answer in q.answers}
-    assert all(set(m.policies) == {Side.A} for m in matches)
+    assert all(set(m.policies) == {Side.A} for m in matchups)
 
 
 def test_branching_plies_are_drawn_and_within_the_debate() -> None:
-    matches = matches_of(QUESTIONS, Protocol("debate"), 4, branches=3, turns=4, seed=5)
-    assert {m.branch_turn for m in matches} == {0, 1, 2, 3}
-    again = matches_of(QUESTIONS, Protocol("debate"), 4, branches=3, turns=4, seed=5)
-    other = matches_of(QUESTIONS, Protocol("debate"), 4, branches=3, turns=4, seed=6)
-    assert [m.branch_turn for m in again] == [m.branch_turn for m in matches] != [m.branch_turn for m in other]
+    matchups = matchups_of(QUESTIONS, Protocol("debate"), 4, branches=3, turns=4, seed=5)
+    assert {m.branch_turn for m in matchups} == {0, 1, 2, 3}
+    again = matchups_of(QUESTIONS, Protocol("debate"), 4, branches=3, turns=4, seed=5)
+    other = matchups_of(QUESTIONS, Protocol("debate"), 4, branches=3, turns=4, seed=6)
+    assert [m.branch_turn for m in again] == [m.branch_turn for m in matchups] != [m.branch_turn for m in other]
 
 
 def ids(iteration: int, count: int, questions: Sequence[Question] = QUESTIONS, seed: int = 1) -> list[str]:
@@ -57,11 +57,11 @@ def test_an_iteration_may_be_longer_than_the_set() -> None:
 
 
 def test_shards_keep_the_order_and_have_seeds_of_their_own() -> None:
-    matches = matches_of(QUESTIONS, Protocol("c", {"A": Speaker(Side.A)}), 1)
-    shards = shards_of(matches, 8, seed=3)
-    assert [match for shard in shards for match in shard.matches] == matches
-    assert [(s.index, len(s.matches)) for s in shards] == [(0, 8), (1, 8), (2, 4)]
-    assert len({s.seed for s in shards} | {s.seed for s in shards_of(matches, 8, seed=4)}) == 6
+    matchups = matchups_of(QUESTIONS, Protocol("c", {"A": Speaker(Side.A)}), 1)
+    shards = shards_of(matchups, 8, seed=3)
+    assert [matchup for shard in shards for matchup in shard.matchups] == matchups
+    assert [(s.index, len(s.matchups)) for s in shards] == [(0, 8), (1, 8), (2, 4)]
+    assert len({s.seed for s in shards} | {s.seed for s in shards_of(matchups, 8, seed=4)}) == 6
 
 
 def test_derived_seeds_are_fixed_for_all_machines() -> None:

@@ -28,7 +28,7 @@ from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from rostrum.trainer.engines.vllm.engine import VllmEngine
 from rostrum.trainer.models import loading
 from rostrum.trainer.rollouts.play import play
-from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.rollouts.schedule import matchups_of
 from rostrum.trainer.types import Policy, Rollout
 from tests.chat_models import write_model
 from tests.sentencepiece_like import tokenizer, write_constant_model
@@ -182,17 +182,17 @@ def test_judging_equals_that_of_transformers(judge: str, debates: list[Transcrip
 def debates(engine: VllmEngine) -> list[Transcript]:
     """The testimony world, played by the engine."""
     policy = Policy("current", 3, "embedded/debater")
-    matches = matches_of(QUESTIONS, Protocol("debate"), 2)
+    matchups = matchups_of(QUESTIONS, Protocol("debate"), 2)
     played = play(
-        matches,
+        matchups,
         Protocol("debate"),
         load_prompts("testimony"),
         {"current": engine},
         Sampling(14, seed=5),
         {"current": policy},
     )
-    assert all(isinstance(episode, Rollout) for episode in played)
-    return [episode.transcript for episode in played]
+    assert all(isinstance(rollout, Rollout) for rollout in played)
+    return [rollout.transcript for rollout in played]
 
 
 def test_debates_are_played(debates: list[Transcript]) -> None:

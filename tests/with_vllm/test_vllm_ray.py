@@ -11,7 +11,7 @@ from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.models import loading
 from rostrum.trainer.rollouts.local import Outcome, Shard
-from rostrum.trainer.rollouts.schedule import matches_of, shards_of
+from rostrum.trainer.rollouts.schedule import matchups_of, shards_of
 from rostrum.trainer.train import train
 from rostrum.trainer.types import Policy, Rollout
 from tests.with_vllm.test_vllm_runs import VLLM, metrics, moved
@@ -70,7 +70,7 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
     config = configure("cluster.rollout_workers=1", "cluster.shard_size=2", "debater.engine=vllm", *VLLM[2:])
     policies = {"current": Policy("current", 3, loading.resolve(config.debater.model))}
     questions = load_questions(config.questions).questions("train")[:4]
-    shards = shards_of(matches_of(questions, config.protocol, 1), 2, seed=5)
+    shards = shards_of(matchups_of(questions, config.protocol, 1), 2, seed=5)
     before = descendants()
     try:
         played = setup.rollouts(config)

@@ -124,11 +124,11 @@ class _Evaluation:
         names = self.settings.policies
         own = policies_in(self.folder.policy(iteration), verdict_table.CHECKPOINT, iteration, names)
         base = policies_in(self.folder.policy(0), verdict_table.BASE, 0, names)
-        matches = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, own, base))
+        matchups = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, own, base))
         seed = derive(self.settings.seed, "evaluate", matchup)
         return play(
             self.rollouts,
-            Plan(matches, [*own.values(), *base.values()], self.settings.cluster.shard_size, seed),
+            Plan(matchups, [*own.values(), *base.values()], self.settings.cluster.shard_size, seed),
             f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
         )
 

@@ -29,8 +29,8 @@ def play_labelled(
     if not asked:
         raise LabelledError(f"There is no {split} question to debate about: raise questions.{split}.")
     player = Policy("player", 0, str(policy or settings.debater.model))
-    matches = both_seatings(asked, alone(settings.protocol, {player.name: player}))
-    plan = Plan(matches, [player], settings.cluster.shard_size, derive(settings.seed, "labelled", split))
+    matchups = both_seatings(asked, alone(settings.protocol, {player.name: player}))
+    plan = Plan(matchups, [player], settings.cluster.shard_size, derive(settings.seed, "labelled", split))
     rollouts = setup.rollouts(settings)
     try:
         played = play(rollouts, plan, "playing debates to be judged")
@@ -39,6 +39,6 @@ def play_labelled(
     if not played.finished:
         ((reason, _),) = Counter(failure.reason for failure in played.failures).most_common(1)
         raise LabelledError(
-            f"None of the {len(matches)} debates could be played, most often because {reason}: mend that first."
+            f"None of the {len(matchups)} debates could be played, most often because {reason}: mend that first."
         )
     return with_key(played.finished, source.answer_key(split))

@@ -135,11 +135,11 @@ class Monitor:
 
     def _play(self, policies: Policies, version: int, matchup: str) -> list[Labelled]:
         base = policies_in(self.folder.policy(0), BASE, 0, list(policies))
-        matches = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, policies, base))
+        matchups = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, policies, base))
         seed = derive(self.settings.seed, "watch", matchup)
         played = play(
             self.rollouts,
-            Plan(matches, [*policies.values(), *base.values()], self.settings.cluster.shard_size, seed),
+            Plan(matchups, [*policies.values(), *base.values()], self.settings.cluster.shard_size, seed),
             f"monitor: iteration {version} against {matchup}",
         )
         return with_key(played.finished, self.key)

@@ -159,7 +159,7 @@ def pairs_of(rows: Sequence[Trajectory], min_gap: float) -> list[Pair]:
     """
     families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
     for row in rows:
-        families[row.match, row.speaker].append(row)
+        families[row.matchup, row.speaker].append(row)
     pairs = [
         _pair([row for row in family if row.branch_turn in row.turns], family[0].branch_turn)
         for family in families.values()

@@ -59,13 +59,13 @@ class LeagueOpponents(Opponents):
         questions = self.settings.algorithm.questions_per_iteration
         return min(self.rule.at_once, questions - self.rule.against_itself(questions))
 
-    def learn(self, experience: Batch) -> dict[str, Any]:
+    def learn(self, batch: Batch) -> dict[str, Any]:
         """Move the win rates of those whom the policy has met."""
-        for snapshot, scores in scores_of(experience).items():
+        for snapshot, scores in scores_of(batch).items():
             before, now = self.win_rates.get(snapshot, EVEN), sum(scores) / len(scores)
             self.win_rates[snapshot] = self.rule.decay * before + (1 - self.rule.decay) * now
         rates = {str(snapshot): rate for snapshot, rate in sorted(self.win_rates.items())}
-        return {**super().learn(experience), "league": rates}
+        return {**super().learn(batch), "league": rates}
 
     @property
     def state(self) -> dict[str, Any]:

@@ -33,33 +33,33 @@ class Opponents:
         """Return whom the rollout workers need besides the current policy."""
         return list(dict.fromkeys(self.drawn(iteration)))
 
-    def line_up(self, iteration: int, matches: Sequence[Matchup], current: str = "current") -> list[Matchup]:
-        """Return the matches, all of a question side by side, with the opponents on their side."""
+    def line_up(self, iteration: int, matchups: Sequence[Matchup], current: str = "current") -> list[Matchup]:
+        """Return the matchups, all of a question side by side, with the opponents on their side."""
         drawn, protocol = self.drawn(iteration), self.settings.protocol
         if not drawn:
-            return list(matches)
+            return list(matchups)
         questions = self.settings.algorithm.questions_per_iteration
-        alone, each = self.settings.opponent.against_itself(questions), len(matches) // questions
-        found = list(matches[: alone * each])
+        alone, each = self.settings.opponent.against_itself(questions), len(matchups) // questions
+        found = list(matchups[: alone * each])
         for place in range(questions - alone):
             opponent = drawn[place * len(drawn) // (questions - alone)].name
             own = protocol.sides[(place + iteration) % len(protocol.sides)]
             policies = by_side(protocol, {own: current, own.other: opponent})
             first = (alone + place) * each
-            found += [self._seated(match, own, policies) for match in matches[first : first + each]]
+            found += [self._seated(matchup, own, policies) for matchup in matchups[first : first + each]]
         return found
 
-    def _seated(self, match: Matchup, own: Side, policies: Mapping[str, str]) -> Matchup:
-        """Return the match with these policies, branched where the policy speaks: nothing is learned from the
+    def _seated(self, matchup: Matchup, own: Side, policies: Mapping[str, str]) -> Matchup:
+        """Return the matchup with these policies, branched where the policy speaks: nothing is learned from the
         opponent's speeches."""
         protocol = self.settings.protocol
         ours = set(protocol.on(own))
         turns = [turn for turn, speaking in enumerate(protocol.order()) if ours & set(speaking)]
-        return replace(match, policies=policies, branch_turn=turns[match.branch_turn % len(turns)])
+        return replace(matchup, policies=policies, branch_turn=turns[matchup.branch_turn % len(turns)])
 
-    def learn(self, experience: Batch) -> dict[str, Any]:
+    def learn(self, batch: Batch) -> dict[str, Any]:
         """Take note of who won, and return it for the metrics."""
-        scores = [score for met in scores_of(experience).values() for score in met]
+        scores = [score for met in scores_of(batch).values() for score in met]
         return {"win_rate": sum(scores) / len(scores)} if scores else {}
 
     @property
@@ -85,15 +85,15 @@ class BaseOpponent(Opponents):
         return [Policy(BASE, 0, str(self.folder.policy(0)))]
 
 
-def scores_of(experience: Batch) -> dict[int, list[float]]:
+def scores_of(batch: Batch) -> dict[int, list[float]]:
     """Return what the policy scored in debates with others (1 won, 0 lost, .5 a tie), by the opponent's version.
 
     By the judge that gave the reward; INVALID verdicts are left out. Where several policies learn, each meets the
     others and there is no such opponent.
     """
     scores: dict[int, list[float]] = {}
-    learning = list(experience.policies)
-    for judged in experience.judged if len(learning) == 1 else ():
+    learning = list(batch.policies)
+    for judged in batch.judged if len(learning) == 1 else ():
         sides = sides_of(judged, learning[0])
         if not judged.verdict.valid or len(sides) != 1:
             continue
@@ -105,5 +105,5 @@ def scores_of(experience: Batch) -> dict[int, list[float]]:
 
 def _opponent(judged: Judged, own: Side) -> int | None:
     """Return the version of whoever sat opposite; None if nobody did."""
-    speeches = judged.episode.transcript.speeches
+    speeches = judged.rollout.transcript.speeches
     return next((speech.policy_version for speech in speeches if speech.side is not own), None)

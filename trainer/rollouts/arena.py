@@ -1,6 +1,6 @@
 """Where policies meet: whoever lets debates be played, for training or for measuring, does it here.
 
-A plan says which matches are played, by whom and under which seed; its shards are played wherever the rollouts play
+A plan says which matchups are played, by whom and under which seed; its shards are played wherever the rollouts play
 them and come back in the order of the plan, whichever was finished first.
 """
 
@@ -22,12 +22,12 @@ NOT_PLAYED = "the debate failed: "
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Debates to be played: the matches, the policies that they name, and what the seeds of their shards derive from.
+    """Debates to be played: the matchups, the policies that they name, and what the seeds of their shards derive from.
 
     The shard's size is a part of it: debates of one shard are sampled together.
     """
 
-    matches: Sequence[Matchup]
+    matchups: Sequence[Matchup]
     policies: Sequence[Policy]
     shard_size: int
     seed: int
@@ -35,7 +35,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What became of a plan's matches, in their order: a finished debate, or why it could not be finished."""
+    """What became of a plan's matchups, in their order: a finished debate, or why it could not be finished."""
 
     outcomes: Sequence[Transcript | Failure]
 
@@ -56,7 +56,7 @@ def in_shards(rollouts: RolloutWorkers, plan: Plan, each: Callable[[list[Outcome
     `each` is called as shards come back, so what it does overlaps with the playing of others.
     """
     found: dict[int, T] = {}
-    shards = shards_of(plan.matches, plan.shard_size, plan.seed)
+    shards = shards_of(plan.matchups, plan.shard_size, plan.seed)
     for shard, outcomes in rollouts.play(shards, {policy.name: policy for policy in plan.policies}):
         found[shard.index] = each(outcomes)
     return [found[index] for index in sorted(found)]
@@ -64,7 +64,7 @@ def in_shards(rollouts: RolloutWorkers, plan: Plan, each: Callable[[list[Outcome
 
 def play(rollouts: RolloutWorkers, plan: Plan, title: str) -> Played:
     """Play debates for measuring, with a bar of this title."""
-    with debates_bar(title, len(plan.matches)) as bar:
+    with debates_bar(title, len(plan.matchups)) as bar:
 
         def transcripts(outcomes: list[Outcome]) -> list[Transcript | Failure]:
             bar.advance(len(outcomes))

@@ -20,7 +20,7 @@ Progress = Callable[[int, float], None]
 
 def collect(
     iteration: int,
-    matches: Sequence[Matchup],
+    matchups: Sequence[Matchup],
     policies: Mapping[str, Policy],
     rollouts: RolloutWorkers,
     judge: Judge,
@@ -30,26 +30,26 @@ def collect(
     progress: Progress = lambda done, approval: None,
     opponents: Sequence[Policy] = (),
 ) -> Batch:
-    """Play the matches with the published policies, and whom they meet, have them judged, and pay the sides."""
+    """Play the matchups with the published policies, and whom they meet, have them judged, and pay the sides."""
     start = time.monotonic()
 
     def judged(outcomes: Sequence[Outcome]) -> tuple[list[Judged], list[Failure]]:
-        found = judge_episodes([outcome for outcome in outcomes if isinstance(outcome, Rollout)], judge, rule)
+        found = judge_rollouts([outcome for outcome in outcomes if isinstance(outcome, Rollout)], judge, rule)
         progress(len(outcomes), mean_approval(found))
         return found, [outcome for outcome in outcomes if isinstance(outcome, Failure)]
 
-    shards = in_shards(rollouts, Plan(matches, (*policies.values(), *opponents), shard_size, seed), judged)
+    shards = in_shards(rollouts, Plan(matchups, (*policies.values(), *opponents), shard_size, seed), judged)
     finished = tuple(one for found, _ in shards for one in found)
     failures = tuple(failure for _, failed in shards for failure in failed)
     return Batch(iteration, policies, finished, failures, seconds=time.monotonic() - start)
 
 
-def judge_episodes(episodes: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:
-    """Return the verdict on each episode and what its sides earned."""
-    verdicts = verdicts_on(judge, [episode.transcript for episode in episodes])
+def judge_rollouts(finished_rollouts: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:
+    """Return the verdict on each rollout and what its sides earned."""
+    verdicts = verdicts_on(judge, [rollout.transcript for rollout in finished_rollouts])
     return [
-        Judged(episode, verdict, rewards(episode.transcript, verdict, rule))
-        for episode, verdict in zip(episodes, verdicts, strict=True)
+        Judged(rollout, verdict, rewards(rollout.transcript, verdict, rule))
+        for rollout, verdict in zip(finished_rollouts, verdicts, strict=True)
     ]
 
 

@@ -49,7 +49,7 @@ class Shard:
 
     index: int
     seed: int
-    matches: tuple[Matchup, ...]
+    matchups: tuple[Matchup, ...]
 
 
 class Worker:
@@ -65,12 +65,12 @@ class Worker:
 
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
         """Return the shard's debates, each as an episode or a failure."""
-        engines = {name: self._engine(policies[name]) for name in _names(shard.matches)}
+        engines = {name: self._engine(policies[name]) for name in _names(shard.matchups)}
         setup = self._setup
         self._decoding = self._decoding or setup.decoding.make()
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         return play(
-            shard.matches,
+            shard.matchups,
             setup.protocol,
             self._prompts,
             engines,
@@ -122,8 +122,8 @@ class Worker:
         return self._engines[policy.name]
 
 
-def _names(matches: Sequence[Matchup]) -> set[str]:
-    return {name for match in matches for name in match.policies.values()}
+def _names(matchups: Sequence[Matchup]) -> set[str]:
+    return {name for matchup in matchups for name in matchup.policies.values()}
 
 
 class RolloutWorkers(Receivers, Interface):

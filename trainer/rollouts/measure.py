@@ -8,20 +8,20 @@ from rostrum.trainer.rollouts.collect import mean_approval
 from rostrum.trainer.types import Batch, speakers_of
 
 
-def measure(experience: Batch) -> dict[str, Any]:
+def measure(batch: Batch) -> dict[str, Any]:
     """Return counts and means over one iteration: of all debates, and of each policy and not of opponents
     (`by_policy`); means over nothing are left out."""
-    debates = len(experience.judged) + len(experience.failures)
+    debates = len(batch.judged) + len(batch.failures)
     measured = {
-        "iteration": experience.iteration,
+        "iteration": batch.iteration,
         "debates": debates,
-        "failed": len(experience.failures),
-        "invalid": sum(not judged.verdict.valid for judged in experience.judged),
-        "spoiled": experience.spoiled,
-        "approval_seat_a": mean_approval(experience.judged),
-        **_choices(experience),
-        "debates_per_second": debates / max(experience.seconds, 1e-9),
-        **by_policy({name: _of_policy(experience, name) for name in experience.policies}),
+        "failed": len(batch.failures),
+        "invalid": sum(not judged.verdict.valid for judged in batch.judged),
+        "spoiled": batch.spoiled,
+        "approval_seat_a": mean_approval(batch.judged),
+        **_choices(batch),
+        "debates_per_second": debates / max(batch.seconds, 1e-9),
+        **by_policy({name: _of_policy(batch, name) for name in batch.policies}),
     }
     return {key: value for key, value in measured.items() if value == value}
 
@@ -42,19 +42,19 @@ def figures_of(record: Mapping[str, Any], policy: str, policies: Sequence[str]) 
     return {name.removeprefix(begins): value for name, value in record.items() if name.startswith(begins)}
 
 
-def _of_policy(experience: Batch, policy: str) -> dict[str, float | int]:
-    said = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
+def _of_policy(batch: Batch, policy: str) -> dict[str, float | int]:
+    said = [speech for judged in batch.judged for speech in judged.rollout.transcript.speeches]
     speeches = [speech for speech in said if speech.policy == policy]
     rewards = [
-        (judged.episode.transcript.protocol.speakers[name].side, judged.rewards[name])
-        for judged in experience.judged
+        (judged.rollout.transcript.protocol.speakers[name].side, judged.rewards[name])
+        for judged in batch.judged
         if judged.rewards
         for name in speakers_of(judged, policy)
     ]
-    rows = experience.trajectories(policy)
+    rows = batch.trajectories(policy)
     sampled = [x for t in rows for x, m in zip(t.row.logprobs, t.row.mask, strict=True) if m]
     return {
-        "policy_version": experience.policies[policy].version,
+        "policy_version": batch.policies[policy].version,
         "reward": _mean([reward.total for _, reward in rewards]),
         "penalty": _mean([sum(reward.shaping) for _, reward in rewards]),
         "reward_seat_a": _mean([reward.total for side, reward in rewards if side is Side.A]),
@@ -76,10 +76,10 @@ def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
     }
 
 
-def _choices(experience: Batch) -> dict[str, float]:
+def _choices(batch: Batch) -> dict[str, float]:
     """Return how often a speaker who chooses its side took the one that it was not given, and how often its choice
     could not be read; nothing under protocols without one."""
-    made = [judged.episode.transcript.provenance.get("choice") for judged in experience.judged]
+    made = [judged.rollout.transcript.provenance.get("choice") for judged in batch.judged]
     if not any(made):
         return {}
     return {

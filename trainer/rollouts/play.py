@@ -24,8 +24,8 @@ PLAIN = Decoding()
 class LiveDebate:
     """A debate in progress together with the tokens that each of its speakers has seen and sampled."""
 
-    def __init__(self, match: Matchup, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
-        self.match, self.debate, self.branch = match, debate, branch
+    def __init__(self, matchup: Matchup, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
+        self.matchup, self.debate, self.branch = matchup, debate, branch
         self.failure: Failure | None = None
         self.spent = Counter[str]()
         """What speeches have cost that were not sampled once, by policy and kind, for the record."""
@@ -43,25 +43,25 @@ class LiveDebate:
 
     def fail(self, reason: str) -> None:
         """Take the debate out of play and record why."""
-        note: dict[str, str | int | float] = {"match": self.match.id, "branch": self.branch}
-        self.failure = Failure(self.match.question.id, self.match.swapped_seats, reason, note)
+        note: dict[str, str | int | float] = {"match": self.matchup.id, "branch": self.branch}
+        self.failure = Failure(self.matchup.question.id, self.matchup.swapped_seats, reason, note)
 
     def fork(self, branch: int) -> "LiveDebate":
         """Return a sibling that shares everything so far."""
-        sibling = LiveDebate(self.match, self.debate.fork(), self._row_per_speech, branch)
+        sibling = LiveDebate(self.matchup, self.debate.fork(), self._row_per_speech, branch)
         sibling.failure, sibling.spent = self.failure, Counter(self.spent)
         sibling._tokens = {speaker: tokens.fork() for speaker, tokens in self._tokens.items()}
         return sibling
 
-    def episode(self, provenance: Mapping[str, str | int | float]) -> Rollout:
+    def rollout(self, provenance: Mapping[str, str | int | float]) -> Rollout:
         """Return the finished debate."""
-        note = {**provenance, "match": self.match.id, "branch": self.branch, **self.spent}
+        note = {**provenance, "match": self.matchup.id, "branch": self.branch, **self.spent}
         rows = {speaker: tokens.rows() for speaker, tokens in self._tokens.items()}
-        return Rollout(self.match.id, self.branch, self.debate.transcript(note), rows, self.match.branch_turn)
+        return Rollout(self.matchup.id, self.branch, self.debate.transcript(note), rows, self.matchup.branch_turn)
 
 
 def play(
-    matches: Sequence[Matchup],
+    matchups: Sequence[Matchup],
     protocol: Protocol,
     prompts: Prompts,
     engines: Mapping[str, Engine],
@@ -78,10 +78,10 @@ def play(
     Sampling seeds derive from `sampling.seed`, the turn and the policy, so the same shard played again gives the same
     debates.
     """
-    shown = _shown([match.question for match in matches], window, engines)
+    shown = _shown([matchup.question for matchup in matchups], window, engines)
     tables = [
-        LiveDebate(match, Debate(match.question, protocol, match.swapped_seats, prompts, seen), row_per_speech)
-        for match, seen in zip(matches, shown, strict=True)
+        LiveDebate(matchup, Debate(matchup.question, protocol, matchup.swapped_seats, prompts, seen), row_per_speech)
+        for matchup, seen in zip(matchups, shown, strict=True)
     ]
     for turn in range(len(protocol.order())):
         ask([table for table in tables if table.failure is None and table.debate.awaits_question], decoding)
@@ -103,7 +103,7 @@ def play(
         for table in live:
             if table.failure is None:
                 _hear(table, said[id(table)])
-    return [table.failure or table.episode({"seed": sampling.seed}) for table in tables]
+    return [table.failure or table.rollout({"seed": sampling.seed}) for table in tables]
 
 
 def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
@@ -127,9 +127,9 @@ def ask(tables: Sequence[LiveDebate], decoding: Decoding) -> None:
 
 
 def _siblings(table: LiveDebate, turn: int) -> list[LiveDebate]:
-    if table.match.branch_turn != turn or table.match.branches == 1:
+    if table.matchup.branch_turn != turn or table.matchup.branches == 1:
         return [table]
-    return [table.fork(branch) for branch in range(table.match.branches)]
+    return [table.fork(branch) for branch in range(table.matchup.branches)]
 
 
 def _ready(
@@ -140,9 +140,9 @@ def _ready(
     found: dict[str, list[tuple[LiveDebate, Turn]]] = defaultdict(list)
     for table in tables:
         for speaker in table.debate.speakers:
-            name = table.match.policies[speaker]
+            name = table.matchup.policies[speaker]
             if context := _tell(table, speaker, engines[name], sampling):
-                found[name].append((table, Turn(f"{table.match.id}:{table.branch}", table.debate, speaker, context)))
+                found[name].append((table, Turn(f"{table.matchup.id}:{table.branch}", table.debate, speaker, context)))
     return found
 
 

@@ -28,7 +28,7 @@ def _at(questions: Sequence[Question], position: int, seed: int) -> Question:
 
 
 def both_seatings(questions: Sequence[Question], cast: Cast) -> list[Matchup]:
-    """Return a match for each question and seating: who defends which answer is exchanged in the second."""
+    """Return a matchup for each question and seating: who defends which answer is exchanged in the second."""
     return [
         Matchup(f"{i:05d}-{'ba' if swapped else 'ab'}", question, swapped, cast(i))
         for i, question in enumerate(questions)
@@ -56,22 +56,22 @@ def in_turns(protocol: Protocol, one: Policies, other: Policies) -> Cast:
     return cast
 
 
-def matches_of(
+def matchups_of(
     questions: Sequence[Question], protocol: Protocol, repeats: int, branches: int = 1, turns: int = 1, seed: int = 0
 ) -> list[Matchup]:
     """Return each question in both seatings, `repeats` times, every speaker's policy as the protocol names it.
 
-    With `branches` > 1 the siblings part at a turn drawn per match.
+    With `branches` > 1 the siblings part at a turn drawn per matchup.
     """
     named = {name: speaker.policy for name, speaker in protocol.speakers.items()}
     return [
         replace(
-            match,
-            id=f"{match.id}-{repeat}",
+            matchup,
+            id=f"{matchup.id}-{repeat}",
             branches=branches,
-            branch_turn=derive(seed, place // 2, int(match.swapped_seats), repeat) % turns,
+            branch_turn=derive(seed, place // 2, int(matchup.swapped_seats), repeat) % turns,
         )
-        for place, match in enumerate(both_seatings(questions, lambda i: named))
+        for place, matchup in enumerate(both_seatings(questions, lambda i: named))
         for repeat in range(repeats)
     ]
 
@@ -81,11 +81,11 @@ def by_side(protocol: Protocol, policies: Mapping[Side, str]) -> dict[str, str]:
     return {name: policies[speaker.side] for name, speaker in protocol.speakers.items()}
 
 
-def shards_of(matches: Sequence[Matchup], size: int, seed: int) -> list[Shard]:
-    """Return consecutive matches, `size` at a time."""
+def shards_of(matchups: Sequence[Matchup], size: int, seed: int) -> list[Shard]:
+    """Return consecutive matchups, `size` at a time."""
     return [
-        Shard(index, derive(seed, index), tuple(matches[start : start + size]))
-        for index, start in enumerate(range(0, len(matches), size))
+        Shard(index, derive(seed, index), tuple(matchups[start : start + size]))
+        for index, start in enumerate(range(0, len(matchups), size))
     ]
 
 

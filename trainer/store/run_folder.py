@@ -214,4 +214,4 @@ def _of(path: Path, number: int, line: str) -> int:
 def _numbered(folder: Path, name: str) -> list[tuple[int, Path]]:
     """Return the folders NAME-NUMBER of a folder; what else may lie there is not ours."""
     found = [(re.fullmatch(rf"{name}-([0-9]{{1,9}})", path.name), path) for path in folder.glob(f"{name}-*")]
-    return sorted((int(match[1]), path) for match, path in found if match)
+    return sorted((int(matchup[1]), path) for matchup, path in found if matchup)

@@ -27,15 +27,15 @@ def base_debates(debater: Path, protocol: Protocol, indices: range, seed: int) -
     for start in indices[::BATCH]:
         rng = random.Random(f"seats {seed} {start}")
         asked = [question_at("teaching", index, seed) for index in range(start, min(start + BATCH, indices.stop))]
-        matches = [
+        matchups = [
             Matchup(question.id, question, rng.random() < 0.5, dict.fromkeys(protocol.speakers, policy.name))
             for question, _ in asked
         ]
         sampling = Sampling(SPEECH_TOKENS, seed=seed + start)
-        episodes = play(matches, protocol, prompts(), {policy.name: engine}, sampling, {policy.name: policy})
+        rollouts = play(matchups, protocol, prompts(), {policy.name: engine}, sampling, {policy.name: policy})
         cases += [
-            (episode.transcript, correct)
-            for episode, (_, correct) in zip(episodes, asked, strict=True)
-            if isinstance(episode, Rollout)
+            (rollout.transcript, correct)
+            for rollout, (_, correct) in zip(rollouts, asked, strict=True)
+            if isinstance(rollout, Rollout)
         ]
     return cases

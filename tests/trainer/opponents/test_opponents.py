@@ -25,7 +25,7 @@ from rostrum.trainer.rollouts.collect import collect
 from rostrum.trainer.rollouts.local import Outcome, Shard
 from rostrum.trainer.rollouts.measure import measure
 from rostrum.trainer.rollouts.play import play
-from rostrum.trainer.rollouts.schedule import matches_of
+from rostrum.trainer.rollouts.schedule import matchups_of
 from rostrum.trainer.run_context import RunContext
 from rostrum.trainer.section import SectionError
 from rostrum.trainer.types import Batch, Matchup, Policy
@@ -41,18 +41,18 @@ def configured(*overrides: str) -> Config:
 def lined_up(config: Config, iteration: int, questions: Sequence[Question], repeats: int = 4) -> list[Matchup]:
     asked = [questions[i % len(questions)] for i in range(config.algorithm.questions_per_iteration)]
     turns = len(config.protocol.order())
-    matches = matches_of(asked, config.protocol, repeats, branches=2, turns=turns, seed=iteration)
-    return opponents(config).line_up(iteration, matches)
+    matchups = matchups_of(asked, config.protocol, repeats, branches=2, turns=turns, seed=iteration)
+    return opponents(config).line_up(iteration, matchups)
 
 
-def own(match: Matchup) -> list[Side]:
-    return [side for side, name in match.policies.items() if name == "current"]
+def own(matchup: Matchup) -> list[Side]:
+    return [side for side, name in matchup.policies.items() if name == "current"]
 
 
 def test_by_default_the_policy_meets_itself_and_nothing_is_touched(questions: Sequence[Question]) -> None:
     found = opponents(configured())
-    matches = matches_of(questions, Protocol("debate"), 2)
-    assert type(found) is Opponents and found.line_up(3, matches) == matches
+    matchups = matchups_of(questions, Protocol("debate"), 2)
+    assert type(found) is Opponents and found.line_up(3, matchups) == matchups
     assert (found.policies(3), found.state) == ([], {})
 
 
@@ -63,11 +63,11 @@ def test_the_share_against_itself_is_kept_and_seats_take_turns(
 ) -> None:
     config = configured(f"opponent={kind}", f"opponent.self_play={share}")
     for iteration in (1, 2):
-        matches = lined_up(config, iteration, questions)
-        against = [match for match in matches if len(own(match)) == 1]
-        assert len(matches) == 16 * 8 and len(against) == (16 - alone) * 8
-        assert {len(own(match)) for match in matches} <= {1, 2}
-        sides = Counter((own(match)[0], match.swapped_seats) for match in against)
+        matchups = lined_up(config, iteration, questions)
+        against = [matchup for matchup in matchups if len(own(matchup)) == 1]
+        assert len(matchups) == 16 * 8 and len(against) == (16 - alone) * 8
+        assert {len(own(matchup)) for matchup in matchups} <= {1, 2}
+        sides = Counter((own(matchup)[0], matchup.swapped_seats) for matchup in against)
         assert max(sides.values()) - min(sides.values()) <= 4, "every side and answer alike, but for one odd question"
     first, second = (own(lined_up(config, iteration, questions)[-1]) for iteration in (1, 2))
     assert first != second, "and from one iteration to the next"
@@ -76,8 +76,8 @@ def test_the_share_against_itself_is_kept_and_seats_take_turns(
 def test_siblings_have_the_same_opponent_and_seat(questions: Sequence[Question]) -> None:
     config = configured("opponent=league", "opponent.self_play=0.25")
     by_question: dict[str, set[str]] = {}
-    for match in lined_up(config, 9, questions):
-        by_question.setdefault(match.id.partition("-")[0], set()).add(json.dumps(match.policies))
+    for matchup in lined_up(config, 9, questions):
+        by_question.setdefault(matchup.id.partition("-")[0], set()).add(json.dumps(matchup.policies))
     assert len(by_question) == 16 and all(len(seated) == 1 for seated in by_question.values())
 
 
@@ -86,9 +86,9 @@ def test_siblings_part_where_the_policy_speaks(questions: Sequence[Question], pr
     config = configured("opponent=base", f"protocol={protocol}")
     parted = Counter()
     for iteration in range(1, 9):
-        for match in lined_up(config, iteration, questions):
-            assert own(match)[0] in config.protocol.order()[match.branch_turn]
-            parted[match.branch_turn] += 1
+        for matchup in lined_up(config, iteration, questions):
+            assert own(matchup)[0] in config.protocol.order()[matchup.branch_turn]
+            parted[matchup.branch_turn] += 1
     assert set(parted) == set(range(len(config.protocol.order()))), "and anywhere there"
 
 
@@ -150,7 +150,7 @@ class Table:
         engines = {name: self.make(partial(self._say, policy)) for name, policy in policies.items()}
         for shard in shards:
             prompts, sampling = load_prompts("testimony"), Sampling(9, seed=shard.seed)
-            yield shard, play(shard.matches, self.config.protocol, prompts, engines, sampling, policies)
+            yield shard, play(shard.matchups, self.config.protocol, prompts, engines, sampling, policies)
 
     def _say(self, policy: Policy, context: str) -> str:
         words = "attic" if policy.name == "current" else self.words[policy.version]
@@ -166,12 +166,12 @@ def met(
     def meet(config: Config, iteration: int, words: Words, found: Opponents | None = None, branches: int = 1) -> Batch:
         found = found or opponents(config)
         asked = [questions[i % 4] for i in range(config.algorithm.questions_per_iteration)]
-        matches = found.line_up(iteration, matches_of(asked, config.protocol, 2, branches))
+        matchups = found.line_up(iteration, matchups_of(asked, config.protocol, 2, branches))
         rollouts = Table(config, scripted_engine, words)
         current = {"current": Policy("current", iteration - 1, "x")}
         return collect(
             iteration,
-            matches,
+            matchups,
             current,
             rollouts,
             plant(),
@@ -186,16 +186,16 @@ def met(
 
 def test_only_the_policys_own_seat_is_learned_from(met: Callable[..., Batch]) -> None:
     config = configured("opponent=base", "opponent.self_play=0.25", "algorithm.questions_per_iteration=8")
-    experience = met(config, 1, {0: "barn"})
-    spoken = [speech for judged in experience.judged for speech in judged.episode.transcript.speeches]
+    batch = met(config, 1, {0: "barn"})
+    spoken = [speech for judged in batch.judged for speech in judged.rollout.transcript.speeches]
     assert Counter(speech.policy for speech in spoken) == {"current": 4 * 8 + 2 * 24, "base": 2 * 24}
-    trajectories = experience.trajectories()
+    trajectories = batch.trajectories()
     assert len(trajectories) == 2 * 8 + 24
     assert {t.reward.total > 0 for t in trajectories[16:]} == {True}, "the policy beats the base, who earns the loss"
 
 
 def _sides(judged: Any) -> dict[Side, str]:
-    return {speech.side: speech.policy for speech in judged.episode.transcript.speeches}
+    return {speech.side: speech.policy for speech in judged.rollout.transcript.speeches}
 
 
 def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Batch]) -> None:
@@ -203,15 +203,15 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Batch]) -
     from rostrum.trainer.learners.dpo_learner import pairs_of
 
     config = configured("opponent=base", "algorithm.questions_per_iteration=8")
-    experience = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
-    assert len(experience.judged) == 2 * 32
-    seated = {judged.episode.match: _sides(judged) for judged in experience.judged}
+    batch = met(config, 1, {0: cycle(["barn", "attic attic attic"])}, branches=2)
+    assert len(batch.judged) == 2 * 32
+    seated = {judged.rollout.matchup: _sides(judged) for judged in batch.judged}
     theirs = {
-        match: next(turn for turn, side in enumerate(SIDES) if sides[side] == "base") + 2
-        for match, sides in seated.items()
+        matchup: next(turn for turn, side in enumerate(SIDES) if sides[side] == "base") + 2
+        for matchup, sides in seated.items()
     }
     own, others = (
-        [replace(row, branch_turn=theirs[row.match]) for row in experience.trajectories(name)]
+        [replace(row, branch_turn=theirs[row.matchup]) for row in batch.trajectories(name)]
         for name in ("current", "base")
     )
     assert pairs_of(own, 0.1) == []
@@ -220,8 +220,8 @@ def test_dpo_makes_no_pair_of_an_opponents_speeches(met: Callable[..., Batch]) -
 
 def test_what_is_measured_is_the_policys_own(met: Callable[..., Batch]) -> None:
     config = configured("opponent=base", "algorithm.questions_per_iteration=4")
-    experience = met(config, 1, {0: "attic attic attic"})
-    measured = measure(experience) | opponents(config).learn(experience)
+    batch = met(config, 1, {0: "attic attic attic"})
+    measured = measure(batch) | opponents(config).learn(batch)
     assert measured["words_per_speech"] == 1 and measured["win_rate"] == 0
     assert measured["reward"] == pytest.approx(-4.0), "two speeches of two words too few, four nats in all"
 
@@ -282,11 +282,11 @@ def test_a_resumed_league_goes_on_as_if_nothing_had_happened(met: Callable[..., 
 def test_invalid_verdicts_move_no_win_rate(met: Callable[..., Batch]) -> None:
     config = configured("opponent=league", "algorithm.questions_per_iteration=4")
     league = opponents(config)
-    experience = met(config, 1, {0: "barn"}, league)
-    invalid = [replace(j, verdict=replace(j.verdict, valid=False), rewards=None) for j in experience.judged]
-    spoiled = [replace(j, rewards=before.rewards) for j, before in zip(invalid, experience.judged, strict=True)]
+    batch = met(config, 1, {0: "barn"}, league)
+    invalid = [replace(j, verdict=replace(j.verdict, valid=False), rewards=None) for j in batch.judged]
+    spoiled = [replace(j, rewards=before.rewards) for j, before in zip(invalid, batch.judged, strict=True)]
     for judged in (invalid, spoiled):
-        assert league.learn(replace(experience, judged=tuple(judged))) == {"league": {}}
+        assert league.learn(replace(batch, judged=tuple(judged))) == {"league": {}}
     assert league.state == {"win_rates": []}
 
 
@@ -332,4 +332,4 @@ def test_one_seat_of_opponents_halves_the_rows() -> None:
 
 def test_a_protocol_without_turns_is_met_from_both_sides(questions: Sequence[Question]) -> None:
     config = configured("opponent=base", "protocol=simultaneous")
-    assert {own(match)[0] for match in lined_up(config, 1, questions)} == set(Protocol("x").speakers)
+    assert {own(matchup)[0] for matchup in lined_up(config, 1, questions)} == set(Protocol("x").speakers)

@@ -27,14 +27,14 @@ class Backwards:
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
         assert set(policies) == {POLICY.name}
         for shard in reversed(shards):
-            yield shard, [self._outcome(shard, place) for place in range(len(shard.matches))]
+            yield shard, [self._outcome(shard, place) for place in range(len(shard.matchups))]
 
     def _outcome(self, shard: Shard, place: int) -> Outcome:
-        match = shard.matches[place]
-        if match.question.id == "q1":
-            return Failure(match.question.id, match.swapped_seats, "too long")
-        transcript = Transcript(match.question, DEBATE, match.question.answers, match.swapped_seats)
-        return Rollout(match.id, 0, transcript, {}, 0)
+        matchup = shard.matchups[place]
+        if matchup.question.id == "q1":
+            return Failure(matchup.question.id, matchup.swapped_seats, "too long")
+        transcript = Transcript(matchup.question, DEBATE, matchup.question.answers, matchup.swapped_seats)
+        return Rollout(matchup.id, 0, transcript, {}, 0)
 
 
 class Judge:
@@ -52,7 +52,7 @@ def plan() -> Plan:
 
 
 def test_each_question_is_argued_in_both_seatings(plan: Plan) -> None:
-    assert [(m.id, m.swapped_seats) for m in plan.matches] == [
+    assert [(m.id, m.swapped_seats) for m in plan.matchups] == [
         (f"{n:05d}-{way}", way == "ba") for n in range(3) for way in ("ab", "ba")
     ]
 

@@ -100,18 +100,18 @@ class Tournament:
         sets = [
             policies_in(Path(self.players[name].path), role, 0, self.settings.policies) for role, name in names.items()
         ]
-        matches = both_seatings(self.questions, in_turns(self.settings.protocol, *sets))
+        matchups = both_seatings(self.questions, in_turns(self.settings.protocol, *sets))
         policies = [policy for of in sets for policy in of.values()]
         seed = derive(self.settings.seed, "tournament", one, two)
-        plan = Plan(matches, policies, self.settings.cluster.shard_size, seed)
+        plan = Plan(matchups, policies, self.settings.cluster.shard_size, seed)
         outcomes = play(self.rollouts, plan, f"{one} against {two}").outcomes
-        return [self._played(outcome, match, names) for outcome, match in zip(outcomes, matches, strict=True)]
+        return [self._played(outcome, matchup, names) for outcome, matchup in zip(outcomes, matchups, strict=True)]
 
-    def _played(self, outcome: Transcript | Failure, match: Matchup, names: Mapping[str, str]) -> "_Played":
+    def _played(self, outcome: Transcript | Failure, matchup: Matchup, names: Mapping[str, str]) -> "_Played":
         protocol = self.settings.protocol
-        whole = unplayed(outcome, match.question, protocol) if isinstance(outcome, Failure) else outcome
+        whole = unplayed(outcome, matchup.question, protocol) if isinstance(outcome, Failure) else outcome
         speakers = whole.protocol.speakers.items()
-        sides = {speaker.side: names[called(match.policies[name])] for name, speaker in speakers}
+        sides = {speaker.side: names[called(matchup.policies[name])] for name, speaker in speakers}
         return _Played(outcome, whole, sides)
 
     def _judged(self, judge: Judge, played: Sequence["_Played"]) -> Iterator[dict[str, Any]]:

@@ -82,10 +82,10 @@ class Rollouts:
 
     def play(self, shards: Sequence[Shard], policies: Mapping[str, Policy]) -> Iterator[tuple[Shard, list[Outcome]]]:
         for shard in shards:
-            Rollouts.played += len(shard.matches)
+            Rollouts.played += len(shard.matchups)
             engines, sampling = dict.fromkeys(policies, self.engine), Sampling(8, 1.0, shard.seed)
             outcomes = play(
-                shard.matches, self.settings.protocol, load_prompts("testimony"), engines, sampling, policies
+                shard.matchups, self.settings.protocol, load_prompts("testimony"), engines, sampling, policies
             )
             yield shard, [self._or_failure(outcome) for outcome in outcomes]
 

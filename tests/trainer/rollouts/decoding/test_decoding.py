@@ -74,7 +74,7 @@ def engines(scripted_engine: Callable[..., Any]) -> Engines:
     return made
 
 
-def matches(questions: Sequence[Question], b: str = "checkpoint") -> list[Matchup]:
+def matchups(questions: Sequence[Question], b: str = "checkpoint") -> list[Matchup]:
     policies = {Side.A: "checkpoint", Side.B: b}
     return [Matchup(f"{q.id}-{swapped}", q, swapped, policies) for q in questions for swapped in (False, True)]
 
@@ -96,7 +96,7 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
     engines: Engines, questions: Sequence[Question], protocol: Protocol
 ) -> None:
     """Counted exactly: what each context was answered with, by seed, is drawn again here."""
-    transcripts = played(engines, matches(questions), protocol, Decoding(BestOfN(4, AtticJudge())))
+    transcripts = played(engines, matchups(questions), protocol, Decoding(BestOfN(4, AtticJudge())))
     engine = engines["checkpoint"]
     calls = len(engine.seeds)
     assert calls == 4 * len(protocol.order()) == len(set(engine.seeds))
@@ -110,7 +110,7 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
         expected += ["attic" if "attic" in options else options[0]] * (len(of_context) // 4)
     spoken = words(transcripts)
     assert sorted(spoken) == sorted(expected) and len(spoken) == 8 * protocol.speeches
-    plain = words(played(engines, matches(questions), protocol, Decoding()))
+    plain = words(played(engines, matchups(questions), protocol, Decoding()))
     assert spoken.count("attic") > plain.count("attic")
     for transcript in transcripts:
         n = 4 * len(transcript.speeches)
@@ -122,7 +122,7 @@ def test_best_of_n_says_what_the_judge_likes_whenever_it_is_among_the_candidates
 def test_each_seat_is_given_what_is_liked_for_its_own_side(engines: Engines, questions: Sequence[Question]) -> None:
     """A judge that hates the word has both sides avoid it, whichever answer they defend."""
     liked, hated = (
-        played(engines, matches(questions), DEBATE, Decoding(BestOfN(4, AtticJudge(weight)))) for weight in (1, -1)
+        played(engines, matchups(questions), DEBATE, Decoding(BestOfN(4, AtticJudge(weight)))) for weight in (1, -1)
     )
     for side in Side:
         assert words(liked, side).count("attic") >= 9
@@ -132,19 +132,19 @@ def test_each_seat_is_given_what_is_liked_for_its_own_side(engines: Engines, que
 def test_a_judge_without_a_liking_leaves_what_would_have_been_said(
     engines: Engines, questions: Sequence[Question]
 ) -> None:
-    plain = played(engines, matches(questions), DEBATE, Decoding())
+    plain = played(engines, matchups(questions), DEBATE, Decoding())
     for judge in (AtticJudge(0), AtticJudge(invalid="")):
-        assert words(played(engines, matches(questions), DEBATE, Decoding(BestOfN(4, judge)))) == words(plain)
+        assert words(played(engines, matchups(questions), DEBATE, Decoding(BestOfN(4, judge)))) == words(plain)
 
 
 def test_candidates_with_an_invalid_verdict_are_passed_over(engines: Engines, questions: Sequence[Question]) -> None:
-    spoken = words(played(engines, matches(questions), DEBATE, Decoding(BestOfN(8, AtticJudge(0, "attic")))))
-    assert spoken.count("attic") == 0 and "attic" in words(played(engines, matches(questions), DEBATE, Decoding()))
+    spoken = words(played(engines, matchups(questions), DEBATE, Decoding(BestOfN(8, AtticJudge(0, "attic")))))
+    assert spoken.count("attic") == 0 and "attic" in words(played(engines, matchups(questions), DEBATE, Decoding()))
 
 
 def test_candidates_are_read_in_the_real_debate_so_far(engines: Engines, questions: Sequence[Question]) -> None:
     judge = AtticJudge()
-    transcripts = played(engines, matches(questions, b="base"), DEBATE, Decoding(BestOfN(3, judge)))
+    transcripts = played(engines, matchups(questions, b="base"), DEBATE, Decoding(BestOfN(3, judge)))
     real = {(t.question.id, t.swapped_seats): t for t in transcripts}
     assert len(judge.read) == 3 * 2 * len(transcripts), "the base opponent chooses nothing"
     for supposed in judge.read:
@@ -161,7 +161,7 @@ def test_a_candidate_of_a_simultaneous_round_is_read_without_the_others_speech(
     engines: Engines, questions: Sequence[Question]
 ) -> None:
     judge = AtticJudge()
-    played(engines, matches(questions), SIMULTANEOUS, Decoding(BestOfN(2, judge)))
+    played(engines, matchups(questions), SIMULTANEOUS, Decoding(BestOfN(2, judge)))
     for supposed in judge.read:
         now = supposed.speeches[-1].turn
         assert [s.turn for s in supposed.speeches] == [*(turn for turn in range(now) for _ in Side), now]
@@ -171,7 +171,7 @@ def test_more_candidates_are_added_to_those_there_were(engines: Engines, questio
     """The candidates of best-of-2 are the first of best-of-4: a word liked among two is liked among four."""
     protocol = Protocol("consultancy", {"A": Speaker(Side.A)}, rounds=1)
     two, four = (
-        words(played(engines, matches(questions), protocol, Decoding(BestOfN(n, AtticJudge())))) for n in (2, 4)
+        words(played(engines, matchups(questions), protocol, Decoding(BestOfN(n, AtticJudge())))) for n in (2, 4)
     )
     assert all(b == "attic" for a, b in zip(two, four, strict=True) if a == "attic")
     assert four.count("attic") > two.count("attic")
@@ -191,7 +191,7 @@ def test_the_control_speaks_as_long_as_its_target(
     targets = {0: [2], 1: [8], 2: [8], 3: [2]}
     decoding = Decoding(LengthMatched(24, targets))
     prompts = load_prompts("testimony")
-    outcomes = play(matches(questions, "base"), DEBATE, prompts, made, SAMPLING, untrained, decoding=decoding)
+    outcomes = play(matchups(questions, "base"), DEBATE, prompts, made, SAMPLING, untrained, decoding=decoding)
     off = [
         abs(speech.words - targets[speech.turn][0])
         for outcome in outcomes
@@ -199,7 +199,7 @@ def test_the_control_speaks_as_long_as_its_target(
         for speech in outcome.transcript.speeches
     ]
     assert len(off) == 32 and sum(off) <= 4
-    trained = played(made, matches(questions, "base"), DEBATE, decoding)
+    trained = played(made, matchups(questions, "base"), DEBATE, decoding)
     free = [abs(s.words - targets[s.turn][0]) for t in trained for s in t.speeches if s.policy == "checkpoint"]
     assert sum(free) > 16, "a trained policy speaks as it likes"
 
@@ -207,7 +207,7 @@ def test_the_control_speaks_as_long_as_its_target(
 def test_lengths_are_drawn_from_what_was_stored(
     engines: Engines, questions: Sequence[Question], tmp_path: Path
 ) -> None:
-    transcripts = played(engines, matches(questions), DEBATE, Decoding())
+    transcripts = played(engines, matchups(questions), DEBATE, Decoding())
     lengths = lengths_of(transcripts, "checkpoint")
     assert lengths == {turn: [1] * 8 for turn in range(4)} and lengths_of(transcripts, "base") == {}
     path = tmp_path / "lengths" / "iteration-0004.json"
@@ -249,7 +249,7 @@ def writers(scripted_engine: Callable[..., Any]) -> Engines:
 def test_only_the_rewritten_speech_is_public(writers: Engines, questions: Sequence[Question]) -> None:
     judge = AtticJudge()
     decoding = Decoding(CritiqueAndRefine(2, judge))
-    transcripts = played(writers, matches(questions[:1], "base"), DEBATE, decoding, prompts="chat")
+    transcripts = played(writers, matchups(questions[:1], "base"), DEBATE, decoding, prompts="chat")
     for transcript in transcripts:
         own = [s for s in transcript.speeches if s.side is Side.A]
         assert [(s.raw, s.text) for s in own] == [("final attic", "final attic")] * 2, "the judge likes the second"
@@ -289,7 +289,7 @@ def test_the_most_helpful_critique_alone_is_heeded(
 ) -> None:
     asked = YesToTheSecond(unscored)
     decoding = Decoding(CritiqueAndRefine(2, None, Helpfulness(asked, load_prompts("chat"))))
-    transcripts = played(writers, matches(questions[:2], "base"), DEBATE, decoding, prompts="chat")
+    transcripts = played(writers, matchups(questions[:2], "base"), DEBATE, decoding, prompts="chat")
     assert set(words(transcripts, Side.A)) == {spoken}
     for transcript in transcripts:
         assert budget(transcript, "checkpoint")["sampled_texts"] == 2 * 4, "a draft, two critiques and one rewrite each"
@@ -301,7 +301,7 @@ def test_the_most_helpful_critique_alone_is_heeded(
 
 
 def test_one_critique_needs_no_judge(writers: Engines, questions: Sequence[Question]) -> None:
-    transcripts = played(writers, matches(questions[:1]), SIMULTANEOUS, Decoding(CritiqueAndRefine(1, None)), "chat")
+    transcripts = played(writers, matchups(questions[:1]), SIMULTANEOUS, Decoding(CritiqueAndRefine(1, None)), "chat")
     assert set(words(transcripts)) == {"final cellar"}
     assert all(budget(t, "checkpoint")["preference_readings"] == 0 for t in transcripts)
 
@@ -315,7 +315,7 @@ def test_a_draft_whose_critique_does_not_fit_fails_alone(
     engine = scripted_engine(revising, max_context=limit)
     long = replace(short, id="long", passage=" ".join(["attic"] * 60))
     outcomes = play(
-        [*matches([short]), *matches([long])],
+        [*matchups([short]), *matchups([long])],
         Protocol("c", {"A": Speaker(Side.A)}, rounds=1),
         load_prompts("chat"),
         {"checkpoint": engine},
@@ -334,7 +334,7 @@ def test_the_judges_question_is_read_by_both_seats_and_by_the_judge(
     writer = Writer(lambda prompt, call: "whose <u_quote>book</u_quote> is it ? private : B")
     decoding = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
     outcomes = play(
-        matches(questions), protocol, load_prompts("testimony"), engines, SAMPLING, POLICIES, decoding=decoding
+        matchups(questions), protocol, load_prompts("testimony"), engines, SAMPLING, POLICIES, decoding=decoding
     )
     assert len(writer.prompts) == 8 and all(prompt.count("said :") == 2 for prompt in writer.prompts)
     for outcome in outcomes:
@@ -355,7 +355,7 @@ def test_the_judges_question_is_read_by_both_seats_and_by_the_judge(
 def test_a_question_that_could_not_be_written_is_recorded(engines: Engines, questions: Sequence[Question]) -> None:
     writer = Writer(lambda prompt, call: Unscored("the debate is too long"))
     decoding = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
-    for transcript in played(engines, matches(questions), ASKING, decoding):
+    for transcript in played(engines, matchups(questions), ASKING, decoding):
         assert [(i.text, i.problem) for i in transcript.inquiries] == [("", "the debate is too long")]
 
 
@@ -363,7 +363,7 @@ def test_siblings_are_asked_the_same(engines: Engines, questions: Sequence[Quest
     """Though whoever asks would ask something else each time."""
     writer = Writer(lambda prompt, call: f"is it {len(writer.prompts)} {random.random()} ?")
     decoding = Decoding(inquirer=Inquirer(writer, load_prompts("testimony")))
-    branching = [replace(match, branches=3, branch_turn=2) for match in matches(questions)]
+    branching = [replace(matchup, branches=3, branch_turn=2) for matchup in matchups(questions)]
     transcripts = played(engines, branching, ASKING, decoding)
     assert len(transcripts) == 24
     for first in range(0, 24, 3):
@@ -374,7 +374,7 @@ def test_a_protocol_with_questions_needs_somebody_to_write_them(
     engines: Engines, questions: Sequence[Question]
 ) -> None:
     with pytest.raises(ValueError, match="nobody was given who writes its questions"):
-        played(engines, matches(questions), ASKING, Decoding())
+        played(engines, matchups(questions), ASKING, Decoding())
 
 
 def test_what_was_asked_reaches_the_verdict(engines: Engines, questions: Sequence[Question]) -> None:
@@ -391,7 +391,7 @@ def test_what_was_asked_reaches_the_verdict(engines: Engines, questions: Sequenc
 
     judge = LikelihoodJudge("j", Model(), load_prompts("testimony"), order="given")
     asked = Decoding(inquirer=Inquirer(Model(), load_prompts("testimony")))
-    with_question = played(engines, matches(questions), ASKING, asked)
-    without = played(engines, matches(questions), DEBATE, Decoding())
+    with_question = played(engines, matchups(questions), ASKING, asked)
+    without = played(engines, matchups(questions), DEBATE, Decoding())
     assert all(verdict.mean > 0.5 for verdict in judge.judge(with_question))
     assert all(verdict.mean < 0.5 for verdict in judge.judge(without))
