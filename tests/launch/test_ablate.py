@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 AXIS = "evaluation.attacks"
 """What the cells differ in: nothing that training knows of, so that one trained run can stand for all of them."""
 UNCHECKED = (
-    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom launch import ablate\n"
+    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom rostrum.launch.commands import ablate\n"
     "ablate.check = ablate.begin = lambda *_: None\nfrom rostrum.launch.cli import main\nsys.exit(main(sys.argv[1:]))"
 )
 """The ablation without its checks, which would load torch: what is killed is what comes after them."""
@@ -120,7 +120,9 @@ def test_a_killed_ablation_goes_on_and_a_failing_cell_does_not_stop_it(
 
 
 def test_a_child_ends_with_its_parent() -> None:
-    script = "import time; from launch import environment; environment.prepare(); print(flush=True); time.sleep(600)"
+    script = (
+        "import time; from rostrum.launch import environment; environment.prepare(); print(flush=True); time.sleep(600)"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", script],
         stdin=subprocess.PIPE,
