@@ -23,7 +23,8 @@ pytestmark = pytest.mark.long
 AXIS = "evaluation.attacks"
 """What the cells differ in: nothing that training knows of, so that one trained run can stand for all of them."""
 UNCHECKED = (
-    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nfrom rostrum.launch.commands import ablate\n"
+    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from rostrum.launch.commands import ablate\n"
     "ablate.check = ablate.begin = lambda *_: None\nfrom rostrum.launch.cli import main\nsys.exit(main(sys.argv[1:]))"
 )
 """The ablation without its checks, which would load torch: what is killed is what comes after them."""
