@@ -27,13 +27,11 @@ from scipy.special import expit, logit
 from scipy.stats import norm, t
 from statsmodels.stats.proportion import proportion_confint
 
+from rostrum.rewards.significance import FEWEST_STORIES, SIGNIFICANCE
+
 FloatArray = NDArray[np.float64]
 
 RESAMPLES = 10_000
-SIGNIFICANCE = 0.05
-FEWEST_STORIES = 6
-"""With five clusters the smallest two-sided sign-flip p-value is 2/2^5 = .0625; with six it is .031. And where fewer
-than six differ from all others, how much they differ says little about those that were not drawn."""
 ROUNDING = 1e-9
 Bounds = tuple[float, float]
 SHARE: Bounds = (0.0, 1.0)

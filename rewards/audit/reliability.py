@@ -17,15 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import chdtri, ndtr
 
 from rostrum.rewards.audit.table import Table
-from rostrum.rewards.statistics import (
-    SIGNIFICANCE,
-    UNBOUNDED,
-    FloatArray,
-    Interval,
-    cluster_mean,
-    cluster_statistic,
-    wilson,
-)
+from rostrum.rewards.significance import SIGNIFICANCE
+from rostrum.rewards.statistics import UNBOUNDED, FloatArray, Interval, cluster_mean, cluster_statistic, wilson
 
 BINS = 10
 TINY = 1e-12

@@ -12,7 +12,7 @@ import pytest
 
 from rostrum.launch import context
 from rostrum.launch.cli import main
-from rostrum.launch.commands import train
+from rostrum.launch.commands import evaluate
 from rostrum.launch.compose import load
 from rostrum.trainer import model_checks
 from rostrum.trainer.models import loading
@@ -65,14 +65,13 @@ def only_what_reads(evaluated: Path, tiny: Path) -> Iterator[None]:
     gc.freeze()  # accelerate collects garbage, among all that pytest and torch hold, whenever a trainer ends
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
-        for module, name in ((loading, "load_tokenizer"), (loading, "end_tokens"), (model_checks, "check")):
+        for module, name in ((loading, "load_tokenizer"), (loading, "end_tokens"), (model_checks, "check_model")):
             patch.setattr(module, name, _once(getattr(module, name), str(tiny)))
         rows = parity.rows_of(load([f"debater.model={tiny}/debater", f"output={evaluated}"]))
         patch.setattr(parity, "rows_of", lambda _: rows)
         patch.setattr(context, "check_context", lambda *_: None)
         patch.setattr("rostrum.trainer.learners.policy_gradient.check_deterministic", lambda *_: None)
-        report = train._report
-        patch.setattr(train, "_report", lambda run, written=(): ({}, None) if written else report(run))
+        patch.setattr(evaluate, "write_report", lambda *_: ({}, None))
         yield
     gc.unfreeze()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rostrum.envs.questions.splits import digest
 from rostrum.envs.types import Question
-from rostrum.rewards.statistics import FEWEST_STORIES
+from rostrum.rewards.significance import FEWEST_STORIES
 
 PER_STORY = 4
 """Questions taken of a story that is set aside, at most: more stories say more than more questions about one."""

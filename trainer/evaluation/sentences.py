@@ -7,7 +7,7 @@ one that is told.
 import math
 from collections.abc import Mapping, Sequence
 
-from rostrum.rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from rostrum.rewards.significance import FEWEST_STORIES, SIGNIFICANCE
 from rostrum.trainer.evaluation.invalid import WAYS, Invalid
 from rostrum.trainer.evaluation.summary import ArmSummary, Change, Control, Headline, JudgeAccuracy
 

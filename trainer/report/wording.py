@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rostrum.rewards.statistics import FEWEST_STORIES
+from rostrum.rewards.significance import FEWEST_STORIES
 from rostrum.trainer.evaluation.summary import ArmSummary, Family, Headline, JudgeAccuracy
 
 MISSING = "–"

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import beta, t
 
+from rostrum.rewards.significance import FEWEST_STORIES, SIGNIFICANCE
 from rostrum.rewards.statistics import (
     CHANGE,
-    FEWEST_STORIES,
     RESAMPLES,
     ROUNDING,
-    SIGNIFICANCE,
     FloatArray,
     cluster_sums,
     clustered_error,

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import t
 
-from rostrum.rewards.statistics import FEWEST_STORIES, SIGNIFICANCE
+from rostrum.rewards.significance import FEWEST_STORIES, SIGNIFICANCE
 from rostrum.trainer.stats.paired import POWER, errors_to_detect
 
 DISCORDANT = (0.10, 0.15, 0.20, 0.30)

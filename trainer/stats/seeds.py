@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t
 
+from rostrum.rewards.significance import SIGNIFICANCE
 from rostrum.rewards.statistics import (
     CHANGE,
     RESAMPLES,
     ROUNDING,
-    SIGNIFICANCE,
     FloatArray,
     cluster_sums,
     clustered_error,

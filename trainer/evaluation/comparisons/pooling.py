@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rostrum.rewards.statistics import SIGNIFICANCE
+from rostrum.rewards.significance import SIGNIFICANCE
 from rostrum.trainer.evaluation.verdict_table import REWARD, SELF, right, scores
 from rostrum.trainer.stats.paired import holm
 from rostrum.trainer.stats.seeds import PooledChange, pooled_change, words_on_seeds

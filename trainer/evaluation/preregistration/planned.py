@@ -6,7 +6,7 @@ from typing import Any
 from rostrum.envs.questions.base import load_questions, why_empty
 from rostrum.envs.questions.splits import SPLITS
 from rostrum.envs.transcripts import protocol_today
-from rostrum.rewards.statistics import SIGNIFICANCE
+from rostrum.rewards.significance import SIGNIFICANCE
 from rostrum.trainer.config import Config, renamed
 from rostrum.trainer.evaluation.controls import controls, named
 from rostrum.trainer.evaluation.replicates import Replicates, replicates
