@@ -13,7 +13,7 @@ from rostrum.launch.arms import Status
 class Counted:
     """An arm of so many steps, which notes who runs beside it."""
 
-    config = SimpleNamespace(debater=SimpleNamespace(model="embedded/debater"), judge_models=())
+    config = SimpleNamespace(debaters=[SimpleNamespace(model="embedded/debater")], judge_models=())
     running: set[str] = set()
     together: list[int] = []
 

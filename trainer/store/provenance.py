@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 def config_hash(config: Config) -> str:
     """Return the hash of what a run is made with (`run_settings`)."""
-    return _hash(run_settings(config.model_dump(mode="json")))
+    return settings_hash(run_settings(config.model_dump(mode="json")))
 
 
 _HASHED_AS = {"decoding": "inference", "monitor": "watch"}
 """Sections that had another name when hashes were first recorded: a new name does not make another run."""
 
 
-def _hash(settings: Mapping[str, Any]) -> str:
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """Return one hash of a configuration's plain values, whichever names its sections have had."""
     return record_hash({_HASHED_AS.get(key, key): value for key, value in settings.items()})
 
 
@@ -55,7 +56,7 @@ def made_with(recorded: str | None, values: Mapping[str, Any]) -> bool:
     """Return whether the hash of a configuration is the recorded one, by today's rule or by that of the first edition,
     for which all of a cluster, W&B and the engines' sizes made a run too."""
     first = without_means({key: value for key, value in values.items() if key not in ("output", "arms")})
-    return recorded in (_hash(run_settings(values)), _hash(first))
+    return recorded in (settings_hash(run_settings(values)), settings_hash(first))
 
 
 def _without(values: Any, keys: Sequence[str]) -> Any:
@@ -97,7 +98,7 @@ def saved_config_hash(run: Path, recorded: str | None = None) -> str:
     """Return the hash of the configuration that lies in a run's folder: the recorded one, if that is its hash by any
     rule (`made_with`)."""
     values = saved_settings(run)
-    return recorded if recorded is not None and made_with(recorded, values) else record_hash(run_settings(values))
+    return recorded if recorded is not None and made_with(recorded, values) else settings_hash(run_settings(values))
 
 
 def saved_settings(run: Path) -> dict[str, Any]:
