@@ -17,6 +17,7 @@ from rostrum.launch import compose, manifest
 from rostrum.launch.cli import main
 from rostrum.launch.commands import verify as command
 from rostrum.trainer.evaluation.preregistration import hashes, verification
+from rostrum.trainer.evaluation.summary import Summary
 
 FEW = ("questions.heldout=3", "evaluation.attacks=1", "evaluation.browser_debates=1")
 PER_FILE = 4
@@ -220,8 +221,9 @@ def test_a_changed_figure_is_found_even_if_the_hashes_were_computed_anew(
     experiment: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Every leaf of the summary: whoever changes figures must change the verdicts as well."""
-    stored = json.loads((experiment / "summary.json").read_text("utf-8"))
-    monkeypatch.setattr(verification, "summary_of", lambda _: stored)
+    written = experiment / "summary.json"
+    stored, summary = json.loads(written.read_text("utf-8")), Summary.read(written)
+    monkeypatch.setattr(verification, "summary_of", lambda _: summary)
     path, tried = tmp_path / "summary.json", 0
     for name, changed in edits_of(stored, random.Random(0), 250):
         path.write_text(json.dumps(changed), "utf-8")

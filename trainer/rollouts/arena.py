@@ -4,14 +4,13 @@ A plan says which matchups are played, by whom and under which seed; its shards 
 them and come back in the order of the plan, whichever was finished first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from rostrum.envs.types import Failure, Transcript
 from rostrum.rewards.types import Judge, Verdict
-from rostrum.trainer.progress import debates_bar
-from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers
+from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers, Shard
 from rostrum.trainer.rollouts.schedule import shards_of
 from rostrum.trainer.types import Matchup, Policy
 
@@ -50,27 +49,27 @@ class Played:
         return [outcome for outcome in self.outcomes if isinstance(outcome, Failure)]
 
 
-def in_shards(rollouts: RolloutWorkers, plan: Plan, each: Callable[[list[Outcome]], T]) -> list[T]:
-    """Play the plan and return what `each` made of every shard, in the order of the plan.
-
-    `each` is called as shards come back, so what it does overlaps with the playing of others.
-    """
-    found: dict[int, T] = {}
+def in_shards(rollouts: RolloutWorkers, plan: Plan) -> Iterator[tuple[Shard, list[Outcome]]]:
+    """Return the plan's shards as they come back from being played; `in_order` puts what was made of them in order."""
     shards = shards_of(plan.matchups, plan.shard_size, plan.seed)
-    for shard, outcomes in rollouts.play(shards, {policy.name: policy for policy in plan.policies}):
-        found[shard.index] = each(outcomes)
+    return rollouts.play(shards, {policy.name: policy for policy in plan.policies})
+
+
+def in_order(found: Mapping[int, T]) -> list[T]:
+    """Return what was made of shards, by their index, in the order of the plan: which came first must not count."""
     return [found[index] for index in sorted(found)]
 
 
 def play(rollouts: RolloutWorkers, plan: Plan, title: str) -> Played:
     """Play debates for measuring, with a bar of this title."""
+    from rostrum.trainer.progress import debates_bar  # rich, which a program that only trains can do without
+
+    found: dict[int, list[Transcript | Failure]] = {}
     with debates_bar(title, len(plan.matchups)) as bar:
-
-        def transcripts(outcomes: list[Outcome]) -> list[Transcript | Failure]:
+        for shard, outcomes in in_shards(rollouts, plan):
+            found[shard.index] = [each if isinstance(each, Failure) else each.transcript for each in outcomes]
             bar.advance(len(outcomes))
-            return [outcome if isinstance(outcome, Failure) else outcome.transcript for outcome in outcomes]
-
-        return Played([outcome for shard in in_shards(rollouts, plan, transcripts) for outcome in shard])
+    return Played([outcome for shard in in_order(found) for outcome in shard])
 
 
 def verdicts_on(judge: Judge, outcomes: Sequence[Transcript | Failure]) -> list[Verdict]:

@@ -1,19 +1,21 @@
 """One iteration: questions -> play -> judge -> reward -> trajectories.
 
-This is what every algorithm runs on. PPO pulls it (TRL's trainer asks for rows when it needs them), DPO is pushed by
-it; what comes after, the update, is theirs. So is publishing the weights that play: `collect` is given the policy.
+This is what every algorithm learns from. `collect` is given the policies as they were published; what comes after, the
+update, is the learners'.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from rostrum.envs.types import Failure
 from rostrum.rewards.reward import RewardRule, rewards
 from rostrum.rewards.types import Judge
-from rostrum.trainer.rollouts.arena import Plan, in_shards, verdicts_on
-from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers
+from rostrum.trainer.rollouts.arena import Plan, in_order, in_shards, verdicts_on
+from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.types import Batch, Judged, Matchup, Policy, Rollout
 
+T = TypeVar("T")
 Progress = Callable[[int, float], None]
 """Called with the number of debates just finished and the mean judge approval of the first side among them."""
 
@@ -32,16 +34,19 @@ def collect(
 ) -> Batch:
     """Play the matchups with the published policies, and whom they meet, have them judged, and pay the sides."""
     start = time.monotonic()
+    judged: dict[int, list[Judged]] = {}
+    failures: dict[int, list[Failure]] = {}
+    for shard, outcomes in in_shards(rollouts, Plan(matchups, (*policies.values(), *opponents), shard_size, seed)):
+        finished = [outcome for outcome in outcomes if isinstance(outcome, Rollout)]
+        judged[shard.index] = judge_rollouts(finished, judge, rule)
+        failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        progress(len(outcomes), mean_approval(judged[shard.index]))
+    seconds = time.monotonic() - start
+    return Batch(iteration, policies, _together(judged), _together(failures), seconds)
 
-    def judged(outcomes: Sequence[Outcome]) -> tuple[list[Judged], list[Failure]]:
-        found = judge_rollouts([outcome for outcome in outcomes if isinstance(outcome, Rollout)], judge, rule)
-        progress(len(outcomes), mean_approval(found))
-        return found, [outcome for outcome in outcomes if isinstance(outcome, Failure)]
 
-    shards = in_shards(rollouts, Plan(matchups, (*policies.values(), *opponents), shard_size, seed), judged)
-    finished = tuple(one for found, _ in shards for one in found)
-    failures = tuple(failure for _, failed in shards for failure in failed)
-    return Batch(iteration, policies, finished, failures, seconds=time.monotonic() - start)
+def _together(by_shard: Mapping[int, Sequence[T]]) -> tuple[T, ...]:
+    return tuple(item for shard in in_order(by_shard) for item in shard)
 
 
 def judge_rollouts(finished_rollouts: Sequence[Rollout], judge: Judge, rule: RewardRule) -> list[Judged]:
