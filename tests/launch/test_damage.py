@@ -15,6 +15,7 @@ from rostrum.launch.cli import main
 from rostrum.launch.commands import evaluate
 from rostrum.launch.compose import load
 from rostrum.trainer import model_checks
+from rostrum.trainer.evaluation.summary import Summary
 from rostrum.trainer.models import loading
 from rostrum.trainer.weights import parity
 from tests.launch.damage import copied, damage
@@ -71,7 +72,8 @@ def only_what_reads(evaluated: Path, tiny: Path) -> Iterator[None]:
         patch.setattr(parity, "rows_of", lambda _: rows)
         patch.setattr(context, "check_context", lambda *_: None)
         patch.setattr("rostrum.trainer.learners.policy_gradient.check_deterministic", lambda *_: None)
-        patch.setattr(evaluate, "write_report", lambda *_: ({}, None))
+        summary = Summary.read(evaluated / "summary.json")
+        patch.setattr(evaluate, "write_report", lambda *_: (summary, None))
         yield
     gc.unfreeze()
 
