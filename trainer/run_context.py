@@ -1,7 +1,7 @@
 """What a command knows of a run before it begins: its configuration, its questions, this machine.
 
-A command makes one and hands it down, to the checks of the configuration's sections (`check(run)`), to estimates and to
-whatever is begun then.
+A command makes one and hands it to the checks: those of the configuration's sections (`check(run)`), of contexts and
+of held-out stories.
 """
 
 from rostrum.envs.questions.base import load_questions

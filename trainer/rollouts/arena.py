@@ -1,7 +1,7 @@
 """Where policies meet: whoever lets debates be played, for training or for measuring, does it here.
 
-A plan says which matchups are played, by whom and under which seed; its shards are played wherever the rollouts play
-them and come back in the order of the plan, whichever was finished first.
+A plan says which matchups are played, by whom and under which seed; its shards are played wherever the workers are
+and come back in the order of the plan, whichever was finished first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
