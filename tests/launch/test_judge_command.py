@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.trainer.judges.test_judge_training import planted
 
 from rostrum.launch.arms import Training
 from rostrum.launch.cli import main
@@ -19,6 +18,7 @@ from rostrum.trainer.models import loading
 from rostrum.trainer.session import Session
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from tests.launch.here import run_here
+from tests.trainer.judge_training.test_judge_training import planted
 from tests.trainer.test_frozen import flip_last_byte
 
 Refused = Callable[..., str]
