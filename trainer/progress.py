@@ -3,12 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rostrum.trainer.terminal import Console
 
 console = Console(stderr=True)
+PATIENCE = 3.0
+"""Seconds that may pass before something tells that it is being waited for."""
 
 
 @contextmanager
@@ -23,6 +26,27 @@ def debates_bar(title: str, total: int) -> Iterator["DebatesBar"]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield DebatesBar(progress, title, total)
+
+
+@contextmanager
+def waiting(what: str, after: float = PATIENCE, screen: Console = console) -> Iterator[None]:
+    """Show a line with what is waited for and the time it takes, once that is more than `after` seconds; it disappears
+    at the end. Where nobody sits at a terminal there is none."""
+    if not screen.is_interactive:
+        yield
+        return
+    columns = (TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    progress = Progress(*columns, console=screen, transient=True)
+    progress.add_task(what, total=None)
+    timer = Timer(after, progress.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        progress.stop()
 
 
 class DebatesBar:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from rich.padding import Padding
 from rich.text import Text
 
-from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.debate import Debate
 from rostrum.envs.prompts.prompt_sets import load_prompts
-from rostrum.envs.text import windows
 from rostrum.envs.text.quotes import escape_markup
 from rostrum.envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
 from rostrum.launch import compose, environment, saved
@@ -23,10 +22,10 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.policies import path_of
 from rostrum.trainer.store.run_folder import RunFolder
 from rostrum.trainer.terminal import Console
+from rostrum.trainer.types import Policy
 
 if TYPE_CHECKING:
-    from rostrum.trainer.engines import Engine
-    from rostrum.trainer.rollouts.play import LiveDebate
+    from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 
 COLOURS = {Side.A: "cyan", Side.B: "magenta"}
 BAR = 24
@@ -42,8 +41,6 @@ def debate(overrides: Sequence[str]) -> int:
     config = _config([name for name in (a, b) if name], rest)
     if not config.protocol.sides:
         raise LaunchError(f"protocol={config.protocol.name} has no debaters to watch: choose debate or consultancy.")
-    if not config.decoding.as_sampled:
-        raise LaunchError("A debate in the terminal is played plainly: leave decoding out, or set decoding=plain.")
     models = _models(config, {Side.A: a, Side.B: b})
     from rostrum.launch import checks, context
     from rostrum.trainer import model_checks, setup
@@ -53,18 +50,19 @@ def debate(overrides: Sequence[str]) -> int:
     for model in set(models.values()):
         model_checks.check_model(model)
     known = RunContext(config)
-    checks.check_judges(config.judge.needs(), known, counted=False)
+    reading = [*config.judge.needs(), *config.decoding.needs()]
+    checks.check_judges(reading, known, counted=False)
     questions = known.questions("heldout")
     question = _question(questions.questions("heldout"), number or "1")
     for model in set(models.values()):
         alone = {"debater": config.debater.model_copy(update={"model": model}), "learners": {}}
         played = RunContext(config.model_copy(update=alone))
-        context.check_context(played, [question], config.judge.needs())
-    engines = _engines(models, config)
+        context.check_context(played, [question], reading)
+    decoding = setup.decoding(config).make()
     screen = _Screen(Console(highlight=False))
     screen.opening(question, config, models)
     judge = setup.judge(config.judge)
-    finished = _play(question, config, engines, judge, screen)
+    finished = _play(question, config, models, decoding, judge, screen)
     screen.verdict(finished, judge.judge([finished])[0], questions.answer_key("heldout"))
     return 0
 
@@ -131,57 +129,67 @@ def _question(questions: Sequence[Question], number: str) -> Question:
     return questions[int(number) - 1]
 
 
-def _engines(models: Mapping[str, str], config: Config) -> dict[str, "Engine"]:
-    """Return the engine of each speaker, by name."""
-    from rostrum.trainer import setup
-    from rostrum.trainer.engines import make_engine
+def _policies(models: Mapping[str, str]) -> dict[str, Policy]:
+    """Return the policy of each speaker, by name; those of one model are one."""
+    known = {
+        model: Policy(f"model {number}", _version(model), model)
+        for number, model in enumerate(dict.fromkeys(models.values()), 1)
+    }
+    return {name: known[model] for name, model in models.items()}
 
-    how = setup.debater_engine(config)
-    loaded = {model: make_engine(model, how) for model in dict.fromkeys(models.values())}
-    return {name: loaded[model] for name, model in models.items()}
+
+def _version(model: str) -> int:
+    """Return after which iteration a run has published these weights; 0 for what no run has."""
+    found = [re.fullmatch(r"iteration-([0-9]{1,9})", part) for part in Path(model).parts]
+    return next((int(numbered[1]) for numbered in reversed(found) if numbered), 0)
 
 
 def _play(
-    question: Question, config: Config, engines: Mapping[str, "Engine"], judge: Judge, screen: "_Screen"
+    question: Question, config: Config, models: Mapping[str, str], decoding: "Decoding", judge: Judge, screen: "_Screen"
 ) -> Transcript:
-    """Play the debate, shown as it is made, and return it."""
-    from rostrum.trainer import setup
-    from rostrum.trainer.rollouts.play import LiveDebate, ask
-    from rostrum.trainer.rollouts.schedule import both_seatings
+    """Play the debate, shown as it is made, and return it.
 
-    decoding = setup.decoding(config).make()
-    matchup, _ = both_seatings([question], lambda _: {name: name for name in config.protocol.speakers})
-    count = next(iter(engines.values())).format.count if engines else len
-    shown = windows.shown(question, config.debater.window, count)
-    game = Debate(question, config.protocol, False, load_prompts(config.debater.prompts), shown)
-    table = LiveDebate(matchup, game)
+    Raises:
+        LaunchError: it could not be finished.
+    """
+    from rostrum.trainer import setup
+    from rostrum.trainer.engines import Sampling, make_engine
+    from rostrum.trainer.progress import waiting
+    from rostrum.trainer.rollouts.play import begin, turn_by_turn
+    from rostrum.trainer.rollouts.schedule import both_seatings, derive
+
+    speaking = _policies(models)
+    policies = {policy.name: policy for policy in speaking.values()}
+    engines = {name: make_engine(policy.path, setup.debater_engine(config)) for name, policy in policies.items()}
+    matchup, _ = both_seatings([question], lambda _: {name: policy.name for name, policy in speaking.items()})
+    prompts, window = load_prompts(config.debater.prompts), config.debater.window
+    (live,) = begin([matchup], config.protocol, prompts, engines, window=window)
+    sampling = Sampling(config.debater.max_tokens, config.debater.temperature, derive(config.seed, "watch"))
+    turns = turn_by_turn([live], engines, sampling, policies, decoding)
+    game = live.debate
     screen.probability(judge.judge([game.transcript()])[0])
+    asked = spoken = 0
     while not game.finished:
-        if game.awaits_question:
-            ask([table], decoding)
-            screen.inquiry(game.inquiries[-1])
-        before = len(game.speeches)
-        said = {name: _speak(table, name, engines[name], config) for name in game.speakers}
-        game.hear(said)
-        for name, utterance in said.items():
-            table.spoke(name, utterance)
-        for number in range(before, len(game.speeches)):
+        with waiting(f"    {next_to_speak(game)} …"):
+            next(turns)
+        if live.failure is not None:
+            raise LaunchError(f"The debate could not be finished: {live.failure.reason}.")
+        for inquiry in game.inquiries[asked:]:
+            screen.inquiry(inquiry)
+        for number in range(spoken, len(game.speeches)):
             screen.speech(game.speeches[number], game.protocol)
             so_far = replace(game.transcript(), speeches=game.speeches[: number + 1])
             screen.probability(judge.judge([so_far])[0])
+        asked, spoken = len(game.inquiries), len(game.speeches)
     return game.transcript()
 
 
-def _speak(table: "LiveDebate", speaker: str, engine: "Engine", config: Config) -> Utterance:
-    from rostrum.trainer.engines import Sampling
-    from rostrum.trainer.rollouts.schedule import derive
-
-    seed = derive(config.seed, "watch", table.debate.turn, speaker)
-    sampling = Sampling(config.debater.max_tokens, config.debater.temperature, seed)
-    completion = engine.generate([table.tell(speaker, engine)], sampling)[0]
-    return Utterance(
-        engine.format.decode(completion.token_ids), completion.token_ids, completion.logprobs, completion.finish_reason
-    )
+def next_to_speak(game: Debate) -> str:
+    """Return in words whom the debate waits for."""
+    if game.awaits_question:
+        return "the judge asks"
+    labels = [game.protocol.label(name, game.protocol.speakers[name].side) for name in game.speakers]
+    return f"{' and '.join(labels)} to speak"
 
 
 class _Screen:

@@ -1,6 +1,8 @@
 """Nothing that comes from a model, a file or a name is obeyed by a terminal: it is shown, on every way there."""
 
+import io
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +78,28 @@ def test_errors_lines_tables_and_bars(
         if not terminal:
             assert "The folder" in shown.err and not obeyed(shown.err + shown.out)
         assert text not in shown.err + shown.out
+
+
+def test_a_long_wait_is_told_and_the_line_disappears() -> None:
+    """A terminal gets the line while the body runs, and it is wiped at the end; a short wait, and a file, get none."""
+
+    class Screen(io.StringIO):
+        told = threading.Event()
+
+        def write(self, text: str) -> int:
+            if "A to speak" in text:
+                self.told.set()
+            return super().write(text)
+
+    def shown(terminal: bool, after: float) -> Screen:
+        screen = Screen()
+        console = Console(file=screen, force_terminal=terminal, color_system=None)
+        with progress.waiting("A to speak", after, console):
+            assert after > 0 or not terminal or screen.told.wait(30)
+        return screen
+
+    assert shown(terminal=True, after=0).getvalue().endswith("\x1b[1A\x1b[2K")
+    assert shown(terminal=True, after=60).getvalue() == shown(terminal=False, after=0).getvalue() == ""
 
 
 @every_kind

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rostrum.envs.types import Transcript
+from rostrum.envs.debate import Debate, Utterance
+from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.types import Protocol, Question, Transcript
 from rostrum.launch.cli import main
+from rostrum.launch.commands import debate
 from rostrum.rewards.types import Verdict
 from rostrum.trainer import engines, setup
 
@@ -62,14 +65,13 @@ def test_a_debate_is_shown_speech_by_speech(
 
 
 def test_the_judges_question_is_shown_between_the_rounds(
-    scripted: None, small: list[str], capfd: pytest.CaptureFixture[str], refused: Callable[..., str]
+    scripted: None, small: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["debate", *small, "protocol=interactive"]) == 0
     lines = capfd.readouterr().out.splitlines()
     (asked,) = (number for number, line in enumerate(lines) if "judge asks:" in line)
     spoken = [number for number, line in enumerate(lines) if re.match(r" [AB]  +red", line)]
     assert spoken[1] < asked < spoken[2]
-    assert "A debate in the terminal is played plainly" in refused("debate", *small, "decoding=best_of")
 
 
 def test_quotes_are_marked_and_hostile_text_stays_text(
@@ -117,6 +119,30 @@ def test_the_same_seed_gives_the_same_debate(small: list[str], capfd: pytest.Cap
         assert main(["debate", *small, f"seed={seed}"]) == 0
         shown.append(capfd.readouterr().out)
     assert shown[0] == shown[1] != shown[2]
+
+
+def test_speeches_may_be_chosen_among_several(small: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for decoding in ("plain", "best_of"):
+        assert main(["debate", *small, f"decoding={decoding}"]) == 0
+        shown.append(capfd.readouterr().out)
+    assert shown[0] != shown[1] and all(text.count("P(A) =") == 5 for text in shown)
+
+
+def test_a_debate_that_cannot_go_on_says_why(
+    speak: Callable[..., None], small: list[str], refused: Callable[..., str]
+) -> None:
+    speak(lambda _: "word " * 10_000)
+    told = refused("debate", *small)
+    assert "The debate could not be finished: the context of speaker B has" in told
+
+
+def test_who_is_waited_for_is_told(questions: Sequence[Question]) -> None:
+    protocol = Protocol("interactive", rounds=2, simultaneous=True, judge_asks=True)
+    game = Debate(questions[0], protocol, False, load_prompts("testimony"))
+    assert debate.next_to_speak(game) == "A and B to speak"
+    game.hear({"A": Utterance("red"), "B": Utterance("red")})
+    assert debate.next_to_speak(game) == "the judge asks"
 
 
 def test_a_question_file_cannot_reach_the_terminal_either(

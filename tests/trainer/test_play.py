@@ -12,7 +12,7 @@ from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.types import Failure, Protocol, Question, Side, Speaker
 from rostrum.trainer.engines.base import Sampling
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
-from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.rollouts.play import begin, play, turn_by_turn
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
 PROMPTS = load_prompts("testimony")
@@ -84,6 +84,22 @@ def test_sampling_logprobs_are_the_engines_own_on_the_whole_row(
             start, end = row.ends[k] + 1 - len(speech.token_ids), row.ends[k] + 1
             assert row.completion[start:end] == speech.token_ids and row.logprobs[start:end] == speech.logprobs
             assert speech.raw == engine.format.decode(speech.token_ids)
+
+
+def test_debates_may_be_watched_turn_by_turn(
+    scripted_engine: Callable[..., Any], questions: Sequence[Question]
+) -> None:
+    """After each turn every debate is a speech longer; whoever watches to the end has seen what `play` gives back."""
+    engines = {"current": scripted_engine(lambda text: f"heard{text.count('says :')}")}
+    matchups = [matchup(q) for q in questions[:2]]
+    live = begin(matchups, DEBATE, PROMPTS, engines)
+    seen = [
+        [len(one.debate.speeches) for one in debates] for debates in turn_by_turn(live, engines, SAMPLING, POLICIES)
+    ]
+    assert seen == [[1, 1], [2, 2], [3, 3], [4, 4]]
+    whole = played(play(matchups, DEBATE, PROMPTS, engines, SAMPLING, POLICIES))
+    assert [one.rollout({"seed": SAMPLING.seed}) for one in live] == whole
+    assert list(turn_by_turn([], engines, SAMPLING, POLICIES)) == []
 
 
 @pytest.mark.parametrize("turn", range(4))

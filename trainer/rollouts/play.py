@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rostrum.envs.debate import Debate, Utterance
@@ -78,32 +78,73 @@ def play(
     Sampling seeds derive from `sampling.seed`, the turn and the policy, so the same shard played again gives the same
     debates.
     """
+    tables = begin(matchups, protocol, prompts, engines, row_per_speech, window)
+    for live in turn_by_turn(tables, engines, sampling, versions, decoding):
+        tables = live
+    return [table.failure or table.rollout({"seed": sampling.seed}) for table in tables]
+
+
+def begin(
+    matchups: Sequence[Matchup],
+    protocol: Protocol,
+    prompts: Prompts,
+    engines: Mapping[str, Engine],
+    row_per_speech: bool = False,
+    window: Window | None = None,
+) -> list[LiveDebate]:
+    """Return the matchups as debates in which nobody has spoken yet."""
     shown = _shown([matchup.question for matchup in matchups], window, engines)
-    tables = [
+    return [
         LiveDebate(matchup, Debate(matchup.question, protocol, matchup.swapped_seats, prompts, seen), row_per_speech)
         for matchup, seen in zip(matchups, shown, strict=True)
     ]
-    for turn in range(len(protocol.order())):
-        ask([table for table in tables if table.failure is None and table.debate.awaits_question], decoding)
+
+
+def turn_by_turn(
+    tables: Sequence[LiveDebate],
+    engines: Mapping[str, Engine],
+    sampling: Sampling,
+    versions: Mapping[str, Policy],
+    decoding: Decoding = PLAIN,
+) -> Iterator[list[LiveDebate]]:
+    """Play debates side by side and yield all of them, failures too, whenever somebody has spoken: after each question
+    of the judge, and after each turn.
+
+    A debate stays the same object until it branches; whoever only reads it may watch it as it is made.
+    """
+    tables = list(tables)
+    for turn in range(max((len(table.debate.protocol.order()) for table in tables), default=0)):
+        if asking := [table for table in tables if table.failure is None and table.debate.awaits_question]:
+            _ask(asking, decoding)
+            yield tables
         tables = [sibling for table in tables for sibling in _siblings(table, turn)]
-        live, said = [table for table in tables if table.failure is None], defaultdict[int, dict[str, Utterance]](dict)
-        for name, ready in _ready(live, engines, sampling).items():
-            policy, turns = versions[name], [now for _, now in ready]
-            seeded = replace(
-                sampling, seed=zlib.crc32(f"{sampling.seed}:{turns[0].debate.turn}:{policy.name}".encode())
-            )
-            speaking = decoding.speaking if decoding.speaking.serves(policy) else OneSample()
-            choices = speaking.speak(turns, engines[name], seeded, policy)
-            for (table, now), choice in zip(ready, choices, strict=True):
-                table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
-                if choice.said is None:
-                    table.fail(choice.problem)
-                else:
-                    said[id(table)][now.speaker] = choice.said
-        for table in live:
-            if table.failure is None:
-                _hear(table, said[id(table)])
-    return [table.failure or table.rollout({"seed": sampling.seed}) for table in tables]
+        _speak([table for table in tables if table.failure is None], engines, sampling, versions, decoding)
+        yield tables
+
+
+def _speak(
+    live: Sequence[LiveDebate],
+    engines: Mapping[str, Engine],
+    sampling: Sampling,
+    versions: Mapping[str, Policy],
+    decoding: Decoding,
+) -> None:
+    """Play one turn of debates that go on."""
+    said = defaultdict[int, dict[str, Utterance]](dict)
+    for name, ready in _ready(live, engines, sampling).items():
+        policy, turns = versions[name], [now for _, now in ready]
+        seeded = replace(sampling, seed=zlib.crc32(f"{sampling.seed}:{turns[0].debate.turn}:{policy.name}".encode()))
+        speaking = decoding.speaking if decoding.speaking.serves(policy) else OneSample()
+        choices = speaking.speak(turns, engines[name], seeded, policy)
+        for (table, now), choice in zip(ready, choices, strict=True):
+            table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
+            if choice.said is None:
+                table.fail(choice.problem)
+            else:
+                said[id(table)][now.speaker] = choice.said
+    for table in live:
+        if table.failure is None:
+            _hear(table, said[id(table)])
 
 
 def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
@@ -115,10 +156,8 @@ def _shown(questions: Sequence[Question], window: Window | None, engines: Mappin
     return [by_question[question] for question in questions]
 
 
-def ask(tables: Sequence[LiveDebate], decoding: Decoding) -> None:
+def _ask(tables: Sequence[LiveDebate], decoding: Decoding) -> None:
     """Let the judge ask in these debates. Before siblings part: they are to share what was asked."""
-    if not tables:
-        return
     if decoding.inquirer is None:
         raise ValueError("The protocol lets the judge ask, and nobody was given who writes its questions.")
     written = decoding.inquirer.write([table.debate.transcript() for table in tables])
