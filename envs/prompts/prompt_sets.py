@@ -24,6 +24,7 @@ from rostrum.envs.prompts.judge_prompts import (
     escaped,
     rendered,
 )
+from rostrum.envs.text.escaping import escape_field, escape_passage
 from rostrum.envs.types import DEBATER, Inquiry, Protocol, Question, Side, Speech, Transcript
 
 BUILTIN = Path(__file__).parent / "templates"
@@ -84,13 +85,16 @@ class Prompts:
         role: str = DEBATER,
     ) -> str:
         """Return what a speaker reads first. `answers` are those of side A and side B; `label` is what it is called, by
-        itself the letter of its side."""
+        itself the letter of its side. What comes from a question file is escaped as it is for judges: it forges no part
+        of the prompt, and ordinary text stays as it is."""
+        lines = self.judges.own
+        answers = (escape_field(answers[0], lines), escape_field(answers[1], lines))
         name = f"{ROLES}/{role}{OPENING}"
         own = self.judges.template(name) if role != DEBATER and self.judges.has(name) else self._opening
         return rendered(
             own,
-            passage=passage,
-            question=question.text,
+            passage=escape_passage(passage, lines),
+            question=escape_field(question.text, lines),
             answer_a=answers[0],
             answer_b=answers[1],
             seat=label or side.value,

@@ -9,7 +9,7 @@ from rostrum.envs.debate import Debate
 from rostrum.envs.prompts.inquiries import in_order
 from rostrum.envs.prompts.judge_prompts import PromptError, escaped, rendered
 from rostrum.envs.prompts.prompt_sets import Prompts, roles_of
-from rostrum.envs.text.escaping import escape_speech
+from rostrum.envs.text.escaping import escape_field, escape_speech
 from rostrum.envs.types import Protocol, Speech
 
 TEMPLATES = ("critique", "rewrite")
@@ -43,11 +43,12 @@ def rewrite_prompt(debate: Debate, draft: Speech, critique: Speech) -> str:
 def helpful_prompt(prompts: Prompts, debate: Debate, draft: Speech, critique: Speech) -> str:
     """Return what a judge's model reads that is to say whether a critique helps: what a judge may know, and
     `helpful.j2`."""
+    answer_a, answer_b = (escape_field(answer, prompts.judges.own) for answer in debate.answers)
     return rendered(
         prompts.judges.template("helpful"),
-        question=debate.question.text,
-        answer_a=debate.answers[0],
-        answer_b=debate.answers[1],
+        question=escape_field(debate.question.text, prompts.judges.own),
+        answer_a=answer_a,
+        answer_b=answer_b,
         heard=_heard(debate, prompts),
         seat=debate.protocol.label(draft.speaker, draft.side),
         draft=_text(draft, prompts),

@@ -12,7 +12,7 @@ there.
 
 import re
 import unicodedata
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Hashable, Iterator, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Protocol as Interface
 
@@ -132,7 +132,7 @@ def break_up(pattern: re.Pattern[str], text: str) -> tuple[str, int]:
     return "".join([*pieces, text[position:]]), found
 
 
-class Lines(Interface):
+class Lines(Hashable, Interface):
     """The lines and tags of a prompt set, which no speech may forge (`envs.prompts.own_lines`)."""
 
     tags: re.Pattern[str]
@@ -196,14 +196,15 @@ def escape_speech(text: str, counts: Counts | None = None, own: Lines | None = N
     return "".join([*pieces, text[position:]])
 
 
+@lru_cache(maxsize=512)
 def escape_passage(text: str, own: Lines) -> str:
-    """Return a passage as judges read it: escaped as a speech is, and without the marks of quotes that were looked up,
-    which only the environment may write. Idempotent; ordinary text stays as it is, byte by byte."""
+    """Return a passage as judges and debaters read it: escaped as a speech is, and without the marks of quotes that
+    were looked up, which only the environment may write. Idempotent; ordinary text stays as it is, byte by byte."""
     return escape_speech(break_up(_LOOKED_UP, text)[0], own=own)
 
 
 def escape_field(text: str, own: Lines) -> str:
-    """Return a question or an answer as judges read it, behind a label on its line ("Answer A: …"): as
+    """Return a question or an answer as judges and debaters read it, behind a label on its line ("Answer A: …"): as
     `escape_passage`, but the first line gets no bar, since it begins none of the prompt's."""
     safe = escape_passage(text, own)
     return safe if escape_markup(text).startswith(HEADER_MARK) else safe.removeprefix(HEADER_MARK)
