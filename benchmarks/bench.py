@@ -1,6 +1,6 @@
 """`make bench`: how far the rollout path and the learner are from what the hardware gives, in one run.
 
-    python -m benchmarks.bench [--threads N] [--repeats N] [--json FILE] [OVERRIDE ...]
+    python -m benchmarks.bench [--threads N] [--repeats N] [--quick] [--json FILE] [OVERRIDE ...]
 
 Overrides are those of `rostrum train`, so any model, protocol or batch can be measured:
 `python -m benchmarks.bench debater.model=/models/mine judge.model=/models/judge algorithm.questions_per_iteration=64`.
@@ -37,7 +37,9 @@ def main() -> int:
     environment.prepare()
     environment.silence()
     try:
-        measurements, costs, machine = _measure(arguments.overrides, arguments.repeats, arguments.threads)
+        measurements, costs, machine = _measure(
+            arguments.overrides, arguments.repeats, arguments.threads, arguments.quick
+        )
     except (ConfigError, ModelError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -56,6 +58,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", help="configuration overrides, as for `rostrum train`")
     parser.add_argument("--threads", type=positive, default=1, help="threads of this process and of each worker")
     parser.add_argument("--repeats", type=positive, default=5, help="how often each side of a ratio is measured")
+    parser.add_argument("--quick", action="store_true", help="measure shared passages with a smaller model")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number here")
     return parser.parse_args()
 
@@ -68,12 +71,12 @@ def positive(text: str) -> int:
 
 
 def _measure(
-    overrides: list[str], repeats: int, threads: int
+    overrides: list[str], repeats: int, threads: int, quick: bool
 ) -> tuple[list["Measurement"], dict[str, list["Cost"]], dict[str, Any]]:
     import torch
     import transformers
 
-    from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows
+    from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows, shared_prefixes
     from rostrum.launch.compose import ConfigError, load
     from rostrum.trainer.algorithms.settings import PolicyGradientSettings
     from rostrum.trainer.engines import settings_by_name
@@ -99,12 +102,17 @@ def _measure(
         found += publishing.of_iterations(settings, min(repeats, LONG_REPEATS))
         status.update("debates of one to six rounds")
         costs = {engine: rounds.by_rounds(bench, repeats, engine=engine) for engine in engines}
+        kept = {"prefix_cache_bytes": shared_prefixes.KEPT}
+        costs["transformers with a prefix cache"] = rounds.by_rounds(bench, repeats, options=kept)
         found += [line for engine, cost in costs.items() for line in rounds.growth(cost, engine)]
         for name in caching:
             status.update(f"a judge on {name}")
             found += prefix_cache.of_judges(bench, batch, name)
         status.update("a row per speaker against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
+        status.update("debates about one passage")
+        workload = shared_prefixes.QUICK if quick else shared_prefixes.WHOLE
+        found += shared_prefixes.read_once(min(repeats, LONG_REPEATS), workload)
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     machine = {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}

@@ -1,7 +1,8 @@
 """What a debate costs as its rounds grow: is a new token of a long debate dearer than one of a short debate?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from benchmarks.measure import Measurement, seconds
 from benchmarks.recording import recorded
@@ -36,11 +37,16 @@ class Cost:
 
 
 def by_rounds(
-    bench: Bench, repeats: int, rounds: Sequence[int] = ROUNDS, debates: int = DEBATES, engine: str = "transformers"
+    bench: Bench,
+    repeats: int,
+    rounds: Sequence[int] = ROUNDS,
+    debates: int = DEBATES,
+    engine: str = "transformers",
+    options: Mapping[str, Any] | None = None,
 ) -> list[Cost]:
-    """Measure the same questions, argued for longer and longer; all lengths take turns, none finds anything in a
-    cache."""
-    game = _Game(bench, debates, engine)
+    """Measure the same questions, argued for longer and longer, on an engine with these options; all lengths take
+    turns, none finds anything of another in a cache."""
+    game = _Game(bench, debates, engine, options or {})
     counted = {number: game.tokens(number) for number in rounds}
     took: dict[int, list[float]] = {number: [] for number in rounds}
     for _ in range(repeats):
@@ -57,13 +63,13 @@ def by_rounds(
 class _Game:
     """Some debates, to be played with any number of rounds on one engine."""
 
-    def __init__(self, bench: Bench, debates: int, engine: str) -> None:
+    def __init__(self, bench: Bench, debates: int, engine: str, options: Mapping[str, Any]) -> None:
         self._settings, self._policy = bench.settings, bench.policy
         self.matchups = bench.matchups[:debates]
         self._prompts = load_prompts(bench.settings.debater.prompts)
         debater = bench.settings.debater
-        if engine != debater.engine:
-            debater = debater.model_copy(update={"engine": engine, "engine_options": {}})
+        if options or engine != debater.engine:
+            debater = debater.model_copy(update={"engine": engine, "engine_options": options})
         how = setup.debater_engine(bench.settings.model_copy(update={"debater": debater}))
         self._engine = make_engine(bench.policy.path, how)
 

@@ -75,6 +75,7 @@ class Workload:
 SHAPES = {
     "tiny": Shape(64, 2, 4, 2, 16, 128, 4096, tied=True),
     "tinier": Shape(32, 2, 1, 1, 32, 64, 4096, tied=True),
+    "smollm2-135m": Shape(576, 30, 9, 3, 64, 1536, 49152, tied=True),
     "0.5b": Shape(1024, 24, 16, 8, 64, 4096, 128256, tied=True),
     "1b": Shape(2048, 16, 32, 8, 64, 8192, 128256, tied=True),
     "3b": Shape(3072, 28, 24, 8, 128, 8192, 128256, tied=True),

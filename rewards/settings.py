@@ -112,7 +112,7 @@ class ModelSettings(JudgeSettings):
     """What reads the debates: an engine (`transformers`, `vllm`, or that of an installed package), or `endpoint`: a
     server elsewhere, which `judge.endpoint` describes."""
     engine_options: dict[str, Any] = Field({}, exclude_if=operator.not_)
-    """What the engine takes besides."""
+    """What the engine takes besides; `prefix_cache_bytes` is the one option of `transformers`."""
     endpoint: Endpoint | None = None
     """For engine=endpoint: how the server is reached and what it may cost. `model` is then the server's name for it."""
     gpu_memory_fraction: float = Field(0.9, gt=0, le=1)

@@ -131,6 +131,10 @@ class Batch:
     failures: tuple[Failure, ...]
     seconds: float
     """Playing and judging, not learning."""
+    prompt_tokens: int = 0
+    """Tokens of all prompts of debaters whose engine keeps what it reads; 0 where none does."""
+    cache_hit_tokens: int = 0
+    """Those of them that did not have to be read: an earlier prompt, or another one of the same batch, began so."""
 
     def trajectories(self, policy: str = TRAINED) -> list[Trajectory]:
         """Return the rows of the speakers that `policy` played and that earned something."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks import learner, publishing, rounds, rows
+from benchmarks import learner, publishing, rounds, rows, shared_prefixes
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from benchmarks.shapes import SHAPES, Workload
@@ -51,6 +51,14 @@ def test_longer_debates_have_more_new_tokens_and_are_read_again(configure: Calla
     assert grown[read] == pytest.approx((expected,))
     assert grown[time] == pytest.approx((one.new_tokens / three.new_tokens,) * 2)
     assert one.seconds == (1 / 4, 1 / 4), "one tick for four debates"
+
+
+def test_debates_about_one_passage_read_it_once() -> None:
+    tiny = Workload(SHAPES["tinier"], SHAPES["tinier"], 400, speech_tokens=4, debates=8, micro_batch_rows=1)
+    found = values(shared_prefixes.read_once(2, tiny))
+    assert found["debates per second, over those without"] == (1, 1), "one tick for each"
+    (share,) = found["tokens of prompts that were not read again"]
+    assert 75 < share < 100
 
 
 def test_debates_that_do_not_fit_the_model_are_not_measured(configure: Callable[..., Config]) -> None:

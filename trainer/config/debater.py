@@ -46,7 +46,7 @@ class Debater(Section):
     engine: str = "transformers"
     """What generates the speeches: `transformers`, `vllm`, or the engine of an installed package."""
     engine_options: dict[str, Any] = Field({}, exclude_if=operator.not_)
-    """What the engine takes besides."""
+    """What the engine takes besides; `prefix_cache_bytes` is the one option of `transformers`."""
     gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
     """For engine=vllm on GPUs: how much of a GPU's memory each of its models may take."""
     batch_size: int = Field(256, ge=1)

@@ -54,7 +54,7 @@ class EngineSettings(Section):
     claims_memory: ClassVar[bool] = False
     """Whether each of its models takes `gpu_memory_fraction` of a GPU when it starts; adapters share a model."""
     caches_prefixes: ClassVar[bool] = False
-    """Whether it keeps what it has read, and counts that in `prefix_cache`."""
+    """Whether it always keeps what it has read, and counts that in `prefix_cache`."""
     unread: ClassVar[int] = 0
     """Tokens of a model's context that cannot be read: 1 where a new token is sampled in any case."""
 
@@ -72,6 +72,12 @@ class EngineSettings(Section):
     """Whether that memory is to be given back between turns."""
     weight_transfer: str = "disk"
     """How new full weights come: from "disk", or from the learner over one of the `transports`."""
+
+    @property
+    def forgets(self) -> bool:
+        """Whether the engine is `Forgetful`: it keeps what it has read while debates are played together, and no
+        longer."""
+        return False
 
     def check(self) -> None:
         """Ask for what the engine needs here, before anything is started.
@@ -102,6 +108,18 @@ class Engine(Scorer, Interface):
 
     def choice_logprobs(self, prompts: Sequence[str], choices: Sequence[tuple[str, ...]]) -> list[tuple[float, ...]]:
         """Return the log-probability of each choice as the continuation of its prompt."""
+
+
+class Forgetful(Engine, Interface):
+    """An engine whose `forgets` is true: it keeps what it has read, and drops it when it is told to. So what it samples
+    in a shard depends on that shard alone."""
+
+    @property
+    def prefix_cache(self) -> tuple[int, int]:
+        """Return how many tokens of prompts were looked up so far, and how many of them did not have to be read."""
+
+    def forget(self) -> None:
+        """Drop what is kept."""
 
 
 class Receiver(Engine, Interface):

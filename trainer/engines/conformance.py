@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from rostrum.rewards.types import Unscored, Writing
 from rostrum.trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, sleeping
+from rostrum.trainer.engines.base import Forgetful
 from rostrum.trainer.engines.texts import TextEngine
 from rostrum.trainer.models import loading
 from rostrum.trainer.types import Policy
@@ -303,14 +305,24 @@ def sleep_changes_nothing(of: Subject) -> None:
 
 def what_it_says_it_can_do_is_there(of: Subject) -> None:
     """Expect an engine with transports to receive weights and to name a sender, and one with a prefix cache to count
-    it."""
+    it; one that forgets finds nothing then."""
     of.settings.check()
     assert bool(of.settings.transports) == (of.settings.sender is not None)
     if of.settings.transports:
         assert callable(getattr(of.engine, "transfer", None)) and str(getattr(of.engine, "receiver", ""))
-    if of.settings.caches_prefixes:
+    if of.settings.caches_prefixes or of.settings.forgets:
         queries, hits = getattr(of.engine, "prefix_cache")  # noqa: B009
         assert 0 <= hits <= queries
+    if of.settings.forgets:
+        engine, longest = cast(Forgetful, of.engine), max(of.prompts, key=len)
+        found = []
+        for forgotten in (True, False, True):
+            if forgotten:
+                engine.forget()
+            _, before = engine.prefix_cache
+            of.engine.generate([longest], Sampling(2))
+            found.append(engine.prefix_cache[1] - before)
+        assert found == [0, found[1], 0] and found[1] > 0
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (

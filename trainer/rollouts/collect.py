@@ -12,7 +12,7 @@ from rostrum.envs.types import Failure
 from rostrum.rewards.reward import RewardRule, rewards
 from rostrum.rewards.types import Judge
 from rostrum.trainer.rollouts.arena import Plan, in_order, in_shards, verdicts_on
-from rostrum.trainer.rollouts.local import RolloutWorkers
+from rostrum.trainer.rollouts.local import PlayedShard, RolloutWorkers
 from rostrum.trainer.types import Batch, Judged, Matchup, Policy, Rollout
 
 T = TypeVar("T")
@@ -36,13 +36,16 @@ def collect(
     start = time.monotonic()
     judged: dict[int, list[Judged]] = {}
     failures: dict[int, list[Failure]] = {}
+    looked_up = found = 0
     for shard, outcomes in in_shards(rollouts, Plan(matchups, (*policies.values(), *opponents), shard_size, seed)):
         finished = [outcome for outcome in outcomes if isinstance(outcome, Rollout)]
         judged[shard.index] = judge_rollouts(finished, judge, rule)
         failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        if isinstance(outcomes, PlayedShard):
+            looked_up, found = looked_up + outcomes.prompt_tokens, found + outcomes.cache_hit_tokens
         progress(len(outcomes), mean_approval(judged[shard.index]))
     seconds = time.monotonic() - start
-    return Batch(iteration, policies, _together(judged), _together(failures), seconds)
+    return Batch(iteration, policies, _together(judged), _together(failures), seconds, looked_up, found)
 
 
 def _together(by_shard: Mapping[int, Sequence[T]]) -> tuple[T, ...]:

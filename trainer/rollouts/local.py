@@ -14,7 +14,16 @@ from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.text.windows import Window
 from rostrum.envs.types import Failure, Protocol
 from rostrum.trainer.engines import make_engine
-from rostrum.trainer.engines.base import FINISH, Engine, EngineSettings, Receiver, Receivers, Sampling, lora_rank
+from rostrum.trainer.engines.base import (
+    FINISH,
+    Engine,
+    EngineSettings,
+    Forgetful,
+    Receiver,
+    Receivers,
+    Sampling,
+    lora_rank,
+)
 from rostrum.trainer.engines.errors import EngineError, TransferError
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
 from rostrum.trainer.rollouts.play import play
@@ -52,6 +61,15 @@ class Shard:
     matchups: tuple[Matchup, ...]
 
 
+class PlayedShard(list[Outcome]):
+    """A shard's debates, each as an episode or a failure."""
+
+    prompt_tokens = 0
+    """Tokens of the prompts that were given to engines which keep what they read for as long as a shard is played."""
+    cache_hit_tokens = 0
+    """Those of them that did not have to be read."""
+
+
 class Worker:
     """Plays shards with one engine per policy name. Carries no state that a restart could lose: every call names the
     policies that it is to be played with, and an engine that holds other weights loads them first."""
@@ -64,12 +82,15 @@ class Worker:
         self._decoding: Decoding | None = None
 
     def play(self, shard: Shard, policies: Mapping[str, Policy]) -> list[Outcome]:
-        """Return the shard's debates, each as an episode or a failure."""
+        """Return the shard's debates (a `PlayedShard`). Engines keep nothing that they have read from shard to
+        shard."""
         engines = {name: self._engine(policies[name]) for name in _names(shard.matchups)}
         setup = self._setup
         self._decoding = self._decoding or setup.decoding.make()
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
-        return play(
+        keeping = cast(list[Forgetful], list(engines.values())) if setup.engine.forgets else []
+        before = _begun_anew(keeping)
+        played = play(
             shard.matchups,
             setup.protocol,
             self._prompts,
@@ -80,6 +101,9 @@ class Worker:
             setup.window,
             self._decoding,
         )
+        outcomes, after = PlayedShard(played), _begun_anew(keeping)
+        outcomes.prompt_tokens, outcomes.cache_hit_tokens = after[0] - before[0], after[1] - before[1]
+        return outcomes
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
         """Return what the engine makes of these rows under these weights (the parity probe)."""
@@ -120,6 +144,14 @@ class Worker:
             self._engines[policy.name].load(policy)
         self._serving[policy.name] = policy
         return self._engines[policy.name]
+
+
+def _begun_anew(engines: Sequence[Forgetful]) -> tuple[int, int]:
+    """Have engines drop what they keep; return the tokens that all have looked up and found so far."""
+    for engine in engines:
+        engine.forget()
+    counts = [engine.prefix_cache for engine in engines]
+    return sum(asked for asked, _ in counts), sum(found for _, found in counts)
 
 
 def _names(matchups: Sequence[Matchup]) -> set[str]:

@@ -20,6 +20,7 @@ def measure(batch: Batch) -> dict[str, Any]:
         "spoiled": batch.spoiled,
         "approval_seat_a": mean_approval(batch.judged),
         **_choices(batch),
+        **_cache_hits(batch),
         "debates_per_second": debates / max(batch.seconds, 1e-9),
         **by_policy({name: _of_policy(batch, name) for name in batch.policies}),
     }
@@ -74,6 +75,13 @@ def speech_statistics(speeches: Sequence[Speech]) -> dict[str, float]:
         "words_per_speech": _mean([speech.words for speech in speeches]),
         "cut_speeches": _mean([speech.finish_reason == "length" for speech in speeches]),
     }
+
+
+def _cache_hits(batch: Batch) -> dict[str, int]:
+    """Return the tokens of prompts, and how many of them were found in a prefix cache; nothing where there is none."""
+    if not batch.prompt_tokens:
+        return {}
+    return {"prompt_tokens": batch.prompt_tokens, "cache_hit_tokens": batch.cache_hit_tokens}
 
 
 def _choices(batch: Batch) -> dict[str, float]:

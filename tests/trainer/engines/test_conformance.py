@@ -15,6 +15,7 @@ from rostrum.trainer.engines.transformers.causal import TransformersEngine
 SETTINGS = {
     "transformers": engine_settings("transformers", batch_size=3),
     "transformers, one row at a time": engine_settings("transformers", batch_size=1),
+    "transformers, with a prefix cache": engine_settings("transformers", {"prefix_cache_bytes": 10**7}, batch_size=3),
     "numpy": engine_settings("numpy"),
 }
 

@@ -1,15 +1,18 @@
 """Hugging Face's causal models in this process, batched, on a GPU if there is one and else on the CPU."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from rostrum.rewards.types import Unscored, Writing
+from rostrum.trainer.engines import sleeping
 from rostrum.trainer.engines.base import Completion, EngineSettings, Sampling, check_room
 from rostrum.trainer.engines.formats import make_format
 from rostrum.trainer.engines.texts import TextEngine
 from rostrum.trainer.engines.transformers import Settings
+from rostrum.trainer.engines.transformers.prefix_reader import PrefixReader, can_share
 from rostrum.trainer.models import loading
 from rostrum.trainer.types import Policy
 
@@ -25,7 +28,12 @@ class TransformersEngine(TextEngine):
         self.tokenizer = loading.load_tokenizer(model)
         self._ends = loading.end_tokens(model, self.tokenizer)
         self.format = make_format(self.tokenizer, self._ends, setup.format, setup.thinking)
+        self._kept_bytes = setup.prefix_cache_bytes if isinstance(setup, Settings) else 0
+        self._looked_up, self._reader = (0, 0), cast(PrefixReader | None, None)
+        self._shares: bool | None = None
         self._serve(model)
+        if self._kept_bytes:
+            sleeping.register(self)
 
     def load(self, policy: Policy) -> None:
         """Serve the weights of a published policy from now on."""
@@ -36,6 +44,32 @@ class TransformersEngine(TextEngine):
         self._model.generation_config = (
             GenerationConfig()
         )  # sampling is ours: no top-k or penalty from the model folder
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is kept of earlier prompts."""
+        self._looked_up, self._reader = self.prefix_cache, None
+        if self._kept_bytes and self._shares is None:
+            self._shares = can_share(self._model, self._device)
+        if self._shares:
+            self._reader = PrefixReader(self._model, self._kept_bytes, self._device)
+
+    def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
+        """Return a text for each prompt. It does not depend on what was read before."""
+        self.forget()
+        return super().write(prompts, writing)
+
+    def sleep(self) -> None:
+        """Give back what is kept of earlier prompts."""
+        self.forget()
+
+    @property
+    def prefix_cache(self) -> tuple[int, int]:
+        """Tokens of prompts so far that were looked up, and those among them that did not have to be read: kept from an
+        earlier prompt, or read for another one of the same call. Both are 0 where nothing is kept."""
+        asked, found = self._looked_up
+        reader = self._reader
+        return (asked, found) if reader is None else (asked + reader.asked, found + reader.found)
 
     @property
     def max_context(self) -> int:
@@ -57,8 +91,10 @@ class TransformersEngine(TextEngine):
     def _generate(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator
     ) -> list[Completion]:
-        ids, attention = self._pad(prompts)
         sampler = _Sampler(sampling.temperature, generator)
+        if self._reader is not None:
+            return self._go_on(self._reader, prompts, sampling.max_tokens, sampler)
+        ids, attention = self._pad(prompts)
         output = self._model.generate(
             inputs=ids,
             attention_mask=attention,
@@ -74,6 +110,22 @@ class TransformersEngine(TextEngine):
         sampled = output[:, ids.shape[1] :].tolist()
         logprobs = torch.stack(sampler.logprobs, dim=1).tolist()
         return [self._completion(tokens, values) for tokens, values in zip(sampled, logprobs, strict=True)]
+
+    def _go_on(
+        self, reader: PrefixReader, prompts: Sequence[Sequence[int]], max_tokens: int, sampler: "_Sampler"
+    ) -> list[Completion]:
+        """Sample after what is kept, drawing what would be drawn after prompts that are read as a whole."""
+        ends = torch.tensor(sorted(self._ends), device=self._device)
+        batch = reader.open(prompts, max_tokens)
+        drawn = [sampler.draw(batch.logits)]
+        ended = torch.isin(drawn[0], ends)
+        while len(drawn) < max_tokens and not ended.all():
+            drawn.append(sampler.draw(reader.go_on(batch, drawn[-1])))
+            ended |= torch.isin(drawn[-1], ends)
+        sampled, logprobs = torch.stack(drawn, 1).tolist(), torch.stack(sampler.logprobs, 1).tolist()
+        completions = [self._completion(tokens, values) for tokens, values in zip(sampled, logprobs, strict=True)]
+        reader.keep(batch, [completion.token_ids[: len(drawn) - 1] for completion in completions])
+        return completions
 
     def _completion(self, tokens: list[int], logprobs: list[float]) -> Completion:
         end = next((i for i, token in enumerate(tokens) if token in self._ends), None)
@@ -99,11 +151,14 @@ class TransformersEngine(TextEngine):
         rows = {row for prompt, choice in wanted if len(row := prompt + choice[:-1]) <= self.max_context}
         keep = max((len(choice) for _, choice in wanted), default=1)
         last: dict[tuple[int, ...], torch.Tensor] = {}
-        ordered = sorted(rows, key=lambda row: (len(row), row))
+        ordered = sorted(rows) if self._reader is not None else sorted(rows, key=lambda row: (len(row), row))
         for start in range(0, len(ordered), self._batch_size):
             batch = ordered[start : start + self._batch_size]
-            logits = self._forward(*self._pad(batch), logits_to_keep=keep).logits
-            last.update(zip(batch, logits.float().log_softmax(-1), strict=True))
+            if self._reader is not None:
+                logits = self._reader.score(batch, keep)
+            else:
+                logits = list(self._forward(*self._pad(batch), logits_to_keep=keep).logits)
+            last.update({row: of.float().log_softmax(-1) for row, of in zip(batch, logits, strict=True)})
         return [_choice_logprob(last.get(prompt + choice[:-1]), choice) for prompt, choice in wanted]
 
     def _forward(self, ids: torch.Tensor, attention: torch.Tensor, logits_to_keep: int = 0) -> Any:
@@ -133,13 +188,18 @@ class _Sampler(LogitsProcessor):
         self.logprobs: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        drawn = self.draw(scores)[:, None]
+        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+
+    def draw(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return a token (B,) for each row of scores (B, V)."""
         logprobs = (scores.float() / max(self._temperature, 1e-6)).log_softmax(-1)
         if self._temperature > 0:
             drawn = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
         else:
             drawn = logprobs.argmax(-1, keepdim=True)
         self.logprobs.append(logprobs.gather(1, drawn).squeeze(1))
-        return torch.full_like(scores, -torch.inf).scatter_(1, drawn, 0.0)
+        return drawn.squeeze(1)
 
 
 def _choice_logprob(last: torch.Tensor | None, choice: tuple[int, ...]) -> float:
