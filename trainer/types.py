@@ -8,6 +8,8 @@ from rostrum.rewards.types import Reward, Verdict
 
 BASE = "base"
 """The name of the checkpoint before training, and of the matchup against it."""
+CHECKPOINT = "checkpoint"
+"""The name of the policy, in a transcript, that is evaluated."""
 SPENT: dict[str, str] = {
     "sampled_texts": "texts sampled for own speeches: candidates, drafts, critiques and the speeches themselves",
     "sampled_tokens": "tokens in them",

@@ -80,10 +80,14 @@ def _groups(folders: Sequence[Path], overrides: Sequence[str]) -> list[Group]:
         if any(first.protocol == group.config.protocol for group in groups):
             continue
         same = tuple(folder for folder, c in zip(folders, configs, strict=True) if c.protocol == first.protocol)
-        alike = sum(group.config.protocol.name == first.protocol.name for group in groups)
-        name = first.protocol.name + (f"-{alike + 1}" if alike else "")
+        name = _free(first.protocol.name, [group.name for group in groups])
         groups.append(Group(name, saved.changed(first, saved.tested_on(overrides), RECONSIDERED), same))
     return groups
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return the name, with a number behind it if another group has it: folders are called after groups."""
+    return next(each for each in (name, *(f"{name}-{n}" for n in range(2, len(taken) + 3))) if each not in taken)
 
 
 def _check_agreement(folders: Sequence[Path], configs: Sequence[Config]) -> None:

@@ -139,3 +139,5 @@ def test_protocols_of_one_name_that_differ_are_groups_apart(publish: Callable[..
     runs = [publish("short").output, publish("long", "protocol.rounds=3").output, publish("again").output]
     found = {group.name: group.runs for group in _groups(runs, [])}
     assert found == {"debate": (runs[0], runs[2]), "debate-2": (runs[1],)}
+    runs = [publish("named", "protocol.name=debate-2").output, *runs]
+    assert [group.name for group in _groups(runs, [])] == ["debate-2", "debate", "debate-3"]

@@ -181,6 +181,16 @@ def test_what_no_run_can_be_made_of(configure: Callable[..., Config], overrides:
         check(settings)
 
 
+@pytest.mark.parametrize(("name", "whom"), [("base", "untrained debater"), ("checkpoint", "debater that is evaluated")])
+def test_no_policy_has_a_name_that_means_another_one(configure: Callable[..., Config], name: str, whom: str) -> None:
+    settings = configure(*(given.replace("second", name) for given in TWO))
+    with pytest.raises(
+        SectionError, match=f"learners.{name} has the name that transcripts and reports give to the {whom}"
+    ):
+        check(settings)
+    check(configure(*(given.replace("second", "trainer") for given in TWO)))  # no folder or figure is called so
+
+
 def test_policies_of_one_debate_read_alike(configure: Callable[..., Config], tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny / "debater", tmp_path / "chats")
     (tmp_path / "chats" / "chat_template.jinja").write_text("{{ messages }}", "utf-8")

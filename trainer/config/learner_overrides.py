@@ -8,11 +8,14 @@ from pydantic import Field, TypeAdapter, field_validator
 from rostrum.trainer.algorithms import AnyAlgorithm, settings_by_name
 from rostrum.trainer.config.debater import Debater
 from rostrum.trainer.section import RunView, Section, SectionError
+from rostrum.trainer.types import BASE, CHECKPOINT
 
 OWN = ("model", "lora")
 """What a learner's debater may have otherwise than the run's."""
 PolicyName = Annotated[str, Field(pattern=r"^\w[\w-]{0,39}$")]
 """Folders and figures are called after a policy."""
+TAKEN = {BASE: "the untrained debater", CHECKPOINT: "the debater that is evaluated"}
+"""Names of policies in transcripts, and whom they mean there."""
 _ALGORITHM: TypeAdapter[AnyAlgorithm] = TypeAdapter(AnyAlgorithm)
 
 
@@ -67,11 +70,16 @@ def check_learners(run: RunView) -> None:
     """Ask for speakers of every policy that is trained, and for what several can be trained with.
 
     Raises:
-        SectionError: a policy speaks for nobody, or is not to be trained beside others as it is asked.
+        SectionError: a policy has a name that means another one, speaks for nobody, or is not to be trained beside
+            others as it is asked.
     """
     config, policies = run.config, run.config.policies
     if not config.learners:
         return
+    if taken := [policy for policy in policies if policy in TAKEN]:
+        raise SectionError(
+            f"learners.{taken[0]} has the name that transcripts and reports give to {TAKEN[taken[0]]}: choose another."
+        )
     speaking = {speaker.policy for speaker in config.protocol.speakers.values()}
     if silent := [policy for policy in policies if policy not in speaking]:
         raise SectionError(

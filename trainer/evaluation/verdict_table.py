@@ -14,14 +14,13 @@ from rostrum.rewards.types import favours
 from rostrum.trainer.reading import AGAIN, DamagedError, read_table
 from rostrum.trainer.store.tables import write_parquet
 from rostrum.trainer.types import BASE as BASE
+from rostrum.trainer.types import CHECKPOINT as CHECKPOINT
 from rostrum.trainer.types import SPENT
 
 SELF = "self"
 """The matchup of a checkpoint against itself, or of a lone consultant."""
 NONE = "none"
 """The matchup of a judge who decides without debaters (naive, expert)."""
-CHECKPOINT = "checkpoint"
-"""The policy's name, in a transcript, that is evaluated."""
 REWARD = "reward"
 HELD_OUT = "held-out"
 TINY = 1e-12
