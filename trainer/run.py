@@ -8,9 +8,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from pkgutil import resolve_name
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, set_seed
@@ -18,7 +17,8 @@ from accelerate.utils import broadcast_object_list, set_seed
 from rostrum.envs.files import replacing_folder
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config, Lora
-from rostrum.trainer.learners.learner import Learner, LearnerSetup
+from rostrum.trainer.learners.learner import Learner, LearnerSetup, learner_here
+from rostrum.trainer.learners.remote_learner import RemoteLearner
 from rostrum.trainer.models.loading import load_tokenizer
 from rostrum.trainer.policies import path_of
 from rostrum.trainer.progress import say
@@ -27,7 +27,9 @@ from rostrum.trainer.session import Session
 from rostrum.trainer.store import checkpoints
 from rostrum.trainer.store.run_folder import RunFolder, prune
 from rostrum.trainer.types import Matchup, Policy, Trajectory
-from rostrum.trainer.weights.publish import publish
+
+if TYPE_CHECKING:
+    from rostrum.trainer.cluster.learner_groups import Group
 
 T = TypeVar("T")
 
@@ -35,13 +37,14 @@ T = TypeVar("T")
 class Run:
     """What one training run is made of. All ranks call every method together."""
 
-    def __init__(self, config: Config) -> None:
-        self.config, self.folder = config, RunFolder(config.output)
+    def __init__(self, config: Config, groups: "Mapping[str, Group] | None" = None) -> None:
+        """Build it. `groups` are the ranks of each policy where they are others than this process."""
+        self.config, self.folder, self._groups = config, RunFolder(config.output), groups or {}
         self._rank, self._world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         for debater in config.debaters:
             setup.check_whole_model(debater)
         set_seed(config.seed)
-        setup.join_ranks(config.cluster.deepspeed)
+        setup.join_ranks(None if self._groups else config.cluster.deepspeed)
         self._session = Session(config) if self._rank == 0 else None
         self.learners: Mapping[str, Learner] = {}
         try:
@@ -52,7 +55,7 @@ class Run:
 
     def _make_learners(self) -> None:
         self._probe = self._from_first(self._session.probe if self._session is not None else {})
-        learners = {}
+        learners: dict[str, Learner] = {}
         for name in self.config.policies:
             config = self.config.of(name)
             self._tell_dropout(config.debater.lora)
@@ -64,8 +67,10 @@ class Run:
                 self._rank,
                 self._world,
             )
-            learner: type[Learner] = resolve_name(config.algorithm.learner)
-            learners[name] = learner(made)
+            if self._groups:
+                learners[name] = RemoteLearner(made, self._groups[name])
+            else:
+                learners[name] = learner_here(made)
         self.learners = learners
 
     def _tell_dropout(self, lora: Lora | None) -> None:
@@ -119,7 +124,7 @@ class Run:
         with together as place:
             for name, learner in self.learners.items():
                 tokenizer = load_tokenizer(self.config.of(name).debater.model)
-                publish(learner.weights(), tokenizer, path_of(place, name, names), version, send, name)
+                learner.publish(tokenizer, path_of(place, name, names), version, send, name)
         PartialState().wait_for_everyone()
         return {name: Policy(name, version, str(path_of(folder, name, names))) for name in names}
 
@@ -145,6 +150,14 @@ class Run:
             rows = {name: played.trajectories(name) for name in policies}
             prune(self.folder, self._kept())
         return self._from_first(rows)
+
+    def learn(
+        self, rows: Mapping[str, list[Trajectory]], policies: Mapping[str, Policy]
+    ) -> Mapping[str, Mapping[str, float]]:
+        """Have each policy learn from its rows, at the same time where each has ranks of its own; return what is
+        recorded of it."""
+        begun = {name: learner.begin(rows[name], policies[name]) for name, learner in self.learners.items()}
+        return {name: ended() for name, ended in begun.items()}
 
     def record(self, learned: Mapping[str, Mapping[str, float]]) -> None:
         """Write the iteration's line of metrics, from what each policy's learner tells.
@@ -186,7 +199,8 @@ class Run:
 
     @property
     def _ranks(self) -> dict[str, Any]:
-        return {"world": self._world, "deepspeed": self.config.cluster.deepspeed}
+        world = self.config.cluster.learners if self._groups else self._world
+        return {"world": world, "deepspeed": self.config.cluster.deepspeed}
 
     def _from_first(self, value: T) -> T:
         """Return what the first rank has."""

@@ -2,7 +2,7 @@
 good, so that a typing error is answered at once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from rostrum.launch.errors import LaunchError, continued_with
 from rostrum.trainer.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from rostrum.trainer.cluster.learner_groups import Group
     from rostrum.trainer.config import Config
 
 
@@ -70,7 +71,11 @@ def _check(config: "Config", new: bool = False) -> None:
 
 
 def _learn(config: "Config") -> int:
-    if config.cluster.learners:
+    if config.groups > 1:
+        from rostrum.trainer.cluster import learner_groups
+
+        learner_groups.train(config, train_rank, environment.quieten)
+    elif config.cluster.learners:
         from rostrum.trainer.cluster import learners as ray_learners
 
         ray_learners.train(config, train_rank)
@@ -81,12 +86,12 @@ def _learn(config: "Config") -> int:
     return 0
 
 
-def train_rank(config: "Config") -> None:
-    """Train as one rank of several, in a process of its own."""
+def train_rank(config: "Config", groups: "Mapping[str, Group] | None" = None) -> None:
+    """Train as one rank of several, in a process of its own, or as the process that asks the ranks of each policy."""
     environment.quieten()
     from rostrum.trainer.train import train as run
 
-    run(config)
+    run(config, groups)
 
 
 def _finish(config: "Config") -> None:

@@ -54,7 +54,8 @@ def connect(settings: Config, log_to_driver: bool = False) -> None:
     """
     cluster = settings.cluster
     judges = cluster.judge_workers * len(settings.judge_models)
-    join(cluster.address, cluster.learners + cluster.rollout_workers + judges, log_to_driver)
+    learners = cluster.learners * settings.groups
+    join(cluster.address, learners + cluster.rollout_workers + judges, log_to_driver)
 
 
 def join(address: str | None, actors: int, log_to_driver: bool = False, patience: float = ANSWER) -> None:
@@ -259,9 +260,9 @@ def _prefix(outer: PlacementGroup | None) -> str:
     return f"{outer.id.hex() if outer else 'driver'}/"
 
 
-def actor_options(group: PlacementGroup, index: int) -> dict[str, Any]:
-    """Put an actor into a bundle, all of which is its own."""
-    bundle = dict(group.bundle_specs[index])
+def actor_options(group: PlacementGroup, index: int, share: float = 1) -> dict[str, Any]:
+    """Put an actor into a bundle, all of which is its own, or that share of it."""
+    bundle = {name: amount * share for name, amount in group.bundle_specs[index].items()}
     return {
         "num_cpus": bundle.pop("CPU"),
         "num_gpus": bundle.pop("GPU", 0),

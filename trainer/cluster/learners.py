@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup
 
 from rostrum.trainer.cluster import cluster as ray_cluster
 from rostrum.trainer.config import Config
@@ -18,6 +19,8 @@ from rostrum.trainer.progress import say
 
 Work = Callable[[Config], None]
 """What one rank does. It imports torch itself: only then does the environment say which rank it is."""
+Start = Callable[[PlacementGroup, list[Any]], list[Any]]
+"""Starts actors in reserved room; adds each to the list, so that it ends however this goes; returns what they do."""
 RESTARTS = 3
 """How often learners may be lost before the run gives up."""
 GRACE = 45.0
@@ -28,7 +31,7 @@ class LearnerError(RuntimeError):
     """Learners kept dying; the message says what to do."""
 
 
-class _Lost(Exception):
+class Lost(Exception):
     """A learner is gone; the run can go on from its last checkpoint."""
 
 
@@ -69,11 +72,28 @@ def train(settings: Config, work: Work) -> None:
         LearnerError: learners were lost more than `RESTARTS` times.
         ClusterError: the cluster has no room for them.
     """
+
+    def start(group: PlacementGroup, actors: list[Any]) -> list[Any]:
+        for rank in range(settings.cluster.learners):
+            actors.append(ray.remote(Learner).options(**ray_cluster.actor_options(group, rank)).remote(rank))
+        ranks = ranks_of(actors)
+        return [actor.train.remote(settings, ranks, os.getcwd(), work) for actor in actors]
+
+    with_restarts(settings, start)
+
+
+def with_restarts(settings: Config, start: Start) -> None:
+    """Run to the end what `start` starts, and start all of it again where a learner is lost.
+
+    Raises:
+        LearnerError: learners were lost more than `RESTARTS` times.
+        ClusterError: the cluster has no room for them.
+    """
     ray_cluster.connect(settings, log_to_driver=True)
     for left in reversed(range(RESTARTS + 1)):
         try:
-            return _attempt(settings, work)
-        except _Lost as lost:
+            return _attempt(settings, start)
+        except Lost as lost:
             reason = str(lost)
             if left:
                 say(f"a learner was lost ({reason}); starting again from the last checkpoint")
@@ -83,24 +103,23 @@ def train(settings: Config, work: Work) -> None:
     )
 
 
-def _attempt(settings: Config, work: Work) -> None:
+def _attempt(settings: Config, start: Start) -> None:
     """Run all ranks from start to end; none of them is left behind, however it ends."""
     cluster = settings.cluster
-    learners = [ray_cluster.learner_bundle(cluster)] * cluster.learners
+    learners = [ray_cluster.learner_bundle(cluster)] * (cluster.learners * settings.groups)
     rollouts = [ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers
     group = ray_cluster.place([*learners, *rollouts], cluster)
     actors: list[Any] = []
     running: list[Any] = []
     try:
-        for rank in range(cluster.learners):
-            actors.append(ray.remote(Learner).options(**ray_cluster.actor_options(group, rank)).remote(rank))
-        ranks = _ranks(actors)
-        running += [actor.train.remote(settings, ranks, os.getcwd(), work) for actor in actors]
-        _watch(running)
-    except RayTaskError:
+        running += start(group, actors)
+        watch(running)
+    except RayTaskError as error:
+        if isinstance(error.cause, Lost):
+            raise error.cause from error
         raise
     except RayError as error:
-        raise _Lost(_why(error)) from error
+        raise Lost(why(error)) from error
     finally:
         for actor in actors:
             ray.kill(actor)
@@ -108,7 +127,7 @@ def _attempt(settings: Config, work: Work) -> None:
         ray_cluster.release(group)
 
 
-def _ranks(actors: Sequence[Any]) -> dict[str, str]:
+def ranks_of(actors: Sequence[Any]) -> dict[str, str]:
     """Return what torch.distributed reads from the environment; the rank itself is the actor's own to add."""
     host, port = ray.get(actors[0].address.remote())
     return {
@@ -120,7 +139,7 @@ def _ranks(actors: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _watch(running: Sequence[Any]) -> None:
+def watch(running: Sequence[Any]) -> None:
     """Wait until all are finished, or the first fails."""
     left = list(running)
     while left:
@@ -152,7 +171,8 @@ def _raise_a_death(left: Sequence[Any]) -> None:
             continue
 
 
-def _why(error: RayError) -> str:
+def why(error: RayError) -> str:
+    """Return in words how a learner was lost."""
     if isinstance(error, RayActorError):
         return "its process or node is gone"
     return " ".join(str(error).split())[:200]

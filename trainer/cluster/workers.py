@@ -248,7 +248,7 @@ def _room(cluster: Cluster) -> tuple[PlacementGroup | None, list[dict[str, Any]]
     """Return where the workers go: beside learners on Ray, else into a placement group of their own, which is returned
     too."""
     around = get_current_placement_group() if cluster.learners else None
-    first = cluster.learners if around else 0
+    first = around.bundle_count - cluster.rollout_workers if around else 0
     group = around or ray_cluster.place([ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers, cluster)
     options = [ray_cluster.actor_options(group, first + i) for i in range(cluster.rollout_workers)]
     return None if around else group, options

@@ -91,10 +91,10 @@ def check_learners(run: RunView) -> None:
             f"opponent={config.opponent.kind} gives one policy a side of its own, and here {' and '.join(policies)} "
             "meet each other: leave opponent=self."
         )
-    if config.cluster.deepspeed is not None:
+    if config.cluster.deepspeed is not None and not config.cluster.learners:
         raise SectionError(
-            f"cluster.deepspeed={config.cluster.deepspeed} trains one policy in a process, and learners names "
-            f"{len(policies)}: leave it out (cluster.deepspeed=null)."
+            f"cluster.deepspeed={config.cluster.deepspeed} gives each of {len(policies)} policies ranks of its own, "
+            "which are actors of Ray: leave torchrun out and set cluster.learners=N, the ranks of each policy."
         )
     first = config.debaters[0].model
     for policy, debater in zip(policies, config.debaters, strict=True):

@@ -21,7 +21,8 @@ class Cluster(Section):
     address: str | None = None
     """Ray cluster to join, e.g. "auto"; none starts one here if a role needs it."""
     learners: int = Field(0, ge=0)
-    """Ray actors that learn together, one rank each; 0 learns in this process (or in torchrun's)."""
+    """Ray actors that learn together, one rank each; 0 learns in this process (or in torchrun's). With DeepSpeed and
+    several policies so many learn each policy."""
     gpus_per_learner: float | None = Field(None, ge=0)
     """None: one where the cluster has GPUs, else none."""
     rollout_workers: int = Field(0, ge=0)
@@ -66,7 +67,7 @@ class Cluster(Section):
         if not run.machine.has_deepspeed:
             raise SectionError("cluster.deepspeed needs DeepSpeed, which runs on Linux only: choose cluster=local.")
         run.machine.check_build(self.offload)
-        if not self.learners and not run.machine.under_torchrun:
+        if not self.learners and not run.machine.under_torchrun and not run.config.learners:
             raise SectionError(
                 f"cluster.deepspeed={self.deepspeed} needs one process per device: set cluster.learners=N, or start it "
                 "with `torchrun --nproc-per-node=N -m rostrum train ...`."

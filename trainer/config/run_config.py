@@ -80,6 +80,12 @@ class Config(Section):
         """The names of the policies that are trained."""
         return tuple(self.learners) or (TRAINED,)
 
+    @property
+    def groups(self) -> int:
+        """In how many groups the ranks of `cluster.learners` learn: with DeepSpeed each policy has ranks of its own, as
+        a process can hold only one of its engines' settings."""
+        return len(self.policies) if self.cluster.deepspeed is not None else 1
+
     def of(self, policy: str) -> "Config":
         """Return the configuration with the debater and the algorithm of one policy's learner.
 

@@ -1,14 +1,17 @@
 """What the loop asks of whatever learns a policy."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from rostrum.envs.types import TRAINED
+from rostrum.trainer.rollouts.local import Send
 from rostrum.trainer.types import Policy, Trajectory
 from rostrum.trainer.weights.logprobs import Scores
-from rostrum.trainer.weights.publish import Weights
+from rostrum.trainer.weights.publish import Weights, publish
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -54,6 +57,14 @@ class Learner(ABC):
             NothingLearned: rewards differed, and no weight has changed.
         """
 
+    def begin(self, rows: Sequence[Trajectory], policy: Policy) -> Callable[[], dict[str, float]]:
+        """Begin an `update`; return what waits for its end and returns what is recorded.
+
+        What learns in this process has ended by then; what learns elsewhere lets others begin meanwhile.
+        """
+        learned = self.update(rows, policy)
+        return lambda: learned
+
     @abstractmethod
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
         """Return the log-probability of every token but the first of each row, in the arithmetic that it learns in."""
@@ -62,6 +73,17 @@ class Learner(ABC):
     def weights(self) -> Weights:
         """Return the weights as they are to be published."""
 
+    def publish(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        folder: Path,
+        version: int,
+        send: Send | None = None,
+        name: str = TRAINED,
+    ) -> None:
+        """Write the weights to a folder, and send them to the engines where there is `send` (see `publish`)."""
+        publish(self.weights(), tokenizer, folder, version, send, name)
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write everything that `load` needs to go on to the last digit into a folder that is there."""
@@ -69,3 +91,9 @@ class Learner(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Take over what `save` has written."""
+
+
+def learner_here(setup: LearnerSetup) -> Learner:
+    """Return the learner that the algorithm asks for, in this process."""
+    learner: type[Learner] = resolve_name(setup.config.algorithm.learner)
+    return learner(setup)
