@@ -322,3 +322,47 @@ def test_accumulated_gradients_are_those_of_the_whole_minibatch(
     split, whole = results
     assert split["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-4)
     assert split["reward"] == whole["reward"]
+
+
+@pytest.mark.parametrize("words", [("algorithm=ppo",), ("algorithm=rloo", "debater.lora.rank=4"), ("algorithm=gspo",)])
+def test_a_shared_prefix_is_another_way_to_the_same_step(
+    configure: Callable[..., Config], plant: Callable[..., Any], batches: Seen, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """One step on all rows: values, reference and old log-probabilities, loss and gradient are those of padded rows."""
+    plain = ("algorithm.minibatches=1", "algorithm.epochs=1", "algorithm.kl=0.1")
+    found = {}
+    for how in ("never", "always"):
+        plant()
+        train(configure(*words, *plain, f"output={tmp_path}/{how}", f"algorithm.share_prefix={how}"))
+        found[how] = read_lines(RunFolder(tmp_path / how).metrics)[0]
+    (_, apart), (_, shared) = batches
+    for name in ("old_per_token_logps", "ref_per_token_logps", "advantages", "returns"):
+        if name in apart:
+            assert torch.allclose(apart[name], shared[name], atol=1e-5), name
+    assert found["always"]["padding_share"] == 0 < found["never"]["padding_share"]
+    assert 0.1 < found["always"]["prefix_share"] < 1 and "prefix_share" not in found["never"]
+    for name in ("grad_norm", "loss", "kl"):
+        assert found["always"][name] == pytest.approx(found["never"][name], rel=1e-3, abs=1e-6), name
+
+
+def test_micro_batches_by_tokens_take_the_step_of_the_whole(
+    configure: Callable[..., Config], plant: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Some rows more or less in memory at once, shared or padded: the same step, but for rounding."""
+    plain = ("algorithm=ppo", "algorithm.kl=0.1", "algorithm.epochs=1")
+    found = []
+    for number, how in enumerate(("", "micro_batch_tokens=1", "micro_batch_tokens=400", "micro_batch_tokens=400")):
+        plant()
+        share = "always" if number == 3 else "never"
+        words = (f"algorithm.{how}",) if how else ()
+        train(configure(*plain, *words, f"output={tmp_path}/{number}", f"algorithm.share_prefix={share}"))
+        found.append(read_lines(RunFolder(tmp_path / str(number)).metrics)[0])
+    whole, *cut = found
+    assert all(row["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-3) for row in cut[:2])
+    assert all(row["loss"] == pytest.approx(whole["loss"], abs=1e-5) for row in cut)
+    assert cut[0]["padding_share"] == 0 < cut[1]["padding_share"] <= whole["padding_share"]
+
+
+def test_micro_batches_are_cut_by_one_measure(configure: Callable[..., Config]) -> None:
+    with pytest.raises(Exception, match="set micro_batch_rows or micro_batch_tokens"):
+        configure("algorithm.micro_batch_rows=4", "algorithm.micro_batch_tokens=400")

@@ -1,5 +1,6 @@
 """What the settings of algorithms have in common (configs/algorithm/)."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from rostrum.trainer.algorithms import advantages
 from rostrum.trainer.algorithms.advantages import Floats, Role
 from rostrum.trainer.section import RunView, Section, SectionError
 from rostrum.trainer.types import Trajectory
+
+LONG_PREFIX = 1000
+"""Tokens that a row has in common with its question's others, on average, from which on `auto` shares them."""
 
 
 class AlgorithmError(ValueError):
@@ -34,6 +38,13 @@ class AlgorithmSettings(Section, ABC):
     micro_batch_rows: int | None = Field(None, ge=1)
     """Rows in memory at once; fewer than a step has means gradient accumulation. null: all of a step's."""
     max_grad_norm: float = Field(1.0, gt=0)
+    share_prefix: Literal["auto", "always", "never"] = Field("auto", exclude_if=lambda value: value == "auto")
+    """Whether the learner computes once what the rows of a micro-batch begin with in common (a passage). `auto`: where
+    that is 1000 tokens or more on average. Rows of a question are then in one minibatch."""
+
+    def shares_prefix(self, tokens: float) -> bool:
+        """Return whether rows that have so many tokens in common on average are computed together."""
+        return self.share_prefix == "always" or (self.share_prefix == "auto" and tokens >= LONG_PREFIX)
 
     @property
     @abstractmethod
@@ -112,6 +123,8 @@ class PolicyGradientSettings(AlgorithmSettings):
     """Passes over each iteration's rows."""
     minibatches: int = Field(4, ge=1)
     """Optimizer steps per pass."""
+    micro_batch_tokens: int | None = Field(None, ge=1, exclude_if=operator.not_)
+    """Tokens computed at once, in the place of micro_batch_rows: as many rows as have no more, and one at least."""
     clip: float = Field(0.2, gt=0)
     kl: float = Field(ge=0)
     """Weight of the KL penalty to the reference (the base debater)."""
@@ -128,6 +141,16 @@ class PolicyGradientSettings(AlgorithmSettings):
     @property
     def repeats(self) -> int:
         return self.debates_per_seating
+
+    @model_validator(mode="after")
+    def _micro_batches_have_one_size(self) -> "PolicyGradientSettings":
+        if self.micro_batch_rows and self.micro_batch_tokens:
+            raise ValueError("micro-batches are cut by rows or by tokens: set micro_batch_rows or micro_batch_tokens")
+        return self
+
+    def shares_prefix(self, tokens: float) -> bool:
+        alone = self.share_prefix == "auto" and self.micro_batch_rows == 1  # a row in memory has none to share with
+        return super().shares_prefix(tokens) and not alone
 
     def check_rows(self, rows: int, ranks: int) -> None:
         step, left_over = divmod(rows, self.minibatches * ranks)

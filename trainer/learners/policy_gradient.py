@@ -18,6 +18,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from pydantic import Field
 from safetensors.torch import load_file, save_file
+from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from transformers.integrations.deepspeed import deepspeed_load_checkpoint
 
@@ -28,8 +29,11 @@ from rostrum.trainer.algorithms.advantages import Floats, Role
 from rostrum.trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
 from rostrum.trainer.learners.forward import check_deterministic, make_comparable
 from rostrum.trainer.learners.learner import Learner, LearnerSetup
+from rostrum.trainer.learners.micro_batches import Sizes, by_tokens, halved, sizes_of, together
+from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
 from rostrum.trainer.models import loading
+from rostrum.trainer.progress import say
 from rostrum.trainer.reading import Open, read_json
 from rostrum.trainer.store.run_folder import RunError, RunFolder
 from rostrum.trainer.types import Policy, TokenRow, Trajectory
@@ -42,6 +46,10 @@ Batch = dict[str, torch.Tensor]
 """Tensors of this rank's rows, (B, P) for prompts and (B, T) for completions, by TRL's names."""
 RECORDED = {"kl": "kl", "clip_ratio/region_mean": "clip_fraction", "value_loss": "value_loss"}
 """What is kept of what TRL's loss measures, and under which name."""
+NO_SHARING = (
+    "this debater has layers that cannot attend to a prefix which several rows share; the learner reads it anew in "
+    "every row"
+)
 BASELINES, TRAINED, OPTIMIZER = "baselines.json", "trained.safetensors", "optimizer.safetensors"
 
 
@@ -76,7 +84,9 @@ class PolicyGradient(Learner):
     def update(self, rows: Sequence[Trajectory], policy: Policy) -> dict[str, float]:
         trainer = self._trainer
         mine = self._share(len(rows))
-        batch = trainer.tensors([rows[index] for index in mine.rows], rows[0], mine.fillers)
+        own = [rows[index] for index in mine.rows]
+        trainer.begin(sizes_of([*own, *[rows[0]] * mine.fillers]), self._shares_prefix(rows))
+        batch = trainer.tensors(own, rows[0], mine.fillers)
         batch["num_items_in_batch"] = trainer.accelerator.gather(sampled(batch).sum()).sum()
         read = trainer.read(batch)
         values: list[Floats] = []
@@ -143,6 +153,13 @@ class PolicyGradient(Learner):
     def _order_file(self) -> str:
         return f"order-{self._setup.rank}.safetensors"
 
+    def _shares_prefix(self, rows: Sequence[Trajectory]) -> bool:
+        """Return whether an iteration's rows are computed as trees; say so if they should be and the model cannot."""
+        wanted = self._algorithm.shares_prefix(sizes_of(rows).mean_prefix)
+        if wanted and not self._trainer.can_share and self._first_batch and self._setup.rank == 0:
+            say(NO_SHARING)
+        return wanted and self._trainer.can_share
+
     def _share(self, rows: int) -> "_Share":
         """Return which of so many rows this rank learns from.
 
@@ -171,6 +188,8 @@ class PolicyGradient(Learner):
 
     def _learn(self, batch: Batch) -> dict[str, float]:
         order = torch.randperm(len(batch["completion_ids"]), generator=self._order)
+        if self._trainer.shares:
+            order = torch.tensor(together(order.tolist(), self._trainer.sizes))
         return self._trainer.learn(batch, order.to(batch["completion_ids"].device))
 
 
@@ -187,6 +206,11 @@ class ClippedSurrogate(GRPOTrainer):
 
     Its own loop, its generation and its reward functions are never called.
     """
+
+    sizes: Sizes
+    """Those of this iteration's rows."""
+    shares = False
+    """Whether what rows begin with in common is computed once."""
 
     def __init__(self, learner: LearnerSetup, algorithm: PolicyGradientSettings) -> None:
         self._algorithm, config = algorithm, learner.config
@@ -222,6 +246,9 @@ class ClippedSurrogate(GRPOTrainer):
         make_comparable(self.model)
         if self.ref_model is not None:
             make_comparable(self.accelerator.unwrap_model(self.ref_model))
+        self.can_share = algorithm.share_prefix != "never" and can_share(self.model)
+        models = (self.model, self.ref_model and self.accelerator.unwrap_model(self.ref_model))
+        self._sharing = [SharedPrefix(model) for model in models if model is not None and self.can_share]
         if algorithm.critic:
             _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
             backbone = self.accelerator.unwrap_model(self.model).get_decoder()
@@ -242,38 +269,47 @@ class ClippedSurrogate(GRPOTrainer):
         copies of `filler` of which nothing is learned."""
         every = [*(of.row for of in rows), *[filler.row] * fillers]
         masks = [*(of.row.mask for of in rows), *[(0,) * len(filler.row.mask)] * fillers]
-        pad, device = self.processing_class.pad_token_id, self.accelerator.device
+        blank, device = self.processing_class.pad_token_id, self.accelerator.device
 
         def padded(columns: Sequence[Sequence[float]], value: float = 0, side: str = "right") -> torch.Tensor:
             made = [torch.tensor(column) for column in columns]
             return pad_sequence(made, batch_first=True, padding_value=value, padding_side=side).to(device)
 
         return {
-            "prompt_ids": padded([row.prompt for row in every], pad, "left"),
+            "prompt_ids": padded([row.prompt for row in every], blank, "left"),
             "prompt_mask": padded([[1] * len(row.prompt) for row in every], 0, "left"),
-            "completion_ids": padded([row.completion for row in every], pad),
+            "completion_ids": padded([row.completion for row in every], blank),
             "completion_mask": padded([[1] * len(row.completion) for row in every]),
             "tool_mask": padded(masks),
             "sampling_per_token_logps": padded([row.logprobs for row in every]),
             "speeches": padded([_speeches(row) for row in every]),
         }
 
+    def begin(self, sizes: Sizes, shares: bool) -> None:
+        """Prepare for an iteration whose rows have these sizes."""
+        self.sizes, self.shares = sizes, shares
+        for sharing in self._sharing:
+            sharing.on = shares
+
     @torch.no_grad()
     def read(self, batch: Batch) -> torch.Tensor | None:
         """Put the learner's and the reference's log-probabilities of each completion token into the batch, (B, T);
         return the critic's values before each of them, (B, T), if there is one."""
         self.model.eval()
-        ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], dim=1)
-        attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], dim=1)
-        length, size = batch["completion_ids"].size(1), self.args.per_device_train_batch_size
+        width, size = batch["completion_ids"].size(1), self.args.per_device_train_batch_size
         own, values, reference = [], [], []
-        for start in range(0, len(ids), size):
-            part = ids[start : start + size], attention[start : start + size], length
-            own.append(self._get_per_token_logps_and_entropies(self.model, *part)[0])
+        (split,) = self._split([torch.arange(len(batch["prompt_ids"]), device=batch["prompt_ids"].device)], size)
+        for chosen in split:
+            rows = self._part(batch, chosen)
+            ids = torch.cat([rows["prompt_ids"], rows["completion_ids"]], dim=1)
+            attention = torch.cat([rows["prompt_mask"], rows["completion_mask"]], dim=1)
+            length = rows["completion_ids"].size(1)
+            part, rest = (ids, attention, length), (0, width - length)
+            own.append(pad(self._get_per_token_logps_and_entropies(self.model, *part)[0], rest))
             if self._algorithm.critic:
-                values.append(self._take_values(length))
+                values.append(pad(self._take_values(length), rest))
             if self.beta:
-                reference.append(self._reference(*part))
+                reference.append(pad(self._reference(*part), rest))
         batch["old_per_token_logps"] = torch.cat(own)
         if self.beta:
             batch["ref_per_token_logps"] = torch.cat(reference)
@@ -311,17 +347,48 @@ class ClippedSurrogate(GRPOTrainer):
         """Take the optimizer steps of an iteration, on the rows in this order; return what is recorded of them."""
         minibatches = order.chunk(self._algorithm.minibatches)
         size = min(self._algorithm.micro_batch_rows or len(order), len(minibatches[0]))
-        accumulated = len(torch.split(minibatches[0], size))
-        self.current_gradient_accumulation_steps = accumulated
-        self.args.steps_per_generation = accumulated * len(minibatches)  # with these TRL scales its loss to a minibatch
-        total, norm, steps = torch.zeros((), device=order.device), 0.0, 0
+        split = self._split(minibatches, size)
+        total, norm, steps, places = torch.zeros((), device=order.device), 0.0, 0, 0
         for _ in range(self._algorithm.epochs):
-            for minibatch in minibatches:
-                loss, norm = self._optimizer_step([_rows(batch, part) for part in torch.split(minibatch, size)])
+            for micro_batches in split:
+                parts = [self._part(batch, chosen) for chosen in micro_batches]
+                self.current_gradient_accumulation_steps = len(parts)  # TRL scales its loss to a minibatch with these
+                self.args.steps_per_generation = len(parts) * len(minibatches)
+                loss, norm = self._optimizer_step(parts)
                 total, steps = total + loss, steps + 1
+                places += sum(part["prompt_ids"].numel() + part["completion_ids"].numel() for part in parts)
         measured = {RECORDED[key]: _mean(values) for key, values in self._metrics["train"].items() if key in RECORDED}
         self._metrics["train"].clear()
-        return {"loss": float(self.accelerator.gather(total).mean()) / steps, **measured, "grad_norm": norm}
+        mean = float(self.accelerator.gather(total).mean()) / steps
+        return {"loss": mean, **measured, "grad_norm": norm, **self._saved(split, places // self._algorithm.epochs)}
+
+    def _split(self, minibatches: Sequence[torch.Tensor], size: int) -> list[list[torch.Tensor]]:
+        """Return each minibatch, row numbers (N,), in micro-batches: by tokens or of `size` rows; as many on all ranks,
+        which do some things together in each."""
+        most = self._algorithm.micro_batch_tokens
+        if most is None:
+            return [list(torch.split(minibatch, size)) for minibatch in minibatches]
+        device = minibatches[0].device
+        found = [by_tokens(minibatch.tolist(), self.sizes, most, self.shares) for minibatch in minibatches]
+        counts = self.accelerator.gather(torch.tensor([[len(parts) for parts in found]], device=device)).amax(0)
+        return [
+            [torch.tensor(part, device=device) for part in halved(parts, count)]
+            for parts, count in zip(found, counts.tolist(), strict=True)
+        ]
+
+    def _part(self, batch: Batch, chosen: torch.Tensor) -> Batch:
+        """Return these rows of a batch, without columns of padding alone if micro-batches are cut to fit."""
+        part = _rows(batch, chosen)
+        return _trimmed(part) if self.shares or self._algorithm.micro_batch_tokens else part
+
+    def _saved(self, split: Sequence[Sequence[torch.Tensor]], places: int) -> dict[str, float]:
+        """Return the share of the places computed in a pass that were padding, and with trees, which have none,
+        the share of the rows' tokens that was not computed again."""
+        whole = self.sizes.whole
+        if not self.shares:
+            return {"padding_share": 1 - whole / places}
+        computed = sum(self.sizes.tokens(part.tolist(), shared=True) for parts in split for part in parts)
+        return {"padding_share": 0.0, "prefix_share": 1 - computed / whole}
 
     def _optimizer_step(self, parts: Sequence[Batch]) -> tuple[torch.Tensor, float]:
         """Take one optimizer step on micro-batches; return its loss and the norm of its gradient before clipping."""
@@ -422,6 +489,14 @@ def _speeches(row: TokenRow) -> list[int]:
 
 def _rows(batch: Batch, chosen: torch.Tensor) -> Batch:
     return {name: tensor[chosen] if tensor.dim() else tensor for name, tensor in batch.items()}
+
+
+def _trimmed(part: Batch) -> Batch:
+    """Return a batch without the columns that are padding in all of its rows."""
+    begin = part["prompt_mask"].size(1) - int(part["prompt_mask"].sum(1).max())
+    end = int(part["completion_mask"].sum(1).max())
+    prompts = {name: tensor[:, begin:] for name, tensor in part.items() if name.startswith("prompt_")}
+    return {name: tensor[:, :end] if tensor.dim() else tensor for name, tensor in part.items()} | prompts
 
 
 def _stack(rows: Sequence[Floats], like: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -72,7 +73,7 @@ def trees(rows: Sequence[list[int]]) -> list[Tree]:
     dynamic programming. Each row keeps one token of its own, and a row that is alone has no prefix.
     """
     order = sorted(range(len(rows)), key=lambda row: rows[row])
-    alike = [_common(rows[one], rows[other]) for one, other in zip(order, order[1:], strict=False)]
+    alike = [common_prefix(rows[one], rows[other]) for one, other in zip(order, order[1:], strict=False)]
     fewest, begins = [0], [0]
     for end in range(1, len(order) + 1):
         tokens, begin = fewest[end - 1] + len(rows[order[end - 1]]), end - 1
@@ -93,10 +94,10 @@ def trees(rows: Sequence[list[int]]) -> list[Tree]:
     return cut[::-1]
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many tokens two rows have in common at the beginning; the last one of either does not count."""
     most = min(len(one), len(other)) - 1
-    apart = (torch.tensor(one[:most]) != torch.tensor(other[:most])).nonzero()
+    apart = np.flatnonzero(np.asarray(one[:most]) != np.asarray(other[:most]))
     return int(apart[0]) if len(apart) else most
 
 

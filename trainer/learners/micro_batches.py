@@ -1,0 +1,84 @@
+"""Which rows the learner holds in memory at once: by their number or by their tokens, those of a question together."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rostrum.trainer.learners.shared_prefix import common_prefix
+from rostrum.trainer.types import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What it takes to compute rows: each one's question, and the tokens of its prompt and of its completion."""
+
+    questions: tuple[int, ...]
+    prompts: tuple[int, ...]
+    completions: tuple[int, ...]
+    prefixes: tuple[int, ...]
+    """Of each question: how many tokens all of its rows begin with."""
+
+    @property
+    def whole(self) -> int:
+        """Return the tokens of all rows."""
+        return sum(self.prompts) + sum(self.completions)
+
+    def tokens(self, rows: Sequence[int], shared: bool) -> int:
+        """Return how many tokens are computed for some rows, one at least: with each question's prefix once if it is
+        `shared`, else with prompts and completions as long as the longest."""
+        prompts, completions = ([part[row] for row in rows] for part in (self.prompts, self.completions))
+        if not shared:
+            return len(rows) * (max(prompts) + max(completions))
+        again = sum((n - 1) * self.prefixes[q] for q, n in Counter(self.questions[row] for row in rows).items())
+        return sum(prompts) + sum(completions) - again
+
+    @property
+    def mean_prefix(self) -> float:
+        """Return how many tokens a row has in common with its question's other rows, on average."""
+        alone = {question for question, rows in Counter(self.questions).items() if rows == 1}
+        shared = [0 if question in alone else self.prefixes[question] for question in self.questions]
+        return sum(shared) / max(len(shared), 1)
+
+
+def sizes_of(rows: Sequence[Trajectory]) -> Sizes:
+    """Return the sizes of rows, of which some may be the same."""
+    numbers = {question: number for number, question in enumerate(dict.fromkeys(of.question_id for of in rows))}
+    questions = [numbers[of.question_id] for of in rows]
+    groups = defaultdict[int, list[tuple[int, ...]]](list)
+    for question, of in zip(questions, rows, strict=True):
+        groups[question].append(of.row.prompt + of.row.completion)
+    prefixes = tuple(
+        min(common_prefix(groups[number][0], row) for row in groups[number]) for number in numbers.values()
+    )
+    prompts, completions = tuple(len(of.row.prompt) for of in rows), tuple(len(of.row.completion) for of in rows)
+    return Sizes(tuple(questions), prompts, completions, prefixes)
+
+
+def together(order: Sequence[int], sizes: Sizes) -> list[int]:
+    """Return an order of rows with those of a question side by side: questions as their first row came, and their rows
+    as they came."""
+    first: dict[int, int] = {}
+    for place, row in enumerate(order):
+        first.setdefault(sizes.questions[row], place)
+    return sorted(order, key=lambda row: first[sizes.questions[row]])
+
+
+def by_tokens(rows: Sequence[int], sizes: Sizes, most: int, shared: bool) -> list[list[int]]:
+    """Return rows in micro-batches, in their order, of at most so many tokens each, or of one row that has more."""
+    parts: list[list[int]] = []
+    for row in rows:
+        if parts and sizes.tokens([*parts[-1], row], shared) <= most:
+            parts[-1].append(row)
+        else:
+            parts.append([row])
+    return parts
+
+
+def halved(parts: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+    """Return micro-batches of which the largest are cut in two until there are so many: ranks do as many each."""
+    found = [list(part) for part in parts]
+    while len(found) < count:
+        largest = max(range(len(found)), key=lambda part: len(found[part]))
+        whole = found[largest]
+        found[largest : largest + 1] = [whole[: len(whole) // 2], whole[len(whole) // 2 :]]
+    return found
