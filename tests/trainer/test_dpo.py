@@ -13,6 +13,7 @@ from rostrum.trainer.algorithms.settings import AlgorithmError
 from rostrum.trainer.config import Config
 from rostrum.trainer.learners import dpo_learner
 from rostrum.trainer.learners.dpo_learner import Pair, PairError, TokenPairs, columns_of, pairs_of
+from rostrum.trainer.learners.shared_prefix import NAME
 from rostrum.trainer.models import loading
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.testimony_models.vocabulary import build_tokenizer
@@ -233,10 +234,12 @@ def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(
 
 
 def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., Config], tmp_path: Path) -> None:
+    """So do pairs whose common prefix is computed once."""
     columns = columns_of([Pair((5, 6, 7 + i), (8, 9, 2), (10 + i, 2), 1.0) for i in range(8)])
     learned = []
-    for micro in ("null", "2", "1"):
-        settings = configure(*DPO, "algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}")
+    for micro, share in (("null", "never"), ("2", "never"), ("1", "never"), ("null", "always"), ("1", "always")):
+        words = ("algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}", f"algorithm.share_prefix={share}")
+        settings = configure(*DPO, *words)
         model, reference = (loading.load_model(settings.debater.model) for _ in range(2))
         trainer = dpo_learner.train_on(
             Dataset.from_dict(columns),
@@ -253,10 +256,22 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
             bf16=False,
         )
         assert trainer.state.global_step == 2
+        assert (model.config._attn_implementation == NAME) is (share == "always")
         learned.append(model.get_input_embeddings().weight.detach().clone())
     assert not torch.equal(learned[0], reference.get_input_embeddings().weight)
     for other in learned[1:]:
         assert torch.allclose(learned[0], other, atol=1e-5)
+
+
+def test_an_adapter_and_its_reference_share_prefixes(configure: Callable[..., Config], tmp_path: Path) -> None:
+    learned = []
+    for share in ("never", "always"):
+        train(configure(*DPO, "debater.lora.rank=4", f"algorithm.share_prefix={share}", f"output={tmp_path}/{share}"))
+        learned.append(read_lines(RunFolder(tmp_path / share).metrics)[0])
+    apart, together = learned
+    assert apart["pairs"] == together["pairs"] > 0
+    for name in ("loss", "grad_norm", "margin"):
+        assert together[name] == pytest.approx(apart[name], rel=1e-3, abs=1e-6), name
 
 
 def test_micro_batches_that_do_not_divide_a_step_are_refused(configure: Callable[..., Config]) -> None:

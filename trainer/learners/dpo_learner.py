@@ -16,7 +16,8 @@ from rostrum.trainer.algorithms import dpo
 from rostrum.trainer.config import Config
 from rostrum.trainer.learners.forward import check_deterministic, gap_to_sampled, make_comparable
 from rostrum.trainer.learners.learner import Learner, LearnerSetup
-from rostrum.trainer.learners.policy_gradient import wrapped_weights
+from rostrum.trainer.learners.policy_gradient import NO_SHARING, wrapped_weights
+from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import say
@@ -277,10 +278,25 @@ def train_on(
     make_comparable(trainer.model)
     if trainer.ref_model is not None:
         make_comparable(trainer.accelerator.unwrap_model(trainer.ref_model))
+    _share_prefixes(trainer, settings)
     trainer.train()
     assert trainer.before is not None
     check_changed(trainer.before, fingerprint(trainer.model), settings.learning_rate)
     return trainer
+
+
+def _share_prefixes(trainer: DPOTrainer, settings: dpo.Settings) -> None:
+    """Have what a pair has in common computed once, where that is long enough; say so if the model cannot."""
+    prompts = [len(row["prompt_ids"]) for row in trainer.train_dataset]
+    if not settings.shares_prefix(sum(prompts) / max(len(prompts), 1)):
+        return
+    if not can_share(trainer.model):
+        if trainer.accelerator.is_main_process:
+            say(NO_SHARING)
+        return
+    for model in (trainer.model, trainer.ref_model):
+        if model is not None:
+            SharedPrefix(trainer.accelerator.unwrap_model(model)).on = True
 
 
 def _check_whole(trainer: DPOTrainer, count: int, max_length: int) -> None:
