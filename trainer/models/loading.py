@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=256)
+def _check_json(path: Path, time_ns: int, size: int) -> None:
+    """Ask for a JSON object, once for a file as it stands: a large vocabulary takes a second to parse."""
+    _read_json(path)
+
+
 _SMALL = (
     "config.json",
     "generation_config.json",
@@ -112,7 +119,8 @@ def read_whole(folder: str) -> Iterator[None]:
         if os.path.lexists(path) and not path.is_file():
             raise ModelError(f"{path} is no file: copy the model folder again.")
         if path.is_file():
-            _read_json(path)
+            stamp = path.stat()
+            _check_json(path, stamp.st_mtime_ns, stamp.st_size)
     try:
         yield
     except SafetensorError as error:
