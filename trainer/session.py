@@ -14,7 +14,7 @@ from rostrum.trainer.engines import sleeping
 from rostrum.trainer.evaluation.monitor import Monitor
 from rostrum.trainer.learners import limits
 from rostrum.trainer.opponents.lineup import opponents
-from rostrum.trainer.progress import debates_bar, say
+from rostrum.trainer.progress import activity, per_second, say
 from rostrum.trainer.rollouts.collect import collect
 from rostrum.trainer.rollouts.measure import by_policy, figures_of, measure
 from rostrum.trainer.rollouts.schedule import derive
@@ -38,11 +38,13 @@ class Session:
         self.judge = stored_judge(settings.judge, settings, self.folder.judging / "training.jsonl")
         self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
         self.send = setup.sender(settings, self.rollouts)
-        self.probe = {name: rows_of(settings.of(name)) for name in settings.policies}
+        with activity("sampling the tokens on which engine and learner are compared"):
+            self.probe = {name: rows_of(settings.of(name)) for name in settings.policies}
         """Rows of tokens on which each policy's learner and engines are compared."""
         for name in settings.policies:
             if settings.of(name).debater.lora is not None:
-                check_adapter(settings.of(name), self.rollouts, self.probe[name], name)
+                with activity("checking that engines serve an adapter"):
+                    check_adapter(settings.of(name), self.rollouts, self.probe[name], name)
         self._tracker = Tracker(settings)
         self.monitor = Monitor(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
@@ -62,7 +64,7 @@ class Session:
             say(setup.rows_in_words(self.settings))
         before = self.judge.usage
         title = f"iteration {iteration}/{self.settings.iterations} playing"
-        with debates_bar(title, sum(matchup.branches for matchup in matchups)) as bar:
+        with activity(title, sum(matchup.branches for matchup in matchups), "debates", after=0) as bar:
             batch = collect(
                 iteration,
                 matchups,
@@ -177,6 +179,6 @@ def _line(row: Mapping[str, Any], iterations: int, policies: Sequence[str]) -> s
         own = figures_of(row, policy, policies)
         parts += [f"{policy}:"] if len(policies) > 1 else []
         parts += [f"{label} {own[key]:{form}}" for key, label, form in _TOLD if key in own]
-    parts.append(f"debates/s {row['debates_per_second']:.0f}")
+    parts.append(f"debates/s {per_second(row['debates_per_second'])}")
     troubles = [f"{row[key]} {key}" for key in ("failed", "invalid", "spoiled") if row.get(key)]
     return "  ".join(parts + troubles)

@@ -18,7 +18,7 @@ from rostrum.rewards.judges import JudgeSettings
 from rostrum.rewards.types import Judge, Usage, Verdict
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
-from rostrum.trainer.progress import debates_bar
+from rostrum.trainer.progress import activity
 from rostrum.trainer.reading import Open, read_json_lines, valid
 from rostrum.trainer.store.judge_identity import fingerprint, identity
 from rostrum.trainer.store.run_folder import append_lines, cut_torn_line
@@ -93,9 +93,7 @@ class StoredJudge:
 
     def _ask_all(self, waiting: Sequence[tuple[str, Transcript]]) -> None:
         batches = [dict(waiting[at : at + self._batch]) for at in range(0, len(waiting), self._batch)]
-        if len(batches) == 1:  # soon done: no bar
-            return self._ask(batches[0])
-        with debates_bar(f"{self.name} judges", len(waiting)) as bar:
+        with activity(f"{self.name} judges", len(waiting), "debates") as bar:
             for batch in batches:
                 self._ask(batch)
                 bar.advance(len(batch))

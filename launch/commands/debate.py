@@ -154,7 +154,7 @@ def _play(
     """
     from rostrum.trainer import setup
     from rostrum.trainer.engines import Sampling, make_engine
-    from rostrum.trainer.progress import waiting
+    from rostrum.trainer.progress import activity
     from rostrum.trainer.rollouts.play import begin, turn_by_turn
     from rostrum.trainer.rollouts.schedule import both_seatings, derive
 
@@ -170,7 +170,7 @@ def _play(
     screen.probability(judge.judge([game.transcript()])[0])
     asked = spoken = 0
     while not game.finished:
-        with waiting(f"    {next_to_speak(game)} …"):
+        with activity(f"    {next_to_speak(game)}"):
             next(turns)
         if live.failure is not None:
             raise LaunchError(f"The debate could not be finished: {live.failure.reason}.")

@@ -59,47 +59,90 @@ def test_text_is_shown_and_not_obeyed(text: str) -> None:
     assert not obeyed(written) and json.loads(written) == {"name": text}
 
 
+class Screen(io.StringIO):
+    """What is written on, and a mark for when a text has been."""
+
+    def __init__(self, awaited: str) -> None:
+        super().__init__()
+        self._awaited, self.told = awaited, threading.Event()
+
+    def write(self, text: str) -> int:
+        if self._awaited in text:
+            self.told.set()
+        return super().write(text)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, terminal: bool, awaited: str) -> Screen:
+    screen = Screen(awaited)
+    shown = Console(file=screen, force_terminal=terminal, color_system=None, width=300)
+    monkeypatch.setattr(progress, "console", shown)
+    return screen
+
+
 @every_kind
 def test_errors_lines_tables_and_bars(
     text: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors.tell(f"The folder {text} is not empty.")
+    told = capfd.readouterr().err
+    assert "The folder" in told and text not in told and not obeyed(told)
     table = Table("judge")
     table.add_row(Text(text))
     for terminal in (False, True):  # a terminal, which gets sequences of our own, is not told by an environment
-        console = Console(stderr=True, force_terminal=terminal, color_system=None, width=80)
-        monkeypatch.setattr(progress, "console", console)
+        screen = watched(monkeypatch, terminal, "+0.4")
         progress.say(f"{text}: verdicts")
-        console.print(table)
-        with progress.debates_bar(f"{text} judges", 2) as bar:
+        progress.console.print(table)
+        with progress.activity(f"{text} judges", 2, text, after=0, pulse=0.01) as bar:
             bar.advance(1, f"{text} +0.3")
             bar.advance(1, f"{text} +0.4")
-        shown = capfd.readouterr()
-        if not terminal:
-            assert "The folder" in shown.err and not obeyed(shown.err + shown.out)
-        assert text not in shown.err + shown.out
+            assert screen.told.wait(30)
+        assert text not in screen.getvalue() and (terminal or not obeyed(screen.getvalue()))
 
 
-def test_a_long_wait_is_told_and_the_line_disappears() -> None:
-    """A terminal gets the line while the body runs, and it is wiped at the end; a short wait, and a file, get none."""
+def test_a_long_wait_is_told_and_the_line_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal gets the line while the body runs, and it is wiped at the end; a short wait gets none."""
+    screen = watched(monkeypatch, True, "A to speak")
+    with progress.activity("A to speak", after=0):
+        assert screen.told.wait(30)
+    assert screen.getvalue().endswith("\x1b[1A\x1b[2K")
+    screen = watched(monkeypatch, True, "A to speak")
+    with progress.activity("A to speak", after=60):
+        pass
+    assert "A to speak" not in screen.getvalue()
 
-    class Screen(io.StringIO):
-        told = threading.Event()
 
-        def write(self, text: str) -> int:
-            if "A to speak" in text:
-                self.told.set()
-            return super().write(text)
+def test_a_file_is_told_now_and_then_of_the_innermost(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = watched(monkeypatch, False, "learning: 1 of 3 steps")
+    with progress.activity("iteration 2", 4, "debates", pulse=0.01), progress.activity("learning", 3, "steps") as steps:
+        steps.advance()
+        assert screen.told.wait(30)
+    told = screen.getvalue()
+    assert told.endswith(" s)\n") and "\x1b" not in told
+    screen = watched(monkeypatch, False, "iteration 2")
+    with progress.activity("iteration 2", 4, "debates", pulse=0.01):
+        assert screen.told.wait(30)
 
-    def shown(terminal: bool, after: float) -> Screen:
-        screen = Screen()
-        console = Console(file=screen, force_terminal=terminal, color_system=None)
-        with progress.waiting("A to speak", after, console):
-            assert after > 0 or not terminal or screen.told.wait(30)
-        return screen
 
-    assert shown(terminal=True, after=0).getvalue().endswith("\x1b[1A\x1b[2K")
-    assert shown(terminal=True, after=60).getvalue() == shown(terminal=False, after=0).getvalue() == ""
+def test_short_work_leaves_no_line_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = watched(monkeypatch, False, "soon done")
+    progress.say("begins")
+    with progress.activity("soon done"):
+        pass
+    assert screen.getvalue() == "begins\n"
+
+
+def test_other_ranks_keep_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    before = threading.active_count()
+    with progress.activity("learning"):
+        assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"), [(0.0672, "0.067"), (1.24, "1.2"), (9.96, "10"), (35.2, "35"), (1200, "1,200")]
+)
+def test_a_slow_rate_is_no_zero(rate: float, told: str) -> None:
+    assert progress.per_second(rate) == told
 
 
 @every_kind

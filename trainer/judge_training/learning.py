@@ -15,7 +15,7 @@ from rostrum.rewards.calibration import log_loss
 from rostrum.trainer.config import JudgeTraining
 from rostrum.trainer.judge_training.data import Reading, columns_of
 from rostrum.trainer.judge_training.figures import mean_probability
-from rostrum.trainer.progress import DebatesBar, say
+from rostrum.trainer.progress import Activity, say
 
 
 class JudgeTrainer(Trainer):
@@ -93,7 +93,7 @@ class KeepBest(TrainerCallback):
 class ShowSteps(TrainerCallback):
     """Moves a bar on by the readings of every step."""
 
-    def __init__(self, bar: DebatesBar) -> None:
+    def __init__(self, bar: Activity) -> None:
         self._bar = bar
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -25,7 +25,7 @@ from rostrum.trainer.judge_training import figures, folder, reward, sft
 from rostrum.trainer.judge_training.data import JudgeTrainingError, readings_of, split_by_story
 from rostrum.trainer.judge_training.learning import JudgeTrainer, KeepBest, ShowSteps, arguments
 from rostrum.trainer.models import loading
-from rostrum.trainer.progress import debates_bar, say
+from rostrum.trainer.progress import activity, say
 from rostrum.trainer.weights.merging import merged
 
 
@@ -139,7 +139,7 @@ class _Lesson:
         under them."""
         say(f"teaching from {self._readings:,} readings, {len(self.trainer.heldout):,} held out")
         self.trainer.add_callback(self.best)
-        with debates_bar("teaching the judge", self._readings * self._training.epochs) as bar:
+        with activity("teaching the judge", self._readings * self._training.epochs, "readings") as bar:
             self.trainer.add_callback(ShowSteps(bar))
             self.trainer.train()
         self.best.restore()

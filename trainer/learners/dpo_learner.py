@@ -20,7 +20,7 @@ from rostrum.trainer.learners.policy_gradient import NO_SHARING, wrapped_weights
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments
 from rostrum.trainer.models import loading
-from rostrum.trainer.progress import say
+from rostrum.trainer.progress import activity, say
 from rostrum.trainer.store.run_folder import RunFolder
 from rostrum.trainer.types import Policy, TokenRow, Trajectory
 from rostrum.trainer.weights import finite
@@ -65,16 +65,17 @@ class Preference(Learner):
                 say(f"iteration {version + 1}: no pair differed by {gap}; the policy stays as it was")
             return {"pairs": 0}
         sampled = Sampled([of.row for of in rows[:COMPARED]], config.debater.temperature, self._check_first)
-        self._trainer = trainer = train_on(
-            Dataset.from_dict(columns_of(pairs)),
-            _trainable(model),
-            self._reference(policy),
-            self._setup.tokenizer,
-            self._algorithm,
-            self._setup.world,
-            sampled,
-            **arguments(config, RunFolder(config.output).trainer),
-        )
+        with activity(f"learning from {len(pairs)} pairs"):
+            self._trainer = trainer = train_on(
+                Dataset.from_dict(columns_of(pairs)),
+                _trainable(model),
+                self._reference(policy),
+                self._setup.tokenizer,
+                self._algorithm,
+                self._setup.world,
+                sampled,
+                **arguments(config, RunFolder(config.output).trainer),
+            )
         finite.check(trainer.model.named_parameters(), version + 1)
         assert trainer.gap is not None
         gaps = {"engine_gap_mean": trainer.gap.mean, "engine_gap_max": trainer.gap.max}

@@ -33,7 +33,7 @@ from rostrum.trainer.learners.micro_batches import Sizes, by_tokens, halved, siz
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
 from rostrum.trainer.models import loading
-from rostrum.trainer.progress import say
+from rostrum.trainer.progress import activity, say
 from rostrum.trainer.reading import Open, read_json
 from rostrum.trainer.store.run_folder import RunError, RunFolder
 from rostrum.trainer.types import Policy, TokenRow, Trajectory
@@ -88,7 +88,8 @@ class PolicyGradient(Learner):
         trainer.begin(sizes_of([*own, *[rows[0]] * mine.fillers]), self._shares_prefix(rows))
         batch = trainer.tensors(own, rows[0], mine.fillers)
         batch["num_items_in_batch"] = trainer.accelerator.gather(sampled(batch).sum()).sum()
-        read = trainer.read(batch)
+        with activity("reading the rows as the learner does"):
+            read = trainer.read(batch)
         values: list[Floats] = []
         if read is not None:
             lengths = [len(rows[index].row.completion) for index in mine.rows]
@@ -348,15 +349,17 @@ class ClippedSurrogate(GRPOTrainer):
         minibatches = order.chunk(self._algorithm.minibatches)
         size = min(self._algorithm.micro_batch_rows or len(order), len(minibatches[0]))
         split = self._split(minibatches, size)
+        passes = split * self._algorithm.epochs
         total, norm, steps, places = torch.zeros((), device=order.device), 0.0, 0, 0
-        for _ in range(self._algorithm.epochs):
-            for micro_batches in split:
+        with activity("learning", len(passes), "steps") as shown:
+            for micro_batches in passes:
                 parts = [self._part(batch, chosen) for chosen in micro_batches]
                 self.current_gradient_accumulation_steps = len(parts)  # TRL scales its loss to a minibatch with these
                 self.args.steps_per_generation = len(parts) * len(minibatches)
                 loss, norm = self._optimizer_step(parts)
                 total, steps = total + loss, steps + 1
                 places += sum(part["prompt_ids"].numel() + part["completion_ids"].numel() for part in parts)
+                shown.advance()
         measured = {RECORDED[key]: _mean(values) for key, values in self._metrics["train"].items() if key in RECORDED}
         self._metrics["train"].clear()
         mean = float(self.accelerator.gather(total).mean()) / steps

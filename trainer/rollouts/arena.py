@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from rostrum.envs.types import Failure, Transcript
 from rostrum.rewards.types import Judge, Verdict
+from rostrum.trainer.progress import activity
 from rostrum.trainer.rollouts.local import Outcome, RolloutWorkers, Shard
 from rostrum.trainer.rollouts.schedule import shards_of
 from rostrum.trainer.types import Matchup, Policy
@@ -62,10 +63,8 @@ def in_order(found: Mapping[int, T]) -> list[T]:
 
 def play(rollouts: RolloutWorkers, plan: Plan, title: str) -> Played:
     """Play debates for measuring, with a bar of this title."""
-    from rostrum.trainer.progress import debates_bar  # rich, which a program that only trains can do without
-
     found: dict[int, list[Transcript | Failure]] = {}
-    with debates_bar(title, len(plan.matchups)) as bar:
+    with activity(title, len(plan.matchups), "debates", after=0) as bar:
         for shard, outcomes in in_shards(rollouts, plan):
             found[shard.index] = [each if isinstance(each, Failure) else each.transcript for each in outcomes]
             bar.advance(len(outcomes))

@@ -12,6 +12,7 @@ from rostrum.envs.text.windows import Window
 from rostrum.envs.types import Failure, Protocol, Question
 from rostrum.rewards.types import Unscored
 from rostrum.trainer.engines.base import Engine, Sampling
+from rostrum.trainer.progress import activity
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn
 from rostrum.trainer.rollouts.token_rows import SpeakerTokens
@@ -113,12 +114,15 @@ def turn_by_turn(
     A debate stays the same object until it branches; whoever only reads it may watch it as it is made.
     """
     tables = list(tables)
-    for turn in range(max((len(table.debate.protocol.order()) for table in tables), default=0)):
+    turns = max((len(table.debate.protocol.order()) for table in tables), default=0)
+    for turn in range(turns):
         if asking := [table for table in tables if table.failure is None and table.debate.awaits_question]:
             _ask(asking, decoding)
             yield tables
         tables = [sibling for table in tables for sibling in _siblings(table, turn)]
-        _speak([table for table in tables if table.failure is None], engines, sampling, versions, decoding)
+        live = [table for table in tables if table.failure is None]
+        with activity(f"turn {turn + 1} of {turns} in {len(live)} debates"):
+            _speak(live, engines, sampling, versions, decoding)
         yield tables
 
 
