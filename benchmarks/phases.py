@@ -111,6 +111,6 @@ def _publish(rig: Rig, kind: str, logprobs: Callable[[Sequence[Sequence[int]]], 
         start = clock()
         policy = publish(weights, rig.tokenizer, rig.folder / kind, version=1)
         written = clock()
-        rig.figures[f"parity_{kind}_max_nats"] = check_parity(learner, probe, rig.rollouts, policy, math.inf).max
+        rig.figures[f"parity_{kind}_max_nats"] = check_parity(learner, probe, rig.workers, policy, math.inf).max
     rig.figures[f"publish_{kind}_write_s"] = written - start
     rig.figures[f"publish_{kind}_load_and_probe_s"] = clock() - written

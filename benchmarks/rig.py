@@ -60,7 +60,7 @@ class Rig:
         )
         self.tokenizer = loading.load_tokenizer(str(base))
         self.policy = Policy("current", 0, str(base))
-        self.rollouts, self.judge = setup.rollouts(self.settings), setup.judge(self.settings.judge)
+        self.workers, self.judge = setup.rollout_workers(self.settings), setup.judge(self.settings.judge)
         asked = questions(
             self.settings.algorithm.questions_per_iteration,
             self.workload.passage_tokens,
@@ -77,7 +77,7 @@ class Rig:
         """
         played = [
             outcome
-            for _, outcomes in self.rollouts.play(self.shards, {self.policy.name: self.policy})
+            for _, outcomes in self.workers.play(self.shards, {self.policy.name: self.policy})
             for outcome in outcomes
         ]
         failed = [outcome.reason for outcome in played if isinstance(outcome, Failure)]

@@ -41,48 +41,48 @@ class Bench:
         chosen = questions_of(questions, 1, algorithm.questions_per_iteration, settings.seed)
         self.matchups: list[Matchup] = matchups_of(chosen, settings.protocol, repeats)
 
-    def rollouts(self, workers: int) -> RolloutWorkers:
-        """Return rollouts on that many Ray workers, 0 for this process."""
-        cluster = self.settings.cluster.model_copy(update={"rollout_workers": workers})
-        return setup.rollouts(self.settings.model_copy(update={"cluster": cluster}))
+    def workers(self, count: int) -> RolloutWorkers:
+        """Return that many Ray workers, 0 for this process."""
+        cluster = self.settings.cluster.model_copy(update={"rollout_workers": count})
+        return setup.rollout_workers(self.settings.model_copy(update={"cluster": cluster}))
 
-    def collect(self, rollouts: RolloutWorkers) -> Batch:
+    def collect(self, workers: RolloutWorkers) -> Batch:
         """Do what a training run does once per iteration."""
         return collect(
             1,
             self.matchups,
             {self.policy.name: self.policy},
-            rollouts,
+            workers,
             self.judge,
             self.settings.reward,
             self.settings.cluster.shard_size,
             _SEED,
         )
 
-    def play(self, rollouts: RolloutWorkers) -> None:
+    def play(self, workers: RolloutWorkers) -> None:
         """Play the same debates without judge and rewards."""
         shards = shards_of(self.matchups, self.settings.cluster.shard_size, _SEED)
-        for _ in rollouts.play(shards, {self.policy.name: self.policy}):
+        for _ in workers.play(shards, {self.policy.name: self.policy}):
             pass
 
 
 def against_raw_engine(bench: Bench, repeats: int) -> tuple[list[Measurement], Batch]:
     """Measure the rollout path and the engine calls inside it, in turns; return the batch that was collected too."""
-    rollouts, section = bench.rollouts(0), "rollout path"
-    bench.collect(rollouts)
+    workers, section = bench.workers(0), "rollout path"
+    bench.collect(workers)
     with recorded() as calls:
-        batch = bench.collect(rollouts)
+        batch = bench.collect(workers)
     tokens = sum(_tokens(call, call()) for call in calls)
     ours, raw = [], []
     for _ in range(repeats):
-        ours.append(seconds(lambda: bench.collect(rollouts)))
+        ours.append(seconds(lambda: bench.collect(workers)))
         raw.append(seconds(lambda: [call() for call in calls]))
     return [
         rates(section, "debates", "1/s", len(bench.matchups), ours),
         rates(section, "tokens read and sampled", "1/s", tokens, ours),
         rates(section, "the same engine calls alone", "tokens/s", tokens, raw),
         ratios(section, "ratio to the raw engines", raw, ours, TARGET),
-        Measurement(section, "publish, load and probe new weights", "s", tuple(_publish(bench, rollouts, repeats))),
+        Measurement(section, "publish, load and probe new weights", "s", tuple(_publish(bench, workers, repeats))),
     ], batch
 
 
@@ -94,7 +94,7 @@ def _tokens(call: Call, result: Any) -> int:
     return sum(len(engine.format.open([prompt])) for prompt in first)
 
 
-def _publish(bench: Bench, rollouts: RolloutWorkers, repeats: int) -> Iterator[float]:
+def _publish(bench: Bench, workers: RolloutWorkers, repeats: int) -> Iterator[float]:
     settings = bench.settings
     model = setup.policy_model(settings.debater).to(loading.default_device())
     tokenizer = loading.load_tokenizer(settings.debater.model)
@@ -104,7 +104,7 @@ def _publish(bench: Bench, rollouts: RolloutWorkers, repeats: int) -> Iterator[f
             start = clock()
             policy = publish(Weights(model, model.state_dict()), tokenizer, Path(folder) / f"policy-{version}", version)
             learner = learner_logprobs(model, probe, autocast=settings.debater.dtype == "bfloat16")
-            check_parity(learner, probe, rollouts, policy, settings.parity_tolerance)
+            check_parity(learner, probe, workers, policy, settings.parity_tolerance)
             yield clock() - start
 
 
@@ -112,11 +112,11 @@ def workers(bench: Bench, repeats: int) -> tuple[list[Measurement], list[int]]:
     """Measure one Ray worker against two, in turns; return the process ids of the workers, which are left running."""
     address = bench.settings.cluster.address
     ray.init(address or "local", num_cpus=None if address else 3, include_dashboard=False, log_to_driver=False)
-    one, two = bench.rollouts(1), bench.rollouts(2)
+    one, two = bench.workers(1), bench.workers(2)
     assert isinstance(one, RayRolloutWorkers) and isinstance(two, RayRolloutWorkers)
-    for rollouts in (one, two):
-        rollouts.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
-        bench.collect(rollouts)
+    for workers in (one, two):
+        workers.logprobs([[0, 1]], bench.policy)  # every worker loads its engine
+        bench.collect(workers)
     found, count = [], len(bench.matchups)
     for what, work in (("played and judged", bench.collect), ("played", bench.play)):
         alone, together = [], []

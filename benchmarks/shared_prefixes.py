@@ -46,7 +46,7 @@ def _rig(keeps: bool, workload: Workload, folder: Path) -> Rig:
     kept = {"engine_options": {"prefix_cache_bytes": KEPT}} if keeps else {}
     rig = Rig(workload, folder, 1, {**plain, **kept})
     rig.settings = rig.settings.model_copy(update={"protocol": replace(rig.settings.protocol, rounds=1)})
-    rig.rollouts = setup.rollouts(rig.settings)
+    rig.workers = setup.rollout_workers(rig.settings)
     asked = questions(1, workload.passage_tokens, workload.debater.vocabulary)
     rig.shards = shards_of(matchups_of(asked, rig.settings.protocol, workload.debates // 2), workload.debates, 0)
     return rig
@@ -54,5 +54,5 @@ def _rig(keeps: bool, workload: Workload, folder: Path) -> Rig:
 
 def _share(rig: Rig) -> float:
     """Play once; return the share of the prompts' tokens that did not have to be read."""
-    ((_, played),) = rig.rollouts.play(rig.shards, {rig.policy.name: rig.policy})
+    ((_, played),) = rig.workers.play(rig.shards, {rig.policy.name: rig.policy})
     return getattr(played, "cache_hit_tokens", 0) / max(getattr(played, "prompt_tokens", 0), 1)

@@ -1,4 +1,4 @@
-"""What PPO and DPO runs share: folder, rollouts, judge, records, and the collection of one iteration."""
+"""What PPO and DPO runs share: folder, workers, judge, records, and the collection of one iteration."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,17 +36,17 @@ class Session:
         every = load_questions(settings.questions).questions("train")
         self.questions, watched = set_aside(every, settings.monitor.questions, settings.monitor.level)
         self.judge = stored_judge(settings.judge, settings, self.folder.judging / "training.jsonl")
-        self.rollouts, self.opponents = setup.rollouts(settings), opponents(settings)
-        self.send = setup.sender(settings, self.rollouts)
+        self.workers, self.opponents = setup.rollout_workers(settings), opponents(settings)
+        self.send = setup.sender(settings, self.workers)
         with activity("sampling the tokens on which engine and learner are compared"):
             self.probe = {name: rows_of(settings.of(name)) for name in settings.policies}
         """Rows of tokens on which each policy's learner and engines are compared."""
         for name in settings.policies:
             if settings.of(name).debater.lora is not None:
                 with activity("checking that engines serve an adapter"):
-                    check_adapter(settings.of(name), self.rollouts, self.probe[name], name)
+                    check_adapter(settings.of(name), self.workers, self.probe[name], name)
         self._tracker = Tracker(settings)
-        self.monitor = Monitor(settings, watched, self.judge, self.rollouts, self._tracker) if watched else None
+        self.monitor = Monitor(settings, watched, self.judge, self.workers, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
 
     def collect(
@@ -69,7 +69,7 @@ class Session:
                 iteration,
                 matchups,
                 policies,
-                self.rollouts,
+                self.workers,
                 self.judge,
                 self.settings.reward,
                 self.settings.cluster.shard_size,
@@ -90,7 +90,7 @@ class Session:
         return batch
 
     def _parity(self, learner: Scores, policy: Policy) -> dict[str, float]:
-        gap = check_parity(learner, self.probe[policy.name], self.rollouts, policy, self.settings.parity_tolerance)
+        gap = check_parity(learner, self.probe[policy.name], self.workers, policy, self.settings.parity_tolerance)
         return {"parity": gap.relative, "parity_mean": gap.mean}
 
     def look(self, policies: Mapping[str, Policy]) -> bool:
@@ -115,7 +115,7 @@ class Session:
 
     def close(self) -> None:
         """Drop the workers, the judge's engine and the tracker."""
-        self.rollouts.close()
+        self.workers.close()
         del self.judge, self.monitor
         self._tracker.close()
 

@@ -1,4 +1,4 @@
-"""From the configuration to the objects of a run: question set, judges, rollouts."""
+"""From the configuration to the objects of a run: question set, judges, workers."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -146,7 +146,7 @@ def sender(settings: config.Config, played: RolloutWorkers) -> Send | None:
     return send
 
 
-def rollouts(settings: config.Config) -> RolloutWorkers:
+def rollout_workers(settings: config.Config) -> RolloutWorkers:
     """Return where debates are played: here, or on Ray."""
     debater, cluster = settings.debater, settings.cluster
     setup = PlaySetup(

@@ -82,7 +82,7 @@ def test_one_row_per_seat_is_counted_against_one_per_speech() -> None:
 def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..., Config], rows: str) -> None:
     settings = configure(f"debater.rows={rows}", "algorithm.epochs=1")
     bench = Bench(settings)
-    trajectories = bench.collect(bench.rollouts(0)).trajectories()
+    trajectories = bench.collect(bench.workers(0)).trajectories()
     assert len(trajectories) == 8 * 2 * (2 if rows == "speech" else 1), "debates, sides, and speeches of a side"
     found = values(learner.against_bare_steps(settings, trajectories, repeats=2))
     tokens = sum(len(t.row.prompt) + len(t.row.completion) for t in trajectories)

@@ -104,7 +104,7 @@ def test_an_audit_without_debates_says_why(
         def close(self) -> None:
             """Nothing is open."""
 
-    monkeypatch.setattr("rostrum.trainer.setup.rollouts", lambda settings: Broken())
+    monkeypatch.setattr("rostrum.trainer.setup.rollout_workers", lambda settings: Broken())
     assert main(["audit", *SMALL, f"output={tmp_path}/audit"]) == 2
     said = capfd.readouterr().err.splitlines()[-1]
     assert "None of the 20 debates could be played, most often because the pen broke" in said

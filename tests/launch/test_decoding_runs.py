@@ -155,10 +155,11 @@ def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: No
     played: list[Sequence[Transcript]] = []
     for workers in (0, 1):
         config = compose.load([*overrides, f"output={tmp_path}/run", f"cluster.rollout_workers={workers}"])
-        rollouts, policy = setup.rollouts(config), Policy("checkpoint", 0, str(loading.resolve(config.debater.model)))
+        workers = setup.rollout_workers(config)
+        policy = Policy("checkpoint", 0, str(loading.resolve(config.debater.model)))
         questions = load_questions(config.questions).questions("heldout")
         matchups = both_seatings(questions, alone(config.protocol, {policy.name: policy}))
-        played.append(play(rollouts, Plan(matchups, [policy], 3, 7), "playing").finished)
-        rollouts.close()
+        played.append(play(workers, Plan(matchups, [policy], 3, 7), "playing").finished)
+        workers.close()
     assert played[0] == played[1] and len(played[0]) == 6
     assert all(len(t.inquiries) == 1 and t.provenance["checkpoint sampled_texts"] == 8 for t in played[0])

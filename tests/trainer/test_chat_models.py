@@ -91,11 +91,11 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
     apart = rows == "speech" or family == "qwen3"
     assert setup.rows_per_debate(settings) == (6 if apart else 2)
     assert setup.row_per_speech(settings) == apart
-    rollouts = setup.rollouts(settings)
+    workers = setup.rollout_workers(settings)
     policy = Policy("current", 0, settings.debater.model)
     questions = load_questions(settings.questions).questions("train")[:2]
     matchups = matchups_of(questions, settings.protocol, 1)
-    ((_, finished),) = rollouts.play(shards_of(matchups, 8, 0), {"current": policy})
+    ((_, finished),) = workers.play(shards_of(matchups, 8, 0), {"current": policy})
     for rollout in finished:
         assert isinstance(rollout, Rollout)
         for speaker, made in rollout.rows.items():
@@ -104,7 +104,7 @@ def test_rows_hold_what_the_policy_saw(chat_run: Callable[..., Config], family: 
             sampled = [t for row in made for t, own in zip(row.completion, row.mask, strict=True) if own]
             assert sampled == [token for tokens in spoken for token in tokens]
             for row in made:
-                ((scored,),) = rollouts.logprobs([row.prompt + row.completion], policy)
+                ((scored,),) = workers.logprobs([row.prompt + row.completion], policy)
                 of_completion = scored[len(row.prompt) - 1 :]
                 expected = [p * own for p, own in zip(of_completion, row.mask, strict=True)]
                 assert row.logprobs == pytest.approx(expected, abs=1e-4)

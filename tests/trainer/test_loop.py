@@ -43,9 +43,9 @@ class Backwards:
 def batch(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> Batch:
     key = AnswerKey({question.id: 0 for question in questions})
     judge = ScriptedJudge(key, 1.0, margin=2.0)
-    rollouts = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
+    workers = Backwards(scripted_engine(lambda text: "<quote> never said this </quote> so"))
     rule = RewardRule(unverified_quote_penalty=0.5)
-    return collect(1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, rule, 4, seed=0)
+    return collect(1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, workers, judge, rule, 4, seed=0)
 
 
 def test_every_match_is_there_and_in_order(batch: Batch, questions: Sequence[Question]) -> None:
@@ -78,9 +78,9 @@ def test_trajectories_belong_to_their_seat(batch: Batch) -> None:
 
 def test_an_invalid_verdict_teaches_nobody(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), invalid_every=1)
-    rollouts = Backwards(scripted_engine(lambda text: "word"))
+    workers = Backwards(scripted_engine(lambda text: "word"))
     found = collect(
-        1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
+        1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, workers, judge, RewardRule(), 4, seed=0
     )
     assert len(found.judged) == 6 and all(j.rewards is None for j in found.judged) and found.trajectories() == []
     assert math.isnan(mean_approval(found.judged))
@@ -106,9 +106,9 @@ def test_a_verdict_that_speeches_spoiled_costs_both_seats(
 ) -> None:
     """Both sides of each spoiled debate are paid -4; the others are zero-sum."""
     judge = Unreadable(questions[1].id, ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0, margin=2.0))
-    rollouts = Backwards(scripted_engine(lambda text: "word"))
+    workers = Backwards(scripted_engine(lambda text: "word"))
     found = collect(
-        1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, rollouts, judge, RewardRule(), 4, seed=0
+        1, matchups_of(questions, PROTOCOL, 1), {"current": POLICY}, workers, judge, RewardRule(), 4, seed=0
     )
     spoiled = [j for j in found.judged if not j.verdict.valid]
     assert len(spoiled) == found.spoiled == measure(found)["spoiled"] == measure(found)["invalid"] == 2
@@ -130,13 +130,13 @@ def test_what_is_measured(batch: Batch) -> None:
 def test_progress_is_told_of_every_debate(scripted_engine: Callable[..., Any], questions: Sequence[Question]) -> None:
     told: list[tuple[int, float]] = []
     judge = ScriptedJudge(AnswerKey({q.id: 0 for q in questions}), 1.0)
-    rollouts = Backwards(scripted_engine(lambda text: "word"))
+    workers = Backwards(scripted_engine(lambda text: "word"))
     matchups = matchups_of(questions, PROTOCOL, 1)
     collect(
         1,
         matchups,
         {"current": POLICY},
-        rollouts,
+        workers,
         judge,
         RewardRule(),
         3,

@@ -35,11 +35,11 @@ class Altered:
     """Rollouts on the real engine whose answers are changed on the way."""
 
     def __init__(self, config: Config, change: Callable[[Scores, Scores], Scores]) -> None:
-        self._rollouts, self._base, self._change = setup.rollouts(config), config.debater.model, change
+        self._workers, self._base, self._change = setup.rollout_workers(config), config.debater.model, change
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[Scores]:
         right, base = (
-            self._rollouts.logprobs(rows, p)[0] for p in (policy, Policy("base", 0, loading.resolve(self._base)))
+            self._workers.logprobs(rows, p)[0] for p in (policy, Policy("base", 0, loading.resolve(self._base)))
         )
         return [right, self._change(right, base)]  # the first worker is as it should be
 
@@ -47,7 +47,7 @@ class Altered:
 def test_an_adapter_that_is_served_passes_and_leaves_nothing_behind(config: Config, rows: list[list[int]]) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    parity.check_adapter(config, setup.rollouts(config), rows)
+    parity.check_adapter(config, setup.rollout_workers(config), rows)
     assert torch.equal(torch.get_rng_state(), before)
     assert not config.output.exists() or not list(config.output.iterdir())
 
@@ -81,7 +81,7 @@ def test_one_matrix_of_the_adapter_that_is_not_served_is_noticed(
 
     monkeypatch.setattr(TransformersEngine, "_serve", without)
     with pytest.raises(ParityError, match="from what the learner makes of it"):
-        parity.check_adapter(config, setup.rollouts(config), parity.rows_of(config))
+        parity.check_adapter(config, setup.rollout_workers(config), parity.rows_of(config))
 
 
 def test_the_random_adapter_moves_more_than_any_tolerance(config: Config, rows: list[list[int]], tmp_path) -> None:  # noqa: ANN001

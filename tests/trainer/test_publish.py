@@ -85,21 +85,21 @@ def test_in_bfloat16_rounding_is_told_from_wrong_weights(tiny: Path, tokenizer: 
     model = loading.load_model(str(tiny / "debater"))
     with torch.no_grad():
         model.lm_head.weight.mul_(4)
-    rollouts = LocalRolloutWorkers(replace(SETUP, engine=engine_settings(batch_size=3, dtype="bfloat16")))
+    workers = LocalRolloutWorkers(replace(SETUP, engine=engine_settings(batch_size=3, dtype="bfloat16")))
     policy = publish(Weights(model, model.state_dict()), tokenizer, tmp_path / "right", 0)
     rows = sampled_rows(loading.load_model(policy.path), tokenizer, [tokenizer.eos_token_id])
     assert all(tokenizer.eos_token_id not in row[1:] for row in rows) and len({len(row) for row in rows}) > 1
     learner = learner_logprobs(model, rows, autocast=True)
-    assert 0 < check_parity(learner, rows, rollouts, policy, 0.25).mean < 0.1
+    assert 0 < check_parity(learner, rows, workers, policy, 0.25).mean < 0.1
     unlikely = probe_rows(tokenizer)
-    (engine,) = rollouts.logprobs(unlikely, policy)
+    (engine,) = workers.logprobs(unlikely, policy)
     assert gap_between(flat(learner_logprobs(model, unlikely, autocast=True)), flat(engine)).max > 0.25
     for version, change in enumerate(WRONG.values(), start=1):
         wrong = publish(Weights(model, model.state_dict()), tokenizer, tmp_path / f"wrong-{version}", version)
         torch.manual_seed(0)
         corrupt(wrong, change)
         with pytest.raises(ParityError):
-            check_parity(learner, rows, rollouts, wrong, 0.25)
+            check_parity(learner, rows, workers, wrong, 0.25)
 
 
 def test_an_engine_that_still_serves_the_old_weights_is_noticed(learner: Any, tokenizer: Any, tiny: Path) -> None:

@@ -71,9 +71,9 @@ def ray_runtime() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def pair(ray_runtime: None) -> Iterator[RayRolloutWorkers]:
-    rollouts = RayRolloutWorkers(SETUP, Cluster(rollout_workers=2))
-    yield rollouts
-    rollouts.close()
+    workers = RayRolloutWorkers(SETUP, Cluster(rollout_workers=2))
+    yield workers
+    workers.close()
 
 
 def test_local_rollouts_play_every_match(locally: dict[int, list[Outcome]]) -> None:
@@ -89,14 +89,14 @@ def test_a_shard_does_not_depend_on_the_others(tiny: Path, locally: dict[int, li
 
 
 def test_a_new_version_is_loaded_and_stamped(tiny: Path, locally: dict[int, list[Outcome]]) -> None:
-    rollouts = LocalRolloutWorkers(SETUP)
-    first = dict(enumerate(outcomes for _, outcomes in rollouts.play(SHARDS[:1], policy(tiny))))
-    ((_, moved),) = rollouts.play(SHARDS[:1], policy(tiny, 1, "judge"))
+    workers = LocalRolloutWorkers(SETUP)
+    first = dict(enumerate(outcomes for _, outcomes in workers.play(SHARDS[:1], policy(tiny))))
+    ((_, moved),) = workers.play(SHARDS[:1], policy(tiny, 1, "judge"))
     assert first[0] == locally[0] != moved
     for outcomes, version in ((first[0], 0), (moved, 1)):
         versions = {s.policy_version for o in outcomes if isinstance(o, Rollout) for s in o.transcript.speeches}
         assert versions == {version}
-    (before,), (after,) = (rollouts.logprobs(PROBE, p["current"]) for p in (policy(tiny), policy(tiny, 1, "judge")))
+    (before,), (after,) = (workers.logprobs(PROBE, p["current"]) for p in (policy(tiny), policy(tiny, 1, "judge")))
     assert before != after
 
 
@@ -125,9 +125,9 @@ def test_an_adapter_is_not_loaded_into_an_engine_on_full_weights(tmp_path: Path)
 def test_one_ray_worker_plays_what_is_played_here(
     ray_runtime: None, tiny: Path, locally: dict[int, list[Outcome]]
 ) -> None:
-    rollouts = RayRolloutWorkers(SETUP, Cluster(rollout_workers=1))
-    assert collected(rollouts.play(SHARDS, policy(tiny))) == locally
-    rollouts.close()
+    workers = RayRolloutWorkers(SETUP, Cluster(rollout_workers=1))
+    assert collected(workers.play(SHARDS, policy(tiny))) == locally
+    workers.close()
 
 
 def test_two_ray_workers_play_what_is_played_here(
@@ -146,7 +146,7 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
 ) -> None:
     """An adapter trained in a league and evaluated, here and with workers: metrics but for the speed, all debates,
     weights, and verdicts."""
-    make, close, made = setup.rollouts, RayRolloutWorkers.close, dict[int, RolloutWorkers]()
+    make, close, made = setup.rollout_workers, RayRolloutWorkers.close, dict[int, RolloutWorkers]()
 
     def once(settings: Config) -> RolloutWorkers:
         workers = settings.cluster.rollout_workers
@@ -154,7 +154,8 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
             made[workers] = make(settings)
         return made[workers]
 
-    monkeypatch.setattr(setup, "rollouts", once)  # the same workers train and evaluate: starting them takes longest
+    # the same workers train and evaluate: starting them takes longest
+    monkeypatch.setattr(setup, "rollout_workers", once)
     monkeypatch.setattr(RayRolloutWorkers, "close", lambda self: None)
 
     def run(workers: int) -> tuple[list[dict[str, Any]], bytes, str, str]:
@@ -169,9 +170,9 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
 
     here, one, two = run(0), run(1), run(2)
     for workers in (1, 2):
-        rollouts = made[workers]
-        assert isinstance(rollouts, RayRolloutWorkers) and len(rollouts.actors) == workers
-        close(rollouts)
+        kept = made[workers]
+        assert isinstance(kept, RayRolloutWorkers) and len(kept.actors) == workers
+        close(kept)
     assert here[0][1]["league"] and here == one == two
 
 

@@ -301,6 +301,6 @@ def test_the_benchmark_counts_what_a_judge_finds_in_its_cache(configure: Callabl
     the next."""
     config = configure("judge.model=embedded/judge", "judge.batch_size=8", "algorithm.questions_per_iteration=4")
     bench = Bench(config)
-    found = {m.name: m.median for m in of_judges(bench, bench.collect(bench.rollouts(0)))}
+    found = {m.name: m.median for m in of_judges(bench, bench.collect(bench.workers(0)))}
     assert all(0 <= rate < 100 for rate in found.values())
     assert found["debates, both orders, after every speech"] > found["debates, both orders"]

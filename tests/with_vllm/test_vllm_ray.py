@@ -73,7 +73,7 @@ def test_an_engine_killed_in_mid_run_costs_its_shard_a_second_try(configure: Cal
     shards = shards_of(matchups_of(questions, config.protocol, 1), 2, seed=5)
     before = descendants()
     try:
-        played = setup.rollouts(config)
+        played = setup.rollout_workers(config)
         playing = played.play(shards, policies)
         results = dict([_indexed(next(playing))])
         started = descendants() - before  # a fork server and what it forked

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from rostrum.trainer.config import Config
 from rostrum.trainer.rollouts.local import LocalRolloutWorkers
-from rostrum.trainer.setup import rollouts
+from rostrum.trainer.setup import rollout_workers
 from rostrum.trainer.train import train
 from rostrum.trainer.weights import parity
 from rostrum.trainer.weights.publish import ParityError
@@ -95,7 +95,7 @@ def test_an_adapter_that_matches_nothing_stops_the_run(
 
 def test_an_adapter_that_is_served_passes(configure: Callable[..., Config]) -> None:
     config = configure(*VLLM, *LORA)
-    played = rollouts(config)
+    played = rollout_workers(config)
     assert isinstance(played, LocalRolloutWorkers)
     parity.check_adapter(config, played, parity.rows_of(config))
     played.close()

@@ -107,8 +107,8 @@ def _attempt(settings: Config, start: Start) -> None:
     """Run all ranks from start to end; none of them is left behind, however it ends."""
     cluster = settings.cluster
     learners = [ray_cluster.learner_bundle(cluster)] * (cluster.learners * settings.groups)
-    rollouts = [ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers
-    group = ray_cluster.place([*learners, *rollouts], cluster)
+    workers = [ray_cluster.rollout_bundle(cluster)] * cluster.rollout_workers
+    group = ray_cluster.place([*learners, *workers], cluster)
     actors: list[Any] = []
     running: list[Any] = []
     try:

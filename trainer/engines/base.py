@@ -48,7 +48,7 @@ class EngineSettings(Section):
     transports: ClassVar[tuple[str, ...]] = ()
     """How it takes full weights over from the learner's memory (it is a `Receiver` then), besides reading folders."""
     sender: ClassVar[str | None] = None
-    """The class that sends them, as module:class; it is made of rollouts, a transport and an address."""
+    """The class that sends them, as module:class; it is made of workers, a transport and an address."""
     sleeps: ClassVar[bool] = False
     """Whether it can give a GPU's memory back between turns (`trainer.engines.sleeping`)."""
     claims_memory: ClassVar[bool] = False

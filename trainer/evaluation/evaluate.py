@@ -51,7 +51,7 @@ def evaluate(settings: Config) -> Path:
     try:
         parts = [evaluation.references(), *(evaluation.checkpoint(iteration) for iteration in evaluation.iterations)]
     finally:
-        evaluation.rollouts.close()
+        evaluation.workers.close()
     write_verdicts(verdict_table.read_verdicts(*parts), settings.output / "verdicts.parquet")
     for suffix, name in ((DEBATES, "debates.jsonl"), (ATTACKS, "attacks.jsonl")):
         there = [path for part in parts if (path := part.with_suffix(suffix)).exists()]
@@ -72,11 +72,11 @@ class _Evaluation:
         self.questions: Sequence[Question] = questions.questions("heldout")
         self.key = questions.answer_key("heldout")
         self.pool = JudgePool(settings, self.key, self.folder.judging / "evaluation.jsonl")
-        self.rollouts: RolloutWorkers = setup.rollouts(settings)
+        self.workers: RolloutWorkers = setup.rollout_workers(settings)
         for policy in settings.policies:
             own = settings.of(policy)
             if own.debater.lora is not None:
-                check_adapter(own, self.rollouts, rows_of(own), policy)
+                check_adapter(own, self.workers, rows_of(own), policy)
 
     def references(self) -> Path:
         """Return the verdicts of the judges without debaters: naive (the question alone) and expert (question and
@@ -127,7 +127,7 @@ class _Evaluation:
         matchups = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, own, base))
         seed = derive(self.settings.seed, "evaluate", matchup)
         return play(
-            self.rollouts,
+            self.workers,
             Plan(matchups, [*own.values(), *base.values()], self.settings.cluster.shard_size, seed),
             f"{self.settings.output.name}: evaluating {checkpoint_name(iteration)} against {matchup}",
         )

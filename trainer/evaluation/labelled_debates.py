@@ -31,11 +31,11 @@ def play_labelled(
     player = Policy("player", 0, str(policy or settings.debater.model))
     matchups = both_seatings(asked, alone(settings.protocol, {player.name: player}))
     plan = Plan(matchups, [player], settings.cluster.shard_size, derive(settings.seed, "labelled", split))
-    rollouts = setup.rollouts(settings)
+    workers = setup.rollout_workers(settings)
     try:
-        played = play(rollouts, plan, "playing debates to be judged")
+        played = play(workers, plan, "playing debates to be judged")
     finally:
-        rollouts.close()
+        workers.close()
     if not played.finished:
         ((reason, _),) = Counter(failure.reason for failure in played.failures).most_common(1)
         raise LabelledError(

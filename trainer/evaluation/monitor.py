@@ -65,10 +65,10 @@ class Monitor:
     """Looks at checkpoints and keeps watch.jsonl, one record a look. Lives in the main process."""
 
     def __init__(
-        self, settings: Config, questions: Sequence[Question], judge: Judge, rollouts: RolloutWorkers, tracker: Tracker
+        self, settings: Config, questions: Sequence[Question], judge: Judge, workers: RolloutWorkers, tracker: Tracker
     ) -> None:
         """Begin with the questions set aside; `judge` is the one that gives the reward."""
-        self.settings, self.questions, self.rollouts = settings, questions, rollouts
+        self.settings, self.questions, self.workers = settings, questions, workers
         self.folder, self.tracker = RunFolder(settings.output), tracker
         labels = load_questions(settings.questions).answer_key("train")
         self.key = AnswerKey({question.id: labels[question.id] for question in questions})
@@ -138,7 +138,7 @@ class Monitor:
         matchups = both_seatings(self.questions, cast_of(self.settings.protocol, matchup, policies, base))
         seed = derive(self.settings.seed, "watch", matchup)
         played = play(
-            self.rollouts,
+            self.workers,
             Plan(matchups, [*policies.values(), *base.values()], self.settings.cluster.shard_size, seed),
             f"monitor: iteration {version} against {matchup}",
         )

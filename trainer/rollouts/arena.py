@@ -50,10 +50,10 @@ class Played:
         return [outcome for outcome in self.outcomes if isinstance(outcome, Failure)]
 
 
-def in_shards(rollouts: RolloutWorkers, plan: Plan) -> Iterator[tuple[Shard, list[Outcome]]]:
+def in_shards(workers: RolloutWorkers, plan: Plan) -> Iterator[tuple[Shard, list[Outcome]]]:
     """Return the plan's shards as they come back from being played; `in_order` puts what was made of them in order."""
     shards = shards_of(plan.matchups, plan.shard_size, plan.seed)
-    return rollouts.play(shards, {policy.name: policy for policy in plan.policies})
+    return workers.play(shards, {policy.name: policy for policy in plan.policies})
 
 
 def in_order(found: Mapping[int, T]) -> list[T]:
@@ -61,11 +61,11 @@ def in_order(found: Mapping[int, T]) -> list[T]:
     return [found[index] for index in sorted(found)]
 
 
-def play(rollouts: RolloutWorkers, plan: Plan, title: str) -> Played:
+def play(workers: RolloutWorkers, plan: Plan, title: str) -> Played:
     """Play debates for measuring, with a bar of this title."""
     found: dict[int, list[Transcript | Failure]] = {}
     with activity(title, len(plan.matchups), "debates", after=0) as bar:
-        for shard, outcomes in in_shards(rollouts, plan):
+        for shard, outcomes in in_shards(workers, plan):
             found[shard.index] = [each if isinstance(each, Failure) else each.transcript for each in outcomes]
             bar.advance(len(outcomes))
     return Played([outcome for shard in in_order(found) for outcome in shard])

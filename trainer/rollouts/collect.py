@@ -24,7 +24,7 @@ def collect(
     iteration: int,
     matchups: Sequence[Matchup],
     policies: Mapping[str, Policy],
-    rollouts: RolloutWorkers,
+    workers: RolloutWorkers,
     judge: Judge,
     rule: RewardRule,
     shard_size: int,
@@ -37,7 +37,7 @@ def collect(
     judged: dict[int, list[Judged]] = {}
     failures: dict[int, list[Failure]] = {}
     looked_up = found = 0
-    for shard, outcomes in in_shards(rollouts, Plan(matchups, (*policies.values(), *opponents), shard_size, seed)):
+    for shard, outcomes in in_shards(workers, Plan(matchups, (*policies.values(), *opponents), shard_size, seed)):
         finished = [outcome for outcome in outcomes if isinstance(outcome, Rollout)]
         judged[shard.index] = judge_rollouts(finished, judge, rule)
         failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]

@@ -75,7 +75,7 @@ def sampled_rows(
 
 
 def check_adapter(
-    settings: Config, rollouts: RolloutWorkers, rows: Sequence[Sequence[int]], policy: str = TRAINED
+    settings: Config, workers: RolloutWorkers, rows: Sequence[Sequence[int]], policy: str = TRAINED
 ) -> None:
     """Have every engine serve a random adapter of the configured make, and compare it with peft's own on the `rows`.
 
@@ -87,7 +87,7 @@ def check_adapter(
     """
     with temporary_folder(settings.output, "adapter-probe") as folder, torch.random.fork_rng():  # the run's own
         base, adapted = _write_adapter(settings, str(folder), rows)  # random numbers stay as they were
-        for engine in rollouts.logprobs(rows, Policy(policy, -1, str(folder))):
+        for engine in workers.logprobs(rows, Policy(policy, -1, str(folder))):
             compare(engine, base, adapted, settings)
 
 

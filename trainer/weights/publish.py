@@ -111,7 +111,7 @@ def allowed(tolerance: float) -> str:
 
 
 def check_parity(
-    learner: Scores, rows: Sequence[Sequence[int]], rollouts: RolloutWorkers, policy: Policy, tolerance: float
+    learner: Scores, rows: Sequence[Sequence[int]], workers: RolloutWorkers, policy: Policy, tolerance: float
 ) -> Gap:
     """Return the largest gap between the learner's and any engine's log-probabilities of the rows.
 
@@ -119,7 +119,7 @@ def check_parity(
         ParityError: it is not `within` the tolerance, or NaN.
     """
     worst = Gap(0.0, 0.0, 0.0)
-    for engine in rollouts.logprobs(rows, policy):
+    for engine in workers.logprobs(rows, policy):
         gap = gap_between(flat(learner), flat(engine))
         if not within(gap, tolerance):
             raise ParityError(

@@ -167,13 +167,13 @@ def met(
         found = found or opponents(config)
         asked = [questions[i % 4] for i in range(config.algorithm.questions_per_iteration)]
         matchups = found.line_up(iteration, matchups_of(asked, config.protocol, 2, branches))
-        rollouts = Table(config, scripted_engine, words)
+        workers = Table(config, scripted_engine, words)
         current = {"current": Policy("current", iteration - 1, "x")}
         return collect(
             iteration,
             matchups,
             current,
-            rollouts,
+            workers,
             plant(),
             RewardRule(),
             16,

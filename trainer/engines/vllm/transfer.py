@@ -30,9 +30,9 @@ from rostrum.trainer.types import Policy
 class WeightSender:
     """Sends published weights over "nccl" or "gloo"; the first of the learner's ranks has one."""
 
-    def __init__(self, rollouts: Receivers, transport: str, address: str) -> None:
-        self._rollouts, self._transport, self._address = rollouts, transport, address
-        self._receivers = _Receivers(rollouts)
+    def __init__(self, workers: Receivers, transport: str, address: str) -> None:
+        self._workers, self._transport, self._address = workers, transport, address
+        self._receivers = _Receivers(workers)
         self._weights = _Weights("cpu" if transport == GLOO else default_device())
         self._engines: list[str] = []
         self._sender: Any = None
@@ -44,7 +44,7 @@ class WeightSender:
             TransferError: the learner and the engines do not find each other.
         """
         self._receivers.policy, self._weights.tensors = policy, weights
-        engines = self._rollouts.receivers(policy)
+        engines = self._workers.receivers(policy)
         if engines != self._engines:
             self._meet(engines)
         try:
@@ -81,8 +81,8 @@ class WeightSender:
 class _Receivers:
     """vLLM's `VLLMWeightSyncClient`: what its sender asks of the receiving side, passed on to every engine."""
 
-    def __init__(self, rollouts: Receivers) -> None:
-        self._rollouts = rollouts
+    def __init__(self, workers: Receivers) -> None:
+        self._workers = workers
         self._asking = Lock()
         """vLLM's sender asks from a thread of its own, and does not wait for it when the sending fails."""
         self.policy = Policy("", 0, "")
@@ -104,11 +104,11 @@ class _Receivers:
     def let_go(self) -> None:
         """End the engines; those that take their place read the folder."""
         with self._asking:
-            self._rollouts.let_go(self.policy)
+            self._workers.let_go(self.policy)
 
     def _ask(self, step: str, payload: Callable[[int], Any] = lambda _: None) -> None:
         with self._asking:
-            self._rollouts.transfer(self.policy, step, payload)
+            self._workers.transfer(self.policy, step, payload)
 
 
 class _Weights(WeightSource):

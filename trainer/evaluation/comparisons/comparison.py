@@ -152,14 +152,14 @@ def _told(transcript: Transcript, settings: Config) -> Transcript:
 def _play(settings: Config, player: Player, questions: Sequence[Question], title: str) -> Played:
     policy = Policy(verdict_table.CHECKPOINT, player.iteration, player.path)
     matchups = both_seatings(questions, alone(settings.protocol, {policy.name: policy}))
-    rollouts = setup.rollouts(settings)
+    workers = setup.rollout_workers(settings)
     try:
         if settings.debater.lora is not None:
-            check_adapter(settings, rollouts, rows_of(settings))
+            check_adapter(settings, workers, rows_of(settings))
         seed = derive(settings.seed, "evaluate", verdict_table.SELF)
-        return play(rollouts, Plan(matchups, [policy], settings.cluster.shard_size, seed), title)
+        return play(workers, Plan(matchups, [policy], settings.cluster.shard_size, seed), title)
     finally:
-        rollouts.close()
+        workers.close()
 
 
 def _judged(

@@ -45,7 +45,7 @@ class Tournament:
         source = load_questions(settings.test_questions, "heldout")
         self.questions: Sequence[Question] = source.questions("heldout")
         self.key = source.answer_key("heldout")
-        self.rollouts: RolloutWorkers = setup.rollouts(settings)
+        self.workers: RolloutWorkers = setup.rollout_workers(settings)
 
     def round_robin(self) -> pd.DataFrame:
         """Play everybody against everybody else, and against themselves."""
@@ -79,7 +79,7 @@ class Tournament:
 
     def close(self) -> None:
         """Drop the engines."""
-        self.rollouts.close()
+        self.workers.close()
 
     def _alone(self) -> list[tuple[str, str]]:
         return [(name, name) for name in self.players]
@@ -104,7 +104,7 @@ class Tournament:
         policies = [policy for of in sets for policy in of.values()]
         seed = derive(self.settings.seed, "tournament", one, two)
         plan = Plan(matchups, policies, self.settings.cluster.shard_size, seed)
-        outcomes = play(self.rollouts, plan, f"{one} against {two}").outcomes
+        outcomes = play(self.workers, plan, f"{one} against {two}").outcomes
         return [self._played(outcome, matchup, names) for outcome, matchup in zip(outcomes, matchups, strict=True)]
 
     def _played(self, outcome: Transcript | Failure, matchup: Matchup, names: Mapping[str, str]) -> "_Played":

@@ -131,7 +131,9 @@ def stage(
         waiting = iter(judges)
         failing = "" if fails is None else source.questions("heldout")[fails].id
         monkeypatch.setattr("rostrum.trainer.setup.judge", lambda *_: PerSide(next(waiting)))
-        monkeypatch.setattr("rostrum.trainer.setup.rollouts", lambda c: Rollouts(c, scripted_engine(script), failing))
+        monkeypatch.setattr(
+            "rostrum.trainer.setup.rollout_workers", lambda c: Rollouts(c, scripted_engine(script), failing)
+        )
         chosen = {name: arms[name] for name in names.split(",")}
         play = Comparison(config, chosen, [Player(0, "nowhere")], tmp_path / "comparison")
         return play.verdicts(), judges
