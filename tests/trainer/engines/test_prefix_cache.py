@@ -228,7 +228,7 @@ def test_the_oldest_go_first_and_a_prefix_after_what_builds_on_it() -> None:
     assert cache.bytes == 16 * 8 and not cache.keep(kept("told", kept("told"))), "its prefix is not kept"
     (match,) = cache.find([np.array([ord(sign) for sign in "told b!"])])
     assert match.common == 6
-    assert cache.keep(kept("told b!", told)) and len(cache) == 3, "it takes the place of what it goes on from"
+    assert cache.keep(kept("told b!", told), match) and len(cache) == 3, "it takes the place of what it goes on from"
     assert cache.keep(kept("xyz")) and len(cache) == 3, "told a was used longest ago"
     assert not cache.keep(kept("wxyz" * 4)) and cache.bytes <= cache.limit
     assert [match.common for match in cache.find([kept("told a?").tokens, kept("xyz!").tokens])] == [5, 3]

@@ -48,6 +48,10 @@ class Match:
     common: int = 0
 
 
+NOTHING = Match()
+"""Not one token is kept."""
+
+
 class PrefixCache:
     """Keeps rows within a number of bytes; the one that was used longest ago, and on which no other builds, goes
     first."""
@@ -70,7 +74,7 @@ class PrefixCache:
         earlier calls have found."""
         self._calls += 1
         if not self._rows:
-            return [Match() for _ in prompts]
+            return [NOTHING for _ in prompts]
         width = max(len(row.tokens) for row in self._rows)
         table = np.full((len(self._rows), width + 1), -1)  # the last column differs from every prompt
         for place, row in enumerate(self._rows):
@@ -84,20 +88,21 @@ class PrefixCache:
         common = same.argmin(1)
         best = int(common.argmax())
         if common[best] == 0:
-            return Match()
+            return NOTHING
         found = self._rows[best]
         found.used = self._calls
         if found.prefix is not None:
             found.prefix.used = self._calls
         return Match(found, int(common[best]))
 
-    def keep(self, row: Kept) -> bool:
+    def keep(self, row: Kept, goes_on: Match = NOTHING) -> bool:
         """Keep a row if there is room for it, at the cost of rows that this call did not find; it takes the place of
-        rows that only it goes on from. Return whether it is kept."""
+        the one that it `goes_on` from, if it does so from its end. Return whether it is kept."""
         row.used = self._calls
         if row.prefix is not None and row.prefix not in self._rows:
             return False
-        for earlier in [known for known in self._rows if not known.shared and _begins(known, row)]:
+        earlier = goes_on.kept if goes_on.kept in self._rows else None
+        if earlier is not None and not earlier.shared and goes_on.common == len(earlier.tokens):
             self._drop(earlier)
         while self.bytes + row.bytes > self.limit:
             builds_on = {id(known.prefix) for known in self._rows}
@@ -112,12 +117,6 @@ class PrefixCache:
     def _drop(self, row: Kept) -> None:
         self._rows.remove(row)
         self.bytes -= row.bytes
-
-
-def _begins(known: Kept, row: Kept) -> bool:
-    """Return whether a row begins with all tokens of a known one."""
-    length = len(known.tokens)
-    return length <= len(row.tokens) and bool((row.tokens[:length] == known.tokens).all())
 
 
 def common_length(one: Tokens, other: Tokens) -> int:

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from rostrum.trainer.engines.transformers.prefix_cache import Kept, Match, PrefixCache, Tokens, alike, common_length
+from rostrum.trainer.engines.transformers.prefix_cache import (
+    NOTHING,
+    Kept,
+    Match,
+    PrefixCache,
+    Tokens,
+    alike,
+    common_length,
+)
 from rostrum.trainer.engines.transformers.shared_attention import NAME, Reading, SharedPrefix, joined, sliced
 from rostrum.trainer.models import loading
 
@@ -40,6 +48,7 @@ class Batch:
     """Prompts that were read, and what is sampled after them as it grows."""
 
     prompts: Sequence[Tokens]
+    matches: Sequence[Match]
     groups: Sequence[Group]
     reading: Reading
     logits: torch.Tensor
@@ -66,20 +75,20 @@ class PrefixReader:
         for group in groups:
             if not group.kept.used:
                 self.cache.keep(group.kept)
-        return Batch(rows, groups, reading, torch.cat(logits))
+        return Batch(rows, matches, groups, reading, torch.cat(logits))
 
     def score(self, rows: Sequence[Sequence[int]], last: int) -> list[torch.Tensor]:
         """Return the logits (up to `last`, V) of each row's last tokens. Nothing is kept."""
         tokens = [np.asarray(row, np.int64) for row in rows]
-        nothing, logits = Match(), dict[int, torch.Tensor]()
+        logits = dict[int, torch.Tensor]()
         with attending(self._model):
-            groups = self._groups(tokens, [nothing] * len(tokens), last)
+            groups = self._groups(tokens, [NOTHING] * len(tokens), last)
             shared = {row: group.length for group in groups for row in group.rows}
             for places in _packed([len(row) - shared.get(place, 0) for place, row in enumerate(tokens)]):
                 own = {row: place for place, row in enumerate(places)}
                 within = [Group(tuple(own[row] for row in g.rows if row in own), g.kept, g.length) for g in groups]
                 part = [tokens[row] for row in places]
-                reading = self._begin(part, [nothing] * len(part), [group for group in within if group.rows], 0)
+                reading = self._begin(part, [NOTHING] * len(part), [group for group in within if group.rows], 0)
                 logits.update(zip(places, self._read(reading, part, last), strict=True))
         return [logits[row] for row in range(len(rows))]
 
@@ -96,7 +105,7 @@ class PrefixReader:
             tokens, base = np.append(prompt, np.asarray(new, np.int64)), batch.reading.bases[row]
             group = prefixes.get(row)
             own = batch.reading.own(row, len(tokens) - base)
-            self.cache.keep(Kept(tokens, own, None if group is None else group.kept, base))
+            self.cache.keep(Kept(tokens, own, None if group is None else group.kept, base), batch.matches[row])
 
     def _groups(self, rows: Sequence[Tokens], matches: Sequence[Match], last: int) -> list[Group]:
         """Return rows that begin alike, with the prefix that they share; what is not kept of it is read."""
