@@ -1,6 +1,6 @@
 """`make bench`: how far the rollout path and the learner are from what the hardware gives, in one run.
 
-    python -m benchmarks.bench [--threads N] [--repeats N] [--quick] [--json FILE] [OVERRIDE ...]
+    python -m benchmarks.bench [--threads N] [--repeats N] [--full] [--json FILE] [OVERRIDE ...]
 
 Overrides are those of `rostrum train`, so any model, protocol or batch can be measured:
 `python -m benchmarks.bench debater.model=/models/mine judge.model=/models/judge algorithm.questions_per_iteration=64`.
@@ -38,7 +38,7 @@ def main() -> int:
     environment.silence()
     try:
         measurements, costs, machine = _measure(
-            arguments.overrides, arguments.repeats, arguments.threads, arguments.quick
+            arguments.overrides, arguments.repeats, arguments.threads, arguments.full
         )
     except (ConfigError, ModelError) as error:
         print(error, file=sys.stderr)
@@ -58,7 +58,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("overrides", nargs="*", help="configuration overrides, as for `rostrum train`")
     parser.add_argument("--threads", type=positive, default=1, help="threads of this process and of each worker")
     parser.add_argument("--repeats", type=positive, default=5, help="how often each side of a ratio is measured")
-    parser.add_argument("--quick", action="store_true", help="measure shared passages with a smaller model")
+    parser.add_argument(
+        "--full", action="store_true", help="measure shared passages with all of SmolLM2-135M, not 4 layers"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number here")
     return parser.parse_args()
 
@@ -71,7 +73,7 @@ def positive(text: str) -> int:
 
 
 def _measure(
-    overrides: list[str], repeats: int, threads: int, quick: bool
+    overrides: list[str], repeats: int, threads: int, full: bool
 ) -> tuple[list["Measurement"], dict[str, list["Cost"]], dict[str, Any]]:
     import torch
     import transformers
@@ -111,7 +113,7 @@ def _measure(
         status.update("a row per speaker against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
         status.update("debates about one passage")
-        workload = shared_prefixes.QUICK if quick else shared_prefixes.WHOLE
+        workload = shared_prefixes.WHOLE if full else shared_prefixes.QUICK
         found += shared_prefixes.read_once(min(repeats, LONG_REPEATS), workload)
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
