@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VLLM_READY := $(VENV)/.vllm-ready
+MODELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rostrum/models
 DOCS_VENV := build/docs-venv
 DOCS_READY := $(DOCS_VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -13,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # test would compile torch, transformers, Ray and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-quick test-all test-vllm lint bench docs clean
+.PHONY: demo test test-quick test-all test-vllm test-models lint bench docs clean
 
 demo: $(READY)
 	rostrum demo
@@ -34,6 +35,10 @@ test-all: $(READY)
 
 test-vllm: $(VLLM_READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/with_vllm
+
+# Two real pretrained models, which are fetched once (340 MB) and kept in the user's cache.
+test-models: $(VLLM_READY) $(MODELS)/.ready
+	ROSTRUM_MODELS="$(MODELS)" python -m pytest --numprocesses 2 tests/models
 
 lint: $(READY)
 	ruff check .
@@ -63,6 +68,11 @@ $(VLLM_READY): $(READY) tests/with_vllm/requirements.py
 	$(BIN)/python tests/with_vllm/requirements.py > $(VENV)/vllm-requirements.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -r $(VENV)/vllm-requirements.txt
 	touch $(VLLM_READY)
+
+$(MODELS)/.ready: tests/models/small_models.py tests/models/weights.txt | $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gguf
+	$(BIN)/python -m tests.models.small_models "$(MODELS)"
+	touch "$@"
 
 # What builds the handbook, in an environment of its own: it needs nothing else of ours.
 $(DOCS_READY): pyproject.toml constraints.txt
