@@ -73,7 +73,7 @@ def settings_of(run: Chosen, models: dict[str, str], stories: Path, output: Path
         "algorithm.questions_per_iteration": 1,
         "questions": "quality",
         "questions.path": stories,
-        "questions.heldout": 1,
+        "questions.heldout": 2,
         "protocol": "debate",
         "protocol.rounds": 1,
         "protocol.max_words": 20,

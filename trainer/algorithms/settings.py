@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from rostrum.trainer.algorithms import advantages
 from rostrum.trainer.algorithms.advantages import Floats, Role
@@ -130,6 +130,10 @@ class PolicyGradientSettings(AlgorithmSettings):
     """Weight of the KL penalty to the reference (the base debater)."""
     normalise_advantages: bool = True
     """Divide the advantages of an iteration by their standard deviation (and centre those of ppo)."""
+    tis: Literal["auto"] | PositiveFloat | None = Field("auto", exclude_if=lambda value: value == "auto")
+    """Truncated importance sampling (Yao et al. 2025): where learner and engine differ by more than 1e-4 nats per
+    token, a token's advantage is multiplied by min(exp(learner - engine), tis). auto: 2 in bfloat16, else null; null:
+    advantages stay as they are."""
 
     @abstractmethod
     def credit(self, rows: Sequence[Trajectory], values: Sequence[Floats], baselines: Mapping[Role, float]) -> Credit:
@@ -147,6 +151,12 @@ class PolicyGradientSettings(AlgorithmSettings):
         if self.micro_batch_rows and self.micro_batch_tokens:
             raise ValueError("micro-batches are cut by rows or by tokens: set micro_batch_rows or micro_batch_tokens")
         return self
+
+    def most_importance(self, dtype: str) -> float | None:
+        """Return `tis` for a debater of this dtype; None where tokens are not weighted."""
+        if self.tis == "auto":
+            return 2.0 if dtype == "bfloat16" else None
+        return self.tis
 
     def shares_prefix(self, tokens: float) -> bool:
         alone = self.share_prefix == "auto" and self.micro_batch_rows == 1  # a row in memory has none to share with

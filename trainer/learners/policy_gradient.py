@@ -50,6 +50,8 @@ NO_SHARING = (
     "this debater has layers that cannot attend to a prefix which several rows share; the learner reads it anew in "
     "every row"
 )
+ROUNDING = 1e-4
+"""Nats per token, on average, up to which learner and engine count as the same policy."""
 BASELINES, TRAINED, OPTIMIZER = "baselines.json", "trained.safetensors", "optimizer.safetensors"
 
 
@@ -99,6 +101,9 @@ class PolicyGradient(Learner):
             check_sampled(gap, self._setup.config.parity_tolerance)
             self._first_batch = False
         self._credit(batch, rows, values, mine)
+        most = self._algorithm.most_importance(self._setup.config.debater.dtype)
+        if most is not None and gap.mean > ROUNDING:
+            batch["advantages"] = batch["advantages"] * importance(batch, most)
         learns = trainer.accelerator.reduce(batch["advantages"].abs().sum(), reduction="sum") > 0
         before = fingerprint(trainer.model) if learns else None
         learned = self._learn(batch)
@@ -233,6 +238,7 @@ class ClippedSurrogate(GRPOTrainer):
                 max_grad_norm=algorithm.max_grad_norm,
                 epsilon=algorithm.clip,
                 beta=algorithm.kl,
+                use_bias_correction_kl=True,  # the gradient of the reverse KL, unbiased (DeepSeek-V3.2)
                 loss_type="dapo",
                 temperature=config.debater.temperature,
                 num_generations=2,
@@ -462,6 +468,17 @@ def _never_called(**_: Any) -> list[float]:
 def sampled(batch: Batch) -> torch.Tensor:
     """Return (B, T), 1 where the policy has sampled the token."""
     return batch["completion_mask"] * batch["tool_mask"]
+
+
+def importance(batch: Batch, most: float) -> torch.Tensor:
+    """Return (B, T) by how much likelier the learner finds each sampled token than the engine did, at most `most`.
+
+    The surrogate takes min(r A, clip(r) A) with r against the learner at the start of the batch. An advantage times a
+    weight w >= 0 gives w times that, so the gradient is that of tokens which the learner itself has sampled, but for
+    what is cut off (Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy RL training").
+    """
+    apart = batch["old_per_token_logps"] - batch["sampling_per_token_logps"]
+    return torch.where(sampled(batch).bool(), apart, 0.0).exp().clamp(max=most)
 
 
 def speech_ratios(now: torch.Tensor, batch: Batch) -> torch.Tensor:
