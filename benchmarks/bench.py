@@ -78,7 +78,7 @@ def _measure(
     import torch
     import transformers
 
-    from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows, shared_prefixes
+    from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows, shared_prefixes, trees
     from rostrum.launch.compose import ConfigError, load
     from rostrum.trainer.algorithms.settings import PolicyGradientSettings
     from rostrum.trainer.engines import settings_by_name
@@ -112,6 +112,8 @@ def _measure(
             found += prefix_cache.of_judges(bench, batch, name)
         status.update("a row per speaker against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
+        status.update("a passage computed once against TRL's padded rows (minutes)")
+        found += trees.computed_once(min(repeats, LONG_REPEATS))
         status.update("debates about one passage")
         workload = shared_prefixes.WHOLE if full else shared_prefixes.QUICK
         found += shared_prefixes.read_once(min(repeats, LONG_REPEATS), workload)

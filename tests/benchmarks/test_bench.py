@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks import learner, publishing, rounds, rows, shared_prefixes
+from benchmarks import learner, publishing, rounds, rows, shared_prefixes, trees
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from benchmarks.shapes import SHAPES, Workload
@@ -17,7 +17,7 @@ from rostrum.trainer.models.loading import ModelError
 @pytest.fixture(autouse=True)
 def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
-    for module in ("measure", "learner", "publishing"):
+    for module in ("measure", "learner", "publishing", "trees"):
         monkeypatch.setattr(f"benchmarks.{module}.clock", lambda: next(ticks))
 
 
@@ -51,6 +51,15 @@ def test_longer_debates_have_more_new_tokens_and_are_read_again(configure: Calla
     assert grown[read] == pytest.approx((expected,))
     assert grown[time] == pytest.approx((one.new_tokens / three.new_tokens,) * 2)
     assert one.seconds == (1 / 4, 1 / 4), "one tick for four debates"
+
+
+def test_a_passage_is_computed_once_where_trl_computes_it_for_every_row() -> None:
+    sizes = trees.Sizes(SHAPES["tinier"], passage=200, speech=4, rows=4, micro=(1, 4))
+    found = values(trees.computed_once(2, sizes))
+    assert found["tokens of the rows, over those computed"][0] > 1.5
+    assert found["TRL, 1 rows at once"] == found["TRL, 4 rows at once"] == (1,), "one tick for a step"
+    assert found["seconds, TRL with 1 rows at once over shared"] == (1, 1)
+    assert found["largest difference of a log-probability"][0] < 10
 
 
 def test_debates_about_one_passage_read_it_once() -> None:
