@@ -260,12 +260,15 @@ def _prefix(outer: PlacementGroup | None) -> str:
     return f"{outer.id.hex() if outer else 'driver'}/"
 
 
-def actor_options(group: PlacementGroup, index: int, share: float = 1) -> dict[str, Any]:
-    """Put an actor into a bundle, all of which is its own, or that share of it."""
-    bundle = {name: amount * share for name, amount in group.bundle_specs[index].items()}
+def actor_options(group: PlacementGroup, index: int, shared: bool = False) -> dict[str, Any]:
+    """Put an actor into a bundle, all of which is its own; where two share one, each has half a CPU and half a GPU."""
+    bundle = dict(group.bundle_specs[index])
+    cpus, gpus = bundle.pop("CPU"), bundle.pop("GPU", 0)
+    if shared:  # the bundle is on the right node already, so neither asks for custom resources
+        cpus, gpus, bundle = cpus / 2, min(gpus, 1) / 2, {}
     return {
-        "num_cpus": bundle.pop("CPU"),
-        "num_gpus": bundle.pop("GPU", 0),
+        "num_cpus": cpus,
+        "num_gpus": gpus,
         "resources": bundle,
         "scheduling_strategy": PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index),
     }

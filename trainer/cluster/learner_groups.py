@@ -118,14 +118,14 @@ def train(settings: Config, loop: Loop, prepare: Prepare) -> None:
             ranks: list[Any] = []
             for rank in range(each):
                 bundle = number * each + rank
-                options = ray_cluster.actor_options(group, bundle, share=1 if bundle else 0.5)
+                options = ray_cluster.actor_options(group, bundle, shared=bundle == 0)
                 ranks.append(ray.remote(GroupRank).options(**options).remote(rank, policy))
                 actors.append(ranks[-1])
             together = learners.ranks_of(ranks)
             entered += [rank.enter.remote(together, os.getcwd(), prepare) for rank in ranks]
             groups[policy] = Group(ranks)
         learners.watch(entered)
-        asking = ray.remote(LoopActor).options(**ray_cluster.actor_options(group, 0, share=0.5)).remote()
+        asking = ray.remote(LoopActor).options(**ray_cluster.actor_options(group, 0, shared=True)).remote()
         actors.append(asking)
         return [asking.run.remote(settings, groups, os.getcwd(), loop)]
 

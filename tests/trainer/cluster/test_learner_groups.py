@@ -51,7 +51,7 @@ def make(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
 def ray_runtime() -> Iterator[None]:
     import ray
 
-    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=4, resources={"wide": 6}, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -153,7 +153,7 @@ def test_who_does_not_learn_keeps_its_weights(make: Callable[..., Config]) -> No
             run.publish(1)
 
     train_rank_quietly = environment.quieten
-    settings = make("still", "cluster=zero3", "cluster.learners=1")
+    settings = make("still", "cluster=zero3", "cluster.learners=1", "+cluster.resources.learner={wide: 3}")
     learner_groups.train(settings, loop, environment.quieten)
     before, after = ([file_of(settings, at, name).read_bytes() for name in NAMES] for at in (0, 1))
     assert before[0] == before[1] == after[1] != after[0]
