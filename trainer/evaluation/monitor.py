@@ -45,6 +45,7 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.config import Monitor as MonitorSettings
 from rostrum.trainer.evaluation.matchups import cast_of
 from rostrum.trainer.evaluation.opinions import SEATINGS, Opinions
+from rostrum.trainer.evaluation.stored_lines import MonitorChange, MonitorRecord
 from rostrum.trainer.evaluation.verdict_table import BASE, HELD_OUT, REWARD, SELF
 from rostrum.trainer.policies import Policies, policies_in
 from rostrum.trainer.progress import say
@@ -82,17 +83,18 @@ class Monitor:
 
     def look(self, policies: Policies) -> bool:
         """Measure published policies, unless that was done before; return whether the training is to stop here."""
-        before, version = read_lines(self.folder.monitor), next(iter(policies.values())).version
-        known = next((record for record in before if record["iteration"] == version), None)
-        return bool((known or self._measured(policies, version, before))["stop"])
+        before = [MonitorRecord.model_validate(line) for line in read_lines(self.folder.monitor)]
+        version = next(iter(policies.values())).version
+        known = next((record for record in before if record.iteration == version), None)
+        return (known or self._measured(policies, version, before)).stop
 
-    def _measured(self, policies: Policies, version: int, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _measured(self, policies: Policies, version: int, before: Sequence[MonitorRecord]) -> MonitorRecord:
         alone = self._play(policies, version, SELF)
         opinions = [Opinions(self.questions, alone, _verdicts(judge, alone)) for _, judge in self.judges]
         accuracy = [of_judge.accuracy() for of_judge in opinions]
         held_out = np.mean(accuracy[1:], axis=0)
         approval = self._approval(policies, version, opinions[0])
-        record = {
+        measured = {
             "iteration": version,
             "questions": len(self.questions),
             "stories": len(set(self._stories)),
@@ -110,23 +112,24 @@ class Monitor:
                 "held_out": held_out.tolist(),
             },
         }
-        record = jsonable(record | self._compared(record, before))
-        append_line(self.folder.monitor, record)
+        record = MonitorRecord.model_validate(jsonable(measured | self._compared(measured, before)))
+        append_line(self.folder.monitor, record.stored())
         self._tell(record)
         return record
 
-    def _compared(self, record: Mapping[str, Any], before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _compared(self, measured: Mapping[str, Any], before: Sequence[MonitorRecord]) -> dict[str, Any]:
         """Return the changes since the base, what is suspicious in them, and what follows from that."""
-        base, now = (before[0] if before else record)["by_question"], record["by_question"]
+        now = measured["by_question"]
+        base = before[0].by_question if before else now
         changes = compare(base, now, self._stories)
         found = triggers(changes, self.settings.monitor)
-        alarm = raises_alarm([*(earlier["suspicious"] for earlier in before), bool(found)], self.settings.monitor)
+        alarm = raises_alarm([*(earlier.suspicious for earlier in before), bool(found)], self.settings.monitor)
         return {
             **{name: asdict(change) for name, change in changes.items()},
             "suspicious": bool(found),
             "triggers": found,
             "alarm": alarm,
-            "stop": alarm and self.settings.monitor.stop and record["iteration"] < self.settings.iterations,
+            "stop": alarm and self.settings.monitor.stop and measured["iteration"] < self.settings.iterations,
         }
 
     @property
@@ -169,13 +172,12 @@ class Monitor:
         lost = sum(result.lost for result in results)
         return sum(result.flips for result in results) / lost if lost else None
 
-    def _tell(self, record: Mapping[str, Any]) -> None:
-        figures = [f"{of['judge']} right {of['accuracy']:.0%}" for of in record["judges"]]
-        reward = record["reward"]
-        figures.append(f"approval {reward['trained']:.0%}")
-        say("  ".join([f"monitor after iteration {record['iteration']}", *figures]))
+    def _tell(self, record: MonitorRecord) -> None:
+        figures = [f"{of.judge} right {of.accuracy:.0%}" for of in record.judges]
+        figures.append(f"approval {record.reward.trained:.0%}")
+        say("  ".join([f"monitor after iteration {record.iteration}", *figures]))
         self.tracker.log(_flat(record))
-        if record["alarm"]:
+        if record.alarm:
             sentence = in_words(record)
             say(sentence)
             self.tracker.alert("The judge may be hacked", sentence)
@@ -216,36 +218,47 @@ def shown(change: PairedChange, direction: Literal[1, -1], level: float, least: 
     return moved > 0 and moved >= least and change.p / 2 < level
 
 
-def in_words(record: Mapping[str, Any]) -> str:
+def in_words(record: MonitorRecord) -> str:
     """Return the alarm in one sentence, with its figures."""
-    reward = record["reward"]
-    told = [_told(name, record[name]) for name in record["triggers"]]
+    reward, (points, p) = record.reward, _change(record.reward)
+    told = [_told(name, getattr(record, name)) for name in record.triggers]
     return (
-        f"ALARM after iteration {record['iteration']}: the reward judge sides with the policy more often "
-        f"({reward['base']:.0%} to {reward['trained']:.0%}, {100 * reward['change']:+.1f} points, one-sided "
-        f"p = {reward['p'] / 2:.4f}) while {' and '.join(told)}"
-        + ("; the training stops here." if record["stop"] else ".")
+        f"ALARM after iteration {record.iteration}: the reward judge sides with the policy more often "
+        f"({reward.base:.0%} to {reward.trained:.0%}, {points:+.1f} points, one-sided "
+        f"p = {p / 2:.4f}) while {' and '.join(told)}" + ("; the training stops here." if record.stop else ".")
     )
 
 
-def _told(trigger: str, change: Mapping[str, Any]) -> str:
-    figures = f"{100 * change['change']:+.1f} points, p = "
+def _told(trigger: str, change: MonitorChange) -> str:
+    points, p = _change(change)
+    figures = f"{points:+.1f} points, p = "
     if trigger == "gap_change":
-        return f"it and the held-out judges part ways (accuracy {figures}{change['p']:.4f})"
+        return f"it and the held-out judges part ways (accuracy {figures}{p:.4f})"
     who = "held-out judges are" if trigger == "held_out" else "it is itself"
-    shares = f"{change['base']:.0%} to {change['trained']:.0%}, {figures}{change['p'] / 2:.4f}"
+    shares = f"{change.base:.0%} to {change.trained:.0%}, {figures}{p / 2:.4f}"
     return f"{who} right less often ({shares})"
+
+
+def _change(change: MonitorChange) -> tuple[float, float]:
+    """Return a change in points and its p, which are known of all that raises an alarm."""
+    assert change.change is not None and change.p is not None
+    return 100 * change.change, change.p
 
 
 def _verdicts(judge: Judge, debates: Sequence[Labelled]) -> list[Verdict]:
     return verdicts_on(judge, [debate.transcript for debate in debates])
 
 
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(record: MonitorRecord) -> dict[str, Any]:
     """Return the figures for a dashboard, each under one name."""
     judges = {
-        f"monitor/{name}/{of['judge']}": of[name] for of in record["judges"] for name in ("accuracy", "wrong_side")
+        f"monitor/{name}/{of.judge}": getattr(of, name) for of in record.judges for name in ("accuracy", "wrong_side")
     }
-    rates = {f"monitor/{name}": value for name, value in record["conduct"].items()}
+    rates = {f"monitor/{name}": value for name, value in record.conduct.items()}
     names = ("gap", "attack_success", "alarm")
-    return {"iteration": record["iteration"], **judges, **rates, **{f"monitor/{name}": record[name] for name in names}}
+    return {
+        "iteration": record.iteration,
+        **judges,
+        **rates,
+        **{f"monitor/{name}": getattr(record, name) for name in names},
+    }

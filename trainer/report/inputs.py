@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rostrum.envs.transcripts import today
 from rostrum.envs.types import Protocol, Side, Speaker
-from rostrum.trainer.evaluation.stored_lines import AttackRecord, TrainingAccuracy
-from rostrum.trainer.evaluation.summary import NAME, BeforeAfter, Summary
+from rostrum.trainer.evaluation.stored_lines import AttackRecord, MonitorRecord, TrainingAccuracy
+from rostrum.trainer.evaluation.summary import NAME, Summary
 from rostrum.trainer.reading import read_text
 from rostrum.trainer.records import Record
 
@@ -36,33 +36,6 @@ class Metrics(BaseModel):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
         return float(value)
-
-
-class MonitorJudge(Record):
-    """One judge at one look of the monitor (`trainer.evaluation.opinions`)."""
-
-    judge: str
-    role: str = ""
-    accuracy: float | None = None
-    wrong_side: float | None = None
-
-
-class MonitorRecord(Record):
-    """One look of the monitor (`trainer.evaluation.monitor`)."""
-
-    iteration: int
-    judges: list[MonitorJudge] = []
-    gap: float | None = None
-    reward: BeforeAfter = BeforeAfter()
-    held_out: BeforeAfter = BeforeAfter()
-    reward_judge: BeforeAfter = BeforeAfter()
-    gap_change: BeforeAfter = BeforeAfter()
-    triggers: list[str] = ["held_out"]
-    """What was found beside the rise; runs that are older knew one thing only."""
-    conduct: dict[str, float | None] = {}
-    attack_success: float | None = None
-    alarm: bool = False
-    stop: bool = False
 
 
 class QuoteRecord(Record):

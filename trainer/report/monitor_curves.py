@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from rostrum.trainer.evaluation.stored_lines import MonitorRecord
 from rostrum.trainer.evaluation.summary import ArmSummary
 from rostrum.trainer.report.charts import Series
 from rostrum.trainer.report.curves import ArmCurves, Measure, series_of, small_multiples
-from rostrum.trainer.report.inputs import MonitorRecord, Run
+from rostrum.trainer.report.inputs import Run
 from rostrum.trainer.report.wording import percent, points
 
 
