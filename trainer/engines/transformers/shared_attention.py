@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-NAME = "rostrum_shared_prefix"
+NAME = "rostrum_prefix_cache"
 HARMLESS = {"position_ids", "cache_position", "use_cache", "output_attentions", "is_causal"}
 """What models hand to their attention that changes nothing here."""
 
