@@ -96,7 +96,7 @@ def settings_of(run: Chosen, models: dict[str, str], stories: Path, output: Path
     if run.weights == "full":
         choices |= {"debater.lora": "null"}
     if run.algorithm == "dpo":
-        choices |= {"algorithm.min_gap": 0}
+        choices |= {"algorithm.min_gap": 0, "algorithm.max_length": 600}
     else:
         choices |= {"algorithm.epochs": 1, "algorithm.minibatches": 1, "algorithm.debates_per_seating": 1}
     if run.algorithm == "rloo":

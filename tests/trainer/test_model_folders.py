@@ -10,7 +10,7 @@ import transformers
 import yaml
 
 from rostrum.trainer.models import cards, model_folders
-from rostrum.trainer.models.loading import load_model, load_tokenizer
+from rostrum.trainer.models.loading import ModelError, load_model, load_tokenizer
 from rostrum.trainer.weights import finite
 from tests.chat_models import FAMILIES, tokenizer, write_model
 
@@ -101,3 +101,14 @@ def test_weights_that_are_no_numbers_are_found(value: float) -> None:
     with pytest.raises(finite.FiniteError, match="Before any training"):
         finite.check(weights.items(), 0)
     finite.check({"a": torch.zeros(3, dtype=torch.bfloat16)}, 3)
+
+
+def test_a_tokenizer_that_makes_nothing_of_a_text_is_refused(tmp_path: Path) -> None:
+    """Its template is empty, so every prompt would be."""
+    folder = write_model(tmp_path / "m", next(iter(FAMILIES)))
+    path = folder / "tokenizer.json"
+    damaged = json.loads(path.read_text("utf-8"))
+    damaged["post_processor"] = {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}
+    path.write_text(json.dumps(damaged), "utf-8")
+    with pytest.raises(ModelError, match="makes no token of any text"):
+        load_tokenizer(str(folder))

@@ -189,6 +189,9 @@ def _read_tokenizer(folder: str) -> PreTrainedTokenizerBase:
         tokenizer.pad_token = tokenizer.eos_token
     if _wants_beginning(folder, tokenizer) and tokenizer.bos_token_id not in tokenizer.encode("told"):
         tokenizer.add_bos_token = True
+    words = " ".join(filter(None, tokenizer.convert_ids_to_tokens(range(min(len(tokenizer), 100)))))
+    if not tokenizer.encode(f"Which answer is right, A or B? {words}", add_special_tokens=False):
+        raise ModelError(f"The tokenizer of {folder} makes no token of any text: copy the model folder again.")
     return tokenizer
 
 

@@ -184,7 +184,7 @@ def _ready(
     for table in tables:
         for speaker in table.debate.speakers:
             name = table.matchup.policies[speaker]
-            if context := _tell(table, speaker, engines[name], sampling):
+            if (context := _tell(table, speaker, engines[name], sampling)) is not None:
                 found[name].append((table, Turn(f"{table.matchup.id}:{table.branch}", table.debate, speaker, context)))
     return found
 
