@@ -45,6 +45,11 @@ ALGORITHMS = {  # DPO first: it publishes before there is a trainer, which for P
 HALF = ("debater.dtype=bfloat16", "iterations=2")
 HALVES = {"ppo": HALF, "dpo": (*HALF, "debater.lora.rank=4")}
 """Runs in bfloat16 with ZeRO-3, which cannot mix an adapter in float32 with its base."""
+SHARED = {
+    "ppo": ("algorithm.share_prefix=always", "algorithm.micro_batch_tokens=300"),
+    "dpo": ("algorithm.share_prefix=always",),
+}
+"""Runs whose rows are read as trees, in micro-batches of as many tokens."""
 RUN = """
 import sys, torch
 from pathlib import Path
@@ -92,7 +97,8 @@ def metrics(run: Config) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Config]:
-    """Finished runs by algorithm and stage; "alone" is one rank without DeepSpeed, "half" is zero3 in bfloat16."""
+    """Finished runs by algorithm and stage; "alone" is one rank without DeepSpeed, "half" is zero3 in bfloat16, and
+    "shared" is zero3 with common prefixes computed once."""
     folder = tmp_path_factory.mktemp("deepspeed")
 
     def configure(algorithm: str, stage: str) -> Config:
@@ -102,14 +108,14 @@ def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str
             "judge.min_mass=0",
             "heldout_judges=none",
         )
-        cluster = {"alone": "local", "half": "zero3"}.get(stage, stage)
-        own = HALVES[algorithm] if stage == "half" else ()
+        cluster = {"alone": "local", "half": "zero3", "shared": "zero3"}.get(stage, stage)
+        own = {"half": HALVES, "shared": SHARED}.get(stage, {}).get(algorithm, ())
         where = (f"cluster={cluster}", f"output={folder}/{algorithm}-{stage}")
         return compose.load([*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "save_every=1", *own])
 
     made = {
         (algorithm, stage): configure(algorithm, stage)
-        for stage in ("alone", "zero2", "zero3", "half")
+        for stage in ("alone", "zero2", "zero3", "half", "shared")
         for algorithm in ALGORITHMS
     }
     on_two_ranks([run for (_, stage), run in made.items() if stage != "alone"], folder / "run.py")
@@ -118,7 +124,7 @@ def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str
     return made
 
 
-@pytest.mark.parametrize("stage", ["zero2", "zero3"])
+@pytest.mark.parametrize("stage", ["zero2", "zero3", "shared"])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_two_ranks_take_one_ranks_step(runs: dict[tuple[str, str], Config], algorithm: str, stage: str) -> None:
     """The first iteration starts from the same weights and seeds, so it plays the same debates and sees the same rows.
@@ -131,7 +137,8 @@ def test_two_ranks_take_one_ranks_step(runs: dict[tuple[str, str], Config], algo
     assert [row["iteration"] for row in together] == list(range(1, runs[algorithm, stage].iterations + 1))
     for key in ("reward", "debates", "invalid", "entropy", "approval_seat_a", "words_per_speech", "pairs"):
         assert together[0].get(key) == alone[0].get(key), key
-    assert together[0].keys() == alone[0].keys()
+    assert together[0].keys() - {"prefix_share"} == alone[0].keys()
+    assert ("prefix_share" in together[0]) is (stage == "shared" and algorithm == "ppo")
     for key in alone[0].keys() & {"loss", "kl", "grad_norm", "value_loss", "margin"}:
         assert together[0][key] == pytest.approx(alone[0][key], rel=1e-3, abs=1e-5), key
     assert all(row["parity"] < 1e-3 for row in together)

@@ -1,6 +1,6 @@
 """Which rows are in memory at once."""
 
-from rostrum.trainer.learners.micro_batches import Sizes, by_tokens, halved, together
+from rostrum.trainer.learners.micro_batches import Sizes, fitting, together
 
 SIZES = Sizes(questions=(0, 0, 1, 0, 1), prompts=(10, 12, 20, 10, 21), completions=(5, 3, 4, 6, 4), prefixes=(8, 19))
 
@@ -20,13 +20,10 @@ def test_rows_of_a_question_stay_together_in_the_order_drawn() -> None:
 
 def test_micro_batches_are_filled_up_to_their_tokens() -> None:
     order = [4, 2, 1, 3, 0]
-    assert by_tokens(order, SIZES, 30, shared=True) == [[4, 2], [1, 3, 0]]
-    assert by_tokens(order, SIZES, 29, shared=True) == [[4], [2], [1, 3], [0]]
-    assert by_tokens(order, SIZES, 1, shared=True) == [[4], [2], [1], [3], [0]], "one row at least"
-    assert by_tokens(order, SIZES, 50, shared=False) == [[4, 2], [1, 3], [0]]
-    assert by_tokens(order, SIZES, 54, shared=False) == [[4, 2], [1, 3, 0]]
-
-
-def test_ranks_do_as_many_micro_batches_each() -> None:
-    assert halved([[4, 2], [1, 3, 0]], 4) == [[4], [2], [1], [3, 0]]
-    assert halved([[4, 2], [1, 3, 0]], 2) == [[4, 2], [1, 3, 0]]
+    assert fitting(order, SIZES, 30, shared=True) == 2
+    assert fitting(order, SIZES, 29, shared=True) == fitting(order, SIZES, 1, shared=True) == 1, "one row at least"
+    assert fitting(order[2:], SIZES, 30, shared=True) == 3
+    assert fitting(order[2:], SIZES, 29, shared=True) == 2
+    assert fitting(order, SIZES, 50, shared=False) == 2, "two rows of 21 + 4"
+    assert fitting(order[2:], SIZES, 53, shared=False) == 2
+    assert fitting(order[2:], SIZES, 54, shared=False) == 3

@@ -408,6 +408,7 @@ def test_micro_batches_by_tokens_take_the_step_of_the_whole(
     whole, *cut = found
     assert all(row["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-3) for row in cut[:2])
     assert all(row["loss"] == pytest.approx(whole["loss"], abs=1e-5) for row in cut)
+    assert all(row["value_loss"] == pytest.approx(whole["value_loss"], rel=1e-3) for row in cut[:2])
     assert cut[0]["padding_share"] == 0 < cut[1]["padding_share"] <= whole["padding_share"]
 
 

@@ -63,22 +63,9 @@ def together(order: Sequence[int], sizes: Sizes) -> list[int]:
     return sorted(order, key=lambda row: first[sizes.questions[row]])
 
 
-def by_tokens(rows: Sequence[int], sizes: Sizes, most: int, shared: bool) -> list[list[int]]:
-    """Return rows in micro-batches, in their order, of at most so many tokens each, or of one row that has more."""
-    parts: list[list[int]] = []
-    for row in rows:
-        if parts and sizes.tokens([*parts[-1], row], shared) <= most:
-            parts[-1].append(row)
-        else:
-            parts.append([row])
-    return parts
-
-
-def halved(parts: Sequence[Sequence[int]], count: int) -> list[list[int]]:
-    """Return micro-batches of which the largest are cut in two until there are so many: ranks do as many each."""
-    found = [list(part) for part in parts]
-    while len(found) < count:
-        largest = max(range(len(found)), key=lambda part: len(found[part]))
-        whole = found[largest]
-        found[largest : largest + 1] = [whole[: len(whole) // 2], whole[len(whole) // 2 :]]
-    return found
+def fitting(rows: Sequence[int], sizes: Sizes, most: int, shared: bool) -> int:
+    """Return how many of the first rows have at most so many tokens together; one at least."""
+    count = 1
+    while count < len(rows) and sizes.tokens(rows[: count + 1], shared) <= most:
+        count += 1
+    return count

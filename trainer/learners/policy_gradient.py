@@ -29,7 +29,7 @@ from rostrum.trainer.algorithms.advantages import Floats, Role
 from rostrum.trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
 from rostrum.trainer.learners.forward import check_deterministic, make_comparable
 from rostrum.trainer.learners.learner import Learner, LearnerSetup
-from rostrum.trainer.learners.micro_batches import Sizes, by_tokens, halved, sizes_of, together
+from rostrum.trainer.learners.micro_batches import Sizes, fitting, sizes_of, together
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
 from rostrum.trainer.models import loading
@@ -357,6 +357,7 @@ class ClippedSurrogate(GRPOTrainer):
         split = self._split(minibatches, size)
         passes = split * self._algorithm.epochs
         total, norm, steps, places = torch.zeros((), device=order.device), 0.0, 0, 0
+        weights = list[float]()
         with activity("learning", len(passes), "steps") as shown:
             for micro_batches in passes:
                 parts = [self._part(batch, chosen) for chosen in micro_batches]
@@ -364,31 +365,44 @@ class ClippedSurrogate(GRPOTrainer):
                 self.args.steps_per_generation = len(parts) * len(minibatches)
                 loss, norm = self._optimizer_step(parts)
                 total, steps = total + loss, steps + 1
+                weights += [self._weight(part) for part in parts]
                 places += sum(part["prompt_ids"].numel() + part["completion_ids"].numel() for part in parts)
                 shown.advance()
-        measured = {RECORDED[key]: _mean(values) for key, values in self._metrics["train"].items() if key in RECORDED}
+        found = self._metrics["train"].items()
+        measured = {RECORDED[key]: _mean(values, weights) for key, values in found if key in RECORDED}
         self._metrics["train"].clear()
         mean = float(self.accelerator.gather(total).mean()) / steps
         return {"loss": mean, **measured, "grad_norm": norm, **self._saved(split, places // self._algorithm.epochs)}
 
     def _split(self, minibatches: Sequence[torch.Tensor], size: int) -> list[list[torch.Tensor]]:
-        """Return each minibatch, row numbers (N,), in micro-batches: by tokens or of `size` rows; as many on all ranks,
-        which do some things together in each."""
+        """Return each minibatch, row numbers (N,), in micro-batches: by tokens or of `size` rows."""
         most = self._algorithm.micro_batch_tokens
-        if most is None:
-            return [list(torch.split(minibatch, size)) for minibatch in minibatches]
-        device = minibatches[0].device
-        found = [by_tokens(minibatch.tolist(), self.sizes, most, self.shares) for minibatch in minibatches]
-        counts = self.accelerator.gather(torch.tensor([[len(parts) for parts in found]], device=device)).amax(0)
         return [
-            [torch.tensor(part, device=device) for part in halved(parts, count)]
-            for parts, count in zip(found, counts.tolist(), strict=True)
+            list(torch.split(minibatch, size if most is None else self._fitting(minibatch.tolist(), most)))
+            for minibatch in minibatches
         ]
+
+    def _fitting(self, rows: list[int], most: int) -> list[int]:
+        """Return how many rows go into each micro-batch of so many tokens. Where one rank has no more room the others
+        stop too: TRL gathers a number for each row, as many of all ranks."""
+        counts, start, device = list[int](), 0, self.accelerator.device
+        while start < len(rows):
+            own = torch.tensor([fitting(rows[start:], self.sizes, most, self.shares)], device=device)
+            counts.append(int(self.accelerator.gather(own).min()))
+            start += counts[-1]
+        return counts
 
     def _part(self, batch: Batch, chosen: torch.Tensor) -> Batch:
         """Return these rows of a batch, without columns of padding alone if micro-batches are cut to fit."""
         part = _rows(batch, chosen)
         return _trimmed(part) if self.shares or self._algorithm.micro_batch_tokens else part
+
+    def _weight(self, part: Batch) -> float:
+        """Return what a micro-batch counts in the means that are recorded: its sampled tokens on all ranks, or 1 where
+        micro-batches have as many rows each."""
+        if self._algorithm.micro_batch_tokens is None:
+            return 1.0
+        return float(self.accelerator.reduce(sampled(part).sum(), reduction="sum"))
 
     def _saved(self, split: Sequence[Sequence[torch.Tensor]], places: int) -> dict[str, float]:
         """Return the share of the places computed in a pass that were padding, and with trees, which have none,
@@ -527,9 +541,10 @@ def _stack(rows: Sequence[Floats], like: torch.Tensor) -> torch.Tensor:
     return stacked.to(like.device)
 
 
-def _mean(values: Sequence[float]) -> float:
-    numbers = [value for value in values if not math.isnan(value)]
-    return sum(numbers) / len(numbers) if numbers else math.nan
+def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    numbers = [(value, weight) for value, weight in zip(values, weights, strict=True) if not math.isnan(value)]
+    whole = sum(weight for _, weight in numbers)
+    return sum(value * weight for value, weight in numbers) / whole if whole else math.nan
 
 
 def _attach_value_head(model: Any) -> None:
