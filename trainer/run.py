@@ -17,6 +17,7 @@ from accelerate.utils import broadcast_object_list, set_seed
 from rostrum.envs.files import replacing_folder
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config, Lora
+from rostrum.trainer.cost import Clock
 from rostrum.trainer.learners.learner import Learner, LearnerSetup, learner_here
 from rostrum.trainer.learners.remote_learner import RemoteLearner
 from rostrum.trainer.models.loading import load_tokenizer
@@ -47,6 +48,7 @@ class Run:
         setup.join_ranks(None if self._groups else config.cluster.deepspeed)
         self._session = Session(config) if self._rank == 0 else None
         self.learners: Mapping[str, Learner] = {}
+        self._clock = Clock()
         try:
             self._make_learners()
         except BaseException:
@@ -122,7 +124,7 @@ class Run:
         with together as place:
             for name, learner in self.learners.items():
                 tokenizer = load_tokenizer(self.config.of(name).debater.model)
-                with activity("publishing the weights"):
+                with activity("publishing the weights"), self._clock.part("publishing"):
                     learner.publish(tokenizer, path_of(place, name, names), version, send, name)
         PartialState().wait_for_everyone()
         return {name: Policy(name, version, str(path_of(folder, name, names))) for name in names}
@@ -155,8 +157,9 @@ class Run:
     ) -> Mapping[str, Mapping[str, float]]:
         """Have each policy learn from its rows, at the same time where each has ranks of its own; return what is
         recorded of it."""
-        begun = {name: learner.begin(rows[name], policies[name]) for name, learner in self.learners.items()}
-        return {name: ended() for name, ended in begun.items()}
+        with self._clock.part("learning"):
+            begun = {name: learner.begin(rows[name], policies[name]) for name, learner in self.learners.items()}
+            return {name: ended() for name, ended in begun.items()}
 
     def record(self, learned: Mapping[str, Mapping[str, float]]) -> None:
         """Write the iteration's line of metrics, from what each policy's learner tells.
@@ -165,7 +168,7 @@ class Run:
             LimitError: a policy has gone too far from the reference.
         """
         if self._session is not None:
-            self._session.record(learned)
+            self._session.record(learned, self._clock.take())
 
     def checkpoint(self, iteration: int) -> None:
         """Save what the run needs to go on from here, if it is this iteration's turn."""

@@ -7,12 +7,13 @@ from rostrum.envs import transcripts
 from rostrum.envs.questions.base import load_questions
 from rostrum.rewards.trial import shown
 from rostrum.rewards.types import Usage
-from rostrum.trainer import setup
+from rostrum.trainer import cost, setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.set_aside import set_aside
 from rostrum.trainer.engines import sleeping
 from rostrum.trainer.evaluation.monitor import Monitor
 from rostrum.trainer.learners import limits
+from rostrum.trainer.machine import Machine
 from rostrum.trainer.opponents.lineup import opponents
 from rostrum.trainer.progress import activity, per_second, say
 from rostrum.trainer.rollouts.collect import collect
@@ -48,6 +49,7 @@ class Session:
         self._tracker = Tracker(settings)
         self.monitor = Monitor(settings, watched, self.judge, self.workers, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
+        self._gpus = cost.gpus_of(settings, Machine())
 
     def collect(
         self, iteration: int, matchups: list[Matchup], policies: Mapping[str, Policy], learners: Mapping[str, Scores]
@@ -83,7 +85,10 @@ class Session:
         if text := next(filter(None, spoiled), ""):
             say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
         measured = {**measure(batch), **self.opponents.learn(batch)}
-        self._measured = {**measured, **_paid(self.judge.usage - before), **by_policy(gaps)}
+        usage = self.judge.usage - before
+        self._measured = {**measured, **_paid(usage), **by_policy(gaps)}
+        self._tokens = cost.tokens_of(batch, usage)
+        self._seconds = {"playing": batch.seconds - batch.judging_seconds, "judging": batch.judging_seconds}
         for told in limits.check_speeches(measured, self.settings):
             say(told)
         sleeping.all_sleep()
@@ -97,13 +102,16 @@ class Session:
         """Have the monitor look at published policies; return whether it ends the training."""
         return self.monitor is not None and self.monitor.look(policies)
 
-    def record(self, learned: Mapping[str, Mapping[str, float]]) -> None:
-        """Close the iteration: one line of metrics, from the debates and from each policy's learner.
+    def record(self, learned: Mapping[str, Mapping[str, float]], seconds: Mapping[str, float]) -> None:
+        """Close the iteration: one line of metrics, from the debates, from each policy's learner, and from the seconds
+        that the parts of the iteration took.
 
         Raises:
             LimitError: a policy has gone too far from the reference.
         """
-        row = {**self._measured, **by_policy(learned)}
+        tflops = sum(of.get("update_tflops", 0.0) for of in learned.values())
+        machine = cost.figures({**seconds, **self._seconds}, self._tokens, self._gpus, tflops)
+        row = {**self._measured, **by_policy(learned), **machine}
         append_line(self.folder.metrics, row)
         self._tracker.log(row)
         say(_line(row, self.settings.iterations, self.settings.policies))

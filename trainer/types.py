@@ -133,6 +133,8 @@ class Batch:
     failures: tuple[Failure, ...]
     seconds: float
     """Playing and judging, not learning."""
+    judging_seconds: float = 0.0
+    """Those of them in which the judge was waited for."""
     prompt_tokens: int = 0
     """Tokens of all prompts of debaters whose engine keeps what it reads; 0 where none does."""
     cache_hit_tokens: int = 0

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rostrum.launch.cli import main
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.engines import engine_settings
 from rostrum.trainer.engines.errors import EngineError
 from rostrum.trainer.evaluation.summary import Summary
@@ -53,7 +54,6 @@ COVERING = [
 """Runs that have every pair of two choices that can be had together: Gemma 3 270M has no chat template."""
 ALL = [run for run in itertools.starmap(Chosen, itertools.product(*CHOICES)) if run[:2] != ("gemma", "chat")]
 RESUMED, REPORTED = (COVERING[3], COVERING[5]), COVERING[3]
-TIMINGS = ("debates_per_second",)
 
 
 def pairs(run: Chosen) -> set[tuple[Any, ...]]:
@@ -119,7 +119,7 @@ def weights_of(policy: Path) -> dict[str, torch.Tensor]:
 
 def metrics(folder: RunFolder) -> list[dict[str, Any]]:
     rows = read_lines(folder.metrics)
-    return [{key: value for key, value in row.items() if key not in TIMINGS} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 def check_resumed(folder: RunFolder, copy: Path) -> None:

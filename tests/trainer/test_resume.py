@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from rostrum.trainer.config import Config
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.store.run_folder import STATE, RunFolder, append_line, read_lines
 from rostrum.trainer.train import train
 
 pytestmark = pytest.mark.long
 
-TIMINGS = ("debates_per_second",)
 PPO = (
     "iterations=5",
     "save_every=2",
@@ -45,7 +45,7 @@ PROCESSES.set_forkserver_preload(["rostrum.trainer.train"])
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
     rows = read_lines(RunFolder(settings.output).metrics)
-    return [{key: value for key, value in row.items() if key not in TIMINGS} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 def debates(settings: Config) -> list[tuple[Any, ...]]:

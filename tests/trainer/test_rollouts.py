@@ -17,6 +17,7 @@ from rostrum.trainer import setup
 from rostrum.trainer.cluster.cluster import ClusterError
 from rostrum.trainer.cluster.workers import RayRolloutWorkers, RolloutError
 from rostrum.trainer.config import Cluster, Config, Resources
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.engines import engine_settings
 from rostrum.trainer.evaluation.evaluate import evaluate
 from rostrum.trainer.rollouts.local import LocalRolloutWorkers, Outcome, PlaySetup, RolloutWorkers, Shard, Worker
@@ -164,7 +165,7 @@ def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
         train(settings)
         table = pd.read_parquet(evaluate(settings))
         assert len(table) == 2 * 2 + 3 * 4  # naive and expert; base, final and final against base in both seatings
-        metrics = [{**line, "debates_per_second": None} for line in read_lines(folder / "metrics.jsonl")]
+        metrics = [{**line, **dict.fromkeys(OF_THE_MACHINE)} for line in read_lines(folder / "metrics.jsonl")]
         said = (folder / "transcripts.jsonl").read_bytes()
         return metrics, said, model_hash(str(folder / "policies" / "iteration-0002")), verdicts_hash(table)
 

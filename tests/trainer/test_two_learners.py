@@ -15,6 +15,7 @@ from rostrum.launch.compose import ConfigError, load
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.game import check_protocol
 from rostrum.trainer.config.learner_overrides import check_learners
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.learners import limits
 from rostrum.trainer.learners.limits import LimitError
 from rostrum.trainer.rollouts.measure import by_policy, figures_of
@@ -36,7 +37,7 @@ TWO = (
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
     rows = read_lines(RunFolder(settings.output).metrics)
-    return [{key: value for key, value in row.items() if key != "debates_per_second"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 def weights(settings: Config, iteration: int, policy: str) -> str:

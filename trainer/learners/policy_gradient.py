@@ -27,6 +27,7 @@ from rostrum.trainer import setup
 from rostrum.trainer.algorithms import advantages
 from rostrum.trainer.algorithms.advantages import Floats, Role
 from rostrum.trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
+from rostrum.trainer.cost import ModelSize
 from rostrum.trainer.learners.forward import check_deterministic, make_comparable
 from rostrum.trainer.learners.learner import Learner, LearnerSetup
 from rostrum.trainer.learners.micro_batches import Sizes, fitting, sizes_of, together
@@ -110,7 +111,8 @@ class PolicyGradient(Learner):
         finite.check(trainer.model.named_parameters(), policy.version + 1)
         if before is not None:
             check_changed(before, fingerprint(trainer.model), self._algorithm.learning_rate)
-        return learned | {"engine_gap_mean": gap.mean, "engine_gap_max": gap.max}
+        tflops = trainer.size.tflops(rows, self._algorithm.epochs, 1 - learned.get("prefix_share", 0.0))
+        return learned | {"engine_gap_mean": gap.mean, "engine_gap_max": gap.max, "update_tflops": tflops}
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
         return learner_logprobs(self._trainer.model_wrapped, rows, autocast=self._setup.autocast)
@@ -256,6 +258,7 @@ class ClippedSurrogate(GRPOTrainer):
         self.can_share = algorithm.share_prefix != "never" and can_share(self.model)
         models = (self.model, self.ref_model and self.accelerator.unwrap_model(self.ref_model))
         self._sharing = [SharedPrefix(model) for model in models if model is not None and self.can_share]
+        self.size = ModelSize.of(self.model, adapted=lora is not None)
         if algorithm.critic:
             _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it
             backbone = self.accelerator.unwrap_model(self.model).get_decoder()

@@ -14,6 +14,7 @@ from rostrum.trainer.report.arms import arm_page as arms
 from rostrum.trainer.report.arms.tournaments import tournaments
 from rostrum.trainer.report.attacks import attack_maps
 from rostrum.trainer.report.compared import compared
+from rostrum.trainer.report.costs import costs
 from rostrum.trainer.report.curves import training_curves
 from rostrum.trainer.report.debates import browser_data
 from rostrum.trainer.report.html import content_policy, environment, resource
@@ -60,6 +61,7 @@ def render(run: Run, verdicts: pd.DataFrame | None, album: Album) -> str:
             versions=_pretty(run.manifest.versions),
             compared=compared(run.summary, verdicts),
             curves=training_curves(run),
+            costs=costs(run),
             attacked=attack_maps(run),
             watched=monitor_curves(run),
             alarms=alarms(run),

@@ -37,15 +37,18 @@ def collect(
     judged: dict[int, list[Judged]] = {}
     failures: dict[int, list[Failure]] = {}
     looked_up = found = 0
+    judging = 0.0
     for shard, outcomes in in_shards(workers, Plan(matchups, (*policies.values(), *opponents), shard_size, seed)):
         finished = [outcome for outcome in outcomes if isinstance(outcome, Rollout)]
+        asked = time.monotonic()
         judged[shard.index] = judge_rollouts(finished, judge, rule)
+        judging += time.monotonic() - asked
         failures[shard.index] = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         if isinstance(outcomes, PlayedShard):
             looked_up, found = looked_up + outcomes.prompt_tokens, found + outcomes.cache_hit_tokens
         progress(len(outcomes), mean_approval(judged[shard.index]))
     seconds = time.monotonic() - start
-    return Batch(iteration, policies, _together(judged), _together(failures), seconds, looked_up, found)
+    return Batch(iteration, policies, _together(judged), _together(failures), seconds, judging, looked_up, found)
 
 
 def _together(by_shard: Mapping[int, Sequence[T]]) -> tuple[T, ...]:

@@ -17,6 +17,7 @@ from rostrum.trainer.cluster import cluster as ray_cluster
 from rostrum.trainer.cluster import learners as ray_learners
 from rostrum.trainer.cluster.cluster import ClusterError
 from rostrum.trainer.config import Cluster, Config
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.train import train
 
@@ -100,7 +101,7 @@ def planted(sabotage: Callable[[], None], marker: Path, rank: int) -> Callable[[
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
     rows = read_lines(RunFolder(settings.output).metrics)
-    return [{key: value for key, value in row.items() if key != "debates_per_second"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 def debates(settings: Config) -> list[tuple[int, str]]:

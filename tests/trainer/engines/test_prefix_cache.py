@@ -12,6 +12,7 @@ import torch
 import transformers as hf
 
 from rostrum.trainer.config import Config
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.engines import Completion, Sampling, engine_settings, sleeping
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from rostrum.trainer.engines.transformers.prefix_cache import Kept, PrefixCache, alike
@@ -249,7 +250,7 @@ def test_a_run_that_was_cut_off_is_the_same_with_a_cache(configure: Callable[...
         out = f"output={tmp_path / name}"
         train(configure(kept, out, f"iterations={iterations}", "save_every=1", "cluster.shard_size=4"))
         lines = read_lines(tmp_path / name / "metrics.jsonl")
-        return [{key: value for key, value in line.items() if key != "debates_per_second"} for line in lines]
+        return [{key: value for key, value in line.items() if key not in OF_THE_MACHINE} for line in lines]
 
     whole = run("whole", 2)
     run("cut", 1)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rostrum.trainer.config import Config
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.session import Session
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.train import train
@@ -29,7 +30,7 @@ class PowerCut(BaseException):
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
     rows = read_lines(RunFolder(settings.output).metrics)
-    return [{key: value for key, value in row.items() if key != "debates_per_second"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 def spoken(settings: Config) -> list[tuple[int, str, int, int]]:
