@@ -4,8 +4,8 @@
 
 Six speeches about a passage of 4,000 tokens are played, judged, and learned from (PPO, LoRA of rank 16, gradient
 checkpointing), each by the code that a run uses, in bfloat16. Of our dependencies it needs torch, transformers,
-accelerate, peft, trl and pydantic alone: no Ray, vLLM, DeepSpeed or Hydra. Weights are written below TMPDIR, about
-2.5 times the size of the model.
+accelerate, peft, trl, pydantic and rich alone: no Ray, vLLM, DeepSpeed or Hydra. Weights are written below TMPDIR,
+about 2.5 times the size of the model.
 
 MFU is model FLOPs per second over the GPU's peak. Model FLOPs of a row of T tokens are 4 P T + 12 L d T² (see
 `benchmarks.shapes.Shape.lora_flops`; P without embeddings, the output matrix for completion tokens only). Peaks, dense
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
         from rostrum.envs.files import write_atomically
     except ModuleNotFoundError as error:
         print(
-            f"There is no package {error.name} here: install torch, transformers, accelerate, peft, trl and pydantic.",
+            f"There is no package {error.name} here: install torch, transformers, accelerate, peft, trl, pydantic and "
+            "rich.",
             file=sys.stderr,
         )
         return 2

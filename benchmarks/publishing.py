@@ -15,7 +15,7 @@ from rostrum.trainer.train import train
 _SECTION = "publishing"
 ITERATION = "rostrum.trainer.run.Run.publish"
 """Called at the start of each iteration, and after the last one."""
-WRITE, SERVE = "rostrum.trainer.run.publish", "rostrum.trainer.session.check_parity"
+WRITE, SERVE = "rostrum.trainer.learners.learner.publish", "rostrum.trainer.session.check_parity"
 """Writing the weights; and having the engine load them and comparing its probe with the learner's."""
 
 Spans = list[tuple[float, float]]

@@ -16,7 +16,7 @@ from benchmarks.gpu import main
 from benchmarks.shapes import SHAPES, questions, word_tokenizer, write_model
 from rostrum.trainer.models.loading import load_model
 
-ABSENT = ("ray", "vllm", "deepspeed", "hydra", "omegaconf", "wandb", "statsmodels", "scipy", "rich")
+ABSENT = ("ray", "vllm", "deepspeed", "hydra", "omegaconf", "wandb", "statsmodels", "scipy")
 WITHOUT = """
 import sys
 
@@ -32,7 +32,7 @@ class Without:
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 try:
-    import rich
+    import ray
 except ModuleNotFoundError:
     pass
 else:

@@ -170,7 +170,7 @@ def test_a_judge_that_nobody_answers_ends_the_run(
             "debater.engine=nunpy",
             "there is no engine 'nunpy': did you mean numpy? There are transformers, vllm, numpy.",
         ),
-        ("debater.engine_options.top=0", "engine=transformers has no option 'top': it has none."),
+        ("debater.engine_options.top=0", "engine=transformers has no option 'top': it has prefix_cache_bytes."),
     ],
 )
 def test_mistyped_names_are_answered(override: str, told: str) -> None:
