@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rostrum.trainer.config import Config
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.engines.errors import TransferError
 from rostrum.trainer.engines.vllm.process import VllmProcess
 from rostrum.trainer.train import train
@@ -27,7 +28,7 @@ FULL = (
 
 def metrics(config: Config) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in (config.output / "metrics.jsonl").read_text("utf-8").splitlines()]
-    return [{key: value for key, value in row.items() if "second" not in key} for row in rows]
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 @pytest.fixture
