@@ -26,7 +26,7 @@ from rostrum.trainer.engines.base import (
 )
 from rostrum.trainer.engines.errors import EngineError, TransferError
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
-from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.rollouts.play import begin, outcomes_of, turn_by_turn
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
 if TYPE_CHECKING:
@@ -90,18 +90,10 @@ class Worker:
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         keeping = cast(list[Forgetful], list(engines.values())) if setup.engine.forgets else []
         before = _begun_anew(keeping)
-        played = play(
-            shard.matchups,
-            setup.protocol,
-            self._prompts,
-            engines,
-            sampling,
-            policies,
-            setup.row_per_speech,
-            setup.window,
-            self._decoding,
-        )
-        outcomes, after = PlayedShard(played), _begun_anew(keeping)
+        tables = begin(shard.matchups, setup.protocol, self._prompts, engines, setup.row_per_speech, setup.window)
+        for live in turn_by_turn(tables, engines, sampling, policies, self._decoding):
+            tables = live
+        outcomes, after = PlayedShard(outcomes_of(tables, sampling)), _begun_anew(keeping)
         outcomes.prompt_tokens, outcomes.cache_hit_tokens = after[0] - before[0], after[1] - before[1]
         return outcomes
 

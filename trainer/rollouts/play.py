@@ -82,6 +82,11 @@ def play(
     tables = begin(matchups, protocol, prompts, engines, row_per_speech, window)
     for live in turn_by_turn(tables, engines, sampling, versions, decoding):
         tables = live
+    return outcomes_of(tables, sampling)
+
+
+def outcomes_of(tables: Sequence[LiveDebate], sampling: Sampling) -> list[Rollout | Failure]:
+    """Return what became of debates that are over, each as an episode or as a failure."""
     return [table.failure or table.rollout({"seed": sampling.seed}) for table in tables]
 
 
@@ -120,35 +125,23 @@ def turn_by_turn(
             _ask(asking, decoding)
             yield tables
         tables = [sibling for table in tables for sibling in _siblings(table, turn)]
-        live = [table for table in tables if table.failure is None]
+        live, said = [table for table in tables if table.failure is None], defaultdict[int, dict[str, Utterance]](dict)
         with activity(f"turn {turn + 1} of {turns} in {len(live)} debates"):
-            _speak(live, engines, sampling, versions, decoding)
+            for name, ready in _ready(live, engines, sampling).items():
+                policy, now = versions[name], [now for _, now in ready]
+                seed = zlib.crc32(f"{sampling.seed}:{now[0].debate.turn}:{policy.name}".encode())
+                speaking = decoding.speaking if decoding.speaking.serves(policy) else OneSample()
+                choices = speaking.speak(now, engines[name], replace(sampling, seed=seed), policy)
+                for (table, its), choice in zip(ready, choices, strict=True):
+                    table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
+                    if choice.said is None:
+                        table.fail(choice.problem)
+                    else:
+                        said[id(table)][its.speaker] = choice.said
+        for table in live:
+            if table.failure is None:
+                _hear(table, said[id(table)])
         yield tables
-
-
-def _speak(
-    live: Sequence[LiveDebate],
-    engines: Mapping[str, Engine],
-    sampling: Sampling,
-    versions: Mapping[str, Policy],
-    decoding: Decoding,
-) -> None:
-    """Play one turn of debates that go on."""
-    said = defaultdict[int, dict[str, Utterance]](dict)
-    for name, ready in _ready(live, engines, sampling).items():
-        policy, turns = versions[name], [now for _, now in ready]
-        seeded = replace(sampling, seed=zlib.crc32(f"{sampling.seed}:{turns[0].debate.turn}:{policy.name}".encode()))
-        speaking = decoding.speaking if decoding.speaking.serves(policy) else OneSample()
-        choices = speaking.speak(turns, engines[name], seeded, policy)
-        for (table, now), choice in zip(ready, choices, strict=True):
-            table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
-            if choice.said is None:
-                table.fail(choice.problem)
-            else:
-                said[id(table)][now.speaker] = choice.said
-    for table in live:
-        if table.failure is None:
-            _hear(table, said[id(table)])
 
 
 def _shown(questions: Sequence[Question], window: Window | None, engines: Mapping[str, Engine]) -> list[str]:
