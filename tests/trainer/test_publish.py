@@ -146,7 +146,7 @@ def test_a_corrupted_publish_stops_a_run(
         corrupt(policy, lambda w: w + 0.05 * torch.randn_like(w))
         return policy
 
-    monkeypatch.setattr("rostrum.trainer.run.publish", bad)
+    monkeypatch.setattr("rostrum.trainer.learners.learner.publish", bad)
     with pytest.raises(ParityError):
         train(configure())
 
