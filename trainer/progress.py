@@ -74,10 +74,10 @@ def activity(
     try:
         yield it
     finally:
-        _OPEN.remove(it)
         if outermost:
             ended.set()
             teller.join()
+        _OPEN.remove(it)
 
 
 def _show(ended: Event) -> None:
