@@ -137,10 +137,10 @@ def test_an_adapters_run_resumes(
     with monkeypatch.context() as patch, pytest.raises(PowerCut):
         record = sys.modules["rostrum.trainer.session"].Session.record
 
-        def fail(self: Any, learned: dict[str, Any]) -> None:
+        def fail(self: Any, learned: dict[str, Any], seconds: dict[str, float]) -> None:
             if len(read_lines(RunFolder(broken.output).metrics)) == 2:
                 raise PowerCut
-            record(self, learned)
+            record(self, learned, seconds)
 
         patch.setattr("rostrum.trainer.session.Session.record", fail)
         train(broken)
