@@ -140,8 +140,8 @@ def test_a_judge_that_changes_under_a_run_is_caught_everywhere(
     judge, run = Path(shutil.copytree(tiny / "judge", tmp_path / "judge")), tmp_path / "run"
     record = Session.record
 
-    def meddle(self: Session, learned: dict[str, Any]) -> None:
-        record(self, learned)
+    def meddle(self: Session, learned: dict[str, Any], seconds: dict[str, float]) -> None:
+        record(self, learned, seconds)
         flip_last_byte(judge / "model.safetensors")
 
     with monkeypatch.context() as patch:

@@ -46,10 +46,10 @@ def cut_after(iterations: int, settings: Config, monkeypatch: pytest.MonkeyPatch
     """Trains until so many iterations are recorded, and is then cut off."""
     record = Session.record
 
-    def fail(self: Session, learned: dict[str, Any]) -> None:
+    def fail(self: Session, learned: dict[str, Any], seconds: dict[str, float]) -> None:
         if len(read_lines(RunFolder(settings.output).metrics)) == iterations:
             raise PowerCut
-        record(self, learned)
+        record(self, learned, seconds)
 
     with monkeypatch.context() as patch, pytest.raises(PowerCut):
         patch.setattr(Session, "record", fail)
