@@ -12,8 +12,9 @@ from benchmarks.measure import Measurement, clock, rates, ratios, seconds
 from rostrum.trainer import setup
 from rostrum.trainer.algorithms.settings import PolicyGradientSettings
 from rostrum.trainer.config import Config
+from rostrum.trainer.learners.clipped_surrogate import Batch, ClippedSurrogate
 from rostrum.trainer.learners.learner import LearnerSetup
-from rostrum.trainer.learners.policy_gradient import Batch, ClippedSurrogate, PolicyGradient
+from rostrum.trainer.learners.policy_gradient import PolicyGradient
 from rostrum.trainer.models import loading
 from rostrum.trainer.types import Policy, Trajectory
 from rostrum.trainer.weights.publish import probe_rows

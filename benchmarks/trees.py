@@ -13,9 +13,9 @@ from benchmarks.rig import settings
 from benchmarks.shapes import Shape, Workload, write_model
 from rostrum.envs.types import Side
 from rostrum.rewards.types import Reward
+from rostrum.trainer.learners.clipped_surrogate import Batch, ClippedSurrogate
 from rostrum.trainer.learners.learner import LearnerSetup
 from rostrum.trainer.learners.micro_batches import sizes_of
-from rostrum.trainer.learners.policy_gradient import Batch, ClippedSurrogate
 from rostrum.trainer.models import loading
 from rostrum.trainer.types import TokenRow, Trajectory
 

@@ -13,7 +13,7 @@ from rostrum.envs.testimony.world import TestimonyWorld
 from rostrum.envs.types import AnswerKey, Question
 from rostrum.trainer.config import Config
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
-from rostrum.trainer.learners.policy_gradient import ClippedSurrogate
+from rostrum.trainer.learners.clipped_surrogate import ClippedSurrogate
 from rostrum.trainer.store.run_folder import read_lines
 from rostrum.trainer.train import train
 

@@ -15,13 +15,8 @@ from rostrum.rewards.types import Verdict
 from rostrum.trainer.algorithms.settings import AlgorithmError
 from rostrum.trainer.config import Config
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
-from rostrum.trainer.learners.policy_gradient import (
-    ROUNDING,
-    ClippedSurrogate,
-    PolicyGradient,
-    importance,
-    speech_ratios,
-)
+from rostrum.trainer.learners.clipped_surrogate import ClippedSurrogate, speech_ratios
+from rostrum.trainer.learners.policy_gradient import ROUNDING, PolicyGradient, importance
 from rostrum.trainer.rollouts.unjudged import NothingJudgedError
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 from rostrum.trainer.train import train
@@ -338,7 +333,7 @@ def test_a_speech_is_clipped_as_a_whole(
         seen.append((now - old, {name: tensor.clone() for name, tensor in batch.items()}))
         return old
 
-    monkeypatch.setattr("rostrum.trainer.learners.policy_gradient.speech_ratios", spy)
+    monkeypatch.setattr("rostrum.trainer.learners.clipped_surrogate.speech_ratios", spy)
     plant()
     train(configure("algorithm=gspo", "algorithm.epochs=2", "algorithm.learning_rate=1e-2"))
     assert len(seen) == 2

@@ -15,10 +15,9 @@ from rostrum.trainer import setup
 from rostrum.trainer.algorithms import dpo
 from rostrum.trainer.config import Config
 from rostrum.trainer.learners.forward import check_deterministic, gap_to_sampled, make_comparable
-from rostrum.trainer.learners.learner import Learner, LearnerSetup
-from rostrum.trainer.learners.policy_gradient import NO_SHARING, wrapped_weights
-from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
-from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments
+from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner
+from rostrum.trainer.learners.shared_prefix import NO_SHARING, SharedPrefix, can_share
+from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments, wrapped_weights
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import activity, say
 from rostrum.trainer.store.run_folder import RunFolder
@@ -41,7 +40,7 @@ RECORDED = {
 """What is kept of TRL's logs, and under which name."""
 
 
-class Preference(Learner):
+class Preference(LocalLearner):
     """Learns from the best and the worst sibling of each branched debate."""
 
     def __init__(self, setup: LearnerSetup) -> None:

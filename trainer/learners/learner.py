@@ -70,6 +70,29 @@ class Learner(ABC):
         """Return the log-probability of every token but the first of each row, in the arithmetic that it learns in."""
 
     @abstractmethod
+    def publish(
+        self,
+        tokenizer: "PreTrainedTokenizerBase",
+        folder: Path,
+        version: int,
+        send: Send | None = None,
+        name: str = TRAINED,
+    ) -> None:
+        """Write the weights to a folder, and send them to the engines where there is `send` (see `publish`)."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything that `load` needs to go on to the last digit into a folder that is there."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Take over what `save` has written."""
+
+
+class LocalLearner(Learner):
+    """A learner whose weights are in this process, or its part of them in that of each rank."""
+
+    @abstractmethod
     def weights(self) -> Weights:
         """Return the weights as they are to be published."""
 
@@ -81,16 +104,7 @@ class Learner(ABC):
         send: Send | None = None,
         name: str = TRAINED,
     ) -> None:
-        """Write the weights to a folder, and send them to the engines where there is `send` (see `publish`)."""
         publish(self.weights(), tokenizer, folder, version, send, name)
-
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write everything that `load` needs to go on to the last digit into a folder that is there."""
-
-    @abstractmethod
-    def load(self, folder: Path) -> None:
-        """Take over what `save` has written."""
 
 
 def learner_here(setup: LearnerSetup) -> Learner:

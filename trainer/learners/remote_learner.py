@@ -13,7 +13,6 @@ from rostrum.trainer.learners.learner import Learner, LearnerSetup, learner_here
 from rostrum.trainer.rollouts.local import Send
 from rostrum.trainer.types import Policy, Trajectory
 from rostrum.trainer.weights.logprobs import Scores
-from rostrum.trainer.weights.publish import Weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,10 +43,6 @@ class RemoteLearner(Learner):
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
         scores: Scores = self._ask("logprobs", rows)()
         return scores
-
-    def weights(self) -> Weights:
-        """Raise: weights are many, and `publish` has the ranks themselves write them."""
-        raise NotImplementedError("the weights stay with their ranks: publish them, and read the folder")
 
     def publish(
         self,

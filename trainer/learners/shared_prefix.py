@@ -29,6 +29,10 @@ _ALIKE = {torch.float32: 1e-3, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 """How far hidden states of the two ways may lie apart on a probe, by dtype, relative to the largest of them."""
 _PROBE = ((1, 2, 3, 4, 5), (1, 2, 3, 6), (1, 2, 3, 4, 7, 8), (9, 8, 7, 6, 5, 4))
 """Rows on which they are compared: three with a prefix in common and one alone."""
+NO_SHARING = (
+    "this debater has layers that cannot attend to a prefix which several rows share; the learner reads it anew in "
+    "every row"
+)
 _ON_TRIAL = f"{NAME}_on_trial"
 """What the attention is called while a model is tried."""
 

@@ -1,4 +1,4 @@
-"""TRL's trainers, imported without vLLM, and the arguments that all of them are given."""
+"""TRL's trainers, imported without vLLM, the arguments that all of them are given, and the weights that they hold."""
 
 import sys
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Any
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.models import loading
+from rostrum.trainer.weights.publish import Weights
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def _hidden(package: str) -> Iterator[None]:
 with _hidden("vllm"):
     from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
 
-__all__ = ["DPOConfig", "DPOTrainer", "GRPOConfig", "GRPOTrainer", "arguments"]
+__all__ = ["DPOConfig", "DPOTrainer", "GRPOConfig", "GRPOTrainer", "arguments", "wrapped_weights"]
 
 
 def arguments(config: Config, output: Path) -> dict[str, Any]:
@@ -47,3 +48,9 @@ def arguments(config: Config, output: Path) -> dict[str, Any]:
         "ddp_find_unused_parameters": False,
         "deepspeed": setup.deepspeed_config(config.cluster.deepspeed, config.cluster.offload),
     }
+
+
+def wrapped_weights(trainer: Any) -> Weights:
+    """Return the weights of a trainer of TRL's, gathered from all ranks."""
+    tensors = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    return Weights(trainer.accelerator.unwrap_model(trainer.model_wrapped), tensors or {})
