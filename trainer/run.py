@@ -110,6 +110,7 @@ class Run:
                 learner.load(folder / name)
             if self._session is not None:
                 self._session.opponents.restore(state.get("opponents", {}))
+        self._clock.take()  # what came before was the start, and no iteration
         yield from range(done + 1, self.config.iterations + 1)
 
     def publish(self, version: int) -> Mapping[str, Policy]:

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from benchmarks.shapes import SHAPES
+from benchmarks.shapes import SHAPES, write_model
 from rostrum.trainer.config import Config
 from rostrum.trainer.cost import OF_THE_MACHINE, Gpus, ModelSize, Tokens, figures, gpus_of
+from rostrum.trainer.models.loading import load_model
 from rostrum.trainer.train import train
 from rostrum.trainer.types import TokenRow, Trajectory
 
@@ -53,27 +57,16 @@ def test_flops_are_those_of_the_benchmark() -> None:
     assert as_shape.tflops([row(60, 4)], 1) * 1e12 == pytest.approx(shape.lora_flops(64, 4))
 
 
-def test_a_model_is_measured_by_its_matrices() -> None:
+def test_a_model_is_measured_by_its_matrices(tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
-    from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = SHAPES["tiny"]
-    config = LlamaConfig(
-        vocab_size=shape.vocabulary,
-        hidden_size=shape.hidden,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        head_dim=shape.head_size,
-        intermediate_size=shape.feed_forward,
-        tie_word_embeddings=shape.tied,
-    )
+    write_model(shape, tmp_path, torch.float32, "cpu")
+    model = load_model(str(tmp_path))
     wanted = ModelSize(shape.body, shape.head, shape.layers * shape.heads * shape.head_size, True)
-    model = LlamaForCausalLM(config)
     assert ModelSize.of(model, adapted=False) == wanted
     adapted = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
-    found = ModelSize.of(adapted, adapted=True)
-    assert (found.body, found.head, found.trained) == (wanted.body, wanted.head, False)
+    assert ModelSize.of(adapted, adapted=True) == replace(wanted, trained=False)
 
 
 @pytest.mark.parametrize(

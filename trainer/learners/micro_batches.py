@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rostrum.trainer.learners.shared_prefix import common_prefix
+import numpy as np
+
+from rostrum.trainer.prefixes import Tokens, common_length
 from rostrum.trainer.types import Trajectory
 
 
@@ -44,11 +46,11 @@ def sizes_of(rows: Sequence[Trajectory]) -> Sizes:
     """Return the sizes of rows, of which some may be the same."""
     numbers = {question: number for number, question in enumerate(dict.fromkeys(of.question_id for of in rows))}
     questions = [numbers[of.question_id] for of in rows]
-    groups = defaultdict[int, list[tuple[int, ...]]](list)
+    groups = defaultdict[int, list[Tokens]](list)
     for question, of in zip(questions, rows, strict=True):
-        groups[question].append(of.row.prompt + of.row.completion)
+        groups[question].append(np.asarray(of.row.prompt + of.row.completion, np.int64))
     prefixes = tuple(
-        min(common_prefix(groups[number][0], row) for row in groups[number]) for number in numbers.values()
+        min(common_length(groups[number][0], row, last=1) for row in groups[number]) for number in numbers.values()
     )
     prompts, completions = tuple(len(of.row.prompt) for of in rows), tuple(len(of.row.completion) for of in rows)
     return Sizes(tuple(questions), prompts, completions, prefixes)

@@ -19,6 +19,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from rostrum.trainer.prefixes import alike
+
 NAME = "rostrum_shared_prefix"
 """What the attention is called among transformers' implementations."""
 _KEY = "shared_prefix"
@@ -73,36 +75,12 @@ class Packed:
 def trees(rows: Sequence[list[int]]) -> list[Tree]:
     """Return the rows in groups with a prefix in common, so that as few tokens as possible are computed.
 
-    In lexicographic order rows that begin alike are neighbours, and the groups are the best cut of that order, found by
-    dynamic programming. Each row keeps one token of its own, and a row that is alone has no prefix.
+    Each row keeps one token of its own, and a row that is alone has no prefix.
     """
-    order = sorted(range(len(rows)), key=lambda row: rows[row])
-    alike = [common_prefix(rows[one], rows[other]) for one, other in zip(order, order[1:], strict=False)]
-    fewest, begins = [0], [0]
-    for end in range(1, len(order) + 1):
-        tokens, begin = fewest[end - 1] + len(rows[order[end - 1]]), end - 1
-        total, prefix = len(rows[order[end - 1]]), len(rows[order[end - 1]])
-        for start in range(end - 2, -1, -1):
-            prefix, total = min(prefix, alike[start]), total + len(rows[order[start]])
-            if not prefix:
-                break
-            if (found := fewest[start] + total - (end - start - 1) * prefix) < tokens:
-                tokens, begin = found, start
-        fewest.append(tokens)
-        begins.append(begin)
-    cut, end = list[Tree](), len(order)
-    while end:
-        start, last = begins[end], end
-        cut.append(Tree(tuple(order[start:last]), min(alike[start : last - 1], default=0)))
-        end = start
-    return cut[::-1]
-
-
-def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two rows have in common at the beginning; the last one of either does not count."""
-    most = min(len(one), len(other)) - 1
-    apart = np.flatnonzero(np.asarray(one[:most]) != np.asarray(other[:most]))
-    return int(apart[0]) if len(apart) else most
+    groups = alike([np.asarray(row, np.int64) for row in rows], worth=0)
+    grouped = {row for members, _ in groups for row in members}
+    alone = [Tree((row,), 0) for row in range(len(rows)) if row not in grouped]
+    return sorted([*alone, *(Tree(tuple(members), prefix) for members, prefix in groups)], key=lambda tree: tree.rows)
 
 
 def pack(ids: torch.Tensor, attention: torch.Tensor) -> Packed:

@@ -15,8 +15,9 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.engines import Completion, Sampling, engine_settings, sleeping
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
-from rostrum.trainer.engines.transformers.prefix_cache import Kept, PrefixCache, alike
+from rostrum.trainer.engines.transformers.prefix_cache import Kept, PrefixCache
 from rostrum.trainer.models import loading
+from rostrum.trainer.prefixes import alike
 from rostrum.trainer.store.provenance import config_hash
 from rostrum.trainer.store.run_folder import read_lines
 from rostrum.trainer.train import train

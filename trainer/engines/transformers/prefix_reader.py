@@ -17,12 +17,10 @@ from rostrum.trainer.engines.transformers.prefix_cache import (
     Kept,
     Match,
     PrefixCache,
-    Tokens,
-    alike,
-    common_length,
 )
 from rostrum.trainer.engines.transformers.shared_attention import NAME, Reading, SharedPrefix, joined, sliced
 from rostrum.trainer.models import loading
+from rostrum.trainer.prefixes import Tokens, alike, common_length
 
 WORTH = 1024
 """Tokens that a shared prefix has to save, rows times tokens: below, it costs more to attend to it apart."""
