@@ -16,7 +16,12 @@ cd "$(dirname "$0")/../.."
 export DS_BUILD_OPS=0 # DeepSpeed builds what it needs when it needs it
 extras=$(IFS=,; echo "$*")
 
-"${PYTHON:-python3}" -m venv "$venv"
+python=${PYTHON:-python3}
+"$python" -c "import sys; sys.exit(sys.version_info < (3, 11, 5))" || {
+  echo "Rostrum needs Python 3.11.5 or newer, and $python is older: set PYTHON to one that is not." >&2
+  exit 2
+}
+"$python" -m venv "$venv"
 install() {
   "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt "$@"
 }

@@ -22,7 +22,8 @@ def asked(folder: Path, *extras: str) -> list[str]:
     python.chmod(0o755)
     environment = os.environ | {"PYTHON": str(python), "ASKED": str(folder / "asked")}
     subprocess.run([SCRIPT, "new", *extras], cwd=folder, env=environment, check=True)
-    lines = (folder / "asked").read_text("utf-8").splitlines()
+    version, *lines = (folder / "asked").read_text("utf-8").splitlines()
+    assert ": -c import sys" in version
     assert lines[0].endswith(f": -m venv {folder / 'new'}")
     assert all(line.startswith(f"{ROOT}: {FIXED}") for line in lines[1:]), "pinned, and from the checkout"
     return [line.removeprefix(f"{ROOT}: {FIXED}") for line in lines[1:]]
@@ -39,6 +40,19 @@ def test_extras_are_passed_on_and_the_tests_have_more(tmp_path: Path) -> None:
         "--no-deps -r tests/inspect-requirements.txt",
         "--no-deps --editable tests/plugin",
     ]
+
+
+def test_an_old_python_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/usr/bin/env bash\nexit 1\n", "utf-8")
+    python.chmod(0o755)
+    environment = os.environ | {"PYTHON": str(python)}
+    done = subprocess.run([SCRIPT, "new"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (
+        done.returncode == 2
+        and done.stderr.startswith("Rostrum needs Python 3.11.5")
+        and not (tmp_path / "new").exists()
+    )
 
 
 def test_a_forgotten_folder_is_asked_for() -> None:
