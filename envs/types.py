@@ -248,9 +248,13 @@ class Inquiry:
     """Why there is no question."""
 
     def swapped(self) -> "Inquiry":
-        """Return the same question with the sides relabelled where it names them ("debater A", "answer B", "A
+        """Return the same question with the sides relabelled."""
+        return self.renamed({side: side.other for side in Side})
+
+    def renamed(self, names: Mapping[Side, str]) -> "Inquiry":
+        """Return the same question with sides called by these names where it names them ("debater A", "answer B", "A
         said")."""
-        return replace(self, text=_NAMED.sub(lambda found: found[1] + Side(found[2]).other, self.text))
+        return replace(self, text=_NAMED.sub(lambda found: found[1] + names[Side(found[2])], self.text))
 
 
 @dataclass(frozen=True, slots=True)

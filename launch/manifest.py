@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rostrum.envs.files import write_atomically
-from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.prompts.prompt_sets import judge_hashes, load_prompts
 from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import read_record
 
@@ -119,7 +119,7 @@ def commit(checkout: Path) -> Mapping[str, str | bool] | None:
 
 def prompt_hashes(config: Config) -> dict[str, str]:
     """Return the version of each prompt set in use, by name."""
-    found = {judge.prompts: load_prompts(judge.prompts).hash for judge in config.judge_models}
+    found = judge_hashes((judge.prompts, judge.layout) for judge in config.judge_models)
     found[config.debater.prompts] = load_prompts(config.debater.prompts).hash_with(config.protocol)
     return dict(sorted(found.items()))
 

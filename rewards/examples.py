@@ -6,7 +6,7 @@ debate is never judged with an example about its own story, which could give the
 
 from collections.abc import Iterable, Sequence
 
-from rostrum.envs.prompts.judge_prompts import Example, Instructions, Task
+from rostrum.envs.prompts.judge_prompts import Example, Instructions, Layout, Task
 from rostrum.envs.prompts.prompt_sets import Prompts
 from rostrum.envs.questions.splits import digest
 from rostrum.envs.types import Transcript
@@ -65,7 +65,7 @@ class JudgePrompts:
     """What a judge with this task reads: `judge(transcript)` is the whole prompt.
 
     Raises:
-        PromptError: the prompt set cannot serve the task, the instructions or the examples.
+        PromptError: the prompt set cannot serve the task, the instructions, the examples or the layout.
     """
 
     def __init__(
@@ -74,14 +74,16 @@ class JudgePrompts:
         task: Task = "judge",
         instructions: Instructions = "plain",
         examples: Examples | None = None,
+        layout: Layout = "answers_first",
     ) -> None:
-        prompts.judges.require(task, instructions, examples is not None)
+        prompts.in_layout(layout).require(task, instructions, examples is not None)
         self._prompts, self._task, self._instructions, self._examples = prompts, task, instructions, examples
+        self._layout: Layout = layout
 
     def judge(self, transcript: Transcript) -> str:
         """Return the prompt about a debate."""
         examples = self._examples.before(transcript) if self._examples else []
-        return self._prompts.judge(transcript, self._task, self._instructions, examples)
+        return self._prompts.judge(transcript, self._task, self._instructions, examples, self._layout)
 
 
 def _one_per_story(debates: Iterable[Labelled]) -> list[Labelled]:

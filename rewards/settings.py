@@ -17,6 +17,10 @@ from rostrum.rewards.examples import Examples, JudgePrompts
 from rostrum.rewards.types import Classifier, Judge, Scorer
 
 
+def _answers_first(layout: str) -> bool:
+    return layout == "answers_first"
+
+
 class JudgeError(ValueError):
     """A judge that cannot be used as it is configured; the message is one sentence that says what to do."""
 
@@ -104,6 +108,10 @@ class ModelSettings(JudgeSettings):
     """Labelled debates (`rewards.labelled`) to choose few-shot examples from; none: no examples."""
     shots: int = Field(4, ge=1)
     """Examples shown before each debate, balanced by side, where a file of them is given."""
+    layout: Literal["answers_first", "transcript_first"] = Field("answers_first", exclude_if=_answers_first)
+    """What comes first in the prompt: the answers, with debaters called by their letters, or the transcript, with
+    debaters called X and Y and the letters told behind it. The second is another judge, whose second reading begins
+    with the tokens of its first."""
     order: Literal["both", "given", "swapped"] = "both"
     """Presentation orders asked for each verdict."""
     format: Literal["auto", "plain", "chat"] = "auto"
@@ -159,11 +167,11 @@ class ModelSettings(JudgeSettings):
         """Return what it reads.
 
         Raises:
-            PromptError: the prompt set lacks what the task, the instructions or the examples need.
+            PromptError: the prompt set lacks what the task, the instructions, the examples or the layout need.
             LabelledError: the file of examples cannot be used.
             ExamplesError: it has too few debates.
         """
         chosen = None
         if self.examples is not None:
             chosen = Examples(labelled.read(self.examples), self.shots, ties=self.task == "rating")
-        return JudgePrompts(load_prompts(self.prompts), self.task, self.instructions, chosen)
+        return JudgePrompts(load_prompts(self.prompts), self.task, self.instructions, chosen, self.layout)

@@ -20,6 +20,8 @@ from rostrum.envs.types import Inquiry, Protocol, Speech, Transcript
 
 Task = Literal["judge", "verdict", "rating", "inquiry"]
 Instructions = Literal["plain", "criteria", "debias"]
+Layout = Literal["answers_first", "transcript_first"]
+"""Where the answers stand in a prompt, and whether debaters are called by the letters of theirs."""
 Example = tuple[Transcript, float]
 """A debate and P(answer of side A) in it, as it is known."""
 
@@ -34,7 +36,7 @@ class JudgeTemplates:
     def __init__(self, folder: Path, environment: Environment) -> None:
         self._folder, self._environment = folder, environment
         for path in folder.glob("*.j2"):
-            self.template(path.stem)  # says of which one it is that it cannot be read
+            self.read(path.stem)  # says of which one it is that it cannot be read
         self.own = OwnLines(folder, environment)
         """What no speech may forge."""
 
@@ -59,13 +61,21 @@ class JudgeTemplates:
         it."""
         instructed = "" if instructions == "plain" else rendered(self.template(instructions))
         shown = [self._example(*example) for example in examples]
-        return rendered(self.template(task), **self._debate(transcript), instructions=instructed, examples=shown)
+        return rendered(self.template(task), **self.debate(transcript), instructions=instructed, examples=shown)
 
     def template(self, name: str) -> Template:
         """Return a template by its name.
 
         Raises:
             PromptError: the set has none of this name.
+        """
+        return self.read(name)
+
+    def read(self, name: str) -> Template:
+        """Return the template in this place of the set's folder.
+
+        Raises:
+            PromptError: the set has none there.
         """
         try:
             return self._environment.get_template(f"{name}.j2")
@@ -81,13 +91,14 @@ class JudgeTemplates:
     def _example(self, transcript: Transcript, target: float) -> dict[str, Any]:
         right = target < 0.5
         return {
-            "debate": rendered(self.template("debate"), **self._debate(transcript)),
+            "debate": rendered(self.template("debate"), **self.debate(transcript)),
             "right": "AB"[right],
             "answer": escape_field(transcript.answers[right], self.own),
             "score": rating_of(target),
         }
 
-    def _debate(self, transcript: Transcript) -> dict[str, Any]:
+    def debate(self, transcript: Transcript) -> dict[str, Any]:
+        """Return the variables that tell a debate, escaped."""
         last = max((speech.turn for speech in transcript.speeches), default=-1)
         answered = [inquiry for inquiry in transcript.inquiries if inquiry.turn <= last]
         passage = transcript.question.passage if transcript.protocol.judge_sees_passage else ""
@@ -103,7 +114,7 @@ class JudgeTemplates:
         }
 
     def _variables(self, task: Task) -> set[str]:
-        source = (self._folder / f"{task}.j2").read_text("utf-8")
+        source = Path(str(self.template(task).filename)).read_text("utf-8")
         return meta.find_undeclared_variables(self._environment.parse(source))
 
 

@@ -1,25 +1,24 @@
 """What a prompt set writes itself: how its lines begin, and its tags. No speech may pass for one of them.
 
 Taken from the templates, whoever's they are: each is followed along its branches, and what stands between a line break
-and the first thing that is filled in is the beginning of a line. Speakers' labels are filled in, as A and as B.
+and the first thing that is filled in is the beginning of a line. Labels of speakers are filled in, with every name.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, nodes
 
-from rostrum.envs.text.escaping import LEAD, fold
+from rostrum.envs.text.escaping import LEAD, fold, header
 
 _SEATS = ("seat", "other", "right")
 """Variables, and parts of variables, that hold a speaker's label."""
-_SEAT = ("A", "B")
+LETTERS = ("A", "B")
+"""What sides are called by themselves."""
 _TAG = re.compile(r"</?([A-Za-z][\w.-]*)>")
 _KNOWN = re.compile(r"[uv]_quote|quote|thinking", re.IGNORECASE)
 """Tags that debaters are asked to write, or that have rules of their own."""
-_NUMBER = re.compile(r"(?<=[ab])[1-9](?!\d)")
-"""What labels have besides where a side has several speakers: A1, A2."""
 _SENTENCE = re.compile(r"[:.?!](?=\W|$)")
 _SHORTEST = 4
 """Letters that tell a line's beginning from ordinary text."""
@@ -32,9 +31,16 @@ _Heads = frozenset[str | None]
 class OwnLines:
     """The lines and tags of the prompt set in a folder; none where its prompts are a single line."""
 
-    def __init__(self, folder: Path, environment: Environment) -> None:
-        self._environment, self._found = environment, set[str]()
-        paths = [*sorted(folder.glob("*.j2")), *sorted(folder.glob("roles/*.j2"))]
+    def __init__(
+        self, folder: Path, environment: Environment, layouts: Sequence[str] = (), names: Sequence[str] = LETTERS
+    ) -> None:
+        """Read the set's templates and those in its folders of `layouts`, in which sides have these `names`."""
+        self._environment, self._names, self._found = environment, names, set[str]()
+        letters = "".join(names).lower()
+        self._number = re.compile(rf"(?<=[{letters}])[1-9](?!\d)")
+        """Finds what labels have besides where a side has several speakers: A1, A2."""
+        self._header = None if names == LETTERS else header(rf"[{letters}12]\d?")
+        paths = [path for under in (".", "roles", *layouts) for path in sorted((folder / under).glob("*.j2"))]
         parsed = [environment.parse(path.read_text("utf-8")) for path in paths]
         texts = [data.data for tree in parsed for data in tree.find_all(nodes.TemplateData)]
         tags = {name for text in texts for name in _TAG.findall(text) if not _KNOWN.fullmatch(name)}
@@ -47,9 +53,11 @@ class OwnLines:
 
     def begins(self, line: str) -> bool:
         """Return whether a folded line begins as one of the prompt's own does."""
+        if self._header is not None and self._header.match(line):
+            return True
         lead = _LEAD.match(line)
         keys = {_key(line[start:]) for start in (0, lead.end() if lead else 0)}
-        keys |= {_NUMBER.sub("", key) for key in keys}
+        keys |= {self._number.sub("", key) for key in keys}
         return any(key.startswith(self._begin) for key in keys)
 
     def _along(self, body: Iterable[nodes.Node], heads: _Heads) -> _Heads:
@@ -92,10 +100,10 @@ class OwnLines:
         return heads
 
     def _filled(self, part: nodes.Node, heads: _Heads) -> _Heads:
-        """Return the heads behind an expression: with both labels, or with whatever it may be."""
+        """Return the heads behind an expression: with every label, or with whatever it may be."""
         name = part.attr if isinstance(part, nodes.Getattr) else part.name if isinstance(part, nodes.Name) else ""
         if name in _SEATS:
-            return frozenset(None if head is None else head + seat for head in heads for seat in _SEAT)
+            return frozenset(None if head is None else head + seat for head in heads for seat in self._names)
         self._note(heads)
         return frozenset([None])
 

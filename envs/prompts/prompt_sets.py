@@ -8,7 +8,7 @@ there.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,11 +19,13 @@ from rostrum.envs.prompts.judge_prompts import (
     Example,
     Instructions,
     JudgeTemplates,
+    Layout,
     PromptError,
     Task,
     escaped,
     rendered,
 )
+from rostrum.envs.prompts.transcript_first import LAYOUT, TranscriptFirst
 from rostrum.envs.text.escaping import escape_field, escape_passage
 from rostrum.envs.types import DEBATER, Inquiry, Protocol, Question, Side, Speech, Transcript
 
@@ -38,7 +40,7 @@ __all__ = ["BUILTIN", "NAMES", "PromptError", "Prompts", "is_builtin", "load_pro
 
 class Prompts:
     """The prompts of a set. `hash` changes whenever the text or the name of any of its templates does; those of roles
-    have a hash of their own (`hash_with`)."""
+    and of another layout have hashes of their own (`hash_with`, `judge_hash`)."""
 
     def __init__(self, folder: Path) -> None:
         environment = ImmutableSandboxedEnvironment(  # a folder of prompts may come from anybody
@@ -49,6 +51,7 @@ class Prompts:
             auto_reload=False,
         )
         self.judges = JudgeTemplates(folder, environment)
+        self._transcript_first = TranscriptFirst(folder, environment)
         self._opening, self._turn, _ = (self.judges.template(name) for name in NAMES)
         self._folder, self.hash = folder, _hash(sorted(folder.glob("*.j2")))
         self._of_roles: dict[tuple[str, ...], str] = {}
@@ -61,6 +64,16 @@ class Prompts:
         if roles not in self._of_roles:
             self._of_roles[roles] = _hash([path for role in roles for path in self._of_role(role)])
         return f"{self.hash}-{self._of_roles[roles]}"
+
+    def judge_hash(self, layout: Layout) -> str:
+        """Return the hash of the prompts that judges read in a layout: that of the set and, where the layout has
+        templates of its own, one of theirs after it."""
+        own = self._transcript_first.paths if layout == LAYOUT else []
+        return f"{self.hash}-{_hash(own)}" if own else self.hash
+
+    def in_layout(self, layout: Layout) -> JudgeTemplates:
+        """Return the templates that judges read in a layout."""
+        return self._transcript_first if layout == LAYOUT else self.judges
 
     def require(self, protocol: Protocol) -> None:
         """Ask whether the set has a prompt for every role of a protocol.
@@ -119,13 +132,14 @@ class Prompts:
         task: Task = "judge",
         instructions: Instructions = "plain",
         examples: Sequence[Example] = (),
+        layout: Layout = "answers_first",
     ) -> str:
         """Return what a judge with this task reads.
 
         Raises:
             PromptError: the set has no template for it.
         """
-        return self.judges.render(transcript, task, instructions, examples)
+        return self.in_layout(layout).render(transcript, task, instructions, examples)
 
 
 def roles_of(protocol: Protocol) -> tuple[str, ...]:
@@ -138,6 +152,14 @@ def roles_of(protocol: Protocol) -> tuple[str, ...]:
 def _hash(paths: Sequence[Path]) -> str:
     texts = (f"{path.stem}\0{path.read_text('utf-8')}" for path in paths)
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def judge_hashes(read: Iterable[tuple[str, Layout]]) -> dict[str, str]:
+    """Return the hash of what judges read, by prompt set, and by set and layout where that is not the default one."""
+    return {
+        name if layout == "answers_first" else f"{name}, {layout}": load_prompts(name).judge_hash(layout)
+        for name, layout in sorted(set(read))
+    }
 
 
 def is_builtin(name: str) -> bool:

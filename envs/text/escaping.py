@@ -51,7 +51,7 @@ _NAMED = (
 _SPECIAL_TOKEN = re.compile(rf"{_BAR}|{_JOINED}|{_NAMED}")
 _LOOKED_UP = re.compile(r"<(?=/?[uv]_quote>)", re.IGNORECASE)
 """What the environment writes round quotes that it has looked up."""
-_SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t_-]*+[ab12]"
+_SPEAKER = r"judge|system|developer|user|human|assistant|ai|moderator|(?:debater|consultant|assistant)[ \t_-]*+"
 _PART = (
     r"verdict|decision|winner|passage|question|instructions?"
     r"|(?:right[ \t]++|correct[ \t]++)?answer(?:[ \t_-]*+[ab])?"
@@ -62,14 +62,22 @@ LEAD = (
 )
 """What may stand before the first word of a line as emphasis, as a bracket, or as the sign of a list."""
 _LINE = re.compile(r"^.+$", re.MULTILINE)
-_HEADER = re.compile(
-    rf"(?=[ \t]*+{LEAD}(?:"
-    r"#"
-    rf"|(?:(?:the|final|official|new|my)[ \t]++){{0,2}}+(?:{_SPEAKER}|{_PART})"
-    r"(?:[ \t]++(?:said|says|is|writes|note|notes))?+[ \t]*+[*_`\])}\"'\u201d]*+[ \t]*+[:\uff1a]"
-    r"))",
-    re.IGNORECASE,
-)
+
+
+def header(names: str) -> re.Pattern[str]:
+    """Return what finds that a line begins as one of a prompt's does: with a speaker who has one of these names (a
+    pattern), with a part of the prompt, or as a heading."""
+    return re.compile(
+        rf"(?=[ \t]*+{LEAD}(?:"
+        r"#"
+        rf"|(?:(?:the|final|official|new|my)[ \t]++){{0,2}}+(?:{_SPEAKER}{names}|{_PART})"
+        r"(?:[ \t]++(?:said|says|is|writes|note|notes))?+[ \t]*+[*_`\])}\"'\u201d]*+[ \t]*+[:\uff1a]"
+        r"))",
+        re.IGNORECASE,
+    )
+
+
+_HEADER = header("[ab12]")
 
 _ALIKE = {
     **dict.fromkeys("\u2039\u27e8\u2329\u3008\u276c\u276e\u2770\u29fc\u02c2\u1438\ufe3f\u226e", "<"),

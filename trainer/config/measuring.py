@@ -106,9 +106,10 @@ class Audit(AuditOptions):
     debater argues held-out questions against itself."""
     questions: int = Field(200, ge=1)
     """Held-out questions that it argues, each in both seatings."""
-    variants: list[Literal["plain", "criteria", "debias", "few_shot"]] = []
+    variants: list[Literal["plain", "criteria", "debias", "few_shot", "answers_first", "transcript_first"]] = []
     """Other prompts of the configured judge, audited as judges of their own: without additions, with what makes the
-    better case spelled out, with a warning not to judge by position or length, with examples."""
+    better case spelled out, with a warning not to judge by position or length, with examples, or without additions in
+    this layout."""
     examples: Path | None = None
     """Labelled debates that the examples of few_shot are chosen from. None: the base debater argues training questions
     against itself."""

@@ -13,6 +13,7 @@ import pandas as pd
 
 from rostrum.envs import transcripts
 from rostrum.envs.files import write_atomically
+from rostrum.envs.prompts.transcript_first import LAYOUT, names_of
 from rostrum.envs.questions.base import load_questions
 from rostrum.envs.types import Failure, Question, Side, Transcript, correct_side
 from rostrum.rewards.audit.attacks import attack_success
@@ -156,6 +157,7 @@ class _Evaluation:
         """Yield the debates with the reward judge's probability after every speech, or after the last if that is all
         that it is asked for."""
         judge, probe = self.pool.members[0].judge, self.pool.members[0].probe
+        renames = any(model.layout == LAYOUT for model in self.settings.judge.needs())
         for transcript in played:
             asked = list(_prefixes(transcript)) if probe else [transcript]
             p_after = [verdict.mean if verdict.valid else None for verdict in judge.judge(asked)]
@@ -164,6 +166,7 @@ class _Evaluation:
                 "judge": judge.name,
                 "correct_seat": correct_side(transcript, self.key).value,
                 "p_after": [None] * (len(transcript.speeches) + 1 - len(asked)) + p_after,
+                **({"read_as": dict(names_of(transcript))} if renames else {}),
                 "transcript": transcripts.to_json(transcript),
             }
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from datasets import Dataset
 
-from rostrum.envs.prompts.prompt_sets import Prompts
 from rostrum.envs.questions import splits
+from rostrum.rewards import types
 from rostrum.rewards.labelled import Labelled
 from rostrum.trainer.engines.formats import Format
 
@@ -60,7 +60,9 @@ def split_by_story(
     return parts
 
 
-def readings_of(debates: Sequence[Labelled], prompts: Prompts, fmt: Format, head: str, context: int) -> list[Reading]:
+def readings_of(
+    debates: Sequence[Labelled], prompts: types.Reading, fmt: Format, head: str, context: int
+) -> list[Reading]:
     """Return both readings of every debate, the given order first. `head` is "letter", "answer" or "classifier", which
     says nothing and so has empty choices.
 
@@ -77,7 +79,7 @@ def readings_of(debates: Sequence[Labelled], prompts: Prompts, fmt: Format, head
     return readings
 
 
-def _reading(debate: Labelled, prompts: Prompts, fmt: Format, head: str) -> Reading:
+def _reading(debate: Labelled, prompts: types.Reading, fmt: Format, head: str) -> Reading:
     said = {"letter": LETTERS, "answer": debate.transcript.answers}.get(head)
     prompt = prompts.judge(debate.transcript)
     of_a, of_b = ((), ()) if said is None else (tuple(fmt.choice(choice, prompt)) for choice in said)

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rostrum.envs.files import temporary_folder
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.rewards import calibration
+from rostrum.rewards.examples import JudgePrompts
 from rostrum.rewards.judges import JudgeSettings, ModelSettings
 from rostrum.rewards.labelled import Labelled
 from rostrum.trainer import setup
@@ -116,7 +117,8 @@ class _Lesson:
         self._dtype = getattr(torch, judge.dtype)
         self.tokenizer = loading.load_tokenizer(judge.model)
         fmt = make_format(self.tokenizer, loading.end_tokens(judge.model, self.tokenizer), judge.format)
-        context, prompts = loading.read_context_length(judge.model), load_prompts(judge.prompts)
+        context = loading.read_context_length(judge.model)
+        prompts = JudgePrompts(load_prompts(judge.prompts), layout=judge.layout)
         taught, held_out = (readings_of(part, prompts, fmt, student.head, context) for part in (learned, heldout))
         device = loading.default_device()
         self._readings = len(taught)

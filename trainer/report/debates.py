@@ -85,6 +85,7 @@ def _debate(debate: Debate) -> dict[str, Any]:
         "outcome": judged(debate),
         "correct": debate.correct_seat,
         "p": debate.p_after,
+        "readAs": {side: visible(name) for side, name in debate.read_as.items()},
         "question": visible(transcript.question.text),
         "id": transcript.question.id,
         "protocol": transcript.protocol.name,

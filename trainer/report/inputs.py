@@ -124,6 +124,8 @@ class Debate(Record):
     iteration: int = 0
     correct_seat: Literal["A", "B"] | None = None
     p_after: list[float | None] = []
+    read_as: dict[str, str] = {}
+    """What each side was called where the judge read the transcript first; empty: A and B."""
 
 
 class Manifest(Record):

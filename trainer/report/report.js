@@ -217,6 +217,7 @@
       make("h3", { attributes: { tabindex: "-1" } }, debate.question),
       make("p", { class: "about" }, about.filter(Boolean).join(" · ")),
       make("p", {}, make("strong", {}, verdict), finalWords(debate)),
+      ...readAs(debate),
       make("ul", { class: "sides" }, side(debate, "A"), side(debate, "B")),
       make("div", { class: "columns" }, speechesNode(debate), passageNode(debate)),
     ];
@@ -227,6 +228,14 @@
     if (!known(last)) return null;
     const side = last >= 0.5 ? "A" : "B";
     return ` After the last speech it gave side ${side}, “${answerOf(debate, side)}”, ${percent(Math.max(last, 1 - last))}.`;
+  }
+
+  // A judge that reads the transcript first knows the sides by other names until the letters are told.
+  function readAs(debate) {
+    const { A, B } = debate.readAs;
+    if (!A || !B) return [];
+    const words = `The judge read side A as debater ${A} and side B as debater ${B}; it was told the letters after the last speech.`;
+    return [make("p", { class: "about" }, words)];
   }
 
   const short = (text) => (text.length > 60 ? `${text.slice(0, 58)}…` : text);

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rostrum.envs.prompts.prompt_sets import load_prompts
+from rostrum.envs.prompts.prompt_sets import judge_hashes
 from rostrum.rewards.judges import JudgeSettings
 from rostrum.trainer.store.frozen import model_hash
 
@@ -23,7 +23,7 @@ def identity(settings: JudgeSettings) -> dict[str, Any]:
     return {
         "name": settings.name,
         "settings": _important(settings.model_dump(mode="json")),
-        "prompts": {name: load_prompts(name).hash for name in sorted({model.prompts for model in needs})},
+        "prompts": judge_hashes((model.prompts, model.layout) for model in needs),
         "weights": {model.model: model_hash(model.model) for model in needs if model.endpoint is None},
         "files": {str(path): file_hash(path) for path in sorted(set(_files(_important(settings.model_dump()))))},
     }

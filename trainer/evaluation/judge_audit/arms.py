@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
+from rostrum.envs.prompts.judge_prompts import Layout
 from rostrum.rewards import labelled
 from rostrum.rewards.judges import JudgeSettings, ModelSettings
 from rostrum.trainer.config import Config
@@ -52,6 +54,8 @@ def _variant(settings: Config, variant: str) -> JudgeSettings:
     plain = {"name": f"{judge.name}, {variant}", "instructions": "plain", "examples": None}
     if variant == "few_shot":
         return judge.model_copy(update=plain | {"examples": _examples(settings)})
+    if variant in get_args(Layout):
+        return judge.model_copy(update=plain | {"layout": variant})
     return judge.model_copy(update=plain | {"instructions": variant})
 
 
