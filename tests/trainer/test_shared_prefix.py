@@ -26,6 +26,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from rostrum.trainer.learners.forward import make_comparable
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, Tree, can_share, pack, trees
+from rostrum.trainer.learners.trl_trainers import spare_casts
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,
@@ -149,6 +150,22 @@ def test_in_bfloat16_it_is_as_exact_as_padded_rows_are() -> None:
     together = scored(model, batch)[0]
     assert (together - exact).norm() <= 1.5 * (rounded - exact).norm()
     assert torch.isfinite(together).all()
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_adapters_that_take_their_input_as_it_comes_learn_the_same(share: bool) -> None:
+    """peft casts it to the adapter's float32, and autocast back."""
+    model, sharing = hooked("llama", adapter=True)
+    model.get_base_model().to(torch.bfloat16)
+    adapters = [each.to(torch.float32) for name, each in model.named_modules() if name.endswith(("lora_A", "lora_B"))]
+    batch, sharing.on, copied, found = padded(rows_of_two_questions()), share, list[int](), list[Any]()
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16), torch.profiler.profile() as profile:
+            found.append(scored(model, batch))
+        copied.append(sum(event.count for event in profile.key_averages() if event.key == "aten::_to_copy"))
+        spare_casts(model)
+    assert adapters and copied[1] < copied[0]
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 def test_the_tokens_of_a_prefix_are_computed_once() -> None:

@@ -22,7 +22,7 @@ from rostrum.trainer.learners.forward import make_comparable
 from rostrum.trainer.learners.learner import LearnerSetup
 from rostrum.trainer.learners.micro_batches import Sizes, fitting
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
-from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments
+from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments, spare_casts
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import activity
 from rostrum.trainer.store.run_folder import RunFolder
@@ -87,6 +87,8 @@ class ClippedSurrogate(GRPOTrainer):
         self.can_share = algorithm.share_prefix != "never" and can_share(self.model)
         models = (self.model, self.ref_model and self.accelerator.unwrap_model(self.ref_model))
         self._sharing = [SharedPrefix(model) for model in models if model is not None and self.can_share]
+        if learner.autocast:
+            spare_casts(self.model)
         self.size = ModelSize.of(self.model, adapted=lora is not None)
         if algorithm.critic:
             _attach_value_head(self.model)  # after an adapter was put on, which would wrap or freeze it

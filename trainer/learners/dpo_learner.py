@@ -17,7 +17,7 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.learners.forward import check_deterministic, gap_to_sampled, make_comparable
 from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner
 from rostrum.trainer.learners.shared_prefix import NO_SHARING, SharedPrefix, can_share
-from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments, wrapped_weights
+from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments, spare_casts, wrapped_weights
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import activity, say
 from rostrum.trainer.store.run_folder import RunFolder
@@ -279,6 +279,8 @@ def train_on(
     if trainer.ref_model is not None:
         make_comparable(trainer.accelerator.unwrap_model(trainer.ref_model))
     _share_prefixes(trainer, settings)
+    if trainer.args.bf16 and not trainer.is_deepspeed_enabled:
+        spare_casts(trainer.model)
     trainer.train()
     assert trainer.before is not None
     check_changed(trainer.before, fingerprint(trainer.model), settings.learning_rate)

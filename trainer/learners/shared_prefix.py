@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
@@ -119,20 +120,38 @@ def attend(
     if packed is None:
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
         return found
-    groups = query.size(1) // key.size(1)
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     window, scale = kwargs.get("sliding_window"), kwargs.get("scaling")
+    # Flash attention reads a key once for all heads that share it, and needs no mask.
+    flash = query.is_cuda and query.dtype != torch.float32 and window is None
+    if not flash:
+        groups = query.size(1) // key.size(1)
+        key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+
+    def attended(asked: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        if flash:
+            return _flash(asked, keys, values, scale)
+        return _causal(asked, keys, values, window, scale, packed.masks)
+
+    # Pieces that are cut at once have their gradients put together at once.
+    lengths = [length for spans in packed.spans for _, length in (spans.prefix, *spans.branches)]
+    pieces = zip(*(each.split(lengths, 2) for each in (query, key, value)), strict=True)
     parts = []
     for spans in packed.spans:
-        start, prefix = spans.prefix
-        keys, values = key.narrow(2, start, prefix), value.narrow(2, start, prefix)
-        if prefix:
-            parts.append(_causal(query.narrow(2, start, prefix), keys, values, window, scale, packed.masks))
-        for begin, length in spans.branches:
-            of_branch = [each.narrow(2, begin, length) for each in (query, key, value)]
-            whole = torch.cat([keys, of_branch[1]], 2), torch.cat([values, of_branch[2]], 2)
-            parts.append(_causal(of_branch[0], *whole, window, scale, packed.masks))
+        asked, *shared = next(pieces)
+        if spans.prefix[1]:
+            parts.append(attended(asked, *shared))
+        for _ in spans.branches:
+            asked, *own = next(pieces)
+            whole = [torch.cat(both, 2) for both in zip(shared, own, strict=True)] if spans.prefix[1] else own
+            parts.append(attended(asked, *whole))
     return torch.cat(parts, 2).transpose(1, 2).contiguous(), None
+
+
+def _flash(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None) -> torch.Tensor:
+    """Return the attention (1, heads, Q, D) of the last Q of K tokens to themselves and what comes before them, on a
+    GPU; keys may have fewer heads than queries."""
+    before = causal_lower_right(query.size(2), key.size(2))
+    return scaled_dot_product_attention(query, key, value, attn_mask=before, scale=scale, enable_gqa=True)
 
 
 def _causal(
@@ -143,8 +162,8 @@ def _causal(
     scale: float | None,
     masks: dict[tuple[int, int, int], torch.Tensor],
 ) -> torch.Tensor:
-    """Return the attention (1, heads, Q, D) of the last Q of K tokens to themselves and what comes before them, as far
-    back as the window reaches; a window is gone through in pieces, so that keys out of reach cost nothing."""
+    """Return what `_flash` does, as far back as the window reaches; a window is gone through in pieces, so that keys
+    out of reach cost nothing."""
     count, before = query.size(2), key.size(2) - query.size(2)
     reach = min(window or key.size(2), key.size(2))
     if reach == key.size(2) and not before:

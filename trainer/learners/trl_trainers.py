@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from peft.tuners.tuners_utils import BaseTunerLayer
+
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.models import loading
@@ -48,6 +50,17 @@ def arguments(config: Config, output: Path) -> dict[str, Any]:
         "ddp_find_unused_parameters": False,
         "deepspeed": setup.deepspeed_config(config.cluster.deepspeed, config.cluster.offload),
     }
+
+
+def spare_casts(model: Any) -> None:
+    """Have adapters take their input in the dtype that it comes in.
+
+    peft casts it to float32, the dtype of an adapter, and autocast casts that back to bfloat16: the same numbers, at the
+    cost of two copies of every layer's input. Only for models that are called under autocast.
+    """
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False
 
 
 def wrapped_weights(trainer: Any) -> Weights:
