@@ -55,8 +55,8 @@ def arguments(config: Config, output: Path) -> dict[str, Any]:
 def spare_casts(model: Any) -> None:
     """Have adapters take their input in the dtype that it comes in.
 
-    peft casts it to float32, the dtype of an adapter, and autocast casts that back to bfloat16: the same numbers, at the
-    cost of two copies of every layer's input. Only for models that are called under autocast.
+    peft casts it to float32, the dtype of an adapter, and autocast casts that back to bfloat16: the same numbers, at
+    the cost of two copies of every layer's input. Only for models that are called under autocast.
     """
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):

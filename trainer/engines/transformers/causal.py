@@ -117,10 +117,10 @@ class TransformersEngine(TextEngine):
         """Sample after what is kept, drawing what would be drawn after prompts that are read as a whole."""
         ends = torch.tensor(sorted(self._ends), device=self._device)
         batch = reader.open(prompts, max_tokens)
-        drawn = [sampler.draw(batch.logits)]
+        drawn, more = [sampler.draw(batch.logits)], reader.go_on(batch)
         ended = torch.isin(drawn[0], ends)
         while len(drawn) < max_tokens and not ended.all():
-            drawn.append(sampler.draw(reader.go_on(batch, drawn[-1])))
+            drawn.append(sampler.draw(more.read(drawn[-1])))
             ended |= torch.isin(drawn[-1], ends)
         sampled, logprobs = torch.stack(drawn, 1).tolist(), torch.stack(sampler.logprobs, 1).tolist()
         completions = [self._completion(tokens, values) for tokens, values in zip(sampled, logprobs, strict=True)]

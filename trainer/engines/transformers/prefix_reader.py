@@ -90,11 +90,9 @@ class PrefixReader:
                 logits.update(zip(places, self._read(reading, part, last), strict=True))
         return [logits[row] for row in range(len(rows))]
 
-    def go_on(self, batch: Batch, tokens: torch.Tensor) -> torch.Tensor:
-        """Read one more token (B,) of each row; return the logits (B, V) after it."""
-        every = range(len(batch.prompts))
-        with attending(self._model), batch.reading.step(every, [1] * len(every)) as positions:
-            return _forward(self._model, batch.reading, tokens[:, None], positions, 1)[:, -1]
+    def go_on(self, batch: Batch) -> "Continuation":
+        """Return what reads one more token of each row at a time."""
+        return Continuation(self._model, batch.reading)
 
     def keep(self, batch: Batch, sampled: Sequence[Sequence[int]]) -> None:
         """Keep prompts with the tokens that were sampled after them and read."""
@@ -150,6 +148,41 @@ class PrefixReader:
                 found = _forward(self._model, reading, ids.to(self._device), positions, last)
             logits.update(zip(rows, found, strict=True))
         return [logits[row] for row in range(len(missing))]
+
+
+class Continuation:
+    """Reads one more token of each row at a time.
+
+    On a GPU the kernels of a token are recorded once, as a CUDA graph, and played again for each further one: a small
+    model computes a token in less time than Python takes to ask for it.
+    """
+
+    def __init__(self, model: Any, reading: Reading) -> None:
+        self._model, self._growing = model, reading.go_on()
+        self._tokens = torch.zeros_like(self._growing.positions)
+        self._logits = torch.empty(0)
+        self._read = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def read(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, V) after one more token (B,) of each row; they are overwritten by the next."""
+        self._tokens.copy_(tokens[:, None])
+        self._read += 1
+        if self._tokens.is_cuda and self._read == 2:  # the first one has warmed everything up
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):  # others may go on
+                self._compute()
+        if self._graph is None:
+            self._compute()
+        else:
+            self._graph.replay()
+        return self._logits
+
+    def _compute(self) -> None:
+        growing = self._growing
+        with attending(self._model):
+            self._logits = _forward(self._model, growing.reading, self._tokens, growing.positions, 1)[:, -1]
+        growing.move_on()
 
 
 def _kept_groups(rows: Sequence[Tokens], matches: Sequence[Match]) -> list[Group]:

@@ -111,6 +111,21 @@ class Reading:
         for row, count in zip(rows, new, strict=True):
             self.lengths[row] += count
 
+    def go_on(self) -> "Growing":
+        """Take in one token of every row from now on, and one more each time that it is moved on."""
+        lengths, bases = (torch.tensor(of, device=self._device)[:, None] for of in (self.lengths, self.bases))
+        every = range(len(self.lengths))
+        rows = torch.tensor(every, device=self._device)
+        known, prefixes = self._room - 1, tuple(self._split(every))
+        self._now, self._masks = _Now(rows, lengths, bases[:, 0], known, True, False, prefixes), {}
+        return Growing(self, bases + lengths)
+
+    def move_on(self) -> None:
+        """Make place for one more token of every row, without a word to the device but for one addition: what is
+        computed of a token can be recorded and played again."""
+        self._now.slots.add_(1)
+        self._masks = {}
+
     def own(self, row: int, length: int) -> Layers:
         """Return a copy of keys and values of a row's first own tokens."""
         return {
@@ -222,6 +237,20 @@ class Reading:
                 room[row, :, start : start + known.shape[1]] = known
                 start += known.shape[1]
         return room
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """Rows that take in a token each at a time."""
+
+    reading: Reading
+    positions: torch.Tensor
+    """(R, 1), where the next token of each row stands."""
+
+    def move_on(self) -> None:
+        """Go to the next token."""
+        self.positions.add_(1)
+        self.reading.move_on()
 
 
 def _softmax(
