@@ -2,14 +2,20 @@
 
     python -m benchmarks.gpu --shape 8b --output benchmarks/results/h200-8b.json
 
-Six speeches about a passage of 4,000 tokens are played, judged, and learned from (PPO, LoRA of rank 16, gradient
-checkpointing), each by the code that a run uses, in bfloat16. Of our dependencies it needs torch, transformers,
-accelerate, peft, trl, pydantic and rich alone: no Ray, vLLM, DeepSpeed or Hydra. Weights are written below TMPDIR,
-about 2.5 times the size of the model.
+Six speeches about a passage of 4,000 tokens are played, judged, and learned from (RLOO, LoRA of rank 16, gradient
+checkpointing), each by the code that a run uses, in bfloat16. Beside stand a bare `generate` and bare steps, the engine
+with its prefix cache, vLLM where it is installed, and TRL's own learner on the rows of one question, padded. Of our
+dependencies it needs torch, transformers, accelerate, peft, trl, pydantic and rich alone: no Ray, vLLM, DeepSpeed or
+Hydra. Weights are written below TMPDIR, about 2.5 times the size of the model. What is known is written after each
+phase, "unfinished" until the last.
 
 MFU is model FLOPs per second over the GPU's peak. Model FLOPs of a row of T tokens are 4 P T + 12 L d T² (see
-`benchmarks.shapes.Shape.lora_flops`; P without embeddings, the output matrix for completion tokens only). Peaks, dense
-bfloat16: H100 and H200 989 TFLOP/s, A100 312; for others give --peak-tflops.
+`benchmarks.shapes.Shape.lora_flops`; P without embeddings, the output matrix for completion tokens only). Where rows
+share a passage, `learner_mfu` counts what is computed, and `learner_effective_mfu` all rows as if each was computed
+whole: that is no use of the GPU but what it would take without sharing.
+Limits: what is read takes at least its FLOPs over the peak, and each sampled token at least the bytes of the weights
+and of all keys and values over the memory's bandwidth. Peaks (dense bfloat16) and bandwidths by the makers' sheets:
+H200 989 TFLOP/s and 4.8 TB/s, H100 989 and 3.35, A100 312 and 2.04; for others give --peak-tflops and --bandwidth.
 """
 
 import argparse
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 
 PEAK_TFLOPS = {"H200": 989.0, "H100": 989.0, "A100": 312.0}
 """Dense bfloat16, by a part of the device's name."""
+BANDWIDTH = {"H200": 4.8, "H100": 3.35, "A100": 2.04}
+"""TB/s of its memory."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speech-tokens", type=positive, help="tokens of each speech")
     parser.add_argument("--micro-batch-rows", type=positive, help="rows that the learner holds in memory at once")
     parser.add_argument("--peak-tflops", type=float, help="the GPU's dense bfloat16 peak, for MFU")
+    parser.add_argument("--bandwidth", type=float, help="TB/s of the GPU's memory, for the limits")
     return parser
 
 
@@ -89,10 +98,13 @@ def _measure(chosen: argparse.Namespace) -> dict[str, Any]:
     asked = {name: getattr(chosen, name) for name in sizes if getattr(chosen, name) is not None}
     workload = replace(shapes.WORKLOADS[chosen.shape], **asked)
     with tempfile.TemporaryDirectory(prefix="rostrum-gpu-") as folder:
-        bench = rig.Rig(workload, Path(folder), chosen.repeats)
+        bench = rig.Rig(workload, Path(folder), chosen.repeats, kept=chosen.output)
         try:
-            phases.learn(bench, phases.judge(bench, phases.play(bench)))
+            rows = phases.judge(bench, phases.play(bench))
+            phases.compare(bench, rows)
+            phases.learn(bench, rows)
             phases.publish_full(bench)
+            phases.play_vllm(bench)
         except torch.OutOfMemoryError:
             raise rig.BenchmarkError(
                 f"The GPU's memory was too small after {', '.join(bench.peaks) or 'nothing'}: lower --debates or "
@@ -118,20 +130,32 @@ def _figures(rig: "Rig", chosen: argparse.Namespace) -> dict[str, Any]:
         **asdict(rig.workload),
         **rig.figures,
         **_rates(rig),
-        **_mfu(rig, _peak(device, chosen.peak_tflops)),
+        **_mfu(rig, _known(PEAK_TFLOPS, device, chosen.peak_tflops)),
+        **_limits(rig, _known(PEAK_TFLOPS, device, chosen.peak_tflops), _known(BANDWIDTH, device, chosen.bandwidth)),
         "peak_memory_gib": rig.peaks,
         "seconds": rig.durations,
     }
 
 
+def _medians(rig: "Rig") -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in rig.durations.items()}
+
+
 def _rates(rig: "Rig") -> dict[str, float]:
     """Return medians over the repeats."""
-    found, took = rig.figures, {name: statistics.median(values) for name, values in rig.durations.items()}
+    found, took = rig.figures, _medians(rig)
     learn = took["learn_prepare"] + took["learn_steps"]
+    fastest = min(took[name] for name in ("play", "play_cached", "play_vllm") if name in took)
+    others = {
+        f"{name}_generated_tokens_per_s": found["generated_tokens"] / took[name]
+        for name in ("play_cached", "play_vllm")
+        if name in took
+    }
     return {
         "generated_tokens_per_s": found["generated_tokens"] / took["play"],
+        **others,
         "prefill_tokens_per_s": found["prompt_tokens_read"] / took["prefill"],
-        "debates_per_gpu_hour": 3600 * rig.workload.debates / (took["play"] + took["judge"] + learn),
+        "debates_per_gpu_hour": 3600 * rig.workload.debates / (fastest + took["judge"] + learn),
         "judge_readings_per_s": found["judge_readings"] / took["judge"],
         "learner_tokens_per_s": found["learner_tokens"] / took["learn_steps"],
         "learner_tokens_per_s_with_preparation": found["learner_tokens"] / learn,
@@ -140,20 +164,44 @@ def _rates(rig: "Rig") -> dict[str, float]:
     }
 
 
-def _mfu(rig: "Rig", peak_tflops: float | None) -> dict[str, float | None]:
+def _mfu(rig: "Rig", peak: float | None) -> dict[str, float | None]:
     """Return the FLOPs of the optimizer steps, and of whole iterations (the passes for old and reference
     log-probabilities count as time, not as work), over the peak; none without a peak to compare with."""
-    took = {name: statistics.median(values) for name, values in rig.durations.items()}
-    tflops, steps = rig.figures["learner_flops"] / 1e12, took["learn_steps"]
-    return {
-        "peak_tflops": peak_tflops,
-        "learner_mfu": peak_tflops and tflops / steps / peak_tflops,
-        "learner_mfu_with_preparation": peak_tflops and tflops / (steps + took["learn_prepare"]) / peak_tflops,
+    took, found = _medians(rig), rig.figures
+    steps = took["learn_steps"]
+    wanted = {
+        "learner_mfu": (found["learner_flops_computed"], steps),
+        "learner_mfu_with_preparation": (found["learner_flops_computed"], steps + took["learn_prepare"]),
+        "learner_effective_mfu": (found["learner_flops"], steps),
+        "bare_learner_mfu": (found["learner_flops"], took["bare_learn"]),
+        "step_padded_mfu": (found["step_flops_padded"], took["step_padded"]),
+        "step_shared_mfu": (found["step_flops_shared"], took["step_shared"]),
+        "step_shared_effective_mfu": (found["step_flops_padded"], took["step_shared"]),
+    }
+    return {"peak_tflops": peak} | {
+        name: peak and flops / 1e12 / seconds / peak for name, (flops, seconds) in wanted.items()
     }
 
 
-def _peak(device: str, given: float | None) -> float | None:
-    return given or next((peak for name, peak in PEAK_TFLOPS.items() if name in device), None)
+def _limits(rig: "Rig", peak: float | None, bandwidth: float | None) -> dict[str, float | None]:
+    """Return the least seconds in which the GPU could read and sample what was played, prompts read anew for each
+    speech, and how many times as long it took; none where peak or bandwidth are not known."""
+    if not peak or not bandwidth:
+        return {"bandwidth_tb_per_s": bandwidth}
+    took, found = _medians(rig), rig.figures
+    prefill, decode = found["prefill_flops"] / 1e12 / peak, found["decode_bytes"] / 1e12 / bandwidth
+    return {
+        "bandwidth_tb_per_s": bandwidth,
+        "prefill_limit_s": prefill,
+        "decode_limit_s": decode,
+        "prefill_over_limit": took["prefill"] / prefill,
+        "decode_over_limit": max(took["play"] - took["prefill"], 0.0) / decode,
+        "play_cached_over_limit": took["play_cached"] / (prefill + decode),
+    }
+
+
+def _known(by_device: dict[str, float], device: str, given: float | None) -> float | None:
+    return given or next((known for name, known in by_device.items() if name in device), None)
 
 
 if __name__ == "__main__":

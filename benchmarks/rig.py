@@ -1,6 +1,7 @@
 """Random models, questions to fit them, and the run that they are measured in."""
 
 import gc
+import json
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import torch
 
 from benchmarks.measure import clock
 from benchmarks.shapes import Workload, questions, write_model
+from rostrum.envs.files import write_atomically
 from rostrum.envs.types import Failure, Protocol
 from rostrum.rewards.judges import likelihood
 from rostrum.trainer import config, setup
@@ -20,11 +22,12 @@ from rostrum.trainer.algorithms import rloo
 from rostrum.trainer.config.run_config import PARITY
 from rostrum.trainer.models import loading
 from rostrum.trainer.rollouts.collect import judge_rollouts
+from rostrum.trainer.rollouts.local import RolloutWorkers
 from rostrum.trainer.rollouts.schedule import matchups_of, shards_of
 from rostrum.trainer.types import Judged, Policy, Rollout
 
-REPEATS_OF_A_QUESTION = 2
-"""Debates per question and seating: the fewest that RLOO can compare."""
+REPEATS_OF_A_QUESTION = 4
+"""Debates per question and seating, so a question has 16 rows."""
 DEBATES_OF_A_QUESTION = 2 * REPEATS_OF_A_QUESTION
 ROUNDS = 3
 """Speeches per speaker."""
@@ -49,6 +52,8 @@ class Rig:
     """Seconds of each counted repeat, by phase."""
     peaks: dict[str, float | None] = field(default_factory=dict)
     """GiB of GPU memory, by phase."""
+    kept: Path | None = None
+    """Where to write after each phase what is known so far."""
 
     def __post_init__(self) -> None:
         self.device = loading.default_device()
@@ -69,15 +74,19 @@ class Rig:
         matchups = matchups_of(asked, self.settings.protocol, REPEATS_OF_A_QUESTION)
         self.shards = shards_of(matchups, len(matchups), self.settings.seed)
 
-    def play(self) -> list[Rollout]:
-        """Play all debates.
+    def other_workers(self, **debater: Any) -> RolloutWorkers:
+        """Return what plays the same debates with other settings of the debater."""
+        return setup.rollout_workers(settings(self.workload, self.folder, **{**self.debater, **debater}))
+
+    def play(self, workers: RolloutWorkers | None = None) -> list[Rollout]:
+        """Play all debates, with the rig's own workers unless others are given.
 
         Raises:
             BenchmarkError: one of them failed.
         """
         played = [
             outcome
-            for _, outcomes in self.workers.play(self.shards, {self.policy.name: self.policy})
+            for _, outcomes in (workers or self.workers).play(self.shards, {self.policy.name: self.policy})
             for outcome in outcomes
         ]
         failed = [outcome.reason for outcome in played if isinstance(outcome, Failure)]
@@ -94,14 +103,15 @@ class Rig:
         """Say that it begins, and note the most GPU memory that is allocated in the meantime."""
         print(f"{name} …", file=sys.stderr, flush=True)
         gc.collect()
-        if self.device == "cpu":
-            yield
-            self.peaks[name] = None
-            return
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+        on_gpu = self.device != "cpu"
+        if on_gpu:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
         yield
-        self.peaks[name] = torch.cuda.max_memory_allocated() / GIB
+        self.peaks[name] = torch.cuda.max_memory_allocated() / GIB if on_gpu else None
+        if self.kept:
+            known = {"unfinished": True, **self.figures, "peak_memory_gib": self.peaks, "seconds": self.durations}
+            write_atomically(self.kept, json.dumps(known, indent=2) + "\n")
 
     def repeat(self, name: str, work: Callable[[], Any], warm: bool = False) -> Any:
         """Do the work `repeats` times by the clock, and once before unless it is `warm`; return its last result."""

@@ -46,17 +46,31 @@ class Shape:
         """Weights of the output matrix, which only tokens that are scored are multiplied with."""
         return self.hidden * self.vocabulary
 
-    def lora_flops(self, length: int, scored: int) -> float:
-        """Return the FLOPs of one forward and backward pass over a row of `length` tokens, the last `scored` of them
-        scored.
+    def lora_flops(self, tokens: int, scored: int, seen: int) -> float:
+        """Return the FLOPs of one forward and backward pass over `tokens`, of which `scored` are scored and which look
+        at `seen` tokens, each counted anew for each that looks at it.
 
-        4 P T + 12 L d T S: the forward pass and the gradients of activations take 2 each per weight and token, and
-        frozen weights have no gradient (with full weights it would be 6). Attention takes 4 d S per token and layer
-        forward and 8 backward, S = T being the row's length; as is usual, the masked half is not taken off.
+        4 P T + 12 L d S: the forward pass and the gradients of activations take 2 each per weight and token, and
+        frozen weights have no gradient (with full weights it would be 6). Attention takes 4 d per layer and token
+        looked at forward and 8 backward. In a row of T tokens S = T²: as is usual, the masked half is not taken off.
         Adapters (under 1 %) and what is computed twice under gradient checkpointing are not counted.
         """
-        attention = 12 * self.layers * self.heads * self.head_size * length**2
-        return 4.0 * (self.body * length + self.head * scored) + attention
+        attention = 12 * self.layers * self.heads * self.head_size * seen
+        return 4.0 * (self.body * tokens + self.head * scored) + attention
+
+    def reading_flops(self, tokens: int) -> float:
+        """Return the FLOPs of reading a prompt: 2 P T + 4 L d T²."""
+        return 2.0 * self.body * tokens + 4 * self.layers * self.heads * self.head_size * tokens**2
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of a token's keys and values in bfloat16."""
+        return 2 * 2 * self.layers * self.kv_heads * self.head_size
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of the weights that a sampled token passes, in bfloat16."""
+        return 2 * (self.body + self.head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,8 @@ class Workload:
     debates: int
     micro_batch_rows: int
     """Rows that the learner holds in memory at once."""
+    padded: tuple[int, ...] = (1, 2, 4, 8)
+    """How many TRL's learner on padded rows is tried with."""
 
 
 SHAPES = {
@@ -82,10 +98,10 @@ SHAPES = {
     "8b": Shape(4096, 32, 32, 8, 128, 14336, 128256, tied=False),
 }
 WORKLOADS = {
-    "tiny": Workload(SHAPES["tiny"], SHAPES["tinier"], 60, 6, 4, 2),
-    "1b": Workload(SHAPES["1b"], SHAPES["0.5b"], 4000, 200, 32, 4),
-    "3b": Workload(SHAPES["3b"], SHAPES["1b"], 4000, 200, 32, 2),
-    "8b": Workload(SHAPES["8b"], SHAPES["3b"], 4000, 200, 16, 1),
+    "tiny": Workload(SHAPES["tiny"], SHAPES["tinier"], 60, 6, 8, 2),
+    "1b": Workload(SHAPES["1b"], SHAPES["0.5b"], 4000, 100, 32, 16),
+    "3b": Workload(SHAPES["3b"], SHAPES["1b"], 4000, 100, 32, 8),
+    "8b": Workload(SHAPES["8b"], SHAPES["3b"], 4000, 100, 16, 8, padded=(1, 2, 4)),
 }
 
 

@@ -13,6 +13,7 @@ from benchmarks.rig import settings
 from benchmarks.shapes import Shape, Workload, write_model
 from rostrum.envs.types import Side
 from rostrum.rewards.types import Reward
+from rostrum.trainer.config import Config
 from rostrum.trainer.learners.clipped_surrogate import Batch, ClippedSurrogate
 from rostrum.trainer.learners.learner import LearnerSetup
 from rostrum.trainer.learners.micro_batches import sizes_of
@@ -62,29 +63,67 @@ class Sizes:
     micro: Sequence[int] = MICRO
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Seconds of a forward and backward pass and an optimizer step on the same rows, both ways."""
+
+    shared: Sequence[float]
+    padded: Sequence[float]
+    """TRL's, with as many rows at once as are fastest."""
+    best: int
+    """How many rows these are."""
+    tried: dict[int, float]
+    """Seconds of TRL's by rows at once."""
+    apart: float
+    """Mean difference of a sampled token's log-probability, in nats."""
+    furthest: float
+    """The largest one."""
+    tokens: int
+    """Of all rows."""
+    computed: int
+    """Of them with trees."""
+
+
 def computed_once(repeats: int, sizes: Sizes = Sizes()) -> list[Measurement]:
     """Measure one optimizer step on all rows of a question, forward and backward, both ways in turns."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         write_model(sizes.shape, folder / "debater", torch.float32, loading.default_device())
-        rows = rows_of_a_question(sizes)
-        ours, theirs = _learner(Cut, folder, rows, "always"), _learner(TrlsOwn, folder, rows, "never")
-        batches = [_batch(trainer, rows) for trainer in (ours, theirs)]
-        apart = (batches[0]["old_per_token_logps"] - batches[1]["old_per_token_logps"]).abs().max()
-        tried = {micro: _step(theirs, batches[1], micro) for micro in sizes.micro}
-        best = min(tried, key=lambda micro: tried[micro])
-        took, padded = list[float](), [tried[best]]
-        for number in range(repeats):
-            took.append(_step(ours, batches[0], len(rows)))
-            padded += [_step(theirs, batches[1], best)] if number else []
-        shared = ours.sizes.tokens(range(len(rows)), shared=True)
+        plain = {"dtype": "float32", "lora": None, "gradient_checkpointing": False}
+        workload = Workload(sizes.shape, sizes.shape, sizes.passage, sizes.speech, debates=8, micro_batch_rows=1)
+        found = both_ways(settings(workload, folder, **plain), rows_of_a_question(sizes), sizes.micro, repeats)
+    name = f"seconds, TRL with {found.best} rows at once over shared"
     return [
-        Measurement(_SECTION, "tokens of the rows, over those computed", "x", (ours.sizes.whole / shared,)),
-        *(Measurement(_SECTION, f"TRL, {micro} rows at once", "s", (tried[micro],)) for micro in sizes.micro),
-        Measurement(_SECTION, "shared", "s", tuple(took)),
-        ratios(_SECTION, f"seconds, TRL with {best} rows at once over shared", padded, took, TARGET),
-        Measurement(_SECTION, "largest difference of a log-probability", "1e-6", (1e6 * float(apart),)),
+        Measurement(_SECTION, "tokens of the rows, over those computed", "x", (found.tokens / found.computed,)),
+        *(Measurement(_SECTION, f"TRL, {micro} rows at once", "s", (took,)) for micro, took in found.tried.items()),
+        Measurement(_SECTION, "shared", "s", tuple(found.shared)),
+        ratios(_SECTION, name, list(found.padded), list(found.shared), TARGET),
+        Measurement(_SECTION, "largest difference of a log-probability", "1e-6", (1e6 * found.furthest,)),
     ]
+
+
+def both_ways(run: Config, rows: list[Trajectory], micro: Sequence[int], repeats: int, warm: bool = False) -> Compared:
+    """Measure one optimizer step on rows, in turns; where the device has to be warmed up, each way does one before."""
+    ours = _learner(Cut, run, rows, "always")
+    mine = _batch(ours, rows)
+    if warm:
+        _step(ours, mine, len(rows))
+    theirs = _learner(TrlsOwn, run, rows, "never")
+    batch = _batch(theirs, rows)
+    sampled = (batch["completion_mask"] * batch["tool_mask"]).bool()
+    apart = (mine["old_per_token_logps"] - batch["old_per_token_logps"])[sampled].abs()
+    tried = dict[int, float]()
+    for count in micro:
+        if warm:
+            _step(theirs, batch, count)
+        tried[count] = _step(theirs, batch, count)
+    best = min(tried, key=lambda count: tried[count])
+    took, padded = list[float](), [tried[best]]
+    for number in range(repeats):
+        took.append(_step(ours, mine, len(rows)))
+        padded += [_step(theirs, batch, best)] if number else []
+    computed = ours.sizes.tokens(range(len(rows)), shared=True)
+    return Compared(took, padded, best, tried, float(apart.mean()), float(apart.max()), ours.sizes.whole, computed)
 
 
 def rows_of_a_question(sizes: Sizes) -> list[Trajectory]:
@@ -106,12 +145,10 @@ def rows_of_a_question(sizes: Sizes) -> list[Trajectory]:
     return made
 
 
-def _learner(kind: type[Cut], folder: Path, rows: list[Trajectory], share: str) -> Cut:
-    plain = {"dtype": "float32", "lora": None, "gradient_checkpointing": False}
-    run = settings(Workload(LAYER, LAYER, PASSAGE, SPEECH, debates=4, micro_batch_rows=1), folder, **plain)
+def _learner(kind: type[Cut], run: Config, rows: list[Trajectory], share: str) -> Cut:
     alone = {"epochs": 1, "minibatches": 1, "kl": 0.0, "micro_batch_rows": None, "share_prefix": share}
     run = run.model_copy(update={"algorithm": run.algorithm.model_copy(update=alone)})
-    tokenizer = loading.load_tokenizer(str(folder / "debater"))
+    tokenizer = loading.load_tokenizer(run.debater.model)
     trainer = kind(LearnerSetup(run, tokenizer, []), run.algorithm)  # type: ignore[arg-type]
     trainer.prepare()
     trainer.begin(sizes_of(rows), share == "always")

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from benchmarks.gpu import main
+from benchmarks.phases import flops_of
 from benchmarks.shapes import SHAPES, questions, word_tokenizer, write_model
 from rostrum.trainer.models.loading import load_model
 
@@ -52,7 +53,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 def test_everything_is_measured_where_only_the_learners_packages_are_installed(tmp_path: Path) -> None:
     output = tmp_path / "results" / "tiny.json"
-    arguments = ["--shape", "tiny", "--peak-tflops", "0.1", "--output", str(output)]
+    arguments = ["--shape", "tiny", "--peak-tflops", "0.1", "--bandwidth", "0.01", "--output", str(output)]
     code = WITHOUT.format(absent=ABSENT, arguments=arguments)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -71,12 +72,22 @@ def test_everything_is_measured_where_only_the_learners_packages_are_installed(t
         "publish_full_write_s",
         "engine_over_bare_generate_ratio",
         "learner_over_bare_steps_ratio",
+        "play_cached_generated_tokens_per_s",
+        "learner_effective_mfu",
+        "step_padded_mfu",
+        "step_shared_mfu",
+        "prefill_limit_s",
+        "decode_limit_s",
+        "step_over_padded_ratio",
     )
     assert all(figures[rate] > 0 for rate in rates)
     # zero where both sides hold the same bfloat16 and do the same arithmetic (tests/launch/test_learner_and_engine.py)
     assert all(0 <= figures[f"parity_{kind}_max_nats"] < 0.1 for kind in ("adapter", "full"))
-    assert 0.8 < figures["generated_tokens"] / (4 * 6 * 6) <= 1, "four debates of six speeches, few of them cut short"
-    assert figures["judge_readings"] == 4 * 2
+    assert 0.8 < figures["generated_tokens"] / (8 * 6 * 6) <= 1, "eight debates of six speeches, few of them cut short"
+    assert figures["judge_readings"] == 8 * 2 and figures["step_rows"] == 16
+    assert figures["step_apart_mean_nats"] < 0.1 and figures["step_tokens_computed"] < figures["step_tokens"]
+    assert figures["learner_tokens_computed"] == figures["learner_tokens"], "60 tokens are not worth while"
+    assert set(figures["step_padded_seconds_by_rows_at_once"]) == {"1", "2", "4", "8"}
     assert set(figures["peak_memory_gib"]) >= {"play", "judge", "learn", "publish_adapter", "publish_full"}
 
 
@@ -107,10 +118,20 @@ def test_the_shapes_are_as_large_as_they_are_called(name: str, billions: float) 
 
 
 def test_flops_of_a_row_by_hand() -> None:
-    """Ten tokens, three of them scored, through two layers of four heads of 16: 4 P T + 12 L d T²."""
+    """Ten tokens, three of them scored, through two layers of four heads of 16: 4 P T + 12 L d T², and 2 P T + 4 L d T²
+    for reading alone."""
     shape = SHAPES["tiny"]
     body, head = 2 * (64 * 16 * 2 * (4 + 2) + 3 * 64 * 128), 64 * 4096
-    assert shape.lora_flops(10, 3) == 4 * (body * 10 + head * 3) + 12 * 2 * 64 * 100
+    assert shape.lora_flops(10, 3, 100) == 4 * (body * 10 + head * 3) + 12 * 2 * 64 * 100
+    assert shape.reading_flops(10) == 2 * body * 10 + 4 * 2 * 64 * 100
+    assert shape.token_bytes == 2 * 2 * 2 * 2 * 16 and shape.step_bytes == 2 * (body + head)
+
+
+def test_flops_of_rows_that_share_a_prefix_by_hand() -> None:
+    """Two rows of six and five tokens, four of them the same: a token sees itself, its prefix and its branch."""
+    shape, rows = SHAPES["tiny"], [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 7]]
+    assert flops_of(shape, rows, [2, 2], shared=True) == (7, shape.lora_flops(7, 4, 16 + 2 * 6 + 1 * 5))
+    assert flops_of(shape, rows, [2, 2], shared=False) == (11, shape.lora_flops(11, 4, 36 + 25))
 
 
 def test_a_sampled_token_is_one_token_for_whoever_reads_it() -> None:

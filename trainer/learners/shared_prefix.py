@@ -134,7 +134,7 @@ def attend(
 
     # Pieces that are cut at once have their gradients put together at once.
     lengths = [length for spans in packed.spans for _, length in (spans.prefix, *spans.branches)]
-    pieces = zip(*(each.split(lengths, 2) for each in (query, key, value)), strict=True)
+    pieces = zip(*(torch.split(each, lengths, 2) for each in (query, key, value)), strict=True)
     parts = []
     for spans in packed.spans:
         asked, *shared = next(pieces)
