@@ -42,6 +42,18 @@ COMMANDS = (
         "  rostrum train opponent=league opponent.self_play=0.5",
     ),
     Command(
+        "warmstart",
+        "rostrum.launch.commands.warmstart:warmstart",
+        "teach the debater to quote, by its own speeches, before it is trained",
+        "In rounds: the debater writes speeches for both answers of each question, with example speeches in its prompt "
+        "and the best of several samples; those that keep the word limit and quote the passage truthfully are learned "
+        "with the ordinary prompt; and it is measured on held-out stories. Neither gold labels nor a judge have a part "
+        "in it. Writes rounds.csv and model/, from which a training starts, into output= (runs/warmstart if left out). "
+        "What is finished is not done again: start it once more after an interruption.",
+        "rostrum warmstart experiment=smollm questions.path=FILE output=runs/warm\n"
+        "  rostrum train experiment=smollm questions.path=FILE debater.model=runs/warm/model output=runs/warmed",
+    ),
+    Command(
         "evaluate",
         "rostrum.launch.commands.evaluate:evaluate",
         "measure whether training made the judge right more often",

@@ -18,6 +18,7 @@ COMMANDS = (
     "ablate",
     "verify",
     "judge",
+    "warmstart",
     "runs",
 )
 """The commands that print figures."""

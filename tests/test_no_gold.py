@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rostrum.envs.questions import JsonLinesQuestions, testimony
 from rostrum.envs.testimony.world import TestimonyWorld
@@ -16,6 +17,7 @@ from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from rostrum.trainer.learners.clipped_surrogate import ClippedSurrogate
 from rostrum.trainer.store.run_folder import read_lines
 from rostrum.trainer.train import train
+from rostrum.trainer.warmstart.warm_rounds import warm_start
 
 WORLD = TestimonyWorld(train=24, heldout=0)
 ALGORITHMS = {
@@ -67,6 +69,19 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return log
 
 
+@pytest.fixture
+def quoting(tmp_path: Path) -> list[str]:
+    """A warm start of one round of the embedded debater, which quotes without training."""
+    question = WORLD.questions("train")[0]
+    sentences = question.passage.split(" . ")
+    speeches = [next(f"<quote> {s} </quote>" for s in sentences if answer in s) for answer in question.answers]
+    entry = {"passage": question.passage, "question": question.text, "answers": list(question.answers)}
+    (tmp_path / "examples.yaml").write_text(yaml.safe_dump([{**entry, "speeches": speeches}]), "utf-8")
+    settings = {"rounds": 1, "questions": 2, "heldout": 1, "candidates": 2, "most_quoted": 1, "epochs": 1}
+    settings |= {"examples": tmp_path / "examples.yaml"}
+    return ["debater.model=embedded/debater", *(f"warmstart.{key}={value}" for key, value in settings.items())]
+
+
 def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
@@ -88,6 +103,24 @@ def test_permuting_every_gold_label_changes_nothing(
     assert found[0] == found[1]
     keys = [JsonLinesQuestions(tmp_path / "questions.jsonl").answer_key("train").correct]
     assert keys[0] != {q: WORLD.answer_key("train")[q] for q in keys[0]}, "the labels were in fact permuted"
+
+
+def test_permuting_every_gold_label_changes_nothing_about_a_warm_start(
+    configure: Callable[..., Config], seen: list[Any], quoting: Sequence[str], tmp_path: Path
+) -> None:
+    """Neither what is written nor what is kept of it, nor what is learned."""
+    found = []
+    for flipped in (False, True):
+        write_questions(tmp_path / "questions.jsonl", flipped)
+        folder = tmp_path / f"warm-{flipped}"
+        questions = ("questions=jsonl", f"questions.path={tmp_path}/questions.jsonl", f"output={folder}")
+        rounds = warm_start(configure(*questions, *quoting))
+        files = ("speeches/round-0001.jsonl", "heldout/round-0001.jsonl", "model/model.safetensors")
+        found.append((list(seen), [line.kept for line in rounds], [digest(folder / name) for name in files]))
+        seen.clear()
+    assert found[0] == found[1]
+    assert {kind for kind, *_ in found[0][0]} == {"debater reads"}, "no judge was asked"
+    assert found[0][1][1] > 0
 
 
 @pytest.mark.parametrize("algorithm", ["rloo", "dpo"])
@@ -117,18 +150,29 @@ class Sealed:
     """A question set that lets nobody look at its answers."""
 
     def questions(self, split: str) -> Sequence[Question]:
-        return WORLD.questions(split)
+        return TestimonyWorld(train=24, heldout=4).questions(split)
 
     def answer_key(self, split: str) -> AnswerKey:
         raise AssertionError(f"training asked for the answers of {split}")
 
 
+@pytest.fixture
+def sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads the questions may not look at the answers."""
+    monkeypatch.setattr(testimony.Settings, "load", lambda settings: Sealed())
+
+
+@pytest.mark.usefixtures("sealed")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_training_never_asks_for_the_answers(
-    configure: Callable[..., Config], monkeypatch: pytest.MonkeyPatch, algorithm: str
-) -> None:
-    monkeypatch.setattr(testimony.Settings, "load", lambda settings: Sealed())  # whoever reads the questions
+def test_training_never_asks_for_the_answers(configure: Callable[..., Config], algorithm: str) -> None:
     assert train(configure(*ALGORITHMS[algorithm])).is_dir()
+
+
+@pytest.mark.usefixtures("sealed")
+def test_a_warm_start_never_asks_for_the_answers(
+    configure: Callable[..., Config], quoting: Sequence[str], tmp_path: Path
+) -> None:
+    assert warm_start(configure(*quoting))[-1].kept > 0
 
 
 def test_what_a_question_is_made_of_does_not_tell_the_answer(tmp_path: Path) -> None:

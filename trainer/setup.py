@@ -146,10 +146,10 @@ def sender(settings: config.Config, played: RolloutWorkers) -> Send | None:
     return send
 
 
-def rollout_workers(settings: config.Config) -> RolloutWorkers:
-    """Return where debates are played: here, or on Ray."""
-    debater, cluster = settings.debater, settings.cluster
-    setup = PlaySetup(
+def play_setup(settings: config.Config) -> PlaySetup:
+    """Return how a run's debates are played."""
+    debater = settings.debater
+    return PlaySetup(
         settings.protocol,
         debater.prompts,
         debater.max_tokens,
@@ -159,6 +159,11 @@ def rollout_workers(settings: config.Config) -> RolloutWorkers:
         debater.window,
         decoding(settings),
     )
+
+
+def rollout_workers(settings: config.Config, played: PlaySetup | None = None) -> RolloutWorkers:
+    """Return where debates are played, as the run's are if nothing else is said: here, or on Ray."""
+    setup, cluster = played or play_setup(settings), settings.cluster
     if cluster.rollout_workers == 0:
         return LocalRolloutWorkers(setup)
     from rostrum.trainer.cluster import cluster as ray_cluster

@@ -8,6 +8,7 @@ from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.placement import Cluster, Resources
 from rostrum.trainer.config.run_config import Config
 from rostrum.trainer.config.stopping import Limits, Wandb
+from rostrum.trainer.config.warming import WarmStart
 
 __all__ = [
     "Ablation",
@@ -27,4 +28,5 @@ __all__ = [
     "Study",
     "Wandb",
     "Monitor",
+    "WarmStart",
 ]

@@ -22,6 +22,7 @@ from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.opponent import AnyOpponent, SelfPlay
 from rostrum.trainer.config.placement import Cluster
 from rostrum.trainer.config.stopping import Limits, Wandb
+from rostrum.trainer.config.warming import WarmStart
 from rostrum.trainer.engines import EngineSettings, engine_settings, settings_by_name
 from rostrum.trainer.section import SEEDS, Name, Section, out_of_range
 
@@ -64,6 +65,7 @@ class Config(Section):
     comparison: Comparison = Comparison()
     judge_training: JudgeTraining = JudgeTraining()
     adversarial: Adversarial = Adversarial()
+    warmstart: WarmStart = Field(WarmStart(), exclude_if=lambda section: section == WarmStart())
     plan: Plan = Plan()
     ablation: Ablation = Ablation()
     study: Study = Study()

@@ -29,9 +29,18 @@ def _hidden(package: str) -> Iterator[None]:
 
 # TRL would import vLLM for no use here: that takes half a minute and changes torch and transformers.
 with _hidden("vllm"):
-    from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer
+    from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
-__all__ = ["DPOConfig", "DPOTrainer", "GRPOConfig", "GRPOTrainer", "arguments", "wrapped_weights"]
+__all__ = [
+    "DPOConfig",
+    "DPOTrainer",
+    "GRPOConfig",
+    "GRPOTrainer",
+    "SFTConfig",
+    "SFTTrainer",
+    "arguments",
+    "wrapped_weights",
+]
 
 
 def arguments(config: Config, output: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from rostrum.trainer.engines.base import (
 )
 from rostrum.trainer.engines.errors import EngineError, TransferError
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
+from rostrum.trainer.rollouts.examples import Example
 from rostrum.trainer.rollouts.play import begin, outcomes_of, turn_by_turn
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
@@ -50,6 +51,8 @@ class PlaySetup:
     row_per_speech: bool = False
     window: Window | None = None
     decoding: DecodingSetup = DecodingSetup()
+    examples: tuple[Example, ...] = ()
+    """Speeches of other debates that every speaker has before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class Worker:
         sampling = Sampling(setup.max_tokens, setup.temperature, shard.seed)
         keeping = cast(list[Forgetful], list(engines.values())) if setup.engine.forgets else []
         before = _begun_anew(keeping)
-        tables = begin(shard.matchups, setup.protocol, self._prompts, engines, setup.row_per_speech, setup.window)
+        row_per_speech, window, examples = setup.row_per_speech, setup.window, setup.examples
+        tables = begin(shard.matchups, setup.protocol, self._prompts, engines, row_per_speech, window, examples)
         for live in turn_by_turn(tables, engines, sampling, policies, self._decoding):
             tables = live
         outcomes, after = PlayedShard(outcomes_of(tables, sampling)), _begun_anew(keeping)

@@ -15,6 +15,7 @@ from rostrum.trainer.engines.base import Engine, Sampling
 from rostrum.trainer.progress import activity
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn
+from rostrum.trainer.rollouts.examples import Example
 from rostrum.trainer.rollouts.token_rows import SpeakerTokens
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
@@ -25,8 +26,15 @@ PLAIN = Decoding()
 class LiveDebate:
     """A debate in progress together with the tokens that each of its speakers has seen and sampled."""
 
-    def __init__(self, matchup: Matchup, debate: Debate, row_per_speech: bool = False, branch: int = 0) -> None:
-        self.matchup, self.debate, self.branch = matchup, debate, branch
+    def __init__(
+        self,
+        matchup: Matchup,
+        debate: Debate,
+        row_per_speech: bool = False,
+        branch: int = 0,
+        examples: Sequence[Example] = (),
+    ) -> None:
+        self.matchup, self.debate, self.branch, self._examples = matchup, debate, branch, examples
         self.failure: Failure | None = None
         self.spent = Counter[str]()
         """What speeches have cost that were not sampled once, by policy and kind, for the record."""
@@ -35,8 +43,18 @@ class LiveDebate:
 
     def tell(self, speaker: str, engine: Engine) -> list[int]:
         """Add what the speaker is told now to its context, and return the whole of it."""
-        tokens = self._tokens.setdefault(speaker, SpeakerTokens(self._row_per_speech))
-        return tokens.tell(self.debate.told(speaker), engine.format)
+        if speaker not in self._tokens:
+            self._tokens[speaker] = self._begun(speaker, engine)
+        return self._tokens[speaker].tell(self.debate.told(speaker), engine.format)
+
+    def _begun(self, speaker: str, engine: Engine) -> SpeakerTokens:
+        """Return the context that a speaker begins with: the examples as earlier turns of its own."""
+        tokens, debate = SpeakerTokens(self._row_per_speech), self.debate
+        for example in self._examples:
+            told = example.told(speaker, debate.protocol, debate.prompts)
+            tokens.tell(told, engine.format)
+            tokens.said(example.said(debate.protocol.speakers[speaker].side, told, engine.format))
+        return tokens
 
     def spoke(self, speaker: str, utterance: Utterance) -> None:
         """Add the sampled tokens to the speaker's context."""
@@ -49,15 +67,16 @@ class LiveDebate:
 
     def fork(self, branch: int) -> "LiveDebate":
         """Return a sibling that shares everything so far."""
-        sibling = LiveDebate(self.matchup, self.debate.fork(), self._row_per_speech, branch)
+        sibling = LiveDebate(self.matchup, self.debate.fork(), self._row_per_speech, branch, self._examples)
         sibling.failure, sibling.spent = self.failure, Counter(self.spent)
         sibling._tokens = {speaker: tokens.fork() for speaker, tokens in self._tokens.items()}
         return sibling
 
     def rollout(self, provenance: Mapping[str, str | int | float]) -> Rollout:
-        """Return the finished debate."""
+        """Return the finished debate; without rows to learn from if there were examples, which are in no prompt that is
+        learned."""
         note = {**provenance, "match": self.matchup.id, "branch": self.branch, **self.spent}
-        rows = {speaker: tokens.rows() for speaker, tokens in self._tokens.items()}
+        rows = {} if self._examples else {speaker: tokens.rows() for speaker, tokens in self._tokens.items()}
         return Rollout(self.matchup.id, self.branch, self.debate.transcript(note), rows, self.matchup.branch_turn)
 
 
@@ -97,12 +116,18 @@ def begin(
     engines: Mapping[str, Engine],
     row_per_speech: bool = False,
     window: Window | None = None,
+    examples: Sequence[Example] = (),
 ) -> list[LiveDebate]:
-    """Return the matchups as debates in which nobody has spoken yet."""
+    """Return the matchups as debates in which nobody has spoken yet; `examples` are what every speaker has before its
+    first prompt."""
     shown = _shown([matchup.question for matchup in matchups], window, engines)
-    return [
-        LiveDebate(matchup, Debate(matchup.question, protocol, matchup.swapped_seats, prompts, seen), row_per_speech)
+    debates = [
+        Debate(matchup.question, protocol, matchup.swapped_seats, prompts, seen)
         for matchup, seen in zip(matchups, shown, strict=True)
+    ]
+    return [
+        LiveDebate(matchup, debate, row_per_speech, examples=examples)
+        for matchup, debate in zip(matchups, debates, strict=True)
     ]
 
 
