@@ -24,6 +24,7 @@ OF_THE_MACHINE = frozenset(
         "playing_seconds",
         "judging_seconds",
         "learning_seconds",
+        "waiting_seconds",
         "sampled_tokens_per_second",
         "judged_tokens_per_second",
         "learned_tokens_per_second",

@@ -6,7 +6,7 @@ The first rank plays, judges and keeps the records (`Session`); all ranks learn.
 import gc
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,11 +23,10 @@ from rostrum.trainer.learners.remote_learner import RemoteLearner
 from rostrum.trainer.models.loading import load_tokenizer
 from rostrum.trainer.policies import path_of
 from rostrum.trainer.progress import activity, say
-from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of
 from rostrum.trainer.session import Session
 from rostrum.trainer.store import checkpoints
 from rostrum.trainer.store.run_folder import RunFolder, prune
-from rostrum.trainer.types import Matchup, Policy, Trajectory
+from rostrum.trainer.types import Policy, Trajectory
 
 if TYPE_CHECKING:
     from rostrum.trainer.cluster.learner_groups import Group
@@ -128,7 +127,7 @@ class Run:
                 with activity("publishing the weights"), self._clock.part("publishing"):
                     learner.publish(tokenizer, path_of(place, name, names), version, send, name)
         PartialState().wait_for_everyone()
-        return {name: Policy(name, version, str(path_of(folder, name, names))) for name in names}
+        return self._published(version)
 
     def stopped(self, policies: Mapping[str, Policy]) -> bool:
         """Return whether the monitor, if it is its turn to look at these policies, ends the training with them."""
@@ -139,7 +138,11 @@ class Run:
         return self._from_first(self._session is not None and self._session.look(policies))
 
     def collect(self, iteration: int, policies: Mapping[str, Policy]) -> Mapping[str, list[Trajectory]]:
-        """Play and judge the debates of an iteration; return the rows that each policy is to learn from.
+        """Return the rows of an iteration's debates that each policy is to learn from, once the engines were seen to
+        serve `policies`.
+
+        These are the newest. With algorithm.staleness=1 the debates are those of the policies one update before them,
+        whether `playing` has had them played ahead or they are played now.
 
         Raises:
             ParityError: an engine serves something else than a learner has.
@@ -148,10 +151,25 @@ class Run:
         scores = {name: learner.logprobs(self._probe[name]) for name, learner in self.learners.items()}
         rows: dict[str, list[Trajectory]] = {}
         if self._session is not None:
-            played = self._session.collect(iteration, self._matches(iteration), policies, scores)
+            self._session.check_served(policies, scores)
+            played = self._session.collect(iteration, self._players(iteration))
             rows = {name: played.trajectories(name) for name in policies}
-            prune(self.folder, self._kept())
+            prune(self.folder, [*self._kept(), *self._resumed_with()])
         return self._from_first(rows)
+
+    @contextmanager
+    def playing(self, iteration: int) -> Iterator[None]:
+        """Play the debates of an iteration meanwhile, where these need nothing that is done meanwhile (staleness=1) and
+        other processes play and judge. Elsewhere `collect` has them played, by the same policies."""
+        ahead = self.config.algorithm.staleness and self.config.plays_apart and iteration <= self.config.iterations
+        if self._session is None or not ahead:
+            yield
+            return
+        with activity("learning, while the next debates are played"):
+            self._session.play_ahead(iteration, self._players(iteration))
+            yield
+            with self._clock.part("waiting"):
+                self._session.wait()
 
     def learn(
         self, rows: Mapping[str, list[Trajectory]], policies: Mapping[str, Policy]
@@ -214,26 +232,22 @@ class Run:
         first: T = held[0]
         return first
 
+    def _published(self, version: int) -> Mapping[str, Policy]:
+        folder, names = self.folder.policy(version), self.config.policies
+        return {name: Policy(name, version, str(path_of(folder, name, names))) for name in names}
+
+    def _players(self, iteration: int) -> Mapping[str, Policy]:
+        """Return the policies that play the debates of an iteration."""
+        return self._published(self.config.algorithm.version_playing(iteration))
+
+    def _resumed_with(self) -> list[int]:
+        """Return who plays first where a checkpoint is gone on from."""
+        written = [checkpoints.iteration_of(path) for path in self.folder.checkpoints()]
+        return [self.config.algorithm.version_playing(iteration + 1) for iteration in written]
+
     def _kept(self) -> list[int]:
         """Return the iterations whose published weights stay."""
         chosen, last = self.config.evaluation.checkpoints, self.config.iterations
         extra = chosen if isinstance(chosen, list) else []
         league = self.config.opponent.kept(last)
         return [0, *range(0, last + 1, self.config.save_every), *extra, *league, last]
-
-    def _matches(self, iteration: int) -> list[Matchup]:
-        """Return the debates of an iteration, on the first rank."""
-        assert self._session is not None
-        config, seed, algorithm = self.config, self.config.seed, self.config.algorithm
-        count = algorithm.questions_per_iteration
-        questions = questions_of(self._session.questions, iteration, count, derive(seed, "questions"))
-        turns = len(config.protocol.order())
-        matchups = matchups_of(
-            questions,
-            config.protocol,
-            algorithm.repeats,
-            algorithm.siblings,
-            turns,
-            derive(seed, "branch", iteration),
-        )
-        return self._session.opponents.line_up(iteration, matchups)

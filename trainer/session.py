@@ -1,6 +1,8 @@
 """What PPO and DPO runs share: folder, workers, judge, records, and the collection of one iteration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rostrum.envs import transcripts
@@ -16,9 +18,10 @@ from rostrum.trainer.learners import limits
 from rostrum.trainer.machine import Machine
 from rostrum.trainer.opponents.lineup import opponents
 from rostrum.trainer.progress import activity, per_second, say
+from rostrum.trainer.rollouts.ahead import Ahead
 from rostrum.trainer.rollouts.collect import collect
 from rostrum.trainer.rollouts.measure import by_policy, figures_of, measure
-from rostrum.trainer.rollouts.schedule import derive
+from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of
 from rostrum.trainer.rollouts.unjudged import check_judged
 from rostrum.trainer.store.run_folder import RunFolder, append_line
 from rostrum.trainer.store.tracking import Tracker
@@ -27,6 +30,19 @@ from rostrum.trainer.types import Batch, Judged, Matchup, Policy
 from rostrum.trainer.weights.logprobs import Scores
 from rostrum.trainer.weights.parity import check_adapter, rows_of
 from rostrum.trainer.weights.publish import check_parity
+
+IN_TURNS = (
+    "algorithm.staleness=1: playing and learning take turns here, which gains nothing and gives the same results; they "
+    "go on at the same time where cluster.rollout_workers play and cluster.judge_workers, or an endpoint, judge"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """An iteration's debates, and what the judge was asked about them."""
+
+    batch: Batch
+    usage: Usage
 
 
 class Session:
@@ -46,27 +62,83 @@ class Session:
             if settings.of(name).debater.lora is not None:
                 with activity("checking that engines serve an adapter"):
                     check_adapter(settings.of(name), self.workers, self.probe[name], name)
+        if settings.algorithm.staleness and not settings.plays_apart:
+            say(IN_TURNS)
         self._tracker = Tracker(settings)
         self.monitor = Monitor(settings, watched, self.judge, self.workers, self._tracker) if watched else None
         self._measured: dict[str, Any] = {}
+        self._gaps: dict[str, dict[str, float]] = {}
+        self._ahead = Ahead[Played]()
+        self._judged_before: Collection[str] | None = None
+        """The debates that were judged before those of the batch that is played ahead; None if there is none."""
         self._gpus = cost.gpus_of(settings, Machine())
 
-    def collect(
-        self, iteration: int, matchups: list[Matchup], policies: Mapping[str, Policy], learners: Mapping[str, Scores]
-    ) -> Batch:
-        """Check that the engines serve what was published, then play, judge and reward; keep the transcripts.
+    def check_served(self, policies: Mapping[str, Policy], learners: Mapping[str, Scores]) -> None:
+        """Check that the engines serve what was published; `learners` has what each policy's learner makes of its
+        probe.
 
-        `learners` has what each policy's learner makes of its probe.
+        Raises:
+            ParityError: an engine serves something else.
+        """
+        self._gaps = {name: self._parity(learners[name], policy) for name, policy in policies.items()}
+
+    def play_ahead(self, iteration: int, policies: Mapping[str, Policy]) -> None:
+        """Begin to play and judge an iteration's debates with these policies, in a thread, until `collect` takes them.
+
+        Nothing else may use the engines and the judge before `wait` has come back.
+        """
+        self._judged_before = self.judge.judged
+        self._ahead.begin(iteration, self._playing(iteration, policies))
+
+    def wait(self) -> None:
+        """Wait until what is played ahead has been played."""
+        self._ahead.wait()
+
+    def collect(self, iteration: int, policies: Mapping[str, Policy]) -> Batch:
+        """Return the debates of an iteration, judged and rewarded; keep the transcripts.
+
+        They are played now by these policies, unless they were played ahead, by the same.
 
         Raises:
             LimitError: there is nothing to learn from these debates.
         """
-        gaps = {name: self._parity(learners[name], policy) for name, policy in policies.items()}
         if not self._measured:
             say(setup.rows_in_words(self.settings))
+        played = self._ahead.take(iteration, self._playing(iteration, policies))
+        batch, usage, self._judged_before = played.batch, played.usage, None
+        self._store(batch)
+        check_judged(f"iteration {iteration}", [judged.verdict for judged in batch.judged], batch.failures)
+        spoiled = (judged.verdict.unreadable for judged in batch.judged if not judged.verdict.valid)
+        if text := next(filter(None, spoiled), ""):
+            say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
+        measured = {**measure(batch), **self.opponents.learn(batch)}
+        self._measured = {**measured, **_paid(usage), **by_policy(self._gaps)}
+        self._tokens = cost.tokens_of(batch, usage)
+        self._seconds = {"playing": batch.seconds - batch.judging_seconds, "judging": batch.judging_seconds}
+        for told in limits.check_speeches(measured, self.settings):
+            say(told)
+        sleeping.all_sleep()
+        return batch
+
+    def _playing(self, iteration: int, policies: Mapping[str, Policy]) -> Callable[[], Played]:
+        """Return what plays and judges an iteration's debates. Who meets whom is settled here and now."""
+        return partial(
+            self._play, iteration, self._matchups(iteration), dict(policies), self.opponents.policies(iteration)
+        )
+
+    def _play(
+        self, iteration: int, matchups: list[Matchup], policies: Mapping[str, Policy], opponents: Sequence[Policy]
+    ) -> Played:
+        """Play and judge. It changes nothing here but what engines and judge remember, and writes nothing but the
+        verdicts: it may be done ahead, and again."""
         before = self.judge.usage
         title = f"iteration {iteration}/{self.settings.iterations} playing"
         with activity(title, sum(matchup.branches for matchup in matchups), "debates", after=0) as bar:
+
+            def tell(done: int, approval: float) -> None:
+                self._ahead.check_wanted()
+                bar.advance(done, f"approval of side A {approval:.2f}")
+
             batch = collect(
                 iteration,
                 matchups,
@@ -76,23 +148,23 @@ class Session:
                 self.settings.reward,
                 self.settings.cluster.shard_size,
                 derive(self.settings.seed, "play", iteration),
-                lambda done, approval: bar.advance(done, f"approval of side A {approval:.2f}"),
-                self.opponents.policies(iteration),
+                tell,
+                opponents,
             )
-        self._store(batch)
-        check_judged(f"iteration {iteration}", [judged.verdict for judged in batch.judged], batch.failures)
-        spoiled = (judged.verdict.unreadable for judged in batch.judged if not judged.verdict.valid)
-        if text := next(filter(None, spoiled), ""):
-            say(f"iteration {iteration}: a text of {self.judge.name} that could not be read: {shown(text)!r}")
-        measured = {**measure(batch), **self.opponents.learn(batch)}
-        usage = self.judge.usage - before
-        self._measured = {**measured, **_paid(usage), **by_policy(gaps)}
-        self._tokens = cost.tokens_of(batch, usage)
-        self._seconds = {"playing": batch.seconds - batch.judging_seconds, "judging": batch.judging_seconds}
-        for told in limits.check_speeches(measured, self.settings):
-            say(told)
-        sleeping.all_sleep()
-        return batch
+        return Played(batch, self.judge.usage - before)
+
+    def _matchups(self, iteration: int) -> list[Matchup]:
+        config, algorithm, seed = self.settings, self.settings.algorithm, self.settings.seed
+        count = algorithm.questions_per_iteration
+        matchups = matchups_of(
+            questions_of(self.questions, iteration, count, derive(seed, "questions")),
+            config.protocol,
+            algorithm.repeats,
+            algorithm.siblings,
+            len(config.protocol.order()),
+            derive(seed, "branch", iteration),
+        )
+        return self.opponents.line_up(iteration, matchups)
 
     def _parity(self, learner: Scores, policy: Policy) -> dict[str, float]:
         gap = check_parity(learner, self.probe[policy.name], self.workers, policy, self.settings.parity_tolerance)
@@ -119,11 +191,13 @@ class Session:
 
     def checkpointed(self) -> None:
         """Remove the verdicts on debates that are not played again: the run goes on after them."""
-        self.judge.clear()
+        self.judge.clear(self._judged_before)
 
     def close(self) -> None:
         """Drop the workers, the judge's engine and the tracker."""
+        self._ahead.abandon()
         self.workers.close()
+        self._ahead.close()
         del self.judge, self.monitor
         self._tracker.close()
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import ConfigDict
 
 from rostrum.envs import transcripts
-from rostrum.envs.files import remove_file
+from rostrum.envs.files import remove_file, write_atomically
 from rostrum.envs.types import Transcript
 from rostrum.rewards.audit.cost import Cost
 from rostrum.rewards.judges import JudgeSettings
@@ -19,7 +19,7 @@ from rostrum.rewards.types import Judge, Usage, Verdict
 from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.progress import activity
-from rostrum.trainer.reading import Open, read_json_lines, valid
+from rostrum.trainer.reading import Open, read_json_lines, read_text, valid
 from rostrum.trainer.store.judge_identity import fingerprint, identity
 from rostrum.trainer.store.run_folder import append_lines, cut_torn_line
 
@@ -86,10 +86,20 @@ class StoredJudge:
         usage = sum((Usage(**line["usage"]) for line in lines), Usage())
         return Cost(len(lines), sum(line["seconds"] for line in lines), usage)
 
-    def clear(self) -> None:
-        """Remove what was stored, once nobody can need it again."""
-        self._known = {}
-        remove_file(self._path)
+    @property
+    def judged(self) -> Collection[str]:
+        """The debates whose verdicts are stored, by `key_of`."""
+        return frozenset(self._known)
+
+    def clear(self, debates: Collection[str] | None = None) -> None:
+        """Remove what was stored, once nobody can need it again: all, or the verdicts on these debates."""
+        self._known = {} if debates is None else {k: line for k, line in self._known.items() if k not in debates}
+        if not self._known:
+            remove_file(self._path)
+            return
+        lines = [line for line in read_text(self._path).split("\n") if line]
+        kept = [f"{line}\n" for line in lines if json.loads(line)["debate"] in self._known]
+        write_atomically(self._path, "".join(kept))
 
     def _ask_all(self, waiting: Sequence[tuple[str, Transcript]]) -> None:
         batches = [dict(waiting[at : at + self._batch]) for at in range(0, len(waiting), self._batch)]

@@ -30,7 +30,9 @@ def train(config: Config, groups: "Mapping[str, Group] | None" = None) -> Path:
                 if run.stopped(policies):
                     return run.finish(iteration - 1)
                 rows = run.collect(iteration, policies)
-                run.record(run.learn(rows, policies))
+                with run.playing(iteration + 1):
+                    learned = run.learn(rows, policies)
+                run.record(learned)
                 run.checkpoint(iteration)
             policies = run.publish(config.iterations)
             run.stopped(policies)

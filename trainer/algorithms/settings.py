@@ -41,6 +41,13 @@ class AlgorithmSettings(Section, ABC):
     share_prefix: Literal["auto", "always", "never"] = Field("auto", exclude_if=lambda value: value == "auto")
     """Whether the learner computes once what the rows of a micro-batch begin with in common (a passage). `auto`: where
     that is 1000 tokens or more on average. Rows of a question are then in one minibatch."""
+    staleness: Literal[0, 1] = Field(0, exclude_if=operator.not_)
+    """How many updates old the policy is that has sampled what is learned from. 1: the next batch is played while the
+    learner works on the last one."""
+
+    def version_playing(self, iteration: int) -> int:
+        """Return which policy plays the debates of an iteration (from 1): the one after that many updates."""
+        return max(iteration - 1 - self.staleness, 0)
 
     def shares_prefix(self, tokens: float) -> bool:
         """Return whether rows that have so many tokens in common on average are computed together."""
@@ -65,9 +72,14 @@ class AlgorithmSettings(Section, ABC):
         """Ask for rows that divide, and for a precision that keeps what is learned.
 
         Raises:
-            SectionError: what an iteration changes would be rounded away.
+            SectionError: what an iteration changes would be rounded away, or engines would have to play and to sleep.
             AlgorithmError: the rows of an iteration do not suit it.
         """
+        if self.staleness and run.config.cluster.sleep:
+            raise SectionError(
+                "cluster.sleep gives the engines' memory to the learner while it works, and with algorithm.staleness=1 "
+                "they play meanwhile: leave one of the two out."
+            )
         if not self.keeps_optimizer:
             self._check_updates_are_kept(run)
         self.check_rows(run.rows_per_iteration(), run.config.cluster.learners or run.machine.ranks)
@@ -133,7 +145,7 @@ class PolicyGradientSettings(AlgorithmSettings):
     tis: Literal["auto"] | PositiveFloat | None = Field("auto", exclude_if=lambda value: value == "auto")
     """Truncated importance sampling (Yao et al. 2025): where learner and engine differ by more than 1e-4 nats per
     token, a token's advantage is multiplied by min(exp(learner - engine), tis). auto: 2 in bfloat16, else null; null:
-    advantages stay as they are."""
+    advantages stay as they are. With staleness=1 all tokens are weighed, whatever the difference, and auto is 2."""
 
     @abstractmethod
     def credit(self, rows: Sequence[Trajectory], values: Sequence[Floats], baselines: Mapping[Role, float]) -> Credit:
@@ -152,10 +164,19 @@ class PolicyGradientSettings(AlgorithmSettings):
             raise ValueError("micro-batches are cut by rows or by tokens: set micro_batch_rows or micro_batch_tokens")
         return self
 
+    @model_validator(mode="after")
+    def _stale_tokens_are_weighed(self) -> "PolicyGradientSettings":
+        if self.staleness and self.tis is None:
+            raise ValueError(
+                "with staleness=1 an older policy has sampled the tokens, and they are weighed: leave tis out, or set "
+                "it to a number"
+            )
+        return self
+
     def most_importance(self, dtype: str) -> float | None:
         """Return `tis` for a debater of this dtype; None where tokens are not weighted."""
         if self.tis == "auto":
-            return 2.0 if dtype == "bfloat16" else None
+            return 2.0 if self.staleness or dtype == "bfloat16" else None
         return self.tis
 
     def shares_prefix(self, tokens: float) -> bool:

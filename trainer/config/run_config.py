@@ -101,6 +101,12 @@ class Config(Section):
         return self.model_copy(update=chosen)
 
     @property
+    def plays_apart(self) -> bool:
+        """Whether debates are played and judged in other processes than those that learn, and can be meanwhile."""
+        elsewhere = self.cluster.judge_workers > 0 or {m.endpoint is not None for m in self.judge.needs()} == {True}
+        return self.groups > 1 or (self.cluster.rollout_workers > 0 and elsewhere)
+
+    @property
     def debaters(self) -> tuple[Debater, ...]:
         """The debater of each policy that is trained."""
         return tuple(self.of(policy).debater for policy in self.policies)
@@ -127,7 +133,7 @@ class Config(Section):
                 problem = error.errors()[0]
                 *_, key = problem["loc"] or ("name",)
                 raise ValueError(f"learners.{name} has a {key} that cannot be used ({problem['msg']})") from None
-            for key in ("questions_per_iteration", "repeats", "siblings"):
+            for key in ("questions_per_iteration", "repeats", "siblings", "staleness"):
                 if getattr(own, key) != getattr(self.algorithm, key):
                     raise ValueError(
                         f"learners.{name} learns from the debates that all policies play together, and its algorithm "

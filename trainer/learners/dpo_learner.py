@@ -63,7 +63,8 @@ class Preference(LocalLearner):
                 gap = self._algorithm.min_gap
                 say(f"iteration {version + 1}: no pair differed by {gap}; the policy stays as it was")
             return {"pairs": 0}
-        sampled = Sampled([of.row for of in rows[:COMPARED]], config.debater.temperature, self._check_first)
+        check = self._check_first if rows[0].policy_version == version else lambda gap: None
+        sampled = Sampled([of.row for of in rows[:COMPARED]], config.debater.temperature, check)
         with activity(f"learning from {len(pairs)} pairs"):
             self._trainer = trainer = train_on(
                 Dataset.from_dict(columns_of(pairs)),

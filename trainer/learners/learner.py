@@ -46,7 +46,8 @@ class Learner(ABC):
 
     @abstractmethod
     def update(self, rows: Sequence[Trajectory], policy: Policy) -> dict[str, float]:
-        """Learn from an iteration's rows, the same ones on every rank, which the published policy has sampled.
+        """Learn from an iteration's rows, the same ones on every rank. The learner has the published `policy`, which
+        has sampled them; with staleness=1 the one before it has.
 
         Returns:
             what is recorded of it, by the names of metrics.jsonl.

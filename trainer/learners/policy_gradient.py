@@ -79,12 +79,12 @@ class PolicyGradient(LocalLearner):
             lengths = [len(rows[index].row.completion) for index in mine.rows]
             values = [of[:length].double().cpu().numpy() for of, length in zip(read, lengths, strict=False)]
         gap = trainer.gap(batch)
-        if self._first_batch:
+        if self._first_batch and rows[0].policy_version == policy.version:
             check_sampled(gap, self._setup.config.parity_tolerance)
-            self._first_batch = False
+        self._first_batch = False
         self._credit(batch, rows, values, mine)
         most = self._algorithm.most_importance(self._setup.config.debater.dtype)
-        if most is not None and gap.mean > ROUNDING:
+        if most is not None and (self._algorithm.staleness or gap.mean > ROUNDING):
             batch["advantages"] = batch["advantages"] * importance(batch, most)
         learns = trainer.accelerator.reduce(batch["advantages"].abs().sum(), reduction="sum") > 0
         before = fingerprint(trainer.model) if learns else None

@@ -41,7 +41,7 @@ class LeagueOpponents(Opponents):
 
     def snapshots(self, iteration: int) -> list[int]:
         """Return who is in the league in an iteration: all before the policy that plays; at first the base alone."""
-        return list(range(0, iteration - 1, self.rule.every)) or [0]
+        return list(range(0, self.settings.algorithm.version_playing(iteration), self.rule.every)) or [0]
 
     def drawn(self, iteration: int) -> list[Policy]:
         """Return independent draws, with replacement. An opponent's name is the place that it takes in a worker's

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from rostrum.trainer.report.inputs import Metrics, Run
 
 PARTS = ("playing", "judging", "learning", "publishing")
-"""Parts of an iteration whose shares of the time are shown; the rest is saving, checking and waiting."""
+"""Parts of an iteration whose shares of the time are shown; the rest is saving, checking and waiting. With
+`algorithm.staleness=1` playing and learning overlap, and the shares may be more than the whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ def folder_of(run: RunFolder, iteration: int) -> Path:
     return run.trainer / f"checkpoint-{iteration}"
 
 
+def iteration_of(folder: Path) -> int:
+    """Return after how many iterations a checkpoint was written; the inverse of `folder_of`."""
+    return int(folder.name.rpartition("-")[2])
+
+
 def seal(run: RunFolder, iteration: int, state: Mapping[str, Any]) -> None:
     """Write our own part of a checkpoint, and remove the checkpoints that it makes needless."""
     folder = folder_of(run, iteration)
