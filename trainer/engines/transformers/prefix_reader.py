@@ -258,15 +258,15 @@ def can_share(model: Any, device: str) -> bool:
 
 
 def _piecewise(model: Any, row: Sequence[int], device: str) -> torch.Tensor:
-    """Return the logits (4, V) of a row's last tokens: five tokens are a shared prefix, the last three come one by
-    one."""
+    """Return the logits (4, V) of a row's last tokens: five tokens are a shared prefix, the last three come one by one,
+    as they are sampled."""
     with attending(model):
         first = Reading([[]], [], 5, device)
         with first.step([0], [5]) as positions:
             _forward(model, first, torch.tensor([row[:5]], device=device), positions, 1)
         reading = Reading([[]], [SharedPrefix((0,), 5, first.own(0, 5))], len(row) - 5, device)
-        found = []
-        for start, end in ((5, len(row) - 3), *((place, place + 1) for place in range(len(row) - 3, len(row)))):
-            with reading.step([0], [end - start]) as positions:
-                found.append(_forward(model, reading, torch.tensor([row[start:end]], device=device), positions, 1)[0])
+        with reading.step([0], [len(row) - 8]) as positions:
+            found = [_forward(model, reading, torch.tensor([row[5:-3]], device=device), positions, 1)[0]]
+        more = Continuation(model, reading)
+        found += [more.read(torch.tensor([token], device=device)).clone() for token in row[-3:]]
     return torch.cat(found)
