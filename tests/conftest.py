@@ -15,10 +15,11 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     TRL_EXPERIMENTAL_SILENCE="1",
     TOKENIZERS_PARALLELISM="false",
-    CUDA_VISIBLE_DEVICES="",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
     RAY_worker_niceness="0",
 )
+if os.environ.get("ROSTRUM_TEST_ON") != "gpu":  # benchmarks/on_gpu.sh runs a part of them there
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))  # for subprocesses
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))

@@ -27,6 +27,7 @@ from trl.trainer.utils import add_fused_lm_head
 from rostrum.trainer.learners.forward import make_comparable
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, Tree, can_share, pack, trees
 from rostrum.trainer.learners.trl_trainers import spare_casts
+from rostrum.trainer.models.loading import default_device
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,
@@ -41,6 +42,7 @@ SIZES: dict[str, Any] = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
+DEVICE = default_device()
 WINDOW = 7
 """Shorter than the prefix and than the longest branch; the prefix is long enough to be gone through in pieces."""
 MODELS: dict[str, Callable[[], Any]] = {
@@ -81,7 +83,7 @@ def padded(rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, torch.Tenso
     left, right = (max(len(row[part]) for row in rows) for part in (0, 1))
     ids = [[0] * (left - len(p)) + p + c + [0] * (right - len(c)) for p, c in rows]
     mask = [[0] * (left - len(p)) + [1] * len(p + c) + [0] * (right - len(c)) for p, c in rows]
-    inputs, attention = torch.tensor(ids), torch.tensor(mask)
+    inputs, attention = torch.tensor(ids, device=DEVICE), torch.tensor(mask, device=DEVICE)
     labels = inputs.masked_fill(attention == 0, -100)
     labels[:, :left] = -100
     return {"input_ids": inputs, "attention_mask": attention, "labels": labels}
@@ -89,7 +91,7 @@ def padded(rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, torch.Tenso
 
 def hooked(name: str, adapter: bool = False, checkpointing: bool = False) -> tuple[Any, SharedPrefix]:
     torch.manual_seed(0)
-    model = MODELS[name]()
+    model = MODELS[name]().to(DEVICE)
     add_fused_lm_head(model, outputs=("log_probs", "entropy"))
     if adapter:
         targets = ["q_proj", "v_proj", "down_proj"]
@@ -107,7 +109,7 @@ def scored(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, to
     """Return log-probabilities (B, T - 1), entropies alike, and the gradient (N,) of a weighted sum of the former."""
     model.zero_grad()
     found = model(**batch, fused_lm_head=True)
-    (found.log_probs * torch.linspace(-1, 1, found.log_probs.numel()).view_as(found.log_probs)).sum().backward()
+    (found.log_probs * torch.linspace(-1, 1, found.log_probs.numel(), device=DEVICE).view_as(found.log_probs)).sum().backward()
     gradients = [each.grad.flatten() for each in model.parameters() if each.requires_grad]
     return found.log_probs.detach(), found.entropy.detach(), torch.cat(gradients)
 
@@ -160,7 +162,7 @@ def test_adapters_that_take_their_input_as_it_comes_learn_the_same(share: bool) 
     adapters = [each.to(torch.float32) for name, each in model.named_modules() if name.endswith(("lora_A", "lora_B"))]
     batch, sharing.on, copied, found = padded(rows_of_two_questions()), share, list[int](), list[Any]()
     for _ in range(2):
-        with torch.autocast("cpu", torch.bfloat16), torch.profiler.profile() as profile:
+        with torch.autocast(DEVICE, torch.bfloat16), torch.profiler.profile() as profile:
             found.append(scored(model, batch))
         copied.append(sum(event.count for event in profile.key_averages() if event.key == "aten::_to_copy"))
         spare_casts(model)
@@ -197,7 +199,7 @@ def test_rows_are_cut_into_trees_of_fewest_tokens(rows: list[list[int]], expecte
 @pytest.mark.parametrize("what", OTHERS)
 def test_models_that_keep_more_than_attention_are_left_alone(what: str) -> None:
     torch.manual_seed(0)
-    model = OTHERS[what]().train()
+    model = OTHERS[what]().to(DEVICE).train()
     before = model.config._attn_implementation
     assert not can_share(model)
     assert model.training and model.config._attn_implementation == before
