@@ -109,7 +109,8 @@ def scored(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, to
     """Return log-probabilities (B, T - 1), entropies alike, and the gradient (N,) of a weighted sum of the former."""
     model.zero_grad()
     found = model(**batch, fused_lm_head=True)
-    (found.log_probs * torch.linspace(-1, 1, found.log_probs.numel(), device=DEVICE).view_as(found.log_probs)).sum().backward()
+    weights = torch.linspace(-1, 1, found.log_probs.numel(), device=DEVICE).view_as(found.log_probs)
+    (found.log_probs * weights).sum().backward()
     gradients = [each.grad.flatten() for each in model.parameters() if each.requires_grad]
     return found.log_probs.detach(), found.entropy.detach(), torch.cat(gradients)
 
