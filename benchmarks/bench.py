@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from benchmarks.measure import Measurement
     from benchmarks.rounds import Cost
 
@@ -59,7 +61,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=positive, default=1, help="threads of this process and of each worker")
     parser.add_argument("--repeats", type=positive, default=5, help="how often each side of a ratio is measured")
     parser.add_argument(
-        "--full", action="store_true", help="measure shared passages with all of SmolLM2-135M, not 4 layers"
+        "--full",
+        action="store_true",
+        help="measure shared passages with all of SmolLM2-135M, not 4 layers, and the overlap with all questions",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every number here")
     return parser.parse_args()
@@ -78,7 +82,7 @@ def _measure(
     import torch
     import transformers
 
-    from benchmarks import learner, measure, prefix_cache, publishing, rollouts, rounds, rows, shared_prefixes, trees
+    from benchmarks import learner, measure, overlap, prefix_cache, publishing, rollouts, rounds, rows, shared_prefixes
     from rostrum.launch.compose import ConfigError, load
     from rostrum.trainer.algorithms.settings import PolicyGradientSettings
     from rostrum.trainer.engines import settings_by_name
@@ -112,15 +116,23 @@ def _measure(
             found += prefix_cache.of_judges(bench, batch, name)
         status.update("a row per speaker against a row per speech")
         found += rows.merged_rows(min(repeats, LONG_REPEATS))
-        status.update("a passage computed once against TRL's padded rows (minutes)")
-        found += trees.computed_once(min(repeats, LONG_REPEATS))
-        status.update("debates about one passage")
-        workload = shared_prefixes.WHOLE if full else shared_prefixes.QUICK
-        found += shared_prefixes.read_once(min(repeats, LONG_REPEATS), workload)
+        found += _of_passages(min(repeats, LONG_REPEATS), full, status)
+        status.update("playing while learning (minutes)")
+        most = settings.algorithm.questions_per_iteration if full else overlap.QUICK
+        found += overlap.of_runs(settings, min(repeats, LONG_REPEATS), most)
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     machine = {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}
     return found, costs, machine
+
+
+def _of_passages(repeats: int, full: bool, status: "Status") -> list["Measurement"]:
+    from benchmarks import shared_prefixes, trees
+
+    status.update("a passage computed once against TRL's padded rows (minutes)")
+    found = trees.computed_once(repeats)
+    status.update("debates about one passage")
+    return found + shared_prefixes.read_once(repeats, shared_prefixes.WHOLE if full else shared_prefixes.QUICK)
 
 
 def _runs_here(engine: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks import learner, publishing, rounds, rows, shared_prefixes, trees
+from benchmarks import learner, overlap, publishing, rounds, rows, shared_prefixes, trees
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from benchmarks.shapes import SHAPES, Workload
@@ -97,3 +97,12 @@ def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..
     tokens = sum(len(t.row.prompt) + len(t.row.completion) for t in trajectories)
     assert found["tokens in optimizer steps"] == (tokens, tokens), "in one tick"
     assert found["ratio, optimizer steps alone"] == (1, 1)
+
+
+@pytest.mark.broad
+def test_runs_that_play_and_learn_at_a_time_take_turns_with_one_that_does_not(configure: Callable[..., Config]) -> None:
+    found = values(overlap.of_runs(configure("algorithm=ppo"), repeats=2))
+    assert {len(of) for of in found.values()} == {2}
+    ((ratio, both),) = [(name, of) for name, of in found.items() if name.startswith("one after the other over")]
+    pairs = zip(found["an iteration, one after the other"], found["an iteration, at a time"], strict=True)
+    assert both == pytest.approx([one / other for one, other in pairs]) and "passes" in ratio
