@@ -1,6 +1,6 @@
 # Functions that start and stop the Ray nodes of a job; sourced by slurm.sbatch. Nodes run in the foreground of a
 # background process of the job, so that they end with it and `ray stop`, which would end every Ray on the machine, is
-# not needed.
+# not needed. What Ray says of a node goes to the file NODE_LOG: it would drown Rostrum's own lines in the job's log.
 
 # start_head PORT [ray start's options]: the first node of the cluster; its process is added to NODES. All nodes and the
 # run are let in by a token that only this job knows.
@@ -9,7 +9,7 @@ start_head() {
   shift
   export RAY_AUTH_MODE=token
   export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:-$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')}
-  $NODE_PREFIX ray start --head --block --port="$port" --disable-usage-stats "$@" &
+  $NODE_PREFIX ray start --head --block --port="$port" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
   NODES+=($!)
 }
 
@@ -17,19 +17,25 @@ start_head() {
 start_worker() {
   local address=$1
   shift
-  $NODE_PREFIX ray start --block --address="$address" --disable-usage-stats "$@" &
+  $NODE_PREFIX ray start --block --address="$address" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
   NODES+=($!)
 }
 
-# wait_for_nodes ADDRESS COUNT: until that many nodes have joined, for at most ten minutes.
+# wait_for_nodes ADDRESS COUNT: until that many nodes have joined, for at most ten minutes, or until one that was started
+# here has ended.
 wait_for_nodes() {
-  local alive
+  local alive node
   for _ in $(seq 300); do
     alive=$(ray status --address="$1" 2>/dev/null | sed -n '/^Active:/,/^Pending:/p' | grep -c ' node_') || true
     [ "${alive:-0}" -ge "$2" ] && return 0
+    for node in "${NODES[@]}"; do
+      kill -0 "$node" 2>/dev/null && continue
+      echo "A node of the Ray cluster at $1 did not start: see what each said in $(dirname "$NODE_LOG")." >&2
+      return 1
+    done
     sleep 2
   done
-  echo "Only ${alive:-0} of $2 nodes joined the Ray cluster at $1: see the job's log." >&2
+  echo "Only ${alive:-0} of $2 nodes joined the Ray cluster at $1: see what each said in $(dirname "$NODE_LOG")." >&2
   return 1
 }
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import os
+import secrets
 import signal
 import socket
 import stat
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jsonschema
 import psutil
@@ -19,6 +22,8 @@ import pytest
 import yaml
 
 from rostrum.launch import compose
+from rostrum.launch.cli import main
+from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.store.run_folder import RunFolder, read_lines
 
 pytestmark = pytest.mark.long
@@ -27,6 +32,9 @@ ROOT = Path(__file__).parents[2]
 FILES = ROOT / "launch" / "cluster"
 SCHEMA = Path(__file__).with_name("rayjob.schema.json")
 PRESETS = sorted(path.stem for path in (ROOT / "configs" / "cluster").glob("*.yaml"))
+
+PATIENCE = 480.0
+"""Seconds that a busy machine may take to start Ray and train three iterations."""
 
 
 def command(folder: Path, name: str, script: str) -> None:
@@ -39,7 +47,7 @@ def command(folder: Path, name: str, script: str) -> None:
 def slurm(folder: Path, port: int, run: Path) -> dict[str, str]:
     """The environment of a job on two nodes that are both this machine. `srun` drops its own options."""
     folder.mkdir()
-    command(folder, "scontrol", "printf '127.0.0.1\\n127.0.0.1\\n'")
+    command(folder, "scontrol", '[[ $2 = hostnames ]] && printf "one\\ntwo\\n" || echo NodeAddr=127.0.0.1')
     command(folder, "srun", 'while [[ $1 == --* ]]; do shift; done\nexec "$@"')
     command(folder, "rostrum", f'exec {sys.executable} -m rostrum "$@"')
     path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -68,9 +76,53 @@ def worker_raylet(port: int) -> psutil.Process:
     raise AssertionError("no worker node")
 
 
+class Job:
+    """The SLURM script as it is, on two Ray nodes of this machine."""
+
+    def __init__(self, folder: Path, overrides: list[str], **environment: str) -> None:
+        self.port, self.run, self._log = free_port(), RunFolder(folder / "run"), folder / "log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                ["bash", str(FILES / "slurm.sbatch"), *overrides],
+                env=slurm(folder / "bin", self.port, self.run.path) | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A test that fails leaves nothing behind: the script ends its nodes when it is ended."""
+        self.process.terminate()
+        self.process.wait(60)
+
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def wait_for_an_iteration(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not read_lines(self.run.metrics):
+            assert self.process.poll() is None and time.monotonic() < deadline, self.said()[-3000:]
+            time.sleep(0.02)
+
+    def lose_the_worker_node(self) -> None:
+        os.kill(worker_raylet(self.port).pid, signal.SIGKILL)
+
+    def check_finished(self, iterations: int) -> None:
+        """Every debate was recorded once, and no process is left."""
+        assert self.process.wait(PATIENCE) == 0, self.said()[-3000:]
+        assert [row["iteration"] for row in read_lines(self.run.metrics)] == list(range(1, iterations + 1))
+        lines = read_lines(self.run.transcripts)
+        played = Counter((line["extra"]["iteration"], line["record"]["provenance"]["match"]) for line in lines)
+        assert len(played) == 8 * iterations and set(played.values()) == {1}
+        assert f"iteration {iterations}/{iterations}" in self.said(), "the learner's lines reach the job's log"
+        assert "INFO" not in self.said(), "Ray's own do not"
+        assert not [p for p in psutil.process_iter(["cmdline"]) if f":{self.port}" in " ".join(p.info["cmdline"] or [])]
+
+
 def test_a_run_outlives_the_node_that_half_of_its_debates_are_played_on(small: list[str], tmp_path: Path) -> None:
-    """The SLURM script as it is: the learner is pinned to the head, rollout workers are on both nodes."""
-    port, run = free_port(), tmp_path / "run"
+    """The learner is pinned to the head, rollout workers are on both nodes."""
     overrides = [
         *small,
         "iterations=3",
@@ -80,28 +132,48 @@ def test_a_run_outlives_the_node_that_half_of_its_debates_are_played_on(small: l
         "cluster.shard_size=2",
         "cluster.resources.learner={head_node: 1}",
     ]
-    with (tmp_path / "log").open("w") as log:
-        job = subprocess.Popen(
-            ["bash", str(FILES / "slurm.sbatch"), *overrides],
-            env=slurm(tmp_path / "bin", port, run),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        folder, deadline = RunFolder(run), time.monotonic() + 240
-        while not read_lines(folder.metrics):
-            assert job.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()[-3000:]
-            time.sleep(0.02)
-        worker = worker_raylet(port)
-        os.kill(worker.pid, signal.SIGKILL)
-        code = job.wait(240)
-    said = (tmp_path / "log").read_text()
-    assert code == 0, said[-3000:]
-    assert [row["iteration"] for row in read_lines(folder.metrics)] == [1, 2, 3]
-    lines = read_lines(folder.transcripts)
-    played = Counter((line["extra"]["iteration"], line["record"]["provenance"]["match"]) for line in lines)
-    assert len(played) == 24 and set(played.values()) == {1}
-    assert "iteration 3/3" in said, "the learner's lines reach the job's log"
-    assert not [p for p in psutil.process_iter(["cmdline"]) if f":{port}" in " ".join(p.info["cmdline"] or [])]
+    with Job(tmp_path, overrides) as job:
+        job.wait_for_an_iteration()
+        job.lose_the_worker_node()
+        job.check_finished(3)
+
+
+def test_a_learners_node_that_dies_and_is_replaced_changes_nothing(small: list[str], tmp_path: Path) -> None:
+    """The learner is pinned to the node that dies; another of its kind joins the cluster later."""
+    overrides, token = [*small, "iterations=3", "algorithm.epochs=1"], secrets.token_hex(32)
+    on_ray = ["cluster.learners=1", "cluster.resources.learner={worker_node: 1}"]
+    with Job(tmp_path, [*overrides, *on_ray], RAY_AUTH_TOKEN=token) as job:
+        job.wait_for_an_iteration()
+        job.lose_the_worker_node()
+        with another_worker_node(job.port, token):
+            assert main(["train", *overrides, f"output={tmp_path}/alone"]) == 0
+            assert job.process.wait(PATIENCE) == 0, job.said()[-3000:]
+        job.check_finished(3)
+    assert job.said().count("a learner was lost (its process or node is gone)") == 1
+    assert figures(job.run) == figures(RunFolder(tmp_path / "alone"))
+
+
+@contextmanager
+def another_worker_node(port: int, token: str) -> Iterator[None]:
+    """Another node of the worker's kind joins the cluster."""
+    words = ["--block", f"--address=127.0.0.1:{port}", "--num-cpus=2", '--resources={"worker_node": 1000}']
+    node = subprocess.Popen(
+        [str(Path(sys.executable).with_name("ray")), "start", *words],
+        env=os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        node.terminate()
+        node.wait()
+
+
+def figures(run: RunFolder) -> list[dict[str, Any]]:
+    """What stands in metrics.jsonl, but for what depends on the machine."""
+    rows = read_lines(run.metrics)
+    return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
 def overrides_in(text: str) -> list[str]:
