@@ -50,6 +50,16 @@ SHARED = {
     "dpo": ("algorithm.share_prefix=always",),
 }
 """Runs whose rows are read as trees, in micro-batches of as many tokens."""
+STAGES = {
+    "alone": ("local", {}),
+    "zero2": ("zero2", {}),
+    "zero3": ("zero3", {}),
+    "half": ("zero3", HALVES),
+    "shared": ("zero3", SHARED),
+    "shared by zero2": ("zero2", SHARED),
+    "shared by ranks": ("local", SHARED),
+}
+"""Where runs take place, "alone" on one rank and all others on two, and what is theirs alone."""
 RUN = """
 import sys, torch
 from pathlib import Path
@@ -97,8 +107,7 @@ def metrics(run: Config) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Config]:
-    """Finished runs by algorithm and stage; "alone" is one rank without DeepSpeed, "half" is zero3 in bfloat16, and
-    "shared" is zero3 with common prefixes computed once."""
+    """Finished runs by algorithm and stage."""
     folder = tmp_path_factory.mktemp("deepspeed")
 
     def configure(algorithm: str, stage: str) -> Config:
@@ -108,23 +117,20 @@ def runs(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str
             "judge.min_mass=0",
             "heldout_judges=none",
         )
-        cluster = {"alone": "local", "half": "zero3", "shared": "zero3"}.get(stage, stage)
-        own = {"half": HALVES, "shared": SHARED}.get(stage, {}).get(algorithm, ())
-        where = (f"cluster={cluster}", f"output={folder}/{algorithm}-{stage}")
-        return compose.load([*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "save_every=1", *own])
+        cluster, own = STAGES[stage]
+        where = (f"cluster={cluster}", f"output={folder}/{algorithm}-{stage.replace(' ', '-')}")
+        return compose.load(
+            [*ALGORITHMS[algorithm], *models, *where, "questions.train=12", "save_every=1", *own.get(algorithm, ())]
+        )
 
-    made = {
-        (algorithm, stage): configure(algorithm, stage)
-        for stage in ("alone", "zero2", "zero3", "half", "shared")
-        for algorithm in ALGORITHMS
-    }
+    made = {(algorithm, stage): configure(algorithm, stage) for stage in STAGES for algorithm in ALGORITHMS}
     on_two_ranks([run for (_, stage), run in made.items() if stage != "alone"], folder / "run.py")
     for algorithm in ALGORITHMS:
         train(made[algorithm, "alone"])
     return made
 
 
-@pytest.mark.parametrize("stage", ["zero2", "zero3", "shared"])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("alone", "half")])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_two_ranks_take_one_ranks_step(runs: dict[tuple[str, str], Config], algorithm: str, stage: str) -> None:
     """The first iteration starts from the same weights and seeds, so it plays the same debates and sees the same rows.
@@ -138,7 +144,7 @@ def test_two_ranks_take_one_ranks_step(runs: dict[tuple[str, str], Config], algo
     for key in ("reward", "debates", "invalid", "entropy", "approval_seat_a", "words_per_speech", "pairs"):
         assert together[0].get(key) == alone[0].get(key), key
     assert together[0].keys() - {"prefix_share"} == alone[0].keys()
-    assert ("prefix_share" in together[0]) is (stage == "shared" and algorithm == "ppo")
+    assert ("prefix_share" in together[0]) is (stage.startswith("shared") and algorithm == "ppo")
     for key in alone[0].keys() & {"loss", "kl", "grad_norm", "value_loss", "margin"}:
         assert together[0][key] == pytest.approx(alone[0][key], rel=1e-3, abs=1e-5), key
     assert all(row["parity"] < 1e-3 for row in together)

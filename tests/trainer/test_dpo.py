@@ -1,5 +1,6 @@
 """Iterated DPO: honest pairs, the right reference, and a policy that learns."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,39 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
     assert not torch.equal(learned[0], reference.get_input_embeddings().weight)
     for other in learned[1:]:
         assert torch.allclose(learned[0], other, atol=1e-5)
+
+
+def test_pairs_that_share_a_passage_are_learned_together(configure: Callable[..., Config], tmp_path: Path) -> None:
+    """In another order in each epoch; pairs about nothing that others are about stay in it as well."""
+    passages = [(5, 6, 7) * 9, (6, 7, 5) * 9, (7, 5, 6) * 9]
+    pairs = [Pair((*passages[i % 2], 7 + i), (8, 9, 2), (10 + i, 2), 1.0) for i in range(8)]
+    pairs.append(Pair(passages[2], (8, 2), (9, 2), 1.0))
+    settings = configure(
+        *DPO, "algorithm.batch_rows=4", "algorithm.micro_batch_rows=4", "algorithm.share_prefix=always"
+    )
+    trainer = dpo_learner.train_on(
+        Dataset.from_dict(columns_of(pairs)),
+        loading.load_model(settings.debater.model),
+        loading.load_model(settings.debater.model),
+        TOKENIZER,
+        settings.algorithm,
+        1,
+        output_dir=str(tmp_path),
+        use_cpu=True,
+        report_to="none",
+        disable_tqdm=True,
+        save_strategy="no",
+        bf16=False,
+    )
+    sampler, orders = trainer._get_train_sampler(), list[list[int]]()
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        orders.append(list(sampler))
+        runs = [number for number, _ in itertools.groupby(-1 if row == 8 else row % 2 for row in orders[-1])]
+        assert sorted(orders[-1]) == list(range(9)) and len(runs) == 3
+    assert len(set(map(tuple, orders))) == 3
+    batches = [batch["input_ids"] for batch in trainer.get_train_dataloader()]
+    assert [len({tuple(row[:3].tolist()) for row in ids}) for ids in batches].count(1) >= 2
 
 
 def test_an_adapter_and_its_reference_share_prefixes(configure: Callable[..., Config], tmp_path: Path) -> None:

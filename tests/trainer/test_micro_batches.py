@@ -15,7 +15,7 @@ def test_a_prefix_counts_once_and_padding_as_it_is() -> None:
 
 
 def test_rows_of_a_question_stay_together_in_the_order_drawn() -> None:
-    assert together([4, 1, 3, 2, 0], SIZES) == [4, 2, 1, 3, 0]
+    assert together([4, 1, 3, 2, 0], SIZES.questions) == [4, 2, 1, 3, 0]
 
 
 def test_micro_batches_are_filled_up_to_their_tokens() -> None:

@@ -100,7 +100,8 @@ def test_cut_off_where_it_hurts(
     configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: str, algorithm: str
 ) -> None:
     """Before anything was saved (iteration 2 of 2), and when a checkpoint lacks only our own last file."""
-    small = (*PPO, f"algorithm={algorithm}", "iterations=3", "save_every=2" if "before" in cut else "save_every=1")
+    every = "save_every=2" if "before" in cut else "save_every=1"
+    small = (*PPO, f"algorithm={algorithm}", "iterations=3", every, "algorithm.share_prefix=always")
     whole, broken = (configure(*small, f"output={tmp_path}/{name}") for name in ("whole", "broken"))
     train(whole)
     target = "rostrum.trainer.session.Session.record" if "before" in cut else "rostrum.trainer.store.checkpoints.seal"

@@ -2,13 +2,15 @@
 iteration. Everything that outlives an iteration is in the weights."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
+from torch.utils.data import Sampler
 from transformers import PreTrainedTokenizerBase, PrinterCallback
 
 from rostrum.trainer import setup
@@ -16,9 +18,11 @@ from rostrum.trainer.algorithms import dpo
 from rostrum.trainer.config import Config
 from rostrum.trainer.learners.forward import check_deterministic, gap_to_sampled, make_comparable
 from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner
+from rostrum.trainer.learners.micro_batches import together
 from rostrum.trainer.learners.shared_prefix import NO_SHARING, SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments, spare_casts, wrapped_weights
 from rostrum.trainer.models import loading
+from rostrum.trainer.prefixes import alike
 from rostrum.trainer.progress import activity, say
 from rostrum.trainer.store.run_folder import RunFolder
 from rostrum.trainer.types import Policy, TokenRow, Trajectory
@@ -207,9 +211,27 @@ class Sampled:
     check: Callable[[Gap], None] = lambda gap: None
 
 
+class Together(Sampler[int]):
+    """Another order of the pairs in each epoch, the same on all ranks, with those of a question side by side."""
+
+    def __init__(self, questions: Sequence[int], seed: int) -> None:
+        self._questions, self._seed, self._epoch = questions, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Be told the number of the epoch that begins."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        draw = torch.Generator().manual_seed(self._seed + self._epoch)
+        return iter(together(torch.randperm(len(self), generator=draw).tolist(), self._questions))
+
+    def __len__(self) -> int:
+        return len(self._questions)
+
+
 class TokenPairs(DPOTrainer):
-    """TRL's trainer, but for two things: it takes pairs as token ids and never tokenises a speech again, and before its
-    first step it is compared with what was sampled.
+    """TRL's trainer, but for three things: it takes pairs as token ids and never tokenises a speech again, before its
+    first step it is compared with what was sampled, and pairs that share a passage come together.
 
     The same text can be sampled as other tokens than the tokenizer would choose; training on those would be training
     on another speech.
@@ -221,6 +243,13 @@ class TokenPairs(DPOTrainer):
     sampled = Sampled()
     gap: Gap | None = None
     before: Fingerprint | None = None
+    questions: Sequence[int] | None = None
+    """Of each pair, where what they have in common is computed once."""
+
+    def _get_train_sampler(self, *args: Any) -> Any:
+        if self.questions is None:
+            return super()._get_train_sampler(*args)
+        return Together(self.questions, self.args.seed)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Do TRL's step; the first one looks at the model before anything has changed it."""
@@ -288,7 +317,16 @@ def train_on(
     return trainer
 
 
-def _share_prefixes(trainer: DPOTrainer, settings: dpo.Settings) -> None:
+def _by_prefix(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """Return a number for each prompt, the same for those that begin alike."""
+    numbers = list(range(len(prompts)))
+    for rows, _ in alike([np.asarray(prompt, np.int64) for prompt in prompts], worth=0):
+        for row in rows:
+            numbers[row] = rows[0]
+    return numbers
+
+
+def _share_prefixes(trainer: TokenPairs, settings: dpo.Settings) -> None:
     """Have what a pair has in common computed once, where that is long enough; say so if the model cannot."""
     prompts = [len(row["prompt_ids"]) for row in trainer.train_dataset]
     if not settings.shares_prefix(sum(prompts) / max(len(prompts), 1)):
@@ -297,6 +335,7 @@ def _share_prefixes(trainer: DPOTrainer, settings: dpo.Settings) -> None:
         if trainer.accelerator.is_main_process:
             say(NO_SHARING)
         return
+    trainer.questions = _by_prefix([row["prompt_ids"] for row in trainer.train_dataset])
     for model in (trainer.model, trainer.ref_model):
         if model is not None:
             SharedPrefix(trainer.accelerator.unwrap_model(model)).on = True

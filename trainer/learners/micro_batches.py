@@ -56,13 +56,13 @@ def sizes_of(rows: Sequence[Trajectory]) -> Sizes:
     return Sizes(tuple(questions), prompts, completions, prefixes)
 
 
-def together(order: Sequence[int], sizes: Sizes) -> list[int]:
+def together(order: Sequence[int], questions: Sequence[int]) -> list[int]:
     """Return an order of rows with those of a question side by side: questions as their first row came, and their rows
-    as they came."""
+    as they came. `questions` has each row's."""
     first: dict[int, int] = {}
     for place, row in enumerate(order):
-        first.setdefault(sizes.questions[row], place)
-    return sorted(order, key=lambda row: first[sizes.questions[row]])
+        first.setdefault(questions[row], place)
+    return sorted(order, key=lambda row: first[questions[row]])
 
 
 def fitting(rows: Sequence[int], sizes: Sizes, most: int, shared: bool) -> int:

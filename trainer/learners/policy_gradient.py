@@ -178,7 +178,7 @@ class PolicyGradient(LocalLearner):
     def _learn(self, batch: Batch) -> dict[str, float]:
         order = torch.randperm(len(batch["completion_ids"]), generator=self._order)
         if self._trainer.shares:
-            order = torch.tensor(together(order.tolist(), self._trainer.sizes))
+            order = torch.tensor(together(order.tolist(), self._trainer.sizes.questions))
         return self._trainer.learn(batch, order.to(batch["completion_ids"].device))
 
 
