@@ -79,6 +79,11 @@ class EngineSettings(Section):
         longer."""
         return False
 
+    @property
+    def keeps_from(self) -> int:
+        """Tokens of the shortest prompt that such an engine keeps."""
+        return 0
+
     def check(self) -> None:
         """Ask for what the engine needs here, before anything is started.
 

@@ -77,9 +77,8 @@ def models(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
     return model
 
 
-def engine(model: str, kept: int, **how: object) -> TransformersEngine:
-    options = {"prefix_cache_bytes": kept} if kept else {}
-    return TransformersEngine(model, engine_settings("transformers", options, **how))
+def engine(model: str, kept: int | str, **how: object) -> TransformersEngine:
+    return TransformersEngine(model, engine_settings("transformers", {"prefix_cache_bytes": kept}, **how))
 
 
 def contexts(rows: int = 9, passage: int = 280) -> list[list[int]]:
@@ -177,8 +176,9 @@ def test_a_cache_that_outlives_its_weights_is_seen(tiny: Path, models: Callable[
     debates(on)
     stale = on._reader.cache if on._reader is not None else None
     on.load(Policy("current", 1, other))
-    assert on._reader is not None and stale is not None
-    on._reader.cache = stale
+    reader = on._keeping([[5]])
+    assert reader is not None and stale is not None
+    reader.cache = stale
     with pytest.raises(AssertionError):
         check_same(debates(on), debates(engine(other, 0)))
 
@@ -200,7 +200,7 @@ def test_sleep_gives_back_what_is_kept(models: Callable[[str], str]) -> None:
     debates(on, 1)
     assert on._reader is not None and on._reader.cache.bytes > 0
     sleeping.all_sleep()
-    assert on._reader.cache.bytes == 0 and on.prefix_cache[0] > 0
+    assert on._reader is None and on.prefix_cache[0] > 0
 
 
 def test_groups_save_most_tokens() -> None:
@@ -234,6 +234,17 @@ def test_the_oldest_go_first_and_a_prefix_after_what_builds_on_it() -> None:
     assert cache.keep(kept("xyz")) and len(cache) == 3, "told a was used longest ago"
     assert not cache.keep(kept("wxyz" * 4)) and cache.bytes <= cache.limit
     assert [match.common for match in cache.find([kept("told a?").tokens, kept("xyz!").tokens])] == [5, 3]
+
+
+def test_unless_it_is_told_an_engine_keeps_long_prompts_alone(models: Callable[[str], str]) -> None:
+    """Short ones are read as a whole, and what is sampled after them is the same to the last bit."""
+    (on, off), short = (engine(models("llama"), kept) for kept in ("auto", 0)), contexts(rows=3)
+    check_same(debates(on, 2, short), debates(off, 2, short), within=0)
+    assert on.prefix_cache == (0, 0)
+    long = contexts(rows=3, passage=1000)[:3]
+    check_same(debates(on, 2, long), debates(off, 2, long))
+    asked, found = on.prefix_cache
+    assert found > 0.7 * asked > 0
 
 
 def test_the_setting_makes_another_run() -> None:

@@ -2,9 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import NonNegativeInt
 
 from rostrum.trainer.engines.base import EngineSettings
+
+AUTO_BYTES = 2 * 2**30
+LONG = 1000
+"""Tokens of a prompt from which on keeping it is worth while unasked."""
 
 
 class Settings(EngineSettings):
@@ -15,11 +19,20 @@ class Settings(EngineSettings):
     serves_adapters = True
 
     name: Literal["transformers"] = "transformers"
-    prefix_cache_bytes: int = Field(0, ge=0)
+    prefix_cache_bytes: Literal["auto"] | NonNegativeInt = "auto"
     """Bytes that keys and values may take which are kept from speech to speech of the debates that are played together.
-    0 keeps none, and every prompt is read as a whole. It changes the order of additions, and with it at times a token.
-    """
+    0 keeps none, and every prompt is read as a whole; `auto` keeps 2 GiB of prompts of 1000 tokens or more. It changes
+    the order of additions, and with it at times a token."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """Return `prefix_cache_bytes` as a number."""
+        return AUTO_BYTES if self.prefix_cache_bytes == "auto" else self.prefix_cache_bytes
 
     @property
     def forgets(self) -> bool:
-        return self.prefix_cache_bytes > 0
+        return self.kept_bytes > 0
+
+    @property
+    def keeps_from(self) -> int:
+        return LONG if self.prefix_cache_bytes == "auto" else 0

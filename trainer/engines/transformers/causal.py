@@ -1,6 +1,6 @@
 """Hugging Face's causal models in this process, batched, on a GPU if there is one and else on the CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import torch
@@ -28,7 +28,7 @@ class TransformersEngine(TextEngine):
         self.tokenizer = loading.load_tokenizer(model)
         self._ends = loading.end_tokens(model, self.tokenizer)
         self.format = make_format(self.tokenizer, self._ends, setup.format, setup.thinking)
-        self._kept_bytes = setup.prefix_cache_bytes if isinstance(setup, Settings) else 0
+        self._kept_bytes, self._keeps_from = setup.kept_bytes if isinstance(setup, Settings) else 0, setup.keeps_from
         self._looked_up, self._reader = (0, 0), cast(PrefixReader | None, None)
         self._shares: bool | None = None
         self._serve(model)
@@ -49,10 +49,16 @@ class TransformersEngine(TextEngine):
     def forget(self) -> None:
         """Drop what is kept of earlier prompts."""
         self._looked_up, self._reader = self.prefix_cache, None
-        if self._kept_bytes and self._shares is None:
+
+    def _keeping(self, prompts: Iterable[Sequence[int]]) -> PrefixReader | None:
+        """Return what reads these prompts and keeps them; None where they are read as a whole."""
+        if not self._kept_bytes or max(map(len, prompts), default=0) < self._keeps_from:
+            return None
+        if self._shares is None:
             self._shares = can_share(self._model, self._device)
-        if self._shares:
+        if self._shares and self._reader is None:
             self._reader = PrefixReader(self._model, self._kept_bytes, self._device)
+        return self._reader
 
     def write(self, prompts: Sequence[str], writing: Writing) -> list[str | Unscored]:
         """Return a text for each prompt. It does not depend on what was read before."""
@@ -92,8 +98,8 @@ class TransformersEngine(TextEngine):
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, generator: torch.Generator
     ) -> list[Completion]:
         sampler = _Sampler(sampling.temperature, generator)
-        if self._reader is not None:
-            return self._go_on(self._reader, prompts, sampling.max_tokens, sampler)
+        if reader := self._keeping(prompts):
+            return self._go_on(reader, prompts, sampling.max_tokens, sampler)
         ids, attention = self._pad(prompts)
         output = self._model.generate(
             inputs=ids,
@@ -151,11 +157,12 @@ class TransformersEngine(TextEngine):
         rows = {row for prompt, choice in wanted if len(row := prompt + choice[:-1]) <= self.max_context}
         keep = max((len(choice) for _, choice in wanted), default=1)
         last: dict[tuple[int, ...], torch.Tensor] = {}
-        ordered = sorted(rows) if self._reader is not None else sorted(rows, key=lambda row: (len(row), row))
+        reader = self._keeping(rows)
+        ordered = sorted(rows) if reader else sorted(rows, key=lambda row: (len(row), row))
         for start in range(0, len(ordered), self._batch_size):
             batch = ordered[start : start + self._batch_size]
-            if self._reader is not None:
-                logits = self._reader.score(batch, keep)
+            if reader:
+                logits = reader.score(batch, keep)
             else:
                 logits = list(self._forward(*self._pad(batch), logits_to_keep=keep).logits)
             last.update({row: of.float().log_softmax(-1) for row, of in zip(batch, logits, strict=True)})
