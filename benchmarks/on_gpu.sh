@@ -106,7 +106,7 @@ for stage in "${stages[@]}"; do
       rostrum warmstart experiment=smollm "questions.path=$brought/quality.jsonl" questions.heldout_fraction=0.5 \
         "debater.model=$scratch/smollm2" "judge.model=$scratch/smollm2" debater.dtype="${DTYPE:-bfloat16}" debater.batch_size=64 \
         warmstart.rounds="${ROUNDS:-4}" warmstart.questions="${QUESTIONS:-30}" warmstart.candidates="${CANDIDATES:-8}" \
-        warmstart.heldout="${HELDOUT:-24}" warmstart.temperature=0.5 output="$scratch/warm" || warm_failed=$?
+        warmstart.heldout="${HELDOUT:-24}" output="$scratch/warm" || warm_failed=$?
       mkdir -p "$output/warmstart"
       # the curve as far as it got, and the first and the last debates that it was measured in
       for file in config.yaml manifest.json rounds.jsonl rounds.csv heldout/round-0000.jsonl; do

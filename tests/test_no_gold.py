@@ -78,7 +78,7 @@ def quoting(tmp_path: Path) -> list[str]:
     entry = {"passage": question.passage, "question": question.text, "answers": list(question.answers)}
     (tmp_path / "examples.yaml").write_text(yaml.safe_dump([{**entry, "speeches": speeches}]), "utf-8")
     settings = {"rounds": 1, "questions": 2, "heldout": 1, "candidates": 2, "most_quoted": 1, "epochs": 1}
-    settings |= {"examples": tmp_path / "examples.yaml"}
+    settings |= {"examples": tmp_path / "examples.yaml", "example": "'<quote> {quote} </quote>'"}
     return ["debater.model=embedded/debater", *(f"warmstart.{key}={value}" for key, value in settings.items())]
 
 

@@ -42,6 +42,7 @@ def words(examples: Path) -> list[str]:
         "warmstart.most_quoted=1",
         "warmstart.batch_rows=4",
         f"warmstart.examples={examples}",
+        "warmstart.example='<quote> {quote} </quote>'",
     ]
 
 
@@ -133,6 +134,8 @@ def test_another_warm_start_in_the_same_folder_is_refused(warmed: Path, words: l
     [
         (["warmstart.min_words=7"], "Example 1 of"),
         (["warmstart.examples=none.yaml"], "none.yaml cannot be read"),
+        (["warmstart.example='I say {so}'"], "example needs {quote} once"),
+        (["warmstart.example='{quote} {'"], "example needs {quote} once"),
         (["warmstart.batch_rows=6"], "micro_batch_rows=4 does not divide batch_rows=6"),
         (["cluster.learners=2"], "A warm start learns in one process"),
         (["learners={a: {}, b: {}}", "protocol.speakers={A: {side: A, policy: a}, B: {side: B, policy: b}}"], "of one"),

@@ -26,7 +26,7 @@ from rostrum.trainer.engines.base import (
 )
 from rostrum.trainer.engines.errors import EngineError, TransferError
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
-from rostrum.trainer.rollouts.examples import Example
+from rostrum.trainer.rollouts.examples import Example, OwnExample
 from rostrum.trainer.rollouts.play import begin, outcomes_of, turn_by_turn
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
@@ -51,8 +51,8 @@ class PlaySetup:
     row_per_speech: bool = False
     window: Window | None = None
     decoding: DecodingSetup = DecodingSetup()
-    examples: tuple[Example, ...] = ()
-    """Speeches of other debates that every speaker has before it."""
+    examples: tuple[Example | OwnExample, ...] = ()
+    """Example speeches that every speaker has before it."""
 
 
 @dataclass(frozen=True, slots=True)

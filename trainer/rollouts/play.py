@@ -15,7 +15,7 @@ from rostrum.trainer.engines.base import Engine, Sampling
 from rostrum.trainer.progress import activity
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn
-from rostrum.trainer.rollouts.examples import Example
+from rostrum.trainer.rollouts.examples import Example, OwnExample
 from rostrum.trainer.rollouts.token_rows import SpeakerTokens
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
@@ -32,7 +32,7 @@ class LiveDebate:
         debate: Debate,
         row_per_speech: bool = False,
         branch: int = 0,
-        examples: Sequence[Example] = (),
+        examples: Sequence[Example | OwnExample] = (),
     ) -> None:
         self.matchup, self.debate, self.branch, self._examples = matchup, debate, branch, examples
         self.failure: Failure | None = None
@@ -51,9 +51,15 @@ class LiveDebate:
         """Return the context that a speaker begins with: the examples as earlier turns of its own."""
         tokens, debate = SpeakerTokens(self._row_per_speech), self.debate
         for example in self._examples:
-            told = example.told(speaker, debate.protocol, debate.prompts)
-            tokens.tell(told, engine.format)
-            tokens.said(example.said(debate.protocol.speakers[speaker].side, told, engine.format))
+            if isinstance(example, OwnExample):
+                told = debate.told(speaker)
+                said = example.said(debate, speaker, told, engine.format)
+            else:
+                told = example.told(speaker, debate.protocol, debate.prompts)
+                said = example.said(debate.protocol.speakers[speaker].side, told, engine.format)
+            if said is not None:
+                tokens.tell(told, engine.format)
+                tokens.said(said)
         return tokens
 
     def spoke(self, speaker: str, utterance: Utterance) -> None:
@@ -116,7 +122,7 @@ def begin(
     engines: Mapping[str, Engine],
     row_per_speech: bool = False,
     window: Window | None = None,
-    examples: Sequence[Example] = (),
+    examples: Sequence[Example | OwnExample] = (),
 ) -> list[LiveDebate]:
     """Return the matchups as debates in which nobody has spoken yet; `examples` are what every speaker has before its
     first prompt."""

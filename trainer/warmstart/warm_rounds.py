@@ -36,7 +36,7 @@ from rostrum.trainer.reading import read_json_lines
 from rostrum.trainer.rollouts.arena import Plan, play
 from rostrum.trainer.rollouts.decoding.decoding_setup import DecodingSetup
 from rostrum.trainer.rollouts.decoding.most_quotes import most_quotes
-from rostrum.trainer.rollouts.examples import load_examples
+from rostrum.trainer.rollouts.examples import OwnExample, load_examples
 from rostrum.trainer.rollouts.local import PlaySetup
 from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of
 from rostrum.trainer.store.run_folder import RunFolder, append_line, cut_torn_line
@@ -152,13 +152,14 @@ class _WarmStart:
         """Return how speeches are written: with examples, the best of several."""
         config, settings = self.config, self.settings
         plain = setup.play_setup(config)
+        own = [OwnExample(settings.example, self.rule)] if settings.example is not None else []
         return replace(
             plain,
             temperature=settings.temperature or plain.temperature,
             decoding=DecodingSetup(
                 most_quotes(settings.candidates, self.rule), plain.decoding.models, plain.decoding.asks
             ),
-            examples=load_examples(settings.examples, config.protocol, self.prompts, self.rule),
+            examples=(*load_examples(settings.examples, config.protocol, self.prompts, self.rule), *own),
         )
 
     def _played(

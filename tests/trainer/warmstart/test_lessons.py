@@ -1,10 +1,12 @@
 """Speeches are written with examples in the prompt, and learned without."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.text.evidence import QuoteRule
@@ -13,7 +15,7 @@ from rostrum.trainer.engines.base import Sampling
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
 from rostrum.trainer.rollouts.decoding.most_quotes import MostQuotes
-from rostrum.trainer.rollouts.examples import Example, ExampleError, load_examples
+from rostrum.trainer.rollouts.examples import Example, ExampleError, OwnExample, load_examples
 from rostrum.trainer.rollouts.play import begin, outcomes_of, play, turn_by_turn
 from rostrum.trainer.rollouts.schedule import matchups_of
 from rostrum.trainer.types import Policy, Rollout
@@ -92,9 +94,37 @@ def test_the_first_candidate_with_the_most_quotes_is_spoken(
     assert rollout.transcript.provenance["current sampled_texts"] == 6
 
 
-def test_our_examples_quote_as_they_should() -> None:
-    protocol = Protocol("debate", max_words=60)
-    found = load_examples(None, protocol, load_prompts("chat"), QuoteRule())
-    assert len(found) == 2
-    with pytest.raises(ExampleError, match="Example 1 of .* at most protocol.max_words=30 words"):
-        load_examples(None, Protocol("debate", max_words=30), load_prompts("chat"), QuoteRule(min_words=20))
+STORY = (
+    "The keeper of the lock was called Oda. Boats came up in the morning with stone.\n\n[...]\n\nPell was an engineer."
+)
+SAID = "<quote>{quote}</quote> This shows that the right answer is: {answer}"
+
+
+def test_the_sentence_that_shares_rare_words_with_the_answer_is_the_example(
+    scripted_engine: Callable[..., Any],
+) -> None:
+    engine, protocol = scripted_engine(lambda text: "nothing"), Protocol("debate", rounds=1, max_words=60)
+    engine.choice = lambda text, told="": type(engine).choice(engine, text)
+    question = Question("q", "s", "Who came?", ("boats with stone, and nobody else", "an engineer who was Pell"), STORY)
+    own, serving = OwnExample(SAID, QuoteRule(min_words=4)), {"current": engine}
+    play_on = begin(matchups_of([question], protocol, 1)[:1], protocol, load_prompts("chat"), serving, examples=[own])
+    for _ in turn_by_turn(play_on, serving, Sampling(20), {"current": POLICY}):
+        pass
+    of_a, of_b = engine.contexts
+    assert (
+        "<quote>Boats came up in the morning with stone.</quote> This shows that the right answer is: boats with"
+        in of_a
+    )
+    assert "<quote>Pell was an engineer.</quote> This shows that the right answer is: an engineer who was Pell" in of_b
+    assert of_a.count("defend: boats with stone") == of_b.count("defend: an engineer") == 2, "the prompt is told twice"
+
+
+def test_an_example_without_a_quote_that_counts_is_refused(tmp_path: Path) -> None:
+    quoting = "<quote>The keeper of the lock was called Oda</quote> and so it is quite clear to everybody here"
+    entry = {"passage": STORY, "question": "Who?", "answers": ["Oda", "Pell"], "speeches": [quoting, quoting]}
+    path, protocol, prompts = tmp_path / "own.yaml", Protocol("debate", max_words=20), load_prompts("chat")
+    path.write_text(yaml.safe_dump([entry]), "utf-8")
+    (found,) = load_examples(path, protocol, prompts, QuoteRule())
+    assert found.question.answers == ("Oda", "Pell") and load_examples(None, protocol, prompts, QuoteRule()) == ()
+    with pytest.raises(ExampleError, match="Example 1 of .*own.yaml has a speech for 'Oda' without one quote"):
+        load_examples(path, replace(protocol, max_words=12), prompts, QuoteRule())
