@@ -21,8 +21,8 @@ def sentences(passage: str) -> list[str]:
 
 
 def sentence_for(answer: str, passage: str, lengths: range, taken: Sequence[str] = ()) -> str | None:
-    """Return the sentence of the passage that shares the rarest words with the answer, for its length; None where there
-    is none.
+    """Return the sentence of the passage that shares the rarest words with the answer, for its length, or the beginning
+    of one that is too long; None where there is none.
 
     Args:
         answer: What is to be argued for.
@@ -38,5 +38,6 @@ def sentence_for(answer: str, passage: str, lengths: range, taken: Sequence[str]
         own = set(words(sentence))
         return sum(math.log(len(found) / spread[word]) for word in wanted & own) / math.sqrt(len(own) or 1)
 
-    free = [one for one in found if count_words(one) in lengths and not any(one in text for text in taken)]
+    fitting = (" ".join(one.split()[: lengths.stop - 1]) if count_words(one) >= lengths.stop else one for one in found)
+    free = [one for one in fitting if count_words(one) in lengths and not any(one in text for text in taken)]
     return max(free, key=shared, default=None)
