@@ -95,7 +95,6 @@ def _measure(
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(threads)
     caching = [name for name, kind in settings_by_name().items() if kind.caches_prefixes and _runs_here(name)]
-    engines = ["transformers", *caching]
     with console.status("rollout path against the raw engines") as status:
         bench = rollouts.Bench(settings)
         found, batch = rollouts.against_raw_engine(bench, repeats)
@@ -107,9 +106,9 @@ def _measure(
         status.update("publishing in training runs")
         found += publishing.of_iterations(settings, min(repeats, LONG_REPEATS))
         status.update("debates of one to six rounds")
-        costs = {engine: rounds.by_rounds(bench, repeats, engine=engine) for engine in engines}
-        kept = {"prefix_cache_bytes": shared_prefixes.KEPT}
-        costs["transformers with a prefix cache"] = rounds.by_rounds(bench, repeats, options=kept)
+        costs = {engine: rounds.by_rounds(bench, repeats, engine=engine) for engine in caching}
+        for engine, kept in (("transformers", 0), ("transformers with a prefix cache", shared_prefixes.KEPT)):
+            costs[engine] = rounds.by_rounds(bench, repeats, options={"prefix_cache_bytes": kept})
         found += [line for engine, cost in costs.items() for line in rounds.growth(cost, engine)]
         for name in caching:
             status.update(f"a judge on {name}")

@@ -69,7 +69,8 @@ def play_vllm(rig: Rig) -> None:
     if find_spec("vllm") is None:
         return
     with rig.phase("play_vllm"):
-        rig.repeat("play_vllm", partial(rig.play, rig.other_workers(engine="vllm", gpu_memory_fraction=0.5)))
+        workers = rig.other_workers(engine="vllm", engine_options={}, gpu_memory_fraction=0.5)
+        rig.repeat("play_vllm", partial(rig.play, workers))
 
 
 def _first_tokens(calls: Sequence[Call]) -> None:

@@ -27,7 +27,7 @@ from rostrum.trainer.rollouts.schedule import matchups_of, shards_of
 from rostrum.trainer.types import Judged, Policy, Rollout
 
 REPEATS_OF_A_QUESTION = 4
-"""Debates per question and seating, so a question has 16 rows."""
+"""Debates per question and seating where there are enough, so that a question has 16 rows."""
 DEBATES_OF_A_QUESTION = 2 * REPEATS_OF_A_QUESTION
 ROUNDS = 3
 """Speeches per speaker."""
@@ -71,7 +71,7 @@ class Rig:
             self.workload.passage_tokens,
             self.workload.debater.vocabulary,
         )
-        matchups = matchups_of(asked, self.settings.protocol, REPEATS_OF_A_QUESTION)
+        matchups = matchups_of(asked, self.settings.protocol, self.settings.algorithm.repeats)
         self.shards = shards_of(matchups, len(matchups), self.settings.seed)
 
     def other_workers(self, **debater: Any) -> RolloutWorkers:
@@ -128,12 +128,13 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
     """Return the run that is measured: six speeches, PPO with LoRA of rank 16, everything in bfloat16; `debater`
     overrides."""
     debates, rows = workload.debates, workload.debates * 2  # a row for each speaker
+    repeats = min(REPEATS_OF_A_QUESTION, debates // 2)
     dtype = debater.get("dtype", "bfloat16")
     algorithm = rloo.Settings(
         name="rloo",
         learning_rate=1e-5,
-        questions_per_iteration=debates // DEBATES_OF_A_QUESTION,
-        debates_per_seating=REPEATS_OF_A_QUESTION,
+        questions_per_iteration=debates // (2 * repeats),
+        debates_per_seating=repeats,
         kl=0.01,
         minibatches=4,
         micro_batch_rows=math.gcd(workload.micro_batch_rows, rows // 4),
@@ -153,6 +154,7 @@ def settings(workload: Workload, folder: Path, **debater: Any) -> config.Config:
                 "dtype": "bfloat16",
                 "lora": config.Lora(rank=16),
                 "gradient_checkpointing": True,
+                "engine_options": {"prefix_cache_bytes": 0},  # what its cache saves is measured beside
                 **debater,
             }
         ),

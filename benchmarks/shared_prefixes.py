@@ -43,8 +43,7 @@ def read_once(repeats: int, workload: Workload = QUICK) -> list[Measurement]:
 def _rig(keeps: bool, workload: Workload, folder: Path) -> Rig:
     """Make a rig that plays debates of one round about one question, in both seatings."""
     plain = {"dtype": "float32", "lora": None, "gradient_checkpointing": False}
-    kept = {"engine_options": {"prefix_cache_bytes": KEPT}} if keeps else {}
-    rig = Rig(workload, folder, 1, {**plain, **kept})
+    rig = Rig(workload, folder, 1, {**plain, "engine_options": {"prefix_cache_bytes": KEPT if keeps else 0}})
     rig.settings = rig.settings.model_copy(update={"protocol": replace(rig.settings.protocol, rounds=1)})
     rig.workers = setup.rollout_workers(rig.settings)
     asked = questions(1, workload.passage_tokens, workload.debater.vocabulary)

@@ -32,7 +32,7 @@ def debate(number: int) -> Transcript:
 
 
 def settings(model: str, kind: str, layout: str, kept: int, **own: object) -> JudgeSettings:
-    options = {"engine_options": {"prefix_cache_bytes": kept}} if kept else {}
+    options = {"engine_options": {"prefix_cache_bytes": kept}}
     base = {"kind": kind, "name": kind, "model": model, "prompts": "chat", "layout": layout, **options, **own}
     made: JudgeSettings = TypeAdapter(AnyJudge).validate_python(base)
     return made
