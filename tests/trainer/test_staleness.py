@@ -2,6 +2,8 @@
 change anything."""
 
 import itertools
+import multiprocessing
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,29 @@ def test_cut_off_while_the_next_batch_is_half_judged(
     train(mended)
     assert recorded(mended) == recorded(alone[0])
     assert RunFolder(mended.output).published() == [0, 2, 4], "who plays after a checkpoint is needed no more"
+
+
+@pytest.mark.broad
+def test_killed_while_the_next_batch_is_in_flight(alone: Alone, make: Callable[..., Config]) -> None:
+    """By the system, which leaves nobody time for anything: the second iteration is recorded, and of the debates that
+    were played ahead at least one shard is judged."""
+    config = make("killed", *APART)
+    folder = RunFolder(config.output)
+    process = multiprocessing.get_context("spawn").Process(target=train, args=(config,))
+    process.start()
+    deadline = time.monotonic() + 400
+    while count(folder.metrics) < 2 or count(folder.judging / "training.jsonl") <= DEBATES:
+        assert process.is_alive() and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    train(config)
+    assert recorded(config) == recorded(alone[0])
+
+
+def count(path: Path) -> int:
+    """Return how many whole lines a file has."""
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def test_pairs_of_the_policy_before(configure: Callable[..., Config]) -> None:
