@@ -9,7 +9,7 @@ start_head() {
   shift
   export RAY_AUTH_MODE=token
   export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:-$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')}
-  run_node $NODE_PREFIX ray start --head --block --port="$port" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
+  $NODE_PREFIX ray start --head --block --port="$port" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
   NODES+=($!)
 }
 
@@ -17,22 +17,8 @@ start_head() {
 start_worker() {
   local address=$1
   shift
-  run_node $NODE_PREFIX ray start --block --address="$address" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
+  $NODE_PREFIX ray start --block --address="$address" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
   NODES+=($!)
-}
-
-# run_node COMMAND ...: runs a node to its end, and twice more where that comes before it has started: Ray gives its
-# processes 30 seconds to start, which the first look at a slow file system can take.
-run_node() {
-  local started child
-  started=$(grep -c "Ray runtime started" "$NODE_LOG") || true
-  trap 'kill "$child" 2>/dev/null; wait "$child"; exit' TERM
-  for _ in 1 2 3; do
-    "$@" &
-    child=$!
-    wait "$child" || true
-    [ "$(grep -c "Ray runtime started" "$NODE_LOG")" = "$started" ] || break
-  done
 }
 
 # wait_for_nodes ADDRESS COUNT: until that many nodes have joined, for at most ten minutes, or until one that was started
