@@ -21,6 +21,10 @@ def _answers_first(layout: str) -> bool:
     return layout == "answers_first"
 
 
+def _whole(tensor_parallel: int) -> bool:
+    return tensor_parallel == 1
+
+
 class JudgeError(ValueError):
     """A judge that cannot be used as it is configured; the message is one sentence that says what to do."""
 
@@ -125,6 +129,11 @@ class ModelSettings(JudgeSettings):
     """For engine=endpoint: how the server is reached and what it may cost. `model` is then the server's name for it."""
     gpu_memory_fraction: float = Field(0.9, gt=0, le=1)
     """For engine=vllm on GPUs: how much of a GPU's memory the judge may take."""
+    tensor_parallel: int = Field(1, ge=1, exclude_if=_whole)
+    """For engine=vllm: GPUs that each hold a part of the judge. It changes no verdict but by rounding."""
+    quantization: str | None = Field(None, exclude_if=operator.not_)
+    """For engine=vllm: how the judge's weights are quantized as they are loaded (`fp8`), or are already (`awq`), by
+    vLLM's names; none: as the model's folder says. It makes another judge."""
     batch_size: int = Field(256, ge=1)
     dtype: Literal["float32", "bfloat16"] = "float32"
 
@@ -132,6 +141,15 @@ class ModelSettings(JudgeSettings):
     def _an_endpoint_is_described(self) -> "ModelSettings":
         if (self.engine == "endpoint") != (self.endpoint is not None):
             raise ValueError("engine=endpoint and endpoint.base_url go together: set both, or neither (endpoint=null)")
+        return self
+
+    @model_validator(mode="after")
+    def _an_endpoint_runs_its_own_model(self) -> "ModelSettings":
+        if self.endpoint is not None and (self.quantization is not None or self.tensor_parallel > 1):
+            raise ValueError(
+                "tensor_parallel and quantization are for models that this run starts: behind an endpoint the server "
+                "decides them, so leave both out"
+            )
         return self
 
     def needs(self) -> Sequence["ModelSettings"]:

@@ -94,6 +94,8 @@ def judge_engine(settings: ModelSettings, sleep: bool = False) -> EngineSettings
         format=settings.format,
         gpu_memory_fraction=settings.gpu_memory_fraction,
         sleep=sleep,
+        tensor_parallel=settings.tensor_parallel,
+        quantization=settings.quantization,
     )
 
 

@@ -188,7 +188,19 @@ class Config(Section):
         for judge in served:
             if judge.endpoint is not None:
                 continue
-            engine_settings(judge.engine, judge.engine_options)
+            engine_settings(
+                judge.engine,
+                judge.engine_options,
+                dtype=judge.dtype,
+                tensor_parallel=judge.tensor_parallel,
+                quantization=judge.quantization,
+            )
+            of_each, wanted = self.cluster.gpus_per_judge, judge.tensor_parallel
+            if wanted > 1 and self.cluster.judge_workers and 0 < of_each < wanted:
+                raise ValueError(
+                    f"{judge.name} is spread over {wanted} GPUs (tensor_parallel), and a judge's worker has fewer: set "
+                    f"cluster.gpus_per_judge={wanted}"
+                )
             if judge.has_head and settings_by_name()[judge.engine].classifier is None:
                 can = " or ".join(_engines(lambda kind: kind.classifier is not None))
                 raise ValueError(f"{judge.name} has a head, which engine={judge.engine} does not serve: choose {can}")

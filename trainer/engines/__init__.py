@@ -53,11 +53,35 @@ def engine_settings(name: str = "transformers", options: Mapping[str, Any] | Non
         has = f"has {', '.join(own)}" if own else "has none"
         raise EngineError(f"engine={name} has no option {unknown[0]!r}: it {has}.")
     try:
-        return kind(name=name, **options, **how)
+        settings = kind(name=name, **options, **how)
     except ValidationError as error:
         (problem, *_) = error.errors()
-        key = ".".join(map(str, problem["loc"]))
-        raise EngineError(f"The option {key} of engine={name} cannot be used: {problem['msg']}.") from None
+        key, told = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+        what = f"The option {key} of engine={name} cannot be used" if key else f"engine={name} cannot be used so"
+        raise EngineError(f"{what}: {told}.") from None
+    _check_able(settings)
+    return settings
+
+
+def _check_able(settings: EngineSettings) -> None:
+    """Refuse what the engine cannot do.
+
+    Raises:
+        EngineError: it splits no models, or does not know this quantization.
+    """
+    kinds = settings_by_name()
+    if settings.tensor_parallel > 1 and not settings.splits_models:
+        can = " or ".join(f"engine={name}" for name, kind in kinds.items() if kind.splits_models)
+        raise EngineError(
+            f"engine={settings.name} holds a model whole, and tensor_parallel={settings.tensor_parallel} splits it "
+            f"over GPUs: leave it out, or choose {can}."
+        )
+    wanted, own = settings.quantization, settings.quantizations
+    if wanted is not None and wanted not in own:
+        others = " or ".join(f"engine={name}" for name, kind in kinds.items() if wanted in kind.quantizations)
+        has = f"it has {', '.join(own)}" if own else "it has none"
+        hint = f"leave it out, or choose {others}" if others else "choose one of these" if own else "leave it out"
+        raise EngineError(f"engine={settings.name} has no quantization={wanted} ({has}): {hint}.")
 
 
 def make_engine(model: str, settings: EngineSettings) -> Engine:

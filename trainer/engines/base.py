@@ -55,6 +55,10 @@ class EngineSettings(Section):
     """Whether each of its models takes `gpu_memory_fraction` of a GPU when it starts; adapters share a model."""
     caches_prefixes: ClassVar[bool] = False
     """Whether it always keeps what it has read, and counts that in `prefix_cache`."""
+    splits_models: ClassVar[bool] = False
+    """Whether it can hold a model in parts, one on each of several GPUs (`tensor_parallel`)."""
+    quantizations: ClassVar[tuple[str, ...]] = ()
+    """The methods by which it quantizes a model, or reads one that is quantized."""
     unread: ClassVar[int] = 0
     """Tokens of a model's context that cannot be read: 1 where a new token is sampled in any case."""
 
@@ -72,6 +76,10 @@ class EngineSettings(Section):
     """Whether that memory is to be given back between turns."""
     weight_transfer: str = "disk"
     """How new full weights come: from "disk", or from the learner over one of the `transports`."""
+    tensor_parallel: int = 1
+    """GPUs that hold a part of the model each."""
+    quantization: str | None = None
+    """One of the `quantizations`; none: as the model's folder says."""
 
     @property
     def forgets(self) -> bool:

@@ -11,8 +11,17 @@ from rostrum.envs.prompts.prompt_sets import judge_hashes
 from rostrum.rewards.judges import JudgeSettings
 from rostrum.trainer.store.frozen import model_hash
 
-UNIMPORTANT = {"audited", "audit", "sample", "batch_size", "gpu_memory_fraction", "probe", "key_variable"}
-"""Settings that change no verdict."""
+UNIMPORTANT = {
+    "audited",
+    "audit",
+    "sample",
+    "batch_size",
+    "gpu_memory_fraction",
+    "tensor_parallel",
+    "probe",
+    "key_variable",
+}
+"""Settings that change no verdict, but for rounding."""
 PARTS = ("name", "settings", "prompts", "weights", "files")
 
 

@@ -37,8 +37,8 @@ _MEANS = ("output", "arms", "wandb", "ablation")
 """Sections and keys that decide where a run lies, which other arms its experiment has, and who is told of it."""
 _OF_A_CLUSTER = ("shard_size",)
 """Settings of a cluster that decide what is sampled; the others decide where and how fast."""
-_OF_AN_ENGINE = ("batch_size", "gpu_memory_fraction")
-"""Settings of a model's engine that decide how much it does at a time."""
+_OF_AN_ENGINE = ("batch_size", "gpu_memory_fraction", "tensor_parallel")
+"""Settings of a model's engine that decide how much it does at a time, and on how many GPUs."""
 _WITH_ENGINES = ("debater", "judge", "heldout_judges", "decoding", "inference")
 """Sections that hold models with engines."""
 

@@ -135,7 +135,15 @@ def _process(model: str, setup: EngineSettings, rank: int) -> VllmProcess:
     """Return a child with the model; one that runs already if its base model is asked for again to serve adapters."""
     base = _absolute(loading.resolve_base(model))
     server = ServerSetup(
-        base, setup.batch_size, setup.dtype, setup.gpu_memory_fraction, rank, setup.sleep, setup.weight_transfer
+        base,
+        setup.batch_size,
+        setup.dtype,
+        setup.gpu_memory_fraction,
+        rank,
+        setup.sleep,
+        setup.weight_transfer,
+        setup.tensor_parallel,
+        setup.quantization,
     )
     running = _shared.get(server) if rank else None
     process = running if running and running.alive else VllmProcess(server)

@@ -37,7 +37,8 @@ class VllmProcess:
         context: Any = multiprocessing.get_context("spawn" if default_device() == "cuda" else "forkserver")
         context.set_forkserver_preload(["rostrum.trainer.engines.vllm.server"])
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
+        alone = setup.tensor_parallel == 1  # a process of vLLM's own for each further part, which daemons cannot start
+        self._process = context.Process(target=_serve, args=(theirs, setup), daemon=alone)
         self._process.start()
         theirs.close()
         weakref.finalize(self, _end, self._connection, self._process)

@@ -18,6 +18,10 @@ class ServerSetup:
     """Whether it can give a GPU's memory back between turns."""
     weight_transfer: str = "disk"
     """How new full weights come: from "disk", or from the learner over "nccl" or "gloo"."""
+    tensor_parallel: int = 1
+    """GPUs that hold a part of the model each, with a process for each."""
+    quantization: str | None = None
+    """By which of vLLM's methods; none: as the model's folder says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,31 +30,7 @@ class VllmServer:
     """Tokens in, tokens and log-probabilities out."""
 
     def __init__(self, setup: ServerSetup) -> None:
-        on_cpu = current_platform.is_cpu()
-        rank = next((rank for rank in _RANKS if rank >= setup.lora_rank), _RANKS[-1])
-        lora = {"enable_lora": True, "max_loras": 2, "max_lora_rank": rank} if setup.lora_rank else {}
-        transfer = {} if setup.weight_transfer == "disk" else {"weight_transfer_config": _transfer(setup)}
-        self._llm = LLM(
-            setup.model,
-            dtype=setup.dtype,
-            seed=0,
-            max_num_seqs=setup.batch_size,
-            enforce_eager=on_cpu,
-            max_model_len=-1,  # the model's context, or as much of it as the cache has room for
-            gpu_memory_utilization=setup.gpu_memory_fraction,
-            block_size=_CPU_BLOCK if on_cpu else None,
-            enable_chunked_prefill=not on_cpu,  # 0.32 on CPUs cannot sample with a seed after a prompt read in parts
-            enable_prefix_caching=True,
-            logprobs_mode="processed_logprobs",
-            disable_log_stats=False,
-            skip_tokenizer_init=True,
-            generation_config="vllm",
-            load_format="safetensors",
-            trust_remote_code=False,
-            enable_sleep_mode=setup.sleep and not on_cpu,  # which has no memory of its own to give back
-            **lora,
-            **transfer,
-        )
+        self._llm = LLM(**arguments(setup))
         self._asleep = False
         self.max_context = int(self._llm.model_config.max_model_len)
 
@@ -139,11 +115,16 @@ class VllmServer:
     def _run(
         self, prompts: Sequence[Sequence[int]], sampling: Sequence[SamplingParams], adapter: Adapter | None
     ) -> Sequence[Any]:
+        """Return what comes of the prompts, in their order. Those that begin alike are read one after the other, while
+        the cache still has what they share."""
         self._wake()
-        requests: Any = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+        order = sorted(range(len(prompts)), key=lambda place: tuple(prompts[place]))
+        requests: Any = [{"prompt_token_ids": list(prompts[place])} for place in order]
+        how = [sampling[place] for place in order]
         lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
-        outputs: Sequence[Any] = self._llm.generate(requests, list(sampling), use_tqdm=False, lora_request=lora)
-        return outputs
+        outputs: Sequence[Any] = self._llm.generate(requests, how, use_tqdm=False, lora_request=lora)
+        of_place = dict(zip(order, outputs, strict=True))
+        return [of_place[place] for place in range(len(prompts))]
 
     def _renew(self) -> None:
         """Drop what was made of the old weights."""
@@ -155,6 +136,37 @@ class VllmServer:
         if self._asleep:
             self._llm.wake_up()
             self._asleep = False
+
+
+def arguments(setup: ServerSetup) -> dict[str, Any]:
+    """Return what vLLM's `LLM` is made with."""
+    on_cpu = current_platform.is_cpu()
+    rank = next((rank for rank in _RANKS if rank >= setup.lora_rank), _RANKS[-1])
+    lora = {"enable_lora": True, "max_loras": 2, "max_lora_rank": rank} if setup.lora_rank else {}
+    transfer = {} if setup.weight_transfer == "disk" else {"weight_transfer_config": _transfer(setup)}
+    return {
+        "model": setup.model,
+        "dtype": setup.dtype,
+        "seed": 0,
+        "max_num_seqs": setup.batch_size,
+        "enforce_eager": on_cpu,
+        "max_model_len": -1,  # the model's context, or as much of it as the cache has room for
+        "gpu_memory_utilization": setup.gpu_memory_fraction,
+        "block_size": _CPU_BLOCK if on_cpu else None,
+        "enable_chunked_prefill": not on_cpu,  # 0.32 on CPUs cannot sample with a seed after a prompt read in parts
+        "enable_prefix_caching": True,
+        "logprobs_mode": "processed_logprobs",
+        "disable_log_stats": False,
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",
+        "load_format": "safetensors",
+        "trust_remote_code": False,
+        "tensor_parallel_size": setup.tensor_parallel,
+        "quantization": setup.quantization,
+        "enable_sleep_mode": setup.sleep and not on_cpu,  # which has no memory of its own to give back
+        **lora,
+        **transfer,
+    }
 
 
 def _pack_head(model: Any) -> None:
