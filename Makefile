@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # test would compile torch, transformers, Ray and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-quick test-all test-vllm test-models lint bench docs clean
+.PHONY: demo test test-quick test-all test-vllm test-models test-slurm lint bench docs clean
 
 demo: $(READY)
 	rostrum demo
@@ -39,6 +39,11 @@ test-vllm: $(VLLM_READY)
 # Two real pretrained models, which are fetched once (340 MB) and kept in the user's cache.
 test-models: $(VLLM_READY) $(MODELS)/.ready
 	ROSTRUM_MODELS="$(MODELS)" python -m pytest --numprocesses 2 tests/models
+
+# A Slurm of two nodes on this machine. Debian's is installed where it is missing and root asks for it; see install.sh.
+test-slurm: $(READY)
+	tests/cluster/install.sh
+	ROSTRUM_SLURM=1 python -m pytest -rs tests/cluster
 
 lint: $(READY)
 	ruff check .
