@@ -63,7 +63,7 @@ def test_nine_tenths_of_the_second_readings_are_found(kind: str, model: str) -> 
     own = {"likelihood": {"choice": "letter", "min_mass": 0.0}, "verdict": {"samples": 1, "max_tokens": 4}}[kind]
     found = dict[str, float]()
     for layout in ("transcript_first", "answers_first"):
-        judge = settings(model, kind, layout, 0, engine="vllm", **own)
+        judge = settings(model, kind, layout, 0, engine="vllm", engine_options={}, **own)
         asked = setup.judge(judge)
         asked.judge(shown)
         second = sum(len(tokens_of(judge, transcript.swapped())) for transcript in shown)
