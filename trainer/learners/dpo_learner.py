@@ -218,7 +218,7 @@ class Together(Sampler[int]):
         self._questions, self._seed, self._epoch = questions, seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Be told the number of the epoch that begins."""
+        """Take the number of the epoch that begins."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
