@@ -152,8 +152,9 @@ class Run:
         rows: dict[str, list[Trajectory]] = {}
         if self._session is not None:
             self._session.check_served(policies, scores)
-            played = self._session.collect(iteration, self._players(iteration))
-            rows = {name: played.trajectories(name) for name in policies}
+            play = self._session.playing(iteration, self._players(iteration))
+            batch = self._session.keep(iteration, play())
+            rows = {name: batch.trajectories(name) for name in policies}
             prune(self.folder, [*self._kept(), *self._resumed_with()])
         return self._from_first(rows)
 

@@ -83,7 +83,7 @@ class Session:
         self._gaps = {name: self._parity(learners[name], policy) for name, policy in policies.items()}
 
     def play_ahead(self, iteration: int, policies: Mapping[str, Policy]) -> None:
-        """Begin to play and judge an iteration's debates with these policies, in a thread, until `collect` takes them.
+        """Begin to play and judge an iteration's debates with these policies, in a thread, until `playing` takes them.
 
         Nothing else may use the engines and the judge before `wait` has come back.
         """
@@ -94,17 +94,19 @@ class Session:
         """Wait until what is played ahead has been played."""
         self._ahead.wait()
 
-    def collect(self, iteration: int, policies: Mapping[str, Policy]) -> Batch:
-        """Return the debates of an iteration, judged and rewarded; keep the transcripts.
+    def playing(self, iteration: int, policies: Mapping[str, Policy]) -> Callable[[], Played]:
+        """Return what gives an iteration's debates: it plays them by these policies, or waits for those that were begun
+        ahead, by the same."""
+        if not self._measured:
+            say(setup.rows_in_words(self.settings))
+        return self._ahead.take(iteration, self._playing(iteration, policies))
 
-        They are played now by these policies, unless they were played ahead, by the same.
+    def keep(self, iteration: int, played: Played) -> Batch:
+        """Return an iteration's debates; keep the transcripts and what is measured of them.
 
         Raises:
             LimitError: there is nothing to learn from these debates.
         """
-        if not self._measured:
-            say(setup.rows_in_words(self.settings))
-        played = self._ahead.take(iteration, self._playing(iteration, policies))
         batch, usage, self._judged_before = played.batch, played.usage, None
         self._store(batch)
         check_judged(f"iteration {iteration}", [judged.verdict for judged in batch.judged], batch.failures)

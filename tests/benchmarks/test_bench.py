@@ -99,7 +99,7 @@ def test_the_learner_is_measured_with_rows_of_either_kind(configure: Callable[..
     assert found["ratio, optimizer steps alone"] == (1, 1)
 
 
-@pytest.mark.broad
+@pytest.mark.exhaustive
 def test_runs_that_play_and_learn_at_a_time_take_turns_with_one_that_does_not(configure: Callable[..., Config]) -> None:
     found = values(overlap.of_runs(configure("algorithm=ppo"), repeats=2))
     assert {len(of) for of in found.values()} == {2}

@@ -54,7 +54,7 @@ def test_flops_are_those_of_the_benchmark() -> None:
     assert shared == 4 * (24 * 5 + 100 * 4) + 12 * 8 * 50
     shape = SHAPES["tiny"]
     as_shape = ModelSize(shape.body, shape.head, shape.layers * shape.heads * shape.head_size, False)
-    assert as_shape.tflops([row(60, 4)], 1) * 1e12 == pytest.approx(shape.lora_flops(64, 4))
+    assert as_shape.tflops([row(60, 4)], 1) * 1e12 == pytest.approx(shape.lora_flops(64, 4, 64**2))
 
 
 def test_a_model_is_measured_by_its_matrices(tmp_path: Path) -> None:

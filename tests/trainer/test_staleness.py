@@ -152,7 +152,7 @@ def test_cut_off_while_the_next_batch_is_half_judged(
     assert RunFolder(mended.output).published() == [0, 2, 4], "who plays after a checkpoint is needed no more"
 
 
-@pytest.mark.broad
+@pytest.mark.exhaustive
 def test_killed_while_the_next_batch_is_in_flight(alone: Alone, make: Callable[..., Config]) -> None:
     """By the system, which leaves nobody time for anything: the second iteration is recorded, and of the debates that
     were played ahead at least one shard is judged."""
@@ -236,10 +236,10 @@ def test_debates_go_on_meanwhile_where_nothing_of_them_is_computed_here(
 
 def test_what_is_done_ahead_is_taken_once_and_its_errors_too() -> None:
     ahead, calls = Ahead[int](), itertools.count()
-    assert ahead.take(1, lambda: 5) == 5
+    assert ahead.take(1, lambda: 5)() == 5
     ahead.begin(2, lambda: next(calls))
     ahead.wait()
-    assert (ahead.take(2, lambda: 9), ahead.take(2, lambda: 9)) == (0, 9)
+    assert (ahead.take(2, lambda: 9)(), ahead.take(2, lambda: 9)()) == (0, 9)
 
     def fail() -> int:
         raise OSError("gone")
@@ -247,7 +247,7 @@ def test_what_is_done_ahead_is_taken_once_and_its_errors_too() -> None:
     ahead.begin(3, fail)
     ahead.wait()
     with pytest.raises(OSError, match="gone"):
-        ahead.take(3, lambda: 9)
+        ahead.take(3, lambda: 9)()
     ahead.check_wanted()
     ahead.close()
     with pytest.raises(Abandoned):

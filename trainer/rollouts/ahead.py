@@ -25,17 +25,17 @@ class Ahead(Generic[T]):
         self._unwanted = Event()
 
     def begin(self, iteration: int, work: Callable[[], T]) -> None:
-        """Begin the work for an iteration. What it raises, `take` raises."""
+        """Begin the work for an iteration. What it raises, whoever takes its result is told."""
         self._begun[iteration] = self._thread.submit(work)
 
     def wait(self) -> None:
         """Wait until what was begun is over."""
         wait(self._begun.values())
 
-    def take(self, iteration: int, work: Callable[[], T]) -> T:
-        """Return what was done ahead for an iteration; where nothing was, do the work now."""
+    def take(self, iteration: int, work: Callable[[], T]) -> Callable[[], T]:
+        """Return what gives the result of what was begun ahead for an iteration; where nothing was, the work itself."""
         begun = self._begun.pop(iteration, None)
-        return work() if begun is None else begun.result()
+        return work if begun is None else begun.result
 
     def check_wanted(self) -> None:
         """Ask, from within the work, whether to go on.
