@@ -234,6 +234,15 @@ def test_only_the_seat_that_spoke_at_the_branching_ply_makes_a_pair(
     assert all(asked.count(side) <= spoke.count(side) for side in "AB")
 
 
+def trained_on(columns: Any, model: Any, reference: Any, settings: Config, folder: Path) -> Any:
+    """Return TRL's trainer, once it has trained the model on pairs in columns."""
+    quiet = {"use_cpu": True, "report_to": "none", "disable_tqdm": True, "save_strategy": "no", "bf16": False}
+    pairs = Dataset.from_dict(columns)
+    return dpo_learner.train_on(
+        pairs, model, reference, TOKENIZER, settings.algorithm, 1, output_dir=str(folder), **quiet
+    )
+
+
 def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., Config], tmp_path: Path) -> None:
     """So do pairs whose common prefix is computed once."""
     columns = columns_of([Pair((5, 6, 7 + i), (8, 9, 2), (10 + i, 2), 1.0) for i in range(8)])
@@ -242,20 +251,7 @@ def test_micro_batches_learn_what_a_whole_step_learns(configure: Callable[..., C
         words = ("algorithm.batch_rows=4", f"algorithm.micro_batch_rows={micro}", f"algorithm.share_prefix={share}")
         settings = configure(*DPO, *words)
         model, reference = (loading.load_model(settings.debater.model) for _ in range(2))
-        trainer = dpo_learner.train_on(
-            Dataset.from_dict(columns),
-            model,
-            reference,
-            TOKENIZER,
-            settings.algorithm,
-            1,
-            output_dir=str(tmp_path),
-            use_cpu=True,
-            report_to="none",
-            disable_tqdm=True,
-            save_strategy="no",
-            bf16=False,
-        )
+        trainer = trained_on(columns, model, reference, settings, tmp_path)
         assert trainer.state.global_step == 2
         assert (model.config._attn_implementation == NAME) is (share == "always")
         learned.append(model.get_input_embeddings().weight.detach().clone())
@@ -272,20 +268,8 @@ def test_pairs_that_share_a_passage_are_learned_together(configure: Callable[...
     settings = configure(
         *DPO, "algorithm.batch_rows=4", "algorithm.micro_batch_rows=4", "algorithm.share_prefix=always"
     )
-    trainer = dpo_learner.train_on(
-        Dataset.from_dict(columns_of(pairs)),
-        loading.load_model(settings.debater.model),
-        loading.load_model(settings.debater.model),
-        TOKENIZER,
-        settings.algorithm,
-        1,
-        output_dir=str(tmp_path),
-        use_cpu=True,
-        report_to="none",
-        disable_tqdm=True,
-        save_strategy="no",
-        bf16=False,
-    )
+    model, reference = (loading.load_model(settings.debater.model) for _ in range(2))
+    trainer = trained_on(columns_of(pairs), model, reference, settings, tmp_path)
     sampler, orders = trainer._get_train_sampler(), list[list[int]]()
     for epoch in range(3):
         sampler.set_epoch(epoch)
