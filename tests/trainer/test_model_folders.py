@@ -12,6 +12,8 @@ import yaml
 from rostrum.trainer.models import cards, model_folders
 from rostrum.trainer.models.loading import ModelError, load_model, load_tokenizer
 from rostrum.trainer.weights import finite
+from rostrum.trainer.weights.parts import held
+from rostrum.trainer.weights.trained import fingerprint
 from tests.chat_models import FAMILIES, tokenizer, write_model
 
 ROPE = {
@@ -101,6 +103,19 @@ def test_weights_that_are_no_numbers_are_found(value: float) -> None:
     with pytest.raises(finite.FiniteError, match="Before any training"):
         finite.check(weights.items(), 0)
     finite.check({"a": torch.zeros(3, dtype=torch.bfloat16)}, 3)
+
+
+@pytest.mark.parametrize(("rank", "elements"), [(0, [0.0, 1.0]), (1, [2.0]), (2, [])])
+def test_what_fills_a_ranks_part_up_is_nobodys_weight(rank: int, elements: list[float]) -> None:
+    """ZeRO-3 gives each of three ranks two places for three elements; places left over hold whatever was in memory."""
+    spread = torch.nn.Parameter(torch.empty(0))
+    spread.ds_tensor = torch.tensor([*elements, *[float("nan")] * (2 - len(elements))])
+    spread.ds_numel, spread.ds_zero_partition_rank = 3, rank
+    assert held(spread).tolist() == elements
+    finite.check({"value_head.bias": spread}, 1)
+    model = torch.nn.Module()
+    model.register_parameter("weight", spread)
+    assert fingerprint(model) == fingerprint(model), "or a NaN would pass for a change"
 
 
 def test_a_tokenizer_that_makes_nothing_of_a_text_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 import torch
 
+from rostrum.trainer.weights.parts import held
+
 
 class FiniteError(RuntimeError):
     """Weights that are NaN or infinite; the message says since when, and what to do."""
@@ -18,7 +20,7 @@ def check(weights: Mapping[str, torch.Tensor] | Iterable[tuple[str, torch.Tensor
         FiniteError: some are NaN or infinite.
     """
     named = weights.items() if isinstance(weights, Mapping) else weights
-    bad = [name for name, tensor in named if not bool(torch.isfinite(getattr(tensor, "ds_tensor", tensor)).all())]
+    bad = [name for name, tensor in named if not bool(torch.isfinite(held(tensor)).all())]
     if not bad:
         return
     found = f"{len(bad)} of the policy's tensors, such as {bad[0]}, hold NaN or infinite numbers"

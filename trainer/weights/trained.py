@@ -2,6 +2,7 @@
 
 import torch
 
+from rostrum.trainer.weights.parts import held
 from rostrum.trainer.weights.publish import VALUE_HEAD
 
 Fingerprint = list[tuple[float, float]]
@@ -17,9 +18,9 @@ def fingerprint(model: torch.nn.Module) -> Fingerprint:
     found = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and VALUE_HEAD not in name:
-            held = getattr(parameter, "ds_tensor", parameter).detach()
-            norm = torch.linalg.vector_norm(held, dtype=torch.float64)
-            found.append((float(held.sum(dtype=torch.float64)), float(norm)))
+            part = held(parameter).detach()
+            norm = torch.linalg.vector_norm(part, dtype=torch.float64)
+            found.append((float(part.sum(dtype=torch.float64)), float(norm)))
     return found
 
 
