@@ -18,7 +18,6 @@ from rostrum.trainer import setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.game import check_protocol, check_questions
 from rostrum.trainer.config.learner_overrides import check_learners
-from rostrum.trainer.evaluation.judge_audit.audit_gate import audit_gate
 from rostrum.trainer.models import loading
 from rostrum.trainer.progress import say
 from rostrum.trainer.run_context import RunContext
@@ -61,6 +60,8 @@ def check_audit(config: Config) -> Mapping[str, Any] | None:
     Raises:
         AuditError: the judge failed it and judge.audit is "refuse", or the audit is of another judge.
     """
+    from rostrum.trainer.evaluation.judge_audit.audit_gate import audit_gate  # its package is slow to import
+
     found = audit_gate(config.judge)
     say(found.sentence)
     return found.record

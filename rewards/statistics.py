@@ -23,9 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
-from scipy.stats import norm, t
-from statsmodels.stats.proportion import proportion_confint
+from scipy.special import expit, logit, ndtr, stdtrit  # scipy.stats takes a second to import, which commands would wait
 
 from rostrum.rewards.significance import FEWEST_STORIES, SIGNIFICANCE
 
@@ -52,6 +50,8 @@ class Interval:
 def wilson(successes: float, n: int) -> Interval:
     """Return the Wilson score interval of a proportion (Wilson 1927). Ties may count as half successes; NaN if n is
     0."""
+    from statsmodels.stats.proportion import proportion_confint  # slow to import, and only a report needs it
+
     if n == 0:
         return Interval(np.nan, np.nan, np.nan, 0)
     low, high = proportion_confint(successes, n, alpha=SIGNIFICANCE, method="wilson")
@@ -114,7 +114,7 @@ def _with_rare(
 @lru_cache(maxsize=256)
 def student(freedom: float) -> float:
     """Return the .975 quantile of Student's t."""
-    return float(t.ppf(1 - SIGNIFICANCE / 2, freedom))
+    return float(stdtrit(freedom, 1 - SIGNIFICANCE / 2))
 
 
 def clustered_error(sums: FloatArray, sizes: FloatArray) -> float:
@@ -168,7 +168,7 @@ def t_percentiles(n_clusters: int) -> tuple[float, float]:
     """Return which percentiles of a bootstrap over so many clusters make up for its spread, too narrow by sqrt((K -
     1) / K), and for Student's t being wider than the normal (Hesterberg 2015, The American Statistician 69:371, sec.
     5.3)."""
-    below = float(norm.cdf(-np.sqrt(n_clusters / (n_clusters - 1)) * student(n_clusters - 1)))
+    below = float(ndtr(-np.sqrt(n_clusters / (n_clusters - 1)) * student(n_clusters - 1)))
     return below, 1 - below
 
 

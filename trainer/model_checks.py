@@ -1,22 +1,20 @@
 """What can be found wrong with a model before a run starts: of its weights only names and shapes are looked at."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedTokenizerBase
 
 from rostrum.trainer import setup
 from rostrum.trainer.config import Lora
 from rostrum.trainer.models import loading
 from rostrum.trainer.models.loading import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def check_model(model: str, has_head: bool = False, lora: Lora | None = None, trained: bool = False) -> None:
@@ -37,8 +35,27 @@ def check_model(model: str, has_head: bool = False, lora: Lora | None = None, tr
                     tensors.keys()
             except SafetensorError as error:
                 raise ModelError(f"The safetensors file {weights} is damaged ({error}): copy it again.") from None
-    try:
+    with _told(model):
         _check(model, has_head, lora, trained)
+
+
+def check_readable(model: str, has_head: bool = False) -> None:
+    """Refuse a model whose config and tokenizer cannot be had: all that lengths are counted by. What the model is made
+    of is not loaded, which would take seconds.
+
+    Raises:
+        ModelError: there is no such model, it cannot be fetched, or it is not safe to load.
+    """
+    with _told(model):
+        loading.read_context_length(model)
+        loading.load_tokenizer(model, speaks=not has_head)
+
+
+@contextmanager
+def _told(model: str) -> Iterator[None]:
+    """Turn what transformers raises about a model into sentences that say what to do."""
+    try:
+        yield
     except ModelError:
         raise
     except OSError:
@@ -57,6 +74,8 @@ def _check(model: str, has_head: bool, lora: Lora | None, trained: bool) -> None
         ModelError: weights are missing or have other shapes; a quantised model lacks its library, or all of its weights
             are to be trained; the tokenizer knows tokens that the model does not; the adapter's targets are no layers.
     """
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification  # slow to import
+
     folder = loading.resolve_base(model)
     with loading.read_whole(folder):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -122,7 +141,7 @@ def check_vocabulary(model: str, tokenizer: PreTrainedTokenizerBase, rows: int) 
         )
 
 
-def check_targets(model: str, skeleton: PreTrainedModel, lora: Lora) -> None:
+def check_targets(model: str, skeleton: "PreTrainedModel", lora: Lora) -> None:
     """Refuse an adapter whose targets are no layers of the model, or the layer that gives the next token.
 
     `skeleton` is the model without its weights; it is changed.

@@ -48,16 +48,21 @@ def debate(overrides: Sequence[str]) -> int:
 
     environment.silence()
     for model in set(models.values()):
-        model_checks.check_model(model)
+        model_checks.check_readable(model)
     known = RunContext(config)
     reading = [*config.judge.needs(), *config.decoding.needs()]
-    checks.check_judges(reading, known, counted=False)
+    for each in reading:
+        if each.endpoint is None:
+            model_checks.check_readable(each.model, each.has_head)
     questions = known.questions("heldout")
     question = _question(questions.questions("heldout"), number or "1")
     for model in set(models.values()):
         alone = {"debater": config.debater.model_copy(update={"model": model}), "learners": {}}
         played = RunContext(config.model_copy(update=alone))
         context.check_context(played, [question], reading)
+    for model in set(models.values()):
+        model_checks.check_model(model)
+    checks.check_judges(reading, known, counted=False)
     decoding = setup.decoding(config).make()
     screen = _Screen(Console(highlight=False))
     screen.opening(question, config, models)

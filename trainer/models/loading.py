@@ -10,23 +10,23 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     GenerationConfig,
     PreTrainedConfig,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 from transformers.integrations import deepspeed
 from transformers.utils import cached_file
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 EMBEDDED = Path(__file__).parents[2] / "envs" / "testimony" / "models"
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -222,7 +222,7 @@ def _wants_beginning(folder: str, tokenizer: PreTrainedTokenizerBase) -> bool:
 
 def load_model(
     model: str, dtype: torch.dtype = torch.float32, device: str = "cpu", float32_adapter: bool = False
-) -> PreTrainedModel:
+) -> "PreTrainedModel":
     """Return the causal language model; a LoRA adapter folder is loaded together with the base model that it names.
 
     With `float32_adapter` the adapter is held in float32 over a base of any dtype, as one that is trained should be.
@@ -231,6 +231,8 @@ def load_model(
     Raises:
         ModelError: weights are missing or do not fit, in the model or in the adapter.
     """
+    from transformers import AutoModelForCausalLM  # slow to import, and not needed to look at a model's files
+
     folder = Path(resolve(model))
     adapter = folder / "adapter_config.json"
     if adapter.exists():
@@ -240,7 +242,7 @@ def load_model(
     return loaded.to(device)
 
 
-def load_weights(kind: Any, folder: str, **options: Any) -> tuple[PreTrainedModel, list[str]]:
+def load_weights(kind: Any, folder: str, **options: Any) -> "tuple[PreTrainedModel, list[str]]":
     """Load a model of a class of transformers'; return it with the names of the weights that the folder or hub id
     lacks, which transformers has filled with random numbers.
 
@@ -249,6 +251,8 @@ def load_weights(kind: Any, folder: str, **options: Any) -> tuple[PreTrainedMode
     Raises:
         ModelError: there are no safetensors, weights have other shapes, or a library for a quantised model is missing.
     """
+    from transformers import AutoModelForCausalLM
+
     generation = generation_config(folder)
     if generation is not None and kind is AutoModelForCausalLM:
         options["generation_config"] = generation
@@ -286,7 +290,7 @@ def check_nothing_missing(model: str, missing: Collection[str]) -> None:
         )
 
 
-def _with_adapter(base: PreTrainedModel, folder: Path, float32: bool) -> Any:
+def _with_adapter(base: "PreTrainedModel", folder: Path, float32: bool) -> Any:
     """Put the adapter in the folder on its base model."""
     from peft import PeftModel, get_peft_model_state_dict
 
@@ -309,12 +313,14 @@ def _with_adapter(base: PreTrainedModel, folder: Path, float32: bool) -> Any:
     return model
 
 
-def load_classifier(model: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> PreTrainedModel:
+def load_classifier(model: str, dtype: torch.dtype = torch.float32, device: str = "cpu") -> "PreTrainedModel":
     """Return a model with a classification or reward head.
 
     Raises:
         ModelError: the folder has no such head, which transformers would make up at random.
     """
+    from transformers import AutoModelForSequenceClassification
+
     head_outputs(model)
     loaded, missing = load_weights(AutoModelForSequenceClassification, resolve(model), dtype=dtype)
     if missing:
