@@ -27,6 +27,7 @@ def words(models: dict[str, str], stories: Path) -> list[str]:
     return ["experiment=smollm", *(f"{key}={value}" for key, value in settings.items())]
 
 
+@pytest.mark.exhaustive
 def test_a_warm_start_keeps_speeches_that_quote_and_is_trained_on(words: list[str], tmp_path: Path) -> None:
     warming = {"rounds": 1, "questions": 2, "heldout": 1, "candidates": 4, "min_words": 3, "most_quoted": 1}
     warm = [f"warmstart.{key}={value}" for key, value in warming.items()]
