@@ -26,6 +26,7 @@ def values(found: Sequence[Measurement]) -> dict[str, tuple[float, ...]]:
     return {m.name: m.values for m in found}
 
 
+@pytest.mark.exhaustive
 def test_publishing_is_measured_in_iterations_of_training(configure: Callable[..., Config]) -> None:
     """The clock is read six times per iteration: when it begins to collect, to write, to serve, and at their ends."""
     found = values(publishing.of_iterations(configure(), repeats=2))

@@ -51,6 +51,7 @@ def numbers(value: Any) -> Iterator[float]:
         yield value
 
 
+@pytest.mark.exhaustive
 def test_everything_is_measured_where_only_the_learners_packages_are_installed(tmp_path: Path) -> None:
     output = tmp_path / "results" / "tiny.json"
     arguments = ["--shape", "tiny", "--peak-tflops", "0.1", "--bandwidth", "0.01", "--output", str(output)]

@@ -121,6 +121,7 @@ class Job:
         assert not [p for p in psutil.process_iter(["cmdline"]) if f":{self.port}" in " ".join(p.info["cmdline"] or [])]
 
 
+@pytest.mark.exhaustive
 def test_a_run_outlives_the_node_that_half_of_its_debates_are_played_on(small: list[str], tmp_path: Path) -> None:
     """The learner is pinned to the head, rollout workers are on both nodes."""
     overrides = [

@@ -149,6 +149,7 @@ def ray_runtime() -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.mark.exhaustive
 def test_the_same_debates_are_played_here_and_by_a_worker_on_ray(ray_runtime: None, tmp_path: Path) -> None:
     """The embedded models, with a judge that asks and one that chooses."""
     overrides = ["protocol=interactive", "decoding=best_of", "decoding.candidates=2", "questions.heldout=3"]

@@ -142,6 +142,7 @@ def test_two_ray_workers_play_what_is_played_here(
     assert there == [here, here]
 
 
+@pytest.mark.exhaustive
 def test_a_run_is_the_same_to_the_byte_with_one_or_two_workers(
     ray_runtime: None, configure: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,7 +117,7 @@ def test_every_token_is_weighed_whatever_the_difference(alone: Alone) -> None:
     assert 0 < moved[0] < 1e-3 < min(moved[1:])
 
 
-@pytest.mark.parametrize("awaited", [DEBATES, pytest.param(0, marks=pytest.mark.broad)])
+@pytest.mark.parametrize("awaited", [DEBATES, pytest.param(0, marks=pytest.mark.exhaustive)])
 def test_it_is_the_same_run_wherever_and_whenever_debates_are_played(
     alone: Alone, make: Callable[..., Config], awaited: int
 ) -> None:
@@ -134,7 +134,7 @@ def test_it_is_the_same_run_wherever_and_whenever_debates_are_played(
 
 
 @pytest.mark.parametrize(
-    ("first", "then"), [(APART, ()), pytest.param((), (), marks=pytest.mark.broad)], ids=["apart", "in turns"]
+    ("first", "then"), [(APART, ()), pytest.param((), (), marks=pytest.mark.exhaustive)], ids=["apart", "in turns"]
 )
 def test_cut_off_while_the_next_batch_is_half_judged(
     alone: Alone, make: Callable[..., Config], first: tuple[str, ...], then: tuple[str, ...]

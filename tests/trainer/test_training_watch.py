@@ -193,7 +193,12 @@ def wholes() -> dict[str, Config]:
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "moment"), [("ppo", "before the look is recorded"), ("dpo", "after it"), ("ppo", "after it")]
+    ("algorithm", "moment"),
+    [
+        ("ppo", "before the look is recorded"),
+        pytest.param("dpo", "after it", marks=pytest.mark.exhaustive),
+        pytest.param("ppo", "after it", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_cut_off_and_resumed_equals_undisturbed(
     configure: Callable[..., Config],

@@ -131,6 +131,7 @@ def dies_once(marker: Path, policy: str) -> Callable[[], None]:
     return prepare
 
 
+@pytest.mark.exhaustive
 def test_a_killed_rank_changes_nothing(apart: Config, make: Callable[..., Config], tmp_path: Path) -> None:
     """All groups start again, and the first one goes back to the checkpoint after the first iteration, too."""
     killed, marker = make("killed", "cluster=zero2", "cluster.learners=1"), tmp_path / "killed"
@@ -141,6 +142,7 @@ def test_a_killed_rank_changes_nothing(apart: Config, make: Callable[..., Config
         assert file_of(killed, 2, name).read_bytes() == file_of(apart, 2, name).read_bytes()
 
 
+@pytest.mark.exhaustive
 def test_who_does_not_learn_keeps_its_weights(make: Callable[..., Config]) -> None:
     """To the byte, through ZeRO-3's shards and back, while the other one learns beside it."""
 
@@ -176,6 +178,7 @@ def test_two_ranks_of_zero3_for_each(make: Callable[..., Config], tmp_path: Path
         check_same_step(runs[0], one)
 
 
+@pytest.mark.exhaustive
 def test_two_ranks_that_have_both_policies(alone: Config, make: Callable[..., Config]) -> None:
     """Without DeepSpeed every rank has every learner."""
     pair = make("pair", "cluster.learners=2", "iterations=1")

@@ -144,7 +144,8 @@ def test_the_watch_ends_the_training_of_all_ranks(pair: Config) -> None:
     assert (folder.metrics.read_bytes(), folder.monitor.read_bytes()) == before
 
 
-@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_learner_changes_nothing(pair: Config, make: Callable[..., Config], tmp_path: Path, rank: int) -> None:
     """It is killed when it is about to learn from the second iteration, whose debates rank 0 has recorded by then.
     They were played by a rollout worker, which ends and starts again with rank 0, as do the judges' two workers; there
