@@ -1,0 +1,75 @@
+"""The SQLite file of a study: opened safely, written in whole transactions, one writer at a time."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rostrum.envs import files
+
+NAME = "study.sqlite"
+VERSION = 1
+"""Of the schema, kept as SQLite's user_version."""
+PATIENCE = 30.0
+"""Seconds that a writer waits for another."""
+
+
+class StudyError(ValueError):
+    """A study that cannot be used as it is; the message is one sentence that says what to do."""
+
+
+def create(folder: Path) -> sqlite3.Connection:
+    """Make the database of a new study and open it.
+
+    Raises:
+        StudyError: there is one already.
+        FilesError: the file, or a folder on the way, is a link.
+    """
+    path = files.checked(folder / NAME)
+    if path.exists():
+        raise StudyError(f"{folder} already holds a study: choose another output=FOLDER.")
+    connection = _opened(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    schema = Path(__file__).with_name("schema.sql").read_text("utf-8")
+    connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {VERSION}; COMMIT;")
+    return connection
+
+
+def connect(folder: Path) -> sqlite3.Connection:
+    """Open the database of a study.
+
+    Raises:
+        StudyError: there is none, or it is another version's, or no database.
+        FilesError: the file, or a folder on the way, is a link.
+    """
+    path = files.checked(folder / NAME)
+    if not path.exists():
+        raise StudyError(f"{folder} holds no study: make one with `rostrum people new output={folder} runs=RUN`.")
+    try:
+        connection = _opened(path)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StudyError(f"{path} is damaged ({error}): restore it from a copy.") from None
+    if version != VERSION:
+        raise StudyError(f"{path} is of version {version} and this code reads {VERSION}: use the release that made it.")
+    return connection
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")  # a verdict that was confirmed outlives a power cut
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Do everything in the block or nothing of it. Waits for other writers first, so what is read in it stays true."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()

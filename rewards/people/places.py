@@ -1,0 +1,125 @@
+"""Who judges what: places on debates are given out, taken back when their time is up, and filled.
+
+A judge meets a question once. Among the debates of the fewest places taken, judge and question take turns through the
+conditions as in a Latin square, so that every judge sees every condition and every question is judged under all of
+them. So the numbers of places taken on two debates never differ by more than one, but for places that were returned,
+which are given out first. The debates of training and qualification are the same for everybody, in the same order.
+"""
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from typing import Literal
+
+from rostrum.envs.types import Side
+from rostrum.rewards.people.database import transaction
+
+Phase = Literal["training", "qualification", "main", "gold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One judge's place on one debate."""
+
+    id: int
+    debate: str
+    first: Side
+    """Whose answer is shown first."""
+    guidelines: int
+    state: Literal["open", "done", "returned", "late"]
+    expires: float
+
+
+def take(connection: sqlite3.Connection, judge: str, phase: Phase, now: float, seconds: float) -> Place | None:
+    """Return the judge's open place or, if there is none, a new one for so many seconds; None where no debate of the
+    phase is left that this judge may be given now."""
+    with transaction(connection):
+        return_late(connection, now)
+        found = connection.execute("SELECT * FROM place WHERE judge = ? AND state = 'open'", (judge,)).fetchone()
+        if found is not None:
+            return _place(found)
+        debate = _choose(connection, judge, phase)
+        if debate is None:
+            return None
+        taken = {n for (n,) in connection.execute(f"SELECT number FROM place WHERE {_TAKEN}", (debate["id"],))}
+        number = next(n for n in range(len(taken) + 1) if n not in taken)
+        (guidelines,) = connection.execute("SELECT max(version) FROM guidelines").fetchone()
+        (row,) = connection.execute(
+            "INSERT INTO place (debate, question, judge, number, first, guidelines, state, given, expires) "
+            "VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?) RETURNING *",
+            (
+                debate["id"],
+                debate["question"],
+                judge,
+                number,
+                first_answer(debate["id"], number),
+                guidelines,
+                now,
+                now + seconds,
+            ),
+        ).fetchall()
+        return _place(row)
+
+
+def return_late(connection: sqlite3.Connection, now: float) -> None:
+    """Put places whose time is up back into the pool. Belongs into a transaction."""
+    connection.execute("UPDATE place SET state = 'returned' WHERE state = 'open' AND expires <= ?", (now,))
+
+
+def give_back(connection: sqlite3.Connection, judge: str) -> None:
+    """Put the place of a judge who leaves back into the pool."""
+    with transaction(connection):
+        connection.execute("UPDATE place SET state = 'returned' WHERE state = 'open' AND judge = ?", (judge,))
+
+
+def extend(connection: sqlite3.Connection, place: int, now: float, seconds: float) -> None:
+    """Give an open place more time: its judge is at work."""
+    with transaction(connection):
+        connection.execute("UPDATE place SET expires = ? WHERE id = ? AND state = 'open'", (now + seconds, place))
+
+
+def first_answer(debate: str, number: int) -> Side:
+    """Return whose answer the judge of a debate's place is shown first: by chance for every second place, and the
+    other way round for the next."""
+    flipped = hashlib.sha256(f"{debate}:{number // 2}".encode()).digest()[0] % 2
+    return Side.A if (number + flipped) % 2 == 0 else Side.B
+
+
+_TAKEN = "debate = ? AND state IN ('open', 'done')"
+_CHOICE = """
+SELECT d.id, d.question, count(p.id) AS taken
+FROM debate d LEFT JOIN place p ON p.debate = d.id AND p.state IN ('open', 'done')
+WHERE d.phase = :phase GROUP BY d.id
+"""
+_OPEN = f"""
+WITH counted AS ({_CHOICE}),
+     conditions AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS n FROM condition),
+     questions AS (
+       SELECT question, row_number() OVER (ORDER BY min(rank)) AS place FROM debate
+       WHERE phase = :phase GROUP BY question
+     ),
+     seen AS (
+       SELECT b.condition, count(*) AS times FROM place p JOIN debate b ON b.id = p.debate
+       WHERE p.judge = :judge AND b.phase = :phase GROUP BY b.condition
+     )
+SELECT d.id, d.question
+FROM counted t JOIN debate d ON d.id = t.id
+     LEFT JOIN conditions c ON c.id = d.condition
+     LEFT JOIN seen s ON s.condition IS d.condition
+     JOIN questions q ON q.question = d.question
+     JOIN judge j ON j.id = :judge
+WHERE t.taken < d.wanted
+  AND (:phase != 'main' OR t.taken = (SELECT min(taken) FROM counted))
+  AND d.question NOT IN (SELECT question FROM place WHERE judge = :judge)
+ORDER BY coalesce((j.number + q.place - c.place) % c.n, 0) != 0, coalesce(s.times, 0), d.rank
+LIMIT 1
+"""
+
+
+def _choose(connection: sqlite3.Connection, judge: str, phase: Phase) -> sqlite3.Row | None:
+    found: sqlite3.Row | None = connection.execute(_OPEN, {"judge": judge, "phase": phase}).fetchone()
+    return found
+
+
+def _place(row: sqlite3.Row) -> Place:
+    return Place(row["id"], row["debate"], Side(row["first"]), row["guidelines"], row["state"], row["expires"])

@@ -1,0 +1,95 @@
+-- A judging study. Times are seconds since 1970; sides and answers are those of the stored transcript.
+
+CREATE TABLE condition (
+  id INTEGER PRIMARY KEY,
+  run TEXT NOT NULL,
+  checkpoint TEXT NOT NULL,
+  matchup TEXT NOT NULL,
+  protocol TEXT NOT NULL,
+  UNIQUE (run, checkpoint, matchup, protocol)
+) STRICT;
+
+CREATE TABLE debate (
+  id TEXT PRIMARY KEY,                     -- envs.transcripts.key_of
+  phase TEXT NOT NULL CHECK (phase IN ('training', 'qualification', 'main', 'gold')),
+  condition INTEGER REFERENCES condition,
+  question TEXT NOT NULL,
+  story TEXT NOT NULL,
+  transcript TEXT NOT NULL,
+  wanted INTEGER NOT NULL,                 -- verdicts, of different people
+  rank INTEGER NOT NULL UNIQUE             -- a random order
+) STRICT;
+
+-- Apart from the debates, so that what serves a debate cannot serve its answer.
+CREATE TABLE answer (
+  debate TEXT PRIMARY KEY REFERENCES debate ON DELETE CASCADE,
+  correct TEXT NOT NULL CHECK (correct IN ('A', 'B'))
+) STRICT;
+
+CREATE TABLE guidelines (
+  version INTEGER PRIMARY KEY,
+  text TEXT NOT NULL,
+  since REAL NOT NULL
+) STRICT;
+
+CREATE TABLE judge (
+  id TEXT PRIMARY KEY,                     -- a pseudonym
+  number INTEGER NOT NULL UNIQUE,          -- in the order of joining
+  state TEXT NOT NULL CHECK (
+    state IN ('invited', 'training', 'qualification', 'main', 'survey', 'finished', 'stopped', 'left')
+  ),
+  reason TEXT NOT NULL DEFAULT '',         -- why stopped, as the judge is told
+  tags TEXT NOT NULL DEFAULT '[]',
+  joined REAL,
+  seen REAL
+) STRICT;
+
+-- Who a judge is: what is removed when a person asks for it.
+CREATE TABLE person (
+  judge TEXT PRIMARY KEY REFERENCES judge ON DELETE CASCADE,
+  name TEXT,
+  contact TEXT,
+  outside_id TEXT UNIQUE
+) STRICT;
+
+CREATE TABLE place (
+  id INTEGER PRIMARY KEY,
+  debate TEXT NOT NULL REFERENCES debate,
+  question TEXT NOT NULL,
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  number INTEGER NOT NULL,                 -- which of the verdicts wanted this is to be
+  first TEXT NOT NULL CHECK (first IN ('A', 'B')),  -- whose answer is shown first
+  guidelines INTEGER NOT NULL REFERENCES guidelines,
+  state TEXT NOT NULL CHECK (state IN ('open', 'done', 'returned', 'late')),
+  given REAL NOT NULL,
+  expires REAL NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX a_judge_meets_a_question_once ON place (judge, question);
+CREATE UNIQUE INDEX a_judge_has_one_open_place ON place (judge) WHERE state = 'open';
+CREATE UNIQUE INDEX a_place_is_taken_once ON place (debate, number) WHERE state IN ('open', 'done');
+
+CREATE TABLE step (
+  place INTEGER NOT NULL REFERENCES place ON DELETE CASCADE,
+  round INTEGER NOT NULL,
+  p REAL NOT NULL CHECK (p BETWEEN 0 AND 1),        -- of the answer of side A
+  active REAL,                             -- seconds; null without a script
+  on_page REAL NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (place, round)
+) STRICT;
+
+CREATE TABLE verdict (
+  place INTEGER PRIMARY KEY REFERENCES place ON DELETE CASCADE,
+  key TEXT NOT NULL UNIQUE,                -- sent with the form: the same again is the same verdict
+  p REAL NOT NULL CHECK (p BETWEEN 0 AND 1),        -- of the answer of side A
+  explanation TEXT NOT NULL,
+  active REAL,
+  on_page REAL NOT NULL,
+  at REAL NOT NULL
+) STRICT;
+
+CREATE TABLE draft (
+  place INTEGER PRIMARY KEY REFERENCES place ON DELETE CASCADE,
+  fields TEXT NOT NULL,                    -- JSON
+  at REAL NOT NULL
+) STRICT;
