@@ -33,6 +33,11 @@ def check(run: RunContext) -> None:
     What costs nothing to look at comes first, then files, then models, and last what is asked of servers.
     """
     config = run.config
+    if not config.judge.reads_anew:
+        raise LaunchError(
+            f"{config.judge.name} knows only debates that were judged before, and training makes new ones: train by "
+            "another judge, and have this one among heldout_judges."
+        )
     config.decoding.check(run)
     for name in sorted(config.engines):
         run.check_engine(name)

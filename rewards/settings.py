@@ -71,6 +71,9 @@ class JudgeSettings(BaseModel, ABC):
     """The settings of a judge; a kind adds its own (`rewards/judges/`) and `kind: Literal["its name"]`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    reads_anew: ClassVar[bool] = True
+    """Whether it gives verdicts on any debate; False: only on those that it was given before, so nothing is trained by
+    it."""
 
     kind: str
     name: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ PENDING = "no person has judged this debate yet"
 
 class Settings(JudgeSettings):
     """The people of a study."""
+
+    reads_anew: ClassVar[bool] = False
 
     kind: Literal["people"]
     study: Path

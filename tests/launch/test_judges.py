@@ -8,7 +8,7 @@ import yaml
 from rostrum.envs.questions.base import load_questions
 from rostrum.envs.testimony.world import question_at
 from rostrum.envs.types import AnswerKey, Protocol, Transcript
-from rostrum.launch.checks import tell_held_out, tell_shared_judges
+from rostrum.launch.checks import check, tell_held_out, tell_shared_judges
 from rostrum.launch.commands.calibrate import calibrate
 from rostrum.launch.compose import ConfigError, load, read, save
 from rostrum.launch.errors import LaunchError
@@ -22,9 +22,10 @@ from rostrum.trainer.run_context import RunContext
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
 def test_every_choice_composes_and_is_saved_as_it_was(name: str, tmp_path: Path) -> None:
-    models = ["judge.model=some/model"] if (CONFIGS / f"judge/{name}.yaml").read_text().count("model: ???") else []
-    config = load([f"judge={name}", *models, "heldout_judges=none"])
-    assert config.judge.kind in settings_by_kind() and config.judge.needs()
+    text = (CONFIGS / f"judge/{name}.yaml").read_text("utf-8")
+    asked = [f"judge.{key}=some/thing" for key in ("model", "study") if f"{key}: ???" in text]
+    config = load([f"judge={name}", *asked, "heldout_judges=none"])
+    assert config.judge.kind in settings_by_kind() and (config.judge.needs() or name == "people")
     save(config, tmp_path / "config.yaml")
     found = read(tmp_path / "config.yaml")  # the name of a key is not taken from a file
     assert without_keys(found.model_dump(mode="json")) == without_keys(config.model_dump(mode="json"))
@@ -78,6 +79,12 @@ def test_a_held_out_judge_that_gives_the_reward_too_is_told(capsys: pytest.Captu
     assert not capsys.readouterr().err
     tell_shared_judges(load(["judge=panel"]))
     assert "heldout-judge is to be a held-out judge" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_nothing_is_trained_by_people_who_judged_before(tmp_path: Path) -> None:
+    config = load(["judge=people", f"judge.study={tmp_path}", f"output={tmp_path}/run", "heldout_judges=none"])
+    with pytest.raises(LaunchError, match="people knows only debates that were judged before"):
+        check(RunContext(config))
 
 
 def test_a_file_of_ones_own_replaces_the_judge_whole(tmp_path: Path) -> None:
