@@ -7,7 +7,6 @@ written, log-probabilities to the last bit. The encoding is ASCII, so no line se
 Records of version 1, whose speeches had a seat (A or B) and a ply, are read as those of today (`today`).
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,11 +50,6 @@ def from_json(data: Mapping[str, Any]) -> Record:
         raise TranscriptError(f'the record is of kind {kind!r}; it must be "transcript" or "failure"')
     record: Record = _decode(_KINDS[kind], today(data)["record"], kind)
     return record
-
-
-def key_of(transcript: Transcript) -> str:
-    """Return a hash of everything that is in a transcript."""
-    return hashlib.sha256(json.dumps(to_json(transcript), sort_keys=True).encode()).hexdigest()[:24]
 
 
 def today(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 from rostrum.envs.questions.base import load_questions
 from rostrum.envs.text.attacks import ATTACKS, attacked
-from rostrum.envs.transcripts import key_of
 from rostrum.envs.types import Quote, QuoteStatus, Speech, Transcript
 from rostrum.launch.estimate import debates_like, judged
 from rostrum.rewards import labelled
@@ -19,7 +18,7 @@ from rostrum.rewards.types import Usage
 from rostrum.trainer.config import Config
 from rostrum.trainer.evaluation.judge_audit.arms import EXAMPLES, arms
 from rostrum.trainer.store.judge_identity import fingerprint, identity
-from rostrum.trainer.stored_judge import VERDICTS, keys
+from rostrum.trainer.stored_judge import VERDICTS, key_of, keys
 
 MOST = 300
 """Transcripts whose prompts are reckoned with; the others are taken to be like them."""

@@ -1,5 +1,6 @@
 """A judge whose verdicts are written down as they come, so that what was answered once is never asked again."""
 
+import hashlib
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -9,8 +10,8 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
+from rostrum.envs import transcripts
 from rostrum.envs.files import remove_file, write_atomically
-from rostrum.envs.transcripts import key_of
 from rostrum.envs.types import Transcript
 from rostrum.rewards.audit.cost import Cost
 from rostrum.rewards.judges import JudgeSettings
@@ -136,3 +137,8 @@ def _given(path: Path, fingerprint: str) -> list[_Line]:
         for line in lines
         if line["judge"] == fingerprint and (line["verdict"].valid or line["verdict"].cause == "speech")
     ]
+
+
+def key_of(transcript: Transcript) -> str:
+    """Return a hash of everything that is in a transcript."""
+    return hashlib.sha256(json.dumps(transcripts.to_json(transcript), sort_keys=True).encode()).hexdigest()[:24]

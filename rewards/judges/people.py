@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from rostrum.envs.transcripts import key_of
 from rostrum.envs.types import Transcript
 from rostrum.rewards.people import database, verdicts
 from rostrum.rewards.people.database import StudyError
+from rostrum.rewards.people.debates import id_of
 from rostrum.rewards.settings import JudgeError, JudgeSettings, Models, ModelSettings
 from rostrum.rewards.types import Usage, Verdict
 
@@ -59,11 +59,14 @@ class People:
         return Usage()
 
     def judge(self, transcripts: Sequence[Transcript]) -> list[Verdict]:
-        """Return what people said of each transcript, as they were shown it."""
-        return [self._verdict(key_of(transcript)) for transcript in transcripts]
+        """Return what people said of each transcript, whichever of its sides is called A."""
+        return [self._verdict(transcript) for transcript in transcripts]
 
-    def _verdict(self, debate: str) -> Verdict:
-        given = self._given.get(debate)
+    def _verdict(self, transcript: Transcript) -> Verdict:
+        given = self._given.get(id_of(transcript))
+        if given is None:
+            turned = self._given.get(id_of(transcript.swapped()))
+            given = turned and [1 - p for p in turned]
         if given is None:
             return Verdict(self.name, None, None, valid=False, reason=PENDING)
         return Verdict(self.name, sum(given) / len(given), None, readings=len(given))

@@ -44,7 +44,7 @@ def connect(folder: Path) -> sqlite3.Connection:
     """
     path = files.checked(folder / NAME)
     if not path.exists():
-        raise StudyError(f"{folder} holds no study: make one with `rostrum people new output={folder} runs=RUN`.")
+        raise StudyError(f"{folder} holds no study: name the folder of one, or make one with `rostrum people new`.")
     try:
         connection = _opened(path)
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -10,7 +10,7 @@ CREATE TABLE condition (
 ) STRICT;
 
 CREATE TABLE debate (
-  id TEXT PRIMARY KEY,                     -- envs.transcripts.key_of
+  id TEXT PRIMARY KEY,                     -- rewards.people.debates.id_of
   phase TEXT NOT NULL CHECK (phase IN ('training', 'qualification', 'main', 'gold')),
   condition INTEGER REFERENCES condition,
   question TEXT NOT NULL,

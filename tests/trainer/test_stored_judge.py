@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from rostrum.envs.files import FilesError, guarded
-from rostrum.envs.transcripts import key_of
 from rostrum.envs.types import Protocol, Question, Transcript
 from rostrum.launch.cli import main
 from rostrum.rewards.judges.per_side import PerSide
@@ -36,7 +35,7 @@ class Asked:
         real = PerSide.judge
 
         def judge(judge: PerSide, transcripts: Sequence[Transcript]) -> list[Verdict]:
-            self.calls.append([f"{judge.name} {key_of(transcript)}" for transcript in transcripts])
+            self.calls.append([f"{judge.name} {stored_judge.key_of(transcript)}" for transcript in transcripts])
             if len(self.calls) == self.stop_at:
                 raise Killed
             return real(judge, transcripts)

@@ -4,14 +4,32 @@ import json
 import sqlite3
 from pathlib import Path
 
-from rostrum.envs.transcripts import key_of, to_json
-from rostrum.envs.types import Protocol, Question, Transcript
+from rostrum.envs.transcripts import to_json
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
 from rostrum.rewards.people import database
+from rostrum.rewards.people.debates import bare, id_of
 
 
 def transcript(question: int, condition: int) -> Transcript:
+    """Return the debate on a question under a condition, as it was played."""
     asked = Question(f"q{question}", f"story{question // 2}", "Who?", ("Ann", "Ben"), "Ann or Ben.")
-    return Transcript(asked, Protocol("debate"), (), {"seed": condition})
+    said = [
+        Speech(
+            side.value,
+            side,
+            turn,
+            f"In {condition} it was {name}: <v_quote>Ann or Ben</v_quote>",
+            "raw",
+            6,
+            token_ids=(1, 2),
+            logprobs=(-0.5, -0.5),
+            policy="current",
+            policy_version=condition,
+            private="I know better.",
+        )
+        for turn, (side, name) in enumerate(zip((*Side, *Side), (*asked.answers, *asked.answers), strict=True))
+    ]
+    return Transcript(asked, Protocol("debate"), asked.answers, False, tuple(said), {"seed": condition})
 
 
 def make(folder: Path, questions: int, conditions: int, wanted: int, judges: int) -> sqlite3.Connection:
@@ -27,11 +45,11 @@ def make(folder: Path, questions: int, conditions: int, wanted: int, judges: int
             db.execute(
                 "INSERT INTO debate VALUES (?, 'main', ?, ?, ?, ?, ?, ?)",
                 (
-                    key_of(debate),
+                    id_of(debate),
                     condition,
                     debate.question.id,
                     debate.question.story_id,
-                    json.dumps(to_json(debate)),
+                    json.dumps(to_json(bare(debate))),
                     wanted,
                     place,
                 ),

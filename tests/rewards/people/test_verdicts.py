@@ -1,18 +1,22 @@
 """What people said is kept once, whole or not at all, and read as a judge's verdicts."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rostrum.envs.types import Side
+from rostrum.envs.transcripts import to_json
+from rostrum.envs.types import Inquiry, Side, Speech
 from rostrum.rewards.judges import JudgeError, settings_by_kind
 from rostrum.rewards.people import database, places, verdicts
 from rostrum.rewards.people.database import StudyError
+from rostrum.rewards.people.debates import bare, id_of, rounds_of
 from rostrum.rewards.people.verdicts import Sent
 from tests.rewards.people import study
 
@@ -77,6 +81,8 @@ def test_a_judge_of_people_gives_their_mean_and_how_many_they_were(db: sqlite3.C
         place = open_place(db, f"j{number}")
         verdicts.submit(db, f"j{number}", place.id, Sent(f"k{number}", p, "why", 30.0), now=number)
     judged, unknown = settings.make(None).judge(asked)
+    (turned,) = settings.make(None).judge([asked[0].swapped()])
+    assert turned.mean == pytest.approx(0.4), "the same debate with its sides relabelled"
     assert judged.valid and judged.mean == pytest.approx(0.6) and judged.readings == 3 and judged.swapped is None
     assert not unknown.valid
     assert settings.needs() == () and not settings.probe
@@ -89,6 +95,43 @@ def test_who_was_shown_which_answer_first_is_known(db: sqlite3.Connection) -> No
         place = open_place(db, f"j{number}")
         verdicts.submit(db, f"j{number}", place.id, Sent(f"k{number}", 0.7, "why", 30.0), now=number)
     assert {opinion.first for opinion in verdicts.opinions(db)} == {Side.A, Side.B}
+
+
+def test_who_played_does_not_make_another_debate() -> None:
+    played = study.transcript(0, 0)
+    other = replace(played, provenance={"seed": 9}, speeches=tuple(map(without_tokens, played.speeches)))
+    assert id_of(played) == id_of(other) == id_of(bare(played)) and len(id_of(played)) == 24
+    assert id_of(study.transcript(0, 1)) != id_of(played) != id_of(played.swapped())
+
+
+def test_what_is_kept_of_a_debate_tells_nobody_who_spoke() -> None:
+    kept = json.dumps(to_json(bare(study.transcript(0, 7))))
+    assert "I know better" not in kept and "raw" not in json.loads(kept)["record"]["speeches"][0].values()
+    assert '"current"' not in kept.replace(json.dumps(to_json(bare(study.transcript(0, 7)))["record"]["protocol"]), "")
+    assert '"policy_version": 7' not in kept and '"seed"' not in kept
+
+
+def test_rounds() -> None:
+    """Two rounds of two speeches; a protocol that says who speaks at each turn has a round a turn."""
+    played = study.transcript(0, 0)
+    assert [[speech.turn for speech in said] for _, said in rounds_of(played)] == [[0, 1], [2, 3]]
+    both = replace(played.protocol, simultaneous=True)
+    together = replace(
+        played,
+        protocol=both,
+        speeches=tuple(replace(speech, turn=speech.turn // 2) for speech in played.speeches),
+        inquiries=(Inquiry(1, "Who was it?"),),
+    )
+    found = rounds_of(together)
+    assert [[speech.turn for speech in said] for _, said in found] == [[0, 0], [1, 1]]
+    assert [[inquiry.text for inquiry in asked] for asked, _ in found] == [[], ["Who was it?"]]
+    turns = tuple({side: "debater"} for side in "ABAB")
+    apart = replace(played, protocol=replace(played.protocol, turns=turns))
+    assert [len(said) for _, said in rounds_of(apart)] == [1, 1, 1, 1]
+
+
+def without_tokens(speech: Speech) -> Speech:
+    return replace(speech, token_ids=(), logprobs=(), policy="base")
 
 
 KILLED = """
@@ -118,7 +161,7 @@ def test_a_verdict_is_there_once_it_was_confirmed(db: sqlite3.Connection, tmp_pa
 
 
 def test_a_folder_that_holds_no_study_or_another_versions(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="holds no study: make one"):
+    with pytest.raises(StudyError, match="holds no study: name the folder"):
         database.connect(tmp_path)
     database.create(tmp_path).close()
     with pytest.raises(StudyError, match="already holds a study"):
