@@ -7,6 +7,7 @@ which are given out first. The debates of training and qualification are the sam
 """
 
 import hashlib
+import secrets
 import sqlite3
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +23,9 @@ class Place:
     """One judge's place on one debate."""
 
     id: int
-    debate: str
+    token: str
+    """What the browser knows it by: random, so it tells nothing."""
+    debate: int
     first: Side
     """Whose answer is shown first."""
     guidelines: int
@@ -45,14 +48,15 @@ def take(connection: sqlite3.Connection, judge: str, phase: Phase, now: float, s
         number = next(n for n in range(len(taken) + 1) if n not in taken)
         (guidelines,) = connection.execute("SELECT max(version) FROM guidelines").fetchone()
         (row,) = connection.execute(
-            "INSERT INTO place (debate, question, judge, number, first, guidelines, state, given, expires) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'open', ?, ?) RETURNING *",
+            "INSERT INTO place (token, debate, question, judge, number, first, guidelines, state, given, expires) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?) RETURNING *",
             (
+                secrets.token_urlsafe(16),
                 debate["id"],
                 debate["question"],
                 judge,
                 number,
-                first_answer(debate["id"], number),
+                first_answer(debate["shown"], number),
                 guidelines,
                 now,
                 now + seconds,
@@ -87,7 +91,7 @@ def first_answer(debate: str, number: int) -> Side:
 
 _TAKEN = "debate = ? AND state IN ('open', 'done')"
 _CHOICE = """
-SELECT d.id, d.question, count(p.id) AS taken
+SELECT d.id, count(p.id) AS taken
 FROM debate d LEFT JOIN place p ON p.debate = d.id AND p.state IN ('open', 'done')
 WHERE d.phase = :phase GROUP BY d.id
 """
@@ -95,14 +99,14 @@ _OPEN = f"""
 WITH counted AS ({_CHOICE}),
      conditions AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place, count(*) OVER () AS n FROM condition),
      questions AS (
-       SELECT question, row_number() OVER (ORDER BY min(rank)) AS place FROM debate
+       SELECT question, row_number() OVER (ORDER BY min(id)) AS place FROM debate
        WHERE phase = :phase GROUP BY question
      ),
      seen AS (
        SELECT b.condition, count(*) AS times FROM place p JOIN debate b ON b.id = p.debate
        WHERE p.judge = :judge AND b.phase = :phase GROUP BY b.condition
      )
-SELECT d.id, d.question
+SELECT d.id, d.question, d.shown
 FROM counted t JOIN debate d ON d.id = t.id
      LEFT JOIN conditions c ON c.id = d.condition
      LEFT JOIN seen s ON s.condition IS d.condition
@@ -111,7 +115,7 @@ FROM counted t JOIN debate d ON d.id = t.id
 WHERE t.taken < d.wanted
   AND (:phase != 'main' OR t.taken = (SELECT min(taken) FROM counted))
   AND d.question NOT IN (SELECT question FROM place WHERE judge = :judge)
-ORDER BY coalesce((j.number + q.place - c.place) % c.n, 0) != 0, coalesce(s.times, 0), d.rank
+ORDER BY coalesce((j.number + q.place - c.place) % c.n, 0) != 0, coalesce(s.times, 0), d.id
 LIMIT 1
 """
 
@@ -122,4 +126,6 @@ def _choose(connection: sqlite3.Connection, judge: str, phase: Phase) -> sqlite3
 
 
 def _place(row: sqlite3.Row) -> Place:
-    return Place(row["id"], row["debate"], Side(row["first"]), row["guidelines"], row["state"], row["expires"])
+    return Place(
+        row["id"], row["token"], row["debate"], Side(row["first"]), row["guidelines"], row["state"], row["expires"]
+    )

@@ -10,19 +10,20 @@ CREATE TABLE condition (
 ) STRICT;
 
 CREATE TABLE debate (
-  id TEXT PRIMARY KEY,                     -- rewards.people.debates.id_of
+  id INTEGER PRIMARY KEY,                  -- in a random order
+  shown TEXT NOT NULL,                     -- what is read: rewards.people.debates.id_of
   phase TEXT NOT NULL CHECK (phase IN ('training', 'qualification', 'main', 'gold')),
   condition INTEGER REFERENCES condition,
   question TEXT NOT NULL,
   story TEXT NOT NULL,
   transcript TEXT NOT NULL,
-  wanted INTEGER NOT NULL,                 -- verdicts, of different people
-  rank INTEGER NOT NULL UNIQUE             -- a random order
+  wanted INTEGER NOT NULL                  -- verdicts, of different people
 ) STRICT;
+CREATE INDEX debates_by_text ON debate (shown);
 
 -- Apart from the debates, so that what serves a debate cannot serve its answer.
 CREATE TABLE answer (
-  debate TEXT PRIMARY KEY REFERENCES debate ON DELETE CASCADE,
+  debate INTEGER PRIMARY KEY REFERENCES debate ON DELETE CASCADE,
   correct TEXT NOT NULL CHECK (correct IN ('A', 'B'))
 ) STRICT;
 
@@ -44,6 +45,33 @@ CREATE TABLE judge (
   seen REAL
 ) STRICT;
 
+-- The way in: only hashes are kept. A link is used up by consent.
+CREATE TABLE link (
+  hash TEXT PRIMARY KEY,
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  used REAL
+) STRICT;
+CREATE TABLE session (
+  hash TEXT PRIMARY KEY,
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  expires REAL NOT NULL
+) STRICT;
+
+-- Which guidelines a judge has read.
+CREATE TABLE acknowledged (
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  version INTEGER NOT NULL REFERENCES guidelines,
+  at REAL NOT NULL,
+  PRIMARY KEY (judge, version)
+) STRICT;
+
+-- What a judge says at the end.
+CREATE TABLE survey (
+  judge TEXT PRIMARY KEY REFERENCES judge ON DELETE CASCADE,
+  fields TEXT NOT NULL,                    -- JSON
+  at REAL NOT NULL
+) STRICT;
+
 -- Who a judge is: what is removed when a person asks for it.
 CREATE TABLE person (
   judge TEXT PRIMARY KEY REFERENCES judge ON DELETE CASCADE,
@@ -54,7 +82,8 @@ CREATE TABLE person (
 
 CREATE TABLE place (
   id INTEGER PRIMARY KEY,
-  debate TEXT NOT NULL REFERENCES debate,
+  token TEXT NOT NULL UNIQUE,              -- what the browser knows it by: random
+  debate INTEGER NOT NULL REFERENCES debate,
   question TEXT NOT NULL,
   judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
   number INTEGER NOT NULL,                 -- which of the verdicts wanted this is to be
@@ -67,6 +96,14 @@ CREATE TABLE place (
 CREATE UNIQUE INDEX a_judge_meets_a_question_once ON place (judge, question);
 CREATE UNIQUE INDEX a_judge_has_one_open_place ON place (judge) WHERE state = 'open';
 CREATE UNIQUE INDEX a_place_is_taken_once ON place (debate, number) WHERE state IN ('open', 'done');
+
+-- When a judge was first shown a round.
+CREATE TABLE shown (
+  place INTEGER NOT NULL REFERENCES place ON DELETE CASCADE,
+  round INTEGER NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (place, round)
+) STRICT;
 
 CREATE TABLE step (
   place INTEGER NOT NULL REFERENCES place ON DELETE CASCADE,

@@ -34,6 +34,7 @@ class Opinion:
 
     judge: str
     debate: str
+    """What was read: `rewards.people.debates.id_of`."""
     first: Side
     """Whose answer was shown first."""
     p: float
@@ -120,9 +121,9 @@ def submit(connection: sqlite3.Connection, judge: str, place: int, sent: Sent, n
 
 def opinions(connection: sqlite3.Connection, debate: str | None = None) -> Iterator[Opinion]:
     """Yield the verdicts that count, of one debate or of the whole main phase, in the order in which they came."""
-    which = "p.debate = :debate" if debate is not None else "d.phase = 'main'"
+    which = "d.shown = :debate" if debate is not None else "d.phase = 'main'"
     found = connection.execute(
-        "SELECT p.id, p.judge, p.debate, p.first, p.guidelines, v.p, v.explanation, v.active, v.on_page, v.at "
+        "SELECT p.id, p.judge, d.shown, p.first, p.guidelines, v.p, v.explanation, v.active, v.on_page, v.at "
         "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
         f"WHERE p.state = 'done' AND {which} ORDER BY v.at, p.id",
         {"debate": debate},
@@ -131,7 +132,7 @@ def opinions(connection: sqlite3.Connection, debate: str | None = None) -> Itera
         steps = connection.execute("SELECT p FROM step WHERE place = ? ORDER BY round", (row["id"],))
         yield Opinion(
             row["judge"],
-            row["debate"],
+            row["shown"],
             Side(row["first"]),
             row["p"],
             row["explanation"],

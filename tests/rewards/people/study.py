@@ -43,15 +43,15 @@ def make(folder: Path, questions: int, conditions: int, wanted: int, judges: int
             question, condition = divmod(place, conditions)
             debate = transcript(question, condition)
             db.execute(
-                "INSERT INTO debate VALUES (?, 'main', ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO debate VALUES (?, ?, 'main', ?, ?, ?, ?, ?)",
                 (
+                    place,
                     id_of(debate),
                     condition,
                     debate.question.id,
                     debate.question.story_id,
                     json.dumps(to_json(bare(debate))),
                     wanted,
-                    place,
                 ),
             )
         for number in range(judges):

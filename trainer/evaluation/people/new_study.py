@@ -1,0 +1,179 @@
+"""Makes a study from the debates of evaluated runs."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rostrum.envs import transcripts
+from rostrum.envs.questions.base import load_questions
+from rostrum.envs.questions.splits import digest
+from rostrum.envs.types import AnswerKey, Transcript, correct_side
+from rostrum.rewards.people import database
+from rostrum.rewards.people.database import StudyError
+from rostrum.rewards.people.debates import bare, id_of
+from rostrum.trainer.config import Config
+from rostrum.trainer.config.people import People
+from rostrum.trainer.evaluation.browsed import TRANSCRIPTS
+from rostrum.trainer.evaluation.verdict_table import SELF
+from rostrum.trainer.reading import Open, valid
+
+PARTS = ("test", "teach", "neither")
+"""What stories are dealt into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Debates of one checkpoint of one run."""
+
+    run: str
+    checkpoint: str
+    iteration: int
+    protocol: str
+    debates: Mapping[str, Sequence[Transcript]]
+    """By question: both seatings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A debate of a study."""
+
+    phase: str
+    condition: int
+    transcript: Transcript
+    correct: str
+    wanted: int
+
+
+class _About(Open):
+    checkpoint: str
+    iteration: int
+    matchup: str
+
+
+def part_of(story: str) -> str:
+    """Return what a story may be used for: the same for every study."""
+    return PARTS[int(digest(f"people:{story}")[:8], 16) % len(PARTS)]
+
+
+def conditions_of(folder: Path, config: Config, checkpoints: str) -> list[Condition]:
+    """Return the conditions of an evaluated run, the earliest checkpoint first.
+
+    Raises:
+        StudyError: it has not been evaluated, or by a release that kept no debates.
+    """
+    found: dict[tuple[str, int], dict[str, list[Transcript]]] = {}
+    for path in sorted((folder / "evaluation").glob(f"*{TRANSCRIPTS}")):
+        for record, extra in transcripts.read_with_extra(path):
+            about = valid(extra, _About, path)
+            if isinstance(record, Transcript) and about["matchup"] == SELF:
+                of = found.setdefault((about["checkpoint"], about["iteration"]), {})
+                of.setdefault(record.question.id, []).append(record)
+    if not found:
+        raise StudyError(
+            f"{folder} holds no evaluated debates: evaluate it first with `rostrum evaluate run={folder}`."
+        )
+    in_order = sorted(found, key=lambda each: each[1])
+    if checkpoints == "ends":
+        in_order = list(dict.fromkeys([in_order[0], in_order[-1]]))
+    return [
+        Condition(folder.name, name, iteration, config.protocol.name, found[name, iteration])
+        for name, iteration in in_order
+    ]
+
+
+def choose(conditions: Sequence[Condition], key: AnswerKey, people: People, seed: int) -> list[Chosen]:
+    """Return the debates of a study: those of training and qualification under the first condition, and those of the
+    main phase on the same questions under every condition. No story is in two phases. Which seating of a question is
+    judged is drawn, as often one as the other.
+
+    Raises:
+        StudyError: there are not so many questions about stories for this purpose that all conditions have.
+    """
+    common = set.intersection(*(set(each.debates) for each in conditions))
+    stories: dict[str, list[str]] = {}
+    for question in sorted(common):
+        story = conditions[0].debates[question][0].question.story_id
+        if part_of(story) == people.purpose:
+            stories.setdefault(story, []).append(question)
+    rng = random.Random(f"people:{seed}")
+    waiting = sorted(stories)
+    rng.shuffle(waiting)
+    chosen: list[Chosen] = []
+    for phase, count in (
+        ("training", people.training),
+        ("qualification", people.qualification),
+        ("main", people.questions),
+    ):
+        asked = list(_taken(waiting, stories, count))
+        if len(asked) < count:
+            raise StudyError(
+                f"Only {len(asked)} questions are left for the {phase} phase and {count} are wanted: evaluate on more "
+                "questions (questions.heldout), or lower people.questions, people.training or people.qualification."
+            )
+        seatings = [n % 2 for n in range(count)]
+        rng.shuffle(seatings)
+        under = range(len(conditions)) if phase == "main" else range(1)
+        wanted = people.verdicts if phase == "main" else people.judges
+        for question, seating in zip(asked, seatings, strict=True):
+            for condition in under:
+                played = sorted(conditions[condition].debates[question], key=lambda debate: debate.swapped_seats)
+                debate = bare(played[seating % len(played)])
+                chosen.append(Chosen(phase, condition, debate, correct_side(debate, key).value, wanted))
+    return chosen
+
+
+def _taken(waiting: list[str], stories: Mapping[str, Sequence[str]], count: int) -> Iterator[str]:
+    """Take whole stories until there are so many questions, and yield these."""
+    left = count
+    while left > 0 and waiting:
+        for question in stories[waiting.pop()][:left]:
+            left -= 1
+            yield question
+
+
+def write(folder: Path, conditions: Sequence[Condition], chosen: Iterable[Chosen], guidelines: str, now: float) -> None:
+    """Make the study's database; one that was not finished is not left behind."""
+    connection = database.create(folder)
+    with database.transaction(connection):
+        connection.execute("INSERT INTO guidelines VALUES (1, ?, ?)", (guidelines, now))
+        connection.executemany(
+            "INSERT INTO condition (id, run, checkpoint, matchup, protocol) VALUES (?, ?, ?, ?, ?)",
+            [(n, each.run, each.checkpoint, SELF, each.protocol) for n, each in enumerate(conditions)],
+        )
+        placed = list(chosen)
+        ranks = list(range(len(placed)))
+        random.Random(len(placed)).shuffle(ranks)
+        for rank, each in zip(ranks, placed, strict=True):
+            asked = each.transcript.question
+            stored = json.dumps(transcripts.to_json(each.transcript))
+            connection.execute(
+                "INSERT INTO debate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    rank,
+                    id_of(each.transcript),
+                    each.phase,
+                    each.condition,
+                    asked.id,
+                    asked.story_id,
+                    stored,
+                    each.wanted,
+                    rank,
+                ),
+            )
+            connection.execute("INSERT INTO answer VALUES (?, ?)", (rank, each.correct))
+    connection.close()
+
+
+def key_of(config: Config) -> AnswerKey:
+    """Return the right answers to the questions that a run was evaluated on."""
+    return load_questions(config.test_questions, "heldout").answer_key("heldout")
+
+
+def cost(chosen: Sequence[Chosen], people: People) -> dict[str, Any]:
+    """Return how many verdicts a study wants, and the hours and dollars that they are taken to need."""
+    verdicts = sum(each.wanted for each in chosen)
+    hours = verdicts * people.minutes / 60
+    return {"verdicts": verdicts, "hours": hours, "dollars": hours * people.wage}
