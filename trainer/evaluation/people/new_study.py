@@ -144,26 +144,15 @@ def write(folder: Path, conditions: Sequence[Condition], chosen: Iterable[Chosen
             [(n, each.run, each.checkpoint, SELF, each.protocol) for n, each in enumerate(conditions)],
         )
         placed = list(chosen)
-        ranks = list(range(len(placed)))
-        random.Random(len(placed)).shuffle(ranks)
-        for rank, each in zip(ranks, placed, strict=True):
-            asked = each.transcript.question
+        random.Random(len(placed)).shuffle(placed)  # the number of a debate tells nothing of its condition
+        for number, each in enumerate(placed):
+            shown, asked = id_of(each.transcript), each.transcript.question
             stored = json.dumps(transcripts.to_json(each.transcript))
             connection.execute(
-                "INSERT INTO debate VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    rank,
-                    id_of(each.transcript),
-                    each.phase,
-                    each.condition,
-                    asked.id,
-                    asked.story_id,
-                    stored,
-                    each.wanted,
-                    rank,
-                ),
+                "INSERT INTO debate VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (number, shown, each.phase, each.condition, asked.id, asked.story_id, stored, each.wanted),
             )
-            connection.execute("INSERT INTO answer VALUES (?, ?)", (rank, each.correct))
+            connection.execute("INSERT INTO answer VALUES (?, ?)", (number, each.correct))
     connection.close()
 
 
