@@ -55,6 +55,17 @@ def connect(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+def copied(connection: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
+    """Copy the debates, answers and guidelines of a study into a new one in which nobody has judged; open it."""
+    new = create(folder)
+    with transaction(new):
+        for table in ("condition", "debate", "answer", "guidelines"):
+            rows = [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            if rows:
+                new.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    return new
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row

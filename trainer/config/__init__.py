@@ -5,6 +5,7 @@ from rostrum.trainer.config.debater import Debater, Lora
 from rostrum.trainer.config.judging import Adversarial, JudgeTraining
 from rostrum.trainer.config.learner_overrides import LearnerOverrides
 from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
+from rostrum.trainer.config.people import People
 from rostrum.trainer.config.placement import Cluster, Resources
 from rostrum.trainer.config.run_config import Config
 from rostrum.trainer.config.stopping import Limits, Wandb
@@ -28,5 +29,6 @@ __all__ = [
     "Study",
     "Wandb",
     "Monitor",
+    "People",
     "WarmStart",
 ]

@@ -20,6 +20,7 @@ from rostrum.trainer.config.judging import Adversarial, JudgeTraining
 from rostrum.trainer.config.learner_overrides import LearnerOverrides, PolicyName
 from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.opponent import AnyOpponent, SelfPlay
+from rostrum.trainer.config.people import People
 from rostrum.trainer.config.placement import Cluster
 from rostrum.trainer.config.stopping import Limits, Wandb
 from rostrum.trainer.config.warming import WarmStart
@@ -66,6 +67,7 @@ class Config(Section):
     judge_training: JudgeTraining = JudgeTraining()
     adversarial: Adversarial = Adversarial()
     warmstart: WarmStart = Field(WarmStart(), exclude_if=lambda section: section == WarmStart())
+    people: People = Field(People(), exclude_if=lambda section: section == People())
     plan: Plan = Plan()
     ablation: Ablation = Ablation()
     study: Study = Study()

@@ -156,9 +156,12 @@ def write(folder: Path, conditions: Sequence[Condition], chosen: Iterable[Chosen
     connection.close()
 
 
-def key_of(config: Config) -> AnswerKey:
-    """Return the right answers to the questions that a run was evaluated on."""
-    return load_questions(config.test_questions, "heldout").answer_key("heldout")
+def keys_of(configs: Iterable[Config]) -> AnswerKey:
+    """Return the right answers to the questions that runs were evaluated on."""
+    found: dict[str, int] = {}
+    for config in configs:
+        found |= load_questions(config.test_questions, "heldout").answer_key("heldout").correct
+    return AnswerKey(found)
 
 
 def cost(chosen: Sequence[Chosen], people: People) -> dict[str, Any]:

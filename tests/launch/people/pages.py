@@ -1,0 +1,83 @@
+"""A judge at the pages, as a script: fetches, reads forms out of the HTML, and sends them."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from rostrum.envs.transcripts import to_json
+from rostrum.launch.people import access
+from rostrum.launch.people.scripted import Forms
+from rostrum.launch.people.server import Pages
+from rostrum.rewards.people import database
+from rostrum.rewards.people.debates import bare, id_of
+from rostrum.trainer.config.people import People
+from tests.rewards.people.study import transcript
+
+RUN, CHECKPOINT, PROTOCOL = "SECRET-RUN-4711", "SECRET-CHECKPOINT-4711", "SECRET-PROTOCOL-4711"
+PHASES = {"training": 1, "qualification": 2, "main": 2}
+
+
+def make(folder: Path, conditions: int = 2) -> sqlite3.Connection:
+    """Make a study: a debate of training, two of qualification, and two questions under each condition."""
+    db = database.create(folder)
+    with database.transaction(db):
+        db.execute("INSERT INTO guidelines VALUES (1, '# Rules\n\nRead <b>both</b> sides.', 0)")
+        for n in range(conditions):
+            db.execute("INSERT INTO condition VALUES (?, ?, ?, 'self', ?)", (n, RUN, f"{CHECKPOINT}-{n}", PROTOCOL))
+        question = number = 0
+        for phase, count in PHASES.items():
+            for _ in range(count):
+                for condition in range(conditions if phase == "main" else 1):
+                    debate = bare(transcript(question, condition))
+                    stored = json.dumps(to_json(debate))
+                    asked = debate.question
+                    wanted = 2 if phase == "main" else 99
+                    row = (number, id_of(debate), phase, condition, asked.id, asked.story_id, stored, wanted)
+                    db.execute("INSERT INTO debate VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                    db.execute("INSERT INTO answer VALUES (?, ?)", (number, "AB"[question % 2]))
+                    number += 1
+                question += 1
+    return db
+
+
+class Judge:
+    """One judge with a browser of their own. `served` collects every byte that came back, with its headers."""
+
+    def __init__(self, study: Path, people: People, now: list[float]) -> None:
+        self.served: list[bytes] = []
+        db = database.connect(study)
+        self.link = access.invite(db)
+        db.close()
+        application = Pages(study, people, now=lambda: now[0]).application()
+        self.browser = TestClient(application, follow_redirects=True)
+
+    def get(self, path: str = "/") -> Any:
+        return self._kept(self.browser.get(path))
+
+    def post(self, path: str, fields: dict[str, str]) -> Any:
+        return self._kept(self.browser.post(path, data=fields))
+
+    def _kept(self, response: Any) -> Any:
+        for each in (*response.history, response):
+            self.served += [each.content, repr(each.headers.raw).encode()]
+        return response
+
+    def send(self, page: Any, action: str, **fields: str) -> Any:
+        """Fill in a form of a page and send it."""
+        return self.post(action, {**Forms(page.text).forms[action], **fields})
+
+    def join(self) -> Any:
+        """Consent, and read the guidelines; return the first debate."""
+        page = self.send(self.get(f"/join/{self.link}"), f"/join/{self.link}")
+        return self.send(page, "/guidelines")
+
+
+def forms(page: Any) -> dict[str, dict[str, str]]:
+    return Forms(page.text).forms
+
+
+def options(page: Any) -> list[str]:
+    return Forms(page.text).options

@@ -1,0 +1,251 @@
+"""The judges' pages over HTTP: a judge's whole way, and what nobody may learn or do there."""
+
+import base64
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from rostrum.launch.people.judging import qualified
+from rostrum.rewards.people import database, verdicts
+from rostrum.trainer.config.people import People
+from tests.launch.people import pages
+from tests.launch.people.pages import Judge, forms, options
+
+PEOPLE = People(words=3, qualify_accuracy=0, qualify_brier=1, place_minutes=1)
+WHY = "The quotes were there."
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [1_000_000.0]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    pages.make(tmp_path).close()
+    return tmp_path
+
+
+def judge_all(judge: Judge, page: Any, p: str = "80", active: str = "") -> Any:
+    """Judge debates until there is no form for one, and return the last page."""
+    while True:
+        if "/judge" in forms(page):
+            page = judge.send(page, "/judge", p=p, explanation=WHY, active=active)
+        elif "/feedback/" in str(page.url):
+            page = judge.get()
+        else:
+            return page
+
+
+def test_a_judge_goes_the_whole_way(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.join()
+    assert "Practice: debate 1" in page.text and "Round 1" in page.text and "Round 2" not in page.text
+    assert options(page) == [str(p) for p in range(5, 100, 5) if p != 50], "no value is chosen before"
+    page = judge.send(page, "/judge", p="60")
+    assert "Round 2" in page.text and "60 %" in page.text
+    page = judge.send(page, "/judge", p="70", explanation=WHY)
+    assert re.search("You (favoured|did not favour) the right answer", page.text)
+    page = judge_all(judge, judge.get(), active="3")
+    assert "/survey" in forms(page)
+    page = judge.send(page, "/survey", text="Quotes helped.")
+    assert "Thank you" in page.text
+    found = list(verdicts.opinions(database.connect(study)))
+    assert len(found) == 2 and all(opinion.explanation == WHY and len(opinion.by_round) == 1 for opinion in found)
+    assert {round(opinion.p, 2) for opinion in found} <= {0.8, 0.2}
+    assert all(opinion.p == pytest.approx(0.8 if opinion.first == "A" else 0.2) for opinion in found)
+
+
+def test_a_whole_debate_at_once(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE.model_copy(update={"reading": "whole"}), now)
+    page = judge.join()
+    assert "Round 1" in page.text and "Round 2" in page.text and "explanation" in page.text
+
+
+def test_what_is_missing_is_told_and_what_was_typed_stays(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.send(judge.join(), "/judge", p="60")
+    refused = judge.send(page, "/judge", p="70", explanation="Because <so>.")
+    assert refused.status_code == 422 and "Write at least 3 words" in refused.text
+    assert "Because &lt;so&gt;." in refused.text and forms(refused)["/judge"]["p"] == "70"
+    for p in ("", "50", "71", "100", "-5", "x", "٧٠"):
+        assert judge.send(page, "/judge", p=p, explanation=WHY).status_code == 422
+    assert judge.send(page, "/judge", p="70", explanation=WHY).status_code == 200
+
+
+def test_drafts_come_back_after_a_closed_tab(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.send(judge.join(), "/judge", p="60")
+    fields = forms(page)["/judge"] | {"p": "85", "explanation": "Half a sent"}
+    assert judge.post("/draft", fields).status_code == 204
+    again = judge.get()
+    assert "Half a sent" in again.text and forms(again)["/judge"]["p"] == "85"
+
+
+def test_sending_again_and_a_second_tab_count_once(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.send(judge.join(), "/judge", p="60")
+    fields = forms(page)["/judge"] | {"p": "85", "explanation": WHY}
+    for p in ("85", "85", "10"):
+        assert judge.post("/judge", fields | {"p": p}).status_code == 200
+    db = database.connect(study)
+    ((p,),) = db.execute("SELECT p FROM verdict").fetchall()
+    assert p in (0.85, pytest.approx(0.15))
+
+
+def test_time_is_counted(study: Path, now: list[float]) -> None:
+    """On the page by the server's clock, from when the round was first shown; active by the page, unless it cannot
+    be."""
+    judge = Judge(study, PEOPLE, now)
+    page = judge.join()
+    now[0] += 40
+    judge.get()
+    now[0] += 10
+    page = judge.send(page, "/judge", p="60", active="31.5")
+    now[0] += 5
+    judge.send(page, "/judge", p="60", explanation=WHY, active="9999")
+    db = database.connect(study)
+    assert tuple(db.execute("SELECT on_page, active FROM step").fetchone()) == (50, 31.5)
+    assert tuple(db.execute("SELECT on_page, active FROM verdict").fetchone()) == (5, None)
+
+
+def test_a_link_is_used_up_by_consent_alone(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    for _ in range(3):
+        assert judge.get(f"/join/{judge.link}").status_code == 200
+    page = judge.get(f"/join/{judge.link}")
+    assert judge.send(page, f"/join/{judge.link}").status_code == 200
+    assert judge.get(f"/join/{judge.link}").status_code == 410
+    other = Judge(study, PEOPLE, now)
+    assert other.post(f"/join/{judge.link}", forms(page)[f"/join/{judge.link}"]).status_code == 410
+    assert other.get("/join/nonsense").status_code == 410
+    assert other.get().status_code == 401, "without a session there is nothing"
+
+
+def test_forms_that_are_not_ours_are_refused(study: Path, now: list[float]) -> None:
+    judge, other = Judge(study, PEOPLE, now), Judge(study, PEOPLE, now)
+    page, others = judge.join(), other.join()
+    fields = forms(page)["/judge"] | {"p": "60"}
+    for csrf in ("", "0" * 64, forms(others)["/judge"]["csrf"]):
+        assert judge.post("/judge", fields | {"csrf": csrf}).status_code == 403
+    theirs = forms(others)["/judge"]["place"]
+    assert judge.post("/judge", fields | {"place": theirs}).status_code == 409, "somebody else's debate"
+    assert judge.post("/judge", {"csrf": "x" * 200_000}).status_code == 403
+
+
+def test_sessions_expire(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.join()
+    now[0] += 13 * 24 * 3600
+    assert judge.get().status_code == 200
+    now[0] += 15 * 24 * 3600
+    assert judge.get().status_code == 401
+    assert judge.send(page, "/judge", p="60").status_code == 401
+
+
+def test_a_judge_who_leaves_gives_the_debate_back(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.send(judge.join(), "/leave")
+    assert "You have left" in page.text
+    db = database.connect(study)
+    assert [state for (state,) in db.execute("SELECT state FROM place")] == ["returned"]
+
+
+def test_who_does_not_qualify_is_told_and_stopped(study: Path, now: list[float]) -> None:
+    people = PEOPLE.model_copy(update={"qualify_accuracy": 1.0, "qualify_brier": 0.01})
+    judge = Judge(study, people, now)
+    page = judge_all(judge, judge.join())
+    assert "Your part ends here" in page.text and "not right" in page.text and "is paid" in page.text
+    assert not list(verdicts.opinions(database.connect(study)))
+
+
+def test_qualification_is_by_accuracy_and_by_calibration() -> None:
+    people = People(qualify_accuracy=0.7, qualify_brier=0.2)
+    assert qualified([(0.8, "A"), (0.2, "B"), (0.9, "A")], people)
+    assert not qualified([(0.8, "A"), (0.8, "B"), (0.9, "B")], people), "wrong too often"
+    assert not qualified([(0.95, "A")] * 3 + [(0.95, "B")], people), "right often enough, and too sure"
+    assert qualified([], people)
+
+
+def test_new_guidelines_are_read_before_the_next_debate(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.join()
+    database.connect(study).execute("INSERT INTO guidelines VALUES (2, 'Look at the quotes.', 5)")
+    assert "The guidelines have changed" in judge.get().text
+    page = judge.send(judge.get(), "/guidelines")
+    judge_all(judge, page)
+    by_version = database.connect(study).execute("SELECT guidelines, count(*) FROM place GROUP BY 1").fetchall()
+    assert dict(map(tuple, by_version)) == {1: 1, 2: 4}, "the debate that was open stays under the old ones"
+
+
+def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:
+    """In no answer, page, script or header: which run, checkpoint or protocol, who spoke, or what they thought."""
+    judge = Judge(study, PEOPLE, now)
+    judge_all(judge, judge.join())
+    for path in (
+        "/static/people.css",
+        "/static/people.js",
+        "/nothing",
+        "/static/../server.py",
+        "/judge",
+        "/feedback/x",
+    ):
+        judge.get(path)
+    judge.post("/judge", {"place": "x", "csrf": "y"})
+    served = b"\n".join(judge.served)
+    for secret in (
+        pages.RUN,
+        pages.CHECKPOINT,
+        pages.PROTOCOL,
+        "I know better",
+        "current",
+        "policy_version",
+        "correct",
+    ):
+        plain = secret.encode()
+        for coded in (plain, base64.b64encode(plain).rstrip(b"="), plain.hex().encode(), quote(secret).encode()):
+            assert coded.lower() not in served.lower(), secret
+    answers = re.findall(rb"The right answer is", served)
+    assert len(answers) == pages.PHASES["training"], "feedback in training alone"
+
+
+def test_feedback_is_given_in_training_alone_and_after_the_verdict(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    page = judge.join()
+    token = forms(page)["/judge"]["place"]
+    assert judge.get(f"/feedback/{token}").status_code == 404
+    page = judge_all(judge, page)
+    db = database.connect(study)
+    tokens = db.execute("SELECT p.token, d.phase FROM place p JOIN debate d ON d.id = p.debate").fetchall()
+    for token, phase in tokens:
+        assert judge.get(f"/feedback/{token}").status_code == (200 if phase == "training" else 404)
+
+
+def test_answers_carry_our_headers(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    for response in (judge.join(), judge.get("/nothing"), judge.get("/static/people.js"), judge.post("/judge", {})):
+        assert "default-src 'none'" in response.headers["content-security-policy"]
+        assert response.headers["cache-control"] == "no-store"
+    cookie = judge.browser.cookies.jar
+    (session,) = [each for each in cookie if each.name == "session"]
+    assert session.has_nonstandard_attr("HttpOnly") and session.get_nonstandard_attr("SameSite") == "strict"
+
+
+def test_speeches_are_escaped(study: Path, now: list[float]) -> None:
+    db = database.connect(study)
+    text = db.execute("SELECT transcript FROM debate WHERE phase = 'training'").fetchone()["transcript"]
+    forged = text.replace("In 0 it was Ann", "<script>alert(1)</script> <mark class='found'> Ann")
+    assert forged != text
+    db.execute("UPDATE debate SET transcript = ? WHERE phase = 'training'", (forged,))
+    page = Judge(study, PEOPLE, now).join()
+    assert "&lt;script&gt;" in page.text and "<script>alert" not in page.text and "&lt;mark class=" in page.text
+    assert '<mark class="found" data-sign="✓">Ann or Ben' in page.text
+
+
+def test_too_many_requests_are_refused(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    judge.join()
+    assert [judge.get("/static/people.css").status_code for _ in range(300)][-1] == 429

@@ -1,0 +1,167 @@
+"""What came out of a study: how often people were right under each condition, how sure, and whether they agree."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rostrum.rewards.audit.raters import gini, krippendorff_alpha, share_of_busiest
+from rostrum.rewards.crossed import crossed_mean
+from rostrum.rewards.statistics import Interval
+from rostrum.rewards.types import favours
+
+SURE = 0.75
+"""From this probability on a person is sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict with what only evaluation knows."""
+
+    condition: str
+    judge: str
+    question: str
+    story: str
+    debate: int
+    first_is_right: bool
+    p_first: float
+    """Probability given to the answer that was shown first."""
+    seconds: float
+    """Active seconds, or those on the page where they were not counted."""
+
+    @property
+    def p_right(self) -> float:
+        """Return the probability given to the right answer."""
+        return self.p_first if self.first_is_right else 1 - self.p_first
+
+
+@dataclass(frozen=True, slots=True)
+class OfCondition:
+    """The verdicts under one condition. Intervals are for other stories and other people (`crossed_mean`)."""
+
+    n: int
+    accuracy: Interval
+    brier: Interval
+    sure_and_wrong: Interval
+    """Share of verdicts that gave the wrong answer at least 75 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfJudge:
+    """The verdicts of one person."""
+
+    n: int
+    accuracy: float
+    seconds: float
+    """Median of a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """A study's verdicts of the main phase."""
+
+    by_condition: Mapping[str, OfCondition]
+    by_judge: Mapping[str, OfJudge]
+    alpha: Interval
+    """Krippendorff's, of the probabilities given to one and the same answer."""
+    first: Interval
+    """How often the answer shown first was favoured: .5 without a bias to a place."""
+    gini: float
+    """How unequally people contributed."""
+    of_busiest_fifth: float
+    """Share of the verdicts that came from the busiest fifth."""
+
+
+def read(connection: sqlite3.Connection) -> list[Judged]:
+    """Return the verdicts of the main phase that count, in the order in which they came."""
+    rows = connection.execute(
+        "SELECT c.run, c.checkpoint, c.protocol, p.judge, d.question, d.story, d.id, p.first, a.correct, v.p, "
+        "coalesce(v.active, v.on_page) + (SELECT coalesce(sum(coalesce(s.active, s.on_page)), 0) FROM step s "
+        "WHERE s.place = p.id) AS seconds "
+        "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
+        "JOIN answer a ON a.debate = d.id JOIN condition c ON c.id = d.condition "
+        "WHERE p.state = 'done' AND d.phase = 'main' ORDER BY v.at, p.id"
+    )
+    return [
+        Judged(
+            f"{row['run']}: {row['checkpoint']}, {row['protocol']}",
+            row["judge"],
+            row["question"],
+            row["story"],
+            row["id"],
+            row["first"] == row["correct"],
+            row["p"] if row["first"] == "A" else 1 - row["p"],
+            row["seconds"],
+        )
+        for row in rows
+    ]
+
+
+def results(judged: Sequence[Judged]) -> Results:
+    """Return what verdicts come to."""
+    conditions = {each.condition: [other for other in judged if other.condition == each.condition] for each in judged}
+    people = {each.judge: [other for other in judged if other.judge == each.judge] for each in judged}
+    counts = [len(of) for of in people.values()]
+    favoured = [float(favours(each.p_first)) for each in judged]
+    return Results(
+        {name: _of_condition(of) for name, of in conditions.items()},
+        {name: _of_judge(of) for name, of in sorted(people.items())},
+        _alpha(judged),
+        crossed_mean(favoured, [each.story for each in judged], [each.judge for each in judged]),
+        gini(counts),
+        share_of_busiest(counts),
+    )
+
+
+def _of_condition(judged: Sequence[Judged]) -> OfCondition:
+    p = np.array([each.p_right for each in judged])
+    stories, judges = [each.story for each in judged], [each.judge for each in judged]
+    accuracy, brier, fooled = (
+        crossed_mean(values, stories, judges)
+        for values in (favours(p), (1 - p) ** 2, (p <= 1 - SURE).astype(np.float64))
+    )
+    return OfCondition(len(judged), accuracy, brier, fooled)
+
+
+def _of_judge(judged: Sequence[Judged]) -> OfJudge:
+    right = [float(favours(each.p_right)) for each in judged]
+    return OfJudge(len(judged), float(np.mean(right)), float(np.median([each.seconds for each in judged])))
+
+
+def _alpha(judged: Sequence[Judged]) -> Interval:
+    """Return the agreement on debates that several people judged, stories drawn together."""
+    by_debate: dict[int, list[Judged]] = defaultdict(list)
+    for each in judged:
+        by_debate[each.debate].append(each)
+    judges, debates = sorted({each.judge for each in judged}), sorted(by_debate)
+    table = np.full((len(judges), len(debates)), np.nan)
+    for column, debate in enumerate(debates):
+        for each in by_debate[debate]:
+            table[judges.index(each.judge), column] = each.p_right
+    if not table.size:
+        return Interval(np.nan, np.nan, np.nan, 0)
+    return krippendorff_alpha(table, "interval", [by_debate[debate][0].story for debate in debates])
+
+
+def sentences(found: Results) -> list[str]:
+    """Return the results as lines of text."""
+    lines = [
+        f"{name}: right in {_percent(of.accuracy)} of {of.n} verdicts, sure and wrong in {_percent(of.sure_and_wrong)}, "
+        f"Brier {of.brier.estimate:.3f}"
+        for name, of in found.by_condition.items()
+    ]
+    n = sum(of.n for of in found.by_judge.values())
+    if n:
+        lines += [
+            f"{len(found.by_judge)} people gave {n} verdicts; the busiest fifth gave {found.of_busiest_fifth:.0%}.",
+            f"The answer shown first was favoured in {_percent(found.first)}.",
+            f"Agreement (Krippendorff's alpha): {found.alpha.estimate:.2f} "
+            f"({found.alpha.low:.2f} to {found.alpha.high:.2f}).",
+        ]
+    return lines
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.estimate:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
