@@ -211,7 +211,7 @@ COMMANDS = (
         "new makes a study from evaluated runs: which debates, how many verdicts on each, and what that will cost "
         "(people.*). invite adds judges and prints a link for each, once. serve shows the judges' pages, on this "
         "machine alone unless host= says otherwise (https=true behind a server that speaks https). rehearse lets "
-        "scripted judges work through a copy of the study, over the real pages, and prints what such people would show.",
+        "scripted judges work through a copy of the study, over the real pages, and prints what came out.",
         "rostrum people new output=studies/first runs=runs/first people.questions=24\n"
         "  rostrum people rehearse studies/first\n"
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"

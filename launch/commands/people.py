@@ -5,7 +5,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from rostrum.envs.files import write_atomically
 from rostrum.launch import compose, environment, saved
@@ -49,8 +51,17 @@ def settings_of(study: Path) -> People:
 
     Raises:
         DamagedError: the folder holds no study, or its settings were damaged.
+        StudyError: they are another release's.
     """
-    return StudyFile.model_validate(read_json(study / SETTINGS)).people
+    from rostrum.rewards.people.database import StudyError
+
+    found = read_json(study / SETTINGS, dict[str, Any])
+    try:
+        return StudyFile.model_validate(found).people
+    except ValidationError as error:
+        raise StudyError(
+            f"{study / SETTINGS} holds no settings of a study ({error.errors()[0]['msg']}): restore it from a copy."
+        ) from None
 
 
 def _new(words: Sequence[str]) -> int:
@@ -73,7 +84,7 @@ def _new(words: Sequence[str]) -> int:
             for run, own in zip(folders, configs, strict=True)
         ]
         conditions = [condition for of_run in found for condition in of_run]
-        chosen = new_study.choose(conditions, new_study.keys_of(configs), config.people, config.seed)
+        chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed)
         source = config.people.guidelines or GUIDELINES
         if not source.is_file():
             raise LaunchError(f"There is no file {source}: give the guidelines as people.guidelines=FILE.md.")
@@ -84,8 +95,8 @@ def _new(words: Sequence[str]) -> int:
     tell(
         f"{folder}: {judged} debates on {config.people.questions} questions under {len(conditions)} conditions, "
         f"{config.people.verdicts} verdicts each.",
-        f"With training and qualification of {config.people.judges} people that is {wanted['verdicts']} verdicts, about "
-        f"{wanted['hours']:.0f} hours and ${wanted['dollars']:,.0f}.",
+        f"With training and qualification of {config.people.judges} people that is {wanted['verdicts']} verdicts, "
+        f"about {wanted['hours']:.1f} hours and ${wanted['dollars']:,.0f}.",
         f"Try it with scripted judges: rostrum people rehearse {folder}.",
     )
     return 0

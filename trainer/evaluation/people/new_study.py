@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from rostrum.envs import transcripts
-from rostrum.envs.questions.base import load_questions
 from rostrum.envs.questions.splits import digest
-from rostrum.envs.types import AnswerKey, Transcript, correct_side
+from rostrum.envs.types import Transcript
 from rostrum.rewards.people import database
 from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.debates import bare, id_of
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.people import People
 from rostrum.trainer.evaluation.browsed import TRANSCRIPTS
-from rostrum.trainer.evaluation.verdict_table import SELF
+from rostrum.trainer.evaluation.verdict_table import SELF, read_verdicts
 from rostrum.trainer.reading import Open, valid
 
 PARTS = ("test", "teach", "neither")
@@ -84,9 +83,12 @@ def conditions_of(folder: Path, config: Config, checkpoints: str) -> list[Condit
     ]
 
 
-def choose(conditions: Sequence[Condition], key: AnswerKey, people: People, seed: int) -> list[Chosen]:
+def choose(
+    conditions: Sequence[Condition], right: Mapping[tuple[str, bool], str], people: People, seed: int
+) -> list[Chosen]:
     """Return the debates of a study: those of training and qualification under the first condition, and those of the
-    main phase on the same questions under every condition. No story is in two phases. Which seating of a question is
+    main phase on the same questions under every condition; `right` says by question and seating which side has the
+    right answer. No story is in two phases. Which seating of a question is
     judged is drawn, as often one as the other.
 
     Raises:
@@ -121,7 +123,7 @@ def choose(conditions: Sequence[Condition], key: AnswerKey, people: People, seed
             for condition in under:
                 played = sorted(conditions[condition].debates[question], key=lambda debate: debate.swapped_seats)
                 debate = bare(played[seating % len(played)])
-                chosen.append(Chosen(phase, condition, debate, correct_side(debate, key).value, wanted))
+                chosen.append(Chosen(phase, condition, debate, right[question, debate.swapped_seats], wanted))
     return chosen
 
 
@@ -156,12 +158,13 @@ def write(folder: Path, conditions: Sequence[Condition], chosen: Iterable[Chosen
     connection.close()
 
 
-def keys_of(configs: Iterable[Config]) -> AnswerKey:
-    """Return the right answers to the questions that runs were evaluated on."""
-    found: dict[str, int] = {}
-    for config in configs:
-        found |= load_questions(config.test_questions, "heldout").answer_key("heldout").correct
-    return AnswerKey(found)
+def right_seats(runs: Iterable[Path]) -> dict[tuple[str, bool], str]:
+    """Return which side defends the right answer, by question and seating, as evaluations of these runs know it."""
+    found: dict[tuple[str, bool], str] = {}
+    for run in runs:
+        table = read_verdicts(run / "verdicts.parquet")[["question_id", "swapped_seats", "correct_seat"]]
+        found |= {(row[0], bool(row[1])): row[2] for row in table.drop_duplicates().itertuples(index=False)}
+    return found
 
 
 def cost(chosen: Sequence[Chosen], people: People) -> dict[str, Any]:

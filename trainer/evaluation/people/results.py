@@ -148,8 +148,8 @@ def _alpha(judged: Sequence[Judged]) -> Interval:
 def sentences(found: Results) -> list[str]:
     """Return the results as lines of text."""
     lines = [
-        f"{name}: right in {_percent(of.accuracy)} of {of.n} verdicts, sure and wrong in {_percent(of.sure_and_wrong)}, "
-        f"Brier {of.brier.estimate:.3f}"
+        f"{name}: right in {_percent(of.accuracy)} of {of.n} verdicts, sure and wrong in "
+        f"{_percent(of.sure_and_wrong)}, Brier {of.brier.estimate:.3f}"
         for name, of in found.by_condition.items()
     ]
     n = sum(of.n for of in found.by_judge.values())

@@ -1,0 +1,92 @@
+"""`rostrum people` from an evaluated run to the results of a rehearsal, and what is refused on the way."""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rostrum.launch.cli import main
+from rostrum.launch.commands.people import settings_of
+from rostrum.rewards.people import database
+from rostrum.trainer.evaluation.people import new_study, results
+
+PEOPLE = [
+    "people.questions=2",
+    "people.training=1",
+    "people.qualification=1",
+    "people.verdicts=2",
+    "people.judges=3",
+    "people.qualify_accuracy=0",
+    "people.qualify_brier=1",
+]
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = shutil.copytree(trained, tmp_path_factory.mktemp("people") / "run")
+    assert main(["evaluate", f"run={run}", "questions.heldout=40", "evaluation.attacks=0"]) == 0
+    return run
+
+
+def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "study"
+    assert main(["people", "new", f"output={study}", f"runs={evaluated}", *PEOPLE]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "4 debates on 2 questions under 2 conditions, 2 verdicts each." in told
+    assert "14 verdicts, about 1.4 hours and $28" in told
+    db = database.connect(study)
+    stories = db.execute("SELECT phase, story FROM debate").fetchall()
+    phases = {phase: {story for p, story in stories if p == phase} for phase in ("training", "qualification", "main")}
+    assert all(phases.values())
+    assert not (phases["training"] & phases["main"] or phases["qualification"] & phases["main"])
+    assert {new_study.part_of(story) for _, story in stories} == {"test"}
+
+    assert main(["people", "rehearse", str(study), "judges=4"]) == 0
+    told = capsys.readouterr().out
+    assert "people gave 8 verdicts" in told and "Krippendorff's alpha" in told
+    judged = results.read(database.connect(study / "rehearsal"))
+    counts = [sum(each.debate == debate for each in judged) for debate in {each.debate for each in judged}]
+    assert counts == [2, 2, 2, 2]
+    assert not results.read(db), "the study itself is as it was"
+    assert settings_of(study).judges == 3
+    assert stat.S_IMODE(os.stat(study / "rehearsal" / "secret").st_mode) == 0o600
+
+    assert main(["people", "invite", str(study), "judges=2", "address=https://judging.example/"]) == 0
+    links = capsys.readouterr().out.split()
+    assert len(set(links)) == 2 and all(link.startswith("https://judging.example/join/") for link in links)
+
+
+def test_people_are_a_judge_of_the_run_that_was_judged(evaluated: Path, tmp_path: Path) -> None:
+    """Their verdicts stand in the table of verdicts beside those of the models; what nobody judged is INVALID."""
+    import pandas as pd
+    import yaml
+
+    study, run = tmp_path / "study", tmp_path / "run"
+    assert main(["people", "new", f"output={study}", f"runs={evaluated}", *PEOPLE]) == 0
+    assert main(["people", "rehearse", str(study), "judges=4"]) == 0
+    judges = [{"kind": "people", "name": "people", "study": str(study / "rehearsal")}]
+    (tmp_path / "judges.yaml").write_text(yaml.safe_dump(judges))
+    shutil.copytree(evaluated, run, ignore=shutil.ignore_patterns("evaluation", "judging", "verdicts.parquet"))
+    more = ["questions.heldout=40", "evaluation.attacks=0", f"heldout_judges={tmp_path}/judges.yaml"]
+    assert main(["evaluate", f"run={run}", *more]) == 0
+    table = pd.read_parquet(run / "verdicts.parquet")
+    people = table[table["judge"] == "people"]
+    assert int(people["valid"].sum()) >= 4 and not people["valid"].all()
+
+
+def test_mistakes_are_told(evaluated: Path, trained: Path, tmp_path: Path, refused: Callable[..., str]) -> None:
+    new = ["people", "new", f"output={tmp_path}/study"]
+    assert "Say what to do with a study" in refused("people", "frobnicate")
+    assert "Name a folder and evaluated runs" in refused(*new)
+    assert "holds no evaluated debates: evaluate it first" in refused(*new, f"runs={trained}")
+    assert "questions are left for the main phase and 500 are wanted" in refused(
+        *new, f"runs={evaluated}", "people.questions=500"
+    )
+    assert "people.step must lead" in refused(*new, f"runs={evaluated}", "people.step=7")
+    assert "says nothing about a study" in refused(*new, f"runs={evaluated}", "judge=panel")
+    assert "holds no study" in refused("people", "serve", str(tmp_path))
+    assert "Say how many and where" in refused("people", "invite", str(tmp_path))
+    assert not (tmp_path / "study" / database.NAME).exists()
