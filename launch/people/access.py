@@ -43,7 +43,7 @@ def invited(connection: sqlite3.Connection, token: str) -> bool:
 
 
 def consent(connection: sqlite3.Connection, token: str, first_state: str, now: float) -> str:
-    """Use a link up and return the token of a new session.
+    """Take a link, which nobody can use again, and return the token of a new session.
 
     Raises:
         StudyError: it was used before, or there is no such link.

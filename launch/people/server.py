@@ -82,7 +82,7 @@ class Pages:
         )
 
     async def _guard(self, request: Request, go_on: RequestResponseEndpoint) -> Response:
-        """Answer at most so many requests of one sender, and put our headers on every answer."""
+        """Refuse more than so many requests of one sender, and put our headers on every answer."""
         sender = request.cookies.get(access.SESSION) or (request.client.host if request.client else "")
         if self._rates.allow(access.hashed(sender)):
             response = await go_on(request)

@@ -56,7 +56,7 @@ def connect(folder: Path) -> sqlite3.Connection:
 
 
 def copied(connection: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
-    """Copy the debates, answers and guidelines of a study into a new one in which nobody has judged; open it."""
+    """Make a study of the same debates, answers and guidelines in which nobody has judged, and open it."""
     new = create(folder)
     with transaction(new):
         for table in ("condition", "debate", "answer", "guidelines"):
