@@ -39,12 +39,19 @@ TAKEN = {
     "export": {"run", "iteration", "output"},
     "export-logs": {"run", "output"},
     "build-models": {"output", "seed"},
+    "people new": {"output", "runs"},
+    "people rehearse": {"output", "judges"},
+    "people invite": {"judges", "address"},
+    "people serve": {"host", "port", "https"},
     "runs": set(),
     "config show": {"run"},
     "config migrate": {"FILE.yaml"},
 }
 """What a command takes besides the keys of the configuration."""
-WITHOUT_CONFIGURATION = ("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models")
+WITHOUT_CONFIGURATION = (
+    *("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models"),
+    *("people rehearse", "people invite", "people serve"),
+)
 OF_RUNS = {"evaluate": evaluate.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
 """Commands that change the configuration of a run that is there, and what they may change in it."""
 
@@ -94,8 +101,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_is_one(words: list[str], folder: Path, default: Config) -> None:
     given = parser().parse_args(words[1:])
     name, overrides = words[1], list(given.overrides)
-    if name in ("questions", "judge", "config"):
+    if name in ("questions", "judge", "config", "people"):
         name = f"{name} {overrides.pop(0)}"
+        if overrides and "=" not in overrides[0] and name.startswith("people"):
+            overrides.pop(0)  # the study
         assert name in (
             "questions show",
             "questions audit",
@@ -104,6 +113,10 @@ def test_every_command_is_one(words: list[str], folder: Path, default: Config) -
             "judge adversarial",
             "config show",
             "config migrate",
+            "people new",
+            "people rehearse",
+            "people invite",
+            "people serve",
         )
     overrides = [filled(override) for override in overrides]
     keys = [override.partition("=")[0] for override in overrides]
