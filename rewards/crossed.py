@@ -1,7 +1,7 @@
 """Means of values that are clustered twice: by the story that a debate is about, and by the person who judged it."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit, stdtrit
 
 from rostrum.rewards.significance import SIGNIFICANCE
@@ -43,8 +43,8 @@ def crossed_mean(values: ArrayLike, stories: ArrayLike, judges: ArrayLike, bound
     return Interval(estimate, max(low, bounds[0]), min(high, bounds[1]), of_stories.n)
 
 
-def _squared_error(values: FloatArray, codes: FloatArray) -> float:
+def _squared_error(values: FloatArray, labels: NDArray[np.integer]) -> float:
     """Return the squared error of the mean of values (N,) in clusters (N,); 0 if there is one cluster."""
-    _, codes = np.unique(codes, return_inverse=True)
-    sizes = np.bincount(codes).astype(np.float64)
-    return clustered_error(np.bincount(codes, weights=values), sizes) ** 2 if len(sizes) > 1 else 0.0
+    _, codes = np.unique(labels, return_inverse=True)
+    sizes, sums = (np.bincount(codes, weights=each).astype(np.float64) for each in (np.ones(len(codes)), values))
+    return clustered_error(sums, sizes) ** 2 if len(sizes) > 1 else 0.0

@@ -77,7 +77,8 @@ def _squared_distances(totals: FloatArray, values: FloatArray, level: Level) -> 
     if level == "nominal":
         return (values[:, None] != values[None, :]).astype(np.float64)[None]
     if level == "interval":
-        return ((values[:, None] - values[None, :]) ** 2)[None]
+        squared: FloatArray = ((values[:, None] - values[None, :]) ** 2)[None]
+        return squared
     below = np.cumsum(totals, axis=1) - totals / 2  # the ratings up to the middle of each value's own
     result: FloatArray = (below[:, :, None] - below[:, None, :]) ** 2
     return result

@@ -37,7 +37,7 @@ def rounds_of(transcript: Transcript) -> list[Round]:
     """Return the debate cut into rounds, after each of which a judge who reads step by step gives a probability."""
     turns = len(transcript.protocol.order())
     each = max(1, turns // max(1, transcript.protocol.rounds)) if not transcript.protocol.turns else 1
-    found = []
+    found: list[Round] = []
     for begin in range(0, turns, each):
         asked = [inquiry for inquiry in transcript.inquiries if begin <= inquiry.turn < begin + each]
         said = [speech for speech in transcript.speeches if begin <= speech.turn < begin + each]
