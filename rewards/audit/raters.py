@@ -74,13 +74,15 @@ def _alphas(pairs: FloatArray, values: FloatArray, level: Level) -> FloatArray:
 
 def _squared_distances(totals: FloatArray, values: FloatArray, level: Level) -> FloatArray:
     """Return how far each pair of values is apart, squared: (R, V, V), or (1, V, V) where no counts are needed."""
+    result: FloatArray
     if level == "nominal":
-        return (values[:, None] != values[None, :]).astype(np.float64)[None]
+        result = (values[:, None] != values[None, :]).astype(np.float64)[None]
+        return result
     if level == "interval":
-        squared: FloatArray = ((values[:, None] - values[None, :]) ** 2)[None]
-        return squared
+        result = ((values[:, None] - values[None, :]) ** 2)[None]
+        return result
     below = np.cumsum(totals, axis=1) - totals / 2  # the ratings up to the middle of each value's own
-    result: FloatArray = (below[:, :, None] - below[:, None, :]) ** 2
+    result = (below[:, :, None] - below[:, None, :]) ** 2
     return result
 
 
