@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from rostrum.trainer.machine import memory_ran_out
+
 USER_ERROR, STOPPED = 2, 130
 """Exit codes."""
 _IN_THE_WAY = {
@@ -53,9 +55,9 @@ def sentence(error: BaseException) -> str | None:
         return " ".join(str(error).split())
     if _disk_was_full(error):
         return _of_the_system(OSError(errno.ENOSPC, str(error)))
-    if kind.__name__ == "SafetensorError" and not _memory_ran_out(error):
+    if kind.__name__ == "SafetensorError" and not memory_ran_out(error):
         return f"A model's safetensors file is damaged ({_first_line(error)}): copy or build the model folder again."
-    if _memory_ran_out(error):
+    if memory_ran_out(error):
         return (
             "The memory does not suffice: lower debater.batch_size and judge.batch_size, or learn from fewer rows at a "
             "time (algorithm.micro_batch_rows)."
@@ -80,18 +82,6 @@ def _disk_was_full(error: BaseException) -> bool:
     if type(error).__name__ == "SafetensorError":
         return "No space left" in str(error)
     return type(error) is RuntimeError and "inline_container" in str(error) and "unexpected pos" in str(error)
-
-
-def _memory_ran_out(error: BaseException) -> bool:
-    """Return whether this is what Python, torch, the loader of libraries or the system say when there is no memory
-    left."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    told = ("can't allocate memory", "failed to map segment", "Cannot allocate memory", "(os error 12)")
-    known = isinstance(error, RuntimeError | ImportError | OSError) or type(error).__name__ == "SafetensorError"
-    return known and any(words in str(error) for words in told)
 
 
 def _of_the_system(error: OSError) -> str | None:

@@ -80,8 +80,8 @@ def test_tests_patch_our_own_modules_seldom() -> None:
 
 IMPERATIVES = set(
     """
-    Add Ask Audit Begin Build Carry Charge Check Close Collect Compare Compose Count Declare Divide Do Draw Drop End
-    Enter Evaluate Expect Fill Fine-tune Fit Flush Free Give Go Have Import Interrupt Join Judge Keep Learn Leave
+    Add Ask Audit Begin Build Carry Charge Check Close Collect Compare Compose Compute Count Declare Divide Do Draw Drop
+    End Enter Evaluate Expect Fill Fine-tune Fit Flush Free Give Go Have Import Interrupt Join Judge Keep Learn Leave
     Let List Live Load Log Look Make Measure Merge Move Name Note Open Pack Place Play Prepare Print Publish Put
     Raise Rate Read Record Refuse Remove Repeat Reserve Return Rewrite Run Sample Save Say Send Serve Set Share Show
     Silence Stand Start Store Take Teach Tell Train Turn Wait Write Yield

@@ -39,6 +39,15 @@ PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 """FLOP/s of dense bfloat16 by what the name of a GPU holds (NVIDIA's data sheets, SXM)."""
 
 
+def now() -> float:
+    """Return the time in seconds, once a GPU has done what it was asked."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.monotonic()
+
+
 class Clock:
     """Adds up the seconds of the parts of an iteration."""
 
@@ -53,6 +62,19 @@ class Clock:
             yield
         finally:
             self._parts[name] += time.monotonic() - start
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Leave out of the iteration what is done meanwhile."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self._start += time.monotonic() - start
+
+    def so_far(self, name: str) -> float:
+        """Return the seconds of a part since the last time."""
+        return self._parts.get(name, 0.0)
 
     def take(self) -> dict[str, float]:
         """Return the seconds of each part since the last time, and of the "iteration" as a whole."""

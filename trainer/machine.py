@@ -1,5 +1,6 @@
 """What this machine has, and how this process was started; torch is imported when it is asked about."""
 
+import errno
 import importlib.util
 import os
 import shutil
@@ -57,3 +58,27 @@ class Machine:
         for lock in Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root()).glob("*/*/lock"):
             if time.time() - lock.stat().st_mtime > BUILD_TIME:
                 raise MachineError(f"A build of DeepSpeed's operators was cut off and left {lock}: remove that file.")
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Return whether this is what Python, torch, the loader of libraries or the system say when there is no memory
+    left."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    told = ("can't allocate memory", "failed to map segment", "Cannot allocate memory", "(os error 12)")
+    known = isinstance(error, RuntimeError | ImportError | OSError) or type(error).__name__ == "SafetensorError"
+    return known and any(words in str(error) for words in told)
+
+
+def memory_room() -> int:
+    """Return the bytes of memory that this process has or could have: all of the machine's where the system does not
+    tell what others leave."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        (available,) = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        return available + int(Path("/proc/self/statm").read_text("ascii").split()[1]) * page
+    except (OSError, ValueError):
+        return page * os.sysconf("SC_PHYS_PAGES")

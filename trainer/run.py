@@ -15,7 +15,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, set_seed
 
 from rostrum.envs.files import replacing_folder
-from rostrum.trainer import setup
+from rostrum.trainer import rehearsal, setup
 from rostrum.trainer.config import Config, Lora
 from rostrum.trainer.cost import Clock
 from rostrum.trainer.learners.learner import Learner, LearnerSetup, learner_here
@@ -48,6 +48,7 @@ class Run:
         self._session = Session(config) if self._rank == 0 else None
         self.learners: Mapping[str, Learner] = {}
         self._clock = Clock()
+        self._rehearses, self._left = False, config.iterations
         try:
             self._make_learners()
         except BaseException:
@@ -109,6 +110,8 @@ class Run:
                 learner.load(folder / name)
             if self._session is not None:
                 self._session.opponents.restore(state.get("opponents", {}))
+        self._rehearses = self._from_first(rehearsal.due(self.config, resumed=found is not None))
+        self._left = self.config.iterations - done
         self._clock.take()  # what came before was the start, and no iteration
         yield from range(done + 1, self.config.iterations + 1)
 
@@ -136,6 +139,28 @@ class Run:
         if not (monitor.questions and due):
             return False
         return self._from_first(self._session is not None and self._session.look(policies))
+
+    def rehearse(self, policies: Mapping[str, Policy]) -> None:
+        """Play, judge and learn from the largest batches and keep nothing of it, if that is due and has not been done;
+        say and write down what the run will take.
+
+        Raises:
+            RehearsalError: it does not fit into the memory.
+        """
+        if not self._rehearses:
+            return
+        self._rehearses = False
+        with self._clock.stopped(), rehearsal.without_a_trace():
+            staged = self._from_first(self._session.staging(policies)() if self._session is not None else None)
+            if staged is None:
+                return
+            learned = rehearsal.learn(self.config, self.learners, staged.rows, policies)
+            if self._session is not None:
+                publishing = self._clock.so_far("publishing")
+                estimate = rehearsal.estimate(self.config, self._left, staged, learned, publishing)
+                estimate.check(self.config)
+                estimate.write(self.folder.estimate)
+                say(str(estimate))
 
     def collect(self, iteration: int, policies: Mapping[str, Policy]) -> Mapping[str, list[Trajectory]]:
         """Return the rows of an iteration's debates that each policy is to learn from, once the engines were seen to

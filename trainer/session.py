@@ -7,9 +7,10 @@ from typing import Any
 
 from rostrum.envs import transcripts
 from rostrum.envs.questions.base import load_questions
+from rostrum.envs.types import Question
 from rostrum.rewards.trial import shown
 from rostrum.rewards.types import Usage
-from rostrum.trainer import cost, setup
+from rostrum.trainer import cost, rehearsal, setup
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.set_aside import set_aside
 from rostrum.trainer.engines import sleeping
@@ -20,6 +21,7 @@ from rostrum.trainer.opponents.lineup import opponents
 from rostrum.trainer.progress import activity, per_second, say
 from rostrum.trainer.rollouts.ahead import Ahead
 from rostrum.trainer.rollouts.collect import collect
+from rostrum.trainer.rollouts.longest import longest
 from rostrum.trainer.rollouts.measure import by_policy, figures_of, measure
 from rostrum.trainer.rollouts.schedule import derive, matchups_of, questions_of
 from rostrum.trainer.rollouts.unjudged import check_judged
@@ -35,6 +37,8 @@ IN_TURNS = (
     "algorithm.staleness=1: playing and learning take turns here, which gains nothing and gives the same results; they "
     "go on at the same time where cluster.rollout_workers play and cluster.judge_workers, or an endpoint, judge"
 )
+CHARACTERS = 4
+"""Of a token, about, where a window says in tokens how much of a passage is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,22 @@ class Session:
         """
         self._gaps = {name: self._parity(learners[name], policy) for name, policy in policies.items()}
 
+    def staging(self, policies: Mapping[str, Policy]) -> Callable[[], rehearsal.Staged | None]:
+        """Return what plays and judges the largest batches of an iteration and keeps nothing of it (`stage`)."""
+        config, debater, every = self.settings, self.settings.debater, self.questions
+        characters = CHARACTERS * debater.window.tokens if debater.window is not None else None
+        read = characters if config.protocol.debaters_see_passage else 0
+        chosen = longest(every, config.algorithm.questions_per_iteration, read)
+        return partial(
+            rehearsal.stage,
+            config,
+            {**policies, **{policy.name: policy for policy in self.opponents.policies(1)}},
+            self._matchups(1, chosen),
+            matchups_of(every[:: -(-len(every) // rehearsal.TYPICAL)], config.protocol, 1),
+            self.workers,
+            self.judge.unstored,
+        )
+
     def play_ahead(self, iteration: int, policies: Mapping[str, Policy]) -> None:
         """Begin to play and judge an iteration's debates with these policies, in a thread, until `playing` takes them.
 
@@ -124,8 +144,13 @@ class Session:
 
     def _playing(self, iteration: int, policies: Mapping[str, Policy]) -> Callable[[], Played]:
         """Return what plays and judges an iteration's debates. Who meets whom is settled here and now."""
+        count, seed = self.settings.algorithm.questions_per_iteration, self.settings.seed
         return partial(
-            self._play, iteration, self._matchups(iteration), dict(policies), self.opponents.policies(iteration)
+            self._play,
+            iteration,
+            self._matchups(iteration, questions_of(self.questions, iteration, count, derive(seed, "questions"))),
+            dict(policies),
+            self.opponents.policies(iteration),
         )
 
     def _play(
@@ -155,11 +180,10 @@ class Session:
             )
         return Played(batch, self.judge.usage - before)
 
-    def _matchups(self, iteration: int) -> list[Matchup]:
+    def _matchups(self, iteration: int, questions: Sequence[Question]) -> list[Matchup]:
         config, algorithm, seed = self.settings, self.settings.algorithm, self.settings.seed
-        count = algorithm.questions_per_iteration
         matchups = matchups_of(
-            questions_of(self.questions, iteration, count, derive(seed, "questions")),
+            questions,
             config.protocol,
             algorithm.repeats,
             algorithm.siblings,

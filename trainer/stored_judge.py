@@ -72,6 +72,11 @@ class StoredJudge:
         """What the judge was asked in this process."""
         return self._judge.usage
 
+    @property
+    def unstored(self) -> Judge:
+        """The judge itself, whose verdicts nobody keeps."""
+        return self._judge
+
     def judge(self, asked: Sequence[Transcript]) -> list[Verdict]:
         """Return one verdict per transcript, in the same order."""
         keys = [key_of(transcript) for transcript in asked]

@@ -29,6 +29,7 @@ def train(config: Config, groups: "Mapping[str, Group] | None" = None) -> Path:
                 policies = run.publish(iteration - 1)
                 if run.stopped(policies):
                     return run.finish(iteration - 1)
+                run.rehearse(policies)
                 rows = run.collect(iteration, policies)
                 with run.playing(iteration + 1):
                     learned = run.learn(rows, policies)

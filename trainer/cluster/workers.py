@@ -23,7 +23,7 @@ from rostrum.trainer.cluster import cluster as ray_cluster
 from rostrum.trainer.cluster.cluster import ClusterError
 from rostrum.trainer.config import Cluster
 from rostrum.trainer.engines import sleeping
-from rostrum.trainer.engines.base import Engine
+from rostrum.trainer.engines.base import Completion, Engine, Sampling
 from rostrum.trainer.engines.errors import EngineError, EngineLost, TransferError
 from rostrum.trainer.rollouts.local import Outcome, PlaySetup, Shard, Worker
 from rostrum.trainer.terminal import visible
@@ -60,6 +60,11 @@ class RayWorker(Worker):
         """Return what the engine makes of these rows."""
         with _gone_with_its_engine():
             return super().logprobs(rows, policy)
+
+    def sample(self, prompts: Sequence[Sequence[int]], sampling: Sampling, policy: Policy) -> list[Completion]:
+        """Return what the engine samples after these prompts."""
+        with _gone_with_its_engine():
+            return super().sample(prompts, sampling, policy)
 
     def transfer(self, policy: Policy, step: str, payload: Any) -> None:
         """Do one step of the transfer of a policy's weights to its engine."""
@@ -137,6 +142,15 @@ class RayRolloutWorkers:
             RolloutError: no worker is left.
         """
         return self._of_all(lambda worker: worker.logprobs.remote(rows, policy))
+
+    def sample(self, prompts: Sequence[Sequence[int]], sampling: Sampling, policy: Policy) -> list[Completion]:
+        """Return what one of the workers that are up has sampled, while the others did as well.
+
+        Raises:
+            RolloutError: no worker is left.
+        """
+        sampled: list[list[Completion]] = self._of_all(lambda worker: worker.sample.remote(prompts, sampling, policy))
+        return sampled[0]
 
     def receivers(self, policy: Policy) -> list[str]:
         """Return the engines of the workers that are up, in one order from step to step.

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -40,6 +40,10 @@ class Config(Section):
     iterations: int = Field(ge=1)
     save_every: int = Field(1, ge=1)
     """Iterations between checkpoints; the last one is always saved."""
+    rehearse: Literal["auto", "always", "never"] = Field("auto", exclude_if=lambda value: value == "auto")
+    """Whether the largest batches are played, judged and learned from once before the first iteration, with nothing
+    kept: a run that does not fit is refused, and the others begin with an estimate of their time and memory. `auto`: on
+    a GPU, or with a debater of 50 million parameters or more, where the run is not resumed."""
     parity_tolerance: float = Field(gt=0)
     """How far the engine's and the learner's log-probabilities may lie apart after a publish, on tokens that the base
     debater sampled: 0.4 of this on average, in nats, and on a token of log-probability l twice this x (1 + |l|). The

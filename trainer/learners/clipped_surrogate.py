@@ -17,10 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from rostrum.trainer import setup
 from rostrum.trainer.algorithms import advantages
 from rostrum.trainer.algorithms.settings import CriticSettings, PolicyGradientSettings
-from rostrum.trainer.cost import ModelSize
+from rostrum.trainer.cost import ModelSize, now
 from rostrum.trainer.learners.forward import make_comparable
 from rostrum.trainer.learners.learner import LearnerSetup
-from rostrum.trainer.learners.micro_batches import Sizes, fitting
+from rostrum.trainer.learners.micro_batches import Sizes, fitting, sizes_of
 from rostrum.trainer.learners.shared_prefix import SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import GRPOConfig, GRPOTrainer, arguments, spare_casts
 from rostrum.trainer.models import loading
@@ -207,6 +207,31 @@ class ClippedSurrogate(GRPOTrainer):
         self._metrics["train"].clear()
         mean = float(self.accelerator.gather(total).mean()) / steps
         return {"loss": mean, **measured, "grad_norm": norm, **self._saved(split, places // self._algorithm.epochs)}
+
+    def rehearse(self, rows: Sequence[Trajectory], chosen: Sequence[int], shares: bool) -> float:
+        """Compute loss and gradient of the chosen ones of an iteration's rows as one micro-batch, and drop them; return
+        the seconds that it takes to read them and to learn from them in all epochs. On a GPU the first time, which
+        loads kernels, does not count."""
+        training, device = self.model.training, self.accelerator.device
+        self.begin(sizes_of([rows[row] for row in chosen]), shares)
+        batch = self._part(self.tensors(rows, rows[0], 0), torch.tensor(chosen, device=device))
+        mask = sampled(batch)
+        batch |= {"advantages": mask.float(), "returns": mask.float()}
+        batch["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        self.current_gradient_accumulation_steps = self.args.steps_per_generation = 1
+        for _ in range(2 if device.type == "cuda" else 1):
+            start = now()
+            self.read(batch)
+            read = now()
+            with self.accelerator.no_sync(self.model_wrapped):
+                self.training_step(self.model_wrapped, batch, None)
+            end = now()
+            self.model_wrapped.zero_grad(set_to_none=True)
+        self._metrics["train"].clear()
+        self._old = {}
+        self.begin(self.sizes, shares=False)
+        self.model.train(training)
+        return read - start + self._algorithm.epochs * (end - read)
 
     def _split(self, minibatches: Sequence[torch.Tensor], size: int) -> list[list[torch.Tensor]]:
         """Return each minibatch, row numbers (N,), in micro-batches: by tokens or of `size` rows."""

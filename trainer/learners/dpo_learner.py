@@ -1,6 +1,7 @@
 """The learner of iterated DPO: sibling speeches become preference pairs for TRL's `DPOTrainer`, a fresh one in each
 iteration. Everything that outlives an iteration is in the weights."""
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback
 from rostrum.trainer import setup
 from rostrum.trainer.algorithms import dpo
 from rostrum.trainer.config import Config
+from rostrum.trainer.cost import now
 from rostrum.trainer.learners.forward import check_deterministic, gap_to_sampled, make_comparable
-from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner
+from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner, Rehearsed, moments
 from rostrum.trainer.learners.micro_batches import together
 from rostrum.trainer.learners.shared_prefix import NO_SHARING, SharedPrefix, can_share
 from rostrum.trainer.learners.trl_trainers import DPOConfig, DPOTrainer, arguments, spare_casts, wrapped_weights
@@ -84,6 +86,30 @@ class Preference(LocalLearner):
         assert trainer.gap is not None
         gaps = {"engine_gap_mean": trainer.gap.mean, "engine_gap_max": trainer.gap.max}
         return {"pairs": len(pairs), **_means(trainer.state.log_history), **gaps}
+
+    def rehearse(self, rows: Sequence[Trajectory], policy: Policy) -> Rehearsed:
+        config, world = self._setup.config, self._setup.world
+        pairs = longest_pairs(rows, self._algorithm.max_length)
+        step = self._algorithm.rows_of_a_step(world)
+        chosen = pairs[: min(self._algorithm.micro_batch_rows or step, step) * world]
+        self._trainer = None
+        self._model = model = self._loaded(policy.path)
+        trainer = trainer_of(
+            Dataset.from_dict(columns_of(chosen)),
+            _trainable(model),
+            self._reference(policy),
+            self._setup.tokenizer,
+            self._algorithm,
+            world,
+            **arguments(config, RunFolder(config.output).trainer),
+        )
+        seconds = trainer.rehearse() * self._algorithm.epochs * len(pairs) / len(chosen)
+        found = Rehearsed(-(-len(chosen) // world), chosen[0].tokens, seconds, moments(model.parameters()))
+        self._model = None
+        del trainer, model
+        gc.collect()  # trainers and models hold each other
+        self._model = self._loaded(policy.path)
+        return found
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
         model = self._model if self._trainer is None else self._trainer.model_wrapped
@@ -155,6 +181,11 @@ class Pair:
     rejected: tuple[int, ...]
     gap: float
 
+    @property
+    def tokens(self) -> int:
+        """Return the tokens of the longer of its two rows."""
+        return len(self.prompt) + max(len(self.chosen), len(self.rejected))
+
 
 def pairs_of(rows: Sequence[Trajectory], min_gap: float) -> list[Pair]:
     """Return the best and the worst sibling of every branched debate, for each speaker of the branching turn.
@@ -181,6 +212,21 @@ def _pair(siblings: Sequence[Trajectory], turn: int) -> Pair | None:
     context, chosen = _speech(best, k)
     _, rejected = _speech(worst, k)
     return Pair(context, chosen, rejected, best.returns[k] - worst.returns[k])
+
+
+def longest_pairs(rows: Sequence[Trajectory], most: int) -> list[Pair]:
+    """Return as many pairs as an iteration with these rows can have, longest first: of each speaker's siblings the last
+    speeches of two, whatever they have earned. Contexts are cut where they would have more than `most` tokens."""
+    families: dict[tuple[str, str], list[Trajectory]] = defaultdict(list)
+    for row in rows:
+        if row.last:
+            families[row.matchup, row.speaker].append(row)
+    pairs = []
+    for first, *others in families.values():
+        (context, chosen), rejected = _speech(first, -1), [_speech(other, -1)[1] for other in others[-1:]]
+        over = max(len(context) + max(map(len, [chosen, *rejected])) - most, 0)
+        pairs += [Pair(context[over:], chosen, each, 0.0) for each in rejected]
+    return sorted(pairs, key=lambda pair: -pair.tokens)
 
 
 def _speech(trajectory: Trajectory, k: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -261,6 +307,19 @@ class TokenPairs(DPOTrainer):
         loss: torch.Tensor = super().training_step(*args, **kwargs)
         return loss
 
+    def rehearse(self) -> float:
+        """Compute loss and gradient of the only micro-batch that there is, and drop them; return the seconds that it
+        takes. On a GPU the first time, which loads kernels, does not count. The trainer is not to be used any more."""
+        model, loader = self._prepare_for_training(1, self.get_train_dataloader(), None)
+        (batch,) = loader
+        self.current_gradient_accumulation_steps = 1
+        for _ in range(2 if self.accelerator.device.type == "cuda" else 1):
+            start = now()
+            self.training_step(model, batch)
+            end = now()
+            model.zero_grad(set_to_none=True)
+        return end - start
+
     def _prepare_dataset(self, dataset: Dataset, *_: Any, **__: Any) -> Dataset:
         return dataset
 
@@ -280,6 +339,28 @@ def train_on(
     Raises:
         PairError: a pair is longer than `algorithm.max_length`, or the trainer dropped one.
         NothingLearned: not one weight has changed.
+    """
+    trainer = trainer_of(pairs, model, reference, tokenizer, settings, world_size, sampled, **kwargs)
+    trainer.train()
+    assert trainer.before is not None
+    check_changed(trainer.before, fingerprint(trainer.model), settings.learning_rate)
+    return trainer
+
+
+def trainer_of(
+    pairs: Dataset,
+    model: Any,
+    reference: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    settings: dpo.Settings,
+    world_size: int,
+    sampled: Sampled = Sampled(),
+    **kwargs: Any,
+) -> TokenPairs:
+    """Return what trains on an iteration's pairs, before its first step.
+
+    Raises:
+        PairError: a pair is longer than `algorithm.max_length`, or the trainer dropped one.
     """
     rows = settings.rows_of_a_step(world_size)
     micro = min(settings.micro_batch_rows or rows, rows)
@@ -311,9 +392,6 @@ def train_on(
     _share_prefixes(trainer, settings)
     if trainer.args.bf16 and not trainer.is_deepspeed_enabled:
         spare_casts(trainer.model)
-    trainer.train()
-    assert trainer.before is not None
-    check_changed(trainer.before, fingerprint(trainer.model), settings.learning_rate)
     return trainer
 
 

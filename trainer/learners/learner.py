@@ -1,7 +1,7 @@
 """What the loop asks of whatever learns a policy."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,6 +14,7 @@ from rostrum.trainer.weights.logprobs import Scores
 from rostrum.trainer.weights.publish import Weights, publish
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedTokenizerBase
 
     from rostrum.trainer.config import Config
@@ -36,6 +37,19 @@ class LearnerSetup:
     def autocast(self) -> bool:
         """Return whether the learner computes in bfloat16 with weights held in float32; DeepSpeed casts the weights."""
         return self.config.debater.dtype == "bfloat16" and self.config.cluster.deepspeed is None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What the largest micro-batch of an iteration has come to."""
+
+    rows: int
+    tokens: int
+    """Of the longest row."""
+    seconds: float
+    """What an update on all of the iteration's rows would take at its pace."""
+    moments: int
+    """Bytes of the optimizer's state on this rank, which is there from the first step on."""
 
 
 class Learner(ABC):
@@ -65,6 +79,12 @@ class Learner(ABC):
         """
         learned = self.update(rows, policy)
         return lambda: learned
+
+    @abstractmethod
+    def rehearse(self, rows: Sequence[Trajectory], policy: Policy) -> Rehearsed:
+        """Compute loss and gradient of the largest micro-batch that these rows of an iteration can come in, and drop
+        them, whatever the rewards. The learner stays as it was; random numbers are the caller's to keep. Not to be
+        called under DeepSpeed, whose backward pass begins a step."""
 
     @abstractmethod
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
@@ -106,6 +126,11 @@ class LocalLearner(Learner):
         name: str = TRAINED,
     ) -> None:
         publish(self.weights(), tokenizer, folder, version, send, name)
+
+
+def moments(parameters: Iterable["torch.nn.Parameter"]) -> int:
+    """Return the bytes of Adam's two moments of those parameters that are trained."""
+    return sum(2 * each.numel() * each.element_size() for each in parameters if each.requires_grad)
 
 
 def learner_here(setup: LearnerSetup) -> Learner:

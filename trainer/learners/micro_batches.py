@@ -71,3 +71,10 @@ def fitting(rows: Sequence[int], sizes: Sizes, most: int, shared: bool) -> int:
     while count < len(rows) and sizes.tokens(rows[: count + 1], shared) <= most:
         count += 1
     return count
+
+
+def largest(sizes: Sizes, rows: int, tokens: int | None, shared: bool) -> list[int]:
+    """Return the longest rows that a micro-batch may hold: `rows` of them at most, and where its `tokens` are limited
+    no more than these, but one at least."""
+    order = sorted(range(len(sizes.prompts)), key=lambda row: -(sizes.prompts[row] + sizes.completions[row]))[:rows]
+    return order if tokens is None else order[: fitting(order, sizes, tokens, shared)]

@@ -19,8 +19,8 @@ from rostrum.trainer.algorithms.advantages import Floats, Role
 from rostrum.trainer.algorithms.settings import PolicyGradientSettings
 from rostrum.trainer.learners.clipped_surrogate import Batch, ClippedSurrogate, sampled
 from rostrum.trainer.learners.forward import check_deterministic
-from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner
-from rostrum.trainer.learners.micro_batches import sizes_of, together
+from rostrum.trainer.learners.learner import LearnerSetup, LocalLearner, Rehearsed, moments
+from rostrum.trainer.learners.micro_batches import largest, sizes_of, together
 from rostrum.trainer.learners.shared_prefix import NO_SHARING
 from rostrum.trainer.learners.trl_trainers import wrapped_weights
 from rostrum.trainer.progress import activity, say
@@ -94,6 +94,22 @@ class PolicyGradient(LocalLearner):
             check_changed(before, fingerprint(trainer.model), self._algorithm.learning_rate)
         tflops = trainer.size.tflops(rows, self._algorithm.epochs, 1 - learned.get("prefix_share", 0.0))
         return learned | {"engine_gap_mean": gap.mean, "engine_gap_max": gap.max, "update_tflops": tflops}
+
+    def rehearse(self, rows: Sequence[Trajectory], policy: Policy) -> Rehearsed:
+        trainer, algorithm, world = self._trainer, self._algorithm, self._setup.world
+        sizes = sizes_of(rows)
+        shares = algorithm.shares_prefix(sizes.mean_prefix) and trainer.can_share
+        step = -(-len(rows) // (algorithm.minibatches * world))
+        chosen = largest(sizes, min(algorithm.micro_batch_rows or step, step), algorithm.micro_batch_tokens, shares)
+        if shares:
+            often = sizes.tokens(range(len(rows)), shared=True) / sizes.tokens(chosen, shared=True)
+        elif algorithm.micro_batch_tokens is not None:
+            often = sizes.whole / sizes.tokens(chosen, shared=False)
+        else:
+            often = len(rows) / len(chosen)
+        seconds = trainer.rehearse(rows, chosen, shares) * often / world
+        longest = max(sizes.prompts[row] + sizes.completions[row] for row in chosen)
+        return Rehearsed(len(chosen), longest, seconds, moments(trainer.model.parameters()))
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
         return learner_logprobs(self._trainer.model_wrapped, rows, autocast=self._setup.autocast)

@@ -9,7 +9,7 @@ from accelerate.utils import set_seed
 
 from rostrum.envs.types import TRAINED
 from rostrum.trainer import setup as run_setup
-from rostrum.trainer.learners.learner import Learner, LearnerSetup, learner_here
+from rostrum.trainer.learners.learner import Learner, LearnerSetup, Rehearsed, learner_here
 from rostrum.trainer.rollouts.local import Send
 from rostrum.trainer.types import Policy, Trajectory
 from rostrum.trainer.weights.logprobs import Scores
@@ -39,6 +39,10 @@ class RemoteLearner(Learner):
 
     def begin(self, rows: Sequence[Trajectory], policy: Policy) -> Callable[[], dict[str, float]]:
         return self._ask("update", rows, policy)
+
+    def rehearse(self, rows: Sequence[Trajectory], policy: Policy) -> Rehearsed:
+        rehearsed: Rehearsed = self._ask("rehearse", rows, policy)()
+        return rehearsed
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> Scores:
         scores: Scores = self._ask("logprobs", rows)()

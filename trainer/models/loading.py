@@ -5,6 +5,7 @@ Only safetensors are read and no code that comes with a model is run.
 
 import inspect
 import json
+import math
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -456,6 +457,16 @@ def resolve_base(model: str) -> str:
     folder = resolve(model)
     adapter = Path(folder) / "adapter_config.json"
     return _base_of(adapter) if adapter.exists() else folder
+
+
+def count_parameters(model: str) -> int:
+    """Return how many numbers the weights in a model's folder are."""
+    count = 0
+    for path in Path(resolve_base(model)).glob("*.safetensors"):
+        with safe_open(str(path), framework="pt") as tensors:
+            names = tensors.keys()
+            count += sum(math.prod(tensors.get_slice(name).get_shape()) for name in names)
+    return count
 
 
 def default_device() -> str:

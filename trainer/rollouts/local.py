@@ -16,6 +16,7 @@ from rostrum.envs.types import Failure, Protocol
 from rostrum.trainer.engines import make_engine
 from rostrum.trainer.engines.base import (
     FINISH,
+    Completion,
     Engine,
     EngineSettings,
     Forgetful,
@@ -105,6 +106,15 @@ class Worker:
         """Return what the engine makes of these rows under these weights (the parity probe)."""
         return self._engine(policy).logprobs(rows)
 
+    def sample(self, prompts: Sequence[Sequence[int]], sampling: Sampling, policy: Policy) -> list[Completion]:
+        """Return what the engine samples after these prompts; one that keeps what it reads for as long as a shard is
+        played keeps nothing of them."""
+        engine = self._engine(policy)
+        completions = engine.generate(prompts, sampling)
+        if self._setup.engine.forgets:
+            cast(Forgetful, engine).forget()
+        return completions
+
     def receiver(self, policy: Policy) -> str:
         """Return the engine that takes over the weights of policies of this name; the first is started on the
         folder."""
@@ -164,6 +174,9 @@ class RolloutWorkers(Receivers, Interface):
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         """Return the probe's log-probabilities from every worker."""
 
+    def sample(self, prompts: Sequence[Sequence[int]], sampling: Sampling, policy: Policy) -> list[Completion]:
+        """Have every worker sample after these prompts at the same time, and return what one of them has sampled."""
+
     def close(self) -> None: ...
 
 
@@ -178,6 +191,9 @@ class LocalRolloutWorkers:
 
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[list[tuple[float, ...]]]:
         return [self._worker.logprobs(rows, policy)]
+
+    def sample(self, prompts: Sequence[Sequence[int]], sampling: Sampling, policy: Policy) -> list[Completion]:
+        return self._worker.sample(prompts, sampling, policy)
 
     def receivers(self, policy: Policy) -> list[str]:
         return [self._worker.receiver(policy)]

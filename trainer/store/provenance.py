@@ -33,8 +33,9 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
     return record_hash({_HASHED_AS.get(key, key): value for key, value in settings.items()})
 
 
-_MEANS = ("output", "arms", "wandb", "ablation")
-"""Sections and keys that decide where a run lies, which other arms its experiment has, and who is told of it."""
+_MEANS = ("output", "arms", "wandb", "ablation", "rehearse")
+"""Sections and keys that decide where a run lies, which other arms its experiment has, who is told of it, and what is
+tried before it."""
 _OF_A_CLUSTER = ("shard_size",)
 """Settings of a cluster that decide what is sampled; the others decide where and how fast."""
 _OF_AN_ENGINE = ("batch_size", "gpu_memory_fraction", "tensor_parallel")

@@ -117,7 +117,7 @@ class RunFolder:
         self.path = path
         self.config, self.manifest = path / "config.yaml", path / "manifest.json"
         self.metrics, self.transcripts = path / "metrics.jsonl", path / "transcripts.jsonl"
-        self.monitor = path / "watch.jsonl"
+        self.monitor, self.estimate = path / "watch.jsonl", path / "estimate.json"
         self.policies, self.trainer = path / "policies", path / "trainer"
         self.judging = path / "judging"
         """Verdicts as they were given, so that a judge is not asked again by what was stopped and goes on."""
