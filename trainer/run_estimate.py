@@ -75,7 +75,8 @@ class Estimate:
         parts = {name: getattr(self, name) for name in ("play", "judge", "learn", "publish")}
         each = ", ".join(f"{name} {span(seconds)}" for name, seconds in parts.items() if seconds)
         told = (
-            f"estimate: about {span(self.iterations * self.iteration)} for {self.iterations:,} iterations "
+            f"estimate: about {span(self.iterations * self.iteration)} for {self.iterations:,} "
+            f"iteration{'s' * (self.iterations > 1)} "
             f"({span(self.iteration)} each: {each}) with speeches of full length, "
             f"peak memory {gib(self.memory.needed)} of {gib(self.memory.room)} GiB"
         )

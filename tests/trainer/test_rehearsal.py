@@ -13,6 +13,7 @@ import torch
 from rostrum.envs.types import Question
 from rostrum.launch import errors
 from rostrum.trainer import rehearsal, setup
+from rostrum.trainer.algorithms import ppo
 from rostrum.trainer.config import Cluster, Config
 from rostrum.trainer.cost import OF_THE_MACHINE
 from rostrum.trainer.engines import engine_settings
@@ -20,6 +21,7 @@ from rostrum.trainer.engines.base import Completion, Sampling
 from rostrum.trainer.learners.dpo_learner import longest_pairs
 from rostrum.trainer.learners.learner import Learner, Rehearsed, moments
 from rostrum.trainer.learners.micro_batches import Sizes, largest
+from rostrum.trainer.learners.policy_gradient import PolicyGradient
 from rostrum.trainer.models import loading
 from rostrum.trainer.rehearsal import Pace, Staged
 from rostrum.trainer.rollouts.longest import Call, Prompts, Reader, longest, play_longest
@@ -189,6 +191,7 @@ def test_the_line_adds_up() -> None:
     overlapping = replace(ESTIMATE, overlaps=True, left_out=("the judge's questions",))
     assert overlapping.iteration == 31.25 and str(overlapping).endswith("GiB; not in it: the judge's questions")
     assert replace(overlapping, learn=40.0).iteration == 40.25
+    assert str(replace(ESTIMATE, iterations=1)).startswith("estimate: about 57 s for 1 iteration (57 s each")
 
 
 @pytest.mark.parametrize(
@@ -256,6 +259,29 @@ def test_learners_under_deepspeed_do_not_rehearse(configure: Callable[..., Confi
     learners = cast(dict[str, Learner], {"current": Hungry(RuntimeError("was asked"))})
     assert rehearsal.learn(config, learners, {"current": []}, {"current": POLICY}) == {}
     assert rehearsal.left_out(config) == ("learning, with its memory, as it is under DeepSpeed",)
+
+
+class HungryPolicyGradient(PolicyGradient):
+    """A learner that has enough memory until it rehearses."""
+
+    def rehearse(self, rows: Sequence[Trajectory], policy: Policy) -> Rehearsed:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+class HungrySettings(ppo.Settings):
+    """PPO that is learned so."""
+
+    learner = "tests.trainer.test_rehearsal:HungryPolicyGradient"
+
+
+def test_a_run_without_memory_is_refused_before_anything_is_played(configure: Callable[..., Config]) -> None:
+    run = configure("algorithm=ppo", "rehearse=always")
+    hungry = run.model_copy(update={"algorithm": HungrySettings(**run.algorithm.model_dump())})
+    with pytest.raises(RehearsalError, match="largest micro-batch"):
+        train(hungry)
+    folder = RunFolder(run.output)
+    assert folder.published() == [0] and not folder.metrics.exists() and not folder.transcripts.exists()
+    assert not folder.estimate.exists() and not (folder.judging / "training.jsonl").exists()
 
 
 def test_other_errors_of_a_learner_are_its_own(configure: Callable[..., Config]) -> None:
