@@ -93,7 +93,7 @@ class Estimate:
             raise RehearsalError(
                 f"The run would need {gib(memory.needed)} GiB and the {memory.of} has {gib(memory.room)} "
                 f"({gib(memory.peak)} for its largest batches and {gib(memory.optimizer)} for the optimizer): "
-                f"{remedies(config)}."
+                f"{remedies(config)}; or try it all the same with rehearse=never."
             )
 
     def write(self, path: Path) -> None:

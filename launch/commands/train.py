@@ -40,10 +40,10 @@ def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
     before, overrides = saved.entrusted(run, overrides)
     for override in overrides:
         key = override.lstrip("+").partition("=")[0]
-        if key.partition(".")[0] not in ("cluster", "limits") and not saved.is_means(key):
+        if key.partition(".")[0] not in ("cluster", "limits", "rehearse") and not saved.is_means(key):
             raise LaunchError(
-                f"A resumed run keeps its configuration, but for cluster, limits and what an endpoint may cost: leave "
-                f"out {override!r}, or start a new run."
+                "A resumed run keeps its configuration, but for cluster, limits, rehearse and what an endpoint may "
+                f"cost: leave out {override!r}, or start a new run."
             )
     config = compose.load(overrides, before)
     if config.cluster.shard_size != before.cluster.shard_size:
