@@ -61,9 +61,12 @@ def again(run: Path, job: str) -> Starts:
         return Starts(job=job, newest=newest, starts=0)
     if known["starts"] >= STARTS:
         reached = f"a checkpoint newer than {newest}" if newest else "a first checkpoint"
+        remedies = ["give it a longer --time"]
+        if newest is None:  # a run that goes on keeps its save_every
+            remedies.append(f"remove {run} and lower save_every" if run.exists() else "lower save_every")
         raise LaunchError(
-            f"Job {job} was started {known['starts']} times without reaching {reached} in {run}: give it a longer "
-            "--time or lower save_every, then submit it once more."
+            f"Job {job} was started {known['starts']} times without reaching {reached} in {run}: "
+            f"{' or '.join(remedies)}, then submit it once more."
         )
     return known
 

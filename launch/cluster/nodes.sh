@@ -48,12 +48,13 @@ stop_nodes() {
   done
 }
 
-# train_or_resume RUN [overrides]: becomes a new run, or goes on with the one that an earlier start of the job left there.
+# train_or_resume RUN [overrides]: becomes a new run, or goes on with the one that an earlier start of the job left
+# there. The overrides are given then, too: prompts and keys are only used where the command line names them.
 train_or_resume() {
   local run=$1
   shift
   if [ -e "$run/config.yaml" ]; then
-    exec rostrum train resume="$run" cluster.address="$RAY_ADDRESS"
+    exec rostrum train resume="$run" cluster.address="$RAY_ADDRESS" "$@"
   fi
   exec rostrum train output="$run" cluster.address="$RAY_ADDRESS" "$@"
 }

@@ -20,7 +20,7 @@ def train(overrides: Sequence[str]) -> int:
     """Train a new run, or with resume=RUN one that was cut off."""
     rest, resume = take(overrides, "resume")
     rest, dry = take_dry_run(rest)
-    config = compose.load(rest) if resume is None else _resumed(Path(resume), rest)
+    config = compose.load(rest) if resume is None else resumed(Path(resume), rest)
     if dry:
         return tell_dry_run(cost_of(config))
     if int(os.environ.get("RANK", 0)):
@@ -35,17 +35,25 @@ def train(overrides: Sequence[str]) -> int:
     return 0
 
 
-def _resumed(run: Path, overrides: Sequence[str]) -> "Config":
-    """Return the run's own configuration; only where it runs may be another place."""
-    before, overrides = saved.entrusted(run, overrides)
-    for override in overrides:
-        key = override.lstrip("+").partition("=")[0]
-        if key.partition(".")[0] not in ("cluster", "limits", "rehearse") and not saved.is_means(key):
-            raise LaunchError(
-                "A resumed run keeps its configuration, but for cluster, limits, rehearse and what an endpoint may "
-                f"cost: leave out {override!r}, or start a new run."
-            )
-    config = compose.load(overrides, before)
+def resumed(run: Path, overrides: Sequence[str]) -> "Config":
+    """Return the run's own configuration; only where it runs may be another place.
+
+    Overrides may repeat what it says: a job that is started again has those that it began the run with.
+
+    Raises:
+        LaunchError: an override changes what has to stay.
+    """
+    before, _ = saved.entrusted(run, overrides)
+    if compose.sets(overrides, "experiment"):  # it chooses many things, and only for a run that is composed anew
+        config = compose.load(overrides).model_copy(update={"output": before.output})
+    else:
+        config = compose.load(overrides, before)
+    kept = config.model_copy(update={"cluster": before.cluster, "limits": before.limits, "rehearse": before.rehearse})
+    if (key := saved.difference(before, kept)) is not None:
+        raise LaunchError(
+            "A resumed run keeps its configuration, but for cluster, limits, rehearse and what an endpoint may cost: "
+            f"leave out what changes {key}, or start a new run."
+        )
     if config.cluster.shard_size != before.cluster.shard_size:
         raise LaunchError(
             f"cluster.shard_size decides which debates are sampled: resume with {before.cluster.shard_size}, as before."

@@ -233,4 +233,4 @@ def test_a_job_that_finds_its_run_goes_on_with_it(tmp_path: Path) -> None:
     assert start() == f"train output={run} cluster.address=auto cluster=node8"
     run.mkdir()
     (run / "config.yaml").touch()
-    assert start() == f"train resume={run} cluster.address=auto"
+    assert start() == f"train resume={run} cluster.address=auto cluster=node8"

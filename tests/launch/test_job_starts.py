@@ -50,6 +50,9 @@ def test_two_starts_without_a_checkpoint_are_enough(tmp_path: Path) -> None:
         ):
             ask(run, "7")
     assert not run.exists(), "the folder of a new run must not be there"
+    run.mkdir()
+    with pytest.raises(LaunchError, match=f"a longer --time or remove {run} and lower save_every, then submit it"):
+        job_starts.again(run, "7")
     job_starts.begin(run, "8")  # the user has submitted it once more
     job_starts.again(run, "8")
 
@@ -64,7 +67,8 @@ def test_a_new_checkpoint_gives_two_more_starts(tmp_path: Path) -> None:
     (RunFolder(run).trainer / "checkpoint-3").mkdir()  # not whole: it does not count
     job_starts.begin(run, "7")
     job_starts.begin(run, "7")
-    with pytest.raises(LaunchError, match=r"2 times without reaching a checkpoint newer than checkpoint-2"):
+    told = f"2 times without reaching a checkpoint newer than checkpoint-2 in {run}: give it a longer --time, then"
+    with pytest.raises(LaunchError, match=told):
         job_starts.begin(run, "7")
 
 
@@ -114,6 +118,15 @@ def test_the_script_is_requeued_once_and_then_stops(tmp_path: Path, environment:
     code, said = start()
     assert code == 2 and said.startswith(told) and said.count("\n") == 1
     assert not (here / at).exists(), "it ends before Ray is started"
+
+
+def test_a_job_that_is_not_submitted_from_a_checkout_ends_with_a_sentence(environment: dict[str, str]) -> None:
+    elsewhere = Path(environment["SLURM_SUBMIT_DIR"]).parent
+    job = subprocess.run(
+        ["bash", str(SCRIPT)], env=environment | {"SLURM_SUBMIT_DIR": str(elsewhere)}, capture_output=True, text=True
+    )
+    assert job.returncode == 2 and job.stdout == "" and job.stderr.count("\n") == 1
+    assert job.stderr.startswith(f"rostrum: {elsewhere} is no checkout of Rostrum: ")
 
 
 def test_a_node_of_ray_that_ends_is_not_waited_for(tmp_path: Path, environment: dict[str, str]) -> None:
