@@ -49,7 +49,8 @@ def resumed(run: Path, overrides: Sequence[str]) -> "Config":
     else:
         config = compose.load(overrides, before)
     kept = config.model_copy(update={"cluster": before.cluster, "limits": before.limits, "rehearse": before.rehearse})
-    if (key := saved.difference(before, kept)) is not None:
+    key = "output" if compose.sets(overrides, "output") else saved.difference(before, kept)
+    if key is not None:
         raise LaunchError(
             "A resumed run keeps its configuration, but for cluster, limits, rehearse and what an endpoint may cost: "
             f"leave out what changes {key}, or start a new run."

@@ -25,8 +25,9 @@ def test_what_began_a_run_goes_on_with_it(words: list[str], tmp_path: Path) -> N
     compose.save(began, run / "config.yaml")
     cluster = began.cluster.model_copy(update={"address": "10.0.0.2:6379"})
     assert resumed(run, [ELSEWHERE, *words]) == began.model_copy(update={"cluster": cluster})
-    with pytest.raises(LaunchError, match="leave out what changes iterations, or start a new run"):
-        resumed(run, [ELSEWHERE, *words, "iterations=99"])
+    for more in ("iterations=99", f"output={tmp_path}/other"):
+        with pytest.raises(LaunchError, match=f"leave out what changes {more.split('=')[0]}, or start a new run"):
+            resumed(run, [ELSEWHERE, *words, more])
 
 
 def test_without_those_words_no_key_is_sent_and_no_prompts_are_rendered(tmp_path: Path) -> None:
