@@ -40,7 +40,7 @@ test-vllm: $(VLLM_READY)
 test-models: $(VLLM_READY) $(MODELS)/.ready
 	ROSTRUM_MODELS="$(MODELS)" python -m pytest --numprocesses 2 tests/models
 
-# A Slurm of two nodes on this machine. Debian's is installed where it is missing and root asks for it; see install.sh.
+# A Slurm of three nodes on this machine. Debian's is installed where it is missing and root asks for it; see install.sh.
 test-slurm: $(READY)
 	tests/cluster/install.sh
 	ROSTRUM_SLURM=1 python -m pytest -rs tests/cluster

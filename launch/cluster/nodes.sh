@@ -2,41 +2,54 @@
 # background process of the job, so that they end with it and `ray stop`, which would end every Ray on the machine, is
 # not needed. What Ray says of a node goes to the file NODE_LOG: it would drown Rostrum's own lines in the job's log.
 
-# start_head PORT [ray start's options]: the first node of the cluster; its process is added to NODES. All nodes and the
-# run are let in by a token that only this job knows.
+# start_head PORT [ray start's options]: the first node of the cluster. All nodes and the run are let in by a token that
+# only this job knows.
 start_head() {
   local port=$1
   shift
   export RAY_AUTH_MODE=token
   export RAY_AUTH_TOKEN=${RAY_AUTH_TOKEN:-$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')}
-  $NODE_PREFIX ray start --head --block --port="$port" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
-  NODES+=($!)
+  start_node --head --port="$port" "$@"
 }
 
-# start_worker ADDRESS [ray start's options]: joins the cluster at host:port; its process is added to NODES.
+# start_worker ADDRESS [ray start's options]: joins the cluster at host:port.
 start_worker() {
   local address=$1
   shift
-  $NODE_PREFIX ray start --block --address="$address" --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
-  NODES+=($!)
+  start_node --address="$address" "$@"
 }
 
-# wait_for_nodes ADDRESS COUNT: until that many nodes have joined, for at most ten minutes, or until one that was started
-# here has ended.
+# start_node [ray start's options]: its process is added to NODES, its log to LOGS, in which this start has a headline.
+start_node() {
+  echo "== $(date): job ${SLURM_JOB_ID:-} starts this node" >>"$NODE_LOG"
+  $NODE_PREFIX ray start --block --disable-usage-stats "$@" >>"$NODE_LOG" 2>&1 &
+  NODES+=($!)
+  LOGS+=("$NODE_LOG")
+}
+
+# wait_for_nodes: until Ray says in the log of every node that it has started, for at most ten minutes, or until one has
+# ended. `ray status` would say it, too, but each time it is asked costs seconds of the processor that Ray starts on.
 wait_for_nodes() {
-  local alive node
-  for _ in $(seq 300); do
-    alive=$(ray status --address="$1" 2>/dev/null | sed -n '/^Active:/,/^Pending:/p' | grep -c ' node_') || true
-    [ "${alive:-0}" -ge "$2" ] && return 0
-    for node in "${NODES[@]}"; do
-      kill -0 "$node" 2>/dev/null && continue
-      echo "A node of the Ray cluster at $1 did not start: see what each said in $(dirname "$NODE_LOG")." >&2
-      return 1
+  local i up
+  for _ in $(seq 1200); do
+    up=0
+    for i in "${!NODES[@]}"; do
+      if ! kill -0 "${NODES[i]}" 2>/dev/null; then
+        echo "A node of Ray did not start: see what it said in ${LOGS[i]}." >&2
+        return 1
+      fi
+      has_started "${LOGS[i]}" && up=$((up + 1))
     done
-    sleep 2
+    [ "$up" = "${#NODES[@]}" ] && return 0
+    sleep 0.5
   done
-  echo "Only ${alive:-0} of $2 nodes joined the Ray cluster at $1: see what each said in $(dirname "$NODE_LOG")." >&2
+  echo "Only $up of ${#NODES[@]} nodes of Ray started: see what each said in $(dirname "${LOGS[0]}")." >&2
   return 1
+}
+
+# has_started LOG: whether Ray says so under the log's last headline.
+has_started() {
+  awk '/^== / { up = 0 } /Ray runtime started/ { up = 1 } END { exit !up }' "$1"
 }
 
 # stop_nodes: ends the nodes that were started here, workers first.

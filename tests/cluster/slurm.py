@@ -1,4 +1,4 @@
-"""A Slurm of one controller and two nodes on this machine, which leaves nothing behind.
+"""A Slurm of one controller and three nodes on this machine, which leaves nothing behind.
 
 Debian's `munge` and `slurm-wlm` bring the programs. Configuration, key, socket, state and logs lie in one folder, ports
 are free ones, and nothing of the system's is read or written.
@@ -19,7 +19,7 @@ from typing import Self
 import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "srun")
-NODES = ("one", "two")
+NODES = ("first", "second", "third")
 USER = pwd.getpwuid(os.getuid()).pw_name
 PATIENCE = 60.0
 """Seconds until the daemons must have answered."""
@@ -58,18 +58,17 @@ class Slurm:
         key = self.folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o600)
-        controller, one, two = free_ports(3)
+        names = ("controller", *NODES)
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
         template = Path(__file__).with_name("slurm.conf").read_text("utf-8")
-        filled = template.format(
-            user=USER, host=socket.gethostname(), folder=self.folder, controller=controller, one=one, two=two
-        )
+        filled = template.format(user=USER, host=socket.gethostname(), folder=self.folder, **ports)
         (self.folder / "slurm.conf").write_text(filled, "utf-8")
         try:
             self._start("munged", "--foreground", "--force", *self._munge_files())
             wait_for((self.folder / "munge.socket").exists, PATIENCE, self.said)
             self._start("slurmctld", "-D", "-i", "-f", str(self.folder / "slurm.conf"))
             for node in NODES:
-                self.start_node(node)
+                self._start("slurmd", "-D", "-N", node, "-f", str(self.folder / "slurm.conf"), label=node)
             wait_for(lambda: all(self.state(node).startswith("IDLE") for node in NODES), PATIENCE, self.said)
         except BaseException:
             self.__exit__()
@@ -107,10 +106,6 @@ class Slurm:
             self._daemons[label or name] = subprocess.Popen(
                 [name, *words], env=self.environment, stdout=out, stderr=out, cwd=self.folder
             )
-
-    def start_node(self, node: str) -> None:
-        """Start a node's daemon."""
-        self._start("slurmd", "-D", "-N", node, "-f", str(self.folder / "slurm.conf"), label=node)
 
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and whatever runs on the node, as when the machine loses its power."""

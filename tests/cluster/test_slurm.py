@@ -1,5 +1,5 @@
-"""The script that is shipped, on a Slurm of two nodes: requeued at its time limit and when a node is lost, the job goes
-on, and the run is the one that nobody disturbed."""
+"""The script that is shipped, on a Slurm of this machine: requeued at its time limit and when a node is lost, the job
+goes on, and the run is the one that nobody disturbed."""
 
 import json
 import math
@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from rostrum.trainer.cost import OF_THE_MACHINE
@@ -55,75 +57,107 @@ def overrides(tiny: Path) -> list[str]:
     ]
 
 
-def metrics(run: Path) -> list[dict[str, Any]]:
-    rows = read_lines(RunFolder(run).metrics)
+class Job:
+    """The script, submitted for two nodes: the learner is on the first of them, a rollout worker on the other."""
+
+    def __init__(self, slurm: Slurm, folder: Path, overrides: list[str]) -> None:
+        self.slurm, self.run, self._log = slurm, RunFolder(folder / "run"), folder / "log"
+        on_two_nodes = [
+            "cluster.learners=1",
+            "cluster.rollout_workers=1",
+            "cluster.resources.learner={head_node: 1}",
+            "cluster.resources.rollout={worker_node: 1}",
+        ]
+        self.number = slurm.run(
+            *("sbatch", "--parsable", "--gpus-per-node=0", "--cpus-per-task=1", f"--signal=B:USR1@{WARNING}"),
+            *(f"--chdir={ROOT}", f"--output={self._log}", str(SCRIPT), *overrides, *on_two_nodes),
+            RUN=str(self.run.path),
+            RAY_PORT=str(free_ports(1)[0]),
+            PATH=os.pathsep.join([str(Path(sys.executable).parent), slurm.environment["PATH"]]),
+        ).strip()
+
+    def known(self) -> dict[str, str]:
+        """Return what Slurm knows of it."""
+        return self.slurm.job(self.number)
+
+    def said(self) -> str:
+        log = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return f"{log[-4000:]}\n{self.known()}\n{self.slurm.said()}"
+
+    def state(self) -> str:
+        now = self.known()["JobState"]
+        assert now not in ("FAILED", "TIMEOUT", "CANCELLED"), self.said()
+        return now
+
+    def update(self, **settings: str) -> None:
+        self.slurm.run("scontrol", "update", f"JobId={self.number}", *(f"{k}={v}" for k, v in settings.items()))
+
+    def iterations(self) -> int:
+        """Return how many are finished: the policy after them is published, their checkpoint is whole."""
+        return max(self.run.published(), default=0)
+
+    def hold_after(self, iterations: int) -> None:
+        """Let it come to one more than so many, and no further: a fast machine would be at the end too soon."""
+        wait_for(lambda: self.state() != "COMPLETED" and self.iterations() > iterations, START, self.said)
+        (learner,) = [one for one in self.slurm.processes() if command_of(one).startswith("ray::Learner")]
+        learner.suspend()
+        assert iterations < self.iterations() < ITERATIONS
+
+    def wait_until_requeued(self, times: int) -> None:
+        """Wait until it is in the queue again, and let it start: Slurm would have it wait for two minutes."""
+        again = str(times)
+        wait_for(lambda: self.state() == "PENDING" and self.known()["Restarts"] == again, START, self.said)
+        self.update(TimeLimit="60", StartTime="now")
+
+
+def command_of(process: psutil.Process) -> str:
+    """Return the first word of a process's command line; nothing where it is gone."""
+    try:
+        return next(iter(process.cmdline()), "")
+    except psutil.Error:
+        return ""
+
+
+@contextmanager
+def training(overrides: list[str], output: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """An undisturbed run in a process of its own."""
+    words = [sys.executable, "-m", "rostrum", "train", *overrides, f"output={output}"]
+    with output.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def metrics(run: RunFolder) -> list[dict[str, Any]]:
+    rows = read_lines(run.metrics)
     return [{key: value for key, value in row.items() if key not in OF_THE_MACHINE} for row in rows]
 
 
-def soon(run_time: str) -> int:
+def soon(run_time: str) -> str:
     """Return a time limit, in minutes, of which the job is warned at Slurm's next look, and that is a minute away."""
     hours, minutes, seconds = map(int, run_time.split(":"))
-    return math.ceil((hours * 3600 + minutes * 60 + seconds) / 60) + 1
+    return str(math.ceil((hours * 3600 + minutes * 60 + seconds) / 60) + 1)
 
 
 def test_a_job_goes_on_after_its_time_limit_and_a_lost_node(slurm: Slurm, overrides: list[str], tmp_path: Path) -> None:
-    run, alone, log = tmp_path / "run", tmp_path / "alone", tmp_path / "log"
-    on_two_nodes = [
-        "cluster.learners=1",
-        "cluster.rollout_workers=1",
-        "cluster.resources.learner={head_node: 1}",
-        "cluster.resources.rollout={worker_node: 1}",
-    ]
-    job = slurm.run(
-        *("sbatch", "--parsable", "--gpus-per-node=0", "--cpus-per-task=2", f"--signal=B:USR1@{WARNING}"),
-        *(f"--chdir={ROOT}", f"--output={log}", str(SCRIPT), *overrides, *on_two_nodes),
-        RUN=str(run),
-        RAY_PORT=str(free_ports(1)[0]),
-        PATH=os.pathsep.join([str(Path(sys.executable).parent), slurm.environment["PATH"]]),
-    ).strip()
+    job = Job(slurm, tmp_path, overrides)
+    job.hold_after(0)
+    assert job.known()["NodeList"] == "first,second"
+    job.update(TimeLimit=soon(job.known()["RunTime"]))
+    with training(overrides, tmp_path / "alone") as alone:  # while Slurm, which looks every 30 seconds, waits to look
+        job.wait_until_requeued(1)
+        at_the_limit = job.iterations()
+        assert "continue with `rostrum train resume=" in job.said()
 
-    def said() -> str:
-        return f"{log.read_text(errors='replace')[-4000:] if log.exists() else ''}\n{slurm.job(job)}\n{slurm.said()}"
+        job.hold_after(at_the_limit)
+        slurm.kill_node("first")
+        job.wait_until_requeued(2)
 
-    def state() -> str:
-        now = slurm.job(job)["JobState"]
-        assert now not in ("FAILED", "TIMEOUT", "CANCELLED"), said()
-        return now
-
-    def come_further(than: int) -> int:
-        folder = RunFolder(run)
-        wait_for(lambda: state() != "COMPLETED" and len(read_lines(folder.metrics)) > than, START, said)
-        return len(read_lines(folder.metrics))
-
-    def requeued(times: int) -> None:
-        """Wait until the job is back in the queue, where Slurm would have it wait for two minutes."""
-        wait_for(lambda: state() == "PENDING" and slurm.job(job)["Restarts"] == str(times), START, said)
-
-    come_further(0)
-    learners = [process for process in slurm.processes() if process.cmdline()[0].startswith("ray::Learner")]
-    assert len(learners) == 1
-    learners[0].suspend()  # Slurm looks only every 30 seconds whose time is up: a fast machine would have finished
-    slurm.run("scontrol", "update", f"JobId={job}", f"TimeLimit={soon(slurm.job(job)['RunTime'])}")
-    requeued(1)
-    slurm.run("scontrol", "update", f"JobId={job}", "TimeLimit=60", "StartTime=now")
-    at_the_limit = len(read_lines(RunFolder(run).metrics))
-    assert 0 < at_the_limit < ITERATIONS and "continue with `rostrum train resume=" in log.read_text(), said()
-
-    come_further(at_the_limit)
-    slurm.kill_node("one")
-    requeued(2)
-    slurm.start_node("one")
-    wait_for(lambda: slurm.state("one").startswith("IDLE"), START, said)
-    # What ends the lost start reaches the node that is back, and would end a start of the same moment as well.
-    slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now+10")
-    assert len(read_lines(RunFolder(run).metrics)) < ITERATIONS
-
-    subprocess.run(
-        [sys.executable, "-m", "rostrum", "train", *overrides, f"output={alone}"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    wait_for(lambda: state() == "COMPLETED", START, said)
-    assert metrics(run) == metrics(alone)
+        wait_for(lambda: job.state() == "COMPLETED", START, job.said)
+        assert job.known()["NodeList"] == "second,third"
+        assert alone.wait(START) == 0, (tmp_path / "alone.log").read_text()
+    assert metrics(job.run) == metrics(RunFolder(tmp_path / "alone"))
     assert json.loads((tmp_path / "run.job" / "starts.json").read_text())["starts"] == 1

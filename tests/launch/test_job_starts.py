@@ -24,9 +24,9 @@ COMMANDS = {
   *) echo "NodeName=$4 NodeAddr=127.0.0.1 Port=6818" ;;
 esac""",
     "srun": 'while [[ $1 != ray ]]; do shift; done\nexec "$@"',
-    "ray": """[ "$1" = status ] || exec sleep 600
-touch waiting
-[ -e never ] || printf 'Active:\\n 1 node_a\\n 1 node_b\\nPending:\\n'""",
+    "ray": """touch waiting
+[ -e never ] || echo Ray runtime started.
+exec sleep 600""",
     "rostrum": "touch training\nexec sleep 600",
 }
 """What the script calls, in the place of Slurm, of Ray, and of a training that takes too long to start. What they are
@@ -135,5 +135,21 @@ def test_a_node_of_ray_that_ends_is_not_waited_for(tmp_path: Path, environment: 
     ray.write_text(ray.read_text("utf-8").replace("exec sleep 600", "{ echo broken; exit 1; }"), "utf-8")
     job = subprocess.run(["bash", str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert job.returncode == 1 and job.stderr.count("\n") == 1
-    assert f"did not start: see what each said in {tmp_path / 'run.job'}" in job.stderr
-    assert (tmp_path / "run.job" / "ray-two.log").read_text() == "broken\n"
+    told, _, log = job.stderr.strip(".\n").partition(": see what it said in ")
+    assert told == "A node of Ray did not start" and Path(log).parent == tmp_path / "run.job"
+    assert Path(log).read_text("utf-8").endswith("job 7 starts this node\nbroken\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "up"),
+    [
+        ("== job 7\nRay runtime started.\n", True),
+        ("== job 7\nRay runtime started.\n== job 8\nUsage stats collection is disabled.\n", False),
+        ("== job 7\nRay runtime started.\n== job 8\n00:03:16 SUCC Ray runtime started.\n", True),
+    ],
+)
+def test_what_ray_said_at_an_earlier_start_does_not_count(said: str, up: bool, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(said, "utf-8")
+    words = ["bash", "-c", '. "$0"; has_started "$1"', str(SCRIPT.with_name("nodes.sh")), str(log)]
+    assert subprocess.run(words).returncode == (0 if up else 1)
