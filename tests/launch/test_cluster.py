@@ -57,6 +57,7 @@ def slurm(folder: Path, port: int, run: Path) -> dict[str, str]:
         "SLURM_JOB_NODELIST": "two",
         "SLURM_CPUS_PER_TASK": "2",
         "RAY_PORT": str(port),
+        "RAY_health_check_period_ms": "500",  # a node is lost after five checks in vain, by default 3 seconds apart
         "RUN": str(run),
     }
 
