@@ -57,6 +57,7 @@ class Bench:
             self.settings.reward,
             self.settings.cluster.shard_size,
             _SEED,
+            waiting="players" if isinstance(workers, RayRolloutWorkers) else None,
         )
 
     def play(self, workers: RolloutWorkers) -> None:

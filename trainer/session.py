@@ -136,7 +136,7 @@ class Session:
         measured = {**measure(batch), **self.opponents.learn(batch)}
         self._measured = {**measured, **_paid(usage), **by_policy(self._gaps)}
         self._tokens = cost.tokens_of(batch, usage)
-        self._seconds = {"playing": batch.seconds - batch.judging_seconds, "judging": batch.judging_seconds}
+        self._seconds = {"playing": batch.playing_seconds, "judging": batch.judging_seconds}
         for told in limits.check_speeches(measured, self.settings):
             say(told)
         sleeping.all_sleep()
@@ -177,6 +177,7 @@ class Session:
                 derive(self.settings.seed, "play", iteration),
                 tell,
                 opponents,
+                self.settings.waits_in_thread,
             )
         return Played(batch, self.judge.usage - before)
 

@@ -133,8 +133,11 @@ class Batch:
     failures: tuple[Failure, ...]
     seconds: float
     """Playing and judging, not learning."""
+    playing_seconds: float = 0.0
+    """Those of them in which debates were played; with those of judging they are more than all where shards are judged
+    while others are played."""
     judging_seconds: float = 0.0
-    """Those of them in which the judge was waited for."""
+    """Those of them in which the judge was at work, or was waited for."""
     prompt_tokens: int = 0
     """Tokens of all prompts of debaters whose engine keeps what it reads; 0 where none does."""
     cache_hit_tokens: int = 0

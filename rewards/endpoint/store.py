@@ -29,7 +29,9 @@ class Store:
     def __init__(self, path: Path | None, table: str, columns: str, remedy: str, patience: float = PATIENCE) -> None:
         self._path, self._remedy, self._patience = path, remedy, patience
         with self._told():
-            self._database = sqlite3.connect(":memory:" if path is None else checked(path), timeout=patience)
+            # A judge may be asked in another thread than it was made in, though never in two at a time.
+            place = ":memory:" if path is None else checked(path)
+            self._database = sqlite3.connect(place, timeout=patience, check_same_thread=False)
             with self._database:
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
 

@@ -113,6 +113,19 @@ class Config(Section):
         return self.groups > 1 or (self.cluster.rollout_workers > 0 and elsewhere)
 
     @property
+    def waits_in_thread(self) -> Literal["players", "judge"] | None:
+        """Who only waits for other processes while a batch is collected, so that debates are judged while others are
+        played; None where both compute in this one, or may ask one process."""
+        cluster, debater, kinds, judges = self.cluster, self.debater, settings_by_name(), self.judge.needs()
+        plain = isinstance(self.decoding, Plain) and not self.protocol.judge_asks  # else a judge reads for players
+        shared = {debater.engine} if any(of.lora is not None for of in self.debaters) else set()  # by all adapters
+        apart = {name for name, kind in kinds.items() if plain and kind.computes_apart} - shared
+        if cluster.rollout_workers > 0 or debater.engine in apart:
+            return "players"
+        elsewhere = cluster.judge_workers > 0 or all(m.endpoint is not None or m.engine in apart for m in judges)
+        return "judge" if judges and elsewhere else None
+
+    @property
     def debaters(self) -> tuple[Debater, ...]:
         """The debater of each policy that is trained."""
         return tuple(self.of(policy).debater for policy in self.policies)

@@ -59,6 +59,8 @@ class EngineSettings(Section):
     """Whether it can hold a model in parts, one on each of several GPUs (`tensor_parallel`)."""
     quantizations: ClassVar[tuple[str, ...]] = ()
     """The methods by which it quantizes a model, or reads one that is quantized."""
+    computes_apart: ClassVar[bool] = False
+    """Whether it computes in a process of its own, and whoever asks it only waits."""
     unread: ClassVar[int] = 0
     """Tokens of a model's context that cannot be read: 1 where a new token is sampled in any case."""
 

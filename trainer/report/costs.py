@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from rostrum.trainer.report.inputs import Metrics, Run
 
 PARTS = ("playing", "judging", "learning", "publishing")
-"""Parts of an iteration whose shares of the time are shown; the rest is saving, checking and waiting. With
-`algorithm.staleness=1` playing and learning overlap, and the shares may be more than the whole."""
+"""Parts of an iteration whose shares of the time are shown; the rest is saving, checking and waiting. Playing overlaps
+with judging where one of the two is in other processes, and with learning with `algorithm.staleness=1`: the shares may
+be more than the whole."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Settings(EngineSettings):
     claims_memory = True
     caches_prefixes = True
     splits_models = True
+    computes_apart = True
     quantizations = QUANTIZATIONS
     unread = 1
 
