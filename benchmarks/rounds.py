@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.measure import Measurement, seconds
-from benchmarks.recording import recorded
 from benchmarks.rollouts import Bench
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.trainer import setup
@@ -96,12 +95,17 @@ class _Game:
         Raises:
             ModelError: the model's context is too short for so many rounds.
         """
-        with recorded() as calls:
-            rollouts = self.play(rounds)
+        rollouts = self.play(rounds)
         if len(rollouts) < len(self.matchups):
             raise ModelError(f"The debater's context is too short for {rounds} rounds: take one with a longer context.")
         new = sum(len(speech.token_ids) for rollout in rollouts for speech in rollout.transcript.speeches)
-        return new, sum(len(prompt) for call in calls for prompt in call.args[1])
+        rows = [row for rollout in rollouts for rows in rollout.rows.values() for row in rows]
+        return new, sum(len(row.prompt) + place for row in rows for place in _begun(row.mask))
+
+
+def _begun(mask: Sequence[int]) -> list[int]:
+    """Return where the speeches of a row begin in its completion."""
+    return [place for place, own in enumerate(mask) if own and (place == 0 or not mask[place - 1])]
 
 
 def growth(costs: Sequence[Cost], engine: str = "transformers") -> list[Measurement]:

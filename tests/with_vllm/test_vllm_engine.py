@@ -10,6 +10,7 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,16 @@ from benchmarks.prefix_cache import of_judges
 from benchmarks.rollouts import Bench
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.testimony.world import TestimonyWorld
-from rostrum.envs.types import Protocol, Transcript
+from rostrum.envs.types import Failure, Protocol, Transcript
 from rostrum.rewards.judges.likelihood import LikelihoodJudge
 from rostrum.trainer.config import Config
 from rostrum.trainer.engines import EngineError, Sampling, engine_settings, make_engine
 from rostrum.trainer.engines.transformers.causal import TransformersEngine
 from rostrum.trainer.engines.vllm.engine import VllmEngine
 from rostrum.trainer.models import loading
-from rostrum.trainer.rollouts.play import play
+from rostrum.trainer.rollouts.play import begin, outcomes_of, play, turn_by_turn
 from rostrum.trainer.rollouts.schedule import matchups_of
+from rostrum.trainer.rollouts.streamed import streamed
 from rostrum.trainer.types import Policy, Rollout
 from tests.chat_models import write_model
 from tests.sentencepiece_like import tokenizer, write_constant_model
@@ -193,6 +195,46 @@ def debates(engine: VllmEngine) -> list[Transcript]:
     )
     assert all(isinstance(rollout, Rollout) for rollout in played)
     return [rollout.transcript for rollout in played]
+
+
+@pytest.mark.parametrize("simultaneous", [False, True])
+def test_debates_that_do_not_wait_are_those_of_turn_by_turn(engine: VllmEngine, simultaneous: bool) -> None:
+    """With siblings, and debates that outgrow the context, one of them before its siblings part. What is played again
+    is the same to the bit."""
+    protocol, sampling = Protocol("debate", rounds=3, simultaneous=simultaneous), Sampling(14, 2.0, seed=5)
+    matchups = matchups_of(QUESTIONS, protocol, 2, branches=2, turns=len(protocol.order()), seed=1)
+    matchups += [replace(one, branches=1, id=f"whole-{one.id}") for one in matchups]
+    long = replace(QUESTIONS[0], passage=" ".join(["saw"] * 440))
+    matchups[3], matchups[20] = replace(matchups[3], question=long), replace(matchups[20], question=long)
+    engines, policies = {"current": engine}, {"current": Policy("current", 3, "embedded/debater")}
+
+    def played(by_themselves: bool) -> list[Rollout | Failure]:
+        engine._process.call("_renew")  # nothing is in the prefix cache
+        debates = begin(matchups, protocol, load_prompts("testimony"), engines)
+        if by_themselves:
+            return outcomes_of(streamed(debates, engines, sampling, policies), sampling)
+        for live in turn_by_turn(debates, engines, sampling, policies):
+            debates = live
+        return outcomes_of(debates, sampling)
+
+    in_step, found = played(False), played(True)
+    assert played(True) == found and played(False) == in_step
+    assert sum(isinstance(outcome, Failure) for outcome in found) == 3 and len(found) == 48
+    lengths = set()
+    for one, other in zip(in_step, found, strict=True):
+        if isinstance(one, Failure) or isinstance(other, Failure):
+            assert one == other
+            continue
+        assert [s.token_ids for s in one.transcript.speeches] == [s.token_ids for s in other.transcript.speeches]
+        assert (one.matchup, one.branch, one.transcript.provenance) == (
+            other.matchup, other.branch, other.transcript.provenance
+        )  # fmt: skip
+        lengths |= {len(speech.token_ids) for speech in one.transcript.speeches}
+        for speaker, (row,) in one.rows.items():
+            (its,) = other.rows[speaker]
+            assert (row.prompt, row.completion, row.mask, row.ends) == (its.prompt, its.completion, its.mask, its.ends)
+            assert apart([row.logprobs], [its.logprobs]) < 1e-3
+    assert len(lengths) > 3, "speeches end at different lengths"
 
 
 def test_debates_are_played(debates: list[Transcript]) -> None:

@@ -1,9 +1,9 @@
 """What the rest of Rostrum asks of an inference engine: tokens in, tokens and log-probabilities out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, runtime_checkable
 from typing import Protocol as Interface
 
 from rostrum.rewards.types import Scorer
@@ -33,6 +33,15 @@ class Completion:
     token_ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt with a seed of its own. `id` tells it from the others that are under way."""
+
+    id: int
+    prompt: Sequence[int]
+    seed: int
 
 
 class EngineSettings(Section):
@@ -135,6 +144,41 @@ class Forgetful(Engine, Interface):
 
     def forget(self) -> None:
         """Drop what is kept."""
+
+
+@runtime_checkable
+class Streams(Interface):
+    """An engine that takes prompts while others are under way, and seeds each by itself.
+
+    What is sampled after a prompt depends on the prompt, its seed and the weights, and not on what else is under way
+    (but for rounding).
+    """
+
+    def stream(self, more: Sequence[Request], sampling: Sampling) -> Mapping[int, Completion]:
+        """Take more prompts; return what is completed next, by the requests' ids: at least one where any is under way.
+
+        What comes together depends on all that was asked since nothing was under way, never on time: a batch that is
+        played again has the same prompts under way at each token. The seed of `sampling` is passed over.
+
+        Raises:
+            EngineError: a prompt with `max_tokens` after it would not fit the model's context.
+        """
+
+    def abort(self) -> None:
+        """Drop what is under way."""
+
+
+def complete(engine: Streams, requests: Sequence[Request], sampling: Sampling) -> list[Completion]:
+    """Return one completion per request, in their order; nothing else is under way."""
+    found, more = dict[int, Completion](), requests
+    try:
+        while len(found) < len(requests):
+            found |= engine.stream(more, sampling)
+            more = ()
+    except Exception:
+        engine.abort()
+        raise
+    return [found[request.id] for request in requests]
 
 
 class Receiver(Engine, Interface):

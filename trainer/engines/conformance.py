@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from rostrum.rewards.types import Unscored, Writing
 from rostrum.trainer.engines import Engine, EngineError, EngineSettings, Sampling, make_engine, sleeping
-from rostrum.trainer.engines.base import Forgetful
+from rostrum.trainer.engines.base import Forgetful, Request, Streams, complete
 from rostrum.trainer.engines.texts import TextEngine
 from rostrum.trainer.models import loading
 from rostrum.trainer.types import Policy
@@ -237,6 +237,35 @@ def the_order_of_a_batch_does_not_matter(of: Subject) -> None:
     assert [c.token_ids for c in greedy] == [c.token_ids for c in turned[::-1]]
 
 
+def prompts_are_taken_while_others_are_under_way(of: Subject) -> None:
+    """Expect an engine that streams to complete the same after a prompt and a seed, whatever else is under way and
+    whenever it was asked; what is aborted is gone."""
+    engine = of.engine
+    if not isinstance(engine, Streams):
+        return
+    sampling, prompts = Sampling(8, 1.0), of.prompts * 2
+    requests = [Request(number, prompt, 100 + number) for number, prompt in enumerate(prompts)]
+    alone = [complete(engine, [request], sampling)[0] for request in requests]
+    together = complete(engine, requests, sampling)
+    waiting, found = requests[2:], dict(engine.stream(requests[:2], sampling))
+    while len(found) < len(requests):  # one more for each that is completed, and two at the beginning
+        more, waiting = waiting[:1], waiting[1:]
+        found |= engine.stream(more, sampling)
+    assert len(engine.stream(requests, sampling)) > 0
+    engine.abort()
+    assert engine.stream((), sampling) == {}
+    for other in (together, [found[number] for number in range(len(requests))], complete(engine, requests, sampling)):
+        assert [c.token_ids for c in other] == [c.token_ids for c in alone]
+        assert apart([c.logprobs for c in other], [c.logprobs for c in alone]) <= TOLERANCE
+    assert alone[: len(of.prompts)] != alone[len(of.prompts) :], "copies of a prompt are sampled apart"
+    try:
+        engine.stream([Request(0, (of.prompts[1] * of.engine.max_context)[: of.engine.max_context], 0)], sampling)
+    except EngineError as error:
+        assert str(of.engine.max_context) in str(error)
+    else:
+        raise AssertionError("a prompt that fills the context left no room, and was not refused")
+
+
 def new_weights_are_served_at_once(of: Subject) -> None:
     """Expect everything to be of the new weights after `load`, what was read before included; and back."""
     asked = [CHOICES] * len(TEXTS)
@@ -338,6 +367,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     an_end_token_ends_a_speech,
     nothing_asked_nothing_answered,
     the_order_of_a_batch_does_not_matter,
+    prompts_are_taken_while_others_are_under_way,
     new_weights_are_served_at_once,
     an_adapter_is_served_beside_its_base,
     what_does_not_fit_is_said,

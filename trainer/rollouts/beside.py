@@ -93,7 +93,7 @@ class JudgedInThread(Generic[T]):
             self._check()
 
     def _hand(self, item: T) -> None:
-        """Hand something over.
+        """Give the thread something more.
 
         Raises:
             BaseException: the work on something before has.

@@ -29,6 +29,7 @@ from rostrum.trainer.engines.errors import EngineError, TransferError
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
 from rostrum.trainer.rollouts.examples import Example, OwnExample
 from rostrum.trainer.rollouts.play import begin, outcomes_of, turn_by_turn
+from rostrum.trainer.rollouts.streamed import streamed, streams
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
 if TYPE_CHECKING:
@@ -96,8 +97,11 @@ class Worker:
         before = _begun_anew(keeping)
         row_per_speech, window, examples = setup.row_per_speech, setup.window, setup.examples
         tables = begin(shard.matchups, setup.protocol, self._prompts, engines, row_per_speech, window, examples)
-        for live in turn_by_turn(tables, engines, sampling, policies, self._decoding):
-            tables = live
+        if streams(engines, self._decoding):
+            tables = streamed(tables, engines, sampling, policies)
+        else:
+            for live in turn_by_turn(tables, engines, sampling, policies, self._decoding):
+                tables = live
         outcomes, after = PlayedShard(outcomes_of(tables, sampling)), _begun_anew(keeping)
         outcomes.prompt_tokens, outcomes.cache_hit_tokens = after[0] - before[0], after[1] - before[1]
         return outcomes

@@ -1,9 +1,7 @@
-"""Playing a batch of debates with engines, turn by turn, tokens in and tokens out."""
+"""Playing a batch of debates with engines, turn by turn, tokens in and tokens out. `streamed` plays them otherwise."""
 
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from rostrum.envs.debate import Debate, Utterance
 from rostrum.envs.prompts.prompt_sets import Prompts
@@ -14,7 +12,7 @@ from rostrum.rewards.types import Unscored
 from rostrum.trainer.engines.base import Engine, Sampling
 from rostrum.trainer.progress import activity
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding
-from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn
+from rostrum.trainer.rollouts.decoding.turns import OneSample, Turn, at_turn
 from rostrum.trainer.rollouts.examples import Example, OwnExample
 from rostrum.trainer.rollouts.token_rows import SpeakerTokens
 from rostrum.trainer.types import Matchup, Policy, Rollout
@@ -155,14 +153,14 @@ def turn_by_turn(
         if asking := [table for table in tables if table.failure is None and table.debate.awaits_question]:
             _ask(asking, decoding)
             yield tables
-        tables = [sibling for table in tables for sibling in _siblings(table, turn)]
+        tables = [sibling for table in tables for sibling in siblings(table, turn)]
         live, said = [table for table in tables if table.failure is None], defaultdict[int, dict[str, Utterance]](dict)
         with activity(f"turn {turn + 1} of {turns} in {len(live)} debates"):
-            for name, ready in _ready(live, engines, sampling).items():
+            for name, ready in due(live, engines, sampling).items():
                 policy, now = versions[name], [now for _, now in ready]
-                seed = zlib.crc32(f"{sampling.seed}:{now[0].debate.turn}:{policy.name}".encode())
+                seeded = at_turn(sampling, now[0].debate.turn, policy)
                 speaking = decoding.speaking if decoding.speaking.serves(policy) else OneSample()
-                choices = speaking.speak(now, engines[name], replace(sampling, seed=seed), policy)
+                choices = speaking.speak(now, engines[name], seeded, policy)
                 for (table, its), choice in zip(ready, choices, strict=True):
                     table.spent.update({f"{policy.name} {what}": count for what, count in choice.spent.items()})
                     if choice.said is None:
@@ -171,7 +169,7 @@ def turn_by_turn(
                         said[id(table)][its.speaker] = choice.said
         for table in live:
             if table.failure is None:
-                _hear(table, said[id(table)])
+                hear(table, said[id(table)])
         yield tables
 
 
@@ -193,13 +191,14 @@ def _ask(tables: Sequence[LiveDebate], decoding: Decoding) -> None:
         table.debate.ask("", problem=text.reason) if isinstance(text, Unscored) else table.debate.ask(text)
 
 
-def _siblings(table: LiveDebate, turn: int) -> list[LiveDebate]:
+def siblings(table: LiveDebate, turn: int) -> list[LiveDebate]:
+    """Return what a debate goes on as from a turn: its siblings where they part, else itself."""
     if table.matchup.branch_turn != turn or table.matchup.branches == 1:
         return [table]
     return [table.fork(branch) for branch in range(table.matchup.branches)]
 
 
-def _ready(
+def due(
     tables: Sequence[LiveDebate], engines: Mapping[str, Engine], sampling: Sampling
 ) -> dict[str, list[tuple[LiveDebate, Turn]]]:
     """Return who is to speak now, by the policy that does, each told what it has not heard yet; a debate in which a
@@ -224,7 +223,8 @@ def _tell(table: LiveDebate, speaker: str, engine: Engine, sampling: Sampling) -
     return None
 
 
-def _hear(table: LiveDebate, utterances: Mapping[str, Utterance]) -> None:
+def hear(table: LiveDebate, utterances: Mapping[str, Utterance]) -> None:
+    """Add the speeches of a turn to a debate, which fails where they cannot be taken."""
     try:
         table.debate.hear(utterances)
     except Exception as error:  # a debate ends here: whatever it tripped over is recorded and the others go on

@@ -5,15 +5,17 @@ are never used twice. Full weights replace the old ones in place: from the publi
 (`trainer.engines.vllm.transfer`).
 """
 
+import contextlib
 import itertools
 import socket
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from rostrum.trainer.engines.base import Completion, EngineSettings, Sampling, check_room, lora_rank
+from rostrum.trainer.engines.base import Completion, EngineSettings, Request, Sampling, check_room, lora_rank
+from rostrum.trainer.engines.errors import EngineError
 from rostrum.trainer.engines.formats import make_format
 from rostrum.trainer.engines.texts import TextEngine
 from rostrum.trainer.engines.vllm.process import VllmProcess
@@ -94,6 +96,26 @@ class VllmEngine(TextEngine):
             "generate", prompts, sampling.max_tokens, sampling.temperature, seeds, self._ends, self._adapter
         )
         return [Completion(*completion) for completion in found]
+
+    def stream(self, more: Sequence[Request], sampling: Sampling) -> Mapping[int, Completion]:
+        """Take more prompts beside those that are under way; return what is completed next, by the requests' ids.
+
+        The child computes only while it is asked, so what is read and sampled together does not depend on time.
+
+        Raises:
+            EngineError: a prompt with `max_tokens` after it would not fit the model's context.
+        """
+        check_room([request.prompt for request in more], sampling, self.max_context)
+        asked = [(request.id, list(request.prompt), request.seed) for request in more]
+        found = self._process.call(
+            "stream", asked, sampling.max_tokens, sampling.temperature, self._ends, self._adapter
+        )
+        return {number: Completion(*completion) for number, completion in found}
+
+    def abort(self) -> None:
+        """Drop what is under way; with the child, it is gone."""
+        with contextlib.suppress(EngineError):
+            self._process.call("abort")
 
     def logprobs(self, rows: Sequence[Sequence[int]]) -> list[tuple[float, ...]]:
         """Return the log-probability of every token but the first of each row.

@@ -11,9 +11,10 @@ from rostrum.trainer.engines.vllm import variables  # noqa: F401
 from tqdm import tqdm
 from vllm import LLM, SamplingParams
 from vllm.config import WeightTransferConfig
+from vllm.inputs.engine import tokens_input
 from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
-from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS
+from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS, RequestOutputKind
 
 from rostrum.trainer.engines.base import FINISH
 from rostrum.trainer.engines.vllm.served import Adapter, ServerSetup
@@ -26,12 +27,18 @@ _CPU_BLOCK = 32
 """Tokens per block of the prefix cache; vLLM's own 128 on CPUs is longer than what many prompts share."""
 
 
+Found = tuple[tuple[int, ...], tuple[float, ...], str]
+"""What was sampled after a prompt: tokens, their log-probabilities at the sampling temperature, "stop" or "length"."""
+
+
 class VllmServer:
     """Tokens in, tokens and log-probabilities out."""
 
     def __init__(self, setup: ServerSetup) -> None:
         self._llm = LLM(**arguments(setup))
         self._asleep = False
+        self._streamed: set[str] = set()
+        """Requests of `stream` that are under way."""
         self.max_context = int(self._llm.model_config.max_model_len)
 
     def generate(
@@ -42,26 +49,38 @@ class VllmServer:
         seeds: Sequence[int],
         ends: Sequence[int],
         adapter: Adapter | None,
-    ) -> list[tuple[tuple[int, ...], tuple[float, ...], str]]:
-        """Return tokens, their log-probabilities at the sampling temperature, and "stop" or "length", for each
-        prompt."""
-        sampling = [
-            SamplingParams(
-                max_tokens=max_tokens,
-                temperature=temperature,
-                seed=seed,
-                logprobs=0,
-                stop_token_ids=list(ends),
-                detokenize=False,
-            )
-            for seed in seeds
-        ]
-        found = []
-        for request in self._run(prompts, sampling, adapter):
-            output = request.outputs[0]
-            values = (step[token].logprob for token, step in zip(output.token_ids, output.logprobs, strict=True))
-            found.append((tuple(output.token_ids), tuple(values), str(output.finish_reason)))
-        return found
+    ) -> list[Found]:
+        """Return what is sampled after each prompt."""
+        sampling = [_sampled(max_tokens, temperature, seed, ends) for seed in seeds]
+        return [_found(request) for request in self._run(prompts, sampling, adapter)]
+
+    def stream(
+        self,
+        more: Sequence[tuple[int, list[int], int]],
+        max_tokens: int,
+        temperature: float,
+        ends: Sequence[int],
+        adapter: Adapter | None,
+    ) -> list[tuple[int, Found]]:
+        """Take more requests (id, prompt, seed) beside those under way; compute until some are completed, and return
+        those."""
+        self._wake()
+        engine, lora = self._llm.llm_engine, _lora(adapter)
+        for number, prompt, seed in sorted(more, key=lambda request: request[1]):
+            sampling = _sampled(max_tokens, temperature, seed, ends)
+            sampling.output_kind = RequestOutputKind.FINAL_ONLY
+            engine.add_request(str(number), tokens_input(prompt), sampling, lora_request=lora)
+            self._streamed.add(str(number))
+        while self._streamed:
+            if found := [output for output in engine.step() if output.finished]:
+                self._streamed -= {output.request_id for output in found}
+                return [(int(output.request_id), _found(output)) for output in found]
+        return []
+
+    def abort(self) -> None:
+        """Drop the requests of `stream` that are under way."""
+        self._llm.llm_engine.abort_request(sorted(self._streamed))
+        self._streamed.clear()
 
     def next_logprobs(
         self, contexts: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]], adapter: Adapter | None
@@ -121,8 +140,7 @@ class VllmServer:
         order = sorted(range(len(prompts)), key=lambda place: tuple(prompts[place]))
         requests: Any = [{"prompt_token_ids": list(prompts[place])} for place in order]
         how = [sampling[place] for place in order]
-        lora = LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
-        outputs: Sequence[Any] = self._llm.generate(requests, how, use_tqdm=False, lora_request=lora)
+        outputs: Sequence[Any] = self._llm.generate(requests, how, use_tqdm=False, lora_request=_lora(adapter))
         of_place = dict(zip(order, outputs, strict=True))
         return [of_place[place] for place in range(len(prompts))]
 
@@ -136,6 +154,28 @@ class VllmServer:
         if self._asleep:
             self._llm.wake_up()
             self._asleep = False
+
+
+def _sampled(max_tokens: int, temperature: float, seed: int, ends: Sequence[int]) -> SamplingParams:
+    return SamplingParams(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+        logprobs=0,
+        stop_token_ids=list(ends),
+        detokenize=False,
+    )
+
+
+def _found(request: Any) -> Found:
+    """Return what was sampled for a request that is completed."""
+    output = request.outputs[0]
+    values = (step[token].logprob for token, step in zip(output.token_ids, output.logprobs, strict=True))
+    return tuple(output.token_ids), tuple(values), str(output.finish_reason)
+
+
+def _lora(adapter: Adapter | None) -> LoRARequest | None:
+    return LoRARequest(adapter.name, adapter.number, adapter.path) if adapter else None
 
 
 def arguments(setup: ServerSetup) -> dict[str, Any]:

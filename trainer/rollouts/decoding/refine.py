@@ -21,7 +21,7 @@ from rostrum.trainer.config.decoding import Refine
 from rostrum.trainer.engines.base import Engine, Sampling
 from rostrum.trainer.policies import belongs
 from rostrum.trainer.rollouts.decoding.best_of import Favourite
-from rostrum.trainer.rollouts.decoding.turns import Choice, Turn, Way, cost, reseeded, sample
+from rostrum.trainer.rollouts.decoding.turns import Choice, Turn, Way, cost, drawing, reseeded, sample, utterances
 from rostrum.trainer.types import BASE, Policy
 
 
@@ -69,7 +69,7 @@ class CritiqueAndRefine:
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
         """Return the rewritten speeches."""
-        drafts = sample([turn.context for turn in turns], engine, sampling, policy)
+        drafts = utterances(drawing(turns, engine, sampling)(), engine, policy)
         revisions = [_Revision(turn, draft) for turn, draft in zip(turns, drafts, strict=True)]
         writers = [_Writer(engine, sampling, policy, number) for number in range(self._critiques)]
         for writer in writers:

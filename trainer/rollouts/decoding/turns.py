@@ -3,12 +3,13 @@
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol as Interface
 
 from rostrum.envs.debate import Debate, Utterance
 from rostrum.envs.types import Protocol, Speech, Transcript
 from rostrum.rewards.judges import JudgeSettings, Models
-from rostrum.trainer.engines.base import Completion, Engine, Sampling
+from rostrum.trainer.engines.base import Completion, Engine, Request, Sampling, Streams, complete
 from rostrum.trainer.policies import belongs
 from rostrum.trainer.types import SPENT, Policy
 
@@ -68,8 +69,7 @@ class OneSample:
 
     def speak(self, turns: Sequence[Turn], engine: Engine, sampling: Sampling, policy: Policy) -> list[Choice]:
         """Return one sample for each turn."""
-        completions = engine.generate([turn.context for turn in turns], sampling)
-        return [Choice(said) for said in utterances(completions, engine, policy)]
+        return [Choice(said) for said in utterances(drawing(turns, engine, sampling)(), engine, policy)]
 
 
 def plain(settings: object, protocol: Protocol, prompts: str, judge: JudgeSettings) -> Way:
@@ -80,6 +80,25 @@ def plain(settings: object, protocol: Protocol, prompts: str, judge: JudgeSettin
 def one_sample(models: Models | None) -> OneSample:
     """Return the way of speaking that needs no judge."""
     return OneSample()
+
+
+def at_turn(sampling: Sampling, turn: int, policy: Policy) -> Sampling:
+    """Return the sampling of a policy's speeches at one turn of debates that are played together."""
+    return replace(sampling, seed=zlib.crc32(f"{sampling.seed}:{turn}:{policy.name}".encode()))
+
+
+def request(turn: Turn, number: int, sampling: Sampling) -> Request:
+    """Return a turn's request. Its seed is named by the debate and the speaker, so that it is the same in whichever
+    order debates are played."""
+    return Request(number, turn.context, zlib.crc32(f"{sampling.seed}:{turn.id}:{turn.speaker}".encode()))
+
+
+def drawing(turns: Sequence[Turn], engine: Engine, sampling: Sampling) -> Callable[[], list[Completion]]:
+    """Return what draws one completion for each turn."""
+    if isinstance(engine, Streams):
+        requests = [request(turn, number, sampling) for number, turn in enumerate(turns)]
+        return partial(complete, engine, requests, sampling)
+    return partial(engine.generate, [turn.context for turn in turns], sampling)
 
 
 def sample(contexts: Sequence[Sequence[int]], engine: Engine, sampling: Sampling, policy: Policy) -> list[Utterance]:
@@ -107,9 +126,8 @@ def candidates(
 ) -> list[tuple[Utterance, ...]]:
     """Return so many utterances for each turn. The first of each is what would be said plainly, and more of them begin
     with what fewer would have been."""
-    contexts = [turn.context for turn in turns]
-    drawn = [sample(contexts, engine, reseeded(sampling, "candidate", n), policy) for n in range(count)]
-    return list(zip(*drawn, strict=True))
+    drawn = [drawing(turns, engine, reseeded(sampling, "candidate", n))() for n in range(count)]
+    return list(zip(*(utterances(completions, engine, policy) for completions in drawn), strict=True))
 
 
 def reseeded(sampling: Sampling, purpose: str, number: int = 0) -> Sampling:
