@@ -53,7 +53,7 @@ COVERING = [
 ]
 """Runs that have every pair of two choices that can be had together: Gemma 3 270M has no chat template."""
 ALL = [run for run in itertools.starmap(Chosen, itertools.product(*CHOICES)) if run[:2] != ("gemma", "chat")]
-RESUMED, REPORTED = (COVERING[3], COVERING[5]), COVERING[3]
+RESUMED, REPORTED, REHEARSED = (COVERING[3], COVERING[5]), COVERING[3], COVERING[5]
 
 
 def pairs(run: Chosen) -> set[tuple[Any, ...]]:
@@ -91,6 +91,7 @@ def settings_of(run: Chosen, models: dict[str, str], stories: Path, output: Path
         "evaluation.attacks": 0,
         "iterations": 2,
         "save_every": 1,
+        "rehearse": "always" if run == REHEARSED else "never",
         "output": output,
     }
     if run.weights == "full":
@@ -157,6 +158,7 @@ def test_training(run: Chosen, models: dict[str, str], stories: Path, tmp_path: 
     assert all(math.isfinite(row["loss"]) for row in rows if "loss" in row)
     first, last = weights_of(folder.policy(0)), weights_of(folder.policy(2))
     assert first.keys() == last.keys() and any(not torch.equal(first[name], last[name]) for name in first)
+    assert (folder.path / "estimate.json").exists() is (run == REHEARSED)
     check_exported(folder, tmp_path / "exported")
     if run in RESUMED:
         check_resumed(folder, tmp_path / "resumed")
