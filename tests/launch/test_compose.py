@@ -12,6 +12,7 @@ from rostrum.launch.groups import CONFIGS
 from rostrum.trainer.config import Config
 
 NEEDS = {
+    "judge=people": ["judge.study=studies/mine"],
     "questions": ["questions.path=questions.jsonl"],
     "questions=table": ["questions.path=t.csv", "questions.columns.right=right", "questions.columns.wrong=[wrong]"],
     "decoding=length_matched": ["decoding.words=8"],
