@@ -129,10 +129,10 @@ def _serve(words: Sequence[str]) -> int:
         raise LaunchError(f"port={port} is no port: give a number.")
     import uvicorn
 
-    from rostrum.launch.people.server import Pages
+    from rostrum.launch.people.judge_pages import JudgePages
 
     with _opened(study):
-        pages = Pages(study, settings_of(study), secure=secure == "true")
+        pages = JudgePages(study, settings_of(study), secure=secure == "true")
     tell(f"Judges' pages of {study} on http://{host or '127.0.0.1'}:{port or 8000}; stop with Ctrl-C.")
     uvicorn.run(
         pages.application(),

@@ -13,8 +13,9 @@ import httpx2
 import uvicorn
 
 from rostrum.launch.people import access
+from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.scripted import Habits, Scripted, right_answers
-from rostrum.launch.people.server import Pages
+from rostrum.launch.people.site import Site
 from rostrum.trainer.config.people import People
 from rostrum.trainer.evaluation.people import results
 from rostrum.trainer.progress import activity
@@ -32,7 +33,7 @@ def rehearse(db: sqlite3.Connection, study: Path, people: People, judges: int) -
         Habits(rng.uniform(0.7, 0.95), rng.choice((70, 80, 90)), rng.choice((0.0, 0.0, 0.2))) for _ in range(judges)
     ]
     links = [access.invite(db) for _ in range(judges)]
-    with serving(Pages(study, people)) as address, activity("scripted judges", judges, "judges", after=0) as bar:
+    with serving(JudgePages(study, people)) as address, activity("scripted judges", judges, "judges", after=0) as bar:
 
         def work(number: int) -> int:
             with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as browser:
@@ -45,10 +46,10 @@ def rehearse(db: sqlite3.Connection, study: Path, people: People, judges: int) -
 
 
 @contextmanager
-def serving(pages: Pages) -> Iterator[str]:
+def serving(site: Site) -> Iterator[str]:
     """Serve the pages on a free port of this machine while the block runs; return the address."""
     config = uvicorn.Config(
-        pages.application(), host="127.0.0.1", port=0, log_level="error", server_header=False, access_log=False
+        site.application(), host="127.0.0.1", port=0, log_level="error", server_header=False, access_log=False
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rostrum.envs import files
 
 NAME = "study.sqlite"
-VERSION = 1
+VERSION = 2
 """Of the schema, kept as SQLite's user_version."""
 PATIENCE = 30.0
 """Seconds that a writer waits for another."""

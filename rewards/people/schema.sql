@@ -27,10 +27,24 @@ CREATE TABLE answer (
   correct TEXT NOT NULL CHECK (correct IN ('A', 'B'))
 ) STRICT;
 
+-- What a model judge said of a debate that people are to check, apart for the same reason.
+CREATE TABLE model_verdict (
+  debate INTEGER NOT NULL REFERENCES debate ON DELETE CASCADE,
+  judge TEXT NOT NULL,
+  p REAL NOT NULL CHECK (p BETWEEN 0 AND 1),        -- of the answer of side A
+  PRIMARY KEY (debate, judge)
+) STRICT;
+
 CREATE TABLE guidelines (
   version INTEGER PRIMARY KEY,
   text TEXT NOT NULL,
   since REAL NOT NULL
+) STRICT;
+
+-- What the researcher has set since: whether the study is paused, the hash of the password.
+CREATE TABLE setting (
+  key TEXT PRIMARY KEY,
+  value TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE judge (
@@ -122,11 +136,81 @@ CREATE TABLE verdict (
   explanation TEXT NOT NULL,
   active REAL,
   on_page REAL NOT NULL,
-  at REAL NOT NULL
+  at REAL NOT NULL,
+  also TEXT NOT NULL DEFAULT '{}'          -- JSON: what other scales of the form were given
 ) STRICT;
 
 CREATE TABLE draft (
   place INTEGER PRIMARY KEY REFERENCES place ON DELETE CASCADE,
   fields TEXT NOT NULL,                    -- JSON
   at REAL NOT NULL
+) STRICT;
+
+-- What researchers and judges write to each other, perhaps about a debate.
+CREATE TABLE message (
+  id INTEGER PRIMARY KEY,
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  sender TEXT NOT NULL CHECK (sender IN ('judge', 'researcher')),
+  place INTEGER REFERENCES place ON DELETE SET NULL,
+  text TEXT NOT NULL,
+  at REAL NOT NULL,
+  read REAL                                -- when the other side opened it
+) STRICT;
+
+-- What researchers note for themselves, about a judge or a debate.
+CREATE TABLE note (
+  id INTEGER PRIMARY KEY,
+  judge TEXT REFERENCES judge ON DELETE CASCADE,
+  debate INTEGER REFERENCES debate ON DELETE CASCADE,
+  text TEXT NOT NULL,
+  at REAL NOT NULL
+) STRICT;
+
+-- What a researcher decided about a debate on which judges part.
+CREATE TABLE adjudication (
+  debate INTEGER PRIMARY KEY REFERENCES debate ON DELETE CASCADE,
+  p REAL NOT NULL CHECK (p BETWEEN 0 AND 1),        -- of the answer of side A
+  explanation TEXT NOT NULL,
+  at REAL NOT NULL
+) STRICT;
+
+-- Checks that a judge was put to: of the guidelines, of attention on a page, of the time that a verdict took.
+CREATE TABLE checked (
+  id INTEGER PRIMARY KEY,
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('comprehension', 'attention', 'time', 'gold')),
+  place INTEGER REFERENCES place ON DELETE CASCADE,
+  passed INTEGER NOT NULL CHECK (passed IN (0, 1)),
+  at REAL NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX a_check_on_a_page_counts_once ON checked (judge, kind, place) WHERE place IS NOT NULL;
+
+-- What a judge was warned of, as they are told.
+CREATE TABLE warning (
+  id INTEGER PRIMARY KEY,
+  judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
+  reason TEXT NOT NULL,
+  at REAL NOT NULL,
+  read REAL
+) STRICT;
+
+-- Events of a recruiting site that were dealt with: sent again, they change nothing.
+CREATE TABLE webhook (
+  event TEXT PRIMARY KEY,
+  at REAL NOT NULL
+) STRICT;
+
+-- A debate that goes on while its judge reads: its own speeches so far, and what the judge asked before a round.
+CREATE TABLE live (
+  place INTEGER PRIMARY KEY REFERENCES place ON DELETE CASCADE,
+  transcript TEXT NOT NULL
+) STRICT;
+CREATE TABLE inquiry (
+  place INTEGER NOT NULL REFERENCES place ON DELETE CASCADE,
+  round INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  at REAL NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('waiting', 'playing', 'done', 'failed')),
+  since REAL NOT NULL,
+  PRIMARY KEY (place, round)
 ) STRICT;

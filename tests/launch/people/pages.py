@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from rostrum.envs.transcripts import to_json
 from rostrum.launch.people import access
+from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.scripted import Forms
-from rostrum.launch.people.server import Pages
 from rostrum.rewards.people import database
 from rostrum.rewards.people.debates import bare, id_of
 from rostrum.trainer.config.people import People
@@ -51,7 +51,7 @@ class Judge:
         db = database.connect(study)
         self.link = access.invite(db)
         db.close()
-        application = Pages(study, people, now=lambda: now[0]).application()
+        application = JudgePages(study, people, now=lambda: now[0]).application()
         self.browser = TestClient(application, follow_redirects=True)
 
     def get(self, path: str = "/") -> Any:

@@ -142,7 +142,8 @@ db = database.connect(Path(sys.argv[1]))
 place = places.take(db, "j0", "main", 0, 600)
 if sys.argv[2] == "before":
     db.execute("BEGIN IMMEDIATE")
-    db.execute("INSERT INTO verdict VALUES (?, 'k', .7, 'why', NULL, 3, 4)", (place.id,))
+    columns = "(place, key, p, explanation, active, on_page, at)"
+    db.execute(f"INSERT INTO verdict {columns} VALUES (?, 'k', .7, 'why', NULL, 3, 4)", (place.id,))
 else:
     verdicts.submit(db, "j0", place.id, verdicts.Sent("k", .7, "why", 3.0), 4)
 os.kill(os.getpid(), signal.SIGKILL)
