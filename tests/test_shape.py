@@ -84,7 +84,7 @@ IMPERATIVES = set(
     End Enter Evaluate Expect Fill Fine-tune Fit Flush Free Give Go Have Import Interrupt Join Judge Keep Learn Leave
     Let List Live Load Log Look Make Measure Merge Move Name Note Open Pack Place Play Prepare Print Publish Put
     Raise Rate Read Record Refuse Remove Repeat Reserve Return Rewrite Run Sample Save Say Send Serve Set Share Show
-    Silence Stand Start Store Take Teach Tell Train Turn Wait Write Yield
+    Silence Stand Start Stop Store Take Teach Tell Train Turn Wait Write Yield
     """.split()
 )
 """How docstrings of functions may begin. A new one joins if it is a verb that says what to do; properties are what they

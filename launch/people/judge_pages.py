@@ -19,7 +19,7 @@ from rostrum.envs.types import Speech
 from rostrum.launch.people import access, judging
 from rostrum.launch.people.judging import FormError, Item
 from rostrum.launch.people.site import Form, Site, fields, paragraphs
-from rostrum.rewards.people import places, verdicts
+from rostrum.rewards.people import controls, pay, places, verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 
 
@@ -48,8 +48,9 @@ class JudgePages(Site):
             if (page := self._closing(judge)) is not None:
                 return page
             newest = db.execute("SELECT * FROM guidelines ORDER BY version DESC LIMIT 1").fetchone()
+            begun = places.has_open(db, judge["id"], self.now())  # is finished under the guidelines it was begun under
             read = [v for (v,) in db.execute("SELECT version FROM acknowledged WHERE judge = ?", (judge["id"],))]
-            if newest["version"] not in read:
+            if newest["version"] not in read and not begun:
                 return self.form(
                     session,
                     title=self.words["guidelines_title"],
@@ -59,7 +60,10 @@ class JudgePages(Site):
                     hidden={"version": str(newest["version"])},
                     button=self.words["guidelines_read"],
                 )
-            item = judging.next_item(db, judge["id"], self.people, self.now())
+            try:
+                item = judging.next_item(db, judge["id"], self.people, self.now())
+            except places.PausedError:
+                return self.plain("paused_title", 200, self.words["paused_text"])
             if item is not None:
                 return self._debate(session, item, self._progress(db, judge["id"]))
             judge = access.judge_of(db, session, self.now())
@@ -120,6 +124,8 @@ class JudgePages(Site):
 
         def keep(db: Any, judge: str, form: Form) -> Response:
             token = form.get("place", "")
+            if not controls.is_at_work(db, judge):
+                return RedirectResponse("/", 303)  # where it says why
             try:
                 done = judging.take_form(db, judge, token, form, self.people, self.now())
             except FormError as error:
@@ -211,13 +217,8 @@ class JudgePages(Site):
 
     def _progress(self, db: Any, judge: str) -> str:
         """Return how much a judge has done and earned."""
-        done, seconds = db.execute(
-            "SELECT count(*), coalesce(sum(coalesce(v.active, v.on_page) + (SELECT coalesce(sum(coalesce(s.active, "
-            "s.on_page)), 0) FROM step s WHERE s.place = p.id)), 0) FROM verdict v JOIN place p ON p.id = v.place "
-            "WHERE p.judge = ?",
-            (judge,),
-        ).fetchone()
-        return self.words["progress"].format(done=done, money=f"${seconds / 3600 * self.people.wage:.2f}")
+        done, seconds = pay.worked(db, judge).get(judge, (0, 0.0))
+        return self.words["progress"].format(done=done, money=f"${pay.dollars(seconds, self.people.wage):.2f}")
 
     def _debate(
         self,

@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rostrum.envs.types import Side
-from rostrum.rewards.people.database import transaction
+from rostrum.rewards.people import controls
+from rostrum.rewards.people.database import StudyError, transaction
 
 Phase = Literal["training", "qualification", "main", "gold"]
+
+
+class PausedError(StudyError):
+    """A study that gives out no new debates for the time being."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +40,27 @@ class Place:
 
 def take(connection: sqlite3.Connection, judge: str, phase: Phase, now: float, seconds: float) -> Place | None:
     """Return the judge's open place or, if there is none, a new one for so many seconds; None where no debate of the
-    phase is left that this judge may be given now."""
+    phase is left that this judge may be given now. A new one is given under the guidelines that the judge read last.
+
+    Raises:
+        PausedError: the judge has none, and no new ones are given out.
+    """
     with transaction(connection):
         return_late(connection, now)
         found = connection.execute("SELECT * FROM place WHERE judge = ? AND state = 'open'", (judge,)).fetchone()
         if found is not None:
             return _place(found)
+        if controls.is_paused(connection):
+            raise PausedError("The study is paused.")
         debate = _choose(connection, judge, phase)
         if debate is None:
             return None
         taken = {n for (n,) in connection.execute(f"SELECT number FROM place WHERE {_TAKEN}", (debate["id"],))}
         number = next(n for n in range(len(taken) + 1) if n not in taken)
-        (guidelines,) = connection.execute("SELECT max(version) FROM guidelines").fetchone()
+        (guidelines,) = connection.execute(
+            "SELECT coalesce((SELECT max(version) FROM acknowledged WHERE judge = ?), max(version)) FROM guidelines",
+            (judge,),
+        ).fetchone()
         (row,) = connection.execute(
             "INSERT INTO place (token, debate, question, judge, number, first, guidelines, state, given, expires) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, 'open', ?, ?) RETURNING *",
@@ -63,6 +77,14 @@ def take(connection: sqlite3.Connection, judge: str, phase: Phase, now: float, s
             ),
         ).fetchall()
         return _place(row)
+
+
+def has_open(connection: sqlite3.Connection, judge: str, now: float) -> bool:
+    """Return whether a judge has begun a debate that is still the judge's."""
+    found = connection.execute(
+        "SELECT 1 FROM place WHERE judge = ? AND state = 'open' AND expires > ?", (judge, now)
+    ).fetchone()
+    return found is not None
 
 
 def return_late(connection: sqlite3.Connection, now: float) -> None:

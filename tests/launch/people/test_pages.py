@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from rostrum.launch.people.judging import qualified
-from rostrum.rewards.people import database, verdicts
+from rostrum.rewards.people import controls, database, verdicts
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
 from tests.launch.people.pages import Judge, forms, options
@@ -171,14 +171,47 @@ def test_qualification_is_by_accuracy_and_by_calibration() -> None:
 
 
 def test_new_guidelines_are_read_before_the_next_debate(study: Path, now: list[float]) -> None:
+    """What was begun is finished under the old ones; every place knows which its judge had read."""
+    judge, other = Judge(study, PEOPLE, now), Judge(study, PEOPLE, now)
+    page = judge.send(judge.join(), "/judge", p="60")
+    joining = other.send(other.get(f"/join/{other.link}"), f"/join/{other.link}")
+    db = database.connect(study)
+    assert controls.new_guidelines(db, "Look at the <b>quotes</b>.", 5) == 2
+    page = judge.get()
+    assert "Round 2" in page.text, "the debate that was begun comes first"
+    judge.send(page, "/judge", p="60", explanation=WHY)
+    page = judge.get()
+    assert "The guidelines have changed" in page.text and "&lt;b&gt;quotes" in page.text
+    judge_all(judge, judge.send(page, "/guidelines"))
+    by_version = db.execute("SELECT guidelines, count(*) FROM place GROUP BY 1").fetchall()
+    assert dict(map(tuple, by_version)) == {1: 1, 2: 4}
+    page = other.send(joining, "/guidelines")
+    assert "The guidelines have changed" in page.text, "these were replaced while they were read"
+
+
+def test_a_paused_study_lets_judges_finish_and_gives_out_nothing_new(study: Path, now: list[float]) -> None:
+    judge, idle = Judge(study, PEOPLE, now), Judge(study, PEOPLE, now)
+    page = judge.send(judge.join(), "/judge", p="60")
+    db = database.connect(study)
+    controls.pause(db)
+    page = judge.send(page, "/judge", p="60", explanation=WHY)
+    assert "/feedback/" in str(page.url)
+    assert "The study is paused" in judge.get().text and "The study is paused" in idle.join().text
+    assert db.execute("SELECT count(*) FROM place").fetchone()[0] == 1
+    controls.resume(db)
+    assert "Qualification: debate 1" in judge.get().text and "Practice: debate 1" in idle.get().text
+
+
+def test_who_is_stopped_is_told_and_cannot_send_what_was_open(study: Path, now: list[float]) -> None:
     judge = Judge(study, PEOPLE, now)
-    page = judge.join()
-    database.connect(study).execute("INSERT INTO guidelines VALUES (2, 'Look at the quotes.', 5)")
-    assert "The guidelines have changed" in judge.get().text
-    page = judge.send(judge.get(), "/guidelines")
-    judge_all(judge, page)
-    by_version = database.connect(study).execute("SELECT guidelines, count(*) FROM place GROUP BY 1").fetchall()
-    assert dict(map(tuple, by_version)) == {1: 1, 2: 4}, "the debate that was open stays under the old ones"
+    page = judge.send(judge.join(), "/judge", p="60")
+    db = database.connect(study)
+    (name,) = db.execute("SELECT id FROM judge WHERE state = 'training'").fetchone()
+    controls.stop(db, name, "You did not read <i>what</i> was said.")
+    page = judge.send(page, "/judge", p="60", explanation=WHY)
+    assert "Your part ends here" in page.text and "&lt;i&gt;what&lt;/i&gt; was said." in page.text
+    assert db.execute("SELECT state FROM place").fetchone()[0] == "returned"
+    assert not db.execute("SELECT 1 FROM verdict").fetchall()
 
 
 def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:

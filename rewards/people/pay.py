@@ -1,0 +1,25 @@
+"""What judges are due: their seconds at work, by the wage. Late verdicts are paid like others."""
+
+import sqlite3
+
+SECONDS = (
+    "(coalesce(v.active, v.on_page) "
+    "+ (SELECT coalesce(sum(coalesce(s.active, s.on_page)), 0) FROM step s WHERE s.place = p.id))"
+)
+"""SQL for the seconds of a verdict `v` at a place `p`, its rounds included: active ones, or those on the page where
+they were not counted."""
+
+
+def worked(connection: sqlite3.Connection, judge: str | None = None) -> dict[str, tuple[int, float]]:
+    """Return how many verdicts each judge, or one, has given, and the seconds that these took, rounds included."""
+    rows = connection.execute(
+        f"SELECT p.judge, count(*), sum({SECONDS}) FROM verdict v JOIN place p ON p.id = v.place "
+        f"{'' if judge is None else 'WHERE p.judge = :judge'} GROUP BY p.judge",
+        {"judge": judge},
+    )
+    return {judge: (count, seconds) for judge, count, seconds in rows}
+
+
+def dollars(seconds: float, wage: float) -> float:
+    """Return what so many seconds are paid at a wage per hour."""
+    return seconds / 3600 * wage
