@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # test would compile torch, transformers, Ray and vLLM again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-quick test-all test-vllm test-models test-slurm lint bench docs clean
+.PHONY: demo test test-quick test-all test-vllm test-models test-slurm test-browser lint bench docs clean
 
 demo: $(READY)
 	rostrum demo
@@ -44,6 +44,11 @@ test-models: $(VLLM_READY) $(MODELS)/.ready
 test-slurm: $(READY)
 	tests/cluster/install.sh
 	ROSTRUM_SLURM=1 python -m pytest -rs tests/cluster
+
+# A real Chromium at the judges' pages. Debian's is installed where it is missing and root asks for it; see install.sh.
+test-browser: $(READY)
+	tests/browser/install.sh
+	ROSTRUM_BROWSER=1 python -m pytest -rs tests/browser
 
 lint: $(READY)
 	ruff check .

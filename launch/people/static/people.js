@@ -4,35 +4,47 @@
   const form = document.getElementById("verdict");
   if (!form) return;
   const IDLE = 60_000; // without a move, a key or a scroll, a judge is away
-  let active = 0, last = Date.now(), since = Date.now();
+  let active = 0, last = Date.now(), since = Date.now(), hidden = false;
   const count = () => {
     const now = Date.now();
-    if (!document.hidden) active += Math.min(now, last + IDLE) - Math.min(since, last + IDLE);
+    if (!hidden) active += Math.min(now, last + IDLE) - Math.min(since, last + IDLE);
     since = now;
   };
   const moved = () => { count(); last = Date.now(); };
   for (const kind of ["pointermove", "pointerdown", "keydown", "scroll", "touchstart"])
     addEventListener(kind, moved, { passive: true });
-  document.addEventListener("visibilitychange", () => { count(); since = last = Date.now(); });
-  form.addEventListener("submit", () => { count(); form.elements.active.value = (active / 1000).toFixed(1); });
+  document.addEventListener("visibilitychange", () => {
+    count(); // as it was until now
+    hidden = document.hidden;
+    last = Date.now();
+  });
 
   const saved = form.querySelector(".saved");
+  form.addEventListener("submit", (event) => {
+    count();
+    form.elements.active.value = (active / 1000).toFixed(1);
+    if (navigator.onLine) return;
+    event.preventDefault(); // the browser would show its own page of error, and what was typed would be gone
+    saved.textContent = saved.dataset.offline;
+  });
+
   let waiting = 0, dirty = false;
+  const tell = (text) => { if (navigator.onLine) saved.textContent = text; };
   const save = async () => {
     const fields = new URLSearchParams(new FormData(form));
     try {
       const reply = await fetch(form.dataset.draft, { method: "POST", body: fields, keepalive: true });
       if (!reply.ok) throw new Error(reply.statusText);
       dirty = false;
-      if (saved) saved.textContent = saved.dataset.word;
+      tell(saved.dataset.word);
     } catch {
-      if (saved) saved.textContent = "…";
+      tell("…");
       waiting = setTimeout(save, 5000); // the network is away: again in a while
     }
   };
   form.addEventListener("input", () => {
     dirty = true;
-    if (saved) saved.textContent = "";
+    tell("");
     clearTimeout(waiting);
     waiting = setTimeout(save, 800);
   });
