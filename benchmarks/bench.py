@@ -157,7 +157,7 @@ def _print(measurements: list["Measurement"], machine: dict[str, Any]) -> None:
             section = m.section
             table.add_section()
             table.add_row(f"[bold]{section}[/bold]")
-        target = "" if m.target is None else f"{m.target:g} {'reached' if m.median >= m.target else 'MISSED'}"
+        target = "" if m.target is None else f"{m.target:g} {'reached' if m.reached else 'MISSED'}"
         spread = f"{_number(min(m.values))} to {_number(max(m.values))}" if len(m.values) > 1 else ""
         table.add_row(m.name, _number(m.median), spread, m.unit, target)
     Console(width=max(Console().width, 110)).print(table)

@@ -22,10 +22,18 @@ class Measurement:
     unit: str
     values: tuple[float, ...]
     target: float | None = None
+    less: bool = False
+    """Whether the target is reached by less."""
 
     @property
     def median(self) -> float:
         return statistics.median(self.values)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the median reaches the target, if there is one."""
+        target = self.median if self.target is None else self.target
+        return self.median <= target if self.less else self.median >= target
 
 
 def clock() -> float:

@@ -17,6 +17,8 @@ SESSION = "session"
 """The cookie."""
 LASTS = 14 * 24 * 3600.0
 """Seconds that a session lasts after the judge was last seen."""
+NOTED = 60.0
+"""Seconds after which it is noted again that a judge was seen: each note waits for the disk."""
 
 
 def hashed(token: str) -> str:
@@ -67,12 +69,12 @@ def judge_of(connection: sqlite3.Connection, session: str | None, now: float) ->
     """Return the judge of a session that has not expired, and let it last."""
     if not session:
         return None
-    with transaction(connection):
-        found: sqlite3.Row | None = connection.execute(
-            "SELECT j.* FROM session s JOIN judge j ON j.id = s.judge WHERE s.hash = ? AND s.expires > ?",
-            (hashed(session), now),
-        ).fetchone()
-        if found is not None:
+    found: sqlite3.Row | None = connection.execute(
+        "SELECT j.* FROM session s JOIN judge j ON j.id = s.judge WHERE s.hash = ? AND s.expires > ?",
+        (hashed(session), now),
+    ).fetchone()
+    if found is not None and (found["seen"] is None or now >= found["seen"] + NOTED):
+        with transaction(connection):
             connection.execute("UPDATE session SET expires = ? WHERE hash = ?", (now + LASTS, hashed(session)))
             connection.execute("UPDATE judge SET seen = ? WHERE id = ?", (now, found["id"]))
     return found

@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, cast
 
 from rostrum.envs import transcripts
@@ -195,7 +196,12 @@ def _row(db: sqlite3.Connection, judge: str, token: str) -> sqlite3.Row:
 
 
 def _transcript(row: sqlite3.Row) -> Transcript:
-    record = transcripts.from_json(json.loads(row["transcript"]))
+    return _decoded(row["transcript"])
+
+
+@lru_cache(maxsize=256)
+def _decoded(text: str) -> Transcript:
+    record = transcripts.from_json(json.loads(text))
     assert isinstance(record, Transcript)
     return record
 

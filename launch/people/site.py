@@ -53,6 +53,7 @@ class Site:
         self.secret = _secret(study)
         self.words: dict[str, str] = yaml.safe_load((HERE / "words.yaml").read_text("utf-8"))
         self._rates = access.Rates(240, 60.0)
+        self._open = database.connect(study)  # while one is, closing another does not tidy the log up, which is slow
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
