@@ -46,6 +46,10 @@ class People(Section):
     """What a verdict is taken to need, for the estimate of time and money."""
     wage: float = Field(20, ge=0)
     """Dollars per hour."""
+    budget: float | None = Field(None, gt=0)
+    """Dollars that the study may cost, for the researcher's pages; none: what all verdicts are taken to need."""
+    busiest_fifth: float = Field(0.5, ge=0, le=1)
+    """Share of the verdicts from which on it is an alarm that they came from the busiest fifth of the judges."""
     guidelines: Path | None = None
     """What judges read before they begin, in Markdown; none: the text that ships with us."""
 
