@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ SETTINGS = "study.json"
 GUIDELINES = Path(__file__).parents[1] / "people" / "guidelines.md"
 
 
+DESK = ("password", "pause", "resume", "guidelines", "message")
+"""What is in `rostrum.launch.people.desk`."""
+
+
 class StudyFile(Section):
     """What a study was made with."""
 
@@ -33,12 +38,13 @@ class StudyFile(Section):
 
 
 def people(words: Sequence[str]) -> int:
-    """Carry out `people new|invite|serve|rehearse`."""
+    """Carry out `people new|invite|serve|rehearse|...`."""
     verbs: dict[str, Callable[[Sequence[str]], int]] = {
         "new": _new,
         "invite": _invite,
         "serve": _serve,
         "rehearse": _rehearse,
+        **{name: partial(_at_the_desk, name) for name in DESK},
     }
     verb, rest = (words[0], words[1:]) if words else ("", ())
     if verb not in verbs:
@@ -119,29 +125,28 @@ def _invite(words: Sequence[str]) -> int:
 
 
 def _serve(words: Sequence[str]) -> int:
-    """Serve the judges' pages until stopped; on this machine alone unless told otherwise."""
+    """Serve the pages until stopped; on this machine alone unless told otherwise."""
     study, rest = _study(words)
-    rest, host = take(rest, "host")
-    rest, port = take(rest, "port")
-    rest, secure = take(rest, "https")
-    _nothing_else(rest)
-    if port is not None and not port.isdecimal():
-        raise LaunchError(f"port={port} is no port: give a number.")
-    import uvicorn
+    from rostrum.launch.people import serving
 
-    from rostrum.launch.people.judge_pages import JudgePages
+    with _opened(study) as db:
+        judges, researcher = serving.places(study, settings_of(study), db, rest)
+    tell(f"Judges' pages of {study} on {judges}; stop with Ctrl-C.")
+    if researcher is None:
+        tell(f"The researcher's pages need a password first: rostrum people password {study}.")
+    else:
+        tell(f"Researcher's pages on {researcher}.")
+    serving.serve(judges, researcher)
+    return 0
 
-    with _opened(study):
-        pages = JudgePages(study, settings_of(study), secure=secure == "true")
-    tell(f"Judges' pages of {study} on http://{host or '127.0.0.1'}:{port or 8000}; stop with Ctrl-C.")
-    uvicorn.run(
-        pages.application(),
-        host=host or "127.0.0.1",
-        port=int(port or 8000),
-        server_header=False,
-        log_level="warning",
-        access_log=False,
-    )
+
+def _at_the_desk(verb: str, words: Sequence[str]) -> int:
+    """Do what a researcher does to a study."""
+    study, rest = _study(words)
+    from rostrum.launch.people import desk
+
+    with _opened(study) as db:
+        desk.VERBS[verb](db, study, rest)
     return 0
 
 
@@ -168,7 +173,7 @@ def _rehearse(words: Sequence[str]) -> int:
 
 def _study(words: Sequence[str]) -> tuple[Path, list[str]]:
     if not words or "=" in words[0]:
-        raise LaunchError("Name the study's folder: rostrum people invite|serve|rehearse STUDY KEY=VALUE.")
+        raise LaunchError("Name the study's folder: rostrum people VERB STUDY KEY=VALUE.")
     return Path(words[0]), list(words[1:])
 
 

@@ -193,7 +193,7 @@ def test_where_judges_part_and_what_was_decided(db: sqlite3.Connection) -> None:
     told = worth_a_look.sentence([only])
     assert (
         told is not None
-        and "decided about 1 debates: for the right answer on 0 of them" in told
+        and "decided about 1 debate: for the right answer on 0 of them" in told
         and "people on 1" in told
     )
     assert worth_a_look.sentence([]) is None

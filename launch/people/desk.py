@@ -1,0 +1,80 @@
+"""What a researcher does to a study from the command line (`rostrum people password|pause|...`)."""
+
+import getpass
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from rostrum.launch.arguments import take, tell
+from rostrum.launch.errors import LaunchError
+from rostrum.launch.people import password as passwords
+from rostrum.rewards.people import controls, mail
+
+Verb = Callable[[sqlite3.Connection, Path, Sequence[str]], None]
+
+
+def password(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Set the password of the researcher's pages: from standard input, or asked for twice where that is a terminal."""
+    _nothing_else(words)
+    if sys.stdin.isatty():
+        given = getpass.getpass("New password: ")
+        if given != getpass.getpass("Once more: "):
+            raise LaunchError("The two passwords differ: nothing was changed.")
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    passwords.keep(db, given)
+    tell(f"The researcher's pages of {study} have a new password; whoever was logged in no longer is.")
+
+
+def pause(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Give out no new debates."""
+    _nothing_else(words)
+    controls.pause(db)
+    tell(f"{study} is paused: judges finish what they have begun. Go on with `rostrum people resume {study}`.")
+
+
+def resume(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Give out debates again."""
+    _nothing_else(words)
+    controls.resume(db)
+    tell(f"{study} goes on.")
+
+
+def guidelines(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Give the guidelines a new version."""
+    rest, name = take(words, "file")
+    _nothing_else(rest)
+    if name is None or not Path(name).is_file():
+        raise LaunchError(f"Name a file: rostrum people guidelines {study} file=FILE.md.")
+    version = controls.new_guidelines(db, Path(name).read_text("utf-8"), time.time())
+    tell(f"Version {version} of the guidelines: each judge reads it before the next debate.")
+
+
+def message(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Write to one judge, or to all who have joined."""
+    rest, judge = take(words, "judge")
+    rest, text = take(rest, "text")
+    _nothing_else(rest)
+    if judge is None or text is None:
+        raise LaunchError(f'Say to whom and what: rostrum people message {study} judge=ID|all text="...".')
+    if judge == "all":
+        tell(f"Sent to {mail.send_to_all(db, text, time.time())} judges.")
+    else:
+        mail.send(db, judge, "researcher", text, time.time())
+        tell(f"Sent to {judge}.")
+
+
+def _nothing_else(rest: Sequence[str]) -> None:
+    if rest:
+        raise LaunchError(f"{rest[0]} is not known here: see `rostrum people --help`.")
+
+
+VERBS: Mapping[str, Verb] = {
+    "password": password,
+    "pause": pause,
+    "resume": resume,
+    "guidelines": guidelines,
+    "message": message,
+}
