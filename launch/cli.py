@@ -210,13 +210,17 @@ COMMANDS = (
         "let people judge debates of evaluated runs, in the browser",
         "new makes a study from evaluated runs: which debates, how many verdicts on each, and what that will cost "
         "(people.*). invite adds judges and prints a link for each, once. serve shows the judges' pages, on this "
-        "machine alone unless host= says otherwise (https=true behind a server that speaks https). rehearse lets "
-        "scripted judges work through a copy of the study, over the real pages, and prints what came out.",
+        "machine alone unless host= says otherwise (https=true behind a server that speaks https), and the "
+        "researcher's on researcher_port=, for which password sets the password. rehearse lets "
+        "scripted judges work through a copy of the study, over the real pages, and prints what came out. pause and "
+        "resume stop and start the giving out of debates; guidelines puts a new version in force (file=FILE.md); "
+        "message writes to a judge, or to all (judge=ID|all).",
         "rostrum people new output=studies/first runs=runs/first people.questions=24\n"
         "  rostrum people rehearse studies/first\n"
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"
-        "  rostrum people serve studies/first port=8000",
-        words="new|invite|serve|rehearse STUDY KEY=VALUE",
+        "  rostrum people password studies/first\n"
+        "  rostrum people serve studies/first port=8000 researcher_port=8001",
+        words="new|invite|serve|rehearse|password|pause|resume|guidelines|message STUDY KEY=VALUE",
     ),
     Command(
         "runs",

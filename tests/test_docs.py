@@ -42,7 +42,12 @@ TAKEN = {
     "people new": {"output", "runs"},
     "people rehearse": {"output", "judges"},
     "people invite": {"judges", "address"},
-    "people serve": {"host", "port", "https"},
+    "people serve": {"host", "port", "https", "researcher_host", "researcher_port"},
+    **{f"people {verb}": set() for verb in ("password", "pause", "resume")},
+    "people guidelines": {"file"},
+    "people message": {"judge", "text"},
+    "people export": {"output", "ids"},
+    "people delete": {"judge", "keep"},
     "runs": set(),
     "config show": {"run"},
     "config migrate": {"FILE.yaml"},
@@ -51,6 +56,7 @@ TAKEN = {
 WITHOUT_CONFIGURATION = (
     *("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models"),
     *("people rehearse", "people invite", "people serve"),
+    *(f"people {verb}" for verb in ("password", "pause", "resume", "guidelines", "message", "export", "delete")),
 )
 OF_RUNS = {"evaluate": evaluate.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
 """Commands that change the configuration of a run that is there, and what they may change in it."""
@@ -116,6 +122,10 @@ def test_every_command_is_one(words: list[str], folder: Path, default: Config) -
             "people new",
             "people rehearse",
             "people invite",
+            *(
+                f"people {verb}"
+                for verb in ("password", "pause", "resume", "guidelines", "message", "export", "delete")
+            ),
             "people serve",
         )
     overrides = [filled(override) for override in overrides]

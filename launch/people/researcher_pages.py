@@ -200,10 +200,13 @@ class ResearcherPages(ResearcherSite):
         return f"/debates/{debate}"
 
     def _look(self, visit: Visit) -> Response:
-        """List what is worth a look, with its reason."""
+        """List what is worth a look by the reason why."""
         looks = worth_a_look.worth_a_look(visit.db, given.read(visit.db))
-        told = [(each, self.say[f"why_{each.why}"].format(**_sizes(each))) for each in looks]
-        return self.shown(visit, "look", "look", looks=told, questions=_questions(visit.db))
+        by_reason = [
+            (why, [(look, self.say[f"size_{why}"].format(**_sizes(look))) for look in looks if look.why == why])
+            for why in dict.fromkeys(look.why for look in looks)
+        ]
+        return self.shown(visit, "look", "look", by_reason=by_reason, questions=_questions(visit.db))
 
     def _parted(self, visit: Visit) -> Response:
         """List the debates on which judges part, the most parted first."""

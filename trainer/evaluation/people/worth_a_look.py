@@ -147,7 +147,8 @@ def sentence(found: Sequence[Decided]) -> str | None:
         return None
     own = sum(float(favours(each.p_right)) for each in both)
     people = sum(float(favours(each.people)) for each in both if each.people is not None)
+    debates = f"{len(both)} debate{'s' * (len(both) != 1)}"
     return (
-        f"A researcher decided about {len(both)} debate{'s' * (len(both) != 1)}: for the right answer on {own:g} of them, and the mean of the "
-        f"people on {people:g}. The figures above are of the people's verdicts alone."
+        f"A researcher decided about {debates}: for the right answer on {own:g} of them, and the mean of the people on "
+        f"{people:g}. The figures above are of the people's verdicts alone."
     )
