@@ -24,18 +24,29 @@ def report(folder: Path, order: list[str] | None = None) -> Summary:
     """
     arms = arms_of(folder)
     names = order or list(arms)
-    for name in names:
-        if not (arms[name] / "verdicts.parquet").exists():
-            raise RunError(
-                f"The run {arms[name]} has not been evaluated: run `rostrum evaluate run={arms[name]}` first."
-            )
-    tables = [read_verdicts(arms[name] / "verdicts.parquet") for name in names]
+    table = joined_verdicts(folder, names)
     if len(names) > 1:
-        others = [table[table["arm"] != ""] for table in tables[1:]]  # the reference rows are the same in every arm
-        write_verdicts(pd.concat([tables[0], *others], ignore_index=True), folder / "verdicts.parquet")
+        write_verdicts(table, folder / "verdicts.parquet")
         debates = "".join(read_text(arms[name] / "debates.jsonl") for name in names)
         write_atomically(folder / "debates.jsonl", debates)
     summary = summary_of(folder)
     summary.write(folder / NAME)
     write_report(folder)
     return summary
+
+
+def joined_verdicts(folder: Path, names: list[str]) -> pd.DataFrame:
+    """Return the verdicts of a run, or of these arms of an experiment.
+
+    Raises:
+        RunError: an arm has not been evaluated.
+    """
+    arms = arms_of(folder)
+    for name in names:
+        if not (arms[name] / "verdicts.parquet").exists():
+            raise RunError(
+                f"The run {arms[name]} has not been evaluated: run `rostrum evaluate run={arms[name]}` first."
+            )
+    first, *others = [read_verdicts(arms[name] / "verdicts.parquet") for name in names]
+    # the reference rows are the same in every arm
+    return pd.concat([first, *(table[table["arm"] != ""] for table in others)], ignore_index=True) if others else first

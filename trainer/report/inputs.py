@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rostrum.envs.transcripts import today
 from rostrum.envs.types import Protocol, Side, Speaker
+from rostrum.trainer.evaluation.people import people_and_models
+from rostrum.trainer.evaluation.people.people_and_models import Beside
 from rostrum.trainer.evaluation.stored_lines import AttackRecord, MonitorRecord, TrainingAccuracy
 from rostrum.trainer.evaluation.summary import NAME, Summary
 from rostrum.trainer.reading import read_text
@@ -147,6 +149,7 @@ class Run(Record):
     attacks: dict[str, list[AttackRecord]] = Field(default_factory=dict)
     monitor: dict[str, list[MonitorRecord]] = Field(default_factory=dict)
     debates: list[Debate] = []
+    people: Beside | None = None
 
 
 def read_run(run: Path) -> Run:
@@ -173,6 +176,7 @@ def read_run(run: Path) -> Run:
         attacks={name: list(_lines(AttackRecord, folder / "attacks.jsonl")) for name, folder in folders.items()},
         monitor={name: list(_lines(MonitorRecord, folder / "watch.jsonl")) for name, folder in folders.items()},
         debates=list(_lines(Debate, run / "debates.jsonl")),
+        people=people_and_models.read(run),
     )
 
 

@@ -21,6 +21,7 @@ from rostrum.trainer.report.html import content_policy, environment, resource
 from rostrum.trainer.report.inputs import Run, read_run
 from rostrum.trainer.report.monitor_curves import alarms, monitor_curves
 from rostrum.trainer.report.packed import packed
+from rostrum.trainer.report.people_section import people_curves, reliability
 from rostrum.trainer.report.scatter import accuracy_against_win_rate
 
 
@@ -62,6 +63,8 @@ def render(run: Run, verdicts: pd.DataFrame | None, album: Album) -> str:
             compared=compared(run.summary, verdicts),
             curves=training_curves(run),
             costs=costs(run),
+            judged=people_curves(run),
+            reliable=reliability(run.people),
             attacked=attack_maps(run),
             watched=monitor_curves(run),
             alarms=alarms(run),

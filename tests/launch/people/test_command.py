@@ -6,12 +6,13 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rostrum.launch.cli import main
 from rostrum.launch.commands.people import settings_of
 from rostrum.rewards.people import database
-from rostrum.trainer.evaluation.people import new_study, results
+from rostrum.trainer.evaluation.people import new_study, people_and_models, results
 
 PEOPLE = [
     "people.questions=2",
@@ -61,7 +62,6 @@ def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: 
 
 def test_people_are_a_judge_of_the_run_that_was_judged(evaluated: Path, tmp_path: Path) -> None:
     """Their verdicts stand in the table of verdicts beside those of the models; what nobody judged is INVALID."""
-    import pandas as pd
     import yaml
 
     study, run = tmp_path / "study", tmp_path / "run"
@@ -75,6 +75,34 @@ def test_people_are_a_judge_of_the_run_that_was_judged(evaluated: Path, tmp_path
     table = pd.read_parquet(run / "verdicts.parquet")
     people = table[table["judge"] == "people"]
     assert int(people["valid"].sum()) >= 4 and not people["valid"].all()
+
+
+def test_a_report_shows_people_beside_the_model_judges(evaluated: Path, tmp_path: Path) -> None:
+    """Three commands, and nothing to type between them."""
+    study, run = tmp_path / "study", shutil.copytree(evaluated, tmp_path / "moved")
+    assert main(["people", "new", f"output={study}", f"runs={evaluated}", *PEOPLE]) == 0
+    assert main(["people", "rehearse", str(study), "judges=4"]) == 0
+    before = pd.read_parquet(run / "verdicts.parquet")
+    assert main(["report", f"run={run}", f"people.study={study}/rehearsal"]) == 0
+    assert main(["verify", f"run={run}"]) == 0
+    found = people_and_models.read(run)
+    assert found is not None and found.rehearsal and (found.verdicts, found.debates, found.people) == (8, 4, 4)
+    assert {(of.checkpoint, of.judge, of.n) for of in found.judges} == {
+        ("base", "people", 4),
+        ("base", "weak-judge", 2),
+        ("iteration-0001", "people", 4),
+        ("iteration-0001", "weak-judge", 2),
+    }
+    judged = results.read(database.connect(study / "rehearsal"))
+    told = results.results(judged)
+    for of, name in zip((found.judges[0], found.judges[2]), told.by_condition, strict=True):
+        assert of.accuracy.estimate == pytest.approx(told.by_condition[name].accuracy.estimate), name
+    page = (run / "report.html").read_text("utf-8")
+    assert "People beside the model judges" in page and "A rehearsal: scripts judged here" in page
+    assert "The quotes that were found in the passage decided it for me." in page
+    assert pd.read_parquet(run / "verdicts.parquet").equals(before), "people are no part of the run's own verdicts"
+    assert main(["report", f"run={run}"]) == 0
+    assert "People beside the model judges" in (run / "report.html").read_text("utf-8"), "as they were asked before"
 
 
 def test_mistakes_are_told(evaluated: Path, trained: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

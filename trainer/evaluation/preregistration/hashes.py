@@ -21,7 +21,7 @@ from rostrum.envs.files import write_atomically
 NAME = "hashes.json"
 SCHEMA_VERSION = 1
 ALL = ("*",)
-REPORTED = ("summary.json", "report.html", "pages/*", "figures/*", f"*/{NAME}")
+REPORTED = ("summary.json", "people.json", "report.html", "pages/*", "figures/*", f"*/{NAME}")
 """What a report writes, and the tournaments that it shows."""
 JOINED = ("verdicts.parquet", "debates.jsonl")
 """What the report of an experiment puts together from its arms."""
