@@ -71,8 +71,9 @@ COMMANDS = (
         "rostrum.launch.commands.report:report",
         "write the report again from stored verdicts",
         "Reads the verdicts of an evaluated run or experiment, and writes summary.json, report.html, a page for each "
-        "arm (pages/) and every figure as SVG and CSV (figures/). Those pages show a tournament in the run's folder.",
-        "rostrum report run=runs/first",
+        "arm (pages/) and every figure as SVG and CSV (figures/). Those pages show a tournament in the run's folder. "
+        "people.study=STUDY puts people's verdicts on these debates beside the model judges'.",
+        "rostrum report run=runs/first\n  rostrum report run=runs/first people.study=studies/first",
     ),
     Command(
         "audit",
@@ -212,7 +213,8 @@ COMMANDS = (
         "(people.*). invite adds judges and prints a link for each, once. serve shows the judges' pages, on this "
         "machine alone unless host= says otherwise (https=true behind a server that speaks https), and the "
         "researcher's on researcher_port=, for which password sets the password. rehearse lets "
-        "scripted judges work through a copy of the study, over the real pages, and prints what came out. pause and "
+        "scripted judges work through a copy of the study, over the real pages, and prints what came out. results "
+        "prints what came out of a study so far, and whether it is as it was declared. pause and "
         "resume stop and start the giving out of debates; guidelines puts a new version in force (file=FILE.md); "
         "message writes to a judge, or to all (judge=ID|all).",
         "rostrum people new output=studies/first runs=runs/first people.questions=24\n"
@@ -220,7 +222,7 @@ COMMANDS = (
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"
         "  rostrum people password studies/first\n"
         "  rostrum people serve studies/first port=8000 researcher_port=8001",
-        words="new|invite|serve|rehearse|password|pause|resume|guidelines|message STUDY KEY=VALUE",
+        words="new|invite|serve|rehearse|results|password|pause|resume|guidelines|message STUDY KEY=VALUE",
     ),
     Command(
         "runs",

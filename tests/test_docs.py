@@ -34,7 +34,7 @@ TAKEN = {
     "compare": {"run", "iteration", "arms", "output", "dry_run"},
     "tournament": {"runs", "output", "swiss"},
     "ablate": {"output"},
-    "report": {"run"},
+    "report": {"run", "people.study"},
     "verify": {"run", "root"},
     "export": {"run", "iteration", "output"},
     "export-logs": {"run", "output"},
@@ -48,6 +48,7 @@ TAKEN = {
     "people message": {"judge", "text"},
     "people export": {"output", "ids"},
     "people delete": {"judge", "keep"},
+    "people results": set(),
     "runs": set(),
     "config show": {"run"},
     "config migrate": {"FILE.yaml"},
@@ -55,7 +56,7 @@ TAKEN = {
 """What a command takes besides the keys of the configuration."""
 WITHOUT_CONFIGURATION = (
     *("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models"),
-    *("people rehearse", "people invite", "people serve"),
+    *("people rehearse", "people invite", "people serve", "people results"),
     *(f"people {verb}" for verb in ("password", "pause", "resume", "guidelines", "message", "export", "delete")),
 )
 OF_RUNS = {"evaluate": evaluate.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
@@ -127,6 +128,7 @@ def test_every_command_is_one(words: list[str], folder: Path, default: Config) -
                 for verb in ("password", "pause", "resume", "guidelines", "message", "export", "delete")
             ),
             "people serve",
+            "people results",
         )
     overrides = [filled(override) for override in overrides]
     keys = [override.partition("=")[0] for override in overrides]

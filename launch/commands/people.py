@@ -1,40 +1,22 @@
 """`rostrum people`: studies in which people judge debates of evaluated runs."""
 
-import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from rostrum.envs.files import write_atomically
-from rostrum.launch import compose, environment, saved
+from rostrum.launch import saved
 from rostrum.launch.arguments import take, tell
 from rostrum.launch.errors import LaunchError
-from rostrum.trainer.config.people import People
-from rostrum.trainer.reading import read_json
-from rostrum.trainer.section import Section
+from rostrum.trainer.evaluation.people.study_file import NAME, settings_of
 
 if TYPE_CHECKING:
     import sqlite3
 
-SETTINGS = "study.json"
-GUIDELINES = Path(__file__).parents[1] / "people" / "guidelines.md"
-
-
 DESK = ("password", "pause", "resume", "guidelines", "message")
 """What is in `rostrum.launch.people.desk`."""
-
-
-class StudyFile(Section):
-    """What a study was made with."""
-
-    runs: tuple[str, ...]
-    seed: int
-    people: People
 
 
 def people(words: Sequence[str]) -> int:
@@ -44,6 +26,7 @@ def people(words: Sequence[str]) -> int:
         "invite": _invite,
         "serve": _serve,
         "rehearse": _rehearse,
+        "results": _results,
         **{name: partial(_at_the_desk, name) for name in DESK},
     }
     verb, rest = (words[0], words[1:]) if words else ("", ())
@@ -52,59 +35,11 @@ def people(words: Sequence[str]) -> int:
     return verbs[verb](rest)
 
 
-def settings_of(study: Path) -> People:
-    """Return how a study judges.
-
-    Raises:
-        DamagedError: the folder holds no study, or its settings were damaged.
-        StudyError: they are another release's.
-    """
-    from rostrum.rewards.people.database import StudyError
-
-    found = read_json(study / SETTINGS, dict[str, Any])
-    try:
-        return StudyFile.model_validate(found).people
-    except ValidationError as error:
-        raise StudyError(
-            f"{study / SETTINGS} holds no settings of a study ({error.errors()[0]['msg']}): restore it from a copy."
-        ) from None
-
-
 def _new(words: Sequence[str]) -> int:
     """Make a study's folder from evaluated runs."""
-    rest, output = take(words, "output")
-    rest, runs = take(rest, "runs")
-    if output is None or runs is None:
-        raise LaunchError("Name a folder and evaluated runs: rostrum people new output=STUDY runs=RUN[,RUN...].")
-    if strange := [word for word in rest if not word.startswith(("people.", "seed="))]:
-        raise LaunchError(f"{strange[0]} says nothing about a study: only people.* and seed can be given.")
-    config, folder, folders = compose.load(rest), Path(output), [Path(run) for run in runs.split(",")]
-    configs = [saved.run_config(run) for run in folders]
-    environment.silence()
-    from rostrum.trainer.evaluation.people import new_study
+    from rostrum.launch.people.making import make
 
-    with saved.reserved(folder):
-        saved.check_new(folder)
-        found = [
-            new_study.conditions_of(run, own, config.people.checkpoints)
-            for run, own in zip(folders, configs, strict=True)
-        ]
-        conditions = [condition for of_run in found for condition in of_run]
-        chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed)
-        source = config.people.guidelines or GUIDELINES
-        if not source.is_file():
-            raise LaunchError(f"There is no file {source}: give the guidelines as people.guidelines=FILE.md.")
-        new_study.write(folder, conditions, chosen, source.read_text("utf-8"), time.time())
-        made = StudyFile(runs=tuple(map(str, folders)), seed=config.seed, people=config.people)
-        write_atomically(folder / SETTINGS, json.dumps(made.model_dump(mode="json"), indent=2) + "\n")
-    wanted, judged = new_study.cost(chosen, config.people), sum(each.phase == "main" for each in chosen)
-    tell(
-        f"{folder}: {judged} debates on {config.people.questions} questions under {len(conditions)} conditions, "
-        f"{config.people.verdicts} verdicts each.",
-        f"With training and qualification of {config.people.judges} people that is {wanted['verdicts']} verdicts, "
-        f"about {wanted['hours']:.1f} hours and ${wanted['dollars']:,.0f}.",
-        f"Try it with scripted judges: rostrum people rehearse {folder}.",
-    )
+    tell(*make(words))
     return 0
 
 
@@ -165,9 +100,23 @@ def _rehearse(words: Sequence[str]) -> int:
     with _opened(study) as db, saved.reserved(copy):
         saved.check_new(copy)
         fresh = database.copied(db, copy)
-        write_atomically(copy / SETTINGS, (study / SETTINGS).read_bytes())
+        write_atomically(copy / NAME, (study / NAME).read_bytes())
         told = rehearse(fresh, copy, settings, int(judges or settings.judges))
     tell(told, f"Their verdicts are a judge: heldout_judges=[{{kind: people, name: people, study: {copy}}}].")
+    return 0
+
+
+def _results(words: Sequence[str]) -> int:
+    """Print what came out of a study so far, and whether it is as it was declared."""
+    study, rest = _study(words)
+    _nothing_else(rest)
+    from rostrum.trainer.evaluation.people import study_lock
+    from rostrum.trainer.evaluation.people.results import read, results, sentences
+
+    with _opened(study) as db:
+        found = sentences(results(read(db))) or ["Nobody has judged a debate of the main phase yet."]
+        otherwise = study_lock.check(study, db)
+    tell(*found, *(f"Not as declared: {sentence}" for sentence in otherwise))
     return 0
 
 

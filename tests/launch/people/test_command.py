@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from rostrum.launch.cli import main
-from rostrum.launch.commands.people import settings_of
 from rostrum.rewards.people import database
 from rostrum.trainer.evaluation.people import new_study, people_and_models, results
+from rostrum.trainer.evaluation.people.study_file import settings_of
 
 PEOPLE = [
     "people.questions=2",
@@ -38,6 +38,8 @@ def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: 
     told = " ".join(capsys.readouterr().out.split())
     assert "4 debates on 2 questions under 2 conditions, 2 verdicts each." in told
     assert "14 verdicts, about 1.4 hours and $28" in told
+    assert "With 80% power" in told and "simulated studies of this design" in told
+    assert "3 people can give 6 of these 8 verdicts of the main phase: people.judges=4 can give all." in told
     db = database.connect(study)
     stories = db.execute("SELECT phase, story FROM debate").fetchall()
     phases = {phase: {story for p, story in stories if p == phase} for phase in ("training", "qualification", "main")}
@@ -54,6 +56,12 @@ def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: 
     assert not results.read(db), "the study itself is as it was"
     assert settings_of(study).judges == 3
     assert stat.S_IMODE(os.stat(study / "rehearsal" / "secret").st_mode) == 0o600
+
+    assert main(["people", "results", str(study / "rehearsal")]) == 0
+    told = capsys.readouterr().out
+    assert "people gave 8 verdicts" in told and "Not as declared" not in told
+    assert main(["people", "results", str(study)]) == 0
+    assert "Nobody has judged a debate of the main phase yet." in capsys.readouterr().out
 
     assert main(["people", "invite", str(study), "judges=2", "address=https://judging.example/"]) == 0
     links = capsys.readouterr().out.split()

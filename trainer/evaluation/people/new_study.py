@@ -16,6 +16,7 @@ from rostrum.rewards.people.debates import bare, id_of
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.people import People
 from rostrum.trainer.evaluation.browsed import TRANSCRIPTS
+from rostrum.trainer.evaluation.people.study_power import Design
 from rostrum.trainer.evaluation.verdict_table import SELF, read_verdicts
 from rostrum.trainer.reading import Open, valid
 
@@ -57,8 +58,8 @@ def part_of(story: str) -> str:
     return PARTS[int(digest(f"people:{story}")[:8], 16) % len(PARTS)]
 
 
-def conditions_of(folder: Path, config: Config, checkpoints: str) -> list[Condition]:
-    """Return the conditions of an evaluated run, the earliest checkpoint first.
+def conditions_of(folder: Path, config: Config, checkpoints: str, run: str) -> list[Condition]:
+    """Return the conditions of an evaluated run, which the study calls `run`, the earliest checkpoint first.
 
     Raises:
         StudyError: it has not been evaluated, or by a release that kept no debates.
@@ -78,8 +79,7 @@ def conditions_of(folder: Path, config: Config, checkpoints: str) -> list[Condit
     if checkpoints == "ends":
         in_order = list(dict.fromkeys([in_order[0], in_order[-1]]))
     return [
-        Condition(folder.name, name, iteration, config.protocol.name, found[name, iteration])
-        for name, iteration in in_order
+        Condition(run, name, iteration, config.protocol.name, found[name, iteration]) for name, iteration in in_order
     ]
 
 
@@ -172,3 +172,12 @@ def cost(chosen: Sequence[Chosen], people: People) -> dict[str, Any]:
     verdicts = sum(each.wanted for each in chosen)
     hours = verdicts * people.minutes / 60
     return {"verdicts": verdicts, "hours": hours, "dollars": hours * people.wage}
+
+
+def design_of(chosen: Iterable[Chosen], conditions: int, people: People) -> Design:
+    """Return who judges what in the main phase, for the power of the study."""
+    stories = {
+        each.transcript.question.id: each.transcript.question.story_id for each in chosen if each.phase == "main"
+    }
+    numbers = {story: number for number, story in enumerate(dict.fromkeys(stories.values()))}
+    return Design(people.judges, tuple(numbers[story] for story in stories.values()), conditions, people.verdicts)

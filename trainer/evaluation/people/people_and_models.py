@@ -19,6 +19,7 @@ from rostrum.rewards.audit.reliability import equal_mass
 from rostrum.rewards.crossed import crossed_change, crossed_mean
 from rostrum.rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, cluster_statistic
 from rostrum.rewards.types import favours
+from rostrum.trainer.evaluation.people import study_lock
 from rostrum.trainer.evaluation.people.joined import KEY
 from rostrum.trainer.evaluation.people.results import SURE
 from rostrum.trainer.evaluation.summary import Estimate
@@ -108,6 +109,8 @@ class Beside(Record):
     created: str = ""
     rehearsal: bool = False
     """Whether scripts judged, and no people."""
+    deviations: list[str] = []
+    """What is not as the study declared it."""
     verdicts: int = 0
     debates: int = 0
     people: int = 0
@@ -126,7 +129,9 @@ def write(folder: Path, found: Beside, study: Path, connection: sqlite3.Connecti
     """Write people.json into the folder of a run or experiment, with which study it is of."""
     scripted = connection.execute("SELECT 1 FROM setting WHERE key = 'rehearsal'").fetchone() is not None
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    of = found.model_copy(update={"study": str(study), "rehearsal": scripted, "created": created})
+    otherwise = study_lock.check(study, connection)
+    about = {"study": str(study), "rehearsal": scripted, "created": created, "deviations": otherwise}
+    of = found.model_copy(update=about)
     write_atomically(folder / NAME, json.dumps(jsonable(of.model_dump()), indent=1))
 
 

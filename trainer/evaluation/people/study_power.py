@@ -135,6 +135,6 @@ def power_sentences(design: Design, power: dict[str, Any]) -> list[str]:
         f"With {power['power']:.0%} power, two-sided at {power['level']:.0%}, {shown} of people's accuracy between two "
         f"conditions would be shown; with twice the people and verdicts: {twice}.",
         f"Found with {power['studies']} simulated studies of this design for each change; taken for granted: people "
-        f"are right in {assumed['accuracy']:.0%} before, and people, stories and debates differ by {assumed['judges']:g}, "
-        f"{assumed['stories']:g} and {assumed['debates']:g} (standard deviations of log-odds).",
+        f"are right in {assumed['accuracy']:.0%} before, and people, stories and debates differ by "
+        f"{assumed['judges']:g}, {assumed['stories']:g} and {assumed['debates']:g} (standard deviations of log-odds).",
     ]

@@ -69,13 +69,18 @@ class _Declared(Open):
     arms: dict[str, _Arm]
 
 
-class _Entry(Open):
+class Chained(Open):
+    """An entry of a lock, whatever it declares."""
+
     at: str
     reason: str
     previous: str | None
     changes: list[str]
-    declared: _Declared
     hash: str
+
+
+class _Entry(Chained):
+    declared: _Declared
 
 
 class _Lock(Open):
@@ -111,8 +116,9 @@ class Entry:
             return False
 
 
-def read(folder: Path) -> list[Entry]:
-    """Return the entries of a folder's lock, oldest first; none if there is no lock.
+def read(folder: Path, kind: type[Any] = _Lock) -> list[Entry]:
+    """Return the entries of a folder's lock, oldest first; none if there is no lock. `kind` is what the lock of
+    something else than an experiment holds: an object with `entries`, a list of `Chained`.
 
     Raises:
         LockError: it is no lock, or somebody has changed it.
@@ -121,7 +127,7 @@ def read(folder: Path) -> list[Entry]:
     if not os.path.lexists(path):
         return []
     try:
-        stored = read_json(path, _Lock, REMEDY)["entries"]
+        stored = read_json(path, kind, REMEDY)["entries"]
         values: list[dict[str, Any]] = [{**entry, "changes": tuple(entry["changes"])} for entry in stored]
         entries = [Entry(**entry) for entry in values]
     except DamagedError as error:
@@ -137,7 +143,7 @@ def read(folder: Path) -> list[Entry]:
 
 def append(folder: Path, declared: Mapping[str, Any], reason: str = "", changes: tuple[str, ...] = ()) -> Entry:
     """Declare something, in a lock that is made if there is none, after all that was declared before."""
-    entries = read(folder)
+    entries = read(folder) if os.path.lexists(folder / NAME) else []
     previous = entries[-1].hash if entries else None
     bare = Entry(datetime.now(UTC).isoformat(timespec="seconds"), reason, previous, changes, declared, "")
     entry = Entry(bare.at, reason, previous, changes, declared, bare.content_hash)

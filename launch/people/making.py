@@ -1,0 +1,105 @@
+"""Making a study from evaluated runs: `rostrum people new`."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rostrum.launch import compose, environment, saved
+from rostrum.launch.arguments import take
+from rostrum.launch.commands.tournament import names_of
+from rostrum.launch.errors import LaunchError
+from rostrum.trainer.config import Config
+from rostrum.trainer.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rostrum.trainer.evaluation.people.new_study import Chosen, Condition
+
+GUIDELINES = Path(__file__).with_name("guidelines.md")
+
+
+def make(words: Sequence[str]) -> list[str]:
+    """Make a study's folder and declare it; return what there is to say of it.
+
+    Raises:
+        LaunchError: the words name no study to be made.
+        StudyError: there are not enough debates for it.
+    """
+    rest, output = take(words, "output")
+    rest, runs = take(rest, "runs")
+    if output is None or runs is None:
+        raise LaunchError("Name a folder and evaluated runs: rostrum people new output=STUDY runs=RUN[,RUN...].")
+    if strange := [word for word in rest if not word.startswith(("people.", "seed="))]:
+        raise LaunchError(f"{strange[0]} says nothing about a study: only people.* and seed can be given.")
+    config, folder = compose.load(rest), Path(output)
+    folders = [run for name in runs.split(",") for run in _runs_of(Path(name))]
+    configs = [saved.run_config(run) for run in folders]
+    environment.silence()
+    from rostrum.trainer.evaluation.people import new_study
+
+    guidelines = _guidelines(config)
+    with saved.reserved(folder):
+        saved.check_new(folder)
+        conditions = [
+            condition
+            for run, own, name in zip(folders, configs, names_of(folders), strict=True)
+            for condition in new_study.conditions_of(run, own, config.people.checkpoints, name)
+        ]
+        chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed)
+        new_study.write(folder, conditions, chosen, guidelines, time.time())
+        return [*_declared(folder, folders, config, conditions, chosen), _next(folder)]
+
+
+def _runs_of(path: Path) -> list[Path]:
+    """Return the run, or the arms of an experiment."""
+    if (path / "arms").is_dir():
+        return sorted(arm for arm in (path / "arms").iterdir() if RunFolder(arm).config.is_file())
+    return [path]
+
+
+def _guidelines(config: Config) -> str:
+    source = config.people.guidelines or GUIDELINES
+    if not source.is_file():
+        raise LaunchError(f"There is no file {source}: give the guidelines as people.guidelines=FILE.md.")
+    return source.read_text("utf-8")
+
+
+def _declared(
+    folder: Path,
+    folders: Sequence[Path],
+    config: Config,
+    conditions: "Sequence[Condition]",
+    chosen: "Sequence[Chosen]",
+) -> list[str]:
+    """Write study.json and protocol.lock; return what the study takes and what it can show, in sentences."""
+    from rostrum.rewards.people import database
+    from rostrum.trainer.evaluation.people import new_study, study_lock
+    from rostrum.trainer.evaluation.people.study_file import StudyFile
+    from rostrum.trainer.evaluation.people.study_power import power_record, power_sentences
+
+    made = StudyFile(runs=tuple(map(str, folders)), seed=config.seed, people=config.people)
+    made.write(folder)
+    design, wanted = new_study.design_of(chosen, len(conditions), config.people), new_study.cost(chosen, config.people)
+    power = power_record(design)
+    connection = database.connect(folder)
+    study_lock.declare(folder, connection, made, power)
+    connection.close()
+    judged = sum(each.phase == "main" for each in chosen)
+    told = [
+        f"{folder}: {judged} debates on {config.people.questions} questions under {len(conditions)} conditions, "
+        f"{config.people.verdicts} verdicts each.",
+        f"With training and qualification of {config.people.judges} people that is {wanted['verdicts']} verdicts, "
+        f"about {wanted['hours']:.1f} hours and ${wanted['dollars']:,.0f}.",
+        *power_sentences(design, power),
+    ]
+    if design.possible < design.wanted:
+        enough = len(conditions) * config.people.verdicts
+        told.append(
+            f"Nobody meets a question twice, so {design.judges} people can give {design.possible} of these "
+            f"{design.wanted} verdicts of the main phase: people.judges={enough} can give all."
+        )
+    return told
+
+
+def _next(folder: Path) -> str:
+    return f"Declared in {folder}/protocol.lock. Try it with scripted judges: rostrum people rehearse {folder}."
