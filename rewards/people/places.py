@@ -2,10 +2,10 @@
 
 A judge meets a question once. Among the debates of the fewest places taken, judge and question take turns through the
 conditions as in a Latin square, so that every judge sees every condition and every question is judged under all of
-them. So the numbers of places taken on two debates never differ by more than one, but for places that were returned,
-which are given out first. Each judge has an order of their own, drawn without regard to conditions: if they took turns,
-every second debate would tell of the others. The debates of training and qualification are the same for everybody, in
-the same order.
+them. So the numbers of places taken on two debates do not differ by more than one, but for places that were returned,
+which are given out first, and where a judge has met the questions of all debates that are behind. Each judge has an
+order of their own, drawn without regard to conditions: if they took turns, every second debate would tell of the
+others. The debates of training and qualification are the same for everybody, in the same order.
 """
 
 import hashlib
@@ -132,9 +132,8 @@ FROM counted t JOIN debate d ON d.id = t.id
      JOIN questions q ON q.question = d.question
      JOIN judge j ON j.id = :judge
 WHERE t.taken < d.wanted
-  AND (:phase != 'main' OR t.taken = (SELECT min(taken) FROM counted))
   AND d.question NOT IN (SELECT question FROM place WHERE judge = :judge)
-ORDER BY coalesce((j.number + q.place - c.place) % c.n, 0) != 0,
+ORDER BY CASE :phase WHEN 'main' THEN t.taken ELSE 0 END, coalesce((j.number + q.place - c.place) % c.n, 0) != 0,
   CASE :phase WHEN 'main' THEN (d.id + 1) * (j.number * 7919 + 104729) % 65537 ELSE d.id END
 LIMIT 1
 """

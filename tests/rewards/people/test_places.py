@@ -45,6 +45,22 @@ def test_a_latin_square_is_filled(tmp_path: Path) -> None:
     assert all(places.take(db, f"j{number}", "main", now=9, seconds=60) is None for number in range(4))
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_nobody_is_sent_away_while_a_debate_wants_them(tmp_path: Path, seed: int) -> None:
+    """Just as many judges as are needed, in any order of work. A debate is ahead of another by more than one only where
+    a judge had met the questions of all that were behind."""
+    db, rng = study.make(tmp_path, questions=2, conditions=2, wanted=2, judges=4), random.Random(seed)
+    for judge in rng.sample([0, 1, 2, 3] * 2, 8):
+        met = {q for (q,) in db.execute("SELECT question FROM place WHERE judge = ?", (f"j{judge}",))}
+        open_to = {d for d, q in db.execute("SELECT id, question FROM debate") if q not in met}
+        before = {d: 0 for (d,) in db.execute("SELECT id FROM debate")} | judged(db)
+        place = places.take(db, f"j{judge}", "main", now=0, seconds=60)
+        assert place is not None
+        assert before[place.debate] == min(before[debate] for debate in open_to)
+        verdicts.submit(db, f"j{judge}", place.id, sent(place), now=0)
+    assert set(judged(db).values()) == {2}
+
+
 def test_an_open_place_is_gone_on_with_and_a_late_one_is_given_to_another(tmp_path: Path) -> None:
     db = study.make(tmp_path, questions=1, conditions=1, wanted=1, judges=3)
     first = places.take(db, "j0", "main", now=0, seconds=60)
