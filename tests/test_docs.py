@@ -41,7 +41,7 @@ TAKEN = {
     "build-models": {"output", "seed"},
     "people new": {"output", "runs"},
     "people rehearse": {"output", "judges"},
-    "people invite": {"judges", "address"},
+    "people invite": {"judges", "address", "tags"},
     "people serve": {"host", "port", "https", "researcher_host", "researcher_port"},
     **{f"people {verb}": set() for verb in ("password", "pause", "resume")},
     "people guidelines": {"file"},

@@ -48,14 +48,16 @@ def _invite(words: Sequence[str]) -> int:
     study, rest = _study(words)
     rest, count = take(rest, "judges")
     rest, address = take(rest, "address")
+    rest, tags = take(rest, "tags")
     _nothing_else(rest)
     if count is None or not count.isdecimal() or address is None:
         raise LaunchError("Say how many and where: rostrum people invite STUDY judges=N address=https://HOST.")
+    given, days = tuple(filter(None, (tag.strip() for tag in (tags or "").split(",")))), settings_of(study).link_days
     from rostrum.launch.people import access
 
     with _opened(study) as db:
         for _ in range(int(count)):
-            sys.stdout.write(f"{address.rstrip('/')}/join/{access.invite(db)}\n")
+            sys.stdout.write(f"{address.rstrip('/')}/join/{access.invite(db, days=days, tags=given)}\n")
     return 0
 
 

@@ -1,17 +1,24 @@
 """Who may do what on the pages: links that are used up by consent, sessions, tokens against forged forms, and rates.
 
-The database holds hashes of links and sessions alone, so nobody can enter with a copy of it.
+The database holds hashes of links and sessions alone, so nobody can enter with a copy of it. A link is signed with the
+study's secret and says until when it can be used, so what somebody made up is refused before the database is asked.
 """
 
 import hashlib
 import hmac
+import json
+import os
 import secrets
 import sqlite3
+import tempfile
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from rostrum.rewards.people.database import StudyError, transaction
+from rostrum.envs import files
+from rostrum.rewards.people.database import StudyError, folder_of, transaction
 
 SESSION = "session"
 """The cookie."""
@@ -26,16 +33,59 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def invite(connection: sqlite3.Connection, name: str | None = None, contact: str | None = None) -> str:
-    """Add a judge and return the token of their link, which is not kept."""
-    token = secrets.token_urlsafe(24)
+def study_secret(study: Path) -> bytes:
+    """Return what forms and links are signed with, made once; nobody but its owner can read it at any time."""
+    path = files.checked(study / "secret")
+    if not path.exists():
+        handle, made = tempfile.mkstemp(dir=study)  # with rights for its owner alone
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        with suppress(FileExistsError):  # another server was faster
+            os.link(made, path)
+        os.unlink(made)
+    return path.read_bytes()
+
+
+def invite(
+    connection: sqlite3.Connection,
+    name: str | None = None,
+    contact: str | None = None,
+    *,
+    days: float = 30.0,
+    tags: Sequence[str] = (),
+    now: float | None = None,
+) -> str:
+    """Add a judge and return the token of their link, which is not kept and can be used for so many days."""
+    until = f"{int((time.time() if now is None else now) + days * 86_400):x}"
+    token = f"{secrets.token_urlsafe(24)}.{until}"
+    token = f"{token}.{_link_signature(study_secret(folder_of(connection)), token)}"
     with transaction(connection):
-        (number,) = connection.execute("SELECT coalesce(max(number) + 1, 0) FROM judge").fetchone()
-        judge = f"judge-{secrets.token_hex(4)}"
-        connection.execute("INSERT INTO judge (id, number, state) VALUES (?, ?, 'invited')", (judge, number))
+        judge = new_judge(connection, tags)
         connection.execute("INSERT INTO person (judge, name, contact) VALUES (?, ?, ?)", (judge, name, contact))
         connection.execute("INSERT INTO link (hash, judge) VALUES (?, ?)", (hashed(token), judge))
     return token
+
+
+def new_judge(connection: sqlite3.Connection, tags: Sequence[str] = ()) -> str:
+    """Add a judge who was invited, under a pseudonym, and return it. Belongs into a transaction."""
+    (number,) = connection.execute("SELECT coalesce(max(number) + 1, 0) FROM judge").fetchone()
+    judge = f"judge-{secrets.token_hex(4)}"
+    connection.execute(
+        "INSERT INTO judge (id, number, state, tags) VALUES (?, ?, 'invited', ?)", (judge, number, json.dumps(tags))
+    )
+    return judge
+
+
+def is_link(secret: bytes, token: str, now: float) -> bool:
+    """Return whether a link is of our making and its time is not up; whether it was used is another question."""
+    body, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(_link_signature(secret, body).encode(), signature.encode()):
+        return False
+    return now < int(body.rpartition(".")[2], 16)
+
+
+def _link_signature(secret: bytes, body: str) -> str:
+    return hmac.new(secret, b"link:" + body.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def invited(connection: sqlite3.Connection, token: str) -> bool:
@@ -57,11 +107,42 @@ def consent(connection: sqlite3.Connection, token: str, first_state: str, now: f
         ).fetchone()
         if found is None:
             raise StudyError("This link has been used, or there is no such link: ask for a new one.")
-        judge = found["judge"]
-        connection.execute(
-            "UPDATE judge SET state = ?, joined = ? WHERE id = ? AND state = 'invited'", (first_state, now, judge)
-        )
-        connection.execute("INSERT INTO session VALUES (?, ?, ?)", (hashed(session), judge, now + LASTS))
+        _begin(connection, found["judge"], session, first_state, now)
+    return session
+
+
+def _begin(connection: sqlite3.Connection, judge: str, session: str, first_state: str, now: float) -> None:
+    connection.execute(
+        "UPDATE judge SET state = ?, joined = ? WHERE id = ? AND state = 'invited'", (first_state, now, judge)
+    )
+    connection.execute("INSERT INTO session VALUES (?, ?, ?)", (hashed(session), judge, now + LASTS))
+
+
+def enter(connection: sqlite3.Connection, outside_id: str, visit: str, first_state: str, most: int, now: float) -> str:
+    """Let somebody in whom a recruiting site sent, and return the token of a new session.
+
+    The same id is the same judge, whenever and from wherever it comes; a new one is a new judge while fewer than `most`
+    from outside are at work or through.
+
+    Raises:
+        StudyError: there are as many already.
+    """
+    session = secrets.token_urlsafe(32)
+    with transaction(connection):
+        found = connection.execute("SELECT judge FROM person WHERE outside_id = ?", (outside_id,)).fetchone()
+        if found is None:
+            (at_work,) = connection.execute(
+                "SELECT count(*) FROM person p JOIN judge j ON j.id = p.judge "
+                "WHERE p.outside_id IS NOT NULL AND j.state NOT IN ('left', 'stopped')"
+            ).fetchone()
+            if at_work >= most:
+                raise StudyError("The study is full: everybody whom it needs is at work. Please return your place.")
+            judge = new_judge(connection)
+            connection.execute("INSERT INTO person (judge, outside_id) VALUES (?, ?)", (judge, outside_id))
+        else:
+            judge = found["judge"]
+        connection.execute("UPDATE person SET visit = ? WHERE judge = ?", (visit, judge))
+        _begin(connection, judge, session, first_state, now)
     return session
 
 
@@ -87,7 +168,7 @@ def form_token(secret: bytes, session: str) -> str:
 
 def is_form_token(secret: bytes, session: str, token: str) -> bool:
     """Return whether a form came from one of our pages for this session."""
-    return hmac.compare_digest(form_token(secret, session), token)
+    return hmac.compare_digest(form_token(secret, session).encode(), token.encode())
 
 
 class Rates:

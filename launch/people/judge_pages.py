@@ -8,7 +8,7 @@ whatever a browser may have checked before.
 import json
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -17,25 +17,32 @@ from starlette.routing import Route
 
 from rostrum.envs.types import Speech
 from rostrum.launch.people import access, judging
+from rostrum.launch.people.entry_pages import EntryPages
 from rostrum.launch.people.judging import FormError, Item
-from rostrum.launch.people.site import Form, Site, fields, paragraphs
-from rostrum.rewards.people import controls, pay, places, verdicts
+from rostrum.launch.people.site import Form
+from rostrum.rewards.people import controls, mail, pay, places, verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 
+TYPED = ("p", "explanation", "choice", "rating-first", "rating-second", "said")
+"""Fields of a verdict that a judge fills in."""
+MESSAGES_AN_HOUR = 20
 
-class JudgePages(Site):
+
+class JudgePages(EntryPages):
     """What judges see of a study."""
 
     def routes(self) -> Sequence[Route]:
         return [
             Route("/", self._home),
-            Route("/join/{token}", self._join, methods=["GET", "POST"]),
-            Route("/guidelines", self._guidelines, methods=["POST"]),
+            *self.entries(),
             Route("/judge", self._judge, methods=["POST"]),
             Route("/draft", self._draft, methods=["POST"]),
             Route("/feedback/{token}", self._feedback),
             Route("/survey", self._survey, methods=["POST"]),
             Route("/leave", self._leave, methods=["POST"]),
+            Route("/messages", self._messages),
+            Route("/messages", self._write, methods=["POST"]),
+            Route("/messages/read", self._read, methods=["POST"]),
         ]
 
     async def _home(self, request: Request) -> Response:
@@ -45,30 +52,18 @@ class JudgePages(Site):
             if judge is None:
                 return self.plain("no_link_title", 401, self.words["no_link_text"])
             session = request.cookies[access.SESSION]
-            if (page := self._closing(judge)) is not None:
+            page = self.closing(db, judge) or self.entry(db, session, judge)
+            if page is not None:
                 return page
-            newest = db.execute("SELECT * FROM guidelines ORDER BY version DESC LIMIT 1").fetchone()
-            begun = places.has_open(db, judge["id"], self.now())  # is finished under the guidelines it was begun under
-            read = [v for (v,) in db.execute("SELECT version FROM acknowledged WHERE judge = ?", (judge["id"],))]
-            if newest["version"] not in read and not begun:
-                return self.form(
-                    session,
-                    title=self.words["guidelines_title"],
-                    html=paragraphs(newest["text"]),
-                    notice=self.words["guidelines_new"] if read else "",
-                    action="/guidelines",
-                    hidden={"version": str(newest["version"])},
-                    button=self.words["guidelines_read"],
-                )
             try:
                 item = judging.next_item(db, judge["id"], self.people, self.now())
             except places.PausedError:
                 return self.plain("paused_title", 200, self.words["paused_text"])
             if item is not None:
-                return self._debate(session, item, self._progress(db, judge["id"]))
+                return self._debate(db, session, judge["id"], item)
             judge = access.judge_of(db, session, self.now())
             assert judge is not None
-            if (page := self._closing(judge)) is not None:
+            if (page := self.closing(db, judge)) is not None:
                 return page
             return self.form(
                 session,
@@ -76,48 +71,8 @@ class JudgePages(Site):
                 box=self.words["survey_text"],
                 action="/survey",
                 button=self.words["survey_send"],
+                **self.top(db, session, judge["id"]),
             )
-
-    async def _join(self, request: Request) -> Response:
-        """Ask for consent, and use the link up once it is given."""
-        token = request.path_params["token"]
-        with self.connection() as db:
-            if request.method == "GET":
-                if not access.invited(db, token):
-                    return self.plain("used_title", 410, "")
-                return self.form(
-                    token,
-                    title=self.words["consent_title"],
-                    text=self.words["consent_text"],
-                    action=f"/join/{token}",
-                    button=self.words["consent_agree"],
-                )
-            form = await fields(request)
-            if not self.is_ours(token, form):
-                return self.forged()
-            try:
-                session = access.consent(db, token, judging.PHASES[0], self.now())
-            except StudyError as error:
-                return self.plain("used_title", 410, str(error))
-        response = RedirectResponse("/", 303)
-        response.set_cookie(
-            access.SESSION, session, max_age=int(access.LASTS), httponly=True, samesite="strict", secure=self.secure
-        )
-        return response
-
-    async def _guidelines(self, request: Request) -> Response:
-        """Note that a judge has read the guidelines."""
-
-        def keep(db: Any, judge: str, form: Form) -> Response:
-            version = form.get("version", "")
-            with transaction(db):
-                db.execute(
-                    "INSERT OR IGNORE INTO acknowledged SELECT ?, version, ? FROM guidelines WHERE version = ?",
-                    (judge, self.now(), int(version) if re.fullmatch("[0-9]{1,9}", version) else -1),
-                )
-            return RedirectResponse("/", 303)
-
-        return await self._sent(request, keep)
 
     async def _judge(self, request: Request) -> Response:
         """Keep a probability after a round, or a verdict."""
@@ -130,40 +85,42 @@ class JudgePages(Site):
                 done = judging.take_form(db, judge, token, form, self.people, self.now())
             except FormError as error:
                 item = judging.item_of(db, judge, token, self.people, self.now())
-                session = request.cookies[access.SESSION]
-                return self._debate(session, item, self._progress(db, judge), str(error), form, 422)
-            training = done == "verdict" and judging.item_of(db, judge, token, self.people, self.now())
-            if training and training.phase == "training":
+                return self._debate(db, request.cookies[access.SESSION], judge, item, str(error), form, 422)
+            if done == "verdict" and judging.feedback(db, judge, token, self.people) is not None:
                 return RedirectResponse(f"/feedback/{token}", 303)
             return RedirectResponse("/", 303)
 
-        return await self._sent(request, keep)
+        return await self.sent(request, keep)
 
     async def _draft(self, request: Request) -> Response:
         """Keep what is typed, and the debate with its judge for longer."""
 
         def keep(db: Any, judge: str, form: Form) -> Response:
             place = judging.item_of(db, judge, form.get("place", ""), self.people, self.now()).place
-            kept = {name: form[name] for name in ("p", "explanation") if name in form}
+            kept = {name: form[name] for name in TYPED if name in form}
             verdicts.save_draft(db, judge, place.id, kept, self.now())
             places.extend(db, place.id, self.now(), self.people.place_minutes * 60)
             return Response(status_code=204)
 
-        return await self._sent(request, keep)
+        return await self.sent(request, keep)
 
     async def _feedback(self, request: Request) -> Response:
-        """Tell a judge in training whether the verdict was right."""
+        """Tell a judge whether the verdict was right, where the study does."""
         with self.connection() as db:
             judge = access.judge_of(db, request.cookies.get(access.SESSION), self.now())
             if judge is None:
                 return self.plain("no_link_title", 401, self.words["no_link_text"])
+            token = request.path_params["token"]
             try:
-                told = judging.feedback(db, judge["id"], request.path_params["token"])
+                told = judging.feedback(db, judge["id"], token, self.people)
             except StudyError:
+                told = None
+            if told is None:
                 return self.plain("not_found_title", 404, "")
+            top = self.top(db, request.cookies[access.SESSION], judge["id"], token)
         right = self.words["feedback_right" if told.right else "feedback_wrong"]
         answer = self.words["feedback_answer"].format(answer=told.answer)
-        return self.page("feedback.html.j2", self.words["feedback_title"], right=right, answer=answer)
+        return self.page("feedback.html.j2", self.words["feedback_title"], right=right, answer=answer, **top)
 
     async def _survey(self, request: Request) -> Response:
         """Keep what a judge says at the end."""
@@ -177,7 +134,7 @@ class JudgePages(Site):
                 db.execute("UPDATE judge SET state = 'finished' WHERE id = ? AND state = 'survey'", (judge,))
             return RedirectResponse("/", 303)
 
-        return await self._sent(request, keep)
+        return await self.sent(request, keep)
 
     async def _leave(self, request: Request) -> Response:
         """Let a judge go, and put the debate back."""
@@ -188,32 +145,55 @@ class JudgePages(Site):
                 db.execute("UPDATE judge SET state = 'left' WHERE id = ?", (judge,))
             return RedirectResponse("/", 303)
 
-        return await self._sent(request, keep)
+        return await self.sent(request, keep)
 
-    async def _sent(self, request: Request, keep: Callable[[Any, str, Form], Response]) -> Response:
-        """Do what a form of a judge's asks for, if it is one of our pages' and the judge still judges."""
-        session = request.cookies.get(access.SESSION, "")
-        form = await fields(request)
-        if not self.is_ours(session, form):
-            return self.forged()
+    async def _messages(self, request: Request) -> Response:
+        """Show what a judge and the researchers have written to each other."""
         with self.connection() as db:
-            judge = access.judge_of(db, session, self.now())
+            judge = access.judge_of(db, request.cookies.get(access.SESSION), self.now())
             if judge is None:
                 return self.plain("no_link_title", 401, self.words["no_link_text"])
-            try:
-                return keep(db, judge["id"], form)
-            except StudyError as error:
-                return self.plain("forged_title", 409, str(error))
+            return self._thread(db, request.cookies[access.SESSION], judge["id"])
 
-    def _closing(self, judge: Any) -> Response | None:
-        """Return the page of a judge who is through, was stopped or has left."""
-        if judge["state"] == "finished":
-            return self.plain("finished_title", 200, self.words["finished_text"])
-        if judge["state"] == "stopped":
-            return self.plain("stopped_title", 200, f"{judge['reason']} {self.words['stopped_paid']}")
-        if judge["state"] == "left":
-            return self.plain("left_title", 200, self.words["stopped_paid"])
-        return None
+    async def _write(self, request: Request) -> Response:
+        """Keep what a judge writes to the researchers, perhaps about a debate."""
+
+        def keep(db: Any, judge: str, form: Form) -> Response:
+            since = self.now() - 3600
+            own = [each for each in mail.messages(db, judge) if each.sender == "judge" and each.at > since]
+            text, problem = form.get("message", "").replace("\r\n", "\n").strip(), ""
+            if not text:
+                problem = self.words["message_empty"]
+            elif len(text) > mail.LONGEST:
+                problem = self.words["message_long"].format(most=mail.LONGEST)
+            elif len(own) >= MESSAGES_AN_HOUR:
+                problem = self.words["message_often"].format(most=MESSAGES_AN_HOUR)
+            if problem:
+                return self._thread(db, request.cookies[access.SESSION], judge, problem, text, 422)
+            token = form.get("place", "")
+            found = db.execute("SELECT id FROM place WHERE token = ? AND judge = ?", (token, judge)).fetchone()
+            mail.send(db, judge, "judge", text, self.now(), found and found["id"])
+            return RedirectResponse("/messages", 303)
+
+        return await self.sent(request, keep)
+
+    async def _read(self, request: Request) -> Response:
+        """Note that a judge has read the replies that were on a page."""
+
+        def keep(db: Any, judge: str, form: Form) -> Response:
+            until = form.get("until", "")
+            if re.fullmatch("[0-9]{1,15}", until):
+                mail.mark_read(db, judge, "researcher", self.now(), int(until))
+            return RedirectResponse("/", 303)
+
+        return await self.sent(request, keep)
+
+    def _thread(
+        self, db: Any, session: str, judge: str, problem: str = "", text: str = "", status: int = 200
+    ) -> Response:
+        top = self.top(db, session, judge)
+        thread, title = mail.messages(db, judge), self.words["messages_title"]
+        return self.page("messages.html.j2", title, status, thread=thread, problem=problem, text=text, **top)
 
     def _progress(self, db: Any, judge: str) -> str:
         """Return how much a judge has done and earned."""
@@ -222,9 +202,10 @@ class JudgePages(Site):
 
     def _debate(
         self,
+        db: Any,
         session: str,
+        judge: str,
         item: Item,
-        progress: str,
         problem: str = "",
         values: Form | None = None,
         status: int = 200,
@@ -235,15 +216,18 @@ class JudgePages(Site):
             "debate.html.j2",
             f"{self.words[item.phase]}: {self.words['item'].format(number=item.number)}",
             status,
-            progress=progress,
+            progress=self._progress(db, judge),
             item=item,
             problem=problem,
-            values={"p": given.get("p", ""), "explanation": given.get("explanation", "")},
+            values={name: given.get(name, "") for name in TYPED},
             probabilities=self.people.probabilities,
+            scales=self.people.scales,
+            ratings=judging.RATINGS,
             least=self.people.words,
             csrf=self.token(session),
             key=secrets.token_urlsafe(16),
             label=lambda speech: _label(speech, len(speakers)),
+            **self.top(db, session, judge, item.place.token),
         )
 
 

@@ -7,11 +7,14 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Any, Literal
 
 from rostrum.envs import transcripts
 from rostrum.envs.types import Side, Transcript
-from rostrum.rewards.people import places, verdicts
+from rostrum.launch.people import care
+from rostrum.launch.people.care import Attention
+from rostrum.launch.people.wording import WORDS
+from rostrum.rewards.people import places, quality, verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 from rostrum.rewards.people.debates import Round, rounds_of
 from rostrum.rewards.people.places import Phase, Place
@@ -21,6 +24,8 @@ from rostrum.trainer.config.people import People
 PHASES: Sequence[Phase] = ("training", "qualification", "main")
 IDLE = 5.0
 """Seconds by which a page's own count of active time may be off."""
+RATINGS = range(1, 11)
+"""How good a case can be."""
 
 
 class FormError(ValueError):
@@ -32,7 +37,8 @@ class Item:
     """A debate as a judge is shown it."""
 
     place: Place
-    phase: Phase
+    phase: Literal["training", "qualification", "main"]
+    """As the judge is told: gold debates are of the main phase, so that nothing made from an item can tell them."""
     number: int
     """Which of the phase's debates it is for this judge, from 1."""
     question: str
@@ -46,11 +52,13 @@ class Item:
     given: Sequence[float]
     """P(answer shown first) after each round so far."""
     draft: Mapping[str, str]
+    attention: Attention | None
+    """What the last form also asks, where it does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a judge is told after a verdict in training."""
+    """What a judge is told after a verdict."""
 
     right: bool
     answer: str
@@ -60,9 +68,12 @@ def next_item(db: sqlite3.Connection, judge: str, people: People, now: float) ->
     """Return the debate that the judge is to judge now; None once nothing is left in any phase. Moves the judge on to
     the next phase where one is done."""
     while (phase := _phase(db, judge)) is not None:
-        place = places.take(db, judge, phase, now, people.place_minutes * 60)
+        place, seconds = None, people.place_minutes * 60
+        if phase == "main" and care.gold_is_due(db, judge, people):
+            place = places.take(db, judge, "gold", now, seconds)
+        place = place or places.take(db, judge, phase, now, seconds)
         if place is not None:
-            return _item(db, judge, place, phase, people, now)
+            return _item(db, judge, _row(db, judge, place.token), people, now)
         _move_on(db, judge, phase, people)
     return None
 
@@ -73,16 +84,14 @@ def item_of(db: sqlite3.Connection, judge: str, token: str, people: People, now:
     Raises:
         StudyError: it was not given to this judge.
     """
-    row = _row(db, judge, token)
-    phase = cast(Phase, row["phase"])
-    place = Place(row["id"], token, row["debate"], Side(row["first"]), row["guidelines"], row["state"], row["expires"])
-    return _item(db, judge, place, phase, people, now)
+    return _item(db, judge, _row(db, judge, token), people, now)
 
 
 def take_form(
     db: sqlite3.Connection, judge: str, token: str, form: Mapping[str, str], people: People, now: float
 ) -> Literal["round", "verdict"]:
-    """Keep what a judge sent about a debate: a probability after a round, or the verdict after the last one.
+    """Keep what a judge sent about a debate: a probability after a round, or the verdict after the last one; and warn
+    or stop the judge where the rules say so.
 
     Raises:
         StudyError: the debate was not given to this judge.
@@ -90,39 +99,54 @@ def take_form(
     """
     row = _row(db, judge, token)
     place, transcript = row["id"], _transcript(row)
-    last = len(rounds_of(transcript)) - 1 if people.reading == "stepped" else 0
+    rounds = len(rounds_of(transcript))
+    last = rounds - 1 if people.reading == "stepped" else 0
     known = _known(db, place)
     round_ = int(form["round"]) if re.fullmatch("[0-9]{1,4}", form.get("round", "")) else known
     p = _probability(form, people)
-    p_of_a = p if row["first"] == Side.A else 1 - p
+    first = Side(row["first"])
+    p_of_a = p if first is Side.A else 1 - p
     on_page = max(0.0, now - _shown_at(db, place, min(round_, last), now))
     active = _active(form, on_page)
+    too_fast = on_page < people.least_seconds * (1 if people.reading == "stepped" else rounds)
     if round_ < last:
-        verdicts.step(db, judge, place, round_, p_of_a, on_page, now, active)
+        verdicts.step(db, judge, place, round_, p_of_a, on_page, now, active, too_fast)
+        care.enforce(db, judge, place, people, now)
         return "round"
     if known < last:
-        raise FormError("Judge the rounds before this one first.")
+        raise FormError(WORDS["rounds_before"])
     explanation = form.get("explanation", "").strip()
     if len(explanation.split()) < people.words:
-        raise FormError(f"Write at least {people.words} words about why.")
-    sent = Sent(form.get("key") or token, p_of_a, explanation, on_page, active)
+        raise FormError(WORDS["too_short"].format(words=people.words))
+    also = _also(form, p, first, people)
+    checked: dict[quality.Kind, bool] = {"time": not too_fast} if people.least_seconds else {}
+    if (asked := _attention(db, judge, row, people)) is not None:
+        if form.get("said") not in {str(n) for n in range(len(asked[0].sentences))}:
+            raise FormError(WORDS["attention_missing"])
+        checked["attention"] = form["said"] == str(asked[1])
+    if row["phase"] == "gold":
+        checked["gold"] = _favours_right(db, row["debate"], p_of_a)
+    sent = Sent(form.get("key") or token, p_of_a, explanation, on_page, active, also, checked)
     verdicts.submit(db, judge, place, sent, now)
+    care.enforce(db, judge, place, people, now)
     return "verdict"
 
 
-def feedback(db: sqlite3.Connection, judge: str, token: str) -> Feedback:
-    """Return whether the judge was right, once the verdict is given, in training alone.
+def feedback(db: sqlite3.Connection, judge: str, token: str, people: People) -> Feedback | None:
+    """Return whether the judge was right, once the verdict is given; None where the study tells nothing, which is in
+    the qualification and of gold debates always.
 
     Raises:
-        StudyError: nothing may be told of this debate.
+        StudyError: the debate was not given to this judge.
     """
     row = _row(db, judge, token)
     given = db.execute("SELECT p FROM verdict WHERE place = ?", (row["id"],)).fetchone()
-    if row["phase"] != "training" or given is None:
-        raise StudyError("There is no feedback on this debate.")
+    phases = {"training": ["training"], "always": ["training", "main"], "never": []}[people.feedback]
+    if row["phase"] not in phases or given is None:
+        return None
     (correct,) = db.execute("SELECT correct FROM answer WHERE debate = ?", (row["debate"],)).fetchone()
     answers = dict(zip(Side, _transcript(row).answers, strict=True))
-    return Feedback((given["p"] > 0.5) == (correct == Side.A), answers[Side(correct)])
+    return Feedback(_favours_right(db, row["debate"], given["p"]), answers[Side(correct)])
 
 
 def qualified(scores: Sequence[tuple[float, str]], people: People) -> bool:
@@ -152,13 +176,15 @@ def _move_on(db: sqlite3.Connection, judge: str, phase: Phase, people: People) -
         ).fetchall()
         if not qualified([(row["p"], row["correct"]) for row in scores], people):
             after = "stopped"
-            reason = "Your verdicts in the qualification were not right, or not careful, often enough to go on."
+            reason = WORDS["stopped_qualification"]
     with transaction(db):
         db.execute("UPDATE judge SET state = ?, reason = ? WHERE id = ? AND state = ?", (after, reason, judge, phase))
 
 
-def _item(db: sqlite3.Connection, judge: str, place: Place, phase: Phase, people: People, now: float) -> Item:
-    row = db.execute("SELECT * FROM debate WHERE id = ?", (place.debate,)).fetchone()
+def _item(db: sqlite3.Connection, judge: str, row: sqlite3.Row, people: People, now: float) -> Item:
+    place = Place(
+        row["id"], row["token"], row["debate"], Side(row["first"]), row["guidelines"], row["state"], row["expires"]
+    )
     transcript = _transcript(row)
     shown = transcript if place.first is Side.A else transcript.swapped()
     rounds, known = rounds_of(shown), _known(db, place.id)
@@ -166,22 +192,69 @@ def _item(db: sqlite3.Connection, judge: str, place: Place, phase: Phase, people
     with transaction(db):
         db.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", (place.id, known, now))
     given = [p for (p,) in db.execute("SELECT p FROM step WHERE place = ? ORDER BY round", (place.id,))]
-    (number,) = db.execute(
-        "SELECT count(*) FROM place p JOIN debate d ON d.id = p.debate WHERE p.judge = ? AND d.phase = ? AND p.id <= ?",
-        (judge, phase, place.id),
-    ).fetchone()
+    more = len(now_shown) < len(rounds)
+    asked = None if more else _attention(db, judge, row, people)
     return Item(
         place,
-        phase,
-        number,
+        "main" if row["phase"] == "gold" else row["phase"],
+        _number(db, judge, row),
         transcript.question.text,
         shown.answers,
         transcript.question.passage if transcript.protocol.judge_sees_passage else None,
         now_shown,
-        len(now_shown) < len(rounds),
+        more,
         [p if place.first is Side.A else 1 - p for p in given],
         verdicts.draft(db, place.id),
+        asked and asked[0],
     )
+
+
+def _number(db: sqlite3.Connection, judge: str, row: sqlite3.Row) -> int:
+    """Return which of the phase's debates a place is for its judge, from 1; gold debates are counted with the main."""
+    (number,) = db.execute(
+        "SELECT count(*) FROM place p JOIN debate d ON d.id = p.debate WHERE p.judge = ? AND p.id <= ? "
+        "AND replace(d.phase, 'gold', 'main') = replace(?, 'gold', 'main')",
+        (judge, row["id"], row["phase"]),
+    ).fetchone()
+    return int(number)
+
+
+def _attention(db: sqlite3.Connection, judge: str, row: sqlite3.Row, people: People) -> tuple[Attention, int] | None:
+    """Return what a debate's last form also asks, and which sentence was said; None where it asks nothing."""
+    if row["phase"] not in ("main", "gold") or not people.attention_every:
+        return None
+    (joined,) = db.execute("SELECT number FROM judge WHERE id = ?", (judge,)).fetchone()
+    if not care.attention_is_due(joined, _number(db, judge, row), people):
+        return None
+    return care.attention(db, f"{row['debate']}:{row['number']}", _transcript(row))
+
+
+def _favours_right(db: sqlite3.Connection, debate: int, p_of_a: float) -> bool:
+    (correct,) = db.execute("SELECT correct FROM answer WHERE debate = ?", (debate,)).fetchone()
+    return p_of_a > 0.5 if correct == Side.A else p_of_a < 0.5
+
+
+def _also(form: Mapping[str, str], p: float, first: Side, people: People) -> dict[str, Any]:
+    """Return what other scales say, by side.
+
+    Raises:
+        FormError: one is missing, cannot be, or contradicts the probability of the answer shown first.
+    """
+    found: dict[str, Any] = {}
+    second = Side.B if first is Side.A else Side.A
+    if "choice" in people.scales:
+        chosen = {"first": first, "second": second}.get(form.get("choice", ""))
+        if chosen is None:
+            raise FormError(WORDS["choice_missing"])
+        if (p > 0.5 and chosen is second) or (p < 0.5 and chosen is first):
+            raise FormError(WORDS["choice_contradicts"])
+        found["choice"] = chosen.value
+    if "rating" in people.scales:
+        given = [form.get(f"rating-{place}", "") for place in ("first", "second")]
+        if not all(each in map(str, RATINGS) for each in given):
+            raise FormError(WORDS["rating_missing"])
+        found["rating"] = {first.value: int(given[0]), second.value: int(given[1])}
+    return found
 
 
 def _row(db: sqlite3.Connection, judge: str, token: str) -> sqlite3.Row:
@@ -224,9 +297,9 @@ def _probability(form: Mapping[str, str], people: People) -> float:
     """
     text = form.get("p", "")
     if not text:
-        raise FormError("Choose how likely the first answer is.")
+        raise FormError(WORDS["p_missing"])
     if text not in map(str, people.probabilities):
-        raise FormError("Choose one of the probabilities that are offered.")
+        raise FormError(WORDS["p_strange"])
     return int(text) / 100
 
 

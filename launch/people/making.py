@@ -9,6 +9,7 @@ from rostrum.launch import compose, environment, saved
 from rostrum.launch.arguments import take
 from rostrum.launch.commands.tournament import names_of
 from rostrum.launch.errors import LaunchError
+from rostrum.launch.people import comprehension
 from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import RunFolder
 
@@ -37,7 +38,7 @@ def make(words: Sequence[str]) -> list[str]:
     environment.silence()
     from rostrum.trainer.evaluation.people import new_study
 
-    guidelines = _guidelines(config)
+    guidelines, questions = _guidelines(config), comprehension.questions_of(config.people.comprehension)
     with saved.reserved(folder):
         saved.check_new(folder)
         conditions = [
@@ -47,6 +48,7 @@ def make(words: Sequence[str]) -> list[str]:
         ]
         chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed)
         new_study.write(folder, conditions, chosen, guidelines, time.time())
+        comprehension.keep(folder, questions)
         return [*_declared(folder, folders, config, conditions, chosen), _next(folder)]
 
 

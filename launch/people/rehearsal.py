@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import uvicorn
 
-from rostrum.launch.people import access
+from rostrum.launch.people import access, comprehension
 from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.scripted import Habits, Scripted, right_answers
 from rostrum.launch.people.site import Site
@@ -36,11 +36,13 @@ def rehearse(db: sqlite3.Connection, study: Path, people: People, judges: int) -
         Habits(rng.uniform(0.7, 0.95), rng.choice((70, 80, 90)), rng.choice((0.0, 0.0, 0.2))) for _ in range(judges)
     ]
     links = [access.invite(db) for _ in range(judges)]
+    understood = {each.question: each.right for each in comprehension.kept(db)}
+    people = people.model_copy(update={"least_seconds": 0.0})  # scripts do not wait
     with serving(JudgePages(study, people)) as address, activity("scripted judges", judges, "judges", after=0) as bar:
 
         def work(number: int) -> int:
             with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as browser:
-                return Scripted(browser, right, habits[number], number).judge_all(links[number])
+                return Scripted(browser, right, habits[number], number, understood=understood).judge_all(links[number])
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(work, range(judges)):

@@ -1,12 +1,8 @@
 """What all pages of a study share: templates and words, forms, headers, rates, and the answers to what goes wrong."""
 
-import os
 import re
-import secrets
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
-from rostrum.envs import files
 from rostrum.launch.people import access
 from rostrum.rewards.people import database
 from rostrum.trainer.config.people import People
@@ -50,7 +45,7 @@ class Site:
     def __init__(self, study: Path, people: People, secure: bool = False, now: Callable[[], float] = time.time) -> None:
         """Make it. `secure` says that browsers reach it by https."""
         self.study, self.people, self.secure, self.now = study, people, secure, now
-        self.secret = _secret(study)
+        self.secret = access.study_secret(study)
         self.words: dict[str, str] = yaml.safe_load((HERE / "words.yaml").read_text("utf-8"))
         self._rates = access.Rates(240, 60.0)
         self._open = database.connect(study)  # while one is, closing another does not tidy the log up, which is slow
@@ -171,16 +166,3 @@ def paragraphs(text: str) -> Markup:
         else:
             found.append(Markup("<p>{}</p>").format(block))
     return Markup("").join(found)
-
-
-def _secret(study: Path) -> bytes:
-    """Return what forms are signed with, made once; nobody but its owner can read it at any time."""
-    path = files.checked(study / "secret")
-    if not path.exists():
-        handle, made = tempfile.mkstemp(dir=study)  # with rights for its owner alone
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
-        with suppress(FileExistsError):  # another server was faster
-            os.link(made, path)
-        os.unlink(made)
-    return path.read_bytes()

@@ -55,6 +55,12 @@ def connect(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+def folder_of(connection: sqlite3.Connection) -> Path:
+    """Return the folder of the study whose database this is."""
+    (path,) = [row[2] for row in connection.execute("PRAGMA database_list") if row[1] == "main"]
+    return Path(path).parent
+
+
 def copied(connection: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
     """Make a study of the same debates, answers and guidelines in which nobody has judged, and open it."""
     new = create(folder)
@@ -63,6 +69,8 @@ def copied(connection: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
             rows = [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")]
             if rows:
                 new.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        for row in connection.execute("SELECT key, value FROM setting WHERE key = 'comprehension'"):
+            new.execute("INSERT INTO setting VALUES (?, ?)", tuple(row))
     return new
 
 

@@ -5,7 +5,8 @@ conditions as in a Latin square, so that every judge sees every condition and ev
 them. So the numbers of places taken on two debates do not differ by more than one, but for places that were returned,
 which are given out first, and where a judge has met the questions of all debates that are behind. Each judge has an
 order of their own, drawn without regard to conditions: if they took turns, every second debate would tell of the
-others. The debates of training and qualification are the same for everybody, in the same order.
+others. The debates of training and qualification, and gold ones, are the same for everybody, in the same order, and for
+as many as come.
 """
 
 import hashlib
@@ -131,9 +132,10 @@ FROM counted t JOIN debate d ON d.id = t.id
      LEFT JOIN conditions c ON c.id = d.condition
      JOIN questions q ON q.question = d.question
      JOIN judge j ON j.id = :judge
-WHERE t.taken < d.wanted
+WHERE (:phase != 'main' OR t.taken < d.wanted)
   AND d.question NOT IN (SELECT question FROM place WHERE judge = :judge)
-ORDER BY CASE :phase WHEN 'main' THEN t.taken ELSE 0 END, coalesce((j.number + q.place - c.place) % c.n, 0) != 0,
+ORDER BY CASE :phase WHEN 'main' THEN t.taken ELSE 0 END,
+  CASE :phase WHEN 'main' THEN coalesce((j.number + q.place - c.place) % c.n, 0) != 0 ELSE 0 END,
   CASE :phase WHEN 'main' THEN (d.id + 1) * (j.number * 7919 + 104729) % 65537 ELSE d.id END
 LIMIT 1
 """

@@ -54,7 +54,8 @@ CREATE TABLE judge (
     state IN ('invited', 'training', 'qualification', 'main', 'survey', 'finished', 'stopped', 'left')
   ),
   reason TEXT NOT NULL DEFAULT '',         -- why stopped, as the judge is told
-  tags TEXT NOT NULL DEFAULT '[]',
+  tags TEXT NOT NULL DEFAULT '[]',         -- JSON: given with the invitation or by the judge
+  profiled REAL,                           -- when the judge was asked about tags
   joined REAL,
   seen REAL
 ) STRICT;
@@ -91,7 +92,9 @@ CREATE TABLE person (
   judge TEXT PRIMARY KEY REFERENCES judge ON DELETE CASCADE,
   name TEXT,
   contact TEXT,
-  outside_id TEXT UNIQUE
+  outside_id TEXT UNIQUE,                  -- of a recruiting site
+  visit TEXT,                              -- its id of the visit, which its events name
+  event REAL                               -- the time of the newest event that was dealt with
 ) STRICT;
 
 CREATE TABLE place (

@@ -3,10 +3,11 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from rostrum.envs.types import Side
+from rostrum.rewards.people import quality
 from rostrum.rewards.people.database import StudyError, transaction
 
 Outcome = Literal["done", "late"]
@@ -26,6 +27,10 @@ class Sent:
     """Seconds between the page and the form, by the server's clock."""
     active: float | None = None
     """Seconds less idle times and hidden tabs; None without a script."""
+    also: Mapping[str, Any] = field(default_factory=dict)
+    """What other scales were given: `choice` is a side, `rating` says by side how good its case was, from 1 to 10."""
+    checks: Mapping[quality.Kind, bool] = field(default_factory=dict)
+    """Which checks of this debate were passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,10 @@ def step(
     on_page: float,
     now: float,
     active: float | None = None,
+    too_fast: bool = False,
 ) -> None:
-    """Keep the probability after a round. What was said after a round stays: sending again changes nothing.
+    """Keep the probability after a round, and whether that was given faster than one can read. What was said after a
+    round stays: sending again changes nothing.
 
     Raises:
         StudyError: the place is not this judge's, or rounds before this one were left out.
@@ -72,6 +79,8 @@ def step(
             "INSERT OR IGNORE INTO step (place, round, p, active, on_page, at) VALUES (?, ?, ?, ?, ?, ?)",
             (place, round_, p, active, on_page, now),
         )
+        if too_fast and round_ == known:
+            quality.note(connection, judge, "time", False, now, place)
 
 
 def save_draft(connection: sqlite3.Connection, judge: str, place: int, fields: Mapping[str, str], now: float) -> None:
@@ -112,9 +121,12 @@ def submit(connection: sqlite3.Connection, judge: str, place: int, sent: Sent, n
         outcome: Outcome = "done" if state == "open" or _free_again(connection, place) else "late"
         connection.execute("UPDATE place SET state = ? WHERE id = ?", (outcome, place))
         connection.execute(
-            "INSERT INTO verdict (place, key, p, explanation, active, on_page, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (place, sent.key, sent.p, sent.explanation, sent.active, sent.on_page, now),
+            "INSERT INTO verdict (place, key, p, explanation, active, on_page, at, also) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (place, sent.key, sent.p, sent.explanation, sent.active, sent.on_page, now, json.dumps(dict(sent.also))),
         )
+        for kind, passed in sent.checks.items():
+            quality.note(connection, judge, kind, passed, now, place)
         connection.execute("DELETE FROM draft WHERE place = ?", (place,))
         return outcome
 

@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
 
 from rostrum.envs.transcripts import to_json
+from rostrum.envs.types import Transcript
 from rostrum.launch.people import access
 from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.scripted import Forms
@@ -20,7 +22,12 @@ RUN, CHECKPOINT, PROTOCOL = "SECRET-RUN-4711", "SECRET-CHECKPOINT-4711", "SECRET
 PHASES = {"training": 1, "qualification": 2, "main": 2}
 
 
-def make(folder: Path, conditions: int = 2) -> sqlite3.Connection:
+def make(
+    folder: Path,
+    conditions: int = 2,
+    phases: Mapping[str, int] = PHASES,
+    play: Callable[[int, int], Transcript] = transcript,
+) -> sqlite3.Connection:
     """Make a study: a debate of training, two of qualification, and two questions under each condition."""
     db = database.create(folder)
     with database.transaction(db):
@@ -28,10 +35,10 @@ def make(folder: Path, conditions: int = 2) -> sqlite3.Connection:
         for n in range(conditions):
             db.execute("INSERT INTO condition VALUES (?, ?, ?, 'self', ?)", (n, RUN, f"{CHECKPOINT}-{n}", PROTOCOL))
         question = number = 0
-        for phase, count in PHASES.items():
+        for phase, count in phases.items():
             for _ in range(count):
                 for condition in range(conditions if phase == "main" else 1):
-                    debate = bare(transcript(question, condition))
+                    debate = bare(play(question, condition))
                     stored = json.dumps(to_json(debate))
                     asked = debate.question
                     wanted = 2 if phase == "main" else 99

@@ -86,9 +86,9 @@ def conditions_of(folder: Path, config: Config, checkpoints: str, run: str) -> l
 def choose(
     conditions: Sequence[Condition], right: Mapping[tuple[str, bool], str], people: People, seed: int
 ) -> list[Chosen]:
-    """Return the debates of a study: those of training and qualification under the first condition, and those of the
-    main phase on the same questions under every condition; `right` says by question and seating which side has the
-    right answer. No story is in two phases. Which seating of a question is
+    """Return the debates of a study: those of training and qualification under the first condition, those of the main
+    phase on the same questions under every condition, and gold ones under one after the other; `right` says by question
+    and seating which side has the right answer. No story is in two phases. Which seating of a question is
     judged is drawn, as often one as the other.
 
     Raises:
@@ -108,23 +108,32 @@ def choose(
         ("training", people.training),
         ("qualification", people.qualification),
         ("main", people.questions),
+        ("gold", people.gold),
     ):
         asked = list(_taken(waiting, stories, count))
         if len(asked) < count:
             raise StudyError(
                 f"Only {len(asked)} questions are left for the {phase} phase and {count} are wanted: evaluate on more "
-                "questions (questions.heldout), or lower people.questions, people.training or people.qualification."
+                "questions (questions.heldout), or lower people.questions, people.training, people.qualification or "
+                "people.gold."
             )
         seatings = [n % 2 for n in range(count)]
         rng.shuffle(seatings)
-        under = range(len(conditions)) if phase == "main" else range(1)
         wanted = people.verdicts if phase == "main" else people.judges
-        for question, seating in zip(asked, seatings, strict=True):
-            for condition in under:
+        for number, (question, seating) in enumerate(zip(asked, seatings, strict=True)):
+            for condition in _under(phase, number, len(conditions)):
                 played = sorted(conditions[condition].debates[question], key=lambda debate: debate.swapped_seats)
                 debate = bare(played[seating % len(played)])
                 chosen.append(Chosen(phase, condition, debate, right[question, debate.swapped_seats], wanted))
     return chosen
+
+
+def _under(phase: str, number: int, conditions: int) -> Iterable[int]:
+    """Return the conditions under which a question is judged: all in the main phase, and each in turn for gold debates,
+    which so look like the others."""
+    if phase == "main":
+        return range(conditions)
+    return (number % conditions,) if phase == "gold" else (0,)
 
 
 def _taken(waiting: list[str], stories: Mapping[str, Sequence[str]], count: int) -> Iterator[str]:
