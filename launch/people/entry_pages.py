@@ -110,7 +110,7 @@ class EntryPages(Site):
             except StudyError as error:
                 return self.plain("forged_title", 409, str(error))
 
-    def closing(self, db: Any, judge: Any) -> Response | None:
+    def closing(self, db: Any, session: str, judge: Any) -> Response | None:
         """Return the page of a judge who is through, was stopped or has left; who came from a recruiting site is given
         its code, but for visits that were returned there."""
         state, reason = judge["state"], judge["reason"]
@@ -123,7 +123,8 @@ class EntryPages(Site):
         if from_site and from_site["outside_id"] and not (state == "left" and reason):
             code = self.people.outside.finished if state == "finished" else self.people.outside.stopped
         link = self.people.outside.link.replace("{code}", quote(code, safe=""))
-        return self.page("closing.html.j2", self.words[f"{state}_title"], text=text, code=code, link=link)
+        top = self.top(db, session, judge["id"]) | {"alerts": []}  # the end says what they warned of
+        return self.page("closing.html.j2", self.words[f"{state}_title"], text=text, code=code, link=link, **top)
 
     async def _join(self, request: Request) -> Response:
         """Ask for consent, and use the link up once it is given."""

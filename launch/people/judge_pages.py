@@ -52,7 +52,7 @@ class JudgePages(EntryPages):
             if judge is None:
                 return self.plain("no_link_title", 401, self.words["no_link_text"])
             session = request.cookies[access.SESSION]
-            page = self.closing(db, judge) or self.entry(db, session, judge)
+            page = self.closing(db, session, judge) or self.entry(db, session, judge)
             if page is not None:
                 return page
             try:
@@ -63,7 +63,7 @@ class JudgePages(EntryPages):
                 return self._debate(db, session, judge["id"], item)
             judge = access.judge_of(db, session, self.now())
             assert judge is not None
-            if (page := self.closing(db, judge)) is not None:
+            if (page := self.closing(db, session, judge)) is not None:
                 return page
             return self.form(
                 session,
