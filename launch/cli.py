@@ -216,13 +216,14 @@ COMMANDS = (
         "scripted judges work through a copy of the study, over the real pages, and prints what came out. results "
         "prints what came out of a study so far, and whether it is as it was declared. pause and "
         "resume stop and start the giving out of debates; guidelines puts a new version in force (file=FILE.md); "
-        "message writes to a judge, or to all (judge=ID|all).",
+        "message writes to a judge, or to all (judge=ID|all). export writes tables without names (output=FOLDER); "
+        "delete removes a person (judge=ID keep=verdicts|nothing).",
         "rostrum people new output=studies/first runs=runs/first people.questions=24\n"
         "  rostrum people rehearse studies/first\n"
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"
         "  rostrum people password studies/first\n"
         "  rostrum people serve studies/first port=8000 researcher_port=8001",
-        words="new|invite|serve|rehearse|results|password|pause|resume|guidelines|message STUDY KEY=VALUE",
+        words="new|invite|serve|rehearse|results|password|pause|resume|guidelines|message|export|delete STUDY K=V",
     ),
     Command(
         "runs",

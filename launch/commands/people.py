@@ -15,7 +15,7 @@ from rostrum.trainer.evaluation.people.study_file import NAME, settings_of
 if TYPE_CHECKING:
     import sqlite3
 
-DESK = ("password", "pause", "resume", "guidelines", "message")
+DESK = ("password", "pause", "resume", "guidelines", "message", "export", "delete")
 """What is in `rostrum.launch.people.desk`."""
 
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from rostrum.launch import saved
 from rostrum.launch.arguments import take, tell
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.people import password as passwords
-from rostrum.rewards.people import controls, mail
+from rostrum.rewards.people import controls, mail, removal
 
 Verb = Callable[[sqlite3.Connection, Path, Sequence[str]], None]
 
@@ -66,6 +67,41 @@ def message(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
         tell(f"Sent to {judge}.")
 
 
+def export(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Write what a study holds as tables, without names and with new pseudonyms."""
+    rest, output = take(words, "output")
+    rest, ids = take(rest, "ids")
+    _nothing_else(rest)
+    if output is None or ids not in (None, "kept"):
+        raise LaunchError(f"Name a folder: rostrum people export {study} output=FOLDER [ids=kept].")
+    from rostrum.trainer.evaluation.people import exporting
+
+    folder = Path(output)
+    with saved.reserved(folder):
+        saved.check_new(folder)
+        rows = exporting.export(db, folder, keep_ids=ids is not None)
+    tell(
+        f"{folder}: {', '.join(f'{count} {name}' for name, count in rows.items())}, each as .parquet, .csv and .jsonl.",
+        "Names, contacts and outside ids are not in it. Read what people wrote before you share it: they may say who "
+        "they are.",
+    )
+
+
+def delete(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
+    """Remove a person from a study."""
+    rest, judge = take(words, "judge")
+    rest, keep = take(rest, "keep")
+    _nothing_else(rest)
+    if judge is None or keep not in ("verdicts", "nothing"):
+        raise LaunchError(
+            f"Say who and what stays: rostrum people delete {study} judge=ID keep=verdicts (the numbers, under a new "
+            "pseudonym) or keep=nothing."
+        )
+    new = removal.remove(db, judge, "verdicts" if keep == "verdicts" else "nothing")
+    stays = f"The numbers of their verdicts stay as those of {new}." if new else "Their places are given out again."
+    tell(f"{judge} is removed from {study}. {stays}", "Exports, backups and rehearsals of before still hold them.")
+
+
 def _nothing_else(rest: Sequence[str]) -> None:
     if rest:
         raise LaunchError(f"{rest[0]} is not known here: see `rostrum people --help`.")
@@ -77,4 +113,6 @@ VERBS: Mapping[str, Verb] = {
     "resume": resume,
     "guidelines": guidelines,
     "message": message,
+    "export": export,
+    "delete": delete,
 }
