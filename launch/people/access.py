@@ -16,12 +16,17 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rostrum.envs import files
 from rostrum.rewards.people.database import StudyError, folder_of, transaction
 
 SESSION = "session"
 """The cookie."""
+BROWSER = "browser"
+"""The cookie of who was asked for consent."""
+AGAIN = 600.0
+"""Seconds in which consent can be sent again from the same browser."""
 LASTS = 14 * 24 * 3600.0
 """Seconds that a session lasts after the judge was last seen."""
 NOTED = 60.0
@@ -88,14 +93,23 @@ def _link_signature(secret: bytes, body: str) -> str:
     return hmac.new(secret, b"link:" + body.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def invited(connection: sqlite3.Connection, token: str) -> bool:
-    """Return whether a link can still be used. Looking at it does not use it up: mail scanners open links."""
-    found = connection.execute("SELECT 1 FROM link WHERE hash = ? AND used IS NULL", (hashed(token),)).fetchone()
+_OPEN = "hash = :hash AND (used IS NULL OR browser = :browser AND used > :now - :again)"
+
+
+def invited(connection: sqlite3.Connection, token: str, browser: str, now: float) -> bool:
+    """Return whether this browser can still use a link. Looking at it does not use it up: mail scanners open links."""
+    found = connection.execute(f"SELECT 1 FROM link WHERE {_OPEN}", _asked(token, browser, now)).fetchone()
     return found is not None
 
 
-def consent(connection: sqlite3.Connection, token: str, first_state: str, now: float) -> str:
-    """Take a link, which nobody can use again, and return the token of a new session.
+def _asked(token: str, browser: str, now: float) -> dict[str, Any]:
+    return {"hash": hashed(token), "browser": hashed(browser) if browser else None, "now": now, "again": AGAIN}
+
+
+def consent(connection: sqlite3.Connection, token: str, browser: str, first_state: str, now: float) -> str:
+    """Take a link, which no other browser can use again, and return the token of a new session.
+
+    A browser whose consent was kept may send it once more for a while: the answer may have been lost on the way.
 
     Raises:
         StudyError: it was used before, or there is no such link.
@@ -103,7 +117,8 @@ def consent(connection: sqlite3.Connection, token: str, first_state: str, now: f
     session = secrets.token_urlsafe(32)
     with transaction(connection):
         found = connection.execute(
-            "UPDATE link SET used = ? WHERE hash = ? AND used IS NULL RETURNING judge", (now, hashed(token))
+            f"UPDATE link SET used = coalesce(used, :now), browser = :browser WHERE {_OPEN} RETURNING judge",
+            _asked(token, browser, now),
         ).fetchone()
         if found is None:
             raise StudyError("This link has been used, or there is no such link: ask for a new one.")

@@ -5,6 +5,7 @@ Also what all pages of a judge have: warnings and replies at the top, and a form
 
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,19 +129,21 @@ class EntryPages(Site):
 
     async def _join(self, request: Request) -> Response:
         """Ask for consent, and use the link up once it is given."""
-        token = request.path_params["token"]
+        token, browser = request.path_params["token"], request.cookies.get(access.BROWSER, "")
         if not access.is_link(self.secret, token, self.now()):
             return self.plain("used_title", 410, self.words["expired_text"])
         with self.connection() as db:
             if request.method == "GET":
-                if not access.invited(db, token):
+                if not access.invited(db, token, browser, self.now()):
                     return self.plain("used_title", 410, "")
-                return self._consent(token, f"/join/{token}")
+                page = self._consent(token, f"/join/{token}")
+                self._keep(page, access.BROWSER, browser or secrets.token_urlsafe(16), access.AGAIN)
+                return page
             form = await fields(request)
             if not self.is_ours(token, form):
                 return self.forged()
             try:
-                return self._entered(access.consent(db, token, judging.PHASES[0], self.now()))
+                return self._entered(access.consent(db, token, browser, judging.PHASES[0], self.now()))
             except StudyError as error:
                 return self.plain("used_title", 410, str(error))
 
@@ -173,10 +176,11 @@ class EntryPages(Site):
 
     def _entered(self, session: str) -> Response:
         response = RedirectResponse("/", 303)
-        response.set_cookie(
-            access.SESSION, session, max_age=int(access.LASTS), httponly=True, samesite="strict", secure=self.secure
-        )
+        self._keep(response, access.SESSION, session, access.LASTS)
         return response
+
+    def _keep(self, response: Response, cookie: str, value: str, seconds: float) -> None:
+        response.set_cookie(cookie, value, max_age=int(seconds), httponly=True, samesite="strict", secure=self.secure)
 
     async def _webhook(self, request: Request) -> Response:
         """Take an event of the recruiting site, if it is signed."""

@@ -64,7 +64,8 @@ CREATE TABLE judge (
 CREATE TABLE link (
   hash TEXT PRIMARY KEY,
   judge TEXT NOT NULL REFERENCES judge ON DELETE CASCADE,
-  used REAL
+  used REAL,
+  browser TEXT                             -- hash of what the browser is known by whose consent used it up
 ) STRICT;
 CREATE TABLE session (
   hash TEXT PRIMARY KEY,

@@ -1,5 +1,6 @@
 """A judge at the pages, as a script: fetches, reads forms out of the HTML, and sends them."""
 
+import base64
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -80,6 +81,18 @@ class Judge:
         """Consent, and read the guidelines; return the first debate."""
         page = self.send(self.get(f"/join/{self.link}"), f"/join/{self.link}")
         return self.send(page, "/guidelines")
+
+
+def coded(secret: str) -> list[bytes]:
+    """Return the ways in which a text may stand in bytes: as it is, in base64 at each of its three alignments, in hex,
+    with every letter coded as in an address, or as in HTML. Compressed bodies come unpacked, or would be none."""
+    plain = secret.encode()
+    in_base64 = []
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + plain)
+        in_base64.append(text[(8 * shift + 5) // 6 : len(text) - 4 + (shift + len(plain)) % 3])
+    each = [f"%{byte:02x}" for byte in plain], [f"&#{byte};" for byte in plain], [f"&#x{byte:x};" for byte in plain]
+    return [plain, plain.hex().encode(), *in_base64, *("".join(letters).encode() for letters in each)]
 
 
 def forms(page: Any) -> dict[str, dict[str, str]]:

@@ -4,10 +4,10 @@ import base64
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
+from rostrum.launch.people import access
 from rostrum.launch.people.judging import qualified
 from rostrum.rewards.people import controls, database, verdicts
 from rostrum.trainer.config.people import People
@@ -118,11 +118,29 @@ def test_a_link_is_used_up_by_consent_alone(study: Path, now: list[float]) -> No
         assert judge.get(f"/join/{judge.link}").status_code == 200
     page = judge.get(f"/join/{judge.link}")
     assert judge.send(page, f"/join/{judge.link}").status_code == 200
+    now[0] += access.AGAIN
     assert judge.get(f"/join/{judge.link}").status_code == 410
     other = Judge(study, PEOPLE, now)
     assert other.post(f"/join/{judge.link}", forms(page)[f"/join/{judge.link}"]).status_code == 410
     assert other.get("/join/nonsense").status_code == 410
     assert other.get().status_code == 401, "without a session there is nothing"
+
+
+def test_consent_can_be_sent_again_where_its_answer_was_lost(study: Path, now: list[float]) -> None:
+    """By the browser that sent it, for ten minutes; by no other, and by none without cookies."""
+    judge, other = Judge(study, PEOPLE, now), Judge(study, PEOPLE, now)
+    page = judge.get(f"/join/{judge.link}")
+    for _ in range(2):
+        judge.send(page, f"/join/{judge.link}")
+        judge.browser.cookies.delete("session")  # the answer that set it never came
+    other.get(f"/join/{judge.link}")
+    assert other.send(page, f"/join/{judge.link}").status_code == 410
+    other.browser.cookies.clear()
+    assert other.send(page, f"/join/{judge.link}").status_code == 410
+    assert judge.send(judge.get(f"/join/{judge.link}"), f"/join/{judge.link}").status_code == 200
+    now[0] += 601
+    assert judge.send(page, f"/join/{judge.link}").status_code == 410
+    assert database.connect(study).execute("SELECT count(*) FROM judge WHERE joined NOT NULL").fetchone()[0] == 1
 
 
 def test_forms_that_are_not_ours_are_refused(study: Path, now: list[float]) -> None:
@@ -238,11 +256,30 @@ def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:
         "policy_version",
         "correct",
     ):
-        plain = secret.encode()
-        for coded in (plain, base64.b64encode(plain).rstrip(b"="), plain.hex().encode(), quote(secret).encode()):
-            assert coded.lower() not in served.lower(), secret
+        for form in pages.coded(secret):
+            assert form.lower() not in served.lower(), secret
     answers = re.findall(rb"The right answer is", served)
     assert len(answers) == pages.PHASES["training"], "feedback in training alone"
+
+
+@pytest.mark.parametrize("length", range(4, 9))
+def test_a_coded_secret_is_found_wherever_it_begins(length: int) -> None:
+    secret = "SECRET-4711"[:length]
+    for before in range(6):
+        text = (b"x" * before) + secret.encode() + b"yz"
+        for shown in (text, base64.b64encode(text), base64.urlsafe_b64encode(text), text.hex().encode()):
+            assert any(form in shown for form in pages.coded(secret))
+
+
+def test_a_quote_of_several_lines_is_marked_whole(study: Path, now: list[float]) -> None:
+    """No tag of ours is left bare in what a judge reads."""
+    db = database.connect(study)
+    text = db.execute("SELECT transcript FROM debate WHERE phase = 'training'").fetchone()["transcript"]
+    broken = text.replace("<v_quote>Ann or Ben</v_quote>", "<v_quote>Ann\\nor\\n\\nBen</v_quote>")
+    assert broken != text
+    db.execute("UPDATE debate SET transcript = ? WHERE phase = 'training'", (broken,))
+    page = Judge(study, PEOPLE, now).join()
+    assert '<mark class="found" data-sign="✓">Ann\nor\n\nBen' in page.text and "v_quote" not in page.text
 
 
 def test_feedback_is_given_in_training_alone_and_after_the_verdict(study: Path, now: list[float]) -> None:

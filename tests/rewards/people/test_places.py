@@ -45,7 +45,7 @@ def test_a_latin_square_is_filled(tmp_path: Path) -> None:
     assert all(places.take(db, f"j{number}", "main", now=9, seconds=60) is None for number in range(4))
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(40))
 def test_nobody_is_sent_away_while_a_debate_wants_them(tmp_path: Path, seed: int) -> None:
     """Just as many judges as are needed, in any order of work. A debate is ahead of another by more than one only where
     a judge had met the questions of all that were behind."""
