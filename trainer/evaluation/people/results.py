@@ -1,13 +1,15 @@
 """What came out of a study: how often people were right under each condition, how sure, and whether they agree."""
 
+import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from rostrum.rewards.audit.raters import gini, krippendorff_alpha, share_of_busiest
+from rostrum.rewards.audit.raters import Level, gini, krippendorff_alpha, share_of_busiest
 from rostrum.rewards.crossed import crossed_mean
 from rostrum.rewards.statistics import Interval
 from rostrum.rewards.types import favours
@@ -30,6 +32,12 @@ class Judged:
     """Probability given to the answer that was shown first."""
     seconds: float
     """Active seconds, or those on the page where they were not counted."""
+    tags: Sequence[str] = ()
+    """What describes the judge."""
+    chose_right: bool | None = None
+    """Whether the judge chose the right answer, where the study asked for a choice."""
+    ratings: tuple[int, int] | None = None
+    """How good the cases for the right and for the wrong answer were, where the study asked for ratings."""
 
     @property
     def p_right(self) -> float:
@@ -59,6 +67,28 @@ class OfJudge:
 
 
 @dataclass(frozen=True, slots=True)
+class OfTag:
+    """The verdicts of those whom a tag describes."""
+
+    people: int
+    n: int
+    accuracy: Interval
+    brier: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class OfScale:
+    """What one of the scales of a form says."""
+
+    n: int
+    accuracy: Interval
+    """How often it favours the right answer; a tie is a half."""
+    alpha: Interval
+    """Krippendorff's: of probabilities as intervals, of choices as names, and of ratings as orders, of how much better
+    the right answer's case was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """A study's verdicts of the main phase."""
 
@@ -72,6 +102,8 @@ class Results:
     """How unequally people contributed."""
     of_busiest_fifth: float
     """Share of the verdicts that came from the busiest fifth."""
+    by_tag: Mapping[str, OfTag] = field(default_factory=dict)
+    by_scale: Mapping[str, OfScale] = field(default_factory=dict)
 
 
 def read(connection: sqlite3.Connection) -> list[Judged]:
@@ -79,7 +111,7 @@ def read(connection: sqlite3.Connection) -> list[Judged]:
     rows = connection.execute(
         "SELECT c.run, c.checkpoint, c.protocol, p.judge, d.question, d.story, d.id, p.first, a.correct, v.p, "
         "coalesce(v.active, v.on_page) + (SELECT coalesce(sum(coalesce(s.active, s.on_page)), 0) FROM step s "
-        "WHERE s.place = p.id) AS seconds "
+        "WHERE s.place = p.id) AS seconds, v.also, (SELECT j.tags FROM judge j WHERE j.id = p.judge) AS tags "
         "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
         "JOIN answer a ON a.debate = d.id JOIN condition c ON c.id = d.condition "
         "WHERE p.state = 'done' AND d.phase = 'main' ORDER BY v.at, p.id"
@@ -94,9 +126,21 @@ def read(connection: sqlite3.Connection) -> list[Judged]:
             row["first"] == row["correct"],
             row["p"] if row["first"] == "A" else 1 - row["p"],
             row["seconds"],
+            tuple(json.loads(row["tags"])),
+            *_also(json.loads(row["also"]), row["correct"]),
         )
         for row in rows
     ]
+
+
+def _also(also: Mapping[str, Any], correct: str) -> tuple[bool | None, tuple[int, int] | None]:
+    """Return whether the choice was right, and the ratings of the right and the wrong answer's case."""
+    ratings = also.get("rating")
+    other = "B" if correct == "A" else "A"
+    return (
+        also["choice"] == correct if "choice" in also else None,
+        (int(ratings[correct]), int(ratings[other])) if ratings else None,
+    )
 
 
 def results(judged: Sequence[Judged]) -> Results:
@@ -105,13 +149,16 @@ def results(judged: Sequence[Judged]) -> Results:
     people = {each.judge: [other for other in judged if other.judge == each.judge] for each in judged}
     counts = [len(of) for of in people.values()]
     favoured = [float(favours(each.p_first)) for each in judged]
+    scales = {name: _of_scale(judged, name) for name in SCALES}
     return Results(
         {name: _of_condition(of) for name, of in conditions.items()},
         {name: _of_judge(of) for name, of in sorted(people.items())},
-        _alpha(judged),
+        scales["probability"].alpha,
         crossed_mean(favoured, [each.story for each in judged], [each.judge for each in judged]),
         gini(counts),
         share_of_busiest(counts),
+        {tag: _of_tag(judged, tag) for tag in sorted({tag for each in judged for tag in each.tags})},
+        {name: of for name, of in scales.items() if of.n},
     )
 
 
@@ -130,7 +177,38 @@ def _of_judge(judged: Sequence[Judged]) -> OfJudge:
     return OfJudge(len(judged), float(np.mean(right)), float(np.median([each.seconds for each in judged])))
 
 
-def _alpha(judged: Sequence[Judged]) -> Interval:
+def _of_tag(judged: Sequence[Judged], tag: str) -> OfTag:
+    own = [each for each in judged if tag in each.tags]
+    all_ = _of_condition(own)
+    return OfTag(len({each.judge for each in own}), len(own), all_.accuracy, all_.brier)
+
+
+def _of_scale(judged: Sequence[Judged], name: str) -> OfScale:
+    value, favoured, level = SCALES[name]
+    given = [each for each in judged if not np.isnan(value(each))]
+    right = [favoured(value(each)) for each in given]
+    accuracy = crossed_mean(right, [each.story for each in given], [each.judge for each in given])
+    return OfScale(len(given), accuracy, _alpha(given, value, level))
+
+
+def _better(each: Judged) -> float:
+    return np.nan if each.ratings is None else float(each.ratings[0] - each.ratings[1])
+
+
+def _chosen(each: Judged) -> float:
+    return np.nan if each.chose_right is None else float(each.chose_right)
+
+
+SCALES: Mapping[str, tuple[Callable[[Judged], float], Callable[[float], float], Level]] = {
+    "probability": (lambda each: each.p_right, lambda p: float(favours(p)), "interval"),
+    "choice": (_chosen, float, "nominal"),
+    "rating": (_better, lambda better: 0.5 if better == 0 else float(better > 0), "ordinal"),
+}
+"""By scale: what a verdict says for the right answer, NaN where it was not asked; how far that favours this answer; and
+the level at which agreement is measured."""
+
+
+def _alpha(judged: Sequence[Judged], value: Callable[[Judged], float], level: Level) -> Interval:
     """Return the agreement on debates that several people judged, stories drawn together."""
     by_debate: dict[int, list[Judged]] = defaultdict(list)
     for each in judged:
@@ -139,10 +217,10 @@ def _alpha(judged: Sequence[Judged]) -> Interval:
     table = np.full((len(judges), len(debates)), np.nan)
     for column, debate in enumerate(debates):
         for each in by_debate[debate]:
-            table[judges.index(each.judge), column] = each.p_right
+            table[judges.index(each.judge), column] = value(each)
     if not table.size:
         return Interval(np.nan, np.nan, np.nan, 0)
-    return krippendorff_alpha(table, "interval", [by_debate[debate][0].story for debate in debates])
+    return krippendorff_alpha(table, level, [by_debate[debate][0].story for debate in debates])
 
 
 def sentences(found: Results) -> list[str]:
@@ -160,6 +238,17 @@ def sentences(found: Results) -> list[str]:
             f"Agreement (Krippendorff's alpha): {found.alpha.estimate:.2f} "
             f"({found.alpha.low:.2f} to {found.alpha.high:.2f}).",
         ]
+    if len(found.by_scale) > 1:
+        lines += [
+            f"By {name}: right in {_percent(of.accuracy)}, agreement {of.alpha.estimate:.2f} "
+            f"({of.alpha.low:.2f} to {of.alpha.high:.2f})."
+            for name, of in found.by_scale.items()
+        ]
+    lines += [
+        f"Tag {tag!r} ({of.people} of the people): right in {_percent(of.accuracy)} of {of.n} verdicts, "
+        f"Brier {of.brier.estimate:.3f}."
+        for tag, of in found.by_tag.items()
+    ]
     return lines
 
 

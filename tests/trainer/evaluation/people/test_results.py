@@ -1,9 +1,15 @@
 """What verdicts of people come to: worked numbers."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from rostrum.trainer.evaluation.people.results import Judged, results, sentences
+from rostrum.rewards.audit.raters import krippendorff_alpha
+from rostrum.rewards.people import places, verdicts
+from rostrum.trainer.evaluation.people.results import Judged, read, results, sentences
+from tests.rewards.people import study
 
 
 def verdict(judge: str, debate: int, first_is_right: bool, p_first: float, condition: str = "base") -> Judged:
@@ -40,3 +46,41 @@ def test_who_agrees() -> None:
 
 def test_nothing_yet() -> None:
     assert sentences(results([])) == []
+
+
+def test_each_scale_has_its_accuracy_and_its_reliability() -> None:
+    """Two people agree on every choice and part on probabilities; ratings tie once, which is a half."""
+    judged = [
+        replace(verdict(judge, debate, True, p), chose_right=p > 0.5, ratings=ratings, tags=tags)
+        for judge, tags, of in (
+            ("ann", ("native",), [(0, 0.9, (9, 2)), (2, 0.3, (4, 4)), (4, 0.8, (8, 3)), (6, 0.9, (9, 1))]),
+            ("ben", (), [(0, 0.6, (8, 2)), (2, 0.1, (2, 7)), (4, 0.95, (7, 3)), (6, 0.6, (6, 1))]),
+        )
+        for debate, p, ratings in of
+    ]
+    found = results(judged)
+    assert {name: of.n for name, of in found.by_scale.items()} == {"probability": 8, "choice": 8, "rating": 8}
+    accuracy = {name: of.accuracy.estimate for name, of in found.by_scale.items()}
+    assert accuracy == {"probability": 0.75, "choice": 0.75, "rating": (6 + 0.5) / 8}
+    assert found.by_scale["choice"].alpha.estimate == 1 > found.by_scale["rating"].alpha.estimate
+    assert found.by_scale["probability"].alpha == found.alpha
+    better = np.array([[7, 0, 5, 8], [6, -5, 4, 5]])
+    assert found.by_scale["rating"].alpha.estimate == krippendorff_alpha(better, "ordinal").estimate
+    assert list(found.by_tag) == ["native"] and (found.by_tag["native"].people, found.by_tag["native"].n) == (1, 4)
+    assert found.by_tag["native"].accuracy.estimate == 0.75
+    told = " ".join(sentences(found))
+    assert "By choice: right in 75.0 %" in told and "Tag 'native' (1 of the people): right in 75.0 %" in told
+    assert list(results([verdict("ann", 0, True, 0.9)]).by_scale) == ["probability"]
+
+
+def test_scales_and_tags_are_read_from_a_study(tmp_path: Path) -> None:
+    db = study.make(tmp_path, questions=1, conditions=1, wanted=2, judges=2)
+    db.execute("INSERT INTO answer VALUES (0, 'B')")
+    db.execute("""UPDATE judge SET tags = '["native"]' WHERE id = 'j1'""")
+    for judge, also in (("j0", {}), ("j1", {"choice": "B", "rating": {"A": 3, "B": 8}})):
+        place = places.take(db, judge, "main", now=0, seconds=60)
+        assert place is not None
+        verdicts.submit(db, judge, place.id, verdicts.Sent(judge, 0.3, "So.", 30.0, also=also), now=1)
+    none, given = read(db)
+    assert (none.chose_right, none.ratings, none.tags) == (None, None, ())
+    assert (given.chose_right, given.ratings, given.tags) == (True, (8, 3), ("native",))
