@@ -42,7 +42,7 @@ def db(tmp_path: Path) -> sqlite3.Connection:
     controls.add_note(db, "PLANTED-NOTE", 14, judge=who)
     controls.add_note(db, "See planted-judge.", 14, debate=0)
     db.execute("INSERT INTO survey VALUES (?, ?, 15)", (who, json.dumps({"text": "PLANTED-SURVEY"})))
-    db.execute("INSERT INTO link VALUES ('PLANTED-LINK', ?, 1)", (who,))
+    db.execute("INSERT INTO link (hash, judge, used) VALUES ('PLANTED-LINK', ?, 1)", (who,))
     db.execute("INSERT INTO session VALUES ('PLANTED-SESSION', ?, 1)", (who,))
     db.execute("INSERT INTO warning (judge, reason, at) VALUES (?, 'PLANTED-WARNING', 1)", (who,))
     db.execute(
