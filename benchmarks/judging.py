@@ -28,12 +28,12 @@ import numpy as np
 from benchmarks.measure import Measurement
 from rostrum.envs.transcripts import to_json
 from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
-from rostrum.launch.commands.people import SETTINGS, StudyFile
 from rostrum.launch.people import access
 from rostrum.launch.people.scripted import Habits, Scripted, right_answers
 from rostrum.rewards.people import database
 from rostrum.rewards.people.debates import id_of
 from rostrum.trainer.config.people import People
+from rostrum.trainer.evaluation.people.study_file import StudyFile
 
 JUDGES, PAUSE = 50, 1.0
 """Judges at once, and seconds between the forms of one."""
@@ -99,8 +99,7 @@ def _study(folder: Path, people: People, judges: int, questions: int) -> tuple[l
             stored = json.dumps(to_json(debate))
             db.execute("INSERT INTO debate VALUES (?, ?, 'main', ?, ?, ?, ?, ?)", (*row, stored, people.verdicts))
             db.execute("INSERT INTO answer VALUES (?, 'A')", (number,))
-    settings = StudyFile(runs=("run",), seed=0, people=people).model_dump(mode="json")
-    (folder / SETTINGS).write_text(json.dumps(settings), "utf-8")
+    StudyFile(runs=("run",), seed=0, people=people).write(folder)
     links = [access.invite(db) for _ in range(judges)]
     right = right_answers(db.execute("SELECT d.transcript, a.correct FROM debate d JOIN answer a ON a.debate = d.id"))
     db.close()

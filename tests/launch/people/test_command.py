@@ -68,6 +68,42 @@ def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: 
     assert len(set(links)) == 2 and all(link.startswith("https://judging.example/join/") for link in links)
 
 
+def test_a_study_with_every_check_is_made_and_rehearsed(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    checks = [
+        "people.gold=1",
+        "people.gold_every=1",
+        "people.attention_every=1",
+        "people.least_seconds=20",
+        "people.comprehension=true",
+        "people.scales=[probability,choice,rating]",
+        "people.profile=[native speaker]",
+        "people.requires=[native speaker]",
+        "people.outside.open=true",
+    ]
+    assert main(["people", "new", f"output={study}", f"runs={evaluated}", *PEOPLE, *checks]) == 0
+    assert main(["people", "rehearse", str(study), "judges=4"]) == 0
+    told = capsys.readouterr().out
+    assert "By choice: right in" in told and "By rating: right in" in told and "Tag 'native speaker' (4 of" in told
+    db = database.connect(study / "rehearsal")
+    kinds = {(kind, passed) for kind, passed in db.execute("SELECT DISTINCT kind, passed FROM checked")}
+    assert ("comprehension", 1) in kinds and ("comprehension", 0) not in kinds and "gold" in {kind for kind, _ in kinds}
+    assert (
+        main(["people", "invite", str(study), "judges=1", "address=https://a.example", "tags=native speaker, old"]) == 0
+    )
+    (tags,) = database.connect(study).execute("SELECT tags FROM judge").fetchone()
+    assert tags == '["native speaker", "old"]'
+    text = tmp_path / "questions.yaml"
+    text.write_text("[]")
+    refused = tmp_path / "other"
+    assert (
+        main(["people", "new", f"output={refused}", f"runs={evaluated}", *PEOPLE, f"people.comprehension={text}"]) == 2
+    )
+    assert "the list is empty" in capsys.readouterr().err and not refused.exists()
+
+
 def test_people_are_a_judge_of_the_run_that_was_judged(evaluated: Path, tmp_path: Path) -> None:
     """Their verdicts stand in the table of verdicts beside those of the models; what nobody judged is INVALID."""
     import yaml
