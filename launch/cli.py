@@ -223,7 +223,8 @@ COMMANDS = (
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"
         "  rostrum people password studies/first\n"
         "  rostrum people serve studies/first port=8000 researcher_port=8001",
-        words="new|invite|serve|rehearse|results|password|pause|resume|guidelines|message|export|delete STUDY K=V",
+        words="new|invite|serve|rehearse|results|password|pause|resume|guidelines|message|export|delete "
+        "STUDY KEY=VALUE",
     ),
     Command(
         "runs",

@@ -112,13 +112,14 @@ def _results(words: Sequence[str]) -> int:
     """Print what came out of a study so far, and whether it is as it was declared."""
     study, rest = _study(words)
     _nothing_else(rest)
-    from rostrum.trainer.evaluation.people import study_lock
+    from rostrum.trainer.evaluation.people import given, study_lock, worth_a_look
     from rostrum.trainer.evaluation.people.results import read, results, sentences
 
     with _opened(study) as db:
         found = sentences(results(read(db))) or ["Nobody has judged a debate of the main phase yet."]
+        decided = worth_a_look.sentence(worth_a_look.decided(db, given.read(db)))
         otherwise = study_lock.check(study, db)
-    tell(*found, *(f"Not as declared: {sentence}" for sentence in otherwise))
+    tell(*found, *filter(None, [decided]), *(f"Not as declared: {sentence}" for sentence in otherwise))
     return 0
 
 

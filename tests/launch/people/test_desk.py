@@ -10,7 +10,8 @@ import pytest
 
 from rostrum.launch.cli import main
 from rostrum.launch.people import access, password, serving
-from rostrum.rewards.people import controls, database, mail
+from rostrum.rewards.people import controls, database, mail, places, verdicts
+from rostrum.rewards.people.verdicts import Sent
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
 
@@ -104,3 +105,13 @@ def test_the_researchers_pages_are_served_with_a_password_alone(study: Path, ref
         assert "choose another port=PORT" in refused("people", "serve", name, f"port={port}")
         told = refused("people", "serve", name, "port=18733", f"researcher_port={port}")
         assert "choose another researcher_port=PORT" in told
+
+
+def test_decisions_stand_beside_the_results(study: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    db = database.connect(study)
+    place = places.take(db, judge_of(study), "main", 1, 60)
+    assert place is not None
+    verdicts.submit(db, judge_of(study), place.id, Sent("k", 0.8, "So.", 9), 10)
+    controls.adjudicate(db, place.debate, 0.1, "It is the other way round.", 11)
+    assert main(["people", "results", str(study)]) == 0
+    assert "A researcher decided about 1 debate: for the right answer on" in " ".join(capfd.readouterr().out.split())
