@@ -210,7 +210,8 @@ class ResearcherPages(ResearcherSite):
 
     def _parted(self, visit: Visit) -> Response:
         """List the debates on which judges part, the most parted first."""
-        found = worth_a_look.parted(given.read(visit.db), worth_a_look.decisions(visit.db))
+        serious = [each for each in given.read(visit.db) if each.phase != "training"]
+        found = worth_a_look.parted(serious, worth_a_look.decisions(visit.db))
         return self.shown(visit, "parted", "parted", parted=found, questions=_questions(visit.db))
 
     def _agreement(self, visit: Visit) -> Response:
