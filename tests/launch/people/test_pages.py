@@ -235,7 +235,15 @@ def test_who_is_stopped_is_told_and_cannot_send_what_was_open(study: Path, now: 
 def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:
     """In no answer, page, script or header: which run, checkpoint or protocol, who spoke, or what they thought."""
     judge = Judge(study, PEOPLE, now)
+    db = database.connect(study)
+    for (debate,) in db.execute("SELECT id FROM debate").fetchall():
+        db.execute("INSERT INTO model_verdict VALUES (?, 'SECRET-MODEL-4711', 0.8142)", (debate,))
+        controls.adjudicate(db, debate, 0.9137, "SECRET-DECISION-4711", 1)
+        controls.add_note(db, "SECRET-NOTE-4711", 1, debate=debate)
+    controls.put(db, "password", "SECRET-HASH-4711")
     judge_all(judge, judge.join())
+    for path in ("/login", "/look", "/judges", "/debates", "/debates/0", "/parted", "/agreement"):
+        assert judge.get(path).status_code == 404, "researchers have pages of their own"
     for path in (
         "/static/people.css",
         "/static/people.js",
@@ -251,6 +259,7 @@ def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:
         pages.RUN,
         pages.CHECKPOINT,
         pages.PROTOCOL,
+        *("SECRET-MODEL-4711", "SECRET-DECISION-4711", "SECRET-NOTE-4711", "SECRET-HASH-4711"),
         "I know better",
         "current",
         "policy_version",

@@ -43,7 +43,7 @@ def db(tmp_path: Path) -> sqlite3.Connection:
     controls.add_note(db, "See planted-judge.", 14, debate=0)
     db.execute("INSERT INTO survey VALUES (?, ?, 15)", (who, json.dumps({"text": "PLANTED-SURVEY"})))
     db.execute("INSERT INTO link (hash, judge, used) VALUES ('PLANTED-LINK', ?, 1)", (who,))
-    db.execute("INSERT INTO session VALUES ('PLANTED-SESSION', ?, 1)", (who,))
+    db.execute("INSERT INTO session (hash, judge, expires) VALUES ('PLANTED-SESSION', ?, 1)", (who,))
     db.execute("INSERT INTO warning (judge, reason, at) VALUES (?, 'PLANTED-WARNING', 1)", (who,))
     db.execute(
         "INSERT INTO inquiry (place, round, text, at, state, since) VALUES (?, 0, 'PLANTED-ASKED', 1, 'done', 1)",
