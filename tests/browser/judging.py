@@ -2,15 +2,21 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rostrum.launch.people import access
+from axe_playwright_python.sync_playwright import Axe
+
+from rostrum.envs.types import Side
+from rostrum.launch.people import access, password
 from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.rehearsal import serving
-from rostrum.rewards.people import database
+from rostrum.launch.people.site import Site
+from rostrum.rewards.people import database, mail, places, verdicts
+from rostrum.rewards.people.verdicts import Sent
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
 
@@ -23,6 +29,7 @@ SPEECHES = [
     "That quote is not in the passage. What is there is <v_quote>he set the full can down</v_quote>: he chose.",
     "A full can may be full of water, and the harbour master <v_quote>smiled when the keeper asked</v_quote>.",
 ]
+PASSWORD = "correct horse battery"
 WHY = "The quotes decided it for me."
 
 
@@ -39,10 +46,29 @@ def make(folder: Path, speeches: list[str] | None = None, question: str = QUESTI
     return db
 
 
+def judged(folder: Path) -> None:
+    """Let four people judge all debates of the main phase, of whom two are mostly wrong, and one asks something."""
+    db, now = database.connect(folder), time.time()
+    for number in range(4):
+        judge = f"judge-{number:08x}"
+        db.execute(
+            "INSERT INTO judge (id, number, state, joined) VALUES (?, ?, 'main', ?)", (judge, number, now - 7200)
+        )
+        while (place := places.take(db, judge, "main", now - 3600, 1e5)) is not None:
+            (correct,) = db.execute("SELECT correct FROM answer WHERE debate = ?", (place.debate,)).fetchone()
+            of_right = (0.9, 0.75, 0.2, 0.35)[number]
+            p = of_right if correct == Side.A else 1 - of_right
+            verdicts.step(db, judge, place.id, 0, p, 95, now - 3500)
+            verdicts.submit(db, judge, place.id, Sent(f"{place.id}", p, WHY, 80, 70), now - 3400)
+    mail.send(db, "judge-00000000", "judge", "Round 2 breaks off in the middle. Is that so?", now - 600)
+    password.keep(db, PASSWORD)
+    db.close()
+
+
 @contextmanager
-def served(folder: Path, people: People = PEOPLE) -> Iterator[str]:
-    """Serve the judges' pages of a study while the block runs; return the address."""
-    with serving(JudgePages(folder, people)) as address:
+def served(folder: Path, people: People = PEOPLE, of: type[Site] = JudgePages) -> Iterator[str]:
+    """Serve the pages of a study while the block runs; return the address."""
+    with serving(of(folder, people)) as address:
         yield address
 
 
@@ -77,6 +103,22 @@ class Reader:
         self.page.goto(self.path)
         self.press("I agree, and want to begin")
         self.press("I have read this")
+
+    def log_in(self) -> None:
+        """Give the researcher's password."""
+        self.page.goto("/login")
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.press("Log in")
+
+    def faults(self) -> list[tuple[str, list[str]]]:
+        """Return what axe-core finds serious or critical on the page, and whether it scrolls sideways."""
+        found = [
+            (each["id"], [node["html"] for node in each["nodes"]])
+            for each in Axe().run(self.page).response["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+        inside = self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        return found if inside else [*found, ("scrolls sideways", [])]
 
     def press(self, name: str) -> None:
         """Press a button, and wait for the page that follows."""

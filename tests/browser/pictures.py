@@ -3,7 +3,7 @@
     python -m tests.browser.pictures docs
 
 Judges' pages of a study with readable debates (desktop, phone, dark), and the researcher's overview of the same study
-once scripted judges have worked through it.
+once people have judged it.
 """
 
 import shutil
@@ -14,6 +14,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from rostrum.launch.people.researcher_pages import ResearcherPages
 from tests.browser import judging
 from tests.browser.judging import Reader
 
@@ -22,7 +23,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "i
 
 
 def main() -> int:
-    """Write people-judge.png, people-judge-phone.png and people-judge-dark.png into a folder."""
+    """Write people-judge.png, the same with -phone and -dark, and people-researcher.png into a folder."""
     output = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as made, sync_playwright() as driver:
         folder = Path(made)
@@ -43,6 +44,16 @@ def main() -> int:
                 reader.page.get_by_label("Why?").fill("The quote in round 1 is the reason that he gives himself.")
                 reader.page.screenshot(path=output / f"people-judge{name}.png", full_page=True)
                 reader.close()
+        other = folder / "judged"
+        other.mkdir()
+        judging.make(other)
+        judging.judged(other)
+        with judging.served(other, of=ResearcherPages) as address:
+            reader = Reader(browser, address, "/", **DESKTOP)
+            reader.log_in()
+            reader.page.goto("/?still")
+            reader.page.screenshot(path=output / "people-researcher.png", full_page=True)
+            reader.close()
         browser.close()
     return 0
 
