@@ -4,7 +4,7 @@ Each section says what is wrong with it in its run (`check(run)`); what concerns
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ def check(run: RunContext) -> None:
     config.cluster.check(run)
     check_protocol(run)
     check_questions(run)
+    check_teachers(run, training=True)
     config.evaluation.check(run)
     config.monitor.check(run)
     check_learners(run)
@@ -133,6 +134,25 @@ def probe(judge: ModelSettings, run: Config | None) -> None:
         scorer.check_echo()
     else:
         scorer.check(judge.min_mass if isinstance(judge, likelihood.Settings) else 0.0)
+
+
+def check_teachers(run: RunContext, stories: Collection[str] | None = None, training: bool = False) -> None:
+    """Refuse judges on stories that people taught them on, and studies that teach where one that tests is asked for.
+
+    Args:
+        run: The run that they judge.
+        stories: Those that they are to read debates about; none: those that checkpoints are tested on.
+        training: Whether they read debates about the training's stories too.
+
+    Raises:
+        TaughtError: a judge is not to be used on these stories.
+    """
+    from rostrum.trainer.evaluation.people.teaching import check_stories
+
+    if stories is None:
+        asked = [*run.test_questions().questions("heldout"), *(run.questions().questions("train") if training else ())]
+        stories = {question.story_id for question in asked}
+    check_stories(run.config.judges, stories)
 
 
 def tell_held_out(run: RunContext, debates: Sequence[Labelled]) -> None:

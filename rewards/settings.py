@@ -2,7 +2,7 @@
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from typing import Protocol as Interface
@@ -15,6 +15,9 @@ from rostrum.rewards import labelled
 from rostrum.rewards.endpoint.config import Endpoint
 from rostrum.rewards.examples import Examples, JudgePrompts
 from rostrum.rewards.types import Classifier, Judge, Scorer
+
+TAUGHT = "taught_by_people.json"
+"""The file of a judge's folder that says which stories people taught it on."""
 
 
 def _answers_first(layout: str) -> bool:
@@ -87,6 +90,23 @@ class JudgeSettings(BaseModel, ABC):
     probe: bool = Field(True, exclude_if=bool)
     """Whether it is asked more than for a verdict on each debate: before a run begins, after every speech of a debate
     that the report shows, and on debates under attack. False saves what an expensive judge, or a person, is asked."""
+
+    taught_on: Path | None = Field(None, exclude_if=operator.not_)
+    """The file that says by which people it was taught and about which stories, on which it is not tested; a judge's
+    folder that `rostrum judge train` wrote says so itself."""
+
+    def within(self) -> Iterator["JudgeSettings"]:
+        """Yield this judge and those inside it."""
+        yield self
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for one in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(one, JudgeSettings):
+                    yield from one.within()
+
+    def given(self) -> str:
+        """Return a hash of the verdicts that it was given before; empty for a judge that reads anew."""
+        return ""
 
     @abstractmethod
     def make(self, models: Models) -> Judge:

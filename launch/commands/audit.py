@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -17,10 +17,13 @@ from rostrum.trainer.evaluation.preregistration import hashes
 from rostrum.trainer.store.run_folder import RunFolder
 from rostrum.trainer.terminal import Console
 
+if TYPE_CHECKING:
+    from rostrum.rewards.labelled import Labelled
+
 OUTPUT = "runs/audit"
 """Where an audit is written if nothing else is said."""
 SETTINGS = "audit.yaml"
-SAME_DEBATES = ("questions", "protocol", "debater", "seed", "audit.questions", "audit.debates")
+SAME_DEBATES = ("questions", "protocol", "debater", "seed", "audit.questions", "audit.debates", "people.study")
 """Keys in which an audit that is gone on with must agree with what is in its folder."""
 
 
@@ -45,12 +48,14 @@ def audit(overrides: Sequence[str]) -> int:
         from rostrum.trainer.run_context import RunContext
 
         known = RunContext(config)
-        if config.audit.debates is None:
+        plays = config.audit.debates is None and config.people.study is None
+        if plays:
             model_checks.check_model(config.debater.model)
         checks.check_judges(config.judge_models, known)
-        if config.audit.debates is None:
+        if plays:
             context.check_context(known, judges=readers(config))
-        _go_on(config)
+        stored = _go_on(config)
+        checks.check_teachers(known, {debate.transcript.question.story_id for debate in stored} if stored else None)
         _tell_cost(config)
         record = audit_judges(config)
         page = write_audit(record, config.output / "audit.html")
@@ -78,8 +83,9 @@ def _cost(config: Config) -> str | None:
     return estimate.sentence([("the audit", audit_estimate.audit(config))])
 
 
-def _go_on(config: Config) -> None:
-    """Refuse an output folder that holds something else than an audit of the same debates.
+def _go_on(config: Config) -> "list[Labelled]":
+    """Refuse an output folder that holds something else than an audit of the same debates; return those that are stored
+    already, none if they are to be played.
 
     Raises:
         LaunchError: the folder holds something else.
@@ -98,6 +104,7 @@ def _go_on(config: Config) -> None:
     stored = check_files(config)
     check_stored(readers(config), [debate.transcript for debate in stored])
     compose.save(config, before)
+    return stored
 
 
 def _other_debates(one: Config, other: Config) -> str | None:
@@ -106,7 +113,7 @@ def _other_debates(one: Config, other: Config) -> str | None:
     dumps = [config.model_dump(mode="json") for config in (one, other)]
     for key in SAME_DEBATES:
         section, _, name = key.partition(".")
-        mine, theirs = (dump[section][name] if name else dump[section] for dump in dumps)
+        mine, theirs = (dump.get(section, {}).get(name) if name else dump[section] for dump in dumps)
         if mine != theirs:
             return key
     return None

@@ -1,7 +1,9 @@
 """`rostrum judge calibrate`: fits temperature and position bias of a judge, and writes the calibrated judge's YAML."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,6 +16,7 @@ from rostrum.rewards import labelled
 from rostrum.rewards.calibration import Calibration, fit, log_loss_of
 from rostrum.rewards.judges import JudgeSettings
 from rostrum.rewards.labelled import Labelled
+from rostrum.rewards.settings import TAUGHT
 from rostrum.rewards.types import Verdict
 from rostrum.trainer.progress import say
 from rostrum.trainer.reading import read_yaml
@@ -34,18 +37,24 @@ def calibrate(overrides: Sequence[str]) -> int:
     from rostrum.launch import checks
     from rostrum.trainer import setup
     from rostrum.trainer.evaluation.labelled_debates import play_labelled
+    from rostrum.trainer.evaluation.people.teaching import lessons, taught
     from rostrum.trainer.run_context import RunContext
 
     known = RunContext(config)
     checks.check_judges(config.judge.needs(), known, counted=False)
-    cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
-    checks.tell_held_out(known, cases)
+    study = config.people.study if config.judge.needs() else None
+    if study is not None and debates is None:
+        cases = lessons(study)
+    else:
+        cases = labelled.read(Path(debates)) if debates else play_labelled(config, "train", QUESTIONS)
+        checks.tell_held_out(known, cases)
     verdicts = setup.judge(config.judge).judge([case.transcript for case in cases])
     _tell_worth(verdicts, cases)
     found = fit(verdicts, cases)
     figures.keep("calibration", found.model_dump(mode="json"))
     say(f"all stories: temperature {found.temperature:.3f}, position bias {found.bias:+.3f} nats")
-    _write(Path(output), config.judge, found)
+    of_people = None if study is None or debates else taught(study, cases, config.judge)
+    _write(Path(output), config.judge, found, of_people)
     say(f"The calibrated judge is in {output}: use it with judge={output}.")
     return 0
 
@@ -76,11 +85,15 @@ def _tell_worth(verdicts: Sequence[Verdict], cases: Sequence[Labelled]) -> None:
     say(f"log loss on {len(other)} debates of stories not fitted on: {before:.4f} before, {after:.4f} after")
 
 
-def _write(path: Path, base: JudgeSettings, found: Calibration) -> None:
-    settings = {
+def _write(path: Path, base: JudgeSettings, found: Calibration, taught: Mapping[str, Any] | None) -> None:
+    settings: dict[str, Any] = {
         "kind": "calibrated",
         "name": f"{base.name}-calibrated",
         "base": base.model_dump(mode="json"),
         "calibration": found.model_dump(mode="json"),
     }
+    if taught is not None:
+        beside = path.with_suffix(f".{TAUGHT}")
+        write_atomically(beside, json.dumps(taught, indent=1))
+        settings["taught_on"] = str(beside.absolute())
     write_atomically(path, yaml.safe_dump(settings, sort_keys=False))

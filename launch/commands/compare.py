@@ -14,7 +14,14 @@ from rostrum.trainer.evaluation.preregistration import hashes
 from rostrum.trainer.reading import read_json
 from rostrum.trainer.store.run_folder import RunFolder
 
-RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster", "comparison")
+RECONSIDERED = (
+    "heldout_judges",
+    "questions.heldout",
+    "evaluation.questions_seed",
+    "cluster",
+    "comparison",
+    "people.study",
+)
 """What may be another than in training; arms may change more, but not what they must share."""
 SHARED = ("questions", "judge", "heldout_judges", "cluster", "output", "seed")
 """What the arms of one comparison have in common; debater.model and debater.prompts as well."""
@@ -174,6 +181,7 @@ def _prepare(config: Config, arms: Mapping[str, Config]) -> None:
     known = RunContext(config)
     model_checks.check_model(config.debater.model)
     config.evaluation.check_questions(known)
+    checks.check_teachers(known)
     checks.check_judges(config.judge_models, known)
     for arm in arms.values():
         context.check_context(RunContext(arm))

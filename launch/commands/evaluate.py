@@ -14,7 +14,7 @@ from rostrum.trainer.store.run_folder import RunFolder
 if TYPE_CHECKING:
     from rostrum.trainer.config import Config
 
-RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "decoding")
+RECONSIDERED = ("evaluation", "heldout_judges", "questions.heldout", "cluster", "decoding", "people.study")
 """What may be changed when a trained run is evaluated."""
 
 
@@ -39,6 +39,7 @@ def evaluate(overrides: Sequence[str]) -> int:
         environment.silence()
         known = RunContext(config)
         config.evaluation.check_questions(known)
+        checks.check_teachers(known)
         checks.check_judges([*config.judge_models, *config.decoding.needs()], known)
         context.check_context(known)
         setup.decoding(config)  # refused before the parts of an earlier evaluation are given up

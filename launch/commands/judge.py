@@ -46,7 +46,12 @@ def _taught(config: "Config") -> dict[str, Any]:
     folder.check_free(config.output)
     student = training.student_of(config.judge, config.judge_training)
     model_checks.check_model(student.judge.model, student.judge.has_head, config.judge_training.lora, trained=True)
-    return training.train_judge(config, _debates(config), config.output)
+    debates, study = _debates(config), config.people.study
+    if study is None:
+        return training.train_judge(config, debates, config.output)
+    from rostrum.trainer.evaluation.people.teaching import taught
+
+    return training.train_judge(config, debates, config.output, taught(study, debates, config.judge))
 
 
 def _debates(config: "Config") -> "list[Labelled]":
@@ -56,6 +61,12 @@ def _debates(config: "Config") -> "list[Labelled]":
     from rostrum.trainer.evaluation.labelled_debates import play_labelled
     from rostrum.trainer.run_context import RunContext
 
+    if config.people.study is not None:
+        if config.judge_training.debates is not None:
+            raise LaunchError("people.study and judge_training.debates both name what a judge learns from: give one.")
+        from rostrum.trainer.evaluation.people.teaching import lessons
+
+        return lessons(config.people.study)
     if config.judge_training.debates is not None:
         debates = labelled.read(config.judge_training.debates)
         checks.tell_held_out(RunContext(config), debates)

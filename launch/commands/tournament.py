@@ -22,7 +22,7 @@ from rostrum.trainer.progress import say
 from rostrum.trainer.reading import read_json
 from rostrum.trainer.store.run_folder import RunFolder
 
-RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster")
+RECONSIDERED = ("heldout_judges", "questions.heldout", "evaluation.questions_seed", "cluster", "people.study")
 """What may be another than in training."""
 SHARED = ("questions", "judge", "heldout_judges")
 """Sections in which the runs of one tournament must agree; debater.model and debater.prompts as well."""
@@ -120,7 +120,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     import pandas as pd
 
     from rostrum.launch import checks, context
-    from rostrum.trainer.evaluation.comparisons.standings import standings
+    from rostrum.trainer.evaluation.comparisons.standings import silent, standings
     from rostrum.trainer.evaluation.comparisons.tournament import Player, Tournament
     from rostrum.trainer.evaluation.verdict_table import write_verdicts
     from rostrum.trainer.records import jsonable
@@ -131,6 +131,7 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
     config = groups[0].config
     known = RunContext(config)
     config.evaluation.check_questions(known)
+    checks.check_teachers(known)
     checks.check_judges(config.judge_models, known, counted=False)
     for group in groups:
         context.check_context(RunContext(group.config))
@@ -145,6 +146,8 @@ def _play(folder: Path, groups: Sequence[Group], rounds: int | None) -> None:
             played.close()
     together = [table.assign(protocol=name) for name, table in tables.items()]
     write_verdicts(pd.concat(together, ignore_index=True), folder / "verdicts.parquet")
+    for judge in sorted({judge for table in tables.values() for judge in silent(table)}):
+        say(f"{judge} gave no valid verdict on these debates, and so rates nobody.")
     rated = {name: standings(table, BASE) for name, table in tables.items()}
     found = jsonable({"anchor": BASE, "groups": rated})
     figures.keep("tournament", found)

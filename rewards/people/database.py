@@ -65,7 +65,7 @@ def copied(connection: sqlite3.Connection, folder: Path) -> sqlite3.Connection:
     """Make a study of the same debates, answers and guidelines in which nobody has judged, and open it."""
     new = create(folder)
     with transaction(new):
-        for table in ("condition", "debate", "answer", "guidelines"):
+        for table in ("condition", "debate", "answer", "model_verdict", "guidelines"):
             rows = [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")]
             if rows:
                 new.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)

@@ -1,10 +1,14 @@
 """A stored debate as people read it: which debate it is, what of it is kept, and where its rounds end."""
 
-from collections.abc import Sequence
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rostrum.envs.fingerprints import record_hash
+from rostrum.envs.transcripts import to_json
 from rostrum.envs.types import Inquiry, Speech, Transcript
+from rostrum.rewards.people.database import transaction
 
 
 def id_of(transcript: Transcript) -> str:
@@ -27,6 +31,20 @@ def bare(transcript: Transcript) -> Transcript:
 
 def _bare(speech: Speech) -> Speech:
     return replace(speech, raw="", private="", policy="", policy_version=0, token_ids=(), logprobs=(), neutralised={})
+
+
+def put(connection: sqlite3.Connection, asked: Iterable[Transcript]) -> None:
+    """Add debates to the main phase of a study, for its people to judge; those that are there are left as they are.
+    They belong to no condition, and nobody has said which answer is right."""
+    with transaction(connection):
+        (wanted,) = connection.execute("SELECT coalesce(max(wanted), 1) FROM debate WHERE phase = 'main'").fetchone()
+        for transcript in (one for one in asked if one.speeches):
+            shown, question = id_of(transcript), transcript.question
+            connection.execute(
+                "INSERT INTO debate (shown, phase, question, story, transcript, wanted) SELECT ?, 'main', ?, ?, ?, ? "
+                "WHERE NOT EXISTS (SELECT 1 FROM debate WHERE shown = ?)",
+                (shown, question.id, question.story_id, json.dumps(to_json(bare(transcript))), wanted, shown),
+            )
 
 
 Round = tuple[Sequence[Inquiry], Sequence[Speech]]

@@ -1,5 +1,6 @@
 """How people judge (`rostrum people`)."""
 
+import operator
 import re
 from pathlib import Path
 from typing import Literal
@@ -116,6 +117,9 @@ class People(Section):
     """Dollars that the study may cost, for the researcher's pages; none: what all verdicts are taken to need."""
     busiest_fifth: float = Field(0.5, ge=0, le=1)
     """Share of the verdicts from which on it is an alarm that they came from the busiest fifth of the judges."""
+    study: Path | None = Field(None, exclude_if=operator.not_)
+    """The study whose people are a judge (judge=people, heldout_judges=people), teach one (`rostrum judge train` and
+    `calibrate`), are held against judges by an audit, or stand in a report."""
     guidelines: Path | None = None
     """What judges read before they begin, in Markdown; none: the text that ships with us."""
 

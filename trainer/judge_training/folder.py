@@ -1,6 +1,7 @@
 """The folder of a trained judge: a Hugging Face model with judge.yaml, calibrated.yaml, training.json and a card."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from rostrum.envs.files import temporary_folder, write_atomically
 from rostrum.rewards.calibration import Calibration
 from rostrum.rewards.judges import ModelSettings
+from rostrum.rewards.settings import TAUGHT
 from rostrum.trainer.judge_training.data import JudgeTrainingError
 from rostrum.trainer.models import cards, model_folders
+from rostrum.trainer.reading import read_json
 from rostrum.trainer.records import jsonable
 
 RECORD, SETTINGS, CALIBRATED = "training.json", "judge.yaml", "calibrated.yaml"
@@ -71,8 +74,10 @@ def write(
     settings: dict[str, Any],
     fitted: Calibration,
     record: dict[str, Any],
+    taught: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write everything into a folder beside, then move it, what makes it a model last."""
+    """Write everything into a folder beside, then move it, what makes it a model last. `taught` are the stories that
+    people taught it on, if any."""
     calibrated = {
         "kind": "calibrated",
         "name": f"{settings['name']}-calibrated",
@@ -85,9 +90,17 @@ def write(
         write_atomically(ready / SETTINGS, yaml.safe_dump(settings, sort_keys=False))
         write_atomically(ready / CALIBRATED, yaml.safe_dump(calibrated, sort_keys=False))
         write_atomically(ready / RECORD, json.dumps(jsonable(record), indent=1))
+        if taught is not None:
+            write_atomically(ready / TAUGHT, json.dumps(taught, indent=1))
         model_folders.finish(ready, _card(record, fitted))
         for path in sorted(ready.iterdir(), key=lambda path: (path.name == LAST, path.name)):
             path.replace(output / path.name)
+
+
+def taught(model: str) -> dict[str, Any] | None:
+    """Return what the folder of a judge's model says of the people who taught it; None if it says nothing."""
+    path = Path(model) / TAUGHT
+    return read_json(path, dict[str, Any]) if path.is_file() else None
 
 
 def _card(record: dict[str, Any], fitted: Calibration) -> str:

@@ -4,7 +4,7 @@ Runs in one process, on one device. Nothing in the output folder looks like a mo
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,12 @@ def student_of(judge: JudgeSettings, training: JudgeTraining) -> Student:
     return Student(judge, "classifier" if judge.kind == "head" else getattr(judge, "choice"))  # noqa: B009
 
 
-def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> dict[str, Any]:
+def train_judge(
+    settings: Config, debates: Sequence[Labelled], output: Path, taught: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Train the configured judge and write it into `output`; return what training.json holds.
+
+    `taught` says which people taught it, and on which stories; none: those who taught the judge that it begins with.
 
     Raises:
         JudgeTrainingError: the judge or the debates do not allow it.
@@ -98,6 +102,7 @@ def train_judge(settings: Config, debates: Sequence[Labelled], output: Path) -> 
         folder.judge_settings(student.judge, student.head, output),
         fitted,
         record,
+        taught or folder.taught(student.judge.model),
     )
     return record
 

@@ -19,6 +19,8 @@ UNIMPORTANT = {
     "gpu_memory_fraction",
     "tensor_parallel",
     "probe",
+    "taught_on",
+    "queue",
     "key_variable",
 }
 """Settings that change no verdict, but for rounding."""
@@ -29,12 +31,14 @@ def identity(settings: JudgeSettings) -> dict[str, Any]:
     """Return name and settings of a judge, with hashes of its prompts, its weights and any other file that it names,
     ready for JSON."""
     needs = settings.needs()
+    given = [said for judge in settings.within() if (said := judge.given())]
     return {
         "name": settings.name,
         "settings": _important(settings.model_dump(mode="json")),
         "prompts": judge_hashes((model.prompts, model.layout) for model in needs),
         "weights": {model.model: model_hash(model.model) for model in needs if model.endpoint is None},
         "files": {str(path): file_hash(path) for path in sorted(set(_files(_important(settings.model_dump()))))},
+        **({"given": given} if given else {}),
     }
 
 

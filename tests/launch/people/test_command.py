@@ -25,13 +25,6 @@ PEOPLE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def evaluated(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = shutil.copytree(trained, tmp_path_factory.mktemp("people") / "run")
-    assert main(["evaluate", f"run={run}", "questions.heldout=40", "evaluation.attacks=0"]) == 0
-    return run
-
-
 def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study = tmp_path / "study"
     assert main(["people", "new", f"output={study}", f"runs={evaluated}", *PEOPLE]) == 0

@@ -83,12 +83,19 @@ def read_standings(path: Path) -> Standings:
 
 
 def standings(table: pd.DataFrame, anchor: str, resamples: int = 1000) -> dict[str, Any]:
-    """Return everything that is shown, by judge; players in order of their rating by the first judge."""
-    judges = list(dict.fromkeys(table["judge"]))
+    """Return everything that is shown, by judge; players in order of their rating by the first judge. Judges of whom no
+    verdict is valid, such as people who judged none of these debates, rate nobody (`silent`)."""
+    judges = [judge for judge in dict.fromkeys(table["judge"]) if judge not in silent(table)]
     found = {judge: _of_judge(table[table["judge"] == judge], anchor, resamples) for judge in judges}
     first = found[judges[0]]["players"]
     players = sorted(first, key=lambda name: -first[name]["elo"][0])
     return {"anchor": anchor, "players": players, "judges": found}
+
+
+def silent(table: pd.DataFrame) -> list[str]:
+    """Return the judges, but the first, of whom no verdict is valid."""
+    judges = list(dict.fromkeys(table["judge"]))
+    return [judge for judge in judges[1:] if not table.loc[table["judge"] == judge, "valid"].any()]
 
 
 def order(table: pd.DataFrame, judge: str, players: Sequence[str]) -> list[str]:

@@ -39,7 +39,7 @@ def audit_judges(settings: Config) -> dict[str, Any]:
     """
     folder = settings.output
     played = debates(settings, folder / "debates.jsonl")
-    rated, stored_ratings = ratings(settings.audit.ratings, played)
+    rated, stored_ratings = ratings(settings, played)
     rows, tables = list[dict[str, Any]](), list[Table]()
     for role, judge in arms(settings):
         row, table = _arm(settings, role, judge, played, rated)
@@ -115,7 +115,11 @@ def _about(settings: Config, played: Sequence[Labelled]) -> dict[str, Any]:
     return {
         "n": len(played),
         "stories": len({debate.transcript.question.story_id for debate in played}),
-        "source": f"{settings.debater.model} against itself on held-out questions" if source is None else source.name,
+        "source": f"a study of people ({settings.people.study})"
+        if source is None and settings.people.study is not None
+        else f"{settings.debater.model} against itself on held-out questions"
+        if source is None
+        else source.name,
         "protocol": ", ".join(sorted({debate.transcript.protocol.name for debate in played})),
     }
 

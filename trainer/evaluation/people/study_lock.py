@@ -41,7 +41,7 @@ def declaration(connection: sqlite3.Connection, made: StudyFile) -> dict[str, An
     conditions = connection.execute("SELECT run, checkpoint, protocol FROM condition ORDER BY id").fetchall()
     rows = connection.execute(
         "SELECT d.id, d.shown, d.phase, d.condition, d.wanted, a.correct FROM debate d "
-        "LEFT JOIN answer a ON a.debate = d.id ORDER BY d.id"
+        "LEFT JOIN answer a ON a.debate = d.id WHERE d.condition IS NOT NULL ORDER BY d.id"
     ).fetchall()
     (text,) = connection.execute("SELECT text FROM guidelines WHERE version = 1").fetchone()
     return {
