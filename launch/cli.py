@@ -214,7 +214,8 @@ COMMANDS = (
         "machine alone unless host= says otherwise (https=true behind a server that speaks https), and the "
         "researcher's on researcher_port=, for which password sets the password. rehearse lets "
         "scripted judges work through a copy of the study, over the real pages, and prints what came out. results "
-        "prints what came out of a study so far, and whether it is as it was declared. pause and "
+        "prints what came out of a study so far, and whether it is as it was declared. import makes "
+        "a study of published human debates (format=khan|nyu file=FILE.jsonl). pause and "
         "resume stop and start the giving out of debates; guidelines puts a new version in force (file=FILE.md); "
         "message writes to a judge, or to all (judge=ID|all). export writes tables without names (output=FOLDER); "
         "delete removes a person (judge=ID keep=verdicts|nothing).",
@@ -223,8 +224,8 @@ COMMANDS = (
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"
         "  rostrum people password studies/first\n"
         "  rostrum people serve studies/first port=8000 researcher_port=8001",
-        words="new|invite|serve|rehearse|results|password|pause|resume|guidelines|message|export|delete "
-        "STUDY KEY=VALUE",
+        words="new|invite|serve|rehearse|results|import|password|pause|resume|guidelines|message|export|"
+        "delete STUDY KEY=VALUE",
     ),
     Command(
         "runs",

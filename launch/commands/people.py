@@ -27,6 +27,7 @@ def people(words: Sequence[str]) -> int:
         "serve": _serve,
         "rehearse": _rehearse,
         "results": _results,
+        "import": _import,
         **{name: partial(_at_the_desk, name) for name in DESK},
     }
     verb, rest = (words[0], words[1:]) if words else ("", ())
@@ -40,6 +41,14 @@ def _new(words: Sequence[str]) -> int:
     from rostrum.launch.people.making import make
 
     tell(*make(words))
+    return 0
+
+
+def _import(words: Sequence[str]) -> int:
+    """Make a study's folder from published human debates."""
+    from rostrum.launch.people.making import take_over
+
+    tell(*take_over(words))
     return 0
 
 

@@ -105,3 +105,33 @@ def _declared(
 
 def _next(folder: Path) -> str:
     return f"Declared in {folder}/protocol.lock. Try it with scripted judges: rostrum people rehearse {folder}."
+
+
+def take_over(words: Sequence[str]) -> list[str]:
+    """Make a study's folder from a file of published human debates; return what there is to say of it.
+
+    Raises:
+        LaunchError: the words name no file and folder.
+        StudyError: the file cannot be used; the first row that is wrong is named.
+    """
+    rest, output = take(words, "output")
+    rest, shape = take(rest, "format")
+    rest, file = take(rest, "file")
+    if output is None or shape is None or file is None:
+        raise LaunchError("Name folder and file: rostrum people import output=STUDY format=khan|nyu file=FILE.jsonl.")
+    if strange := [word for word in rest if not word.startswith("people.purpose=")]:
+        raise LaunchError(f"{strange[0]} is not known here: only people.purpose can be given.")
+    config, folder = compose.load(rest), Path(output)
+    from rostrum.trainer.evaluation.people import published
+    from rostrum.trainer.evaluation.people.study_file import StudyFile
+
+    judged, one_sided = published.read(Path(file), shape)
+    with saved.reserved(folder):
+        saved.check_new(folder)
+        twice = published.write(folder, judged, Path(file).name, time.time())
+        StudyFile(runs=(file,), seed=config.seed, people=config.people).write(folder)
+    return [
+        f"{folder}: {len(judged) - twice} verdicts of people on published debates; left out were {one_sided} rows in "
+        f"which only one side speaks, and {twice} of people who had judged the question before.",
+        f"Hold a judge against them: rostrum audit judge=NAME people.study={folder} output=FOLDER.",
+    ]

@@ -14,6 +14,7 @@ from rostrum.envs.transcripts import from_json
 from rostrum.launch.cli import main
 from rostrum.rewards.people import database
 from tests.launch.people.test_command import PEOPLE
+from tests.trainer.evaluation.people.test_published import khan, stored
 
 Refused = Callable[..., str]
 
@@ -60,6 +61,16 @@ def test_an_audit_holds_a_judge_against_people(study: Path, judge: list[str], tm
     (arm,) = record["arms"]
     assert arm["found"]["agreement"]["n"] == 4 and sum(arm["found"]["agreement"]["human"]) == 4
     assert "Agreement with people" in (tmp_path / "audit" / "audit.html").read_text("utf-8")
+
+
+def test_published_debates_stand_in_for_a_study(judge: list[str], tmp_path: Path, refused: Refused) -> None:
+    rows = [khan(user, p, question=f"Where is {n}?") for n in range(4) for user, p in (("ann", 85), ("ben", 20))]
+    file = stored(tmp_path / "khan.jsonl", *rows)
+    assert main(["people", "import", f"output={tmp_path}/study", "format=khan", f"file={file}"]) == 0
+    assert main(["audit", *judge, f"people.study={tmp_path}/study", f"output={tmp_path}/audit"]) == 0
+    (arm,) = json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))["arms"]
+    assert arm["found"]["agreement"]["n"] == 4
+    assert "Name folder and file" in refused("people", "import", f"output={tmp_path}/other")
 
 
 def test_people_are_audited_as_any_judge(study: Path, judge: list[str], tmp_path: Path) -> None:
