@@ -212,7 +212,8 @@ COMMANDS = (
         "new makes a study from evaluated runs: which debates, how many verdicts on each, and what that will cost "
         "(people.*). invite adds judges and prints a link for each, once. serve shows the judges' pages, on this "
         "machine alone unless host= says otherwise (https=true behind a server that speaks https), and the "
-        "researcher's on researcher_port=, for which password sets the password. rehearse lets "
+        "researcher's on researcher_port=, for which password sets the password. play has the "
+        "debaters of a live study (people.live) answer what judges ask, until stopped. rehearse lets "
         "scripted judges work through a copy of the study, over the real pages, and prints what came out. results "
         "prints what came out of a study so far, and whether it is as it was declared. import makes "
         "a study of published human debates (format=khan|nyu file=FILE.jsonl). pause and "
@@ -224,7 +225,7 @@ COMMANDS = (
         "  rostrum people invite studies/first judges=8 address=https://judging.example.org\n"
         "  rostrum people password studies/first\n"
         "  rostrum people serve studies/first port=8000 researcher_port=8001",
-        words="new|invite|serve|rehearse|results|import|password|pause|resume|guidelines|message|export|"
+        words="new|invite|serve|play|rehearse|results|import|password|pause|resume|guidelines|message|export|"
         "delete STUDY KEY=VALUE",
     ),
     Command(

@@ -35,16 +35,16 @@ def run_config(run: Path) -> Config:
     return compose.read(RunFolder(run).config).model_copy(update={"output": run})
 
 
-def entrusted(run: Path, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+def entrusted(run: Path, overrides: Sequence[str], evaluated: bool = False) -> tuple[Config, list[str]]:
     """Return the configuration of a run whose prompts are to be rendered and whose endpoints asked, and the overrides
-    without those that only repeat what it says.
+    without those that only repeat what it says; `evaluated`: the one with which its debates were evaluated.
 
     Raises:
         LaunchError: it names prompts or a cluster that the overrides do not (`launch.trust`).
         ConfigError: the folder is no run.
     """
-    path = RunFolder(run).config
-    config = run_config(run)
+    path = run / "evaluation" / "config.yaml" if evaluated else RunFolder(run).config
+    config = compose.read(path).model_copy(update={"output": run})
     kept = trust.check(config.model_dump(mode="json"), path, overrides)
     trust.tell_unsent(compose.saved_values(path), overrides, path)
     return config, kept

@@ -1,7 +1,8 @@
 """`rostrum people`: studies in which people judge debates of evaluated runs."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from rostrum.envs.files import write_atomically
 from rostrum.launch import saved
 from rostrum.launch.arguments import take, tell
 from rostrum.launch.errors import LaunchError
-from rostrum.trainer.evaluation.people.study_file import NAME, settings_of
+from rostrum.trainer.evaluation.people.study_file import NAME, StudyFile, settings_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +26,7 @@ def people(words: Sequence[str]) -> int:
         "new": _new,
         "invite": _invite,
         "serve": _serve,
+        "play": _play,
         "rehearse": _rehearse,
         "results": _results,
         "import": _import,
@@ -96,15 +98,29 @@ def _at_the_desk(verb: str, words: Sequence[str]) -> int:
     return 0
 
 
+def _play(words: Sequence[str]) -> int:
+    """Have the debaters of a live study answer its judges until stopped."""
+    study, rest = _study(words)
+    from rostrum.launch.people import player
+
+    with _opened(study) as db:
+        ready = player.player_of(study, db, StudyFile.read(study), rest)
+        tell(f"Debaters of {study} answer their judges; stop with Ctrl-C.")
+        player.play(ready)
+    return 0
+
+
 def _rehearse(words: Sequence[str]) -> int:
     """Run a copy of the study with scripted judges over its pages."""
     study, rest = _study(words)
     rest, output = take(rest, "output")
     rest, judges = take(rest, "judges")
-    _nothing_else(rest)
+    made, copy = StudyFile.read(study), Path(output or study / "rehearsal")
+    settings = made.people
+    if not settings.live:
+        _nothing_else(rest)
     if judges is not None and not judges.isdecimal():
         raise LaunchError(f"judges={judges} is no number: give how many scripted judges there are to be.")
-    settings, copy = settings_of(study), Path(output or study / "rehearsal")
     from rostrum.launch.people.rehearsal import rehearse
     from rostrum.rewards.people import database
 
@@ -112,9 +128,20 @@ def _rehearse(words: Sequence[str]) -> int:
         saved.check_new(copy)
         fresh = database.copied(db, copy)
         write_atomically(copy / NAME, (study / NAME).read_bytes())
-        told = rehearse(fresh, copy, settings, int(judges or settings.judges))
+        with _debaters(copy, fresh, made, rest) if settings.live else nullcontext():
+            told = rehearse(fresh, copy, settings, int(judges or settings.judges))
     tell(told, f"Their verdicts are a judge: heldout_judges=[{{kind: people, name: people, study: {copy}}}].")
     return 0
+
+
+@contextmanager
+def _debaters(study: Path, db: "sqlite3.Connection", made: StudyFile, rest: Sequence[str]) -> Iterator[None]:
+    """Have debaters answer while the block runs."""
+    from rostrum.launch.people import player
+    from rostrum.trainer.evaluation.people.playing import at_play
+
+    with at_play(player.player_of(study, db, made, rest)):
+        yield
 
 
 def _results(words: Sequence[str]) -> int:

@@ -17,24 +17,25 @@ from starlette.routing import Route
 
 from rostrum.envs.types import Speech
 from rostrum.launch.people import access, judging
-from rostrum.launch.people.entry_pages import EntryPages
 from rostrum.launch.people.judging import FormError, Item
+from rostrum.launch.people.live_pages import LivePages
 from rostrum.launch.people.site import Form
 from rostrum.rewards.people import controls, mail, pay, places, verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 
-TYPED = ("p", "explanation", "choice", "rating-first", "rating-second", "said")
+TYPED = ("p", "explanation", "choice", "rating-first", "rating-second", "said", "question")
 """Fields of a verdict that a judge fills in."""
 MESSAGES_AN_HOUR = 20
 
 
-class JudgePages(EntryPages):
+class JudgePages(LivePages):
     """What judges see of a study."""
 
     def routes(self) -> Sequence[Route]:
         return [
             Route("/", self._home),
             *self.entries(),
+            *self.waits(),
             Route("/judge", self._judge, methods=["POST"]),
             Route("/draft", self._draft, methods=["POST"]),
             Route("/feedback/{token}", self._feedback),
@@ -96,7 +97,10 @@ class JudgePages(EntryPages):
         """Keep what is typed, and the debate with its judge for longer."""
 
         def keep(db: Any, judge: str, form: Form) -> Response:
-            place = judging.item_of(db, judge, form.get("place", ""), self.people, self.now()).place
+            item = judging.item_of(db, judge, form.get("place", ""), self.people, self.now())
+            place = item.place
+            if form.get("round") != str(len(item.given)):
+                return Response(status_code=204)  # of a round that was sent meanwhile
             kept = {name: form[name] for name in TYPED if name in form}
             verdicts.save_draft(db, judge, place.id, kept, self.now())
             places.extend(db, place.id, self.now(), self.people.place_minutes * 60)
@@ -224,6 +228,7 @@ class JudgePages(EntryPages):
             scales=self.people.scales,
             ratings=judging.RATINGS,
             least=self.people.words,
+            characters=self.people.inquiry_characters,
             csrf=self.token(session),
             key=secrets.token_urlsafe(16),
             label=lambda speech: _label(speech, len(speakers)),

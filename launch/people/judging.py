@@ -14,7 +14,7 @@ from rostrum.envs.types import Side, Transcript
 from rostrum.launch.people import care
 from rostrum.launch.people.care import Attention
 from rostrum.launch.people.wording import WORDS
-from rostrum.rewards.people import places, quality, verdicts
+from rostrum.rewards.people import live, places, quality, verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 from rostrum.rewards.people.debates import Round, rounds_of
 from rostrum.rewards.people.places import Phase, Place
@@ -54,6 +54,12 @@ class Item:
     draft: Mapping[str, str]
     attention: Attention | None
     """What the last form also asks, where it does."""
+    asks: int = 0
+    """Words of a question that the judge may ask now; 0: none can be asked."""
+    waiting: live.Waiting | None = None
+    """What the judge waits for."""
+    ended: bool = False
+    """Whether a live debate ended early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,8 @@ def next_item(db: sqlite3.Connection, judge: str, people: People, now: float) ->
     while (phase := _phase(db, judge)) is not None:
         place, seconds = None, people.place_minutes * 60
         if phase == "main" and care.gold_is_due(db, judge, people):
-            place = places.take(db, judge, "gold", now, seconds)
-        place = place or places.take(db, judge, phase, now, seconds)
+            place = places.take(db, judge, "gold", now, seconds, people.live)
+        place = place or places.take(db, judge, phase, now, seconds, people.live)
         if place is not None:
             return _item(db, judge, _row(db, judge, place.token), people, now)
         _move_on(db, judge, phase, people)
@@ -102,6 +108,8 @@ def take_form(
     rounds = len(rounds_of(transcript))
     last = rounds - 1 if people.reading == "stepped" else 0
     known = _known(db, place)
+    if people.live:
+        last = min(last, live.ended(db, place) or last)
     round_ = int(form["round"]) if re.fullmatch("[0-9]{1,4}", form.get("round", "")) else known
     p = _probability(form, people)
     first = Side(row["first"])
@@ -109,6 +117,8 @@ def take_form(
     on_page = max(0.0, now - _shown_at(db, place, min(round_, last), now))
     active = _active(form, on_page)
     too_fast = on_page < people.least_seconds * (1 if people.reading == "stepped" else rounds)
+    if people.live and round_ == known:
+        _ask(db, form, row, transcript, round_, last, people, now)
     if round_ < last:
         verdicts.step(db, judge, place, round_, p_of_a, on_page, now, active, too_fast)
         care.enforce(db, judge, place, people, now)
@@ -188,11 +198,17 @@ def _item(db: sqlite3.Connection, judge: str, row: sqlite3.Row, people: People, 
     transcript = _transcript(row)
     shown = transcript if place.first is Side.A else transcript.swapped()
     rounds, known = rounds_of(shown), _known(db, place.id)
-    now_shown = rounds[: known + 1] if people.reading == "stepped" else rounds
-    with transaction(db):
-        db.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", (place.id, known, now))
+    at = live.Stands(known + 1 if people.reading == "stepped" else len(rounds), known + 1 < len(rounds))
+    if people.live:
+        at = live.stands(db, place.id, known, len(rounds), now, people.live_seconds)
+    now_shown = rounds[: at.rounds]
+    if at.waiting:
+        places.extend(db, place.id, now, people.place_minutes * 60)
+    else:
+        with transaction(db):
+            db.execute("INSERT OR IGNORE INTO shown VALUES (?, ?, ?)", (place.id, known, now))
     given = [p for (p,) in db.execute("SELECT p FROM step WHERE place = ? ORDER BY round", (place.id,))]
-    more = len(now_shown) < len(rounds)
+    more = at.more and len(now_shown) < len(rounds)
     asked = None if more else _attention(db, judge, row, people)
     return Item(
         place,
@@ -206,7 +222,37 @@ def _item(db: sqlite3.Connection, judge: str, row: sqlite3.Row, people: People, 
         [p if place.first is Side.A else 1 - p for p in given],
         verdicts.draft(db, place.id),
         asked and asked[0],
+        transcript.protocol.max_words if people.live and more else 0,
+        at.waiting,
+        at.ended,
     )
+
+
+def _ask(
+    db: sqlite3.Connection,
+    form: Mapping[str, str],
+    row: sqlite3.Row,
+    transcript: Transcript,
+    round_: int,
+    last: int,
+    people: People,
+    now: float,
+) -> None:
+    """Keep what a judge asks before the next round.
+
+    Raises:
+        FormError: it cannot be asked as it is, or the debaters have yet to answer the question before.
+    """
+    place = row["id"]
+    if live.waiting(db, place, round_, now, people.live_seconds):
+        raise FormError(WORDS["live_still_waiting"])
+    if round_ < last:
+        text = form.get("question", "")
+        problem = live.problem_with(text, transcript, round_ + 1, people.inquiry_characters)
+        if problem is not None:
+            most = {"words": transcript.protocol.max_words, "characters": people.inquiry_characters}
+            raise FormError(WORDS[problem].format(**most))
+        live.ask(db, place, round_ + 1, text, now)
 
 
 def _number(db: sqlite3.Connection, judge: str, row: sqlite3.Row) -> int:
@@ -259,7 +305,8 @@ def _also(form: Mapping[str, str], p: float, first: Side, people: People) -> dic
 
 def _row(db: sqlite3.Connection, judge: str, token: str) -> sqlite3.Row:
     found: sqlite3.Row | None = db.execute(
-        "SELECT p.*, d.phase, d.transcript FROM place p JOIN debate d ON d.id = p.debate "
+        "SELECT p.*, d.phase, coalesce(l.transcript, d.transcript) AS transcript "
+        "FROM place p JOIN debate d ON d.id = p.debate LEFT JOIN live l ON l.place = p.id "
         "WHERE p.token = ? AND p.judge = ?",
         (token, judge),
     ).fetchone()

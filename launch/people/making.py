@@ -36,7 +36,7 @@ def make(words: Sequence[str]) -> list[str]:
     folders = [run for name in runs.split(",") for run in _runs_of(Path(name))]
     configs = [saved.run_config(run) for run in folders]
     environment.silence()
-    from rostrum.trainer.evaluation.people import new_study
+    from rostrum.trainer.evaluation.people import new_study, playing
 
     guidelines, questions = _guidelines(config), comprehension.questions_of(config.people.comprehension)
     with saved.reserved(folder):
@@ -46,6 +46,8 @@ def make(words: Sequence[str]) -> list[str]:
             for run, own, name in zip(folders, configs, names_of(folders), strict=True)
             for condition in new_study.conditions_of(run, own, config.people.checkpoints, name)
         ]
+        if config.people.live:
+            playing.check(conditions)
         chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed)
         new_study.write(folder, conditions, chosen, guidelines, time.time())
         comprehension.keep(folder, questions)

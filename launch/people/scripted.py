@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -9,6 +10,9 @@ from typing import Any
 from typing import Protocol as Interface
 
 WHY = "The quotes that were found in the passage decided it for me."
+ASKED = "Where is that said?"
+LOOKS = 0.4
+"""Seconds between two looks whether the debaters have answered."""
 
 
 class Browser(Interface):
@@ -38,6 +42,8 @@ class Forms(HTMLParser):
         self._reading = self._legend = self._value = ""
         self._radio: dict[str, str] | None = None
         self._unseen = False
+        self.can_ask = self.waits = False
+        """Whether a question can be asked of the debaters, and whether they are waited for."""
         self.feed(page)
 
     @property
@@ -60,6 +66,9 @@ class Forms(HTMLParser):
             self._input(given)
         elif tag == "span":
             self._unseen = given.get("class") == "hidden"
+        elif tag == "textarea" and given["name"] == "question":
+            self.can_ask = True
+        self.waits = self.waits or given.get("id") == "waiting"
 
     def _input(self, given: dict[str, Any]) -> None:
         name, value = given["name"], given.get("value") or ""
@@ -113,6 +122,10 @@ class Habits:
     """How often it reads nothing of a page: then all that it chooses is drawn."""
     seconds: float = 60.0
     """What it takes for a round."""
+    asks: float = 0.5
+    """How often it asks a question where it can."""
+    patience: float = 60.0
+    """Seconds for which it waits for the debaters before it goes on without, where it may."""
 
 
 class Scripted:
@@ -152,6 +165,8 @@ class Scripted:
                 sent += "explanation" in page.text
                 self._wait(self._habits.seconds)
                 page = self._send(page, "/judge", explanation=WHY, **self._verdict(read))
+            elif read.waits:
+                page = self._waited(page)
             elif "/profile" in read.forms:
                 page = self._send(page, "/profile", **dict.fromkeys(read.boxes, "1"))
             elif "/guidelines" in read.forms:
@@ -165,6 +180,16 @@ class Scripted:
                 page = self._browser.get("/")
             else:
                 return sent
+
+    def _waited(self, page: Any) -> Any:
+        """Wait for the debaters, as long as its patience lasts or it must; return the next page."""
+        begun = time.monotonic()
+        while (read := Forms(page.text)).waits:
+            if "/go-on" in read.forms and time.monotonic() - begun > self._habits.patience:
+                return self._send(page, "/go-on")
+            time.sleep(LOOKS)
+            page = self._browser.get("/")
+        return page
 
     def _verdict(self, read: Forms) -> dict[str, str]:
         """Return what it chooses on the form of a debate."""
@@ -180,6 +205,8 @@ class Scripted:
             said = " ".join(read.said.split())
             known = [value for value, text in sentences.items() if " ".join(text.split()) in said]
             chosen["said"] = self._rng.choice(list(sentences)) if sloppy or not known else known[0]
+        if read.can_ask and self._rng.random() < self._habits.asks:
+            chosen["question"] = ASKED
         return chosen
 
     def _answers(self, read: Forms) -> dict[str, str]:

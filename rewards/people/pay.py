@@ -10,10 +10,17 @@ SECONDS = (
 they were not counted."""
 
 
+WAITED = (
+    "(SELECT coalesce(sum(i.since - i.at), 0) FROM inquiry i WHERE i.place = p.id AND i.state IN ('done', 'failed'))"
+)
+"""SQL for the seconds in which the judge of a place `p` waited for live debaters: paid, but not of the verdict."""
+
+
 def worked(connection: sqlite3.Connection, judge: str | None = None) -> dict[str, tuple[int, float]]:
-    """Return how many verdicts each judge, or one, has given, and the seconds that these took, rounds included."""
+    """Return how many verdicts each judge, or one, has given, and the seconds that these took, rounds and
+    waiting for live debaters included."""
     rows = connection.execute(
-        f"SELECT p.judge, count(*), sum({SECONDS}) FROM verdict v JOIN place p ON p.id = v.place "
+        f"SELECT p.judge, count(*), sum({SECONDS} + {WAITED}) FROM verdict v JOIN place p ON p.id = v.place "
         f"{'' if judge is None else 'WHERE p.judge = :judge'} GROUP BY p.judge",
         {"judge": judge},
     )

@@ -41,9 +41,12 @@ class Place:
     expires: float
 
 
-def take(connection: sqlite3.Connection, judge: str, phase: Phase, now: float, seconds: float) -> Place | None:
+def take(
+    connection: sqlite3.Connection, judge: str, phase: Phase, now: float, seconds: float, as_seated: bool = False
+) -> Place | None:
     """Return the judge's open place or, if there is none, a new one for so many seconds; None where no debate of the
-    phase is left that this judge may be given now. A new one is given under the guidelines that the judge read last.
+    phase is left that this judge may be given now. A new one is given under the guidelines that the judge read last,
+    with the answer of side A first if `as_seated`, so that debaters are called what they are called among themselves.
 
     Raises:
         PausedError: the judge has none, and no new ones are given out.
@@ -73,7 +76,7 @@ def take(connection: sqlite3.Connection, judge: str, phase: Phase, now: float, s
                 debate["question"],
                 judge,
                 number,
-                first_answer(debate["shown"], number),
+                Side.A if as_seated else first_answer(debate["shown"], number),
                 guidelines,
                 now,
                 now + seconds,

@@ -207,14 +207,22 @@ CREATE TABLE webhook (
 -- A debate that goes on while its judge reads: its own speeches so far, and what the judge asked before a round.
 CREATE TABLE live (
   place INTEGER PRIMARY KEY REFERENCES place ON DELETE CASCADE,
+  shown TEXT NOT NULL,                     -- what has been read so far: rewards.people.debates.id_of
   transcript TEXT NOT NULL
 ) STRICT;
 CREATE TABLE inquiry (
   place INTEGER NOT NULL REFERENCES place ON DELETE CASCADE,
   round INTEGER NOT NULL,
-  text TEXT NOT NULL,
+  text TEXT NOT NULL,                      -- empty: the judge asked nothing
   at REAL NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('waiting', 'playing', 'done', 'failed')),
-  since REAL NOT NULL,
+  since REAL NOT NULL,                     -- playing: when the lease was renewed; done and failed: paid waiting ended
+  tries INTEGER NOT NULL DEFAULT 0,        -- leases so far
   PRIMARY KEY (place, round)
+) STRICT;
+
+-- The same debates with tokens and private thoughts, which debaters go on from; no page reads it.
+CREATE TABLE played (
+  place INTEGER PRIMARY KEY REFERENCES place ON DELETE CASCADE,
+  transcript TEXT NOT NULL
 ) STRICT;

@@ -79,6 +79,7 @@ def step(
             "INSERT OR IGNORE INTO step (place, round, p, active, on_page, at) VALUES (?, ?, ?, ?, ?, ?)",
             (place, round_, p, active, on_page, now),
         )
+        connection.execute("DELETE FROM draft WHERE place = ? AND ? = ?", (place, round_, known))  # of this round
         if too_fast and round_ == known:
             quality.note(connection, judge, "time", False, now, place)
 
@@ -133,10 +134,12 @@ def submit(connection: sqlite3.Connection, judge: str, place: int, sent: Sent, n
 
 def opinions(connection: sqlite3.Connection, debate: str | None = None) -> Iterator[Opinion]:
     """Yield the verdicts that count, of one debate or of the whole main phase, in the order in which they came."""
-    which = "d.shown = :debate" if debate is not None else "d.phase = 'main'"
+    which = "coalesce(l.shown, d.shown) = :debate" if debate is not None else "d.phase = 'main'"
     found = connection.execute(
-        "SELECT p.id, p.judge, d.shown, p.first, p.guidelines, v.p, v.explanation, v.active, v.on_page, v.at "
+        "SELECT p.id, p.judge, coalesce(l.shown, d.shown) AS shown, p.first, p.guidelines, v.p, v.explanation, "
+        "v.active, v.on_page, v.at "
         "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
+        "LEFT JOIN live l ON l.place = p.id "  # the place's own debate, where its judge asked
         f"WHERE p.state = 'done' AND {which} ORDER BY v.at, p.id",
         {"debate": debate},
     ).fetchall()

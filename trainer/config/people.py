@@ -61,6 +61,13 @@ class People(Section):
     """Whose debates are judged: those of the first and the last evaluated checkpoint, or of all."""
     reading: Literal["stepped", "whole"] = "stepped"
     """One round at a time with a probability after each, or the whole debate at once."""
+    live: bool = False
+    """Whether a judge may ask the debaters a question after each round but the last, which they answer in the next
+    one: `rostrum people play` has them do so, on the checkpoint of the debate."""
+    inquiry_characters: int = Field(200, ge=20, le=2000)
+    """Characters of such a question at the most; its words are limited as those of a speech are."""
+    live_seconds: float = Field(120, gt=0)
+    """How long a judge waits for an answer before they may go on without."""
     lowest: int = Field(5, ge=0, lt=50)
     """The least probability that can be given, in percent; the greatest is 100 less this."""
     step: int = Field(5, ge=1, le=25)
@@ -122,6 +129,12 @@ class People(Section):
     `calibrate`), are held against judges by an audit, or stand in a report."""
     guidelines: Path | None = None
     """What judges read before they begin, in Markdown; none: the text that ships with us."""
+
+    @model_validator(mode="after")
+    def _live_is_stepped(self) -> "People":
+        if self.live and self.reading != "stepped":
+            raise ValueError("people.live=true shows debates round by round: leave people.reading=stepped")
+        return self
 
     @model_validator(mode="after")
     def _probabilities_fit(self) -> "People":

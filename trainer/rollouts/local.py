@@ -12,7 +12,7 @@ from typing import Protocol as Interface
 
 from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.envs.text.windows import Window
-from rostrum.envs.types import Failure, Protocol
+from rostrum.envs.types import Failure, Protocol, Transcript
 from rostrum.trainer.engines import make_engine
 from rostrum.trainer.engines.base import (
     FINISH,
@@ -26,9 +26,11 @@ from rostrum.trainer.engines.base import (
     lora_rank,
 )
 from rostrum.trainer.engines.errors import EngineError, TransferError
+from rostrum.trainer.models.loading import end_tokens, load_tokenizer
 from rostrum.trainer.rollouts.decoding.decoding_setup import Decoding, DecodingSetup
 from rostrum.trainer.rollouts.examples import Example, OwnExample
 from rostrum.trainer.rollouts.play import begin, outcomes_of, turn_by_turn
+from rostrum.trainer.rollouts.resumed import resumed
 from rostrum.trainer.rollouts.streamed import streamed, streams
 from rostrum.trainer.types import Matchup, Policy, Rollout
 
@@ -106,6 +108,25 @@ class Worker:
         outcomes.prompt_tokens, outcomes.cache_hit_tokens = after[0] - before[0], after[1] - before[1]
         return outcomes
 
+    def go_on(
+        self, matchup: Matchup, so_far: Transcript, asked: str, seed: int, policies: Mapping[str, Policy]
+    ) -> Transcript | Failure:
+        """Return a debate with one round more, after a question of the judge's (empty: it asks nothing). The protocol
+        lets the judge ask now. Seeds derive from `seed`, turn and policy, so the same round comes out again."""
+        engines, setup = {name: self._engine(policies[name]) for name in _names([matchup])}, self._setup
+        self._decoding = self._decoding or setup.decoding.make()
+        _begun_anew(cast(list[Forgetful], list(engines.values())) if setup.engine.forgets else [])
+        sampling = Sampling(setup.max_tokens, setup.temperature, seed)
+        end = partial(_end_of, policies)
+        table = resumed(matchup, so_far, setup.protocol, self._prompts, engines, setup.window, end)
+        table.debate.ask(asked, problem="" if asked else "the judge asked nothing")
+        for _ in turn_by_turn([table], engines, sampling, policies, self._decoding):
+            if table.failure is not None:
+                return table.failure
+            if table.debate.finished or table.debate.awaits_question:
+                break
+        return table.debate.transcript({"seed": seed, "match": matchup.id, **table.spent})
+
     def logprobs(self, rows: Sequence[Sequence[int]], policy: Policy) -> list[tuple[float, ...]]:
         """Return what the engine makes of these rows under these weights (the parity probe)."""
         return self._engine(policy).logprobs(rows)
@@ -162,6 +183,13 @@ def _begun_anew(engines: Sequence[Forgetful]) -> tuple[int, int]:
         engine.forget()
     counts = [engine.prefix_cache for engine in engines]
     return sum(asked for asked, _ in counts), sum(found for _, found in counts)
+
+
+def _end_of(policies: Mapping[str, Policy], name: str) -> int:
+    """Return the token with which a policy ends its speeches."""
+    tokenizer = load_tokenizer(policies[name].path)
+    ends = end_tokens(policies[name].path, tokenizer)
+    return int(tokenizer.eos_token_id) if tokenizer.eos_token_id in ends else min(ends)
 
 
 def _names(matchups: Sequence[Matchup]) -> set[str]:

@@ -52,3 +52,15 @@
     if (dirty) navigator.sendBeacon(form.dataset.draft, new URLSearchParams(new FormData(form)));
   });
 })();
+
+// Looks whether the debaters have answered, and loads the page again once they have. Without a script it reloads itself.
+(() => {
+  const waiting = document.getElementById("waiting");
+  if (!waiting) return;
+  setInterval(async () => {
+    try {
+      const reply = await fetch(waiting.dataset.look);
+      if (reply.ok && (await reply.text()) !== waiting.dataset.state) location.replace("/");
+    } catch { /* the network is away: it looks again */ }
+  }, 2000);
+})();

@@ -27,6 +27,7 @@ class Judged:
     question: str
     story: str
     debate: int
+    """Its number in the study; a number of its own for a live one, which nobody else has read."""
     first_is_right: bool
     p_first: float
     """Probability given to the answer that was shown first."""
@@ -109,10 +110,12 @@ class Results:
 def read(connection: sqlite3.Connection) -> list[Judged]:
     """Return the verdicts of the main phase that count, in the order in which they came."""
     rows = connection.execute(
-        "SELECT c.run, c.checkpoint, c.protocol, p.judge, d.question, d.story, d.id, p.first, a.correct, v.p, "
+        "SELECT c.run, c.checkpoint, c.protocol, p.judge, d.question, d.story, p.first, "
+        "CASE WHEN l.place IS NULL THEN d.id ELSE -p.id END AS id, a.correct, v.p, "
         "coalesce(v.active, v.on_page) + (SELECT coalesce(sum(coalesce(s.active, s.on_page)), 0) FROM step s "
         "WHERE s.place = p.id) AS seconds, v.also, (SELECT j.tags FROM judge j WHERE j.id = p.judge) AS tags "
         "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
+        "LEFT JOIN live l ON l.place = p.id "
         "JOIN answer a ON a.debate = d.id JOIN condition c ON c.id = d.condition "
         "WHERE p.state = 'done' AND d.phase = 'main' ORDER BY v.at, p.id"
     )
