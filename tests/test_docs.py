@@ -50,6 +50,7 @@ TAKEN = {
     "people delete": {"judge", "keep"},
     "people results": set(),
     "people import": {"output", "format", "file"},
+    "people play": set(),
     "runs": set(),
     "config show": {"run"},
     "config migrate": {"FILE.yaml"},
@@ -57,7 +58,7 @@ TAKEN = {
 """What a command takes besides the keys of the configuration."""
 WITHOUT_CONFIGURATION = (
     *("runs", "config migrate", "report", "verify", "export", "export-logs", "build-models"),
-    *("people rehearse", "people invite", "people serve", "people results", "people import"),
+    *("people rehearse", "people invite", "people serve", "people results", "people import", "people play"),
     *(f"people {verb}" for verb in ("password", "pause", "resume", "guidelines", "message", "export", "delete")),
 )
 OF_RUNS = {"evaluate": evaluate.RECONSIDERED, "tournament": tournament.RECONSIDERED, "compare": compare.RECONSIDERED}
@@ -131,6 +132,7 @@ def test_every_command_is_one(words: list[str], folder: Path, default: Config) -
             "people serve",
             "people results",
             "people import",
+            "people play",
         )
     overrides = [filled(override) for override in overrides]
     keys = [override.partition("=")[0] for override in overrides]

@@ -1,6 +1,7 @@
 """A debate taken up again from its record: what each speaker had been told and had said, as tokens."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from rostrum.envs.debate import Utterance
 from rostrum.envs.prompts.prompt_sets import Prompts
@@ -38,7 +39,7 @@ def resumed(
             name = matchup.policies[speech.speaker]
             told = debate.told(speech.speaker)
             table.tell(speech.speaker, engines[name])
-            heard[speech.speaker] = _utterance(speech, told, engines[name].format, lambda name=name: end(name))
+            heard[speech.speaker] = _utterance(speech, told, engines[name].format, partial(end, name))
         debate.speeches += tuple(said)
         debate.turn += 1
         for speaker, utterance in heard.items():

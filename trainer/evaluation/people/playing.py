@@ -99,7 +99,7 @@ class RunDebaters:
         """Return the place's debate with one round more. The seed is named by place and round: a round that is played
         again, since its player was killed, is the same."""
         checkpoint = self._checkpoints.get((work.run, work.checkpoint))
-        stored = checkpoint and checkpoint.debates.get(work.shown)
+        stored = None if checkpoint is None else checkpoint.debates.get(work.shown)
         if checkpoint is None or stored is None:
             return Failure(work.shown, False, f"the run {work.run} does not hold this debate any more")
         so_far = cut(work.played or stored, work.round)
