@@ -3,7 +3,7 @@
     python -m benchmarks.judging [--judges N] [--pause SECONDS]
 
 A server in a process of its own, as `rostrum people serve` runs it, and scripted judges in threads of this one. A judge
-reads before each form, one second in the mean, which is about a hundred times as fast as people do. What is counted is
+reads before each form, three seconds in the mean, which is some forty times as fast as people do. What is counted is
 what a judge waits for an answer to come whole; a redirect and the page that it leads to are two answers.
 """
 
@@ -35,7 +35,7 @@ from rostrum.rewards.people.debates import id_of
 from rostrum.trainer.config.people import People
 from rostrum.trainer.evaluation.people.study_file import StudyFile
 
-JUDGES, PAUSE = 50, 1.0
+JUDGES, PAUSE = 50, 3.0
 """Judges at once, and seconds between the forms of one."""
 QUESTIONS, CONDITIONS, ROUNDS, WORDS = 8, 2, 3, 120
 """Of the study: each judge judges every question once; words of a speech."""
