@@ -9,6 +9,7 @@ once people have judged it.
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.browser import judging
 from tests.browser.judging import Reader
 
 DESKTOP = {"viewport": {"width": 1000, "height": 900}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
 
 
 def main() -> int:
@@ -46,7 +47,12 @@ def main() -> int:
                 reader.close()
         other = folder / "judged"
         other.mkdir()
-        judging.make(other)
+        db = judging.make(other)
+        for n, checkpoint in enumerate(("base", "iteration-20")):
+            named = ("runs/first", checkpoint, "debate", n)
+            db.execute("UPDATE condition SET run = ?, checkpoint = ?, protocol = ? WHERE id = ?", named)
+        db.execute("UPDATE guidelines SET since = ?", (time.time() - 86_400,))
+        db.close()
         judging.judged(other)
         with judging.served(other, of=ResearcherPages) as address:
             reader = Reader(browser, address, "/", **DESKTOP)
