@@ -49,6 +49,18 @@ def krippendorff_alpha(
     return Interval(float(estimate), low, high, n)
 
 
+def answers_alpha(of_one: ArrayLike, of_other: ArrayLike, level: Level, clusters: Sequence[object]) -> Interval:
+    """Return alpha of what raters said about the two answers of each item, (raters, items) each.
+
+    Every item counts once for either answer, so alpha does not depend on which of the two was asked about. Of the right
+    answers alone, people who are nearly always right would vary so little that they seem to agree on nothing. `n`
+    counts ratings of items, not of answers.
+    """
+    one, other = (np.asarray(table, dtype=np.float64) for table in (of_one, of_other))
+    found = krippendorff_alpha(np.hstack([one, other]), level, [*clusters, *clusters])
+    return Interval(found.estimate, found.low, found.high, found.n // 2)
+
+
 def _coincidences(table: FloatArray, values: FloatArray) -> FloatArray:
     """Return how often each pair of values met in each item, (items, V, V); each rating counts once in all."""
     counts = (table[None] == values[:, None, None]).sum(axis=1).T.astype(np.float64)  # (items, V)

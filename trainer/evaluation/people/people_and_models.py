@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rostrum.envs.files import write_atomically
-from rostrum.rewards.audit.raters import krippendorff_alpha
+from rostrum.rewards.audit.raters import answers_alpha
 from rostrum.rewards.audit.reliability import equal_mass
 from rostrum.rewards.crossed import crossed_change, crossed_mean
 from rostrum.rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, cluster_statistic
@@ -229,10 +229,11 @@ def _changes(people: pd.DataFrame) -> Iterator[ChangeOf]:
 
 
 def _alpha(once: pd.DataFrame) -> Interval:
-    """Return Krippendorff's alpha of the probabilities for the right answer, stories drawn together."""
+    """Return Krippendorff's alpha of the probabilities of both answers, stories drawn together."""
     ratings = once.pivot(index="judge", columns="debate", values="p_right")
     stories = once.drop_duplicates("debate").set_index("debate")["story_id"]
-    return krippendorff_alpha(ratings.to_numpy(np.float64), "interval", [stories[debate] for debate in ratings.columns])
+    p = ratings.to_numpy(np.float64)
+    return answers_alpha(p, 1 - p, "interval", [stories[debate] for debate in ratings.columns])
 
 
 def _agreements(once: pd.DataFrame, models: pd.DataFrame) -> Iterator[Agrees]:
@@ -251,19 +252,25 @@ def _agreements(once: pd.DataFrame, models: pd.DataFrame) -> Iterator[Agrees]:
 def agreement_of(judge: str, role: str, people: FloatArray, model: FloatArray, stories: Sequence[str]) -> Agrees:
     """Return how often two columns of probabilities (N,) of one answer are for the same answer, Cohen's kappa of that,
     and their correlation, each with an interval that draws whole stories. Debates on which either is undecided tell
-    nothing of the first two."""
+    nothing of the first two.
+
+    The last two count each debate once for either answer (`answers_alpha` says why), so kappa is twice the agreement
+    less one.
+    """
     decided = (people != 0.5) & (model != 0.5)
-    one, other = (people > 0.5)[decided].astype(np.float64), (model > 0.5)[decided].astype(np.float64)
     where = np.asarray(stories)
+    same = ((people > 0.5) == (model > 0.5))[decided].astype(np.float64)
+    x, y, both = np.hstack([people, 1 - people]), np.hstack([model, 1 - model]), np.hstack([where, where])
+    chosen = np.hstack([decided, decided])
+    one, other = (x > 0.5)[chosen].astype(np.float64), (y > 0.5)[chosen].astype(np.float64)
     counts = [one * other, (1 - one) * (1 - other), one, other, np.ones(len(one))]
-    moments = [people, model, people * people, model * model, people * model, np.ones(len(people))]
     return Agrees(
         judge=judge,
         role=role,
         n=len(people),
-        agreement=_estimate(cluster_mean((one == other).astype(np.float64), where[decided])),
-        kappa=_estimate(cluster_statistic(counts, where[decided], _kappa)),
-        correlation=_estimate(cluster_statistic(moments, where, _correlation)),
+        agreement=_estimate(cluster_mean(same, where[decided])),
+        kappa=_estimate(cluster_statistic(counts, both[chosen], _kappa)),
+        correlation=_estimate(cluster_statistic([x, y, x * x, y * y, x * y, np.ones(len(x))], both, _correlation)),
     )
 
 

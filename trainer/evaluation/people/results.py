@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rostrum.rewards.audit.raters import Level, gini, krippendorff_alpha, share_of_busiest
+from rostrum.rewards.audit.raters import Level, answers_alpha, gini, share_of_busiest
 from rostrum.rewards.crossed import crossed_mean
 from rostrum.rewards.statistics import Interval
 from rostrum.rewards.types import favours
@@ -187,11 +187,11 @@ def _of_tag(judged: Sequence[Judged], tag: str) -> OfTag:
 
 
 def _of_scale(judged: Sequence[Judged], name: str) -> OfScale:
-    value, favoured, level = SCALES[name]
+    value, mirrored, favoured, level = SCALES[name]
     given = [each for each in judged if not np.isnan(value(each))]
     right = [favoured(value(each)) for each in given]
     accuracy = crossed_mean(right, [each.story for each in given], [each.judge for each in given])
-    return OfScale(len(given), accuracy, _alpha(given, value, level))
+    return OfScale(len(given), accuracy, _alpha(given, value, mirrored, level))
 
 
 def _better(each: Judged) -> float:
@@ -202,16 +202,18 @@ def _chosen(each: Judged) -> float:
     return np.nan if each.chose_right is None else float(each.chose_right)
 
 
-SCALES: Mapping[str, tuple[Callable[[Judged], float], Callable[[float], float], Level]] = {
-    "probability": (lambda each: each.p_right, lambda p: float(favours(p)), "interval"),
-    "choice": (_chosen, float, "nominal"),
-    "rating": (_better, lambda better: 0.5 if better == 0 else float(better > 0), "ordinal"),
+SCALES: Mapping[str, tuple[Callable[[Judged], float], Callable[[float], float], Callable[[float], float], Level]] = {
+    "probability": (lambda each: each.p_right, lambda p: 1 - p, lambda p: float(favours(p)), "interval"),
+    "choice": (_chosen, lambda chosen: 1 - chosen, float, "nominal"),
+    "rating": (_better, lambda better: -better, lambda better: 0.5 if better == 0 else float(better > 0), "ordinal"),
 }
-"""By scale: what a verdict says for the right answer, NaN where it was not asked; how far that favours this answer; and
-the level at which agreement is measured."""
+"""By scale: what a verdict says for the right answer, NaN where it was not asked; what that says for the wrong one; how
+far it favours the right one; and the level at which agreement is measured."""
 
 
-def _alpha(judged: Sequence[Judged], value: Callable[[Judged], float], level: Level) -> Interval:
+def _alpha(
+    judged: Sequence[Judged], value: Callable[[Judged], float], mirrored: Callable[[float], float], level: Level
+) -> Interval:
     """Return the agreement on debates that several people judged, stories drawn together."""
     by_debate: dict[int, list[Judged]] = defaultdict(list)
     for each in judged:
@@ -223,7 +225,8 @@ def _alpha(judged: Sequence[Judged], value: Callable[[Judged], float], level: Le
             table[judges.index(each.judge), column] = value(each)
     if not table.size:
         return Interval(np.nan, np.nan, np.nan, 0)
-    return krippendorff_alpha(table, level, [by_debate[debate][0].story for debate in debates])
+    other = np.vectorize(mirrored)(table)
+    return answers_alpha(table, other, level, [by_debate[debate][0].story for debate in debates])
 
 
 def sentences(found: Results) -> list[str]:

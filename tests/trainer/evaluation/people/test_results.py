@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rostrum.rewards.audit.raters import krippendorff_alpha
+from rostrum.rewards.audit.raters import answers_alpha
 from rostrum.rewards.people import places, verdicts
 from rostrum.trainer.evaluation.people.results import Judged, read, results, sentences
 from tests.rewards.people import study
@@ -44,6 +44,17 @@ def test_who_agrees() -> None:
     assert abs(results(apart).alpha.estimate) < 0.2
 
 
+def test_people_who_are_nearly_always_right_agree() -> None:
+    """Of 12 debates two people are right on all, one of them a little surer. Their values are as far apart as any two of
+    .8, .2, .9 and .1, which come twelve times each, by chance, and .1 apart on every debate."""
+    judged = [verdict(judge, debate, True, p) for judge, p in (("ann", 0.8), ("ben", 0.9)) for debate in range(12)]
+    n = 48  # values: two people, twelve debates, two answers
+    apart = 2 * 24 * 0.1**2 / n
+    pairs = 12 * 12 * (0.6**2 + 0.8**2 + 2 * 0.7**2 + 2 * 0.1**2) * 2
+    assert results(judged).alpha.estimate == pytest.approx(1 - apart / (pairs / (n * (n - 1))))
+    assert results(judged).alpha.estimate > 0.95
+
+
 def test_nothing_yet() -> None:
     assert sentences(results([])) == []
 
@@ -65,7 +76,7 @@ def test_each_scale_has_its_accuracy_and_its_reliability() -> None:
     assert found.by_scale["choice"].alpha.estimate == 1 > found.by_scale["rating"].alpha.estimate
     assert found.by_scale["probability"].alpha == found.alpha
     better = np.array([[7, 0, 5, 8], [6, -5, 4, 5]])
-    assert found.by_scale["rating"].alpha.estimate == krippendorff_alpha(better, "ordinal").estimate
+    assert found.by_scale["rating"].alpha.estimate == answers_alpha(better, -better, "ordinal", range(4)).estimate
     assert list(found.by_tag) == ["native"] and (found.by_tag["native"].people, found.by_tag["native"].n) == (1, 4)
     assert found.by_tag["native"].accuracy.estimate == 0.75
     told = " ".join(sentences(found))
