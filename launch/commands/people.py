@@ -148,11 +148,13 @@ def _results(words: Sequence[str]) -> int:
     """Print what came out of a study so far, and whether it is as it was declared."""
     study, rest = _study(words)
     _nothing_else(rest)
-    from rostrum.trainer.evaluation.people import given, study_lock, worth_a_look
+    from rostrum.trainer.evaluation.people import double_check, given, study_lock, worth_a_look
     from rostrum.trainer.evaluation.people.results import read, results, sentences
 
     with _opened(study) as db:
-        found = sentences(results(read(db))) or ["Nobody has judged a debate of the main phase yet."]
+        judged = read(db)
+        found = sentences(results(judged)) or ["Nobody has judged a debate of the main phase yet."]
+        found += double_check.sentences(double_check.agreement(judged, double_check.read(db)))
         decided = worth_a_look.sentence(worth_a_look.decided(db, given.read(db)))
         otherwise = study_lock.check(study, db)
     tell(*found, *filter(None, [decided]), *(f"Not as declared: {sentence}" for sentence in otherwise))

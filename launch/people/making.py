@@ -1,7 +1,7 @@
 """Making a study from evaluated runs: `rostrum people new`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from rostrum.trainer.evaluation.people.double_check import Said
     from rostrum.trainer.evaluation.people.new_study import Chosen, Condition
 
 GUIDELINES = Path(__file__).with_name("guidelines.md")
@@ -48,7 +49,8 @@ def make(words: Sequence[str]) -> list[str]:
         ]
         if config.people.live:
             playing.check(conditions)
-        chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed)
+        said = _said(config, conditions, dict(zip(names_of(folders), folders, strict=True)))
+        chosen = new_study.choose(conditions, new_study.right_seats(folders), config.people, config.seed, said)
         new_study.write(folder, conditions, chosen, guidelines, time.time())
         comprehension.keep(folder, questions)
         return [*_declared(folder, folders, config, conditions, chosen), _next(folder)]
@@ -59,6 +61,19 @@ def _runs_of(path: Path) -> list[Path]:
     if (path / "arms").is_dir():
         return sorted(arm for arm in (path / "arms").iterdir() if RunFolder(arm).config.is_file())
     return [path]
+
+
+def _said(
+    config: Config, conditions: "Sequence[Condition]", folders: "Mapping[str, Path]"
+) -> "list[Mapping[tuple[str, bool], Said]]":
+    """Return what the model judge that people are to check said of each condition's debates; nothing without one."""
+    from rostrum.trainer.evaluation.people import double_check
+    from rostrum.trainer.evaluation.verdict_table import read_verdicts
+
+    if config.people.check is None:
+        return []
+    tables = {name: read_verdicts(folder / "verdicts.parquet") for name, folder in folders.items()}
+    return [double_check.said_of(tables[each.run], config.people.check, each.checkpoint) for each in conditions]
 
 
 def _guidelines(config: Config) -> str:
@@ -84,23 +99,27 @@ def _declared(
     made = StudyFile(runs=tuple(map(str, folders)), seed=config.seed, people=config.people)
     made.write(folder)
     design, wanted = new_study.design_of(chosen, len(conditions), config.people), new_study.cost(chosen, config.people)
-    power = power_record(design)
+    checks = config.people.check
+    power = {} if checks else power_record(design)  # a study that checks a model compares no conditions
     connection = database.connect(folder)
     study_lock.declare(folder, connection, made, power)
     connection.close()
     judged = sum(each.phase == "main" for each in chosen)
     told = [
-        f"{folder}: {judged} debates on {config.people.questions} questions under {len(conditions)} conditions, "
+        f"{folder}: {judged} debates by which people check {checks}, half of them at random, "
+        f"{config.people.verdicts} verdicts each."
+        if checks
+        else f"{folder}: {judged} debates on {config.people.questions} questions under {len(conditions)} conditions, "
         f"{config.people.verdicts} verdicts each.",
         f"With training and qualification of {config.people.judges} people that is {wanted['verdicts']} verdicts, "
         f"about {wanted['hours']:.1f} hours and ${wanted['dollars']:,.0f}.",
-        *power_sentences(design, power),
+        *([] if checks else power_sentences(design, power)),
     ]
-    if design.possible < design.wanted:
-        enough = len(conditions) * config.people.verdicts
+    possible, all_, enough = new_study.possible(chosen, config.people.judges)
+    if possible < all_:
         told.append(
-            f"Nobody meets a question twice, so {design.judges} people can give {design.possible} of these "
-            f"{design.wanted} verdicts of the main phase: people.judges={enough} can give all."
+            f"Nobody meets a question twice, so {config.people.judges} people can give {possible} of these "
+            f"{all_} verdicts of the main phase: people.judges={enough} can give all."
         )
     return told
 

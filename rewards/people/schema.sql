@@ -32,6 +32,7 @@ CREATE TABLE model_verdict (
   debate INTEGER NOT NULL REFERENCES debate ON DELETE CASCADE,
   judge TEXT NOT NULL,
   p REAL NOT NULL CHECK (p BETWEEN 0 AND 1),        -- of the answer of side A
+  part TEXT CHECK (part IN ('random', 'disagreed')),  -- how the debate was chosen for people to check this verdict
   PRIMARY KEY (debate, judge)
 ) STRICT;
 

@@ -57,6 +57,10 @@ class People(Section):
     """Verdicts wanted on each debate of the main phase, of different people."""
     judges: int = Field(8, ge=1)
     """People wanted."""
+    check: str | None = Field(None, min_length=1, exclude_if=operator.not_)
+    """A judge of the evaluated runs' tables whose verdicts people check, unseen: `people.questions` debates are chosen
+    for the main phase, half of them at random and half where other judges, or the other presentation order, disagree
+    with it most; none: the same questions under every condition."""
     checkpoints: Literal["ends", "all"] = "ends"
     """Whose debates are judged: those of the first and the last evaluated checkpoint, or of all."""
     reading: Literal["stepped", "whole"] = "stepped"
@@ -146,6 +150,8 @@ class People(Section):
     def _checks_fit(self) -> "People":
         if self.stop_after <= self.warn_after:
             raise ValueError("people.stop_after must be more than people.warn_after: nobody is stopped unwarned")
+        if self.live and self.check:
+            raise ValueError("people.check is about stored debates, and people.live plays new ones: give one of them")
         if self.feedback == "always" and self.gold:
             raise ValueError(
                 "people.feedback=always would show which debates are gold, which get none: set people.gold=0"

@@ -1,5 +1,6 @@
 """`rostrum people` from an evaluated run to the results of a rehearsal, and what is refused on the way."""
 
+import json
 import os
 import shutil
 import stat
@@ -95,6 +96,41 @@ def test_a_study_with_every_check_is_made_and_rehearsed(
         main(["people", "new", f"output={refused}", f"runs={evaluated}", *PEOPLE, f"people.comprehension={text}"]) == 2
     )
     assert "the list is empty" in capsys.readouterr().err and not refused.exists()
+
+
+def test_people_check_a_model_without_seeing_what_it_said(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    words = ["people", "new", f"output={study}", f"runs={evaluated}", *PEOPLE[1:], "people.questions=5"]
+    assert main([*words, "people.check=nobody"]) == 2
+    assert "people.check names one of" in capsys.readouterr().err and not (study / database.NAME).exists()
+    assert main([*words, "people.check=weak-judge"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "5 debates by which people check weak-judge, half of them at random, 2 verdicts each." in told
+    assert "With 80% power" not in told, "no conditions are compared"
+    db = database.connect(study)
+    chosen = db.execute(
+        "SELECT c.checkpoint, d.question, d.transcript, m.p, m.part FROM model_verdict m "
+        "JOIN debate d ON d.id = m.debate JOIN condition c ON c.id = d.condition WHERE d.phase = 'main'"
+    ).fetchall()
+    assert sorted(row["part"] for row in chosen) == ["disagreed"] * 2 + ["random"] * 3
+    table = pd.read_parquet(evaluated / "verdicts.parquet")
+    table = table[(table["judge"] == "weak-judge") & (table["matchup"] == "self")]
+    stored = {(r.checkpoint, r.question_id, bool(r.swapped_seats)): r.p_mean for r in table.itertuples()}
+    for row in chosen:
+        swapped = json.loads(row["transcript"])["record"]["swapped_seats"]
+        assert row["p"] == stored[row["checkpoint"], row["question"], swapped]
+    assert main(["people", "rehearse", str(study), "judges=8"]) == 0
+    capsys.readouterr()
+    assert main(["people", "results", str(study / "rehearsal")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "people agree with weak-judge in" in told and "of 6 verdicts. They overrule it on" in told
+    assert "chosen for disagreement" in told and "Not as declared" not in told
+    database.connect(study / "rehearsal").execute("UPDATE model_verdict SET p = 0.5")
+    shutil.copy(study / "protocol.lock", study / "rehearsal")
+    assert main(["people", "results", str(study / "rehearsal")]) == 0
+    assert "The model's verdicts are not those that were declared." in " ".join(capsys.readouterr().out.split())
 
 
 def test_people_are_a_judge_of_the_run_that_was_judged(evaluated: Path, tmp_path: Path) -> None:

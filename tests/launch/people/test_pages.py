@@ -237,7 +237,7 @@ def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:
     judge = Judge(study, PEOPLE, now)
     db = database.connect(study)
     for (debate,) in db.execute("SELECT id FROM debate").fetchall():
-        db.execute("INSERT INTO model_verdict VALUES (?, 'SECRET-MODEL-4711', 0.8142)", (debate,))
+        db.execute("INSERT INTO model_verdict VALUES (?, 'SECRET-MODEL-4711', 0.8142, 'disagreed')", (debate,))
         controls.adjudicate(db, debate, 0.9137, "SECRET-DECISION-4711", 1)
         controls.add_note(db, "SECRET-NOTE-4711", 1, debate=debate)
     controls.put(db, "password", "SECRET-HASH-4711")
@@ -264,6 +264,8 @@ def test_nothing_hidden_is_served(study: Path, now: list[float]) -> None:
         "current",
         "policy_version",
         "correct",
+        "disagreed",
+        "0.8142",
     ):
         for form in pages.coded(secret):
             assert form.lower() not in served.lower(), secret

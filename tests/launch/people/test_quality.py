@@ -66,7 +66,7 @@ def test_a_careful_judge_goes_the_whole_way_with_everything_on(study: Path) -> N
 def test_nothing_hidden_is_served_with_everything_on(study: Path) -> None:
     """Neither what other tests plant, nor which debates are gold, what a model said, or codes before the end."""
     db = database.connect(study)
-    db.execute("INSERT INTO model_verdict SELECT id, 'SECRET-MODEL-4711', 0.123456 FROM debate")
+    db.execute("INSERT INTO model_verdict (debate, judge, p) SELECT id, 'SECRET-MODEL-4711', 0.123456 FROM debate")
     script = Script(study, EVERYTHING, replace(CAREFUL, seconds=10))  # fast: warnings are served too
     script.work()
     script.browser.get("/messages")

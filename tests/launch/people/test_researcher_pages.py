@@ -211,7 +211,9 @@ def test_a_debate_is_shown_with_its_answer_and_decided(study: Path, now: list[fl
 
 
 def test_the_queue_gives_reasons(study: Path, now: list[float]) -> None:
-    database.connect(study).execute("INSERT INTO model_verdict VALUES (3, 'panel <b>', 0.95), (4, 'panel', 0.05)")
+    database.connect(study).execute(
+        "INSERT INTO model_verdict (debate, judge, p) VALUES (3, 'panel <b>', 0.95), (4, 'panel', 0.05)"
+    )
     text = browser(study, now).get("/look").text
     assert text.count("80 % between the lowest and the highest") == 4 and text.count("90 % for the wrong answer") == 4
     assert "panel <b>" not in text

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rostrum.rewards.people.debates import bare, id_of
 from rostrum.trainer.config import Config
 from rostrum.trainer.config.people import People
 from rostrum.trainer.evaluation.browsed import TRANSCRIPTS
+from rostrum.trainer.evaluation.people.double_check import Checked, Said, pick
 from rostrum.trainer.evaluation.people.study_power import Design
 from rostrum.trainer.evaluation.verdict_table import SELF, read_verdicts
 from rostrum.trainer.reading import Open, valid
@@ -45,6 +46,8 @@ class Chosen:
     transcript: Transcript
     correct: str
     wanted: int
+    checked: Checked | None = None
+    """What a model said of it, where people are to check that."""
 
 
 class _About(Open):
@@ -84,12 +87,19 @@ def conditions_of(folder: Path, config: Config, checkpoints: str, run: str) -> l
 
 
 def choose(
-    conditions: Sequence[Condition], right: Mapping[tuple[str, bool], str], people: People, seed: int
+    conditions: Sequence[Condition],
+    right: Mapping[tuple[str, bool], str],
+    people: People,
+    seed: int,
+    said: Sequence[Mapping[tuple[str, bool], Said]] = (),
 ) -> list[Chosen]:
     """Return the debates of a study: those of training and qualification under the first condition, those of the main
     phase on the same questions under every condition, and gold ones under one after the other; `right` says by question
     and seating which side has the right answer. No story is in two phases. Which seating of a question is
     judged is drawn, as often one as the other.
+
+    With what a model `said` of each condition's debates, those of the main phase are chosen for people to check it
+    (`double_check.pick`): `people.questions` debates, whatever their condition.
 
     Raises:
         StudyError: there are not so many questions about stories for this purpose that all conditions have.
@@ -107,7 +117,7 @@ def choose(
     for phase, count in (
         ("training", people.training),
         ("qualification", people.qualification),
-        ("main", people.questions),
+        *([("main", people.questions)] if not said else []),
         ("gold", people.gold),
     ):
         asked = list(_taken(waiting, stories, count))
@@ -125,7 +135,31 @@ def choose(
                 played = sorted(conditions[condition].debates[question], key=lambda debate: debate.swapped_seats)
                 debate = bare(played[seating % len(played)])
                 chosen.append(Chosen(phase, condition, debate, right[question, debate.swapped_seats], wanted))
+    if said:
+        left = {question for story in waiting for question in stories[story]}
+        chosen += _to_check(conditions, right, people, rng, said, left)
     return chosen
+
+
+def _to_check(
+    conditions: Sequence[Condition],
+    right: Mapping[tuple[str, bool], str],
+    people: People,
+    rng: random.Random,
+    said: Sequence[Mapping[tuple[str, bool], Said]],
+    left: Collection[str],
+) -> Iterator[Chosen]:
+    """Yield the debates of the main phase, about some questions, by which people check a model."""
+    played = {
+        (number, question, debate.swapped_seats): debate
+        for number, condition in enumerate(conditions)
+        for question in left
+        for debate in condition.debates[question]
+    }
+    known = {key: said[key[0]][key[1:]] for key in played if key[1:] in said[key[0]]}
+    for key, part in pick(known, people.questions, rng):
+        checked = Checked(people.check or "", known[key].p, part)
+        yield Chosen("main", key[0], bare(played[key]), right[key[1:]], people.verdicts, checked)
 
 
 def _under(phase: str, number: int, conditions: int) -> Iterable[int]:
@@ -164,6 +198,9 @@ def write(folder: Path, conditions: Sequence[Condition], chosen: Iterable[Chosen
                 (number, shown, each.phase, each.condition, asked.id, asked.story_id, stored, each.wanted),
             )
             connection.execute("INSERT INTO answer VALUES (?, ?)", (number, each.correct))
+            if each.checked is not None:
+                said = (number, each.checked.judge, each.checked.p, each.checked.part)
+                connection.execute("INSERT INTO model_verdict VALUES (?, ?, ?, ?)", said)
     connection.close()
 
 
@@ -181,6 +218,17 @@ def cost(chosen: Sequence[Chosen], people: People) -> dict[str, Any]:
     verdicts = sum(each.wanted for each in chosen)
     hours = verdicts * people.minutes / 60
     return {"verdicts": verdicts, "hours": hours, "dollars": hours * people.wage}
+
+
+def possible(chosen: Iterable[Chosen], judges: int) -> tuple[int, int, int]:
+    """Return how many verdicts of the main phase so many people can give, of whom none meets a question twice, how
+    many are wanted, and how many people can give all."""
+    wanted: dict[str, int] = {}
+    for each in chosen:
+        if each.phase == "main":
+            question = each.transcript.question.id
+            wanted[question] = wanted.get(question, 0) + each.wanted
+    return sum(min(judges, n) for n in wanted.values()), sum(wanted.values()), max(wanted.values(), default=0)
 
 
 def design_of(chosen: Iterable[Chosen], conditions: int, people: People) -> Design:

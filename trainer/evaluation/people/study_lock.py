@@ -20,6 +20,12 @@ STATISTIC = (
     "less one"
 )
 
+CHECKED = (
+    "agreement of people's verdicts with the model's on the debates drawn at random; errors of stories and of judges "
+    "added less that of their common cells, Student's t with the smaller count less one"
+)
+"""Of a study in which people check a model."""
+
 
 class _Study(Open):
     seed: int
@@ -44,13 +50,15 @@ def declaration(connection: sqlite3.Connection, made: StudyFile) -> dict[str, An
         "LEFT JOIN answer a ON a.debate = d.id WHERE d.condition IS NOT NULL ORDER BY d.id"
     ).fetchall()
     (text,) = connection.execute("SELECT text FROM guidelines WHERE version = 1").fetchone()
+    checked = connection.execute("SELECT debate, judge, p, part FROM model_verdict ORDER BY debate, judge").fetchall()
     return {
-        "primary": STATISTIC,
+        "primary": CHECKED if made.people.check else STATISTIC,
         "seed": made.seed,
         "people": made.people.model_dump(mode="json"),
         "conditions": [list(row) for row in conditions],
         "debates": record_hash([list(row) for row in rows]),
         "guidelines": hashlib.sha256(text.encode()).hexdigest(),
+        **({"checked": record_hash([list(row) for row in checked])} if made.people.check else {}),
     }
 
 
@@ -91,6 +99,7 @@ NAMES = {
     "conditions": "conditions",
     "debates": "debates or right answers",
     "guidelines": "first guidelines",
+    "checked": "model's verdicts",
 }
 """What the parts of a declaration are called where they differ."""
 

@@ -46,16 +46,6 @@ class Design:
     verdicts: int
     """Wanted on each debate."""
 
-    @property
-    def wanted(self) -> int:
-        """Return how many verdicts all debates want."""
-        return len(self.stories) * self.conditions * self.verdicts
-
-    @property
-    def possible(self) -> int:
-        """Return how many these people can give, of whom none meets a question twice."""
-        return len(self.stories) * min(self.judges, self.conditions * self.verdicts)
-
     def cells(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
         """Return judge and question of each verdict under the first condition and another (N,), and whether it is
         under the other."""

@@ -159,7 +159,9 @@ def test_what_is_worth_a_look(db: sqlite3.Connection) -> None:
         verdict("ann", 7, 0.8, explanation="Quote. So."),
         verdict("ben", 5, 0.05, phase="training"),
     ]
-    db.execute("INSERT INTO model_verdict VALUES (0, 'panel', 0.1), (1, 'panel', 0.9), (2, 'panel', 0.49)")
+    db.execute(
+        "INSERT INTO model_verdict (debate, judge, p) VALUES (0, 'panel', 0.1), (1, 'panel', 0.9), (2, 'panel', 0.49)"
+    )
     looks = worth_a_look.worth_a_look(db, found)
     assert [(each.why, each.debate, each.judge) for each in looks] == [
         ("part", 4, None),
