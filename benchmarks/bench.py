@@ -82,7 +82,18 @@ def _measure(
     import torch
     import transformers
 
-    from benchmarks import learner, measure, overlap, prefix_cache, publishing, rollouts, rounds, rows, shared_prefixes
+    from benchmarks import (
+        judging,
+        learner,
+        measure,
+        overlap,
+        prefix_cache,
+        publishing,
+        rollouts,
+        rounds,
+        rows,
+        shared_prefixes,
+    )
     from rostrum.launch.compose import ConfigError, load
     from rostrum.trainer.algorithms.settings import PolicyGradientSettings
     from rostrum.trainer.engines import settings_by_name
@@ -119,6 +130,8 @@ def _measure(
         status.update("playing while learning (minutes)")
         most = settings.algorithm.questions_per_iteration if full else overlap.QUICK
         found += overlap.of_runs(settings, min(repeats, LONG_REPEATS), most)
+        status.update("fifty judges at their pages")
+        found += judging.of_pages()
     cpu = f"{platform.machine()}, {os.cpu_count()} cores"
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     machine = {"device": device, "threads": threads, "torch": torch.__version__, "model": settings.debater.model}

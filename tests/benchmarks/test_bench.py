@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from benchmarks import learner, overlap, publishing, rounds, rows, shared_prefixes, trees
+from benchmarks import judging, learner, overlap, publishing, rounds, rows, shared_prefixes, trees
 from benchmarks.measure import Measurement
 from benchmarks.rollouts import Bench
 from benchmarks.shapes import SHAPES, Workload
@@ -107,3 +107,14 @@ def test_runs_that_play_and_learn_at_a_time_take_turns_with_one_that_does_not(co
     ((ratio, both),) = [(name, of) for name, of in found.items() if name.startswith("one after the other over")]
     pairs = zip(found["an iteration, one after the other"], found["an iteration, at a time"], strict=True)
     assert both == pytest.approx([one / other for one, other in pairs]) and "passes" in ratio
+
+
+def test_judges_wait_for_their_pages() -> None:
+    found = values(judging.of_pages(judges=2, pause=0, questions=1))
+    assert set(found) == {
+        f"2 at once, {what}" for what in ("median wait", "99th percentile", "longest", "answers", "verdicts")
+    }
+    ((median,), (most,), (longest,)) = (
+        found[f"2 at once, {what}"] for what in ("median wait", "99th percentile", "longest")
+    )
+    assert median <= most <= longest

@@ -45,8 +45,8 @@ def test_who_agrees() -> None:
 
 
 def test_people_who_are_nearly_always_right_agree() -> None:
-    """Of 12 debates two people are right on all, one of them a little surer. Their values are as far apart as any two
-    of .8, .2, .9 and .1, which come twelve times each, by chance, and .1 apart on every debate."""
+    """On 12 debates two people are right, one a little surer: .1 apart on each. By chance they are as far apart as any
+    two of .8, .2, .9 and .1, which come twelve times each."""
     judged = [verdict(judge, debate, True, p) for judge, p in (("ann", 0.8), ("ben", 0.9)) for debate in range(12)]
     n = 48  # values: two people, twelve debates, two answers
     apart = 2 * 24 * 0.1**2 / n
