@@ -17,7 +17,7 @@ from rostrum.envs import transcripts
 from rostrum.envs.types import Side, Transcript
 from rostrum.launch.people.researcher_site import ResearcherSite, Visit
 from rostrum.launch.people.site import Form
-from rostrum.rewards.people import controls, mail
+from rostrum.rewards.people import controls, live, mail
 from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.debates import rounds_of
 from rostrum.rewards.statistics import Interval
@@ -180,6 +180,7 @@ class ResearcherPages(ResearcherSite):
             correct=Side(row["correct"]),
             rounds=rounds_of(transcript),
             given=every,
+            live={each.place: own for each in every if (own := live.rounds_read(visit.db, each.place, transcript))},
             by_round={each.place: [percent(p) for place, p in steps if place == each.place] for each in every},
             models=visit.db.execute("SELECT judge, p FROM model_verdict WHERE debate = ?", (debate,)).fetchall(),
             notes=visit.db.execute("SELECT text, at FROM note WHERE debate = ? ORDER BY at", (debate,)).fetchall(),

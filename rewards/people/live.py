@@ -17,7 +17,7 @@ from rostrum.envs.prompts.inquiries import inquiry_of
 from rostrum.envs.text.quotes import count_words
 from rostrum.envs.types import Transcript
 from rostrum.rewards.people.database import StudyError, transaction
-from rostrum.rewards.people.debates import bare, id_of, rounds_of
+from rostrum.rewards.people.debates import Round, bare, id_of, rounds_of
 
 LEASE = 20.0
 """Seconds for which a round is a player's; it renews that while it is at work."""
@@ -259,6 +259,12 @@ def read(connection: sqlite3.Connection, place: int) -> Transcript | None:
     """Return a place's own debate as far as it went; None where it is the stored one."""
     found = connection.execute("SELECT transcript FROM live WHERE place = ?", (place,)).fetchone()
     return found and _read(found["transcript"])
+
+
+def rounds_read(connection: sqlite3.Connection, place: int, stored: Transcript) -> list[Round] | None:
+    """Return the rounds that a place's judge could read; None where they are those of the stored debate."""
+    own, last = read(connection, place), ended(connection, place)
+    return None if own is None and last is None else rounds_of(own or stored)[:last]
 
 
 def _read(text: str) -> Transcript:

@@ -128,7 +128,7 @@ class Stubborn:
         raise AssertionError("the server did not come back")
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_player_and_server_are_killed_and_nothing_is_lost(study: Path) -> None:
     """Both are killed while judges ask, and started again: each question is answered once, in a whole debate."""
     with socket.socket() as found:

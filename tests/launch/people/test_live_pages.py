@@ -1,6 +1,7 @@
 """Live debates over HTTP: questions, waiting, going on without, closed and second tabs, and what nobody may learn."""
 
 import base64
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -9,11 +10,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.testclient import TestClient
 
+from rostrum.launch.people import password
+from rostrum.launch.people.researcher_pages import ResearcherPages
 from rostrum.launch.people.scripted import Forms
 from rostrum.rewards.people import database, live, verdicts
 from rostrum.rewards.people.debates import id_of
 from rostrum.trainer.config.people import People
+from rostrum.trainer.evaluation.people.exporting import export
 from rostrum.trainer.evaluation.people.playing import Player
 from tests.launch.people import pages
 from tests.launch.people.pages import Judge, forms
@@ -70,8 +75,28 @@ def test_a_question_is_answered_in_the_next_round(study: Path, db: sqlite3.Conne
     assert page.text.count("The judge asked") == 1 and "Round 3" not in page.text
     assert not Forms(page.text).can_ask, "there is no round left in which it could be answered"
     judge.send(page, "/judge", p="70", explanation=WHY)
+    _researchers_find_it(study, db)
     ((shown, state),) = db.execute("SELECT l.shown, p.state FROM live l JOIN place p ON p.id = l.place").fetchall()
     assert state == "done" and shown == id_of(live.read(db, 1))
+
+
+def _researchers_find_it(study: Path, db: sqlite3.Connection) -> None:
+    """What the judge read is on the page of the debate beside the stored one, and in the export."""
+    password.keep(db, "correct horse battery")
+    client = TestClient(ResearcherPages(study, PEOPLE).application(), follow_redirects=True)
+    login = Forms(client.get("/login").text).forms["/login"]
+    client.post("/login", data={**login, "password": "correct horse battery"})
+    (number,) = db.execute("SELECT debate FROM place").fetchone()
+    page = client.get(f"/debates/{number}").text
+    assert page.count("The live debate as this judge read it") == 1
+    assert page.count("Where is &lt;that&gt; said?”") == 2 and page.count("The judge asked") == 1
+    out = study / "exported"
+    out.mkdir()
+    export(db, out)
+    (row,) = map(json.loads, (out / "verdicts.jsonl").read_text("utf-8").splitlines())
+    record = json.loads(row["live_transcript"])["record"]
+    assert [inquiry["text"] for inquiry in record["inquiries"]] == [ASKED]
+    assert "I say this." in row["live_transcript"] and THOUGHT not in row["live_transcript"]
 
 
 def test_who_asks_nothing_does_not_wait(study: Path, db: sqlite3.Connection, now: list[float]) -> None:
