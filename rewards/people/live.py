@@ -9,7 +9,7 @@ one writes after all is not taken. So a round is kept once, whoever dies when.
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rostrum.envs import transcripts
@@ -161,6 +161,31 @@ def _end(connection: sqlite3.Connection, place: int, round_: int, now: float, se
         "UPDATE inquiry SET state = 'failed', since = min(?, at + ?) WHERE place = ? AND round = ?",
         (now, seconds, place, round_),
     )
+    _cut_short(connection, place, round_)
+
+
+def cut(debate: Transcript, round_: int) -> Transcript:
+    """Return a debate as it was before a round."""
+    turn = first_turn(debate, round_)
+    return replace(
+        debate,
+        speeches=tuple(speech for speech in debate.speeches if speech.turn < turn),
+        inquiries=tuple(inquiry for inquiry in debate.inquiries if inquiry.turn < turn),
+    )
+
+
+def _cut_short(connection: sqlite3.Connection, place: int, round_: int) -> None:
+    """Give a place whose debate ended before anything was played a debate of its own: a verdict on a part of the stored
+    one is none on the whole."""
+    if read(connection, place) is None:
+        (stored,) = connection.execute(
+            "SELECT d.transcript FROM place p JOIN debate d ON d.id = p.debate WHERE p.id = ?", (place,)
+        ).fetchone()
+        shown = cut(_read(stored), round_)
+        connection.execute(
+            "INSERT INTO live (place, shown, transcript) VALUES (?, ?, ?)",
+            (place, id_of(shown), json.dumps(transcripts.to_json(shown))),
+        )
 
 
 def beat(connection: sqlite3.Connection, now: float) -> None:
@@ -241,7 +266,8 @@ def keep(connection: sqlite3.Connection, work: Work, played: Transcript, now: fl
 def fail(connection: sqlite3.Connection, work: Work, now: float, seconds: float) -> None:
     """End a debate whose next round cannot be played."""
     with transaction(connection):
-        _over(connection, work, "failed", now, seconds)
+        if _over(connection, work, "failed", now, seconds):
+            _cut_short(connection, work.place, work.round)
 
 
 _MINE = "place = ? AND round = ? AND tries = ? AND state = 'playing'"

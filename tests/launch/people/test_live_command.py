@@ -29,7 +29,7 @@ from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.debates import id_of
 from rostrum.rewards.people.live import Work
 from rostrum.trainer.evaluation.people import results
-from rostrum.trainer.evaluation.people.playing import RunDebaters, can_ask, cut
+from rostrum.trainer.evaluation.people.playing import RunDebaters, can_ask
 from tests.launch.people.test_command import PEOPLE
 
 PATIENT = Habits(asks=1.0, patience=600)
@@ -87,7 +87,7 @@ def test_a_round_is_the_same_whoever_plays_it_and_answers_the_question(study: Pa
     work = Work(7, 1, "Where is that said?", 1, condition, run, checkpoint, id_of(debate), None)
     one, other = (RunDebaters({config.output.name: config}, shown, seed=5).answer(work) for _ in range(2))
     assert isinstance(one, Transcript) and one == other
-    assert one.speeches[:2] == cut(one, 1).speeches and [s.text for s in one.speeches[:2]] == [
+    assert one.speeches[:2] == live.cut(one, 1).speeches and [s.text for s in one.speeches[:2]] == [
         speech.text for speech in debate.speeches[:2]
     ]
     assert {speech.policy_version for speech in one.speeches[2:]} == {1}

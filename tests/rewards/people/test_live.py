@@ -132,6 +132,28 @@ def test_nobody_waits_for_ever(db: sqlite3.Connection) -> None:
     assert (at.rounds, at.more, at.waiting, at.ended) == (1, False, None, True)
 
 
+@pytest.mark.parametrize("how", ["judge goes on", "cannot be played", "kills its players"])
+def test_a_verdict_on_a_part_is_none_on_the_whole_debate(db: sqlite3.Connection, how: str) -> None:
+    """Nothing was played, and the debate ended after its first round: that is what the verdict is on."""
+    place = given(db)
+    verdicts.step(db, "j0", place, 0, 0.6, 20, 1)
+    live.ask(db, place, 1, "Where?", 2)
+    if how == "judge goes on":
+        live.give_up(db, place, 1, 3, WAIT)
+    elif how == "cannot be played":
+        live.fail(db, leased(db, 3), 4, WAIT)
+    else:
+        for n in range(TRIES):
+            leased(db, n * LEASE)
+        live.lease(db, TRIES * LEASE, WAIT)
+    read = live.read(db, place)
+    assert read is not None and [speech.turn for speech in read.speeches] == [0, 1] and not read.provenance
+    verdicts.submit(db, "j0", place, Sent("key", 0.7, "So.", 5.0), 99)
+    (stored,) = db.execute("SELECT d.shown FROM place p JOIN debate d ON d.id = p.debate").fetchone()
+    (opinion,) = verdicts.opinions(db)
+    assert opinion.debate == id_of(read) != stored
+
+
 def test_giving_up_does_nothing_where_the_answer_has_come(db: sqlite3.Connection) -> None:
     place = given(db)
     live.ask(db, place, 1, "Where?", 0)

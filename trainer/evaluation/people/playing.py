@@ -102,7 +102,7 @@ class RunDebaters:
         stored = None if checkpoint is None else checkpoint.debates.get(work.shown)
         if checkpoint is None or stored is None:
             return Failure(work.shown, False, f"the run {work.run} does not hold this debate any more")
-        so_far = cut(work.played or stored, work.round)
+        so_far = live.cut(work.played or stored, work.round)
         cast = cast_of(checkpoint.config.protocol, SELF, checkpoint.policies, checkpoint.policies)(0)
         matchup = Matchup(f"live-{work.place}", stored.question, stored.swapped_seats, cast)
         seed = derive(self._seed, "live", work.place, work.round)
@@ -131,16 +131,6 @@ def _checkpoint(config: Config, condition: Condition, shown: set[str]) -> _Check
         raise StudyError(f"{folder} is gone, and the debaters of this study are in it: restore it from a copy.")
     policies = policies_in(folder, CHECKPOINT, condition.iteration, config.policies)
     return _Checkpoint(config, policies, by_text)
-
-
-def cut(debate: Transcript, round_: int) -> Transcript:
-    """Return a debate as it was before a round."""
-    turn = live.first_turn(debate, round_)
-    return replace(
-        debate,
-        speeches=tuple(speech for speech in debate.speeches if speech.turn < turn),
-        inquiries=tuple(inquiry for inquiry in debate.inquiries if inquiry.turn < turn),
-    )
 
 
 class Player:
