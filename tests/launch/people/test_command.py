@@ -127,6 +127,10 @@ def test_people_check_a_model_without_seeing_what_it_said(
     told = " ".join(capsys.readouterr().out.split())
     assert "people agree with weak-judge in" in told and "of 6 verdicts. They overrule it on" in told
     assert "chosen for disagreement" in told and "Not as declared" not in told
+    run = shutil.copytree(evaluated, tmp_path / "run")
+    assert main(["report", f"run={run}", f"people.study={study}/rehearsal"]) == 0
+    shown = (run / "report.html").read_text("utf-8")
+    assert "people agree with weak-judge in" in shown and "they do not speak for all debates" in shown
     database.connect(study / "rehearsal").execute("UPDATE model_verdict SET p = 0.5")
     shutil.copy(study / "protocol.lock", study / "rehearsal")
     assert main(["people", "results", str(study / "rehearsal")]) == 0

@@ -195,7 +195,7 @@ def sentences(found: Sequence[Agreement]) -> list[str]:
         )
         lines.append(f"{told}, and are then right on {_percent(of.right)}." if of.right.n else f"{told}.")
     if found:
-        lines.append("Figures above that do not tell the halves apart are of both: they do not speak for all debates.")
+        lines.append("Figures that do not tell the halves apart are of both: they do not speak for all debates.")
     return lines
 
 

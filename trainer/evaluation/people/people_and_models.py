@@ -19,7 +19,7 @@ from rostrum.rewards.audit.reliability import equal_mass
 from rostrum.rewards.crossed import crossed_change, crossed_mean
 from rostrum.rewards.statistics import CHANGE, FloatArray, Interval, cluster_mean, cluster_statistic
 from rostrum.rewards.types import favours
-from rostrum.trainer.evaluation.people import study_lock
+from rostrum.trainer.evaluation.people import double_check, results, study_lock
 from rostrum.trainer.evaluation.people.joined import KEY
 from rostrum.trainer.evaluation.people.results import SURE
 from rostrum.trainer.evaluation.summary import Estimate
@@ -111,6 +111,8 @@ class Beside(Record):
     """Whether scripts judged, and no people."""
     deviations: list[str] = []
     """What is not as the study declared it."""
+    checked: list[str] = []
+    """How people agree with the model whose verdicts they checked, in sentences; empty where they checked none."""
     verdicts: int = 0
     debates: int = 0
     people: int = 0
@@ -130,7 +132,14 @@ def write(folder: Path, found: Beside, study: Path, connection: sqlite3.Connecti
     scripted = connection.execute("SELECT 1 FROM setting WHERE key = 'rehearsal'").fetchone() is not None
     created = datetime.now(UTC).isoformat(timespec="seconds")
     otherwise = study_lock.check(study, connection)
-    about = {"study": str(study), "rehearsal": scripted, "created": created, "deviations": otherwise}
+    agreed = double_check.agreement(results.read(connection), double_check.read(connection))
+    about = {
+        "study": str(study),
+        "rehearsal": scripted,
+        "created": created,
+        "deviations": otherwise,
+        "checked": double_check.sentences(agreed),
+    }
     of = found.model_copy(update=about)
     write_atomically(folder / NAME, json.dumps(jsonable(of.model_dump()), indent=1))
 
