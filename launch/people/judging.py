@@ -144,7 +144,7 @@ def take_form(
 
 def feedback(db: sqlite3.Connection, judge: str, token: str, people: People) -> Feedback | None:
     """Return whether the judge was right, once the verdict is given; None where the study tells nothing, which is in
-    the qualification and of gold debates always.
+    the qualification, of gold debates, and of a queue's debates, whose answer nobody knows, always.
 
     Raises:
         StudyError: the debate was not given to this judge.
@@ -154,7 +154,10 @@ def feedback(db: sqlite3.Connection, judge: str, token: str, people: People) -> 
     phases = {"training": ["training"], "always": ["training", "main"], "never": []}[people.feedback]
     if row["phase"] not in phases or given is None:
         return None
-    (correct,) = db.execute("SELECT correct FROM answer WHERE debate = ?", (row["debate"],)).fetchone()
+    known = db.execute("SELECT correct FROM answer WHERE debate = ?", (row["debate"],)).fetchone()
+    if known is None:
+        return None
+    correct = known["correct"]
     answers = dict(zip(Side, _transcript(row).answers, strict=True))
     return Feedback(_favours_right(db, row["debate"], given["p"]), answers[Side(correct)])
 

@@ -27,10 +27,11 @@ _CONDITION = "c.run, c.checkpoint, c.matchup, c.protocol"
 TABLES: Mapping[str, str] = {
     "verdicts": f"""
 SELECT p.judge, d.id AS debate, d.phase, {_CONDITION}, d.question, d.story, p.state = 'done' AS counts, p.guidelines,
-       p.first AS shown_first, v.p AS p_a, a.correct, CASE a.correct WHEN 'A' THEN v.p ELSE 1 - v.p END AS p_right,
+       p.first AS shown_first, v.p AS p_a, a.correct,
+       CASE a.correct WHEN 'A' THEN v.p WHEN 'B' THEN 1 - v.p END AS p_right,
        v.also, v.explanation, v.active AS active_seconds, v.on_page AS page_seconds, {SECONDS} AS seconds_with_rounds,
        p.given, v.at, l.transcript AS live_transcript
-FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate JOIN answer a ON a.debate = d.id
+FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate LEFT JOIN answer a ON a.debate = d.id
      LEFT JOIN condition c ON c.id = d.condition LEFT JOIN live l ON l.place = p.id
 """,
     "steps": """
@@ -45,7 +46,7 @@ FROM judge j LEFT JOIN survey s ON s.judge = j.id
     "debates": f"""
 SELECT d.id AS debate, d.shown, d.phase, {_CONDITION}, d.question, d.story, d.wanted, a.correct, j.p AS decided_p_a,
        j.explanation AS decided_because, d.transcript
-FROM debate d JOIN answer a ON a.debate = d.id LEFT JOIN condition c ON c.id = d.condition
+FROM debate d LEFT JOIN answer a ON a.debate = d.id LEFT JOIN condition c ON c.id = d.condition
      LEFT JOIN adjudication j ON j.debate = d.id
 """,
     "messages": """
@@ -68,7 +69,7 @@ COLUMNS: Mapping[str, str] = {
     "also": "what other scales of the form were given, as JSON",
     "at": "when it came, in seconds since 1970",
     "checkpoint": "whose debate it is",
-    "correct": "which side defends the right answer",
+    "correct": "which side defends the right answer; empty of a queue's debates, of which nobody knows it",
     "counts": "1, or 0 where the place had been given to somebody else when the verdict came",
     "debate": "the number of the debate in the study",
     "decided_because": "the researcher's reason",
