@@ -10,12 +10,14 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 
-from rostrum.envs.types import Side
+from rostrum.envs.transcripts import from_json
+from rostrum.envs.types import Side, Transcript
 from rostrum.launch.people import access, password
 from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.rehearsal import serving
 from rostrum.launch.people.site import Site
 from rostrum.rewards.people import database, mail, places, verdicts
+from rostrum.rewards.people.debates import id_of
 from rostrum.rewards.people.verdicts import Sent
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
@@ -42,7 +44,10 @@ def make(folder: Path, speeches: list[str] | None = None, question: str = QUESTI
         for speech, text in zip(stored["record"]["speeches"], speeches or SPEECHES, strict=True):
             speech["text"] = text
         stored["record"]["answers"] = ANSWERS
-        db.execute("UPDATE debate SET transcript = ? WHERE id = ?", (json.dumps(stored), row["id"]))
+        debate = from_json(stored)
+        assert isinstance(debate, Transcript)
+        values = (id_of(debate), json.dumps(stored), row["id"])
+        db.execute("UPDATE debate SET shown = ?, transcript = ? WHERE id = ?", values)
     return db
 
 
