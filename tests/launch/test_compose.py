@@ -18,6 +18,7 @@ NEEDS = {
     "decoding=length_matched": ["decoding.words=8"],
     "judge=testimony-heldout": ["heldout_judges=none"],
     "debater=chat": ["debater.model=some/model"],
+    "heldout_judges=people": ["people.study=a/study"],
     "judge=endpoint": ["judge.model=name", "judge.endpoint.base_url=http://127.0.0.1:1/v1"],
     "judge": ["judge.model=some/model"],
 }
