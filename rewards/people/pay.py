@@ -2,9 +2,11 @@
 
 import sqlite3
 
+LONGEST = 3600
+"""Seconds of a page that count at most where no script counted: a tab may be left open overnight."""
 SECONDS = (
-    "(coalesce(v.active, v.on_page) "
-    "+ (SELECT coalesce(sum(coalesce(s.active, s.on_page)), 0) FROM step s WHERE s.place = p.id))"
+    f"(coalesce(v.active, min(v.on_page, {LONGEST})) "
+    f"+ (SELECT coalesce(sum(coalesce(s.active, min(s.on_page, {LONGEST}))), 0) FROM step s WHERE s.place = p.id))"
 )
 """SQL for the seconds of a verdict `v` at a place `p`, its rounds included: active ones, or those on the page where
 they were not counted."""

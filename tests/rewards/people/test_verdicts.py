@@ -14,7 +14,7 @@ import pytest
 from rostrum.envs.transcripts import to_json
 from rostrum.envs.types import Inquiry, Side, Speech
 from rostrum.rewards.judges import JudgeError, settings_by_kind
-from rostrum.rewards.people import database, places, verdicts
+from rostrum.rewards.people import database, pay, places, verdicts
 from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.debates import bare, id_of, rounds_of
 from rostrum.rewards.people.verdicts import Sent
@@ -175,3 +175,14 @@ def test_a_folder_that_holds_no_study_or_another_versions(tmp_path: Path) -> Non
     (tmp_path / database.NAME).write_bytes(b"no database at all" * 100)
     with pytest.raises(StudyError, match="is damaged"):
         database.connect(tmp_path)
+
+
+def test_a_tab_that_is_left_open_is_not_paid_all_night(tmp_path: Path) -> None:
+    """Without a script a page counts for an hour at most; what a script counted is taken as it is."""
+    db = study.make(tmp_path, questions=2, conditions=1, wanted=1, judges=1)
+    for round_page, page, active in ((40, 50_000, None), (7_000, 20, 15)):
+        place = places.take(db, "j0", "main", now=0, seconds=60)
+        assert place is not None
+        verdicts.step(db, "j0", place.id, 0, 0.6, round_page, 1)
+        verdicts.submit(db, "j0", place.id, Sent(f"key-{place.id}", 0.7, "So.", page, active), 2)
+    assert pay.worked(db) == {"j0": (2, 40 + 3_600 + 3_600 + 15)}
