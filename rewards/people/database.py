@@ -28,6 +28,7 @@ def create(folder: Path) -> sqlite3.Connection:
     path = files.checked(folder / NAME)
     if path.exists():
         raise StudyError(f"{folder} already holds a study: choose another output=FOLDER.")
+    path.touch(0o600)  # it will hold names and contacts
     connection = _opened(path)
     connection.execute("PRAGMA journal_mode = WAL")
     schema = Path(__file__).with_name("schema.sql").read_text("utf-8")

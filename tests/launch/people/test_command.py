@@ -49,7 +49,8 @@ def test_a_study_is_made_and_rehearsed(evaluated: Path, tmp_path: Path, capsys: 
     assert counts == [2, 2, 2, 2]
     assert not results.read(db), "the study itself is as it was"
     assert settings_of(study).judges == 3
-    assert stat.S_IMODE(os.stat(study / "rehearsal" / "secret").st_mode) == 0o600
+    for private in (study / "study.sqlite", study / "rehearsal" / "study.sqlite", study / "rehearsal" / "secret"):
+        assert stat.S_IMODE(os.stat(private).st_mode) == 0o600
 
     assert main(["people", "results", str(study / "rehearsal")]) == 0
     told = capsys.readouterr().out
