@@ -1,5 +1,6 @@
 """Hydra composes the configuration, pydantic validates it once, and whatever is wrong is said in one sentence."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -343,5 +344,7 @@ def in_words(problem: ErrorDetails) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, InterpolationKeyError) and (missing := re.search("key '([^']+)' not found", str(error))):
+        return f"What was chosen needs {missing[1]}: add {missing[1]}=... ({error.full_key} is taken from it)."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"The overrides do not fit the configuration: {' '.join(lines)} (see configs/ for the groups and keys)."

@@ -23,7 +23,7 @@ from rostrum.trainer.run_context import RunContext
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "judge").glob("*.yaml")))
 def test_every_choice_composes_and_is_saved_as_it_was(name: str, tmp_path: Path) -> None:
     text = (CONFIGS / f"judge/{name}.yaml").read_text("utf-8")
-    asked = [f"judge.{key}=some/thing" for key in ("model", "study") if f"{key}: ???" in text]
+    asked = [*(["judge.model=some/thing"] if "model: ???" in text else []), "people.study=a/study"]
     config = load([f"judge={name}", *asked, "heldout_judges=none"])
     assert config.judge.kind in settings_by_kind() and (config.judge.needs() or name == "people")
     save(config, tmp_path / "config.yaml")
@@ -79,6 +79,11 @@ def test_a_held_out_judge_that_gives_the_reward_too_is_told(capsys: pytest.Captu
     assert not capsys.readouterr().err
     tell_shared_judges(load(["judge=panel"]))
     assert "heldout-judge is to be a held-out judge" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_people_without_their_study_are_asked_for_it() -> None:
+    with pytest.raises(ConfigError, match="What was chosen needs people.study: add people.study=... .judge.study is"):
+        load(["judge=people", "heldout_judges=none"])
 
 
 def test_nothing_is_trained_by_people_who_judged_before(tmp_path: Path) -> None:
