@@ -18,6 +18,16 @@ def take(overrides: Sequence[str], key: str) -> tuple[list[str], str | None]:
     return [override for override in overrides if override.partition("=")[0] != key], next(iter(values), None)
 
 
+def nothing_else(rest: Sequence[str], command: str) -> None:
+    """Refuse words that a command does not know.
+
+    Raises:
+        LaunchError: there is one.
+    """
+    if rest:
+        raise LaunchError(f"{rest[0]} is not known here: see `rostrum {command} --help`.")
+
+
 def take_dry_run(overrides: Sequence[str]) -> tuple[list[str], bool]:
     """Return the overrides without dry_run=true, and whether it is there."""
     rest, value = take(overrides, "dry_run")

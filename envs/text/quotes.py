@@ -34,6 +34,8 @@ from rostrum.envs.types import Quote
 # Possessive quantifiers (*+) keep every pattern linear: a speech is hostile input.
 _TAG = re.compile(r"<([\s/]*+)(?:[vu][\s_\-]*+)?quote(?![^\W_])(?:[\s/]*+>)?", re.IGNORECASE)
 _QUOTE = re.compile(r"<quote>(.*?)</quote>", re.DOTALL)
+MARKED = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
+"""A quote in a speech as it is read: whether it was verified, and its words."""
 
 
 def verify(

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rostrum.envs.debate import Debate
 from rostrum.envs.prompts.prompt_sets import load_prompts
-from rostrum.envs.text.quotes import escape_markup
+from rostrum.envs.text.quotes import MARKED, escape_markup
 from rostrum.envs.types import AnswerKey, Inquiry, Protocol, Question, Side, Speech, Transcript, correct_side
 from rostrum.launch import compose, environment, saved
 from rostrum.launch.arguments import take
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 COLOURS = {Side.A: "cyan", Side.B: "magenta"}
 BAR = 24
 """Cells of the bar between the two answers."""
-_QUOTE = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
 
 
 def debate(overrides: Sequence[str]) -> int:
@@ -263,7 +262,7 @@ class _Screen:
 def _marked(text: str, marks: str) -> Iterator[Text]:
     """Yield the judged text, its tags replaced by marks: only the environment can have set the tags."""
     position = 0
-    for quote in _QUOTE.finditer(text):
+    for quote in MARKED.finditer(text):
         mark, colour = (marks[0], "green") if quote[1] == "v" else (marks[1], "red")
         yield _plain(text[position : quote.start()])
         yield _plain(f"{mark}“{quote[2].strip()}”", colour)

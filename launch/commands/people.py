@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rostrum.envs.files import write_atomically
 from rostrum.launch import saved
-from rostrum.launch.arguments import take, tell
+from rostrum.launch.arguments import nothing_else, take, tell
 from rostrum.launch.errors import LaunchError
 from rostrum.trainer.evaluation.people.study_file import NAME, StudyFile, settings_of
 
@@ -60,7 +60,7 @@ def _invite(words: Sequence[str]) -> int:
     rest, count = take(rest, "judges")
     rest, address = take(rest, "address")
     rest, tags = take(rest, "tags")
-    _nothing_else(rest)
+    nothing_else(rest, "people")
     if count is None or not count.isdecimal() or address is None:
         raise LaunchError("Say how many and where: rostrum people invite STUDY judges=N address=https://HOST.")
     given, days = tuple(filter(None, (tag.strip() for tag in (tags or "").split(",")))), settings_of(study).link_days
@@ -118,7 +118,7 @@ def _rehearse(words: Sequence[str]) -> int:
     made, copy = StudyFile.read(study), Path(output or study / "rehearsal")
     settings = made.people
     if not settings.live:
-        _nothing_else(rest)
+        nothing_else(rest, "people")
     if judges is not None and not judges.isdecimal():
         raise LaunchError(f"judges={judges} is no number: give how many scripted judges there are to be.")
     from rostrum.launch.people.rehearsal import rehearse
@@ -147,7 +147,7 @@ def _debaters(study: Path, db: "sqlite3.Connection", made: StudyFile, rest: Sequ
 def _results(words: Sequence[str]) -> int:
     """Print what came out of a study so far, and whether it is as it was declared."""
     study, rest = _study(words)
-    _nothing_else(rest)
+    nothing_else(rest, "people")
     from rostrum.trainer.evaluation.people import double_check, given, study_lock, worth_a_look
     from rostrum.trainer.evaluation.people.results import read, results, sentences
 
@@ -167,22 +167,8 @@ def _study(words: Sequence[str]) -> tuple[Path, list[str]]:
     return Path(words[0]), list(words[1:])
 
 
-def _nothing_else(rest: Sequence[str]) -> None:
-    if rest:
-        raise LaunchError(f"{rest[0]} is not known here: see `rostrum people --help`.")
+def _opened(study: Path) -> "closing[sqlite3.Connection]":
+    """Return the database of a study, as a context."""
+    from rostrum.rewards.people import database
 
-
-class _opened:
-    """The database of a study, as a context."""
-
-    def __init__(self, study: Path) -> None:
-        self._study = study
-
-    def __enter__(self) -> "sqlite3.Connection":
-        from rostrum.rewards.people import database
-
-        self._open = database.connect(self._study)
-        return self._open
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+    return closing(database.connect(study))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rostrum.launch import saved
-from rostrum.launch.arguments import take, tell
+from rostrum.launch.arguments import nothing_else, take, tell
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.people import password as passwords
 from rostrum.rewards.people import controls, mail, removal
@@ -18,7 +18,7 @@ Verb = Callable[[sqlite3.Connection, Path, Sequence[str]], None]
 
 def password(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Set the password of the researcher's pages: from standard input, or asked for twice where that is a terminal."""
-    _nothing_else(words)
+    nothing_else(words, "people")
     if sys.stdin.isatty():
         given = getpass.getpass("New password: ")
         if given != getpass.getpass("Once more: "):
@@ -31,14 +31,14 @@ def password(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
 
 def pause(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Give out no new debates."""
-    _nothing_else(words)
+    nothing_else(words, "people")
     controls.pause(db)
     tell(f"{study} is paused: judges finish what they have begun. Go on with `rostrum people resume {study}`.")
 
 
 def resume(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Give out debates again."""
-    _nothing_else(words)
+    nothing_else(words, "people")
     controls.resume(db)
     tell(f"{study} goes on.")
 
@@ -46,7 +46,7 @@ def resume(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
 def guidelines(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Give the guidelines a new version."""
     rest, name = take(words, "file")
-    _nothing_else(rest)
+    nothing_else(rest, "people")
     if name is None or not Path(name).is_file():
         raise LaunchError(f"Name a file: rostrum people guidelines {study} file=FILE.md.")
     version = controls.new_guidelines(db, Path(name).read_text("utf-8"), time.time())
@@ -57,7 +57,7 @@ def message(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Write to one judge, or to all who have joined."""
     rest, judge = take(words, "judge")
     rest, text = take(rest, "text")
-    _nothing_else(rest)
+    nothing_else(rest, "people")
     if judge is None or text is None:
         raise LaunchError(f'Say to whom and what: rostrum people message {study} judge=ID|all text="...".')
     if judge == "all":
@@ -71,7 +71,7 @@ def export(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Write what a study holds as tables, without names and with new pseudonyms."""
     rest, output = take(words, "output")
     rest, ids = take(rest, "ids")
-    _nothing_else(rest)
+    nothing_else(rest, "people")
     if output is None or ids not in (None, "kept"):
         raise LaunchError(f"Name a folder: rostrum people export {study} output=FOLDER [ids=kept].")
     from rostrum.trainer.evaluation.people import exporting
@@ -91,7 +91,7 @@ def delete(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     """Remove a person from a study."""
     rest, judge = take(words, "judge")
     rest, keep = take(rest, "keep")
-    _nothing_else(rest)
+    nothing_else(rest, "people")
     if judge is None or keep not in ("verdicts", "nothing"):
         raise LaunchError(
             f"Say who and what stays: rostrum people delete {study} judge=ID keep=verdicts (the numbers, under a new "
@@ -100,11 +100,6 @@ def delete(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     new = removal.remove(db, judge, "verdicts" if keep == "verdicts" else "nothing")
     stays = f"The numbers of their verdicts stay as those of {new}." if new else "Their places are given out again."
     tell(f"{judge} is removed from {study}. {stays}", "Exports, backups and rehearsals of before still hold them.")
-
-
-def _nothing_else(rest: Sequence[str]) -> None:
-    if rest:
-        raise LaunchError(f"{rest[0]} is not known here: see `rostrum people --help`.")
 
 
 VERBS: Mapping[str, Verb] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
-from rostrum.launch.arguments import take
+from rostrum.launch.arguments import nothing_else, take
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.people import password
 from rostrum.launch.people.judge_pages import JudgePages
@@ -45,8 +45,7 @@ def places(study: Path, people: People, db: sqlite3.Connection, words: Sequence[
     rest, own_host = take(rest, "researcher_host")
     rest, own_port = take(rest, "researcher_port")
     rest, https = take(rest, "https")
-    if rest:
-        raise LaunchError(f"{rest[0]} is not known here: see `rostrum people --help`.")
+    nothing_else(rest, "people")
     judges = Place(JudgePages(study, people, https == "true"), host or LOOPBACK, _port(port, 8000, "port"), "port")
     if password.kept(db) is not None:
         # on this machine alone they are reached without https, whatever stands before the judges'

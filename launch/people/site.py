@@ -1,8 +1,11 @@
 """What all pages of a study share: templates and words, forms, headers, rates, and the answers to what goes wrong."""
 
 import re
+import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Route
 
+from rostrum.envs.text.quotes import MARKED, escape_markup
 from rostrum.launch.people import access
 from rostrum.rewards.people import database
 from rostrum.trainer.config.people import People
@@ -32,11 +36,10 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_QUOTE = re.compile(r"<([vu])_quote>(.*?)</\1_quote>", re.DOTALL)
 Form = Mapping[str, str]
 
 
-class Site:
+class Site(ABC):
     """The pages of one study, or of a part of them; each request opens a connection of its own."""
 
     cookie = access.SESSION
@@ -50,13 +53,17 @@ class Site:
         self._rates = access.Rates(240, 60.0)
         self._open = database.connect(study)  # while one is, closing another does not tidy the log up, which is slow
         self._templates = Environment(
-            loader=FileSystemLoader(HERE / "pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=FileSystemLoader(HERE / "pages"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            finalize=_fit_for_a_page,
         )
         self._templates.globals |= {"words": self.words, "marked": self._marked}
 
+    @abstractmethod
     def routes(self) -> Sequence[Route]:
         """Return the pages."""
-        raise NotImplementedError
 
     def application(self) -> Starlette:
         """Return what a server runs."""
@@ -66,9 +73,9 @@ class Site:
             exception_handlers={404: self._not_found, 405: self._not_found},
         )
 
-    def connection(self) -> "connection":
+    def connection(self) -> "closing[sqlite3.Connection]":
         """Return the study's database, as a context."""
-        return connection(self.study)
+        return closing(database.connect(self.study))
 
     def page(self, template: str, title: str, status: int = 200, **context: Any) -> Response:
         """Return a page made from a template of the folder `pages`."""
@@ -111,8 +118,9 @@ class Site:
 
     def _marked(self, text: str) -> Markup:
         """Return a speech as HTML: its quotes marked as verified or not, everything else escaped."""
+        text = escape_markup(text)
         parts, end = [], 0
-        for found in _QUOTE.finditer(text):
+        for found in MARKED.finditer(text):
             kind, sign, word = ("found", "✓", "verified") if found[1] == "v" else ("missing", "✗", "unverified")
             parts += [
                 escape(text[end : found.start()]),
@@ -124,18 +132,10 @@ class Site:
         return Markup("").join([*parts, escape(text[end:])])
 
 
-class connection:
-    """A connection to the study's database for one request."""
-
-    def __init__(self, study: Path) -> None:
-        self._study = study
-
-    def __enter__(self) -> Any:
-        self._open = database.connect(self._study)
-        return self._open
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
+def _fit_for_a_page(value: Any) -> Any:
+    """Return what a template shows without control signs and the like, whoever wrote it (`escape_markup`). HTML of our
+    own is made of what went through here or `Site._marked`."""
+    return escape_markup(value) if type(value) is str else value
 
 
 async def _static(request: Request) -> Response:

@@ -1,5 +1,6 @@
 """A judge's way in a real Chromium: from consent to survey, with closed tabs, lost networks, keyboards and phones."""
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from tests.browser import judging
 from tests.browser.judging import PEOPLE, WHY, Reader
+from tests.launch.people import quality_study
+from tests.launch.people.quality_study import EVERYTHING
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
 SAVED = "text=Saved"
@@ -215,4 +218,53 @@ def test_active_seconds_are_those_at_work(chromium: Any, folder: Path) -> None:
         page.get_by_role("button", name="Send my verdict").click()
         counted = float(page.locator("input[name=active]").input_value())
         assert 94 <= counted <= 100, "20 seconds, a minute of the hour, 10 before it was hidden, and 5 after"
+        reader.close()
+
+
+def test_nothing_serious_is_found_with_every_check_on(chromium: Any, folder: Path) -> None:
+    """Tags, questions on the guidelines, other scales, a question of attention, a warning, messages, and the code of a
+    recruiting site."""
+    quality_study.make(folder)
+    people = EVERYTHING.model_copy(update={"least_seconds": 3600, "warn_after": 1, "stop_after": 3, "reading": "whole"})
+    with judging.served(folder, people) as address:
+        reader = Reader(chromium, address, "/outside?PROLIFIC_PID=p1&STUDY_ID=s1&SESSION_ID=v1", **PHONE)
+        page, found = reader.page, {}
+
+        def look() -> None:
+            found[reader.heading()] = reader.faults()
+
+        page.goto(reader.path)
+        look()
+        reader.press("I agree, and want to begin")
+        look()
+        for box in page.get_by_role("checkbox").all():
+            box.check()
+        page.locator("main form[action='/profile'] button").click()
+        look()
+        reader.press("I have read this")
+        look()
+        with sqlite3.connect(folder / "study.sqlite") as db:
+            (kept,) = db.execute("SELECT value FROM setting WHERE key = 'comprehension'").fetchone()
+        for question in json.loads(kept):
+            page.get_by_label(question["right"], exact=True).check()
+        page.locator("main form[action='/comprehension'] button").click()
+        for _ in range(12):
+            look()
+            if reader.heading() not in ("Feedback",) and not page.locator("input[name=p]").count():
+                break
+            if reader.heading() == "Feedback":
+                page.get_by_role("link", name="Go on").click()
+                continue
+            reader.choose(80)
+            page.locator("input[name=choice][value=first]").check()
+            for name, good in (("rating-first", 8), ("rating-second", 3)):
+                page.locator(f"input[name={name}][value='{good}']").check()
+            if page.locator("input[name=said]").count():
+                page.locator("input[name=said]").first.check()
+            page.get_by_label("Why?").fill(WHY)
+            reader.press("Send my verdict")
+        assert "CODE-STOP" in page.inner_text("main"), "too fast too often"
+        page.goto("/messages")
+        look()
+        assert len(found) >= 8 and not {name: of for name, of in found.items() if of}
         reader.close()

@@ -1,6 +1,7 @@
 """The judges' pages over HTTP: a judge's whole way, and what nobody may learn or do there."""
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,21 @@ def test_speeches_are_escaped(study: Path, now: list[float]) -> None:
     page = Judge(study, PEOPLE, now).join()
     assert "&lt;script&gt;" in page.text and "<script>alert" not in page.text and "&lt;mark class=" in page.text
     assert '<mark class="found" data-sign="✓">Ann or Ben' in page.text
+
+
+def test_signs_that_would_lead_a_reader_astray_are_taken_out(study: Path, now: list[float]) -> None:
+    """Of a stranger's debate, whose record says what it likes: text that runs backwards, and signs that nobody sees."""
+    evil = "\u202egnorw\u202c \u200bA\u0007nn"
+    db = database.connect(study)
+    for number, text in db.execute("SELECT id, transcript FROM debate").fetchall():
+        stored = json.loads(text)
+        stored["record"]["question"]["text"] = f"Who? {evil}"
+        stored["record"]["answers"] = [f"Ann {evil}", "Ben"]
+        stored["record"]["speeches"][0]["text"] = evil
+        db.execute("UPDATE debate SET transcript = ? WHERE id = ?", (json.dumps(stored), number))
+    page = Judge(study, PEOPLE, now).join()
+    assert "Who? gnorw Ann" in page.text and '<p dir="auto">gnorw Ann</p>' in page.text
+    assert not set("\u202e\u202c\u200b\u0007") & set(page.text)
 
 
 def test_too_many_requests_are_refused(study: Path, now: list[float]) -> None:
