@@ -43,6 +43,12 @@ def test_a_name_of_a_module_is_given_once(package: str) -> None:
     assert names and not {name: number for name, number in names.items() if number > 1 and name not in SHARED}
 
 
+def test_a_name_of_a_file_of_tests_is_given_once() -> None:
+    """pytest imports a file that lies in no package by its name alone: a second one of that name is an error."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert names and not {name for name, number in names.items() if number > 1}
+
+
 MOST_PATCHES = 80
 """Patches of our own modules in the tests. A seam is better: an argument, an object handed in, an entry point."""
 OURS = ("rostrum", *PACKAGES)
