@@ -148,16 +148,18 @@ def _results(words: Sequence[str]) -> int:
     """Print what came out of a study so far, and whether it is as it was declared."""
     study, rest = _study(words)
     nothing_else(rest, "people")
+    from rostrum.rewards.people import pay
     from rostrum.trainer.evaluation.people import double_check, given, study_lock, worth_a_look
     from rostrum.trainer.evaluation.people.results import read, results, sentences
 
+    wage = settings_of(study).wage
     with _opened(study) as db:
         judged = read(db)
         found = sentences(results(judged)) or ["Nobody has judged a debate of the main phase yet."]
         found += double_check.sentences(double_check.agreement(judged, double_check.read(db)))
         decided = worth_a_look.sentence(worth_a_look.decided(db, given.read(db)))
-        otherwise = study_lock.check(study, db)
-    tell(*found, *filter(None, [decided]), *(f"Not as declared: {sentence}" for sentence in otherwise))
+        otherwise, due = study_lock.check(study, db), pay.sentence(db, wage)
+    tell(*found, *filter(None, [decided]), due, *(f"Not as declared: {sentence}" for sentence in otherwise))
     return 0
 
 

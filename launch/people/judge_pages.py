@@ -17,14 +17,12 @@ from starlette.routing import Route
 
 from rostrum.envs.types import Speech
 from rostrum.launch.people import access, judging
-from rostrum.launch.people.judging import FormError, Item
+from rostrum.launch.people.judging import TYPED, FormError, Item
 from rostrum.launch.people.live_pages import LivePages
 from rostrum.launch.people.site import Form
-from rostrum.rewards.people import controls, mail, pay, places, verdicts
+from rostrum.rewards.people import controls, mail, pay, places
 from rostrum.rewards.people.database import StudyError, transaction
 
-TYPED = ("p", "explanation", "choice", "rating-first", "rating-second", "said", "question")
-"""Fields of a verdict that a judge fills in."""
 MESSAGES_AN_HOUR = 20
 
 
@@ -97,13 +95,7 @@ class JudgePages(LivePages):
         """Keep what is typed, and the debate with its judge for longer."""
 
         def keep(db: Any, judge: str, form: Form) -> Response:
-            item = judging.item_of(db, judge, form.get("place", ""), self.people, self.now())
-            place = item.place
-            if form.get("round") != str(len(item.given)):
-                return Response(status_code=204)  # of a round that was sent meanwhile
-            kept = {name: form[name] for name in TYPED if name in form}
-            verdicts.save_draft(db, judge, place.id, kept, self.now())
-            places.extend(db, place.id, self.now(), self.people.place_minutes * 60)
+            judging.keep_draft(db, judge, form, self.people, self.now())
             return Response(status_code=204)
 
         return await self.sent(request, keep)
@@ -144,9 +136,7 @@ class JudgePages(LivePages):
         """Let a judge go, and put the debate back."""
 
         def keep(db: Any, judge: str, form: Form) -> Response:
-            places.give_back(db, judge)
-            with transaction(db):
-                db.execute("UPDATE judge SET state = 'left' WHERE id = ?", (judge,))
+            judging.leave(db, judge, form, self.people, self.now())
             return RedirectResponse("/", 303)
 
         return await self.sent(request, keep)
@@ -201,8 +191,9 @@ class JudgePages(LivePages):
 
     def _progress(self, db: Any, judge: str) -> str:
         """Return how much a judge has done and earned."""
-        done, seconds = pay.worked(db, judge).get(judge, (0, 0.0))
-        return self.words["progress"].format(done=done, money=f"${pay.dollars(seconds, self.people.wage):.2f}")
+        own = pay.worked(db, judge).get(judge, pay.Worked())
+        money = f"${pay.dollars(own.seconds, self.people.wage):.2f}"
+        return self.words["progress"].format(done=own.verdicts, money=money)
 
     def _debate(
         self,
@@ -214,7 +205,7 @@ class JudgePages(LivePages):
         values: Form | None = None,
         status: int = 200,
     ) -> Response:
-        given = values if values is not None else item.draft
+        given = values if values is not None else item.draft.fields
         speakers = {speech.speaker for _, said in item.rounds for speech in said}
         return self.page(
             "debate.html.j2",

@@ -14,11 +14,11 @@ from rostrum.envs.types import Side, Transcript
 from rostrum.launch.people import care
 from rostrum.launch.people.care import Attention
 from rostrum.launch.people.wording import WORDS
-from rostrum.rewards.people import live, places, quality, verdicts
+from rostrum.rewards.people import live, pay, places, quality, verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 from rostrum.rewards.people.debates import Round, rounds_of
 from rostrum.rewards.people.places import Phase, Place
-from rostrum.rewards.people.verdicts import Sent
+from rostrum.rewards.people.verdicts import Draft, Sent
 from rostrum.trainer.config.people import People
 
 PHASES: Sequence[Phase] = ("training", "qualification", "main")
@@ -26,6 +26,8 @@ IDLE = 5.0
 """Seconds by which a page's own count of active time may be off."""
 RATINGS = range(1, 11)
 """How good a case can be."""
+TYPED = ("p", "explanation", "choice", "rating-first", "rating-second", "said", "question")
+"""Fields of a verdict that a judge fills in."""
 
 
 class FormError(ValueError):
@@ -51,7 +53,7 @@ class Item:
     """Whether rounds follow."""
     given: Sequence[float]
     """P(answer shown first) after each round so far."""
-    draft: Mapping[str, str]
+    draft: Draft
     attention: Attention | None
     """What the last form also asks, where it does."""
     asks: int = 0
@@ -140,6 +142,39 @@ def take_form(
     verdicts.submit(db, judge, place, sent, now)
     care.enforce(db, judge, place, people, now)
     return "verdict"
+
+
+def keep_draft(db: sqlite3.Connection, judge: str, form: Mapping[str, str], people: People, now: float) -> None:
+    """Keep what is typed and how long that has taken, and the debate with its judge for longer. What is of a round that
+    was sent meanwhile changes nothing.
+
+    Raises:
+        StudyError: the debate was not given to this judge.
+    """
+    row = _row(db, judge, form.get("place", ""))
+    place, known = row["id"], _known(db, row["id"])
+    if form.get("round") == str(known):
+        active = _active(form, max(0.0, now - _shown_at(db, place, known, now)))
+        typed = {name: form[name] for name in TYPED if name in form}
+        verdicts.save_draft(db, judge, place, typed, now, active)
+        places.extend(db, place, now, people.place_minutes * 60)
+
+
+def leave(db: sqlite3.Connection, judge: str, form: Mapping[str, str], people: People, now: float) -> None:
+    """Let a judge go: what the open round has taken so far is kept, by the server's clock where no script counted, and
+    the debate is put back."""
+    found = db.execute("SELECT token FROM place WHERE judge = ? AND state = 'open'", (judge,)).fetchone()
+    if found is not None and found["token"] == form.get("place"):
+        row = _row(db, judge, found["token"])
+        place, known = row["id"], _known(db, row["id"])
+        on_page = max(0.0, now - _shown_at(db, place, known, now))
+        active = _active(form, on_page)
+        seconds = min(on_page, pay.LONGEST) if active is None else active
+        verdicts.save_draft(db, judge, place, verdicts.draft(db, place).fields, now, seconds)
+    live.leave(db, judge, now, people.live_seconds)
+    places.give_back(db, judge)
+    with transaction(db):
+        db.execute("UPDATE judge SET state = 'left' WHERE id = ? AND state NOT IN ('finished', 'stopped')", (judge,))
 
 
 def feedback(db: sqlite3.Connection, judge: str, token: str, people: People) -> Feedback | None:

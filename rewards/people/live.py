@@ -156,6 +156,17 @@ def give_up(connection: sqlite3.Connection, place: int, round_: int, now: float,
             _end(connection, place, round_, now, seconds)
 
 
+def leave(connection: sqlite3.Connection, judge: str, now: float, seconds: float) -> None:
+    """End what a judge waits for who leaves or is stopped: the wait until now is paid, and no player need answer."""
+    with transaction(connection):
+        for place, round_ in connection.execute(
+            "SELECT i.place, i.round FROM inquiry i JOIN place p ON p.id = i.place "
+            "WHERE p.judge = ? AND i.state IN ('waiting', 'playing')",
+            (judge,),
+        ).fetchall():
+            _end(connection, place, round_, now, seconds)
+
+
 def _end(connection: sqlite3.Connection, place: int, round_: int, now: float, seconds: float) -> None:
     connection.execute(
         "UPDATE inquiry SET state = 'failed', since = min(?, at + ?) WHERE place = ? AND round = ?",
@@ -197,7 +208,11 @@ def beat(connection: sqlite3.Connection, now: float) -> None:
 
 def is_wanted(connection: sqlite3.Connection) -> bool:
     """Return whether any round is to be played, perhaps by another player; a look that keeps no writer waiting."""
-    return connection.execute("SELECT 1 FROM inquiry WHERE state IN ('waiting', 'playing')").fetchone() is not None
+    found = connection.execute(
+        "SELECT 1 FROM inquiry i JOIN place p ON p.id = i.place "
+        "WHERE i.state IN ('waiting', 'playing') AND p.state = 'open'"
+    ).fetchone()
+    return found is not None
 
 
 def lease(connection: sqlite3.Connection, now: float, seconds: float, loaded: int | None = None) -> Work | None:

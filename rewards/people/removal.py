@@ -5,6 +5,7 @@ import secrets
 import sqlite3
 from typing import Literal
 
+from rostrum.rewards.people import verdicts
 from rostrum.rewards.people.database import StudyError, transaction
 
 Keep = Literal["verdicts", "nothing"]
@@ -49,7 +50,8 @@ def _keep_verdicts(connection: sqlite3.Connection, judge: str) -> str:
         connection.execute(
             "UPDATE verdict SET explanation = '', key = lower(hex(randomblob(16))) WHERE place = ?", (place,)
         )
-        connection.execute("DELETE FROM draft WHERE place = ?", (place,))
+        seconds = verdicts.draft(connection, place).seconds  # which stay, as they were paid
+        connection.execute("UPDATE draft SET fields = ? WHERE place = ?", (json.dumps({"seconds": seconds}), place))
         connection.execute("UPDATE inquiry SET text = '' WHERE place = ?", (place,))
         _remove_questions(connection, place)
     return new

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from rostrum.envs.types import Side
 from rostrum.rewards.people import quality
 from rostrum.rewards.people.database import StudyError, transaction
+from rostrum.rewards.people.pay import SECONDS
 
 Outcome = Literal["done", "late"]
 """What became of a verdict that was sent: counted, or kept and paid beyond what was wanted, since the place had been
@@ -46,8 +47,8 @@ class Opinion:
     """P(answer of side A)."""
     explanation: str
     guidelines: int
-    active: float | None
-    on_page: float
+    seconds: float
+    """Active ones, or those on the page where they were not counted; with the rounds before."""
     at: float
     by_round: tuple[float, ...]
     """P(answer of side A) after each round, where the judge read step by step."""
@@ -84,27 +85,46 @@ def step(
             quality.note(connection, judge, "time", False, now, place)
 
 
-def save_draft(connection: sqlite3.Connection, judge: str, place: int, fields: Mapping[str, str], now: float) -> None:
-    """Keep what a judge has typed so far; once there is a verdict, it is left alone.
+def save_draft(
+    connection: sqlite3.Connection,
+    judge: str,
+    place: int,
+    fields: Mapping[str, str],
+    now: float,
+    seconds: float | None = None,
+) -> None:
+    """Keep what a judge has typed so far, and the seconds that the round has taken, if they are known: they are paid
+    should no more come. The greatest number of them stays, whichever tab it is of. Once there is a verdict, all is left
+    alone.
 
     Raises:
         StudyError: the place is not this judge's.
     """
     with transaction(connection):
         _own(connection, judge, place)
+        if connection.execute("SELECT 1 FROM verdict WHERE place = ?", (place,)).fetchone():
+            return
+        most = max(draft(connection, place).seconds, seconds or 0.0)
         connection.execute(
-            "INSERT INTO draft (place, fields, at) SELECT ?, ?, ? "
-            "WHERE NOT EXISTS (SELECT 1 FROM verdict WHERE place = ?) "
+            "INSERT INTO draft (place, fields, at) VALUES (?, ?, ?) "
             "ON CONFLICT (place) DO UPDATE SET fields = excluded.fields, at = excluded.at",
-            (place, json.dumps(fields), now, place),
+            (place, json.dumps({**fields, "seconds": most}), now),
         )
 
 
-def draft(connection: sqlite3.Connection, place: int) -> dict[str, str]:
-    """Return what was typed for a place so far."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a judge has typed for a round, and the seconds that it has taken so far."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def draft(connection: sqlite3.Connection, place: int) -> Draft:
+    """Return what was kept of the round of a place that is open."""
     found = connection.execute("SELECT fields FROM draft WHERE place = ?", (place,)).fetchone()
-    fields: dict[str, str] = json.loads(found["fields"]) if found else {}
-    return fields
+    fields = json.loads(found["fields"]) if found else {}
+    return Draft({name: text for name, text in fields.items() if name != "seconds"}, fields.get("seconds") or 0.0)
 
 
 def submit(connection: sqlite3.Connection, judge: str, place: int, sent: Sent, now: float) -> Outcome:
@@ -137,7 +157,7 @@ def opinions(connection: sqlite3.Connection, debate: str | None = None) -> Itera
     which = "coalesce(l.shown, d.shown) = :debate" if debate is not None else "d.phase = 'main'"
     found = connection.execute(
         "SELECT p.id, p.judge, coalesce(l.shown, d.shown) AS shown, p.first, p.guidelines, v.p, v.explanation, "
-        "v.active, v.on_page, v.at "
+        f"{SECONDS} AS seconds, v.at "
         "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
         "LEFT JOIN live l ON l.place = p.id "  # the place's own debate, where its judge asked
         f"WHERE p.state = 'done' AND {which} ORDER BY v.at, p.id",
@@ -152,8 +172,7 @@ def opinions(connection: sqlite3.Connection, debate: str | None = None) -> Itera
             row["p"],
             row["explanation"],
             row["guidelines"],
-            row["active"],
-            row["on_page"],
+            row["seconds"],
             row["at"],
             tuple(p for (p,) in steps),
         )

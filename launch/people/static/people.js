@@ -4,7 +4,9 @@
   const form = document.getElementById("verdict");
   if (!form) return;
   const IDLE = 60_000; // without a move, a key or a scroll, a judge is away
-  let active = 0, last = Date.now(), since = Date.now(), hidden = false;
+  const EVERY = 30_000; // between two looks whether there are seconds to keep
+  // in milliseconds, from what was counted before this tab
+  let active = 1000 * form.dataset.active, kept = active, last = Date.now(), since = Date.now(), hidden = false;
   const count = () => {
     const now = Date.now();
     if (!hidden) active += Math.min(now, last + IDLE) - Math.min(since, last + IDLE);
@@ -19,10 +21,13 @@
     last = Date.now();
   });
 
+  const told = (of) => { count(); of.elements.active.value = (active / 1000).toFixed(1); };
+  const leave = document.getElementById("leave");
+  leave.addEventListener("submit", () => told(leave));
+
   const saved = form.querySelector(".saved");
   form.addEventListener("submit", (event) => {
-    count();
-    form.elements.active.value = (active / 1000).toFixed(1);
+    told(form);
     if (navigator.onLine) return;
     event.preventDefault(); // the browser would show its own page of error, and what was typed would be gone
     saved.textContent = saved.dataset.offline;
@@ -30,14 +35,18 @@
 
   let waiting = 0, dirty = false;
   const tell = (text) => { if (navigator.onLine) saved.textContent = text; };
+  const typed = () => { told(form); return new URLSearchParams(new FormData(form)); };
   const save = async () => {
-    const fields = new URLSearchParams(new FormData(form));
+    const fields = typed(), shown = dirty;
+    dirty = false;
+    kept = active;
     try {
       const reply = await fetch(form.dataset.draft, { method: "POST", body: fields, keepalive: true });
       if (!reply.ok) throw new Error(reply.statusText);
-      dirty = false;
-      tell(saved.dataset.word);
+      if (shown) tell(saved.dataset.word);
     } catch {
+      dirty = dirty || shown;
+      if (!shown) return; // nobody typed: the next time will do
       tell("…");
       waiting = setTimeout(save, 5000); // the network is away: again in a while
     }
@@ -48,8 +57,13 @@
     clearTimeout(waiting);
     waiting = setTimeout(save, 800);
   });
+  setInterval(() => { // who reads and types nothing is paid too, should they never come back
+    count();
+    if (active >= kept + EVERY / 2) save();
+  }, EVERY);
   addEventListener("pagehide", () => {
-    if (dirty) navigator.sendBeacon(form.dataset.draft, new URLSearchParams(new FormData(form)));
+    count();
+    if (dirty || active >= kept + 1000) navigator.sendBeacon(form.dataset.draft, typed());
   });
 })();
 

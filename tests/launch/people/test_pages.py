@@ -10,7 +10,7 @@ import pytest
 
 from rostrum.launch.people import access
 from rostrum.launch.people.judging import qualified
-from rostrum.rewards.people import controls, database, verdicts
+from rostrum.rewards.people import controls, database, pay, verdicts
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
 from tests.launch.people.pages import Judge, forms, options
@@ -346,3 +346,42 @@ def test_too_many_requests_are_refused(study: Path, now: list[float]) -> None:
     judge = Judge(study, PEOPLE, now)
     judge.join()
     assert [judge.get("/static/people.css").status_code for _ in range(300)][-1] == 429
+
+
+def test_who_leaves_in_the_middle_is_paid_what_they_have_done(tmp_path: Path) -> None:
+    """A round of 30 seconds and 20 of the next: by the page's own count where there is one, else by the server's clock;
+    what was begun stays what it was when the same is sent again."""
+    pages.make(tmp_path).close()
+    paid = {}
+    for counted in ("", "12.5"):
+        now = [1_000_000.0]
+        judge = Judge(tmp_path, People(words=3, wage=36), now)
+        page = judge.join()
+        now[0] += 30
+        page = judge.send(page, "/judge", p="80")
+        assert "earned $0.30" in page.text, "before the verdict too"
+        now[0] += 20
+        for _ in range(2):
+            judge.send(page, "/leave", active=counted)
+            now[0] += 500
+        db = database.connect(tmp_path)
+        (last,) = db.execute("SELECT id FROM judge ORDER BY number DESC LIMIT 1").fetchone()
+        paid[counted] = pay.worked(db)[last]
+        db.close()
+    assert paid == {"": pay.Worked(0, 50, 50), "12.5": pay.Worked(0, 42.5, 42.5)}
+
+
+def test_seconds_come_with_drafts_and_go_on_in_the_next_tab(tmp_path: Path) -> None:
+    pages.make(tmp_path).close()
+    now = [1_000_000.0]
+    judge = Judge(tmp_path, People(words=3, wage=36), now)
+    page = judge.join()
+    now[0] += 60
+    draft = forms(page)["/judge"] | {"p": "80"}
+    for active, kept in (("42", "42.0"), ("7", "42.0"), ("9999", "42.0"), ("x", "42.0")):
+        assert judge.post("/draft", draft | {"active": active}).status_code == 204
+        assert f'data-active="{kept}"' in judge.get().text
+    assert "earned $0.42" in judge.get().text
+    assert judge.post("/draft", draft | {"place": "made-up"}).status_code == 409
+    page = judge.send(judge.get(), "/judge", p="80", active="44")
+    assert "earned $0.44" in page.text and 'data-active="0.0"' in page.text, "and no second twice"

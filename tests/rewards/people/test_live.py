@@ -13,6 +13,7 @@ from rostrum.envs.types import Inquiry, Protocol, Side, Transcript
 from rostrum.rewards.people import live, pay, places, verdicts
 from rostrum.rewards.people.debates import bare, id_of
 from rostrum.rewards.people.live import LEASE, SILENT, TRIES, Work
+from rostrum.rewards.people.pay import Worked
 from rostrum.rewards.people.verdicts import Sent
 from tests.rewards.people import study
 from tests.rewards.people.debaters import THOUGHT, ScriptedDebaters
@@ -204,7 +205,7 @@ def test_what_is_judged_is_what_was_read(db: sqlite3.Connection) -> None:
     found = {opinion.judge: opinion.debate for opinion in verdicts.opinions(db)}
     assert own is not None and found["j0"] == id_of(own) and found["j0"] not in stored and found["j1"] in stored
     assert [opinion.judge for opinion in verdicts.opinions(db, id_of(own))] == ["j0"]
-    assert pay.worked(db) == {"j0": (1, 30 + 31), "j1": (1, 30)}, "waiting is paid"
+    assert pay.worked(db) == {"j0": Worked(1, 30 + 31), "j1": Worked(1, 30)}, "waiting is paid"
 
 
 def test_waiting_is_paid_no_longer_than_one_need_wait(db: sqlite3.Connection) -> None:
@@ -212,7 +213,7 @@ def test_waiting_is_paid_no_longer_than_one_need_wait(db: sqlite3.Connection) ->
     live.ask(db, place, 1, "Where?", 0)
     live.give_up(db, place, 1, 50_000, WAIT)
     verdicts.submit(db, "j0", place, Sent("key", 0.7, "why", 20), 50_020)
-    assert pay.worked(db) == {"j0": (1, 20 + WAIT)}
+    assert pay.worked(db) == {"j0": Worked(1, 20 + WAIT)}
 
 
 @pytest.mark.parametrize(
@@ -237,3 +238,19 @@ def test_rounds_begin_where_the_protocol_says() -> None:
         debate = replace(study.transcript(0, 0), protocol=replace(protocol, judge_asks=True))
         begins = [live.first_turn(debate, round_) for round_ in range(3)]
         assert begins[1:] == [turn for turn in range(6) if debate.protocol.asks_before(turn)]
+
+
+def test_who_leaves_is_paid_for_the_wait_until_then_and_nobody_need_answer(db: sqlite3.Connection) -> None:
+    place = given(db, "j0")
+    live.ask(db, place, 1, "Where?", 0)
+    live.leave(db, "j0", 40, WAIT)
+    assert pay.worked(db) == {"j0": Worked(0, 40, 40)} and not live.is_wanted(db)
+    live.leave(db, "j0", 50, WAIT)
+    assert pay.worked(db)["j0"].seconds == 40, "once"
+
+
+def test_nobody_plays_for_a_place_that_was_put_back(db: sqlite3.Connection) -> None:
+    live.ask(db, given(db, "j0"), 1, "Where?", 0)
+    assert live.is_wanted(db)
+    places.give_back(db, "j0")
+    assert not live.is_wanted(db) and live.lease(db, 1, WAIT) is None

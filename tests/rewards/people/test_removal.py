@@ -9,7 +9,7 @@ import pytest
 
 from rostrum.envs.transcripts import to_json
 from rostrum.envs.types import Inquiry
-from rostrum.rewards.people import controls, database, mail, places, removal, verdicts
+from rostrum.rewards.people import controls, database, mail, pay, places, removal, verdicts
 from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.verdicts import Sent
 from tests.rewards.people import study
@@ -121,3 +121,11 @@ def test_while_others_read_nobody_is_removed(db: sqlite3.Connection, tmp_path: P
     assert db.execute("SELECT 1 FROM judge WHERE id = 'planted-judge'").fetchone(), "and can be tried again"
     removal.remove(db, "planted-judge", "nothing")
     assert planted(tmp_path) == set()
+
+
+def test_what_was_begun_stays_paid(db: sqlite3.Connection) -> None:
+    (place,) = db.execute("SELECT id FROM place WHERE token = 'PLANTED-TOKEN'").fetchone()
+    verdicts.save_draft(db, "planted-judge", place, {"explanation": "PLANTED-DRAFT"}, 13, 40)
+    before = pay.worked(db)["planted-judge"]
+    new = removal.remove(db, "planted-judge", "verdicts")
+    assert new is not None and pay.worked(db)[new] == before and before.unfinished == 40

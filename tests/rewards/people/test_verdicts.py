@@ -37,7 +37,7 @@ def test_sending_twice_counts_once(db: sqlite3.Connection) -> None:
     for p, key in ((0.8, "one"), (0.8, "one"), (0.2, "from a second tab")):
         assert verdicts.submit(db, "j0", place.id, Sent(key, p, "why", 20.0, active=11.5), now=5) == "done"
     (opinion,) = verdicts.opinions(db)
-    assert (opinion.p, opinion.active, opinion.on_page, opinion.at) == (0.8, 11.5, 20.0, 5)
+    assert (opinion.p, opinion.seconds, opinion.at) == (0.8, 11.5, 5)
 
 
 def test_another_judges_place_is_nobody_elses(db: sqlite3.Connection) -> None:
@@ -66,10 +66,10 @@ def test_drafts_are_kept_until_there_is_a_verdict(db: sqlite3.Connection) -> Non
     place = open_place(db)
     for text in ("The first", "The first side quotes"):
         verdicts.save_draft(db, "j0", place.id, {"explanation": text}, now=1)
-    assert verdicts.draft(db, place.id) == {"explanation": "The first side quotes"}
+    assert verdicts.draft(db, place.id).fields == {"explanation": "The first side quotes"}
     verdicts.submit(db, "j0", place.id, Sent("k", 0.9, "why", 30.0), now=4)
     verdicts.save_draft(db, "j0", place.id, {"explanation": "an autosave that was late"}, now=5)
-    assert verdicts.draft(db, place.id) == {}
+    assert verdicts.draft(db, place.id) == verdicts.Draft()
 
 
 def test_a_judge_of_people_gives_their_mean_and_how_many_they_were(db: sqlite3.Connection, tmp_path: Path) -> None:
@@ -185,4 +185,4 @@ def test_a_tab_that_is_left_open_is_not_paid_all_night(tmp_path: Path) -> None:
         assert place is not None
         verdicts.step(db, "j0", place.id, 0, 0.6, round_page, 1)
         verdicts.submit(db, "j0", place.id, Sent(f"key-{place.id}", 0.7, "So.", page, active), 2)
-    assert pay.worked(db) == {"j0": (2, 40 + 3_600 + 3_600 + 15)}
+    assert pay.worked(db) == {"j0": pay.Worked(2, 40 + 3_600 + 3_600 + 15)}

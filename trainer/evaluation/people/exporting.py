@@ -15,7 +15,7 @@ import pandas as pd
 
 from rostrum.envs.files import write_atomically
 from rostrum.rewards.people.database import transaction
-from rostrum.rewards.people.pay import SECONDS
+from rostrum.rewards.people.pay import PAID, SECONDS
 from rostrum.trainer.store.tables import write_parquet
 
 GONE = "[removed]"
@@ -39,8 +39,10 @@ SELECT p.judge, d.id AS debate, d.phase, s.round, s.p AS p_a, s.active AS active
        s.at
 FROM step s JOIN place p ON p.id = s.place JOIN debate d ON d.id = p.debate
 """,
-    "judges": """
-SELECT j.id AS judge, j.state, j.reason, j.tags, j.joined, j.seen, s.fields AS survey
+    "judges": f"""
+SELECT j.id AS judge, j.state, j.reason, j.tags, j.joined, j.seen, s.fields AS survey,
+       (SELECT coalesce(sum({PAID}), 0) FROM place p LEFT JOIN verdict v ON v.place = p.id WHERE p.judge = j.id)
+       AS paid_seconds
 FROM judge j LEFT JOIN survey s ON s.judge = j.id
 """,
     "debates": f"""
@@ -84,6 +86,7 @@ COLUMNS: Mapping[str, str] = {
     "p_a": "P(answer of side A)",
     "p_right": "P(right answer)",
     "page_seconds": "seconds between page and form, by the server's clock",
+    "paid_seconds": "all seconds that are paid: of verdicts, of debates that were begun and not finished, of waiting",
     "phase": "practice, qualification, main phase or gold item",
     "protocol": "the protocol of the debate",
     "question": "the question's id",

@@ -115,7 +115,7 @@ def _row(opinion: Opinion, played: Played, correct: Side) -> dict[str, object]:
         "judge": opinion.judge,
         "p_right": opinion.p if correct is Side.A else 1 - opinion.p,
         "first_is_right": opinion.first is correct,
-        "seconds": opinion.on_page if opinion.active is None else opinion.active,
+        "seconds": opinion.seconds,
         "explanation": opinion.explanation,
         "question": transcript.question.text,
         "right": right,

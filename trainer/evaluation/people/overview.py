@@ -26,6 +26,7 @@ class Progress:
     """The verdicts on debates of a phase under a condition."""
 
     phase: str
+    """"queue" for the debates of the main phase that a cascade has put to the people."""
     condition: str
     debates: int
     done: int
@@ -36,11 +37,13 @@ class Progress:
 def progress(connection: sqlite3.Connection) -> list[Progress]:
     """Return how far each phase is under each condition, in the order of phases and checkpoints."""
     rows = connection.execute(
-        "SELECT d.phase, coalesce(c.run || ': ' || c.checkpoint || ', ' || c.protocol, ''), count(*), "
+        "SELECT CASE WHEN a.debate IS NULL THEN 'queue' ELSE d.phase END AS kind, "
+        "coalesce(c.run || ': ' || c.checkpoint || ', ' || c.protocol, ''), count(*), "
         "sum((SELECT count(*) FROM place p WHERE p.debate = d.id AND p.state = 'done')), "
         "sum((SELECT count(*) FROM place p WHERE p.debate = d.id AND p.state = 'open')), sum(d.wanted) "
-        "FROM debate d LEFT JOIN condition c ON c.id = d.condition GROUP BY d.phase, d.condition "
-        "ORDER BY CASE d.phase WHEN 'training' THEN 0 WHEN 'qualification' THEN 1 WHEN 'main' THEN 2 ELSE 3 END, c.id"
+        "FROM debate d LEFT JOIN condition c ON c.id = d.condition LEFT JOIN answer a ON a.debate = d.id "
+        "GROUP BY kind, d.condition "
+        "ORDER BY instr('training qualification main gold queue', kind), c.id"
     )
     return [Progress(*row) for row in rows]
 
@@ -66,14 +69,18 @@ def at_work(connection: sqlite3.Connection, now: float) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a study has cost so far, in dollars. Practice, qualification and late verdicts are paid too."""
+    """What a study has cost so far, in dollars. Practice, qualification, late verdicts and debates that were begun and
+    not finished are paid too."""
 
     seconds: float
     dollars: float
+    unfinished: float
+    """Of these: for debates that were begun and not finished."""
     budget: float
     verdicts: int
     """Of the main phase, that count."""
-    right: float
+    accuracy: float
+    """Share of them for the right answer, where it is known; NaN without one."""
 
     @property
     def per_verdict(self) -> float:
@@ -83,19 +90,27 @@ class Cost:
     @property
     def per_right(self) -> float:
         """Return what one verdict for the right answer has cost; NaN without one."""
-        return self.dollars / self.right if self.right else np.nan
+        return self.per_verdict / self.accuracy if self.accuracy else np.nan
 
 
 def cost(connection: sqlite3.Connection, given: Sequence[Given], people: People) -> Cost:
-    """Return what all verdicts so far have cost, by the seconds that they took."""
+    """Return what a study has cost so far, by the seconds of its judges (`rewards.people.pay`)."""
     budget = people.budget
     if budget is None:
         (wanted,) = connection.execute("SELECT coalesce(sum(wanted), 0) FROM debate").fetchone()
         budget = pay.dollars(wanted * people.minutes * 60, people.wage)
-    seconds = sum(each.seconds for each in given)
+    every = pay.worked(connection).values()
+    seconds, unfinished = sum(each.seconds for each in every), sum(each.unfinished for each in every)
     counting = [each for each in given if each.counts and each.phase == "main"]
-    right = sum(each.right for each in counting)
-    return Cost(seconds, pay.dollars(seconds, people.wage), budget, len(counting), right)
+    known = [each.right for each in counting if each.correct is not None]
+    return Cost(
+        seconds,
+        pay.dollars(seconds, people.wage),
+        pay.dollars(unfinished, people.wage),
+        budget,
+        len(counting),
+        float(np.mean(known)) if known else np.nan,
+    )
 
 
 def alarm(counts: Sequence[int], limit: float) -> float | None:

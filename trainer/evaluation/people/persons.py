@@ -1,5 +1,6 @@
 """What each judge of a study has done, how well, how quickly, and what is due."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +39,6 @@ class Person:
     reason: str
     joined: float | None
     seen: float | None
-    by_phase: dict[str, int]
     gold: tuple[float, int]
     """Share of the gold items that the judge got right, and how many there were."""
     qualification: tuple[float, int]
@@ -58,32 +58,42 @@ class Person:
     """Median hours between being given a debate and the verdict."""
     due: float
     """Dollars."""
+    unfinished: float
+    """Of these: for debates that were begun and not finished."""
     unread: int
     """Messages that no researcher has opened."""
+    tags: Sequence[str] = ()
+    """What describes the judge, by the invitation or their own words."""
+    profiled: float | None = None
+    """When the judge was asked about tags; None: not yet."""
 
 
 def persons(connection: sqlite3.Connection, given: Sequence[Given], people: People) -> list[Person]:
     """Return all judges in the order in which they were invited."""
     rows = connection.execute("SELECT * FROM judge ORDER BY number").fetchall()
-    whole = sum(each.phase == "main" and each.counts for each in given)
+    whole, worked = sum(each.phase == "main" and each.counts for each in given), pay.worked(connection)
     return [
-        _person(connection, row, [each for each in given if each.judge == row["id"]], whole, people) for row in rows
+        _person(
+            row,
+            [each for each in given if each.judge == row["id"]],
+            whole,
+            worked.get(row["id"], pay.Worked()),
+            people.wage,
+            mail.unread(connection, row["id"], "judge"),
+        )
+        for row in rows
     ]
 
 
-def _person(
-    connection: sqlite3.Connection, row: sqlite3.Row, own: Sequence[Given], whole: int, people: People
-) -> Person:
+def _person(row: sqlite3.Row, own: Sequence[Given], whole: int, worked: pay.Worked, wage: float, unread: int) -> Person:
     main = [each for each in own if each.phase == "main" and each.counts]
     serious = [each for each in own if each.phase != "training"]
-    phases = {each.phase for each in own}
     return Person(
         row["id"],
         row["state"],
         row["reason"],
         row["joined"],
         row["seen"],
-        {phase: sum(each.phase == phase for each in own) for phase in sorted(phases)},
         _accuracy([each for each in own if each.phase == "gold"]),
         _accuracy([each for each in own if each.phase == "qualification"]),
         _accuracy(main),
@@ -93,20 +103,25 @@ def _person(
         len(main) / whole if whole else np.nan,
         (own[0].at - row["joined"]) / 3600 if own and row["joined"] is not None else None,
         float(np.median([(each.at - each.given_at) / 3600 for each in own])) if own else np.nan,
-        pay.dollars(sum(each.seconds for each in own), people.wage),
-        mail.unread(connection, row["id"], "judge"),
+        pay.dollars(worked.seconds, wage),
+        pay.dollars(worked.unfinished, wage),
+        unread,
+        json.loads(row["tags"]),
+        row["profiled"],
     )
 
 
 def _accuracy(given: Sequence[Given]) -> tuple[float, int]:
-    return float(np.mean([each.right for each in given])) if given else np.nan, len(given)
+    known = [each.right for each in given if each.correct is not None]
+    return float(np.mean(known)) if known else np.nan, len(known)
 
 
 def calibration(given: Sequence[Given]) -> list[Calibration]:
     """Return how often the favoured answer was right by how likely it was called; steps that nobody used are left
-    out, and so are verdicts of one half."""
-    said = np.array([max(each.p, 1 - each.p) for each in given])
-    right = np.array([each.right for each in given])
+    out, and so are verdicts of one half and those on debates whose answer nobody knows."""
+    known = [each for each in given if each.correct is not None]
+    said = np.array([max(each.p, 1 - each.p) for each in known])
+    right = np.array([each.right for each in known])
     found = []
     for low, high in STEPS:
         inside = (said > low if low == 0.5 else said >= low - 1e-9) & (said < high - 1e-9 if high < 1 else said <= 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from rostrum.rewards.audit.raters import Level, answers_alpha, gini, share_of_busiest
 from rostrum.rewards.crossed import crossed_mean
+from rostrum.rewards.people.pay import SECONDS
 from rostrum.rewards.statistics import Interval
 from rostrum.rewards.types import favours
 
@@ -32,7 +33,7 @@ class Judged:
     p_first: float
     """Probability given to the answer that was shown first."""
     seconds: float
-    """Active seconds, or those on the page where they were not counted."""
+    """Active ones, or those on the page where they were not counted; with the rounds before."""
     tags: Sequence[str] = ()
     """What describes the judge."""
     chose_right: bool | None = None
@@ -112,8 +113,7 @@ def read(connection: sqlite3.Connection) -> list[Judged]:
     rows = connection.execute(
         "SELECT c.run, c.checkpoint, c.protocol, p.judge, d.question, d.story, p.first, "
         "CASE WHEN l.place IS NULL THEN d.id ELSE -p.id END AS id, a.correct, v.p, "
-        "coalesce(v.active, v.on_page) + (SELECT coalesce(sum(coalesce(s.active, s.on_page)), 0) FROM step s "
-        "WHERE s.place = p.id) AS seconds, v.also, (SELECT j.tags FROM judge j WHERE j.id = p.judge) AS tags "
+        f"{SECONDS} AS seconds, v.also, (SELECT j.tags FROM judge j WHERE j.id = p.judge) AS tags "
         "FROM verdict v JOIN place p ON p.id = v.place JOIN debate d ON d.id = p.debate "
         "LEFT JOIN live l ON l.place = p.id "
         "JOIN answer a ON a.debate = d.id JOIN condition c ON c.id = d.condition "

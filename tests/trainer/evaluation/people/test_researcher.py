@@ -120,11 +120,14 @@ def test_a_judge_in_figures(db: sqlite3.Connection) -> None:
         verdict("j0", 3, 0.7, at=7200, given_at=0, counts=False),
         verdict("j1", 3, 0.7),
     ]
+    place = places.take(db, "j0", "main", 0, 60)
+    assert place is not None
+    verdicts.save_draft(db, "j0", place.id, {}, 1, 90)
     ann, ben, cleo = persons.persons(db, found, PEOPLE)
-    assert ann.by_phase == {"gold": 1, "main": 2, "training": 1}
     assert (ann.gold, ann.accuracy, ann.share) == ((1.0, 1), (0.0, 1), 0.5)
     assert ann.first == pytest.approx(1.0), "0.9 for A, .7 for B and .7 for A, each shown first"
-    assert ann.seconds == 60 and ann.due == pytest.approx(6.8)
+    assert ann.seconds == 60
+    assert ann.due == ann.unfinished == pytest.approx(0.9), "by the database, where a debate was begun"
     assert ann.to_first_verdict == 0.5 and ann.to_verdict == pytest.approx((0.5 + 2) / 2)
     assert ben.accuracy == (1.0, 1) and math.isnan(ben.gold[0])
     assert cleo.due == 0 and math.isnan(cleo.seconds) and cleo.to_first_verdict is None
