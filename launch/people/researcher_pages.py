@@ -14,14 +14,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rostrum.envs import transcripts
-from rostrum.envs.types import Side, Transcript
+from rostrum.envs.types import Transcript
 from rostrum.launch.people.researcher_site import ResearcherSite, Visit
 from rostrum.launch.people.site import Form
 from rostrum.rewards.people import controls, live, mail
 from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.debates import rounds_of
 from rostrum.rewards.statistics import Interval
-from rostrum.trainer.evaluation.people import given, overview, persons, results, worth_a_look
+from rostrum.trainer.evaluation.people import double_check, given, overview, persons, queued, results, worth_a_look
+from rostrum.trainer.evaluation.people.double_check import Agreement
 from rostrum.trainer.evaluation.people.results import Results
 
 EVERY = 30
@@ -31,7 +32,7 @@ EVERY = 30
 class ResearcherPages(ResearcherSite):
     """What researchers see of a study, and do to it."""
 
-    _known: tuple[Any, Results] | None = None
+    _known: tuple[Any, tuple[Results, Sequence[Agreement]]] | None = None
     """The results, and of which verdicts: they take a second, and a page that reloads asks for them again and again."""
 
     def routes(self) -> Sequence[Route]:
@@ -49,6 +50,7 @@ class ResearcherPages(ResearcherSite):
             self.page_route("/debates/{debate:int}", self._debate),
             self.form_route("/debates/{debate:int}/note", self._note_debate, self._debate),
             self.form_route("/debates/{debate:int}/decision", self._decide, self._debate),
+            self.page_route("/queue", self._queue),
             self.page_route("/look", self._look),
             self.page_route("/parted", self._parted),
             self.page_route("/agreement", self._agreement),
@@ -62,14 +64,15 @@ class ResearcherPages(ResearcherSite):
 
     def _overview(self, visit: Visit) -> Response:
         """Show how far the study is, what it cost, and what came out so far; load it anew unless told not to."""
-        every, found, live = given.read(visit.db), self._results(visit.db), "still" not in visit.query
+        every, still = given.read(visit.db), "still" in visit.query
+        found, checked = self._results(visit.db)
         progress = overview.progress(visit.db)
         order = [row.condition for row in progress if row.phase == "main"]
         response = self.shown(
             visit,
             "overview",
             "overview",
-            live=live,
+            live=not still,
             progress=progress,
             days=overview.per_day(every),
             at_work=overview.at_work(visit.db, self.now()),
@@ -77,19 +80,24 @@ class ResearcherPages(ResearcherSite):
             alarm=overview.alarm([of.n for of in found.by_judge.values()], self.people.busiest_fifth),
             found=found,
             conditions=sorted(found.by_condition.items(), key=lambda item: order.index(item[0])),
+            checked=checked,
+            checks=self.people.check,
             changes=overview.changes(visit.db, every),
             first=overview.FIRST_VERDICTS,
-            decided=worth_a_look.sentence(worth_a_look.decided(visit.db, every)),
+            decided=worth_a_look.beside_people(worth_a_look.decided(visit.db, every)),
             now=self.now(),
         )
-        if live:
+        if not still:
             response.headers["Refresh"] = str(EVERY)
         return response
 
-    def _results(self, db: sqlite3.Connection) -> Results:
+    def _results(self, db: sqlite3.Connection) -> tuple[Results, Sequence[Agreement]]:
+        """Return what came out, and how far people agree with the model that they check."""
         state = tuple(db.execute("SELECT count(*), total(v.at), total(v.place) FROM verdict v").fetchone())
         if self._known is None or self._known[0] != state:
-            self._known = state, results.results(results.read(db))
+            judged = results.read(db)
+            agreement = double_check.agreement(judged, double_check.read(db))
+            self._known = state, (results.results(judged), agreement)
         return self._known[1]
 
     def _judges(self, visit: Visit) -> Response:
@@ -120,6 +128,7 @@ class ResearcherPages(ResearcherSite):
                 "SELECT reason, at FROM warning WHERE judge = ? ORDER BY at", (judge,)
             ).fetchall(),
             survey=_survey(visit.db, judge),
+            asked=bool(self.people.profile),
             phases=controls.AT_WORK,
         )
 
@@ -134,6 +143,7 @@ class ResearcherPages(ResearcherSite):
 
     def _stop(self, visit: Visit, form: Form) -> str:
         controls.stop(visit.db, visit.path["judge"], form.get("reason", ""))
+        live.leave(visit.db, visit.path["judge"], self.now(), self.people.live_seconds)
         return f"/judges/{visit.path['judge']}"
 
     def _let_back(self, visit: Visit, form: Form) -> str:
@@ -147,9 +157,10 @@ class ResearcherPages(ResearcherSite):
         rows = [
             (row, verdicts.get(row["id"], []), decisions.get(row["id"]))
             for row in visit.db.execute(
-                "SELECT d.id, d.phase, d.question, d.wanted, a.correct, coalesce(c.run || ': ' || c.checkpoint || ', ' "
-                "|| c.protocol, '') AS condition FROM debate d JOIN answer a ON a.debate = d.id "
-                "LEFT JOIN condition c ON c.id = d.condition ORDER BY d.phase, d.question, c.id"
+                f"SELECT d.id, {_KIND}, d.question, d.wanted, a.correct, "
+                "coalesce(c.run || ': ' || c.checkpoint || ', ' || c.protocol, '') AS condition "
+                "FROM debate d LEFT JOIN answer a ON a.debate = d.id "
+                "LEFT JOIN condition c ON c.id = d.condition ORDER BY kind, d.question, c.id"
             )
         ]
         return self.shown(visit, "debates", "debates", rows=rows)
@@ -158,7 +169,8 @@ class ResearcherPages(ResearcherSite):
         """Show a debate as judges see it, and all that was said about it."""
         debate = visit.path["debate"]
         row = visit.db.execute(
-            "SELECT d.*, a.correct, c.run, c.checkpoint, c.protocol FROM debate d JOIN answer a ON a.debate = d.id "
+            f"SELECT d.*, {_KIND}, a.correct, c.run, c.checkpoint, c.protocol "
+            "FROM debate d LEFT JOIN answer a ON a.debate = d.id "
             "LEFT JOIN condition c ON c.id = d.condition WHERE d.id = ?",
             (debate,),
         ).fetchone()
@@ -177,7 +189,7 @@ class ResearcherPages(ResearcherSite):
             self.say["debate"].format(number=debate),
             row=row,
             transcript=transcript,
-            correct=Side(row["correct"]),
+            correct=row["correct"],
             rounds=rounds_of(transcript),
             given=every,
             live={each.place: own for each in every if (own := live.rounds_read(visit.db, each.place, transcript))},
@@ -196,9 +208,13 @@ class ResearcherPages(ResearcherSite):
         debate, percent = visit.path["debate"], form.get("p", "")
         _exists(visit.db, "debate", debate)
         if not re.fullmatch("[0-9]{1,3}", percent) or int(percent) > 100:
-            raise StudyError("Say how likely answer A is, from 0 to 100.")
+            raise StudyError(self.say["say_percent"])
         controls.adjudicate(visit.db, debate, int(percent) / 100, form.get("explanation", ""), self.now())
         return f"/debates/{debate}"
+
+    def _queue(self, visit: Visit) -> Response:
+        """List the debates that a cascade has put to the people."""
+        return self.shown(visit, "queue", "queue", queue=queued.queued(visit.db, given.read(visit.db)))
 
     def _look(self, visit: Visit) -> Response:
         """List what is worth a look by the reason why."""
@@ -217,8 +233,9 @@ class ResearcherPages(ResearcherSite):
 
     def _agreement(self, visit: Visit) -> Response:
         """List how far each two judges agree."""
-        found = self._results(visit.db)
-        return self.shown(visit, "agreement", "agreement", pairs=persons.pairs(given.read(visit.db)), alpha=found.alpha)
+        found, _ = self._results(visit.db)
+        pairs = persons.pairs(given.read(visit.db))
+        return self.shown(visit, "agreement", "agreement", pairs=pairs, alpha=found.alpha, scales=found.by_scale)
 
     def _guidelines(self, visit: Visit) -> Response:
         """Show the versions of the guidelines, with what changed, and a form for a new one."""
@@ -254,6 +271,9 @@ class ResearcherPages(ResearcherSite):
     def _resume(self, visit: Visit, form: Form) -> str:
         controls.resume(visit.db)
         return "/"
+
+
+_KIND = "CASE WHEN a.debate IS NULL THEN 'queue' ELSE d.phase END AS kind"
 
 
 def _exists(db: sqlite3.Connection, table: str, key: Any) -> None:

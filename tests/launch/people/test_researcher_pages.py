@@ -1,9 +1,11 @@
 """The researcher's pages over HTTP: who gets in, what is shown, what can be done, and that texts stay texts."""
 
+import html
 import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -11,11 +13,13 @@ from rostrum.envs.types import Side
 from rostrum.launch.people import password
 from rostrum.launch.people.researcher_pages import ResearcherPages, changed_lines
 from rostrum.launch.people.scripted import Forms
-from rostrum.rewards.people import controls, database, mail, places, verdicts
+from rostrum.rewards.people import controls, database, debates, mail, pay, places, verdicts
 from rostrum.rewards.people.database import StudyError
 from rostrum.rewards.people.verdicts import Sent
 from rostrum.trainer.config.people import People
+from rostrum.trainer.evaluation.people import exporting, given
 from tests.launch.people import pages
+from tests.rewards.people.study import transcript
 
 PEOPLE = People(words=3, wage=36)
 PASSWORD = "correct horse battery"
@@ -46,8 +50,8 @@ def study(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def browser(study: Path, now: list[float], login: bool = True) -> TestClient:
-    made = TestClient(ResearcherPages(study, PEOPLE, now=lambda: now[0]).application(), follow_redirects=True)
+def browser(study: Path, now: list[float], login: bool = True, people: People = PEOPLE) -> TestClient:
+    made = TestClient(ResearcherPages(study, people, now=lambda: now[0]).application(), follow_redirects=True)
     if login:
         assert "Overview" in enter(made, PASSWORD).text
     return made
@@ -60,6 +64,11 @@ def enter(client: TestClient, given: str) -> Any:
 def send(client: TestClient, path: str, action: str, **fields: str) -> Any:
     """Fill in a form of a page and send it."""
     return client.post(action, data={**Forms(client.get(path).text).forms[action], **fields})
+
+
+def told(page: Any) -> str:
+    """Return the text of a page."""
+    return " ".join(html.unescape(re.sub("<[^>]+>", " ", page.text)).split())
 
 
 def test_nobody_gets_anywhere_without_the_password(study: Path, now: list[float]) -> None:
@@ -142,7 +151,7 @@ def test_forms_that_are_not_ours_are_refused(study: Path, now: list[float]) -> N
 
 def test_every_page_is_shown_and_texts_stay_texts(study: Path, now: list[float]) -> None:
     client = browser(study, now)
-    for path in ("/", "/judges", "/debates", "/look", "/parted", "/agreement", "/guidelines", "/messages"):
+    for path in ("/", "/judges", "/debates", "/queue", "/look", "/parted", "/agreement", "/guidelines", "/messages"):
         reply = client.get(path)
         assert reply.status_code == 200 and "<script" not in reply.text and " style=" not in reply.text, path
         assert "default-src 'none'" in reply.headers["content-security-policy"]
@@ -155,7 +164,7 @@ def test_every_page_is_shown_and_texts_stay_texts(study: Path, now: list[float])
 def test_the_overview_says_how_far_the_study_is(study: Path, now: list[float]) -> None:
     client = browser(study, now)
     reply = client.get("/")
-    text = " ".join(re.sub("<[^>]+>", " ", reply.text).split())
+    text = told(reply)
     assert "Verdicts that count 8" in text and "Cost so far $5.60" in text  # 8 of 20 + 50 seconds, at a cent each
     assert "Per verdict that counts $0.70" in text and "Per right verdict $1.40" in text
     assert "100 %" in text and f"{pages.RUN}: {pages.CHECKPOINT}-1" in text
@@ -203,7 +212,7 @@ def test_a_debate_is_shown_with_its_answer_and_decided(study: Path, now: list[fl
         assert refused.status_code == 422 and "from 0 to 100" in refused.text
     send(client, "/debates/3", "/debates/3/decision", p="85", explanation="The quote decides.")
     assert "85 % for A." in client.get("/debates/3").text
-    assert "decided about 1 debate" in client.get("/").text
+    assert "are for the right answer on 0 of 1 debates, and the mean of the people on 0.5 of" in told(client.get("/"))
     found = list(verdicts.opinions(database.connect(study)))
     assert len(found) == 8 and {round(opinion.p, 9) for opinion in found} == {0.1, 0.9}, "no verdict is changed"
     send(client, "/debates/3", "/debates/3/note", note="Odd one.")
@@ -243,6 +252,94 @@ def test_an_empty_study_is_shown(tmp_path: Path, now: list[float]) -> None:
     db = pages.make(tmp_path)
     password.keep(db, PASSWORD)
     client = browser(tmp_path, now)
-    for path in ("/", "/judges", "/debates", "/look", "/parted", "/agreement", "/messages", "/debates/0"):
+    for path in ("/", "/judges", "/debates", "/queue", "/look", "/parted", "/agreement", "/messages", "/debates/0"):
         assert client.get(path).status_code == 200, path
     assert "Nothing yet." in client.get("/look").text
+
+
+def test_tags_and_what_other_scales_said_are_shown(study: Path, now: list[float]) -> None:
+    db = database.connect(study)
+    db.execute('UPDATE verdict SET also = \'{"choice": "A", "rating": {"A": 9, "B": 4}}\'')
+    db.execute("UPDATE judge SET tags = '[\"<i>lawyer\"]', profiled = 1 WHERE id = 'ann'")
+    client = browser(study, now, people=PEOPLE.model_copy(update={"profile": ("lawyer",)}))
+    assert "Tags <i>lawyer Person" in told(client.get("/judges/ann")), "and she was asked"
+    assert "Tags – not asked yet" in told(client.get("/judges/ben"))
+    assert "ann Main phase <i>lawyer" in told(client.get("/judges"))
+    assert "chose A, rated A 9, B 4" in told(client.get("/judges/ann"))
+    assert told(client.get("/debates/3")).count("chose A, rated A 9, B 4") == 2
+    assert "Judges Verdicts Right Brier score <i>lawyer 1 2 100 %" in told(client.get("/"))
+    text = told(client.get("/agreement"))
+    assert "Probability 8 50 %" in text and "Rating 8 50 %" in text and "Choice 8 50 %" in text
+
+
+def test_without_tags_and_scales_nothing_is_said_of_them(study: Path, now: list[float]) -> None:
+    client = browser(study, now)
+    for path in ("/", "/judges", "/judges/ann", "/debates/3", "/agreement"):
+        text = told(client.get(path))
+        assert not [word for word in ("Tag", "By scale", "Other scales", "rated", "Checking") if word in text], path
+
+
+def test_the_check_of_a_model_is_shown_for_each_half(study: Path, now: list[float]) -> None:
+    """People are right throughout; on debate 3 the model is too, and on debate 5 it is wrong."""
+    db = database.connect(study)
+    for debate, part in ((3, "random"), (5, "disagreed")):
+        (correct,) = db.execute("SELECT correct FROM answer WHERE debate = ?", (debate,)).fetchone()
+        p = 0.8 if (correct == "A") == (part == "random") else 0.2
+        db.execute("INSERT INTO model_verdict VALUES (?, 'panel', ?, ?)", (debate, p, part))
+    db.execute(
+        "UPDATE verdict SET p = (SELECT CASE a.correct WHEN 'A' THEN .9 ELSE .1 END FROM place p JOIN answer a "
+        "USING (debate) WHERE p.id = place)"
+    )
+    text = told(browser(study, now, people=PEOPLE.model_copy(update={"check": "panel"})).get("/"))
+    assert "Checking panel" in text and "for that half alone" in text
+    assert re.search(r"Drawn at random 2 100 %[^%]*%?.*? 1 0 %.*? – Chosen for disagreement 2 0 %.*? 1 100 %", text)
+
+
+def test_a_queue_is_shown_with_its_debates_and_who_judges_them(study: Path, now: list[float]) -> None:
+    """Of three debates one is open, one begun, and one judged by as many as are wanted."""
+    client = browser(study, now)
+    assert "There are no debates in the queue." in told(client.get("/queue"))
+    db = database.connect(study)
+    debates.put(db, [transcript(question, 0) for question in (97, 98, 99)])
+    first, second, third = (n for (n,) in db.execute("SELECT id FROM debate ORDER BY id DESC LIMIT 3"))
+    for number, (judge, debate) in enumerate((("ann", first), ("ben", first), ("cleo", second))):
+        db.execute("UPDATE debate SET wanted = CASE id WHEN ? THEN 2 ELSE 0 END WHERE id > 6", (debate,))
+        place = places.take(db, judge, "main", 999_400, 600)
+        assert place is not None and place.debate == debate
+        if number < 2:
+            verdicts.submit(db, judge, place.id, Sent(f"q{number}", (0.9, 0.6)[number], "Sure of it.", 60, 50), 999_500)
+    db.execute("UPDATE debate SET wanted = 2")
+    rows = re.findall("<tr>.*?</tr>", client.get("/queue").text)[1:]
+    assert [" ".join(re.sub("<[^>]+>", " ", row).split()) for row in rows] == [
+        f"{third} Who? Open 0 of 2 –",
+        f"{second} Who? Begun 0 of 2 – cleo is at it",
+        f"{first} Who? Judged 2 of 2 75 % ann 90 % ben 60 %",
+    ]
+    page = told(client.get(f"/debates/{first}"))
+    assert "Nobody has said which answer is right" in page and "90 % for A Sure of it." in page
+    assert "(the right answer)" not in page
+    assert "Queue – 3 2 1 6 33 %" in told(client.get("/")), "debates, done, begun, wanted"
+    assert "Main SECRET" in told(client.get("/debates")) or "Main q" in told(client.get("/debates"))
+    assert "Queue q99 –" in told(client.get("/debates"))
+    text = told(client.get("/judges/ann"))
+    assert "Queue – 50" in text and "Right 100 % of 2" in text, "and counts in no accuracy"
+    assert "$1.90" in text, "for 2 debates of 70 seconds, and one of 50"
+
+
+def test_what_is_begun_is_paid_in_one_sum_wherever_it_is_told(study: Path, now: list[float]) -> None:
+    """Dora has been 30 seconds at a debate that she leaves."""
+    db = database.connect(study)
+    debates.put(db, [transcript(99, 0)])
+    place = places.take(db, "dora", "main", 999_400, 600)
+    assert place is not None
+    verdicts.save_draft(db, "dora", place.id, {"p": "60"}, 999_430, 30)
+    places.give_back(db, "dora")
+    client, folder = browser(study, now), study / "export"
+    folder.mkdir()
+    exporting.export(db, folder, keep_ids=True)
+    exported = pd.read_parquet(folder / "judges.parquet").set_index("judge")["paid_seconds"]
+    assert exported["dora"] == 2 * 70 + 30 and exported.sum() == 8 * 70 + 30
+    assert "$1.70 $0.30 of it for debates begun and not finished" in told(client.get("/judges/dora"))
+    assert "Cost so far $5.90" in told(client.get("/"))
+    assert "due $5.90 for 0.2 hours of work, of which $0.30" in pay.sentence(db, PEOPLE.wage)
+    assert sum(each.seconds for each in given.read(db)) == 8 * 70, "of verdicts"

@@ -140,15 +140,28 @@ def decided(connection: sqlite3.Connection, given: Sequence[Given]) -> list[Deci
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class BesidePeople:
+    """On how many of the debates that a researcher and people judged each favours the right answer; a tie is a half."""
+
+    debates: int
+    researcher: float
+    people: float
+
+
+def beside_people(found: Sequence[Decided]) -> BesidePeople | None:
+    """Return the decisions beside the means of the people; None where there are no debates with both."""
+    both = [(favours(each.p_right), favours(each.people)) for each in found if each.people is not None]
+    return BesidePeople(len(both), *map(sum, zip(*both, strict=True))) if both else None
+
+
 def sentence(found: Sequence[Decided]) -> str | None:
     """Return the decisions beside the means of the people, in words; None where there are none."""
-    both = [each for each in found if each.people is not None]
-    if not both:
+    both = beside_people(found)
+    if both is None:
         return None
-    own = sum(float(favours(each.p_right)) for each in both)
-    people = sum(float(favours(each.people)) for each in both if each.people is not None)
-    debates = f"{len(both)} debate{'s' * (len(both) != 1)}"
+    debates = f"{both.debates} debate{'s' * (both.debates != 1)}"
     return (
-        f"A researcher decided about {debates}: for the right answer on {own:g} of them, and the mean of the people on "
-        f"{people:g}. The figures above are of the people's verdicts alone."
+        f"A researcher decided about {debates}: for the right answer on {both.researcher:g} of them, and the mean of "
+        f"the people on {both.people:g}. The figures above are of the people's verdicts alone."
     )
