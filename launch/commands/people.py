@@ -1,8 +1,8 @@
 """`rostrum people`: studies in which people judge debates of evaluated runs."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,20 +128,18 @@ def _rehearse(words: Sequence[str]) -> int:
         saved.check_new(copy)
         fresh = database.copied(db, copy)
         write_atomically(copy / NAME, (study / NAME).read_bytes())
-        with _debaters(copy, fresh, made, rest) if settings.live else nullcontext():
-            told = rehearse(fresh, copy, settings, int(judges or settings.judges))
+        with _debaters(copy, fresh, made, rest) if settings.live else nullcontext(lambda: None) as look:
+            told = rehearse(fresh, copy, settings, int(judges or settings.judges), look)
     tell(told, f"Their verdicts are a judge: heldout_judges=[{{kind: people, name: people, study: {copy}}}].")
     return 0
 
 
-@contextmanager
-def _debaters(study: Path, db: "sqlite3.Connection", made: StudyFile, rest: Sequence[str]) -> Iterator[None]:
-    """Have debaters answer while the block runs."""
+def _debaters(
+    study: Path, db: "sqlite3.Connection", made: StudyFile, rest: Sequence[str]
+) -> AbstractContextManager[Callable[[], None]]:
     from rostrum.launch.people import player
-    from rostrum.trainer.evaluation.people.playing import at_play
 
-    with at_play(player.player_of(study, db, made, rest)):
-        yield
+    return player.at_hand(study, db, made, rest)
 
 
 def _results(words: Sequence[str]) -> int:

@@ -2,14 +2,15 @@
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from rostrum.launch import environment, saved
+from rostrum.launch import environment, errors, saved
 from rostrum.launch.commands.tournament import names_of
 from rostrum.launch.errors import LaunchError
 from rostrum.trainer.config import Config
-from rostrum.trainer.evaluation.people.playing import Player, RunDebaters
+from rostrum.trainer.evaluation.people.playing import EndedError, Player, RunDebaters, at_play
 from rostrum.trainer.evaluation.people.study_file import StudyFile
 
 
@@ -44,6 +45,25 @@ def player_of(study: Path, db: sqlite3.Connection, made: StudyFile, overrides: S
     environment.silence()
     debaters = RunDebaters(dict(zip(names, configs, strict=True)), shown, made.seed)
     return Player(study, debaters, made.people.live_seconds)
+
+
+@contextmanager
+def at_hand(
+    study: Path, db: sqlite3.Connection, made: StudyFile, overrides: Sequence[str]
+) -> Iterator[Callable[[], None]]:
+    """Have a study's debaters answer while the block runs, which is given a look whether they still do; arguments as
+    for `player_of`.
+
+    Raises:
+        LaunchError: they have ended before; the message says why.
+    """
+    try:
+        with at_play(player_of(study, db, made, overrides)) as look:
+            yield look
+    except EndedError as ended:
+        why = ended.__cause__ or ended
+        told = errors.sentence(why) or f"{type(why).__name__}: {why}"
+        raise LaunchError(f"The debaters have ended, so nobody answers the judges any more: {told}") from why
 
 
 def play(player: Player) -> None:

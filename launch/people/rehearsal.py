@@ -4,7 +4,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +24,12 @@ AT_ONCE = 8
 """Scripted judges that work at the same time."""
 
 
-def rehearse(db: sqlite3.Connection, study: Path, people: People, judges: int) -> str:
+def rehearse(
+    db: sqlite3.Connection, study: Path, people: People, judges: int, look: Callable[[], None] = lambda: None
+) -> str:
     """Let so many scripted judges, of different accuracy and with and without a bias to the first answer, judge all
-    that there is; return the results in words."""
+    that there is; return the results in words. While they wait for debaters they `look` whether these are at work: what
+    that raises ends the rehearsal."""
     db.execute(
         "INSERT OR REPLACE INTO setting VALUES ('rehearsal', 'true')"
     )  # so that no report takes scripts for people
@@ -42,7 +45,8 @@ def rehearse(db: sqlite3.Connection, study: Path, people: People, judges: int) -
 
         def work(number: int) -> int:
             with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as browser:
-                return Scripted(browser, right, habits[number], number, understood=understood).judge_all(links[number])
+                judge = Scripted(browser, right, habits[number], number, understood=understood, look=look)
+                return judge.judge_all(links[number])
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(work, range(judges)):

@@ -140,10 +140,12 @@ class Scripted:
         seed: int,
         wait: Callable[[float], None] = lambda seconds: None,
         understood: Mapping[str, str] | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make it; `wait` lets the seconds go by that it takes, which by itself is no time at all."""
+        """Make it; `wait` lets the seconds go by that it takes, which by itself is no time at all, and `look` is called
+        again and again while it waits for debaters."""
         self._browser, self._right, self._habits = browser, right, habits
-        self._wait, self._understood = wait, understood or {}
+        self._wait, self._understood, self._look = wait, understood or {}, look
         self._rng = random.Random(f"scripted:{seed}")
         self.last = ""
         """The last page that it saw."""
@@ -187,6 +189,7 @@ class Scripted:
         while (read := Forms(page.text)).waits:
             if "/go-on" in read.forms and time.monotonic() - begun > self._habits.patience:
                 return self._send(page, "/go-on")
+            self._look()
             time.sleep(LOOKS)
             page = self._browser.get("/")
         return page
@@ -222,7 +225,9 @@ class Scripted:
 
     def _probability(self, read: Forms) -> int:
         habits = self._habits
-        first_is_right = self._right[read.question, read.answers[0]]
+        first_is_right = self._right.get((read.question, read.answers[0]))
+        if first_is_right is None:  # a queue's debate, of which nobody knows it
+            first_is_right = self._rng.random() < 0.5
         for_first = first_is_right == (self._rng.random() < habits.accuracy)
         if self._rng.random() < habits.to_first:
             for_first = True

@@ -2,12 +2,16 @@
 
 import json
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from rostrum.launch.people.judge_pages import JudgePages
+from rostrum.launch.people.rehearsal import serving
 from tests.browser import judging
 from tests.browser.judging import PEOPLE, WHY, Reader
 from tests.launch.people import quality_study
@@ -216,9 +220,48 @@ def test_active_seconds_are_those_at_work(chromium: Any, folder: Path) -> None:
         page.evaluate("document.forms.verdict.addEventListener('submit', event => event.preventDefault())")
         reader.choose(70)
         page.get_by_role("button", name="Send my verdict").click()
-        counted = float(page.locator("input[name=active]").input_value())
+        counted = float(page.locator("#verdict input[name=active]").input_value())
         assert 94 <= counted <= 100, "20 seconds, a minute of the hour, 10 before it was hidden, and 5 after"
         reader.close()
+
+
+def test_seconds_of_reading_are_kept_though_nothing_is_typed(chromium: Any, folder: Path) -> None:
+    """While one reads, with the tab that is closed, in the next one, and with leaving. The server's clock is ahead, for
+    it takes no more seconds than have gone by."""
+    judging.make(folder)
+    ahead = [0.0]
+    with serving(JudgePages(folder, PEOPLE, now=lambda: time.time() + ahead[0])) as address:
+        reader = Reader(chromium, address, judging.link(folder))
+        reader.page.clock.install()
+        reader.join()
+        ahead[0] = 600
+        reader.page.clock.run_for(40_000)
+        _until(lambda: 29 <= seconds(folder) <= 40, "while one reads")
+        reader.page.clock.run_for(5_000)
+        reader.page.goto("/messages")
+        _until(lambda: 44 <= seconds(folder) <= 60, "on the way to another page")
+        before = seconds(folder)
+        reader.page.goto("/")
+        reader.page.clock.run_for(10_000)
+        reader.press("Leave the study")
+        assert reader.heading() == "You have left the study"
+        _until(lambda: before + 9 <= seconds(folder) <= before + 20, "with leaving")
+        reader.close()
+
+
+def seconds(folder: Path) -> float:
+    """Return what was kept of the only open debate."""
+    with sqlite3.connect(folder / "study.sqlite") as db:
+        found = db.execute("SELECT json_extract(fields, '$.seconds') FROM draft").fetchone()
+    return float(found[0]) if found else 0.0
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    for _ in range(200):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError(what)
 
 
 def test_nothing_serious_is_found_with_every_check_on(chromium: Any, folder: Path) -> None:

@@ -79,6 +79,20 @@ def test_a_live_study_is_rehearsed(study: Path, capsys: pytest.CaptureFixture[st
     )
 
 
+def test_a_rehearsal_ends_with_its_player(evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The weights of the checkpoints are gone, so the first question is the end; nobody waits."""
+    run, folder = shutil.copytree(evaluated, tmp_path / "run"), tmp_path / "study"
+    assert main(["people", "new", f"output={folder}", f"runs={run}", *LIVE]) == 0
+    for weights in run.rglob("*.safetensors"):
+        weights.unlink()
+    capsys.readouterr()
+    assert main(["people", "rehearse", str(folder), "judges=2"]) == 2
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "The debaters have ended, so nobody answers the judges any more:" in printed and "Traceback" not in printed
+    db = database.connect(folder / "rehearsal")
+    assert not db.execute("SELECT 1 FROM inquiry WHERE state = 'failed'").fetchone(), "nobody went on without"
+
+
 def test_a_round_is_the_same_whoever_plays_it_and_answers_the_question(study: Path, evaluated: Path) -> None:
     """As when a player was killed, and as the checkpoint, not the base debater, would answer."""
     (config,) = as_evaluated([str(evaluated)], [])

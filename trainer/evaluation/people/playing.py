@@ -185,14 +185,28 @@ class Player:
         db.close()
 
 
+class EndedError(RuntimeError):
+    """A player that ended before it was told to; its cause is why."""
+
+
 @contextmanager
-def at_play(player: Player) -> Iterator[None]:
-    """Have a player at work while the block runs. What ended it before is raised after the block."""
+def at_play(player: Player) -> Iterator[Callable[[], None]]:
+    """Have a player at work while the block runs, which is given a look whether it still is; there is a last one after
+    the block.
+
+    Raises:
+        EndedError: a look found that it is not.
+    """
     stop = threading.Event()
+
+    def look() -> None:
+        if playing.done() and (error := playing.exception()) is not None:
+            raise EndedError("Nobody answers the judges any more.") from error
+
     with ThreadPoolExecutor(1) as pool:
         playing = pool.submit(player.run, stop)
         try:
-            yield
+            yield look
         finally:
             stop.set()
-    playing.result()
+    look()
