@@ -39,7 +39,7 @@ TAKEN = {
     "export": {"run", "iteration", "output"},
     "export-logs": {"run", "output"},
     "build-models": {"output", "seed"},
-    "people new": {"output", "runs"},
+    "people new": {"output", "runs", "queue"},
     "people rehearse": {"output", "judges"},
     "people invite": {"judges", "address", "tags"},
     "people serve": {"host", "port", "https", "researcher_host", "researcher_port"},

@@ -147,17 +147,19 @@ def _results(words: Sequence[str]) -> int:
     study, rest = _study(words)
     nothing_else(rest, "people")
     from rostrum.rewards.people import pay
-    from rostrum.trainer.evaluation.people import double_check, given, study_lock, worth_a_look
+    from rostrum.trainer.evaluation.people import double_check, given, queued, study_lock, worth_a_look
     from rostrum.trainer.evaluation.people.results import read, results, sentences
 
     wage = settings_of(study).wage
     with _opened(study) as db:
         judged = read(db)
-        found = sentences(results(judged)) or ["Nobody has judged a debate of the main phase yet."]
+        every = given.read(db)
+        queue = queued.sentence(queued.queued(db, every))
+        found = sentences(results(judged)) or ([] if queue else ["Nobody has judged a debate of the main phase yet."])
         found += double_check.sentences(double_check.agreement(judged, double_check.read(db)))
-        decided = worth_a_look.sentence(worth_a_look.decided(db, given.read(db)))
+        decided = worth_a_look.sentence(worth_a_look.decided(db, every))
         otherwise, due = study_lock.check(study, db), pay.sentence(db, wage)
-    tell(*found, *filter(None, [decided]), due, *(f"Not as declared: {sentence}" for sentence in otherwise))
+    tell(*found, *filter(None, [decided, queue]), due, *(f"Not as declared: {sentence}" for sentence in otherwise))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rostrum.launch.arguments import take
 from rostrum.launch.commands.tournament import names_of
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.people import comprehension
+from rostrum.rewards.people import debates
 from rostrum.trainer.config import Config
 from rostrum.trainer.store.run_folder import RunFolder
 
@@ -29,11 +31,17 @@ def make(words: Sequence[str]) -> list[str]:
     """
     rest, output = take(words, "output")
     rest, runs = take(rest, "runs")
-    if output is None or runs is None:
-        raise LaunchError("Name a folder and evaluated runs: rostrum people new output=STUDY runs=RUN[,RUN...].")
+    rest, queue = take(rest, "queue")
+    if output is None or (runs is None) == (queue is None) or queue not in (None, "true"):
+        raise LaunchError(
+            "Name a folder and evaluated runs, or an empty queue for a cascade: rostrum people new output=STUDY "
+            "runs=RUN[,RUN...], or queue=true."
+        )
     if strange := [word for word in rest if not word.startswith(("people.", "seed="))]:
         raise LaunchError(f"{strange[0]} says nothing about a study: only people.* and seed can be given.")
     config, folder = compose.load(rest), Path(output)
+    if runs is None:
+        return _queue(folder, config)
     folders = [run for name in runs.split(",") for run in _runs_of(Path(name))]
     configs = [saved.run_config(run) for run in folders]
     environment.silence()
@@ -54,6 +62,34 @@ def make(words: Sequence[str]) -> list[str]:
         new_study.write(folder, conditions, chosen, guidelines, time.time())
         comprehension.keep(folder, questions)
         return [*_declared(folder, folders, config, conditions, chosen), _next(folder)]
+
+
+def _queue(folder: Path, config: Config) -> list[str]:
+    """Make a study without debates, which a cascade fills."""
+    from rostrum.rewards.people import database
+    from rostrum.trainer.evaluation.people import new_study, study_lock
+    from rostrum.trainer.evaluation.people.study_file import StudyFile
+
+    if named := [name for name in ("check", "live", "gold") if getattr(config.people, name)]:
+        raise LaunchError(
+            f"people.{named[0]} needs debates whose answers are known, and a queue has none: leave it out."
+        )
+    people = config.people.model_copy(update={"training": 0, "qualification": 0})
+    made = StudyFile(runs=(), seed=config.seed, people=people)
+    guidelines, questions = _guidelines(config), comprehension.questions_of(people.comprehension)
+    with saved.reserved(folder):
+        saved.check_new(folder)
+        new_study.write(folder, (), (), guidelines, time.time())
+        comprehension.keep(folder, questions)
+        made.write(folder)
+        with closing(database.connect(folder)) as db:
+            debates.want(db, people.verdicts)
+            study_lock.declare(folder, db, made, {})
+    return [
+        f"{folder}: an empty queue, {people.verdicts} verdicts on each debate that a cascade puts there.",
+        f"Name it in a cascade, as in docs/people.md: second: {{kind: people, name: people, study: {folder}, "
+        "queue: true}.",
+    ]
 
 
 def _runs_of(path: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from rostrum.launch.people import access, comprehension
 from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.scripted import Habits, Scripted, right_answers
 from rostrum.launch.people.site import Site
+from rostrum.rewards.people.database import StudyError
 from rostrum.trainer.config.people import People
 from rostrum.trainer.evaluation.people import results
 from rostrum.trainer.progress import activity
@@ -33,6 +34,8 @@ def rehearse(
     db.execute(
         "INSERT OR REPLACE INTO setting VALUES ('rehearsal', 'true')"
     )  # so that no report takes scripts for people
+    if not db.execute("SELECT 1 FROM debate").fetchone():
+        raise StudyError("There is no debate in this study yet: let a cascade fill it, then rehearse.")
     right = right_answers(db.execute("SELECT d.transcript, a.correct FROM debate d JOIN answer a ON a.debate = d.id"))
     rng = random.Random(0)
     habits = [

@@ -8,6 +8,7 @@ from dataclasses import replace
 from rostrum.envs.fingerprints import record_hash
 from rostrum.envs.transcripts import to_json
 from rostrum.envs.types import Inquiry, Speech, Transcript
+from rostrum.rewards.people import controls
 from rostrum.rewards.people.database import transaction
 
 
@@ -33,11 +34,23 @@ def _bare(speech: Speech) -> Speech:
     return replace(speech, raw="", private="", policy="", policy_version=0, token_ids=(), logprobs=(), neutralised={})
 
 
+_WANTED = "wanted"
+
+
+def want(connection: sqlite3.Connection, verdicts: int) -> None:
+    """Set how many verdicts are wanted on each debate that is put into a study which has none of its own."""
+    controls.put(connection, _WANTED, str(verdicts))
+
+
 def put(connection: sqlite3.Connection, asked: Iterable[Transcript]) -> None:
     """Add debates to the main phase of a study, for its people to judge; those that are there are left as they are.
     They belong to no condition, and nobody has said which answer is right."""
     with transaction(connection):
-        (wanted,) = connection.execute("SELECT coalesce(max(wanted), 1) FROM debate WHERE phase = 'main'").fetchone()
+        (wanted,) = connection.execute(
+            "SELECT coalesce(max(wanted), (SELECT CAST(value AS INTEGER) FROM setting WHERE key = ?), 1) FROM debate "
+            "WHERE phase = 'main'",
+            (_WANTED,),
+        ).fetchone()
         for transcript in (one for one in asked if one.speeches):
             shown, question = id_of(transcript), transcript.question
             connection.execute(

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import yaml
 
 from rostrum.envs.transcripts import from_json
 from rostrum.launch.cli import main
-from rostrum.rewards.people import database
+from rostrum.rewards.people import database, places, verdicts
+from rostrum.rewards.people.verdicts import Sent
 from tests.launch.people.test_command import PEOPLE
 from tests.trainer.evaluation.people.test_published import khan, stored
 
@@ -179,11 +179,14 @@ def test_people_who_judged_nothing_of_it_are_pending(
 
 
 def test_unsure_debates_wait_in_a_queue_that_people_work_off(
-    study: Path, evaluated: Path, judge: list[str], tmp_path: Path
+    evaluated: Path, judge: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The last step of a cascade: what the model is unsure of is put to people, once, and read when they have
-    judged."""
-    queue = shutil.copytree(study, tmp_path / "queue")
+    judged. The study is made for that by one line, and has as many verdicts as it wants."""
+    queue = tmp_path / "queue"
+    assert main(["people", "new", f"output={queue}", "queue=true", "people.verdicts=3"]) == 0
+    assert "an empty queue, 3 verdicts on each debate" in capsys.readouterr().out
+    assert main(["people", "rehearse", str(queue)]) == 2 and "let a cascade fill it" in capsys.readouterr().err
     first = yaml.safe_load((Path(__file__).parents[3] / "configs" / "judge" / "testimony.yaml").read_text("utf-8"))
     settings = {
         "kind": "cascade",
@@ -195,20 +198,37 @@ def test_unsure_debates_wait_in_a_queue_that_people_work_off(
     (tmp_path / "heldout.yaml").write_text(yaml.safe_dump([settings]), "utf-8")
     run = shutil.copytree(evaluated, tmp_path / "run")
     words = ["evaluate", f"run={run}", f"heldout_judges={tmp_path}/heldout.yaml", "questions.heldout=4"]
-    before = _debates(database.connect(queue))
     assert main([*words, "evaluation.attacks=0"]) == 0
     table = pd.read_parquet(run / "verdicts.parquet")
     of = table[(table["judge"] == "unsure") & (table["matchup"] == "self")]
-    waiting = _debates(database.connect(queue)) - before
-    assert waiting > 0 and not of["valid"].all()
     db = database.connect(queue)
+    assert {wanted for (wanted,) in db.execute("SELECT wanted FROM debate")} == {3} and not of["valid"].all()
     added = [
         json.loads(row["transcript"])["record"] for row in db.execute("SELECT * FROM debate WHERE condition IS NULL")
     ]
     assert all(speech["policy"] == "" for record in added for speech in record["speeches"])
     assert all(record["speeches"] for record in added), "nobody reads a question without a debate"
+    db.execute("INSERT INTO judge (id, number, state) VALUES ('ann', 0, 'main')")
+    while (place := places.take(db, "ann", "main", 0, 60)) is not None:
+        verdicts.submit(db, "ann", place.id, Sent(str(place.id), 0.8, "So it says.", 60), 60)
+    judged = {shown for (shown,) in db.execute("SELECT d.shown FROM debate d JOIN place p ON p.debate = d.id")}
+    assert main([*words, "evaluation.attacks=0"]) == 0
+    again = pd.read_parquet(run / "verdicts.parquet")
+    again = again[(again["judge"] == "unsure") & (again["matchup"] == "self")]
+    assert judged and again["valid"].sum() == len(judged), "a judge meets a question once, in one seating"
+    assert len(added) == db.execute("SELECT count(*) FROM debate").fetchone()[0], "nothing is put there twice"
+    capsys.readouterr()
+    assert main(["people", "results", str(queue)]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"In the queue: {len(added)} debates, of which 0 judged, {len(judged)} begun" in told
+    assert "Not as declared" not in told and "Nobody has judged" not in told
 
 
-def _debates(db: sqlite3.Connection) -> int:
-    (n,) = db.execute("SELECT count(*) FROM debate").fetchone()
-    return int(n)
+def test_a_queue_knows_no_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for word in ("people.gold=2", "people.live=true", "people.check=panel"):
+        assert main(["people", "new", f"output={tmp_path}/queue", "queue=true", word]) == 2
+        assert "needs debates whose answers are known" in " ".join(capsys.readouterr().err.split())
+    for words in (["queue=true", "runs=runs/x"], ["queue=yes"], []):
+        assert main(["people", "new", f"output={tmp_path}/queue", *words]) == 2
+        assert "or queue=true" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "queue").exists()

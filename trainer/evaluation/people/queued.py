@@ -51,6 +51,15 @@ def queued(connection: sqlite3.Connection, given: Sequence[Given]) -> list[Queue
     return sorted(found, key=lambda each: ("open", "begun", "judged").index(each.state))
 
 
+def sentence(found: Sequence[Queued]) -> str | None:
+    """Return how far a queue is, in words; None of a study without one."""
+    if not found:
+        return None
+    of = {state: sum(each.state == state for each in found) for state in ("open", "begun", "judged")}
+    debates = f"{len(found)} debate{'s' * (len(found) != 1)}"
+    return f"In the queue: {debates}, of which {of['judged']} judged, {of['begun']} begun and {of['open']} open."
+
+
 def _queued(debate: int, question: str, wanted: int, begun: Sequence[str], said: Mapping[str, float]) -> Queued:
     state: Literal["open", "begun", "judged"] = (
         "judged" if len(said) >= wanted else "begun" if begun or said else "open"

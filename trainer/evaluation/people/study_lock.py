@@ -26,6 +26,9 @@ CHECKED = (
 )
 """Of a study in which people check a model."""
 
+QUEUED = "the mean of people's probabilities on each debate that a cascade puts to them; nothing is compared"
+"""Of a study that a cascade fills."""
+
 
 class _Study(Open):
     seed: int
@@ -52,7 +55,7 @@ def declaration(connection: sqlite3.Connection, made: StudyFile) -> dict[str, An
     (text,) = connection.execute("SELECT text FROM guidelines WHERE version = 1").fetchone()
     checked = connection.execute("SELECT debate, judge, p, part FROM model_verdict ORDER BY debate, judge").fetchall()
     return {
-        "primary": CHECKED if made.people.check else STATISTIC,
+        "primary": CHECKED if made.people.check else STATISTIC if made.runs else QUEUED,
         "seed": made.seed,
         "people": made.people.model_dump(mode="json"),
         "conditions": [list(row) for row in conditions],
