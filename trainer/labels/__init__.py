@@ -1,0 +1,1 @@
+"""What labels cost: judges are taught from labels of two sources under a budget, and compared."""
