@@ -210,7 +210,8 @@ COMMANDS = (
         "rostrum.launch.commands.people:people",
         "let people judge debates of evaluated runs, in the browser",
         "new makes a study from evaluated runs: which debates, how many verdicts on each, and what that will cost "
-        "(people.*). invite adds judges and prints a link for each, once. serve shows the judges' pages, on this "
+        "(people.*); with queue=true an empty one, which a cascade fills. invite adds judges and prints a link for "
+        "each, once. serve shows the judges' pages, on this "
         "machine alone unless host= says otherwise (https=true behind a server that speaks https), and the "
         "researcher's on researcher_port=, for which password sets the password. play has the "
         "debaters of a live study (people.live) answer what judges ask, until stopped. rehearse lets "

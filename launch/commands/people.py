@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 DESK = ("password", "pause", "resume", "guidelines", "message", "export", "delete")
-"""What is in `rostrum.launch.people.desk`."""
+"""Functions of `rostrum.launch.people.desk`, which is loaded for one of these alone."""
 
 
 def people(words: Sequence[str]) -> int:
@@ -94,7 +94,7 @@ def _at_the_desk(verb: str, words: Sequence[str]) -> int:
     from rostrum.launch.people import desk
 
     with _opened(study) as db:
-        desk.VERBS[verb](db, study, rest)
+        getattr(desk, verb)(db, study, rest)
     return 0
 
 

@@ -121,7 +121,7 @@ def consent(connection: sqlite3.Connection, token: str, browser: str, first_stat
             _asked(token, browser, now),
         ).fetchone()
         if found is None:
-            raise StudyError("This link has been used, or there is no such link: ask for a new one.")
+            raise StudyError("This link has been used, or there is no such link: ask for a new one.", "link_used")
         _begin(connection, found["judge"], session, first_state, now)
     return session
 
@@ -151,7 +151,9 @@ def enter(connection: sqlite3.Connection, outside_id: str, visit: str, first_sta
                 "WHERE p.outside_id IS NOT NULL AND j.state NOT IN ('left', 'stopped')"
             ).fetchone()
             if at_work >= most:
-                raise StudyError("The study is full: everybody whom it needs is at work. Please return your place.")
+                raise StudyError(
+                    "The study is full: everybody whom it needs is at work. Please return your place.", "full"
+                )
             judge = new_judge(connection)
             connection.execute("INSERT INTO person (judge, outside_id) VALUES (?, ?)", (judge, outside_id))
         else:

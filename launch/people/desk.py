@@ -1,10 +1,10 @@
-"""What a researcher does to a study from the command line (`rostrum people password|pause|...`)."""
+"""What a researcher does to a study from the command line: a function for each of `launch.commands.people.DESK`."""
 
 import getpass
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rostrum.launch import saved
@@ -12,8 +12,6 @@ from rostrum.launch.arguments import nothing_else, take, tell
 from rostrum.launch.errors import LaunchError
 from rostrum.launch.people import password as passwords
 from rostrum.rewards.people import controls, mail, removal
-
-Verb = Callable[[sqlite3.Connection, Path, Sequence[str]], None]
 
 
 def password(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
@@ -100,14 +98,3 @@ def delete(db: sqlite3.Connection, study: Path, words: Sequence[str]) -> None:
     new = removal.remove(db, judge, "verdicts" if keep == "verdicts" else "nothing")
     stays = f"The numbers of their verdicts stay as those of {new}." if new else "Their places are given out again."
     tell(f"{judge} is removed from {study}. {stays}", "Exports, backups and rehearsals of before still hold them.")
-
-
-VERBS: Mapping[str, Verb] = {
-    "password": password,
-    "pause": pause,
-    "resume": resume,
-    "guidelines": guidelines,
-    "message": message,
-    "export": export,
-    "delete": delete,
-}

@@ -109,7 +109,7 @@ class EntryPages(Site):
             try:
                 return keep(db, judge["id"], form)
             except StudyError as error:
-                return self.plain("forged_title", 409, str(error))
+                return self.plain("forged_title", 409, self.told(error))
 
     def closing(self, db: Any, session: str, judge: Any) -> Response | None:
         """Return the page of a judge who is through, was stopped or has left; who came from a recruiting site is given
@@ -145,7 +145,7 @@ class EntryPages(Site):
             try:
                 return self._entered(access.consent(db, token, browser, judging.PHASES[0], self.now()))
             except StudyError as error:
-                return self.plain("used_title", 410, str(error))
+                return self.plain("used_title", 410, self.told(error))
 
     async def _outside(self, request: Request) -> Response:
         """Ask somebody whom a recruiting site sent for consent, and let them in once it is given."""
@@ -163,7 +163,7 @@ class EntryPages(Site):
             try:
                 return self._entered(access.enter(db, *came, judging.PHASES[0], self.people.judges, self.now()))
             except StudyError as error:
-                return self.plain("outside_full_title", 409, str(error))
+                return self.plain("outside_full_title", 409, self.told(error))
 
     def _consent(self, signed: str, action: str) -> Response:
         return self.form(

@@ -349,7 +349,7 @@ def _row(db: sqlite3.Connection, judge: str, token: str) -> sqlite3.Row:
         (token, judge),
     ).fetchone()
     if found is None:
-        raise StudyError("This debate was not given to you: go back to the list and open the one that was.")
+        raise StudyError("This debate was not given to you: go back to the study and open yours.", "not_yours")
     return found
 
 

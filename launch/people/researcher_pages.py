@@ -208,7 +208,7 @@ class ResearcherPages(ResearcherSite):
         debate, percent = visit.path["debate"], form.get("p", "")
         _exists(visit.db, "debate", debate)
         if not re.fullmatch("[0-9]{1,3}", percent) or int(percent) > 100:
-            raise StudyError(self.say["say_percent"])
+            raise StudyError("Say how likely answer A is, from 0 to 100.", "say_percent")
         controls.adjudicate(visit.db, debate, int(percent) / 100, form.get("explanation", ""), self.now())
         return f"/debates/{debate}"
 

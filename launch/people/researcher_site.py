@@ -100,7 +100,7 @@ class ResearcherSite(Site):
                 try:
                     return RedirectResponse(act(visit, form), 303)
                 except StudyError as error:
-                    response = show(replace(visit, problem=str(error), typed=form))
+                    response = show(replace(visit, problem=self.told(error), typed=form))
                     response.status_code = 422
                     return response
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import yaml
@@ -23,6 +23,7 @@ from starlette.routing import Route
 from rostrum.envs.text.quotes import MARKED, escape_markup
 from rostrum.launch.people import access
 from rostrum.rewards.people import database
+from rostrum.rewards.people.database import StudyError
 from rostrum.trainer.config.people import People
 
 HERE = Path(__file__).parent
@@ -85,6 +86,11 @@ class Site(ABC):
     def plain(self, title: str, status: int, text: str) -> Response:
         """Return a page of one sentence; the title is a key of `words.yaml`."""
         return self.page("base.html.j2", self.words[title], status, text=text)
+
+    def told(self, error: StudyError) -> str:
+        """Return what a study's error says, in the words of the pages."""
+        problems = cast(dict[str, str], self.words["problems"])
+        return problems[error.key].format(**error.values) if error.key else str(error)
 
     def form(self, session: str, *, title: str, action: str, button: str, **more: Any) -> Response:
         """Return a page with a form of one button and perhaps a box, signed for this session."""

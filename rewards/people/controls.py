@@ -55,13 +55,15 @@ def new_guidelines(connection: sqlite3.Connection, text: str, now: float) -> int
     """
     text = text.replace("\r\n", "\n").strip()
     if not text:
-        raise StudyError("The guidelines are empty: write what judges are to do.")
+        raise StudyError("The guidelines are empty: write what judges are to do.", "guidelines_empty")
     if len(text) > LONGEST:
-        raise StudyError(f"Guidelines have at most {LONGEST} characters: write shorter ones.")
+        raise StudyError(
+            f"Guidelines have at most {LONGEST} characters: write shorter ones.", "guidelines_long", most=LONGEST
+        )
     with transaction(connection):
         newest = connection.execute("SELECT * FROM guidelines ORDER BY version DESC LIMIT 1").fetchone()
         if newest["text"].strip() == text:
-            raise StudyError("These are the guidelines that there are: change something first.")
+            raise StudyError("These are the guidelines that there are: change something first.", "guidelines_same")
         connection.execute("INSERT INTO guidelines VALUES (?, ?, ?)", (newest["version"] + 1, text, now))
     return int(newest["version"]) + 1
 
@@ -73,7 +75,7 @@ def stop(connection: sqlite3.Connection, judge: str, reason: str) -> None:
         StudyError: there is no reason, or the judge is not at work.
     """
     if not reason.strip():
-        raise StudyError("Say why: the judge is told.")
+        raise StudyError("Say why: the judge is told.", "say_why")
     with transaction(connection):
         stopped = connection.execute(
             "UPDATE judge SET state = 'stopped', reason = ? WHERE id = ? AND state NOT IN ('stopped', 'left') "
@@ -81,7 +83,7 @@ def stop(connection: sqlite3.Connection, judge: str, reason: str) -> None:
             (reason.strip(), judge),
         ).fetchone()
         if stopped is None:
-            raise StudyError("This judge is not at work: there is nobody to stop.")
+            raise StudyError("This judge is not at work: there is nobody to stop.", "not_at_work")
         connection.execute("UPDATE place SET state = 'returned' WHERE judge = ? AND state = 'open'", (judge,))
 
 
@@ -92,16 +94,17 @@ def let_back(connection: sqlite3.Connection, judge: str, phase: str, reason: str
         StudyError: there is no reason or no such phase, or the judge was not stopped.
     """
     if phase not in AT_WORK:
-        raise StudyError(f"There is no phase {phase}: choose one of {', '.join(AT_WORK)}.")
+        phases = ", ".join(AT_WORK)
+        raise StudyError(f"There is no phase {phase}: choose one of {phases}.", "no_phase", phase=phase, phases=phases)
     if not reason.strip():
-        raise StudyError("Say why: the judge is told.")
+        raise StudyError("Say why: the judge is told.", "say_why")
     with transaction(connection):
         back = connection.execute(
             "UPDATE judge SET state = ?, reason = '' WHERE id = ? AND state IN ('stopped', 'left') RETURNING id",
             (phase, judge),
         ).fetchone()
     if back is None:
-        raise StudyError("This judge was not stopped: there is nobody to let back in.")
+        raise StudyError("This judge was not stopped: there is nobody to let back in.", "not_stopped")
     mail.send(connection, judge, "researcher", reason, now)
 
 
@@ -114,7 +117,7 @@ def add_note(
         StudyError: there is nothing to note.
     """
     if not text.strip():
-        raise StudyError("Write something first.")
+        raise StudyError("Write something first.", "empty")
     with transaction(connection):
         connection.execute(
             "INSERT INTO note (judge, debate, text, at) VALUES (?, ?, ?, ?)", (judge, debate, text.strip(), now)
@@ -128,7 +131,7 @@ def adjudicate(connection: sqlite3.Connection, debate: int, p: float, explanatio
         StudyError: there is no explanation.
     """
     if not explanation.strip():
-        raise StudyError("Say why: a decision is kept with its reason.")
+        raise StudyError("Say why: a decision is kept with its reason.", "decision_why")
     with transaction(connection):
         connection.execute(
             "INSERT INTO adjudication VALUES (?, ?, ?, ?) ON CONFLICT (debate) "

@@ -15,7 +15,15 @@ PATIENCE = 30.0
 
 
 class StudyError(ValueError):
-    """A study that cannot be used as it is; the message is one sentence that says what to do."""
+    """A study that cannot be used as it is; the message is one sentence that says what to do.
+
+    What people can meet on a page has a `key` too, of the sentence in the pages' own words, and the `values` for it.
+    """
+
+    def __init__(self, sentence: str, key: str = "", **values: object) -> None:
+        """Make it of a sentence for the command line, and what pages make theirs of."""
+        super().__init__(sentence)
+        self.key, self.values = key, values
 
 
 def create(folder: Path) -> sqlite3.Connection:

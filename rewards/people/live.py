@@ -311,5 +311,5 @@ def rounds_read(connection: sqlite3.Connection, place: int, stored: Transcript) 
 def _read(text: str) -> Transcript:
     record = transcripts.from_json(json.loads(text))
     if not isinstance(record, Transcript):
-        raise StudyError("The study's database holds what is no debate: restore it from a copy.")
+        raise StudyError("The study's database holds what is no debate: restore it from a copy.", "damaged")
     return record

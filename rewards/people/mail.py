@@ -48,12 +48,12 @@ def send(
     """
     with transaction(connection):
         if not connection.execute("SELECT 1 FROM judge WHERE id = ?", (judge,)).fetchone():
-            raise StudyError(f"There is no judge {judge} in this study: choose one from the list.")
+            raise StudyError(f"There is no judge {judge} here: choose one from the list.", "no_judge", judge=judge)
         if (
             place is not None
             and not connection.execute("SELECT 1 FROM place WHERE id = ? AND judge = ?", (place, judge)).fetchone()
         ):
-            raise StudyError("This debate was not given to you: go back to the list and open the one that was.")
+            raise StudyError("This debate was not given to you: go back to the study and open yours.", "not_yours")
         _insert(connection, judge, sender, _checked(text), now, place)
 
 
@@ -108,9 +108,9 @@ def threads(connection: sqlite3.Connection) -> list[Thread]:
 def _checked(text: str) -> str:
     text = text.strip()
     if not text:
-        raise StudyError("Write something first.")
+        raise StudyError("Write something first.", "empty")
     if len(text) > LONGEST:
-        raise StudyError(f"A message has at most {LONGEST} characters: write a shorter one.")
+        raise StudyError(f"A message has at most {LONGEST} characters: write a shorter one.", "long", most=LONGEST)
     return text
 
 

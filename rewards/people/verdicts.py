@@ -75,7 +75,12 @@ def step(
         _own(connection, judge, place)
         (known,) = connection.execute("SELECT count(*) FROM step WHERE place = ?", (place,)).fetchone()
         if round_ > known:
-            raise StudyError(f"Round {round_ + 1} cannot be judged before round {known + 1}: go on from there.")
+            raise StudyError(
+                f"Round {round_ + 1} cannot be judged before round {known + 1}: go on from there.",
+                "round_early",
+                round=round_ + 1,
+                before=known + 1,
+            )
         connection.execute(
             "INSERT OR IGNORE INTO step (place, round, p, active, on_page, at) VALUES (?, ?, ?, ?, ?, ?)",
             (place, round_, p, active, on_page, now),
@@ -183,7 +188,7 @@ def _own(connection: sqlite3.Connection, judge: str, place: int) -> sqlite3.Row:
         "SELECT * FROM place WHERE id = ? AND judge = ?", (place, judge)
     ).fetchone()
     if found is None:
-        raise StudyError("This debate was not given to you: go back to the list and open the one that was.")
+        raise StudyError("This debate was not given to you: go back to the study and open yours.", "not_yours")
     return found
 
 

@@ -1,7 +1,6 @@
 """A judge at the pages, as a script: fetches, reads forms out of the HTML, and sends them."""
 
 import base64
-import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,15 +8,13 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from rostrum.envs.transcripts import to_json
 from rostrum.envs.types import Transcript
 from rostrum.launch.people import access
 from rostrum.launch.people.judge_pages import JudgePages
 from rostrum.launch.people.scripted import Forms
 from rostrum.rewards.people import database
-from rostrum.rewards.people.debates import bare, id_of
 from rostrum.trainer.config.people import People
-from tests.rewards.people.study import transcript
+from tests.rewards.people import study
 
 RUN, CHECKPOINT, PROTOCOL = "SECRET-RUN-4711", "SECRET-CHECKPOINT-4711", "SECRET-PROTOCOL-4711"
 PHASES = {"training": 1, "qualification": 2, "main": 2}
@@ -27,24 +24,18 @@ def make(
     folder: Path,
     conditions: int = 2,
     phases: Mapping[str, int] = PHASES,
-    play: Callable[[int, int], Transcript] = transcript,
+    play: Callable[[int, int], Transcript] = study.transcript,
 ) -> sqlite3.Connection:
     """Make a study: a debate of training, two of qualification, and two questions under each condition."""
-    db = database.create(folder)
+    checkpoints = [f"{CHECKPOINT}-{n}" for n in range(conditions)]
+    db = study.empty(folder, RUN, checkpoints, PROTOCOL, "# Rules\n\nRead <b>both</b> sides.")
     with database.transaction(db):
-        db.execute("INSERT INTO guidelines VALUES (1, '# Rules\n\nRead <b>both</b> sides.', 0)")
-        for n in range(conditions):
-            db.execute("INSERT INTO condition VALUES (?, ?, ?, 'self', ?)", (n, RUN, f"{CHECKPOINT}-{n}", PROTOCOL))
         question = number = 0
         for phase, count in phases.items():
             for _ in range(count):
                 for condition in range(conditions if phase == "main" else 1):
-                    debate = bare(play(question, condition))
-                    stored = json.dumps(to_json(debate))
-                    asked = debate.question
                     wanted = 2 if phase == "main" else 99
-                    row = (number, id_of(debate), phase, condition, asked.id, asked.story_id, stored, wanted)
-                    db.execute("INSERT INTO debate VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                    study.add(db, number, phase, condition, play(question, condition), wanted)
                     db.execute("INSERT INTO answer VALUES (?, ?)", (number, "AB"[question % 2]))
                     number += 1
                 question += 1

@@ -2,14 +2,16 @@
 
 import io
 import json
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rostrum.launch.cli import main
-from rostrum.launch.people import access, password, serving
+from rostrum.launch.cli import COMMANDS, main
+from rostrum.launch.commands.people import DESK
+from rostrum.launch.people import access, desk, password, serving
 from rostrum.rewards.people import controls, database, mail, places, verdicts
 from rostrum.rewards.people.verdicts import Sent
 from rostrum.trainer.config.people import People
@@ -115,3 +117,11 @@ def test_decisions_stand_beside_the_results(study: Path, capfd: pytest.CaptureFi
     controls.adjudicate(db, place.debate, 0.1, "It is the other way round.", 11)
     assert main(["people", "results", str(study)]) == 0
     assert "A researcher decided about 1 debate: for the right answer on" in " ".join(capfd.readouterr().out.split())
+
+
+def test_the_verbs_of_the_help_are_those_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["people"]) == 2
+    told = re.search(r"rostrum people (\S+) KEY=VALUE", " ".join(capfd.readouterr().err.split()))
+    (command,) = [each for each in COMMANDS if each.name == "people"]
+    assert told is not None and command.words.startswith(told[1] + " ")
+    assert all(callable(getattr(desk, verb)) for verb in DESK)

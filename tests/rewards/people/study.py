@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 from rostrum.envs.transcripts import to_json
@@ -32,28 +33,30 @@ def transcript(question: int, condition: int) -> Transcript:
     return Transcript(asked, Protocol("debate"), asked.answers, False, tuple(said), {"seed": condition})
 
 
-def make(folder: Path, questions: int, conditions: int, wanted: int, judges: int) -> sqlite3.Connection:
-    """Make a study of each question under each condition."""
+def empty(folder: Path, run: str, checkpoints: Sequence[str], protocol: str, guidelines: str) -> sqlite3.Connection:
+    """Make a study without debates, with a condition for each checkpoint."""
     db = database.create(folder)
     with database.transaction(db):
-        db.execute("INSERT INTO guidelines VALUES (1, 'Read both sides.', 0)")
-        for condition in range(conditions):
-            db.execute("INSERT INTO condition VALUES (?, 'run', ?, 'self', 'debate')", (condition, f"it{condition}"))
+        db.execute("INSERT INTO guidelines VALUES (1, ?, 0)", (guidelines,))
+        for number, name in enumerate(checkpoints):
+            db.execute("INSERT INTO condition VALUES (?, ?, ?, 'self', ?)", (number, run, name, protocol))
+    return db
+
+
+def add(db: sqlite3.Connection, number: int, phase: str, condition: int, debate: Transcript, wanted: int) -> None:
+    """Put a debate into a study, as people are shown it."""
+    shown, asked = bare(debate), debate.question
+    row = (number, id_of(shown), phase, condition, asked.id, asked.story_id, json.dumps(to_json(shown)), wanted)
+    db.execute("INSERT INTO debate VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def make(folder: Path, questions: int, conditions: int, wanted: int, judges: int) -> sqlite3.Connection:
+    """Make a study of each question under each condition."""
+    db = empty(folder, "run", [f"it{n}" for n in range(conditions)], "debate", "Read both sides.")
+    with database.transaction(db):
         for place in range(questions * conditions):
             question, condition = divmod(place, conditions)
-            debate = transcript(question, condition)
-            db.execute(
-                "INSERT INTO debate VALUES (?, ?, 'main', ?, ?, ?, ?, ?)",
-                (
-                    place,
-                    id_of(debate),
-                    condition,
-                    debate.question.id,
-                    debate.question.story_id,
-                    json.dumps(to_json(bare(debate))),
-                    wanted,
-                ),
-            )
+            add(db, place, "main", condition, transcript(question, condition), wanted)
         for number in range(judges):
             db.execute("INSERT INTO judge (id, number, state) VALUES (?, ?, 'main')", (f"j{number}", number))
     return db
