@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from rostrum.launch.people import access, care, comprehension, judging, outside
 from rostrum.launch.people.site import LARGEST, Form, Site, fields, paragraphs
-from rostrum.rewards.people import controls, mail, places, quality
+from rostrum.rewards.people import controls, mail, pay, places, quality
 from rostrum.rewards.people.database import StudyError, transaction
 from rostrum.trainer.config.people import People
 
@@ -92,7 +92,16 @@ class EntryPages(Site):
             "seen": max((number for number, _ in warnings), default=0),
             "replies": [each for each in mail.messages(db, judge) if each.sender == "researcher" and not each.read],
             "write": {"csrf": self.token(session), "place": place, "most": mail.LONGEST},
+            "progress": self._progress(db, judge),
         }
+
+    def _progress(self, db: Any, judge: str) -> str:
+        """Return how much a judge has done and earned; nothing before the first debate."""
+        own = pay.worked(db, judge).get(judge)
+        if own is None:
+            return ""
+        money = f"${pay.dollars(own.seconds, self.people.wage):.2f}"
+        return self.words["progress"].format(done=own.verdicts, money=money)
 
     async def sent(self, request: Request, keep: Callable[[Any, str, Form], Response]) -> Response:
         """Do what a form of a judge's asks for, if it is one of our pages', and note the warnings that it showed."""
@@ -117,8 +126,8 @@ class EntryPages(Site):
         state, reason = judge["state"], judge["reason"]
         if state not in ("finished", "stopped", "left"):
             return None
-        paid = self.words["stopped_paid"]
-        text = self.words["finished_text"] if state == "finished" else f"{reason} {paid}".strip()
+        paid = f"{reason or self.words['left_text']} {self.words['stopped_paid']}"
+        text = self.words["finished_text"] if state == "finished" else paid
         from_site = db.execute("SELECT outside_id FROM person WHERE judge = ?", (judge["id"],)).fetchone()
         code = ""
         if from_site and from_site["outside_id"] and not (state == "left" and reason):

@@ -20,7 +20,7 @@ from rostrum.launch.people import access, judging
 from rostrum.launch.people.judging import TYPED, FormError, Item
 from rostrum.launch.people.live_pages import LivePages
 from rostrum.launch.people.site import Form
-from rostrum.rewards.people import controls, mail, pay, places
+from rostrum.rewards.people import controls, mail, places
 from rostrum.rewards.people.database import StudyError, transaction
 
 MESSAGES_AN_HOUR = 20
@@ -57,7 +57,8 @@ class JudgePages(LivePages):
             try:
                 item = judging.next_item(db, judge["id"], self.people, self.now())
             except places.PausedError:
-                return self.plain("paused_title", 200, self.words["paused_text"])
+                top = self.top(db, session, judge["id"])
+                return self.page("paused.html.j2", self.words["paused_title"], text=self.words["paused_text"], **top)
             if item is not None:
                 return self._debate(db, session, judge["id"], item)
             judge = access.judge_of(db, session, self.now())
@@ -186,14 +187,9 @@ class JudgePages(LivePages):
         self, db: Any, session: str, judge: str, problem: str = "", text: str = "", status: int = 200
     ) -> Response:
         top = self.top(db, session, judge)
+        context = {**top, "replies": [], "unread": top["replies"]}  # they stand in the thread
         thread, title = mail.messages(db, judge), self.words["messages_title"]
-        return self.page("messages.html.j2", title, status, thread=thread, problem=problem, text=text, **top)
-
-    def _progress(self, db: Any, judge: str) -> str:
-        """Return how much a judge has done and earned."""
-        own = pay.worked(db, judge).get(judge, pay.Worked())
-        money = f"${pay.dollars(own.seconds, self.people.wage):.2f}"
-        return self.words["progress"].format(done=own.verdicts, money=money)
+        return self.page("messages.html.j2", title, status, thread=thread, problem=problem, text=text, **context)
 
     def _debate(
         self,
@@ -211,7 +207,6 @@ class JudgePages(LivePages):
             "debate.html.j2",
             f"{self.words[item.phase]}: {self.words['item'].format(number=item.number)}",
             status,
-            progress=self._progress(db, judge),
             item=item,
             problem=problem,
             values={name: given.get(name, "") for name in TYPED},

@@ -10,7 +10,7 @@ import pytest
 
 from rostrum.launch.people import access
 from rostrum.launch.people.judging import qualified
-from rostrum.rewards.people import controls, database, pay, verdicts
+from rostrum.rewards.people import controls, database, mail, pay, verdicts
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
 from tests.launch.people.pages import Judge, forms, options
@@ -385,3 +385,26 @@ def test_seconds_come_with_drafts_and_go_on_in_the_next_tab(tmp_path: Path) -> N
     assert judge.post("/draft", draft | {"place": "made-up"}).status_code == 409
     page = judge.send(judge.get(), "/judge", p="80", active="44")
     assert "earned $0.44" in page.text and 'data-active="0.0"' in page.text, "and no second twice"
+
+
+def test_pages_that_end_or_wait_say_what_was_earned_and_take_messages(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE.model_copy(update={"wage": 36}), now)
+    page = judge.join()
+    now[0] += 30
+    judge.send(page, "/judge", p="80")
+    db = database.connect(study)
+    (who,) = db.execute("SELECT judge FROM place").fetchone()
+    mail.send(db, who, "researcher", "A word to you.", now[0])
+    for end in (
+        lambda: (db.execute("UPDATE place SET state = 'returned'"), controls.pause(db)),
+        lambda: (controls.resume(db), db.execute("UPDATE judge SET state = 'survey'")),
+        lambda: controls.stop(db, who, "Not careful."),
+        lambda: db.execute("UPDATE judge SET state = 'left', reason = ''"),
+        lambda: db.execute("UPDATE judge SET state = 'finished'"),
+    ):
+        end()
+        page = judge.get()
+        assert "earned $0.30" in page.text and "A word to you." in page.text and "/messages" in forms(page)
+    thread = judge.get("/messages")
+    assert thread.text.count("A word to you.") == 1, "in the thread, and not above it too"
+    assert "A word to you." not in judge.send(thread, "/messages/read").text
