@@ -103,8 +103,11 @@ class EntryPages(Site):
         money = f"${pay.dollars(own.seconds, self.people.wage):.2f}"
         return self.words["progress"].format(done=own.verdicts, money=money)
 
-    async def sent(self, request: Request, keep: Callable[[Any, str, Form], Response]) -> Response:
-        """Do what a form of a judge's asks for, if it is one of our pages', and note the warnings that it showed."""
+    async def sent(
+        self, request: Request, keep: Callable[[Any, str, Form], Response], went_on: bool = True
+    ) -> Response:
+        """Do what a form of a judge's asks for, if it is one of our pages'; where the judge `went_on` with it, note the
+        warnings that it showed as read."""
         session = request.cookies.get(access.SESSION, "")
         form = await fields(request)
         if not self.is_ours(session, form):
@@ -113,7 +116,7 @@ class EntryPages(Site):
             judge = access.judge_of(db, session, self.now())
             if judge is None:
                 return self.plain("no_link_title", 401, self.words["no_link_text"])
-            if re.fullmatch("[1-9][0-9]{0,9}", form.get("seen", "")):
+            if went_on and re.fullmatch("[1-9][0-9]{0,9}", form.get("seen", "")):
                 quality.have_read(db, judge["id"], int(form["seen"]), self.now())
             try:
                 return keep(db, judge["id"], form)

@@ -96,10 +96,11 @@ class JudgePages(LivePages):
         """Keep what is typed, and the debate with its judge for longer."""
 
         def keep(db: Any, judge: str, form: Form) -> Response:
-            judging.keep_draft(db, judge, form, self.people, self.now())
+            if controls.is_at_work(db, judge):  # a tab that stays open after the end adds nothing to what is paid
+                judging.keep_draft(db, judge, form, self.people, self.now())
             return Response(status_code=204)
 
-        return await self.sent(request, keep)
+        return await self.sent(request, keep, went_on=False)
 
     async def _feedback(self, request: Request) -> Response:
         """Tell a judge whether the verdict was right, where the study does."""

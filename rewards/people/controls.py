@@ -78,8 +78,8 @@ def stop(connection: sqlite3.Connection, judge: str, reason: str) -> None:
         raise StudyError("Say why: the judge is told.", "say_why")
     with transaction(connection):
         stopped = connection.execute(
-            "UPDATE judge SET state = 'stopped', reason = ? WHERE id = ? AND state NOT IN ('stopped', 'left') "
-            "RETURNING id",
+            "UPDATE judge SET state = 'stopped', reason = ? WHERE id = ? "
+            "AND state NOT IN ('stopped', 'left', 'finished') RETURNING id",
             (reason.strip(), judge),
         ).fetchone()
         if stopped is None:

@@ -10,7 +10,7 @@ import pytest
 
 from rostrum.launch.people import access
 from rostrum.launch.people.judging import qualified
-from rostrum.rewards.people import controls, database, mail, pay, verdicts
+from rostrum.rewards.people import controls, database, mail, pay, quality, verdicts
 from rostrum.trainer.config.people import People
 from tests.launch.people import pages
 from tests.launch.people.pages import Judge, forms, options
@@ -408,3 +408,30 @@ def test_pages_that_end_or_wait_say_what_was_earned_and_take_messages(study: Pat
     thread = judge.get("/messages")
     assert thread.text.count("A word to you.") == 1, "in the thread, and not above it too"
     assert "A word to you." not in judge.send(thread, "/messages/read").text
+
+
+def test_a_tab_that_stays_open_after_the_end_adds_nothing(study: Path, now: list[float]) -> None:
+    judge = Judge(study, PEOPLE, now)
+    draft = forms(judge.join())["/judge"] | {"p": "80"}
+    now[0] += 40
+    judge.post("/draft", draft | {"active": "30"})
+    db = database.connect(study)
+    (who,) = db.execute("SELECT judge FROM place").fetchone()
+    controls.stop(db, who, "Not careful.")
+    now[0] += 4_000
+    assert judge.post("/draft", draft | {"active": "4000"}).status_code == 204
+    assert pay.worked(db)[who].seconds == 30
+
+
+def test_a_warning_stands_until_the_judge_goes_on(study: Path, now: list[float]) -> None:
+    """What a script sends by itself is no sign that it was read."""
+    judge = Judge(study, PEOPLE, now)
+    judge.join()
+    db = database.connect(study)
+    (who,) = db.execute("SELECT judge FROM place").fetchone()
+    with database.transaction(db):
+        quality.warn(db, who, "Read more carefully.", now[0])
+    page = judge.get()
+    judge.post("/draft", forms(page)["/judge"] | {"p": "80"})
+    assert "Read more carefully." in judge.get().text
+    assert "Read more carefully." not in judge.send(page, "/judge", p="80").text

@@ -102,3 +102,11 @@ def test_what_was_decided_last_stands(db: sqlite3.Connection) -> None:
     controls.add_note(db, "Odd.", 3, debate=0)
     with pytest.raises(StudyError, match="Write something"):
         controls.add_note(db, "", 3, judge="j0")
+
+
+def test_who_is_through_is_not_stopped(tmp_path: Path) -> None:
+    """They were told that they are done, and have their code."""
+    db = study.make(tmp_path, questions=1, conditions=1, wanted=1, judges=1)
+    db.execute("UPDATE judge SET state = 'finished'")
+    with pytest.raises(StudyError, match="nobody to stop"):
+        controls.stop(db, "j0", "Why not.")
