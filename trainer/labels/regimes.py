@@ -40,7 +40,8 @@ Regime = Literal["quantity", "mixed", "quality", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Sums of a measure and numbers of values by seed and story, each (S, K); every cell has the same stories."""
+    """Sums of a measure and numbers of values by seed and story, each (S, K); every cell has the same stories. Without
+    seeds it is a judge in which they have no part, in one row."""
 
     seeds: tuple[int, ...]
     sums: FloatArray
@@ -57,7 +58,9 @@ class Cell:
         return scaled
 
     def of(self, seeds: Sequence[int]) -> "Cell":
-        """Return the cell with these of its seeds alone, in this order."""
+        """Return the cell with these of its seeds alone, in this order; what has no seeds is the same under each."""
+        if not self.seeds:
+            return Cell(tuple(seeds), *(np.repeat(table, len(seeds), axis=0) for table in (self.sums, self.sizes)))
         rows = [self.seeds.index(seed) for seed in seeds]
         return Cell(tuple(seeds), self.sums[rows], self.sizes[rows])
 
@@ -85,20 +88,26 @@ class SeedVariance:
 
 @dataclass(frozen=True, slots=True)
 class BestShare:
-    """What one budget is best spent on. `low` and `high` are the ends of the shares that are not shown to be worse than
-    another; `p` (L,) is of the hypothesis that a share is as good as every other."""
+    """What one budget is best spent on. `p` (L,) is of the hypothesis that a share is as good as every other; `low` and
+    `high` are the ends of those that are left."""
 
     shares: tuple[float, ...]
     means: tuple[float, ...]
     p: tuple[float, ...]
+    left: tuple[float, ...]
+    """The shares that are not shown to be worse than another."""
     best: float
     """The share with the highest mean."""
-    low: float
-    high: float
     regime: Regime
     recommended: float
-    shown: bool
-    """Whether any share was shown to be worse than another."""
+
+    @property
+    def low(self) -> float:
+        return self.left[0]
+
+    @property
+    def high(self) -> float:
+        return self.left[-1]
 
 
 def cell_mean(cell: Cell) -> Interval:
@@ -170,7 +179,7 @@ def difference(first: Cell, second: Cell, pooled: SeedVariance | None = None) ->
     `pooled` is what seeds add to the difference (`both`); without it the difference's own mean square over seeds is
     taken. Where fewer than `FEWEST_STORIES` stories differ at all nothing is shown: p is 1.
     """
-    seeds = [seed for seed in first.seeds if seed in second.seeds]
+    seeds = [seed for seed in first.seeds or second.seeds if seed in (second.seeds or first.seeds)]
     if not seeds or np.isnan(first.mean) or np.isnan(second.mean):
         return Difference(np.nan, np.nan, np.nan, 1.0, 1.0)
     first, second = first.of(seeds), second.of(seeds)
@@ -241,8 +250,7 @@ def best_share(shares: Sequence[float], cells: Sequence[Cell], level: float = SI
     ends = [i for i in (0, -1) if places[i] in (0.0, 1.0) and places[i] in left]
     recommended = places[max(ends, key=lambda i: means[i])] if ends else best
     regime = _regime(left, places)
-    shown = len(left) < len(places)
-    return BestShare(tuple(places), tuple(means), tuple(p), best, min(left), max(left), regime, recommended, shown)
+    return BestShare(tuple(places), tuple(means), tuple(p), tuple(left), best, regime, recommended)
 
 
 def _regime(left: Sequence[float], shares: Sequence[float]) -> Regime:

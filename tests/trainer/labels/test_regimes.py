@@ -67,7 +67,7 @@ def test_a_mixture_that_beats_both_is_recommended() -> None:
 
 def test_where_all_shares_are_alike_all_are_left_and_nothing_is_shown() -> None:
     best = planted(0, 0, 0, 0, 0)
-    assert (best.low, best.high, best.regime, best.shown) == (0, 1, "none", False)
+    assert (best.left, best.low, best.high, best.regime) == (SHARES, 0, 1, "none")
     assert best.recommended in (0, 1) and best.means[best.shares.index(best.recommended)] == max(
         best.means[0], best.means[-1]
     )
@@ -75,7 +75,7 @@ def test_where_all_shares_are_alike_all_are_left_and_nothing_is_shown() -> None:
 
 def test_a_best_half_that_reaches_the_middle_is_no_regime() -> None:
     best = planted(0, 0, 0, -0.15, -0.15)
-    assert best.shown and best.high == 0.5 and best.low == 0 and best.regime == "none"
+    assert best.high == 0.5 and best.low == 0 and best.regime == "none"
 
 
 def test_rows_in_any_order_give_the_same_and_budgets_share_the_level() -> None:
@@ -89,9 +89,9 @@ def test_rows_in_any_order_give_the_same_and_budgets_share_the_level() -> None:
     )
     alone, shuffled = best_shares(rows), best_shares(rows.sample(frac=1, random_state=0))
     by_cells = best_share(SHARES, cells, SIGNIFICANCE)
-    assert alone == shuffled and alone[16.0].p == pytest.approx(by_cells.p) and alone[16.0].shown
+    assert alone == shuffled and alone[16.0].p == pytest.approx(by_cells.p) and alone[16.0].left != SHARES
     twice = best_shares(pd.concat([rows, rows.assign(budget=64.0)]))
-    assert twice[64.0] == twice[16.0] and not twice[16.0].shown, "two chances to be wrong"
+    assert twice[64.0] == twice[16.0] and twice[16.0].left == SHARES, "two chances to be wrong"
 
 
 def test_labels_that_two_shares_buy_alike_count_once() -> None:
@@ -113,12 +113,21 @@ def test_fewer_stories_than_can_show_anything_show_nothing() -> None:
 
 def test_one_seed_is_judged_by_stories_alone_and_seeds_that_one_share_lacks_are_left_out() -> None:
     (cells,) = grid(np.random.default_rng(3), Spread(cell=0), np.array([[0, 0, 0, 0, -0.3]]), seeds=1)
-    assert found(cells).shown and seed_variance(cells) is None and whole_seed_variance(cells) is None
+    assert found(cells).left != SHARES and seed_variance(cells) is None and whole_seed_variance(cells) is None
     more, *_ = grid(np.random.default_rng(4), seeds=3)
     fewer = [cell.of((0, 2)) if index == 1 else cell for index, cell in enumerate(more)]
     assert found(fewer) == found([cell.of((0, 2)) for cell in more])
     with pytest.raises(ValueError, match="one seed that every share"):
         found([more[0].of((0,)), more[1].of((1,))])
+
+
+def test_a_judge_without_seeds_stands_beside_each() -> None:
+    (cells,) = grid(np.random.default_rng(8), truth=np.array([[0.05, 0]]), stories=50)
+    untaught = Cell((), cells[1].sums[:1], cells[1].sizes[:1])
+    thrice = cells[1].of((0,)).sums.repeat(3, axis=0), cells[1].of((0,)).sizes.repeat(3, axis=0)
+    assert difference(cells[0], untaught) == difference(cells[0], Cell((0, 1, 2), *thrice))
+    assert difference(untaught, cells[0]).estimate == -difference(cells[0], untaught).estimate
+    assert cell_mean(untaught).estimate == pytest.approx(cells[1].sums[0].sum() / 100)
 
 
 def test_a_difference_by_itself_is_that_of_pooled_seeds() -> None:
