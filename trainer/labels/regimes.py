@@ -282,6 +282,8 @@ def tabulate(rows: pd.DataFrame, stories: dict[str, int]) -> Cell:
     row = {seed: index for index, seed in enumerate(seeds)}
     at = rows["seed"].map(row).to_numpy() * len(stories) + rows["story"].map(stories).to_numpy()
     shape = len(seeds), len(stories)
-    sums = np.bincount(at, weights=rows["value"].to_numpy(dtype=np.float64), minlength=shape[0] * shape[1])
+    sums: FloatArray = np.bincount(
+        at, weights=rows["value"].to_numpy(dtype=np.float64), minlength=shape[0] * shape[1]
+    ).astype(np.float64)
     sizes = np.bincount(at, minlength=shape[0] * shape[1]).astype(np.float64)
     return Cell(tuple(seeds), sums.reshape(shape), sizes.reshape(shape))

@@ -111,11 +111,11 @@ def _board(cells: pd.DataFrame, by_measure: Mapping[Measure, Tested], untaught: 
         ["budget", "other", "arm", "share", "seed"], kind="stable"
     )
     for (arm, budget, share), part in order.groupby(["arm", "budget", "share"], sort=False):
-        bought = [round(float(part[name].mean())) for name in ("cheap", "dear")]
+        cheap, dear = (round(float(part[name].mean())) for name in ("cheap", "dear"))
         rows = zip(part["arm"], part["cheap"], part["dear"], part["seed"], strict=True)
-        trials = tuple((str(a), int(cheap), int(dear), int(seed)) for a, cheap, dear, seed in rows)
+        trials = tuple((str(name), int(low), int(high), int(seed)) for name, low, high, seed in rows)
         spent, exhausted = float(part["spent"].mean()), bool(part["exhausted"].any())
-        places.append(_Place(str(arm), float(budget), float(share), *bought, spent, exhausted, trials))
+        places.append(_Place(str(arm), float(budget), float(share), cheap, dear, spent, exhausted, trials))
     found = {
         measure.name: [table.cell(place.trials, measure.sign) for place in places]
         for measure, table in by_measure.items()
@@ -302,7 +302,8 @@ def rows(summary: LabelsSummary) -> pd.DataFrame:
     found = []
     for price in summary.prices:
         on_front = {(point.arm, point.budget, point.share) for point in price.front}
-        listed = [(cell, budget.best.get("accuracy"), None) for budget in price.budgets for cell in budget.cells]
+        listed: list[tuple[CellSummary, Best | None, Compared | None]] = []
+        listed += [(cell, budget.best.get("accuracy"), None) for budget in price.budgets for cell in budget.cells]
         listed += [(arm.cell, None, arm.over_plain.get("accuracy")) for arm in price.arms]
         for cell, best, over_plain in listed:
             row = {"price": price.price} | {name: getattr(cell, name) for name in list(COLUMNS)[1:8]}

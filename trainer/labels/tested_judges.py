@@ -65,7 +65,7 @@ def tested(outcomes: pd.DataFrame, measure: Measure) -> Tested:
     shape = len(keys), len(stories)
     at = grouped.ngroup().to_numpy() * len(stories) + story
     values = np.asarray(measure.value(part["p"].to_numpy(dtype=np.float64)))
-    sums = np.bincount(at, weights=values, minlength=shape[0] * shape[1]).reshape(shape)
+    sums = np.bincount(at, weights=values, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     sizes = np.bincount(at, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     return Tested({key: row for row, key in enumerate(keys)}, sums, sizes)
 
