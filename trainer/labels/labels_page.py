@@ -1,6 +1,7 @@
 """labels.html and figures/: where the next dollar for labels should go, as a page that explains itself."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from math import ceil, floor, log10
 from pathlib import Path
@@ -15,7 +16,7 @@ from rostrum.trainer.labels.labels_summary import CellSummary, LabelsSummary, Pr
 from rostrum.trainer.report import wording
 from rostrum.trainer.report.album import Album
 from rostrum.trainer.report.charts import Level, Point, Series, chart
-from rostrum.trainer.report.drawing import Drawing
+from rostrum.trainer.report.drawing import Drawing, Table
 from rostrum.trainer.report.html import hash_source
 from rostrum.trainer.report.svg import Axis, axis
 
@@ -135,7 +136,19 @@ def front(price: PriceSummary) -> Drawing | None:
     words = f"Pareto front, cheaper labels at {labels_wording.dollars(price.price)}. {price.front_sentence}"
     across = Dollars("dollars spent", _ticks([b.budget for b in price.budgets], known[0].spent, known[-1].spent))
     line = Series("best for the money", 0, points)
-    return chart(words, across, axis("accuracy", ends, "percent"), [line], levels, size=(530, 340))
+    drawn = chart(words, across, axis("accuracy", ends, "percent"), [line], levels, size=(530, 340))
+    return replace(drawn, table=_amounts(price))
+
+
+def _amounts(price: PriceSummary) -> Table:
+    """Return the numbers of the front, in dollars as they are."""
+    columns = "way of teaching", "budget", "share", "dollars spent", "accuracy", "low", "high", "lead shown"
+    rows = [
+        (ARMS.get(point.arm, point.arm), point.budget, point.share, point.spent)
+        + (point.accuracy.estimate, point.accuracy.low, point.accuracy.high, point.lead.shown if point.lead else "")
+        for point in price.front
+    ]
+    return Table(columns, tuple(rows))
 
 
 class Dollars(Axis):

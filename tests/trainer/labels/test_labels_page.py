@@ -49,6 +49,12 @@ def test_each_figure_has_every_number(folder: Path, summary: LabelsSummary) -> N
     assert rows[-1]["series"] == "the judge as it was" and rows[0]["series"] == "$16"
 
 
+def test_the_front_is_stored_in_dollars(folder: Path, summary: LabelsSummary) -> None:
+    file = folder / "figures" / "pareto-front-at-0-10.csv"
+    rows = list(csv.DictReader(file.open(encoding="utf-8", newline="")))
+    assert [float(row["dollars spent"]) for row in rows] == [point.spent for point in summary.prices[0].front]
+
+
 def test_exhausted_cells_and_leads_that_are_not_shown_are_hollow(summary: LabelsSummary) -> None:
     price = summary.prices[0]
     drawn = labels_page.curves(summary, price, "accuracy")
