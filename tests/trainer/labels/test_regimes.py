@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 from simulated_grids import QUESTIONS, SHARES, Spread, grid
 
 from rostrum.rewards.significance import FEWEST_STORIES, SIGNIFICANCE
@@ -187,8 +188,9 @@ def test_no_regime_is_named_in_grids_without_one(spread: Spread, seeds: int) -> 
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize("truth", [(0, -0.2, -0.2, -0.2, 0), (0, 0, 0, -0.2, -0.2)], ids=["both ends", "up to a half"])
 def test_shares_that_are_equally_best_are_no_regime(truth: tuple[float, ...], seeds: int) -> None:
+    """The hardest case, in which the error may come near 5 %: no more grids than such a rate gives with 99 %."""
     grids = named(Spread(), every_budget(*truth), seeds, GRIDS)
-    assert sum(any(regime != "none" for regime in one) for one in grids) <= 0.05 * GRIDS
+    assert sum(any(regime != "none" for regime in one) for one in grids) <= binom.ppf(0.99, GRIDS, 0.05)
 
 
 @pytest.mark.broad
