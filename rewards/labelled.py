@@ -27,6 +27,8 @@ class Labelled:
     transcript: Transcript
     target: float
     """P(answer of side A is right): 1 or 0 for a gold label, between them for a verdict with its confidence."""
+    weight: float = 1.0
+    """How much it counts when a judge learns from it, beside others; it is not stored."""
 
     @property
     def correct(self) -> Side:
@@ -35,7 +37,7 @@ class Labelled:
 
     def swapped(self) -> "Labelled":
         """Return the same debate with the sides relabelled."""
-        return Labelled(self.transcript.swapped(), 1 - self.target)
+        return Labelled(self.transcript.swapped(), 1 - self.target, self.weight)
 
 
 def with_key(played: Iterable[Transcript], key: AnswerKey) -> list[Labelled]:

@@ -10,10 +10,10 @@ IGNORED = -100
 
 
 class VerdictCollator:
-    """For a model that says its verdict: each reading as one sequence per answer that its target gives any weight.
+    """For a model that says its verdict: each reading as one sequence per answer that its target gives any share.
 
-    A gold label makes one sequence of weight 1; a soft target t makes two, of weights t and 1 - t. `labels` are set on
-    the verdict's tokens alone. With `both` every reading makes two sequences, A's first.
+    A gold label makes one sequence of the reading's weight; a soft target t makes two, of t and 1 - t of it. `labels`
+    are set on the verdict's tokens alone. With `both` every reading makes two sequences, A's first.
     """
 
     def __init__(self, pad: int) -> None:
@@ -21,10 +21,10 @@ class VerdictCollator:
 
     def __call__(self, readings: Sequence[Mapping[str, Any]], both: bool = False) -> dict[str, torch.Tensor]:
         rows = [
-            (reading["prompt_ids"], choice, weight)
+            (reading["prompt_ids"], choice, share * reading["weight"])
             for reading in readings
-            for choice, weight in zip(reading["choice_ids"], (reading["target"], 1 - reading["target"]), strict=True)
-            if both or weight > 0
+            for choice, share in zip(reading["choice_ids"], (reading["target"], 1 - reading["target"]), strict=True)
+            if both or share > 0
         ]
         return {
             "input_ids": _padded([prompt + choice for prompt, choice, _ in rows], self._pad),
@@ -35,7 +35,8 @@ class VerdictCollator:
 
 
 class ClassCollator:
-    """For a model with a class per answer: each reading as its prompt and the probabilities (2,) of A and B."""
+    """For a model with a class per answer: each reading as its prompt, the probabilities (2,) of A and B, and its
+    weight."""
 
     def __init__(self, pad: int) -> None:
         self._pad = pad
@@ -45,6 +46,7 @@ class ClassCollator:
             "input_ids": _padded([reading["prompt_ids"] for reading in readings], self._pad),
             "attention_mask": _padded([[1] * len(reading["prompt_ids"]) for reading in readings], 0),
             "targets": torch.tensor([[reading["target"], 1 - reading["target"]] for reading in readings]),
+            "weights": torch.tensor([reading["weight"] for reading in readings]),
         }
 
 
@@ -55,15 +57,16 @@ def _padded(rows: Sequence[Sequence[int]], value: int) -> torch.Tensor:
 
 
 def verdict_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the mean over readings of -Σ target(answer) log p(answer), in nats.
+    """Return the weighted mean over readings of -Σ target(answer) log p(answer), in nats.
 
     `log_probs` (rows, positions) are 0 but at the verdict's tokens; the `weights` (rows,) of a reading's rows add up to
-    1, so their sum is the number of readings.
+    the reading's.
     """
     return -(log_probs.sum(-1) * weights).sum() / weights.sum()
 
 
-def class_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Return the mean over readings of the cross-entropy (nats) of probabilities (readings, 2) under logits (readings,
-    2)."""
-    return -(logits.float().log_softmax(-1) * targets).sum(-1).mean()
+def class_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the mean over readings, by their weights (readings,), of the cross-entropy (nats) of probabilities
+    (readings, 2) under logits (readings, 2)."""
+    costs = -(logits.float().log_softmax(-1) * targets).sum(-1)
+    return (costs * weights).sum() / weights.sum()

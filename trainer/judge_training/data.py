@@ -25,11 +25,13 @@ class JudgeTrainingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A debate in one order as tokens: the judge's prompt, what it says for A and for B, and P(answer A)."""
+    """A debate in one order as tokens: the judge's prompt, what it says for A and for B, P(answer A), and how much it
+    counts."""
 
     prompt: tuple[int, ...]
     choices: tuple[tuple[int, ...], tuple[int, ...]]
     target: float
+    weight: float = 1.0
 
     @property
     def length(self) -> int:
@@ -83,7 +85,7 @@ def _reading(debate: Labelled, prompts: types.Reading, fmt: Format, head: str) -
     said = {"letter": LETTERS, "answer": debate.transcript.answers}.get(head)
     prompt = prompts.judge(debate.transcript)
     of_a, of_b = ((), ()) if said is None else (tuple(fmt.choice(choice, prompt)) for choice in said)
-    return Reading(tuple(fmt.open([prompt])), (of_a, of_b), debate.target)
+    return Reading(tuple(fmt.open([prompt])), (of_a, of_b), debate.target, debate.weight)
 
 
 def columns_of(readings: Sequence[Reading]) -> Dataset:
@@ -93,5 +95,6 @@ def columns_of(readings: Sequence[Reading]) -> Dataset:
             "prompt_ids": [list(reading.prompt) for reading in readings],
             "choice_ids": [[list(choice) for choice in reading.choices] for reading in readings],
             "target": [reading.target for reading in readings],
+            "weight": [reading.weight for reading in readings],
         }
     )

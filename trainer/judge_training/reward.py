@@ -34,7 +34,7 @@ class ClassTrainer(JudgeTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        return class_loss(_logits(model, inputs), inputs["targets"])
+        return class_loss(_logits(model, inputs), inputs["targets"], inputs["weights"])
 
     def batch_log_odds(self, rows: Sequence[dict[str, Any]]) -> torch.Tensor:
         """Return the logit of class 0 less that of class 1, for each row."""

@@ -14,9 +14,7 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from rostrum.envs.files import temporary_folder
-from rostrum.envs.prompts.prompt_sets import load_prompts
 from rostrum.rewards import calibration
-from rostrum.rewards.examples import JudgePrompts
 from rostrum.rewards.judges import JudgeSettings, ModelSettings
 from rostrum.rewards.labelled import Labelled
 from rostrum.trainer import setup
@@ -72,7 +70,7 @@ def train_judge(
     learned, heldout = split_by_story(debates, training.heldout_fraction, settings.seed)
     before = setup.judge(settings.judge).judge([debate.transcript for debate in heldout])
     with temporary_folder(output, "training") as workplace:
-        lesson = _Lesson(settings, student, learned, heldout, workplace)
+        lesson = Lesson(settings, student, learned, heldout, workplace)
         log_odds = lesson.teach()
     targets = [reading.target for reading in lesson.trainer.heldout]
     fitted = calibration.fit_readings(log_odds, targets)
@@ -107,8 +105,9 @@ def train_judge(
     return record
 
 
-class _Lesson:
-    """A model, what it is taught from, and the trainer that teaches it."""
+class Lesson:
+    """A model, what it is taught from, and the trainer that teaches it. `schedule` are arguments of the trainer that
+    take the place of the configured ones."""
 
     def __init__(
         self,
@@ -117,13 +116,14 @@ class _Lesson:
         learned: Sequence[Labelled],
         heldout: Sequence[Labelled],
         workplace: Path,
+        schedule: Mapping[str, Any] | None = None,
     ) -> None:
         self._training, judge = settings.judge_training, student.judge
         self._dtype = getattr(torch, judge.dtype)
         self.tokenizer = loading.load_tokenizer(judge.model)
         fmt = make_format(self.tokenizer, loading.end_tokens(judge.model, self.tokenizer), judge.format)
         context = loading.read_context_length(judge.model)
-        prompts = JudgePrompts(load_prompts(judge.prompts), layout=judge.layout)
+        prompts = judge.judge_prompts()
         taught, held_out = (readings_of(part, prompts, fmt, student.head, context) for part in (learned, heldout))
         device = loading.default_device()
         self._readings = len(taught)
@@ -135,9 +135,12 @@ class _Lesson:
             taught,
             held_out,
             adapter=setup.lora_config(lora, task) if lora else None,
-            **arguments(
-                self._training, workplace / "trainer", settings.seed, judge.dtype == "bfloat16", device == "cpu"
-            ),
+            **{
+                **arguments(
+                    self._training, workplace / "trainer", settings.seed, judge.dtype == "bfloat16", device == "cpu"
+                ),
+                **(schedule or {}),
+            },
         )
         self.best = KeepBest(self.trainer.model, workplace / "best.safetensors", self._training.patience)
 

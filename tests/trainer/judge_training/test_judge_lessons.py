@@ -51,7 +51,7 @@ def test_the_loss_of_a_said_verdict_by_hand() -> None:
 
 def test_the_loss_of_two_classes_by_hand() -> None:
     """Logits 0 and ln 3 are probabilities of one and three quarters."""
-    found = class_loss(torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.8, 0.2]])).item()
+    found = class_loss(torch.tensor([[0.0, math.log(3)]]), torch.tensor([[0.8, 0.2]]), torch.ones(1)).item()
     assert found == pytest.approx(-0.8 * math.log(0.25) - 0.2 * math.log(0.75))
 
 
@@ -174,3 +174,34 @@ def test_the_best_weights_are_kept_and_patience_ends(tmp_path: object) -> None:
     keeper.restore()
     assert stopped == [False, False, False, True]
     assert model.weight.item() == 1.0 and keeper.best == keeper.history[1]
+
+
+def test_weighted_readings_by_hand() -> None:
+    """A reading of weight .5 that costs 3, and one of weight 1 that costs 1: 2.5 over 1.5."""
+    heavy, light = Reading((5,), ((8,), (9,)), 0.25), Reading((5,), ((8,), (9,)), 1.0, weight=0.5)
+    batch = VerdictCollator(pad=0)(list(columns_of([light, heavy])))
+    assert batch["weights"].tolist() == [0.5, 0.25, 0.75]
+    said = verdict_loss(torch.tensor([[-3.0], [-1.0], [-1.0]]), batch["weights"])
+    assert said.item() == pytest.approx(2.5 / 1.5)
+    classes = ClassCollator(pad=0)(list(columns_of([light, heavy])))
+    logits = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
+    expected = (0.5 * math.log(4) + math.log(2)) / 1.5
+    assert class_loss(logits, classes["targets"], classes["weights"]).item() == pytest.approx(expected)
+
+
+def test_a_weight_of_one_changes_no_bit() -> None:
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        logits, p = torch.randn(7, 2, generator=draw), torch.rand(7, generator=draw)
+        targets = torch.stack([p, 1 - p], dim=1)
+        unweighted = -(logits.log_softmax(-1) * targets).sum(-1).mean()
+        assert class_loss(logits, targets, torch.ones(7)) == unweighted
+
+
+def test_equal_weights_change_nothing_and_a_relabelled_debate_keeps_its_own() -> None:
+    of = [replace(debate, weight=0.3) for debate in debates(4, target=0.7)]
+    assert {reading.weight for reading in readings("answer", of)} == {0.3}
+    plain, weighed = (VerdictCollator(0)(list(columns_of(readings("answer", part)))) for part in (debates(4, 0.7), of))
+    log_probs = -torch.rand(plain["labels"].shape, generator=torch.Generator().manual_seed(0))
+    told = [verdict_loss(log_probs, batch["weights"]).item() for batch in (plain, weighed)]
+    assert told[0] == pytest.approx(told[1])
