@@ -42,6 +42,15 @@ def worked(connection: sqlite3.Connection, judge: str | None = None) -> dict[str
     return {judge: Worked(count, seconds, unfinished) for judge, count, seconds, unfinished in rows}
 
 
+def judging(connection: sqlite3.Connection) -> tuple[int, float]:
+    """Return how many debates of the main phase people have judged, and the seconds that all verdicts on them took."""
+    (count, seconds) = connection.execute(
+        f"SELECT count(DISTINCT d.id), coalesce(sum({SECONDS}), 0) FROM verdict v JOIN place p ON p.id = v.place "
+        "JOIN debate d ON d.id = p.debate WHERE p.state = 'done' AND d.phase = 'main'"
+    ).fetchone()
+    return count, seconds
+
+
 def dollars(seconds: float, wage: float) -> float:
     """Return what so many seconds are paid at a wage per hour."""
     return seconds / 3600 * wage

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rostrum.envs import registry, transcripts
-from rostrum.envs.types import Transcript
+from rostrum.envs.types import Protocol, Question, Side, Speech, Transcript
 from rostrum.launch import compose, groups
 from rostrum.launch.cli import main
 from rostrum.rewards import judges
@@ -158,6 +158,16 @@ def test_a_judge_that_nobody_answers_ends_the_run(
         quiet.setattr("rostrum_plugin_example.person.print", lambda *_, **__: None, raising=False)
         quiet.setattr("rostrum.trainer.progress.say", lambda *_: None)
         assert main(["train", *ALL_OF_ITS_OWN, *SMALL, f"debater.model={tiny}/debater", f"output={tmp_path}/run"]) == 2
+
+
+def test_its_source_of_labels_is_one_file() -> None:
+    source = compose.load(["labels.cheap=longest", "labels.dear=gold"]).labels.cheap
+    assert source is not None and (source.kind, source.price) == ("longest", 0.001)
+    asked = Question("q", "story", "Who?", ("Ann", "Ben"), "Ann or Ben.")
+    said = [Speech(side.value, side, 0, text, text, 9) for side, text in ((Side.A, "It was Ann"), (Side.B, "Ben"))]
+    debate = Transcript(asked, Protocol("debate"), asked.answers, False, tuple(said))
+    labels = source.label([debate, debate.swapped()], None)  # type: ignore[arg-type]
+    assert labels == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(
