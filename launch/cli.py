@@ -206,6 +206,20 @@ COMMANDS = (
         words="calibrate|train|adversarial KEY=VALUE",
     ),
     Command(
+        "labels",
+        "rostrum.launch.commands.labels:labels",
+        "find what labels a judge is best taught with under a budget",
+        "Teaches the reward judge of an evaluated run from labels of two sources, many cheap ones, few dear ones, or "
+        "both (sources=CHEAPER,DEARER of configs/label_source/), for every budget in dollars and every share of it "
+        "that is spent on the dearer ones, with several seeds, and tests each on held-out debates of the run's base "
+        "debater and of its last checkpoint, who was trained against that judge. Writes labels.html, labels.json and "
+        "tables into output=: the best share of each budget with its interval, and where the next dollar should go. "
+        "Judges are taught side by side as Ray has room (ablation.cpus, ablation.gpus, ablation.at_once; "
+        "cluster.address). What is finished is not done again: start it once more after an interruption.",
+        "rostrum labels run=runs/demo/arms/debate-unconstrained output=runs/labels\n"
+        "  rostrum labels run=RUN budgets=16,64 sources=weak,people labels.dear.study=studies/teach output=runs/people",
+    ),
+    Command(
         "people",
         "rostrum.launch.commands.people:people",
         "let people judge debates of evaluated runs, in the browser",

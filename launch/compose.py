@@ -33,9 +33,17 @@ UNIONS = ("questions", "algorithm", "opponent", "decoding")
 does so at every depth."""
 
 JUDGES = ("judge", "heldout_judges")
-PLACES = {"decoding.judge": "judge"}
+PLACES = {
+    "decoding.judge": "judge",
+    "labels.cheap": "label_source",
+    "labels.dear": "label_source",
+    "labels.cheap.judge": "judge",
+    "labels.dear.judge": "judge",
+}
 """Keys that take a choice of a group of another name."""
 
+INSIDE = ("labels.cheap.judge", "labels.dear.judge")
+"""Those of them that stand in a choice of another group, which has one already."""
 WHOLE = ("protocol.speakers",)
 """Keys whose mapping is given as a whole: it replaces the one that is there."""
 _LITERAL = ("${", "\0{")
@@ -113,6 +121,8 @@ class Override:
         if parsed.is_sweep_override():
             raise ConfigError(f"{key} is given several values: give one here; `rostrum ablate` takes lists.")
         value = parsed.value()
+        if key == "label_source":
+            raise ConfigError("A source of labels is chosen by its place: labels.cheap=NAME or labels.dear=NAME.")
         group = PLACES.get(key, str(parsed.key_or_group))
         if not (CONFIGS / group).is_dir() or (key in PLACES and not isinstance(value, str)):
             return cls(text, key, value, parsed.is_delete())
@@ -145,7 +155,8 @@ class Override:
         """Return the same choice in Hydra's words, in which a place needs a plus sign."""
         if self.deletes or self.key == self.group:
             return self.text
-        return f"+{self.group}@{self.key}={self.value}"
+        new = "" if self.key in INSIDE else "+"
+        return f"{new}{self.group}@{self.key}={self.value}"
 
     def check_choice(self) -> None:
         """Refuse a choice that configs/ does not have.

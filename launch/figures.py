@@ -18,6 +18,7 @@ COMMANDS = (
     "ablate",
     "verify",
     "judge",
+    "labels",
     "warmstart",
     "runs",
 )

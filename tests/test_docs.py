@@ -15,7 +15,7 @@ from rostrum.launch import compose, reference, saved
 from rostrum.launch.arms import arms_of
 from rostrum.launch.cells import cross
 from rostrum.launch.cli import COMMANDS, parser
-from rostrum.launch.commands import ablate, compare, evaluate, tournament
+from rostrum.launch.commands import ablate, compare, evaluate, labels, tournament
 from rostrum.trainer.config import Config
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +35,7 @@ TAKEN = {
     "tournament": {"runs", "output", "swiss"},
     "ablate": {"output"},
     "report": {"run", "people.study"},
+    "labels": {"run", "output"},
     "verify": {"run", "root"},
     "export": {"run", "iteration", "output"},
     "export-logs": {"run", "output"},
@@ -158,6 +159,8 @@ def composed(name: str, keys: set[str], rest: Sequence[str], default: Config) ->
         compose.load(rest, behind_an_endpoint() if "endpoint" in " ".join(rest) else default)
     elif name == "compare":
         compose.load(["comparison=default", *rest])
+    elif name == "labels":
+        assert "run" in keys and compose.load(labels.in_full(rest), default).labels.dear
     elif name == "ablate":
         cells = cross([override for override in rest if not override.startswith(ablate.OWN)])
         assert len(cells) > 1 and compose.load([*cells[-1].overrides, "~arms"])

@@ -21,10 +21,13 @@ NEEDS = {
     "heldout_judges=people": ["people.study=a/study"],
     "judge=endpoint": ["judge.model=name", "judge.endpoint.base_url=http://127.0.0.1:1/v1"],
     "judge": ["judge.model=some/model"],
+    "labels.dear=people": ["labels.dear.study=a/study"],
 }
 """What a choice leaves to the user to name."""
 CHOICES = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONFIGS.glob("*/*.yaml") if path.parent.name != "experiment"
+    f"{path.parent.name.replace('label_source', 'labels.dear')}={path.stem}"
+    for path in CONFIGS.glob("*/*.yaml")
+    if path.parent.name != "experiment"
 )
 
 
@@ -129,3 +132,15 @@ def test_a_key_can_be_deleted(base: Config) -> None:
     lora = compose.load(["debater.lora.rank=4"], base)
     assert lora.debater.lora is not None
     assert compose.load(["~debater.lora"], lora).debater.lora is None
+
+
+@pytest.mark.parametrize("judge", ["panel", "endpoint"])
+def test_labels_may_be_any_judges(judge: str, base: Config) -> None:
+    needs = NEEDS.get(f"judge={judge}", [])
+    given = ["labels.cheap=weak", f"labels.cheap.judge={judge}", *(f"labels.cheap.{need}" for need in needs)]
+    chosen = compose.load(given, base)
+    assert chosen == compose.load(given)
+    assert chosen.labels.cheap is not None
+    assert chosen.labels.cheap.judge == compose.load([f"judge={judge}", *needs]).judge  # type: ignore[attr-defined]
+    with pytest.raises(LaunchError, match=r"labels\.cheap=NAME or labels\.dear=NAME"):
+        compose.load(["label_source=weak"], base)

@@ -25,7 +25,7 @@ def test_the_list_of_commands_says_what_each_does(capsys: pytest.CaptureFixture[
     text = " ".join(capsys.readouterr().out.split())
     names = {"train", "evaluate", "report", "audit", "debate", "demo", "tournament", "questions", "export"}
     names |= {"plan", "verify", "ablate", "study", "judge", "build-models", "export-logs", "compare", "runs", "config"}
-    names |= {"warmstart", "people"}
+    names |= {"warmstart", "people", "labels"}
     assert {command.name for command in COMMANDS} == names
     for command in COMMANDS:
         assert f"{command.name} {command.summary}" in text

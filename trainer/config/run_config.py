@@ -17,6 +17,7 @@ from rostrum.trainer.config.debater import Debater
 from rostrum.trainer.config.decoding import AnyDecoding, Plain
 from rostrum.trainer.config.game import Protocol, Questions, Reward
 from rostrum.trainer.config.judging import Adversarial, JudgeTraining
+from rostrum.trainer.config.labels import Labels
 from rostrum.trainer.config.learner_overrides import LearnerOverrides, PolicyName
 from rostrum.trainer.config.measuring import Audit, Evaluation, Monitor
 from rostrum.trainer.config.opponent import AnyOpponent, SelfPlay
@@ -72,6 +73,7 @@ class Config(Section):
     adversarial: Adversarial = Adversarial()
     warmstart: WarmStart = Field(WarmStart(), exclude_if=lambda section: section == WarmStart())
     people: People = Field(People(), exclude_if=lambda section: section == People())
+    labels: Labels = Field(Labels(), exclude_if=lambda section: section == Labels())
     plan: Plan = Plan()
     ablation: Ablation = Ablation()
     study: Study = Study()

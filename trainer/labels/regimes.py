@@ -17,8 +17,8 @@ Measured, on grids of 4 budgets, 5 shares and 400 stories with 3 or 5 seeds, 100
 one is named somewhere in 0 to 1 % of grids, with seeds that add 0 to 6 points to each cell, and in 0 to 6 % where
 they add six times as much at one end as at the other. Where two or three shares are equally good and the others 20
 points worse, which is the hardest case, a wrong regime is named in 0 to 9 % of grids, 10 % where seeds' effects on
-neighbours correlate by .9. A mixture 5 points above both ends is named mixed in 46 % of budgets with 3 seeds and 86 %
-with 5 where seeds add 1 point to a cell; in 19 % and 56 % where they add 2. Averages of neighbouring shares as further
+neighbours correlate by .9. A mixture 5 points above both ends is named mixed in 45 % of budgets with 3 seeds and 94 %
+with 5 where seeds add 1 point to a cell; in 18 % and 62 % where they add 2. Averages of neighbouring shares as further
 contrasts, and the exact joint distribution in Bonferroni's place, added 0 to 3 %.
 """
 

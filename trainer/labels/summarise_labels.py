@@ -9,8 +9,10 @@ import pandas as pd
 
 from rostrum.envs.files import write_atomically
 from rostrum.rewards.significance import SIGNIFICANCE
+from rostrum.trainer.config.labels import PLAIN
 from rostrum.trainer.evaluation.summary import Estimate
 from rostrum.trainer.labels import labels_wording as wording
+from rostrum.trainer.labels.grid_plan import UNTAUGHT
 from rostrum.trainer.labels.labels_summary import (
     SCHEMA_VERSION,
     About,
@@ -37,9 +39,6 @@ from rostrum.trainer.labels.regimes import (
 from rostrum.trainer.labels.tested_judges import MEASURES, Measure, Tested, Trial, held_out, tested
 from rostrum.trainer.stats.paired import holm
 from rostrum.trainer.store.tables import write_parquet
-
-PLAIN, UNTAUGHT = "finetune", "none"
-"""The arms that others are compared with: fine-tuning on cheaper labels, then on dearer ones; and no teaching."""
 
 
 @dataclass(frozen=True, slots=True)

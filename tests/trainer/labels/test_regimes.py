@@ -26,6 +26,7 @@ from rostrum.trainer.stats.seeds import pooled_change
 
 BUDGETS = 4
 GRIDS = 200
+FIVE = pytest.param(5, marks=pytest.mark.exhaustive)
 LEVEL = SIGNIFICANCE / BUDGETS
 
 
@@ -167,17 +168,16 @@ def test_intervals_of_cells_hold_the_truth() -> None:
 
 
 @pytest.mark.broad
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, FIVE])
 @pytest.mark.parametrize(
     "spread",
     [
-        Spread(0, 0, 0.12, 0, 0),
-        Spread(),
-        Spread(cell=0.06),
-        Spread(cell=0.01, ratio=6),
-        Spread(0.01, 0.005, 0.2, 0.15, 0.05),
+        pytest.param(Spread(), id="seeds"),
+        pytest.param(Spread(cell=0.01, ratio=6), id="unlike seeds"),
+        pytest.param(Spread(0, 0, 0.12, 0, 0), id="nothing but questions", marks=pytest.mark.exhaustive),
+        pytest.param(Spread(cell=0.06), id="strong seeds", marks=pytest.mark.exhaustive),
+        pytest.param(Spread(0.01, 0.005, 0.2, 0.15, 0.05), id="stories", marks=pytest.mark.exhaustive),
     ],
-    ids=["nothing but questions", "seeds", "strong seeds", "unlike seeds", "stories"],
 )
 def test_no_regime_is_named_in_grids_without_one(spread: Spread, seeds: int) -> None:
     grids = named(spread, None, seeds, GRIDS)
@@ -185,7 +185,7 @@ def test_no_regime_is_named_in_grids_without_one(spread: Spread, seeds: int) -> 
 
 
 @pytest.mark.broad
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [3, FIVE])
 @pytest.mark.parametrize("truth", [(0, -0.2, -0.2, -0.2, 0), (0, 0, 0, -0.2, -0.2)], ids=["both ends", "up to a half"])
 def test_shares_that_are_equally_best_are_no_regime(truth: tuple[float, ...], seeds: int) -> None:
     """The hardest case, in which the error may come near 5 %: no more grids than such a rate gives with 99 %."""
@@ -194,7 +194,14 @@ def test_shares_that_are_equally_best_are_no_regime(truth: tuple[float, ...], se
 
 
 @pytest.mark.broad
-@pytest.mark.parametrize(("seeds", "cell", "least"), [(3, 0.01, 0.35), (5, 0.01, 0.75), (5, 0.02, 0.4)])
+@pytest.mark.parametrize(
+    ("seeds", "cell", "least"),
+    [
+        (3, 0.01, 0.35),
+        pytest.param(5, 0.01, 0.75, marks=pytest.mark.exhaustive),
+        pytest.param(5, 0.02, 0.4, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_planted_mixture_is_named_often(seeds: int, cell: float, least: float) -> None:
     grids = named(Spread(cell=cell), every_budget(0, 0.05, 0.05, 0.05, 0), seeds, 100)
     counts = Counter(regime for one in grids for regime in one)
