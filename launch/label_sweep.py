@@ -1,8 +1,10 @@
 """The steps of `rostrum labels`, in one folder (`trainer.labels.label_folder`): debates, labels, teaching, outcome."""
 
+import json
 from pathlib import Path
 
 from rostrum.envs import transcripts
+from rostrum.envs.files import write_atomically
 from rostrum.launch import compose, manifest, saved
 from rostrum.launch.errors import LaunchError
 from rostrum.rewards import labelled
@@ -16,6 +18,7 @@ from rostrum.trainer.labels.labels_summary import About, LabelsSummary, Source
 from rostrum.trainer.labels.pool import Market
 from rostrum.trainer.labels.summarise_labels import summarise, write
 from rostrum.trainer.progress import say
+from rostrum.trainer.reading import read_json
 from rostrum.trainer.store.run_folder import RunFolder
 
 
@@ -41,12 +44,15 @@ class Sweep:
         gather.heldout(config, self._run, set())
         manifest.check_judges(folder.manifest, config)
         if not folder.config.exists():
-            saved.check_new(folder.path)
+            saved.check_new(folder.path, [self._folder.prices.name])
+            write_atomically(self._folder.prices, json.dumps(self._prices()))
             manifest.write(folder.manifest, config, f"What labels cost ({folder.path.name})")
             compose.save(config, folder.config)
 
     def _prices(self) -> tuple[float, float]:
-        """Return what a label of the cheaper and of the dearer source costs."""
+        """Return what a label of the cheaper and of the dearer source costs, or did when the sweep began."""
+        if self._folder.prices.exists():
+            return read_json(self._folder.prices, tuple[float, float])
         labelling = gather.LabellingRun(self._config)
         cheap, dear = self._cheap.priced(labelling), self._dear.priced(labelling)
         gather.check_prices(self._config, cheap, dear)
@@ -76,8 +82,10 @@ class Sweep:
                 labelled.write(folder.heldout(name), debates)
 
     def _cells(self) -> list[Cell]:
-        empty = gather.unlabelled(self._config, self._folder.debates)
-        return grid_plan.cells(self._config.labels, *self._prices(), Market(empty, 0).offer)
+        """Return the grid, by what was for sale when labels were bought: a study goes on meanwhile."""
+        bought = self._folder.bought.exists()
+        sold = self._folder.sold if bought else gather.unlabelled(self._config, self._folder.debates)
+        return grid_plan.cells(self._config.labels, *self._prices(), Market(sold, 0).offer)
 
     def _buy(self, cells: list[Cell]) -> None:
         if not self._folder.bought.exists():

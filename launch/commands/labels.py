@@ -37,7 +37,7 @@ def labels(overrides: Sequence[str]) -> int:
         sweep.begin()
         found = sweep.finish()
         root = _finished(config)
-    figures.keep("labels", found.model_dump(mode="json"))
+    figures.keep("labels", found.stored())
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for sentence in found.sentences:
         console.print(sentence)

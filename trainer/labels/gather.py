@@ -34,8 +34,8 @@ class LabellingRun:
     config: Config
 
     def judge(self, settings: JudgeSettings) -> Judge:
-        """Return a judge on an engine of its own."""
-        return setup.judge(settings)
+        """Return a judge; what one behind an endpoint has said, and may cost, is kept in the sweep's folder."""
+        return setup.judge(settings, self.config)
 
     def key(self) -> AnswerKey:
         """Return the right answers of the questions that teach, and of those that people judge debates about."""

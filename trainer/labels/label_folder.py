@@ -1,6 +1,6 @@
 """The folder of a sweep over labels: what is where, and what of it is there already.
 
-config.yaml manifest.json
+config.yaml manifest.json prices.json
 debates/pool.jsonl                              debates on offer, without labels
 debates/heldout-base.jsonl, -trained.jsonl      held-out debates with their right answers, for the outcome alone
 bought.parquet                                  what the sources said of the pool's debates
@@ -47,6 +47,8 @@ class LabelFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.pool, self.bought = path / "debates" / "pool.jsonl", path / "bought.parquet"
+        self.prices = path / "prices.json"
+        """Dollars for a label of the cheaper and of the dearer source, as they were when the sweep began."""
         self.outcomes, self.stages = path / "outcomes", path / "stages"
 
     def heldout(self, debaters: str) -> Path:
